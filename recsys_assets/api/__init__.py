@@ -1,0 +1,1 @@
+"""The HTTP recommendation API and the explorer page."""

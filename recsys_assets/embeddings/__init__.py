@@ -1,0 +1,1 @@
+"""Vocabulary, time split, the iALS factorisation, its evaluation and fold-in."""

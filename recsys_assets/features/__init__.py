@@ -1,0 +1,1 @@
+"""User and item features as SQLite tables, and their registry."""

@@ -1,0 +1,1 @@
+"""The usearch index over item embeddings: build, search, measured recall."""

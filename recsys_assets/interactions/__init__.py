@@ -1,0 +1,1 @@
+"""Cleaning of a day: valid, deduplicated, weighted user-item events; the increment report."""

@@ -1,0 +1,63 @@
+"""A table kept as one Parquet file a day, replaced atomically; the only place that knows the layout."""
+
+import hashlib
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+_PREFIX = "date="
+_PART = "part-0.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionStore:
+    """One file a UTC day under `root`: `date=YYYY-MM-DD/part-0.parquet`."""
+
+    root: Path
+    """The table's folder; made when the first day is written."""
+    schema: pl.Schema
+    """Columns and types of every file."""
+
+    def path(self, day: date) -> Path:
+        """Where `day`'s file is or would be."""
+        return self.root / f"{_PREFIX}{day.isoformat()}" / _PART
+
+    def days(self) -> list[date]:
+        """Days that have a file, oldest first."""
+        if not self.root.is_dir():
+            return []
+        found = (entry.name.removeprefix(_PREFIX) for entry in self.root.glob(f"{_PREFIX}*") if (entry / _PART).is_file())
+        return sorted(date.fromisoformat(day) for day in found)
+
+    def scan(self, days: Iterable[date]) -> pl.LazyFrame:
+        """The days' rows, lazily, in the order of the days; a typed empty frame for no days."""
+        files = [self.path(day) for day in days]
+        if not files:
+            return pl.LazyFrame(schema=self.schema)
+        return pl.scan_parquet(files, hive_partitioning=False, glob=False)
+
+    def read(self, day: date) -> pl.DataFrame:
+        """One day's rows."""
+        return pl.read_parquet(self.path(day), hive_partitioning=False, glob=False)
+
+    def write(self, day: date, frame: pl.DataFrame) -> Path:
+        """Replace `day`'s file by `frame`, atomically: a reader sees the old file or the new one."""
+        target = self.path(day)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged = target.with_name(f".{_PART}.staged")
+        frame.write_parquet(staged, compression="zstd", statistics=True)
+        staged.replace(target)
+        return target
+
+    def remove(self, day: date) -> None:
+        """Forget `day`; nothing happens where it has no file."""
+        shutil.rmtree(self.path(day).parent, ignore_errors=True)
+
+    def checksum(self, day: date) -> str:
+        """SHA-256 of `day`'s file, hexadecimal."""
+        with self.path(day).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Parameterised jupytext notebooks; they import the package and hold no logic."""

@@ -1,0 +1,1 @@
+"""What data is audited with: contracts, expectations, drift, write-audit-publish."""

@@ -1,0 +1,1 @@
+"""Immutable releases: publish, promote, roll back, load."""

@@ -1,0 +1,1 @@
+"""Declarative business rules over candidates: filters, boosts, diversity, slots, trace."""

@@ -1,0 +1,173 @@
+"""Typed settings, from `<home>/recsys.toml` and `RECSYS_*` variables, and where a home keeps its files.
+
+Nothing here opens a source or imports a heavy library: Dagster and the API both load it at start.
+"""
+
+import os
+import tomllib
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from recsys_assets.errors import SettingsError
+
+HOME_VARIABLE = "RECSYS_HOME"
+DEFAULT_HOME = ".recsys"
+
+
+class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the events come from, and which days they cover."""
+
+    spec: str
+    """`completejourney`, `amazon:PATH[,meta=PATH]`, `movielens:PATH` or `tabular:PATH`; paths are absolute."""
+    first_day: date
+    """First daily partition (UTC)."""
+    last_day: date
+    """Last daily partition (UTC), inclusive."""
+    columns: dict[str, str] = {}
+    """For `tabular`: our column name -> the file's column name."""
+
+    def days(self) -> list[date]:
+        """Every daily partition from `first_day` to `last_day`."""
+        count = (self.last_day - self.first_day).days + 1
+        return [self.first_day + timedelta(days=n) for n in range(count)]
+
+
+class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the interactions are factorised."""
+
+    embedding_size: int = 64
+    """Width of an embedding, 1-1024."""
+    epochs: int = 15
+    """Passes over users and items; > 0."""
+    unobserved_weight: float = 0.3
+    """α₀, the weight of a pair that was not observed, > 0."""
+    regularization: float = 0.005
+    """λ, the L2 strength, > 0."""
+    frequency_exponent: float = 1.0
+    """ν, how L2 scales with a row's frequency, 0-1."""
+    cg_steps: int = 2
+    """Conjugate-gradient steps a half-epoch, 1-10."""
+    held_out_share: float = 0.2
+    """Share of the last days held out by `evaluation`, 0-0.5."""
+    seed: int = 0
+    """Seed of the initial embeddings."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where torch computes."""
+
+
+class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the item index is built."""
+
+    recall_target: float = 0.99
+    """Least recall@100 against exact search, 0-1."""
+
+
+class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which days `recsys build` writes an increment report for."""
+
+    days: int = 7
+    """The last so many days, >= 0."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of `recsys.toml`."""
+
+    source: SourceSettings
+    training: TrainingSettings = TrainingSettings()
+    index: IndexSettings = IndexSettings()
+    report: ReportSettings = ReportSettings()
+
+
+class Home(msgspec.Struct, frozen=True):
+    """Where one installation keeps its files. `root` is absolute."""
+
+    root: Path
+
+    @classmethod
+    def locate(cls, given: str | os.PathLike[str] | None = None) -> "Home":
+        """The home given, else `RECSYS_HOME`, else `.recsys/` in the working folder."""
+        return cls(Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
+
+    @property
+    def settings_file(self) -> Path:
+        """`recsys.toml`."""
+        return self.root / "recsys.toml"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's own storage (`DAGSTER_HOME`)."""
+        return self.root / "dagster"
+
+    @property
+    def raw(self) -> Path:
+        """`raw_interactions`: `date=…/part-0.parquet`."""
+        return self.root / "lake" / "raw"
+
+    @property
+    def interactions(self) -> Path:
+        """`interactions`: `date=…/part-0.parquet`."""
+        return self.root / "lake" / "interactions"
+
+    @property
+    def catalogue(self) -> Path:
+        """`item_catalogue`: one Parquet file."""
+        return self.root / "lake" / "item_catalogue.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        """Refused days: `date=…/`."""
+        return self.root / "quarantine"
+
+    @property
+    def reports(self) -> Path:
+        """Increment reports: `date=…/increment_report.html`."""
+        return self.root / "reports"
+
+    @property
+    def artifacts(self) -> Path:
+        """The newest embeddings, features and index, before they are released together."""
+        return self.root / "artifacts"
+
+    @property
+    def releases(self) -> Path:
+        """Immutable releases, a folder each, and `current`."""
+        return self.root / "releases"
+
+    @property
+    def quality_db(self) -> Path:
+        """Every check result by day."""
+        return self.root / "quality.sqlite"
+
+    @property
+    def events_db(self) -> Path:
+        """Events that arrived by HTTP after the release."""
+        return self.root / "events.sqlite"
+
+
+def load_settings(home: Home) -> Settings:
+    """Read `<home>/recsys.toml`, then apply `RECSYS_<SECTION>__<FIELD>` variables.
+
+    Raises:
+        SettingsError: no file, not TOML, an unknown key, or a value of the wrong type or range.
+    """
+    try:
+        table = tomllib.loads(home.settings_file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{home.settings_file}: no settings here; run `recsys init --home {home.root}`") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{home.settings_file}: not valid TOML: {error}") from None
+    _apply_environment(table)
+    try:
+        return msgspec.convert(table, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{home.settings_file}: {error}") from None
+
+
+def _apply_environment(table: dict[str, Any]) -> None:
+    for name, value in os.environ.items():
+        section, separator, field = name.removeprefix("RECSYS_").lower().partition("__")
+        if name.startswith("RECSYS_") and separator and section in Settings.__struct_fields__:
+            table.setdefault(section, {})[field] = value

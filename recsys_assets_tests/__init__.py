@@ -1,0 +1,1 @@
+"""Tests of recsys_assets; the tree mirrors the package."""
