@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,6 +21,8 @@ class PartitionStore:
     """The table's folder; made when the first day is written."""
     schema: pl.Schema
     """Columns and types of every file."""
+    provenance: Callable[[date], Mapping[str, str]] | None = None
+    """What a day's file is made from (input checksum, code version), written into the file itself."""
 
     def path(self, day: date) -> Path:
         """Where `day`'s file is or would be."""
@@ -49,9 +51,17 @@ class PartitionStore:
         target = self.path(day)
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_name(f".{_PART}.staged")
-        frame.write_parquet(staged, compression="zstd", statistics=True)
+        metadata = dict(self.provenance(day)) if self.provenance else None
+        frame.write_parquet(staged, compression="zstd", statistics=True, metadata=metadata)
         staged.replace(target)
         return target
+
+    def read_provenance(self, day: date) -> dict[str, str]:
+        """What `day`'s file says that it was made from; empty where it has no file."""
+        try:
+            return pl.read_parquet_metadata(self.path(day))
+        except FileNotFoundError:
+            return {}
 
     def remove(self, day: date) -> None:
         """Forget `day`; nothing happens where it has no file."""
