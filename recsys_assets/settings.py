@@ -28,6 +28,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Last daily partition (UTC), inclusive."""
     columns: dict[str, str] = {}
     """For `tabular`: our column name -> the file's column name."""
+    follow: bool = True
+    """Whether `last_day` moves on when the source grows; false where only its first days were asked for."""
 
     def days(self) -> list[date]:
         """Every daily partition from `first_day` to `last_day`."""
@@ -50,6 +52,10 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """ν, how L2 scales with a row's frequency, 0-1."""
     cg_steps: int = 2
     """Conjugate-gradient steps a half-epoch, 1-10."""
+    count_exponent: float = 0.5
+    """A pair's confidence grows with its summed weight to this power: 0 ignores repeats, 1 counts them, 0-1."""
+    half_life_days: float | None = None
+    """Days after which a pair counts half, by its last event; none: age doesn't matter."""
     held_out_share: float = 0.2
     """Share of the last days held out by `evaluation`, 0-0.5."""
     seed: int = 0
@@ -79,6 +85,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     training: TrainingSettings = TrainingSettings()
     index: IndexSettings = IndexSettings()
     report: ReportSettings = ReportSettings()
+
+
+DEFAULT_SOURCE = SourceSettings(
+    spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2017, 12, 31)
+)
+"""The embedded default and its days, so that a home without `recsys.toml` loads without opening it."""
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -164,6 +176,11 @@ def load_settings(home: Home) -> Settings:
         return msgspec.convert(table, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{home.settings_file}: {error}") from None
+
+
+def load_or_default_settings(home: Home) -> Settings:
+    """The home's settings, or the embedded default's where the home has no `recsys.toml` yet."""
+    return load_settings(home) if home.settings_file.exists() else Settings(source=DEFAULT_SOURCE)
 
 
 def _apply_environment(table: dict[str, Any]) -> None:

@@ -1,0 +1,37 @@
+"""The day partition: one UTC day, from the first to the last day that `recsys.toml` names.
+
+The dates come from the settings, so that the code location loads without opening the source. A home
+without `recsys.toml` loads with the embedded default's dates.
+"""
+
+from datetime import date, timedelta
+
+import dagster as dg
+
+from recsys_assets.settings import Home, Settings, load_or_default_settings
+
+SETTINGS: Settings = load_or_default_settings(Home.locate())
+"""What this code location was loaded with."""
+
+DAILY = dg.DailyPartitionsDefinition(
+    start_date=SETTINGS.source.first_day.isoformat(),
+    end_date=(SETTINGS.source.last_day + timedelta(days=1)).isoformat(),
+    timezone="UTC",
+)
+"""One definition for every daily asset: a ranged single run needs it to be the same everywhere."""
+
+RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
+"""A backfill of many days is one run: a new process for each day would cost seconds."""
+
+
+def days_of(context: dg.AssetExecutionContext) -> list[date]:
+    """The days that this run is to make, oldest first."""
+    return sorted(date.fromisoformat(key) for key in context.partition_keys)
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Run tags that make one run out of the days `first` to `last`, inclusive."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }
