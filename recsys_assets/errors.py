@@ -71,5 +71,13 @@ class UnknownItemError(RecsysError):
     """An item id is not in the release's catalogue."""
 
 
+class EventsUnavailableError(RecsysError):
+    """Events sent by HTTP cannot be stored or read."""
+
+
+class ApiKeyError(InputError):
+    """An API key or its scope cannot be made, found or revoked."""
+
+
 class PortInUseError(InputError):
     """A port that a server should listen on is taken."""
