@@ -78,6 +78,27 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The last so many days, >= 0."""
 
 
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the HTTP API allows."""
+
+    require_key_for_reads: bool = False
+    """Whether reads need an API key too; writes always do."""
+    requests_per_second: float = 0.0
+    """Each API key or, without one, address may ask so often; 0: no limit."""
+    burst: float = 50.0
+    """Requests a caller may make at once before the rate counts, >= 1."""
+    max_body_bytes: int = 1_000_000
+    """Larger bodies are refused (413)."""
+    max_query_bytes: int = 8_192
+    """Longer query strings are refused (414)."""
+    body_timeout_seconds: float = 10.0
+    """A body must have arrived by then (408)."""
+    cors_origins: list[str] = []
+    """Origins whose pages may call the API; none by default."""
+    log_requests: bool = False
+    """Whether every request is logged; failures and slow ones always are."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `recsys.toml`."""
 
@@ -85,6 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     training: TrainingSettings = TrainingSettings()
     index: IndexSettings = IndexSettings()
     report: ReportSettings = ReportSettings()
+    api: ApiSettings = ApiSettings()
 
 
 DEFAULT_SOURCE = SourceSettings(
