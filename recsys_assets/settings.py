@@ -69,6 +69,15 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     recall_target: float = 0.99
     """Least recall@100 against exact search, 0-1."""
+    candidates_per_user: int = 200
+    """Best unseen items kept for each user at release time, so that a request needs no search; 0 for none."""
+    neighbours_per_item: int = 50
+    """Nearest items by cosine kept for each item; 0 for none."""
+    precompute_pairs: int = 4_000_000_000
+    """Most pairs scored exactly ahead of serving, for users and for items each, > 0. Beyond it users' candidates
+    come from the index, and only the most popular items have neighbours."""
+    threads: int = 0
+    """Threads of the index build and of batch searches; 0 for one a core. A request's search uses one."""
 
 
 class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
