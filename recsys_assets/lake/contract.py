@@ -13,10 +13,16 @@ RAW_INTERACTIONS = Contract(
         columns.ITEM_ID: Column(dtype=pl.String, nullable=True, description="The source's id of the item."),
         columns.TIMESTAMP: Column(dtype=UTC_MICROSECONDS, description="When it happened, UTC."),
         columns.RATING: Column(
-            dtype=pl.Float32, nullable=True, unit="source's rating scale", description="The rating; null where none."
+            dtype=pl.Float32,
+            nullable=True,
+            unit="source's rating scale",
+            description="The rating; null where none.",
         ),
         columns.QUANTITY: Column(
-            dtype=pl.Float32, nullable=True, unit="pieces", description="How many; null where the source has none."
+            dtype=pl.Float32,
+            nullable=True,
+            unit="pieces",
+            description="How many; null where the source has none.",
         ),
         columns.VALUE: Column(
             dtype=pl.Float64,

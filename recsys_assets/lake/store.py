@@ -32,7 +32,11 @@ class PartitionStore:
         """Days that have a file, oldest first."""
         if not self.root.is_dir():
             return []
-        found = (entry.name.removeprefix(_PREFIX) for entry in self.root.glob(f"{_PREFIX}*") if (entry / _PART).is_file())
+        found = (
+            entry.name.removeprefix(_PREFIX)
+            for entry in self.root.glob(f"{_PREFIX}*")
+            if (entry / _PART).is_file()
+        )
         return sorted(date.fromisoformat(day) for day in found)
 
     def scan(self, days: Iterable[date]) -> pl.LazyFrame:

@@ -1,0 +1,95 @@
+"""`recsys init`: look at a source once and write what it covers to `<home>/recsys.toml`."""
+
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from recsys_assets.errors import SettingsError, SourceFormatError
+from recsys_assets.lake.settings_file import render
+from recsys_assets.lake.sources.registry import Spec, open_source
+from recsys_assets.lake.sources.source import DateRange
+from recsys_assets.settings import Home, Settings, SourceSettings, load_settings
+
+MOST_DAYS: Final = 50_000
+"""More daily partitions than these (137 years) are taken for timestamps of another unit."""
+
+
+def initialise(
+    home: Home, spec: str, *, days: int | None = None, columns: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the source once, from end to end, and write what it covers to `<home>/recsys.toml`.
+
+    What an earlier `recsys.toml` sets outside of `[source]` is kept.
+
+    Args:
+        home: where the installation keeps its files; made if needed.
+        spec: the source; relative paths are made absolute.
+        days: take only the first so many days, >= 1, and do not follow the source when it grows; None takes
+            all and follows.
+        columns: for `tabular`, our column name -> the file's.
+
+    Returns:
+        The settings in force now.
+
+    Raises:
+        InputError: the source cannot be read; nothing is written then.
+        SettingsError: `days` < 1, or an earlier `recsys.toml` cannot be read.
+    """
+    if days is not None and days < 1:
+        raise SettingsError(f"days is {days}; give at least 1")
+    kept = _kept(home.settings_file)
+    absolute = str(Spec.parse(spec).absolute())
+    found = open_source(absolute, columns=columns).date_range()
+    _refuse_absurd(absolute, found)
+    source = SourceSettings(
+        spec=absolute,
+        first_day=found.first_day,
+        last_day=found.last_day
+        if days is None
+        else min(found.last_day, found.first_day + timedelta(days=days - 1)),
+        columns=dict(columns or {}),
+        follow=days is None,
+    )
+    note = f"{found.rows:,} events from {found.first_day} to {found.last_day} when `recsys init` read it."
+    text = render({**kept, "source": msgspec.structs.asdict(source)}, notes={"source": note})
+    home.root.mkdir(parents=True, exist_ok=True)
+    _replace(home.settings_file, text)
+    return load_settings(home)
+
+
+def _kept(file: Path) -> dict[str, dict[str, Any]]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: not valid TOML ({error}); mend or remove it") from None
+    return {section: values for section, values in table.items() if section != "source"}
+
+
+def _refuse_absurd(spec: str, found: DateRange) -> None:
+    count = (found.last_day - found.first_day).days + 1
+    if count > MOST_DAYS:
+        raise SourceFormatError(
+            f"{spec}: events from {found.first_day} to {found.last_day} would be {count:,} daily partitions; "
+            "look for timestamps in another unit or placeholders, and mend them"
+        )
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write atomically: a reader sees the old text or the new one."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
+    ) as new:
+        try:
+            new.write(text)
+            new.close()
+            Path(new.name).replace(file)
+        except BaseException:
+            Path(new.name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,203 @@
+"""Amazon's reviews in the releases of 2014, 2018 and 2023, with or without their product metadata.
+
+Which release a file is of is told by its first line, not by its name. Review texts are not read.
+
+- 2014 (jmcauley.ucsd.edu/data/amazon) and 2018 (nijianmo.github.io/amazon): JSON lines with `reviewerID`,
+  `asin`, `overall`, `unixReviewTime` in seconds; 2018 adds `verified` and `vote`, a string like `"1,234"`.
+- 2023 (amazon-reviews-2023.github.io): `user_id`, `parent_asin`, `rating`, `timestamp` in milliseconds.
+  The item is `parent_asin`, which all variants (`asin`) of a product share; that is also what the metadata
+  are keyed by.
+- Ratings only: `item,user,rating,timestamp` without a header in 2018, `user,item,rating,timestamp` in 2014
+  (told apart by the ids: a product's has always ten characters, a reviewer's seldom), and
+  `user_id,parent_asin,rating,timestamp` with a header in 2023.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.errors import SourceFormatError
+from recsys_assets.lake.sources import amazon_products
+from recsys_assets.lake.sources.blocks import first_line
+from recsys_assets.lake.sources.delimited import header, tables
+from recsys_assets.lake.sources.json_lines import first_object, json_records
+from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.sources.times import microseconds_per_unit, utc_from_epoch
+from recsys_assets.quality.contract import Column
+
+EXTRAS: Final = {
+    columns.VERIFIED: Column(
+        dtype=pl.Boolean, nullable=True, description="Whether Amazon saw the reviewer buy it; null in 2014."
+    ),
+    columns.HELPFUL_VOTES: Column(
+        dtype=pl.Int32, nullable=True, unit="votes", description="How many readers found the review helpful."
+    ),
+    columns.VARIANT_ID: Column(
+        dtype=pl.String,
+        nullable=True,
+        description="The variant (`asin`) of the product reviewed; null before 2023.",
+    ),
+}
+
+_ASIN_LENGTH: Final = 10
+_SAMPLE_ROWS: Final = 1_000
+_RATINGS_2018: Final = (columns.ITEM_ID, columns.USER_ID, columns.RATING, columns.TIMESTAMP)
+_RATINGS_2014: Final = (columns.USER_ID, columns.ITEM_ID, columns.RATING, columns.TIMESTAMP)
+
+
+class _Review(
+    msgspec.Struct, gc=False, rename={"user_id": "reviewerID", "item_id": "asin", "rating": "overall"}
+):
+    """One line of 2014 or 2018."""
+
+    user_id: str | None = None
+    item_id: str | None = None
+    rating: float | None = None
+    timestamp: int | float | None = msgspec.field(default=None, name="unixReviewTime")
+    verified: bool | None = None
+    vote: str | int | None = None
+    helpful: list[int] | None = None
+
+    @property
+    def helpful_votes(self) -> int | None:
+        if self.helpful:
+            return self.helpful[0]
+        return None if self.vote is None else int(str(self.vote).replace(",", ""))
+
+    @property
+    def variant_id(self) -> None:
+        return None
+
+
+class _Review2023(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "item_id": "parent_asin",
+        "variant_id": "asin",
+        "verified": "verified_purchase",
+        "helpful_votes": "helpful_vote",
+    },
+):
+    """One line of 2023."""
+
+    user_id: str | None = None
+    item_id: str | None = None
+    rating: float | None = None
+    timestamp: int | float | None = None
+    verified: bool | None = None
+    helpful_votes: int | None = None
+    variant_id: str | None = None
+
+
+class Amazon(Source):
+    """One file of reviews or ratings, and perhaps one of product metadata."""
+
+    contract = raw_contract(EXTRAS)
+
+    def __init__(self, reviews: Path, *, products: Path | None = None) -> None:
+        """Look at the first lines to tell the release.
+
+        Raises:
+            InputError: a file is missing or empty, or its first line is none of the releases'.
+        """
+        self._reviews = reviews
+        self._products = products
+        is_json = first_line(reviews).lstrip().startswith(b"{")
+        self._record = _record(reviews) if is_json else None
+        self._names = None if is_json else _csv_names(reviews)
+        if products is not None:
+            amazon_products.check(products)
+
+    def files(self) -> Sequence[Path]:
+        """The reviews and, where given, the metadata."""
+        return [self._reviews] if self._products is None else [self._reviews, self._products]
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """About 30,000 reviews, or 400,000 ratings, a batch."""
+        frames = self._ratings() if self._record is None else self._json(self._record)
+        schema = self.contract.polars_schema()
+        for frame in frames:
+            missing = [
+                pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in frame.columns
+            ]
+            yield frame.with_columns(missing).select(schema.names())
+
+    def catalogue(self) -> pl.DataFrame | None:
+        """The products of the metadata file; None where none was given."""
+        return None if self._products is None else amazon_products.read(self._products)
+
+    def _json(self, record: type[_Review] | type[_Review2023]) -> Iterator[pl.DataFrame]:
+        unit: float | None = None
+        for records in json_records(self._reviews, record):
+            rows = records.rows
+            times = [row.timestamp for row in rows]
+            if None in times:
+                line = records.first_line + times.index(None)
+                raise SourceFormatError(
+                    f"{self._reviews}: line {line} has no timestamp; mend or remove the line"
+                )
+            unit = unit or microseconds_per_unit(cast("float", times[0]))
+            yield pl.DataFrame(
+                [
+                    pl.Series(columns.USER_ID, [row.user_id for row in rows], dtype=pl.String),
+                    pl.Series(columns.ITEM_ID, [row.item_id for row in rows], dtype=pl.String),
+                    utc_from_epoch(pl.Series(columns.TIMESTAMP, times), microseconds=unit),
+                    pl.Series(columns.RATING, [row.rating for row in rows], dtype=pl.Float32),
+                    pl.Series(columns.VERIFIED, [row.verified for row in rows], dtype=pl.Boolean),
+                    pl.Series(columns.HELPFUL_VOTES, [row.helpful_votes for row in rows], dtype=pl.Int32),
+                    pl.Series(columns.VARIANT_ID, [row.variant_id for row in rows], dtype=pl.String),
+                ]
+            )
+
+    def _ratings(self) -> Iterator[pl.DataFrame]:
+        unit: float | None = None
+        for table in tables(self._reviews, separator=",", names=self._names):
+            times = table.typed(columns.TIMESTAMP, pl.Int64)
+            table.refuse(columns.TIMESTAMP, times.is_null(), "is no timestamp")
+            if not len(times):
+                continue
+            unit = unit or microseconds_per_unit(times[0])
+            item = columns.ITEM_ID if self._names else "parent_asin"
+            yield pl.DataFrame(
+                [
+                    table.frame[columns.USER_ID],
+                    table.frame[item].alias(columns.ITEM_ID),
+                    utc_from_epoch(times, microseconds=unit),
+                    table.typed(columns.RATING, pl.Float32),
+                ]
+            )
+
+
+def _record(path: Path) -> type[_Review] | type[_Review2023]:
+    keys = first_object(path).keys()
+    if {"user_id", "parent_asin", "timestamp"} <= keys:
+        return _Review2023
+    if {"reviewerID", "asin", "unixReviewTime"} <= keys:
+        return _Review
+    raise SourceFormatError(
+        f"{path}: line 1 has the keys {', '.join(keys)}; Amazon's reviews have reviewerID, asin and "
+        "unixReviewTime (2014, 2018) or user_id, parent_asin and timestamp (2023); for other files use "
+        "`tabular:PATH`"
+    )
+
+
+def _csv_names(path: Path) -> Sequence[str] | None:
+    """The columns of a ratings file without a header; None where it has the header of 2023."""
+    fields = header(path, separator=",")
+    if {"user_id", "parent_asin", "rating", "timestamp"} <= set(fields):
+        return None
+    if len(fields) != len(_RATINGS_2018) or not fields[-1].strip().isdigit():
+        raise SourceFormatError(
+            f"{path}: line 1 is {','.join(fields)[:80]!r}; Amazon's ratings are item,user,rating,timestamp "
+            "without a header, or user_id,parent_asin,rating,timestamp with one; for other files use "
+            "`tabular:PATH`"
+        )
+    sample = next(tables(path, separator=",", names=_RATINGS_2018)).frame.head(_SAMPLE_ROWS)
+    lengths = sample.select(pl.col(columns.ITEM_ID, columns.USER_ID).str.len_chars() == _ASIN_LENGTH)
+    users_first = lengths[columns.USER_ID].all() and not lengths[columns.ITEM_ID].all()
+    return _RATINGS_2014 if users_first else _RATINGS_2018

@@ -1,0 +1,148 @@
+"""Amazon's product metadata (2014, 2018 and 2023) as an item catalogue.
+
+The fields are as people scraped them: prices that are style sheets, categories that are HTML, entities in
+titles. What cannot be read as one price of one piece is null, never zero, and never the lower end of a
+range. The files of 2014 hold Python literals, not JSON; both are read.
+"""
+
+import ast
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.errors import EmptySourceError, SourceFormatError
+from recsys_assets.lake.contract import ITEM_CATALOGUE
+from recsys_assets.lake.sources.blocks import first_line, line_blocks
+
+_PRICE: Final = re.compile(r"\s*(?:US)?\$?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s*")
+_TAG: Final = re.compile(r"<[^>]*>")
+
+
+class _Product(msgspec.Struct, gc=False):
+    """The fields of any release; a scraped field may hold anything."""
+
+    parent_asin: str | None = None
+    asin: str | None = None
+    title: Any = None
+    brand: Any = None
+    store: Any = None
+    price: Any = None
+    main_category: Any = None
+    main_cat: Any = None
+    categories: Any = None
+    category: Any = None
+
+
+def check(path: Path) -> None:
+    """Look whether the first line is a product.
+
+    Raises:
+        InputError: the file is missing, empty or holds something else.
+    """
+    _decode(path, 1, first_line(path))
+
+
+def read(path: Path) -> pl.DataFrame:
+    """One row a product, `ITEM_CATALOGUE`'s schema, sorted by item id; of duplicates the first is kept.
+
+    Raises:
+        InputError: a line isn't a product, or as `line_blocks`.
+    """
+    schema = ITEM_CATALOGUE.polars_schema()
+    frames = [pl.DataFrame(rows, schema=schema, orient="row") for rows in _rows(path)]
+    if not frames:
+        raise EmptySourceError(f"{path}: holds no product; give a file with at least one")
+    return pl.concat(frames).unique(columns.ITEM_ID, keep="first", maintain_order=True).sort(columns.ITEM_ID)
+
+
+def price(found: Any) -> float | None:
+    """The price of one piece, or None where `found` isn't exactly one.
+
+    `"$1,299.00"` and `12.5` are prices; `""`, `"$5.00 - $10.00"`, `"from 12.99"`, `"—"` and scraped style
+    sheets are not.
+    """
+    if isinstance(found, bool):
+        return None
+    if isinstance(found, int | float):
+        return float(found) if 0 <= found < float("inf") else None
+    match = _PRICE.fullmatch(found) if isinstance(found, str) else None
+    return None if match is None else float(match[1].replace(",", "") + (match[2] or ""))
+
+
+def _rows(path: Path) -> Iterator[list[tuple[str | float | None, ...]]]:
+    for block in line_blocks(path):
+        products = (
+            _decode(path, number, line)
+            for number, line in enumerate(block.data.split(b"\n"), start=block.first_line)
+            if line.strip()
+        )
+        yield [_row(product) for product in products]
+
+
+def _decode(path: Path, number: int, line: bytes) -> _Product:
+    try:
+        product = _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        literal = _literal(line)
+        if literal is None:
+            raise SourceFormatError(
+                f"{path}: line {number} is not a product ({error}); mend or remove the line"
+            ) from None
+        product = literal
+    if not (product.parent_asin or product.asin):
+        raise SourceFormatError(
+            f"{path}: line {number} has neither parent_asin nor asin; give product metadata"
+        )
+    return product
+
+
+def _literal(line: bytes) -> _Product | None:
+    """A line of 2014: the `repr` of a dict, read without evaluating anything."""
+    try:
+        return msgspec.convert(ast.literal_eval(line.decode()), _Product)
+    except (
+        ValueError,
+        SyntaxError,
+        UnicodeDecodeError,
+        RecursionError,
+        MemoryError,
+        msgspec.ValidationError,
+    ):
+        return None
+
+
+def _row(product: _Product) -> tuple[str | float | None, ...]:
+    path = _path(product.categories or product.category)
+    department = _text(product.main_category) or _text(product.main_cat) or (path[0] if path else None)
+    return (
+        product.parent_asin or product.asin,
+        _text(product.title),
+        department,
+        path[-1] if path else department,
+        _text(product.brand) or _text(product.store),
+        price(product.price),
+    )
+
+
+def _path(found: Any) -> list[str]:
+    """From coarse to fine. In 2014 a product has several paths; the first is taken."""
+    if isinstance(found, list) and found and isinstance(found[0], list):
+        found = found[0]
+    texts = (_text(part) for part in found) if isinstance(found, list) else iter([_text(found)])
+    return [text for text in texts if text]
+
+
+def _text(found: Any) -> str | None:
+    """Scraped text as a person reads it: no tags, no entities, single blanks; None where nothing is left."""
+    if not isinstance(found, str):
+        return None
+    return " ".join(html.unescape(_TAG.sub(" ", found)).split()) or None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Product)

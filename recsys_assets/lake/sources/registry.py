@@ -1,0 +1,81 @@
+"""A spec, such as `amazon:reviews.json.gz,meta=products.json.gz`, into an open source."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys_assets.errors import InputError
+from recsys_assets.lake.sources.amazon import Amazon
+from recsys_assets.lake.sources.completejourney import CompleteJourney
+from recsys_assets.lake.sources.source import Source
+
+FORMS = (
+    "`completejourney`, `amazon:PATH[,meta=PATH]`, `amazon-2023:CATEGORY`, `movielens:PATH` or `tabular:PATH`"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """The parts of a source's spec."""
+
+    kind: str
+    """What is before the first colon."""
+    path: str = ""
+    """What is between it and `,meta=`; empty where there is none."""
+    meta: str = ""
+    """What is after `,meta=`; empty where there is none."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Spec":
+        """Split `KIND[:PATH[,meta=PATH]]`.
+
+        Raises:
+            InputError: an unknown kind, or a path missing or too many.
+        """
+        kind, _, rest = text.strip().partition(":")
+        path, _, meta = rest.partition(",meta=")
+        takes_path = kind in {"amazon", "amazon-2023", "movielens", "tabular"}
+        if kind != "completejourney" and not takes_path:
+            raise InputError(f"source {text!r}: unknown kind {kind!r}; give {FORMS}")
+        if takes_path and not path:
+            raise InputError(f"source {text!r}: what is read is missing after `{kind}:`; give {FORMS}")
+        if (rest and not takes_path) or (",meta=" in rest and (kind != "amazon" or not meta)):
+            raise InputError(f"source {text!r}: {kind} takes no such part; give {FORMS}")
+        return cls(kind=kind, path=path, meta=meta)
+
+    def absolute(self) -> "Spec":
+        """The same with absolute paths, so that it means the same from any working folder."""
+        if self.kind in {"completejourney", "amazon-2023"}:
+            return self
+        meta = str(_absolute(self.meta)) if self.meta else ""
+        return Spec(kind=self.kind, path=str(_absolute(self.path)), meta=meta)
+
+    def __str__(self) -> str:
+        meta = f",meta={self.meta}" if self.meta else ""
+        return f"{self.kind}:{self.path}{meta}" if self.path else self.kind
+
+
+def open_source(spec: str, *, columns: Mapping[str, str] | None = None) -> Source:
+    """Open what `spec` names, without reading more than the first lines.
+
+    Args:
+        spec: `completejourney`, `amazon:PATH[,meta=PATH]`, `movielens:PATH` or `tabular:PATH`.
+        columns: for `tabular`, our column name -> the file's.
+
+    Raises:
+        InputError: the spec isn't one, or the file is missing, empty or of another format.
+    """
+    parts = Spec.parse(spec).absolute()
+    if columns and parts.kind != "tabular":
+        raise InputError(f"source {spec!r}: only `tabular` takes a column mapping; remove [source.columns]")
+    match parts.kind:
+        case "completejourney":
+            return CompleteJourney()
+        case "amazon":
+            return Amazon(Path(parts.path), products=Path(parts.meta) if parts.meta else None)
+        case _:
+            raise InputError(f"source {spec!r}: is downloaded first; run `recsys init --source {spec}`")
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
