@@ -39,6 +39,18 @@ class DownloadError(InputError):
     """A published file could not be fetched whole."""
 
 
+class ContractError(RecsysError):
+    """A table does not keep its contract."""
+
+
+class ExpectationError(InputError):
+    """An expectation is declared with bounds that make no sense."""
+
+
+class QuarantineError(InputError):
+    """A day is not in quarantine, or cannot be accepted as it is."""
+
+
 class DayBlockedError(RecsysError):
     """The audit refused at least one day; the good file of that day, where one was, stays."""
 
@@ -81,3 +93,11 @@ class ApiKeyError(InputError):
 
 class PortInUseError(InputError):
     """A port that a server should listen on is taken."""
+
+
+class BuildRunningError(RecsysError):
+    """Another process builds the same home."""
+
+
+class ServerStoppedError(RecsysError):
+    """A server that should run until it is told to stop ended by itself."""

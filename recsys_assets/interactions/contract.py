@@ -13,14 +13,27 @@ INTERACTIONS = Contract(
         columns.ITEM_ID: Column(dtype=pl.String, min_length=1, description="The source's id of the item."),
         columns.TIMESTAMP: Column(dtype=UTC_MICROSECONDS, description="When it happened, UTC."),
         columns.WEIGHT: Column(
-            dtype=pl.Float32, ge=0, unit="1", description="Confidence that the user wants the item; 1 is one plain event."
+            dtype=pl.Float32,
+            ge=0,
+            unit="1",
+            description="Confidence that the user wants the item; 1 is one plain event.",
         ),
         columns.RATING: Column(
-            dtype=pl.Float32, nullable=True, unit="source's rating scale", description="The rating; null where none."
+            dtype=pl.Float32,
+            nullable=True,
+            unit="source's rating scale",
+            description="The rating; null where none.",
         ),
-        columns.QUANTITY: Column(dtype=pl.Float32, nullable=True, ge=0, unit="pieces", description="How many."),
+        columns.QUANTITY: Column(
+            dtype=pl.Float32, nullable=True, ge=0, unit="pieces", description="How many."
+        ),
         columns.VALUE: Column(
-            dtype=pl.Float64, nullable=True, ge=0, unit="source's currency", description="Paid for all pieces."
+            dtype=pl.Float64,
+            nullable=True,
+            ge=0,
+            unit="source's currency",
+            description="Paid for all pieces.",
         ),
     },
+    key=(columns.USER_ID, columns.ITEM_ID, columns.TIMESTAMP),
 )

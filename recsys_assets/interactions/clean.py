@@ -1,0 +1,111 @@
+"""Cleaning of one day: from raw events to valid, deduplicated, weighted interactions; drops are counted."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.quality.contract import UTC_MICROSECONDS
+
+_KEY: Final = (columns.USER_ID, columns.ITEM_ID, columns.TIMESTAMP)
+_REASON: Final = "reason"
+_MOST_WEIGHT: Final = 4.0
+"""log2(1 + 15): beyond 15 pieces a quantity is a unit (grams, litres), not a stronger wish."""
+
+DUPLICATE: Final = "duplicate"
+MERGED: Final = "merged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """A cleaned day, and what it cost."""
+
+    frame: pl.DataFrame
+    """The INTERACTIONS contract's columns, sorted by timestamp, user, item."""
+    dropped: dict[str, int]
+    """Reason -> raw rows that are not in `frame`, reasons that dropped none left out."""
+    raw_rows: int
+    """Rows before cleaning."""
+
+
+def clean(raw: pl.DataFrame, *, day: date) -> Cleaned:
+    """Keep what is valid and happened on `day`, once, with a weight.
+
+    Ids are stripped of surrounding white space. A row is dropped for the first reason that holds:
+    `no_user`, `no_item` (null or empty), `outside_day` (or no timestamp), `quantity_not_positive`,
+    `value_negative` (returns and corrections), `not_finite`, `duplicate` (same user, item, timestamp, rating,
+    quantity and value as a row before). Rows that share user, item and timestamp only are lines of one event
+    and become one, `merged`: quantities and values add up, of ratings the last in the source's order stays.
+
+    The weight is log2(1 + quantity), at most 4, and 1 where the source has no quantity: the second piece
+    says less than the first. A rating does not enter: how the touched item was liked is not known to be on
+    any particular scale here.
+    """
+    events = raw.lazy().select(
+        pl.col(columns.USER_ID).str.strip_chars(),
+        pl.col(columns.ITEM_ID).str.strip_chars(),
+        columns.TIMESTAMP,
+        columns.RATING,
+        columns.QUANTITY,
+        columns.VALUE,
+    )
+    judged = events.with_columns(_first_reason(day)).collect()
+    kept = judged.filter(pl.col(_REASON).is_null()).drop(_REASON)
+    dropped = dict(
+        judged.filter(pl.col(_REASON).is_not_null())[_REASON].value_counts().sort(_REASON).iter_rows()
+    )
+    once = kept.filter(pl.struct(pl.all()).is_first_distinct()) if kept.height > 1 else kept
+    dropped[DUPLICATE] = kept.height - once.height
+    merged = _merge_lines(once)
+    dropped[MERGED] = once.height - merged.height
+    frame = merged.sort(columns.TIMESTAMP, columns.USER_ID, columns.ITEM_ID)
+    weighed = frame.with_columns(_weight().alias(columns.WEIGHT)).select(list(INTERACTIONS.columns))
+    return Cleaned(
+        frame=weighed, dropped={reason: rows for reason, rows in dropped.items() if rows}, raw_rows=raw.height
+    )
+
+
+def _first_reason(day: date) -> pl.Expr:
+    start = pl.lit(day).cast(UTC_MICROSECONDS)
+    end = pl.lit(day + timedelta(days=1)).cast(UTC_MICROSECONDS)
+    timestamp, quantity, value = pl.col(columns.TIMESTAMP), pl.col(columns.QUANTITY), pl.col(columns.VALUE)
+    within = timestamp.is_between(start, end, closed="left").fill_null(value=False)
+    numbers = [pl.col(name) for name in (columns.RATING, columns.QUANTITY, columns.VALUE)]
+    return (
+        pl.when(pl.col(columns.USER_ID).fill_null("") == "")
+        .then(pl.lit("no_user"))
+        .when(pl.col(columns.ITEM_ID).fill_null("") == "")
+        .then(pl.lit("no_item"))
+        .when(~within)
+        .then(pl.lit("outside_day"))
+        .when(~pl.all_horizontal(number.is_finite().fill_null(value=True) for number in numbers))
+        .then(pl.lit("not_finite"))
+        .when(quantity <= 0)
+        .then(pl.lit("quantity_not_positive"))
+        .when(value < 0)
+        .then(pl.lit("value_negative"))
+        .alias(_REASON)
+    )
+
+
+def _merge_lines(frame: pl.DataFrame) -> pl.DataFrame:
+    shared = pl.struct(*_KEY).is_duplicated()
+    lines = frame.filter(shared) if frame.height > 1 else frame.clear()
+    if lines.is_empty():
+        return frame
+
+    def total(name: str) -> pl.Expr:  # polars sums nulls to 0, but unknown pieces are not no pieces
+        return pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
+
+    events = lines.group_by(*_KEY, maintain_order=True).agg(
+        pl.col(columns.RATING).drop_nulls().last(), total(columns.QUANTITY), total(columns.VALUE)
+    )
+    return pl.concat([frame.filter(~shared), events])
+
+
+def _weight() -> pl.Expr:
+    pieces = (1 + pl.col(columns.QUANTITY)).log(2).clip(upper_bound=_MOST_WEIGHT)
+    return pieces.fill_null(1.0).cast(pl.Float32)

@@ -1,0 +1,191 @@
+"""Runs expectations over a collected frame: one pass for all, failing rows fetched only where one fails."""
+
+import math
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+
+from recsys_assets.quality.contract import Contract
+from recsys_assets.quality.expectations import (
+    SAMPLE_ROWS,
+    CheckResult,
+    Expectation,
+    RowExpectation,
+    ValueExpectation,
+    Verdict,
+    expect,
+)
+
+
+def contract_expectations(contract: Contract) -> list[Expectation]:
+    """What `contract` says of values and key, as expectations that block on the first failing row.
+
+    The same declaration as `contract.pandera_schema()`, in a form that one polars query answers: a day costs
+    a tenth of a millisecond instead of ten. That both agree is tested on arbitrary frames.
+    """
+    found: list[Expectation] = []
+    for name, column in contract.columns.items():
+        value = pl.col(name)
+        subject = expect(name)
+        if not column.nullable:
+            found.append(subject.not_null(block_below=1.0))
+        if column.ge is not None:
+            found.append(subject.that(value >= column.ge, name="least", block_below=1.0))
+        if column.le is not None:
+            found.append(subject.that(value <= column.le, name="most", block_below=1.0))
+        if column.min_length is not None:
+            found.append(
+                subject.that(value.str.len_chars() >= column.min_length, name="length", block_below=1.0)
+            )
+    if contract.key:
+        found.append(expect(*contract.key).unique(block_below=1.0))
+    return found
+
+
+def schema_result(
+    frame: pl.DataFrame, schema: pl.Schema, *, table: str, day: date | None = None
+) -> CheckResult:
+    """Compare `frame`'s columns and types, in order, with `schema`; blocks on any difference."""
+    missing = [name for name in schema if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in schema]
+    wrong = [
+        f"{name} is {frame.schema[name]}, not {dtype}"
+        for name, dtype in schema.items()
+        if name in frame.columns and frame.schema[name] != dtype
+    ]
+    problems = [f"missing {', '.join(missing)}"] if missing else []
+    problems += [f"unknown {', '.join(unknown)}"] if unknown else []
+    problems += wrong
+    if not problems and frame.columns != list(schema):
+        problems = [f"order is {', '.join(frame.columns)}"]
+    return CheckResult(
+        table=table,
+        check="schema",
+        day=day,
+        verdict="block" if problems else "ok",
+        failing_rows=frame.height if problems else 0,
+        passed_share=0.0 if problems else 1.0,
+        warn_below=1.0,
+        block_below=1.0,
+        detail=f"columns: {'; '.join(problems)}" if problems else "columns and types are as declared",
+    )
+
+
+def evaluate(
+    expectations: Sequence[Expectation], frame: pl.DataFrame, *, table: str, day: date | None = None
+) -> list[CheckResult]:
+    """Judge a collected `frame` by every expectation, in order.
+
+    An expectation whose column is missing blocks. No row at all passes every row expectation.
+    """
+    runnable = [(n, e) for n, e in enumerate(expectations) if set(e.needs) <= set(frame.columns)]
+    measured: dict[int, Any] = {}
+    if runnable:
+        row = frame.select(_measure(e).alias(str(n)) for n, e in runnable).row(0)
+        measured = {n: value for (n, _), value in zip(runnable, row, strict=True)}
+    results = []
+    for n, expectation in enumerate(expectations):
+        if n not in measured:
+            absent = sorted(set(expectation.needs) - set(frame.columns))
+            results.append(_missing(expectation, absent, table=table, day=day, rows=frame.height))
+        elif isinstance(expectation, RowExpectation):
+            results.append(_judge_rows(expectation, int(measured[n] or 0), frame, table=table, day=day))
+        else:
+            results.append(_judge_value(expectation, measured[n], table=table, day=day))
+    return results
+
+
+def failing(frame: pl.DataFrame, expectation: RowExpectation) -> pl.DataFrame:
+    """The rows of `frame` that fail."""
+    return frame.filter(~expectation.passes)
+
+
+def json_rows(frame: pl.DataFrame, limit: int = SAMPLE_ROWS) -> list[dict[str, Any]]:
+    """The first `limit` rows as JSON-able dictionaries: times in ISO 8601, NaN and infinity as text."""
+    return [
+        {name: _plain(value) for name, value in row.items()}
+        for row in frame.head(limit).iter_rows(named=True)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+def _measure(expectation: Expectation) -> pl.Expr:
+    if isinstance(expectation, RowExpectation):
+        return (~expectation.passes).sum()
+    return expectation.value.cast(pl.Float64)
+
+
+def _judge_rows(
+    expectation: RowExpectation, failed: int, frame: pl.DataFrame, *, table: str, day: date | None
+) -> CheckResult:
+    share = 1.0 - failed / frame.height if frame.height else 1.0
+    verdict: Verdict = "ok"
+    if frame.height >= expectation.from_rows:
+        if share < expectation.mostly:
+            verdict = "warn"
+        if expectation.block_below is not None and share < expectation.block_below:
+            verdict = "block"
+    return CheckResult(
+        table=table,
+        check=expectation.name,
+        day=day,
+        verdict=verdict,
+        passed_share=share,
+        failing_rows=failed,
+        sample=json_rows(failing(frame, expectation)) if verdict != "ok" else [],
+        warn_below=expectation.mostly,
+        block_below=expectation.block_below,
+        detail=f"{failed:,} of {frame.height:,} rows fail; at least {expectation.mostly:.2%} should pass"
+        if failed
+        else "",
+    )
+
+
+def _judge_value(
+    expectation: ValueExpectation, value: float | None, *, table: str, day: date | None
+) -> CheckResult:
+    def outside(low: float | None, high: float | None) -> bool:
+        if value is None or (low is None and high is None):
+            return False
+        return not (-math.inf if low is None else low) <= value <= (math.inf if high is None else high)
+
+    verdict: Verdict = "warn" if outside(expectation.low, expectation.high) else "ok"
+    if outside(expectation.block_low, expectation.block_high) and verdict == "warn":
+        verdict = "block"
+    low = "" if expectation.low is None else f"{expectation.low:g} "
+    high = "" if expectation.high is None else f" {expectation.high:g}"
+    return CheckResult(
+        table=table,
+        check=expectation.name,
+        day=day,
+        verdict=verdict,
+        value=value,
+        warn_below=expectation.low,
+        warn_above=expectation.high,
+        block_below=expectation.block_low,
+        block_above=expectation.block_high,
+        detail=f"{value:g} is not in {low}..{high}" if verdict != "ok" and value is not None else "",
+    )
+
+
+def _missing(
+    expectation: Expectation, absent: list[str], *, table: str, day: date | None, rows: int
+) -> CheckResult:
+    return CheckResult(
+        table=table,
+        check=expectation.name,
+        day=day,
+        verdict="block",
+        failing_rows=rows,
+        passed_share=0.0,
+        detail=f"cannot be checked: no column {', '.join(absent)}",
+    )
