@@ -1,0 +1,81 @@
+"""A vector for a user or session from its items, without retraining. The API imports this: numpy only."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_assets.errors import EmptyHistoryError
+
+_GRAM = "fold_in_gram.npy"
+_SCALARS = "fold_in.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldIn:
+    """The fixed part of one row's normal equations. Shapes: I items of the catalogue, D embedding_size."""
+
+    item_embeddings: npt.NDArray[np.float32]
+    """(I, D), float32."""
+    gram_DD: npt.NDArray[np.float32]
+    """α₀ YᵀY over the catalogue, float32."""
+    unobserved_weight: float
+    """α₀, > 0."""
+    regularization: float
+    """λ, > 0."""
+    frequency_exponent: float
+    """ν, 0-1."""
+
+    def embed(
+        self, item_nums: npt.NDArray[np.integer[Any]], weights: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Embed a user from the items touched: what training would give a user with this history.
+
+        Solves one row of iALS's normal equations (Rendle et al. 2022, eq. 6) exactly.
+
+        Args:
+            item_nums: the n items touched, each once, 0 <= num < I.
+            weights: confidence of each, n, > 0, on the scale of `history_weights` (mean 1); none: all 1.
+
+        Returns:
+            x_D, float32, on the scale of the trained user embeddings.
+
+        Raises:
+            EmptyHistoryError: n is 0.
+        """
+        if len(item_nums) == 0:
+            raise EmptyHistoryError(
+                "a vector was asked for from 0 known items; recommend popular items instead"
+            )
+        touched_nD = np.asarray(self.item_embeddings[item_nums])
+        weights_n = (
+            np.ones(len(touched_nD), np.float32) if weights is None else np.asarray(weights, np.float32)
+        )
+        frequency = float(weights_n.sum(dtype=np.float64)) + self.unobserved_weight * len(
+            self.item_embeddings
+        )
+        weighted_Dn = touched_nD.T * weights_n
+        normal_DD = self.gram_DD + weighted_Dn @ touched_nD
+        normal_DD[np.diag_indices_from(normal_DD)] += self.regularization * frequency**self.frequency_exponent
+        x_D: npt.NDArray[np.float32] = np.linalg.solve(normal_DD, weighted_Dn.sum(axis=1))
+        return x_D
+
+    def save(self, folder: Path) -> None:
+        """Write `fold_in_gram.npy` and `fold_in.json`; the item embeddings are the artifact's own file."""
+        np.save(folder / _GRAM, self.gram_DD, allow_pickle=False)
+        scalars = {
+            "unobserved_weight": self.unobserved_weight,
+            "regularization": self.regularization,
+            "frequency_exponent": self.frequency_exponent,
+        }
+        (folder / _SCALARS).write_text(json.dumps(scalars, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, item_embeddings: npt.NDArray[np.float32]) -> "FoldIn":
+        """What `save` wrote, over the artifact's (memory-mapped) `item_embeddings`."""
+        gram_DD = np.load(folder / _GRAM, allow_pickle=False)
+        scalars = json.loads((folder / _SCALARS).read_text(encoding="utf-8"))
+        return cls(item_embeddings=item_embeddings, gram_DD=gram_DD, **scalars)

@@ -1,0 +1,128 @@
+"""The interactions as one sparse matrix, users by items, with the vocabularies of its rows and columns.
+
+One entry a (user, item) pair: the summed weight of its events and the day of the last one. How an entry's
+weight becomes a confidence is decided in `confidence`; here nothing is scaled.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.embeddings.vocabulary import Vocabulary
+from recsys_assets.errors import TrainingDataError
+
+_DAY = "day"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InteractionMatrix:
+    """CSR by user; within a user the items ascend. Shapes: U users, I items, n entries."""
+
+    users: Vocabulary
+    """Row number <-> user_id."""
+    items: Vocabulary
+    """Column number <-> item_id."""
+    indptr: npt.NDArray[np.int64]
+    """Where each user's entries start, U + 1."""
+    item_nums: npt.NDArray[np.int32]
+    """Column of each entry, n."""
+    weights: npt.NDArray[np.float32]
+    """Summed weight of the pair's events, n, > 0."""
+    last_day: npt.NDArray[np.int32]
+    """Day of the pair's last event, days since 1970-01-01, n."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(U, I)."""
+        return len(self.users), len(self.items)
+
+    @property
+    def entries(self) -> int:
+        """n, the number of pairs observed."""
+        return len(self.item_nums)
+
+    @property
+    def through_day(self) -> int:
+        """The last day of all, days since 1970-01-01."""
+        return int(self.last_day.max())
+
+    def user_nums(self) -> npt.NDArray[np.int32]:
+        """Row of each entry, n."""
+        return np.repeat(np.arange(len(self.users), dtype=np.int32), np.diff(self.indptr))
+
+    @classmethod
+    def from_interactions(
+        cls, frame: pl.LazyFrame, *, users: Vocabulary | None = None, items: Vocabulary | None = None
+    ) -> "InteractionMatrix":
+        """Gather `interactions` rows into pairs; events of weight 0 are left out.
+
+        Args:
+            frame: the columns of the INTERACTIONS contract; only ids, weight and timestamp are read.
+            users: rows to use instead of the users found; other users' events are left out.
+            items: likewise for columns.
+
+        Raises:
+            TrainingDataError: no event with a positive weight, or a weight that is NaN, infinite or negative.
+        """
+        pairs = (
+            frame.select(columns.USER_ID, columns.ITEM_ID, columns.WEIGHT, columns.TIMESTAMP)
+            .filter(pl.col(columns.WEIGHT) != 0)  # keeps NaN, which is refused below
+            .group_by(columns.USER_ID, columns.ITEM_ID)
+            .agg(
+                pl.col(columns.WEIGHT).sum(),
+                pl.col(columns.WEIGHT).min().alias("least"),
+                pl.col(columns.TIMESTAMP).max().dt.date().to_physical().alias(_DAY),
+            )
+            .collect()
+        )
+        _refuse_bad_weights(pairs)
+        users = users or _vocabulary(pairs[columns.USER_ID])
+        items = items or _vocabulary(pairs[columns.ITEM_ID])
+        pairs = _numbered(_numbered(pairs, columns.USER_ID, users), columns.ITEM_ID, items)
+        pairs = pairs.sort(columns.USER_ID, columns.ITEM_ID)
+        if pairs.is_empty():
+            raise TrainingDataError(
+                "none of the interactions is of a known user and item; nothing to factorise"
+            )
+        counts = np.bincount(pairs[columns.USER_ID].to_numpy(), minlength=len(users))
+        return cls(
+            users=users,
+            items=items,
+            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            item_nums=_array(pairs[columns.ITEM_ID], np.int32),
+            weights=_array(pairs[columns.WEIGHT], np.float32),
+            last_day=_array(pairs[_DAY], np.int32),
+        )
+
+
+def _refuse_bad_weights(pairs: pl.DataFrame) -> None:
+    if pairs.is_empty():
+        raise TrainingDataError(
+            "0 interactions with a positive weight; nothing to factorise:"
+            " materialise `interactions` for days with events"
+        )
+    bad = pairs.filter(~pl.col(columns.WEIGHT).is_finite() | (pl.col("least") < 0))
+    if len(bad):
+        row = bad.row(0, named=True)
+        raise TrainingDataError(
+            f"{len(bad)} user-item pairs have a weight that is NaN, infinite or negative, e.g. user"
+            f" {row[columns.USER_ID]!r}, item {row[columns.ITEM_ID]!r}: {row[columns.WEIGHT]};"
+            " mend `interactions`"
+        )
+
+
+def _vocabulary(ids: pl.Series) -> Vocabulary:
+    return Vocabulary.from_strings(ids.unique().to_list())
+
+
+def _numbered(pairs: pl.DataFrame, column: str, vocabulary: Vocabulary) -> pl.DataFrame:
+    numbers = pl.DataFrame({column: list(vocabulary)}, schema={column: pl.String}).with_row_index("num")
+    return pairs.join(numbers, on=column).drop(column).rename({"num": column})
+
+
+def _array(series: pl.Series, dtype: Any) -> npt.NDArray[Any]:
+    return np.ascontiguousarray(series.to_numpy(), dtype=dtype)

@@ -1,0 +1,70 @@
+"""Ranking metrics, one value a user, and their mean with a bootstrap interval.
+
+Definitions (T: the user's held-out items, hits: those among the best k):
+recall = hits / |T|;  hit_rate = 1 if any hit;  mrr = 1 / rank of the first hit;
+ndcg = Σ_hits 1/log2(rank + 1) over the same sum for a list that starts with all of T, binary relevance.
+Users without held-out items are not counted. Over all users: coverage = share of the catalogue that anyone is
+recommended;  novelty = mean of -log2(share of training users who have the item) over all recommendations.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.ranking import Ranking
+
+Values = npt.NDArray[np.float64]
+
+BOOTSTRAP_ROUNDS = 1000
+
+
+def user_metrics(ranking: Ranking, truth: InteractionMatrix, *, k: int) -> dict[str, Values]:
+    """`ndcg`, `recall`, `hit_rate` and `mrr` at k of each ranked user, (R,)."""
+    hits_Rk = _hits(ranking, truth)[:, :k]
+    sizes_R = np.diff(truth.indptr)[ranking.user_nums]
+    discounts_k = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0], np.cumsum(discounts_k)])
+    any_hit_R = hits_Rk.any(axis=1)
+    return {
+        "ndcg": (hits_Rk @ discounts_k) / ideal[np.minimum(sizes_R, k)],
+        "recall": hits_Rk.sum(axis=1) / sizes_R,
+        "hit_rate": any_hit_R.astype(np.float64),
+        "mrr": np.where(any_hit_R, 1 / (hits_Rk.argmax(axis=1) + 1), 0.0),
+    }
+
+
+def catalogue_metrics(ranking: Ranking, train: InteractionMatrix, *, k: int) -> dict[str, float]:
+    """`coverage` and `novelty` at k over all ranked users."""
+    shown = ranking.items_Rk[:, :k]
+    shown = shown[shown >= 0]
+    users_I = np.bincount(train.item_nums, minlength=len(train.items))
+    return {
+        "coverage": len(np.unique(shown)) / len(train.items),
+        "novelty": float(-np.log2(np.maximum(users_I[shown], 1) / len(train.users)).mean()),
+    }
+
+
+def mean_interval(
+    values_R: Values, *, seed: int, rounds: int = BOOTSTRAP_ROUNDS
+) -> tuple[float, float, float]:
+    """The mean and its 95 % percentile-bootstrap interval over users (low, high).
+
+    Resampling draws how often each user counts; in blocks, so that memory is bounded.
+    """
+    rng = np.random.default_rng(seed)
+    users = len(values_R)
+    means = [values_R[rng.integers(0, users, users)].mean() for _ in range(rounds)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(values_R.mean()), float(low), float(high)
+
+
+def _hits(ranking: Ranking, truth: InteractionMatrix) -> npt.NDArray[np.bool_]:
+    """(R, k): whether each recommended item is held out for its user."""
+    items = len(truth.items)
+    wanted = truth.user_nums().astype(np.int64) * items + truth.item_nums
+    shown_Rk = ranking.user_nums[:, None] * items + ranking.items_Rk
+    at = np.searchsorted(wanted, shown_Rk)
+    found: npt.NDArray[np.bool_] = (wanted[np.minimum(at, len(wanted) - 1)] == shown_Rk) & (
+        ranking.items_Rk >= 0
+    )
+    return found
