@@ -23,7 +23,9 @@ def popularity(
         share = np.ones(matrix.entries)
     else:
         share = 0.5 ** ((matrix.through_day - matrix.last_day) / half_life_days)
-    return np.bincount(matrix.item_nums, weights=share, minlength=len(matrix.items))
+    return np.asarray(
+        np.bincount(matrix.item_nums, weights=share, minlength=len(matrix.items)), dtype=np.float64
+    )
 
 
 def by_popularity(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
