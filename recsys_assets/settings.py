@@ -73,7 +73,7 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Best unseen items kept for each user at release time, so that a request needs no search; 0 for none."""
     neighbours_per_item: int = 50
     """Nearest items by cosine kept for each item; 0 for none."""
-    precompute_pairs: int = 4_000_000_000
+    precompute_pairs: int = 1_000_000_000
     """Most pairs scored exactly ahead of serving, for users and for items each, > 0. Beyond it users' candidates
     come from the index, and only the most popular items have neighbours."""
     threads: int = 0

@@ -1,0 +1,239 @@
+"""`user_features` and `item_features` out of interactions and catalogue, by polars; nothing is stored here.
+
+Every function takes the day explicitly and first drops later events, so the same code serves today's
+tables and point-in-time look-ups.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
+from recsys_assets.lake.contract import ITEM_CATALOGUE
+
+WINDOWS = (7, 28, 90)
+"""Days of the counting windows."""
+_MONTH = 28
+LARGEST_BASKET = 100
+"""A user's day with more items than this says nothing of what belongs together, and costs its square."""
+
+_DAY = "day"
+_AGE = "age"
+_PIECE_PRICE = "piece_price"
+
+
+def user_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, as_of: date) -> pl.DataFrame:
+    """The USER_FEATURES table as it was at the end of `as_of`, sorted by id.
+
+    Args:
+        interactions: rows of the INTERACTIONS contract; later ones than `as_of` are ignored.
+        catalogue: rows of ITEM_CATALOGUE, or None where the source has none.
+        as_of: the UTC day; windows of n days end with it.
+    """
+    events = _events_until(interactions, as_of)
+    items = _items(events, catalogue)
+    joined = events.lazy().join(
+        items.lazy().select(
+            columns.ITEM_ID,
+            columns.DEPARTMENT,
+            columns.CATEGORY,
+            columns.BRAND,
+            "price_percentile",
+            "popularity_percentile",
+        ),
+        on=columns.ITEM_ID,
+        how="left",
+    )
+    totals = joined.group_by(columns.USER_ID).agg(
+        pl.len().cast(pl.Int64).alias("events_total"),
+        *_window_counts(),
+        _trend().alias("activity_trend"),
+        pl.col(columns.ITEM_ID).n_unique().cast(pl.Int64).alias("items_distinct"),
+        pl.col(columns.CATEGORY).drop_nulls().n_unique().cast(pl.Int64).alias("categories_distinct"),
+        pl.col(_AGE).n_unique().cast(pl.Int64).alias("active_days"),
+        pl.col(_AGE).filter(pl.col(_AGE) < _MONTH).n_unique().cast(pl.Int64).alias("active_days_28d"),
+        pl.col(_AGE).max().alias("days_since_first"),
+        pl.col(_AGE).min().alias("days_since_last"),
+        pl.col("popularity_percentile").mean().alias("mean_popularity"),
+        _sum_or_null(pl.col(columns.VALUE)).alias("spend_total"),
+        _spend_28d().alias("spend_28d"),
+        pl.col(_PIECE_PRICE).median().alias("median_price"),
+        pl.col("price_percentile").mean().alias("price_level"),
+        pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
+    )
+    favourites = [
+        _favourite(joined, attribute, f"favourite_{attribute}")
+        for attribute in (columns.DEPARTMENT, columns.CATEGORY, columns.BRAND)
+    ]
+    for favourite in favourites:
+        totals = totals.join(favourite, on=columns.USER_ID, how="left")
+    return (
+        totals.with_columns(
+            (1 - pl.col("items_distinct") / pl.col("events_total")).alias("repeat_share"),
+            (pl.col("favourite_category_events") / pl.col("events_total")).alias("favourite_category_share"),
+            pl.when(pl.col("active_days") > 1)
+            .then((pl.col("days_since_first") - pl.col("days_since_last")) / (pl.col("active_days") - 1))
+            .alias("days_between_visits"),
+        )
+        .select(_typed(USER_FEATURES.polars_schema()))
+        .sort(columns.USER_ID)
+        .collect()
+    )
+
+
+def item_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, as_of: date) -> pl.DataFrame:
+    """The ITEM_FEATURES table as it was at the end of `as_of`, sorted by id.
+
+    Items of the catalogue without any event have a row too (counts 0), so that a reader can tell an item
+    that nobody touched yet from an id that does not exist.
+
+    Args:
+        interactions: rows of the INTERACTIONS contract; later ones than `as_of` are ignored.
+        catalogue: rows of ITEM_CATALOGUE, or None where the source has none. It carries no time: titles and
+            prices are today's, whatever `as_of` is.
+        as_of: the UTC day; windows of n days end with it.
+    """
+    events = _events_until(interactions, as_of)
+    items = _items(events, catalogue).lazy()
+    return (
+        items.join(_copurchase_degree(events.lazy()), on=columns.ITEM_ID, how="left")
+        .with_columns(pl.col("copurchase_degree").fill_null(0))
+        .select(_typed(ITEM_FEATURES.polars_schema()))
+        .sort(columns.ITEM_ID)
+        .collect()
+    )
+
+
+def _events_until(interactions: pl.LazyFrame, as_of: date) -> pl.DataFrame:
+    """Ids, value, rating, price of a piece and age in days of the events up to the end of `as_of`."""
+    age = (pl.lit(as_of) - pl.col(columns.TIMESTAMP).dt.date()).dt.total_days().cast(pl.Int32)
+    return (
+        interactions.with_columns(age.alias(_AGE))
+        .filter(pl.col(_AGE) >= 0)
+        .select(
+            columns.USER_ID,
+            columns.ITEM_ID,
+            _AGE,
+            columns.VALUE,
+            columns.RATING,
+            pl.when(pl.col(columns.QUANTITY) > 0)
+            .then(pl.col(columns.VALUE) / pl.col(columns.QUANTITY))
+            .otherwise(pl.col(columns.VALUE))
+            .alias(_PIECE_PRICE),
+        )
+        .collect()
+    )
+
+
+def _items(events: pl.DataFrame, catalogue: pl.DataFrame | None) -> pl.DataFrame:
+    """Every known item with its catalogue fields and the features that need no pairs of items."""
+    counted = (
+        events.lazy()
+        .group_by(columns.ITEM_ID)
+        .agg(
+            pl.len().cast(pl.Int64).alias("events_total"),
+            *_window_counts(),
+            _trend().alias("popularity_trend"),
+            pl.col(columns.USER_ID).n_unique().cast(pl.Int64).alias("users_distinct"),
+            pl.col(columns.USER_ID)
+            .filter(pl.col(_AGE) < _MONTH)
+            .n_unique()
+            .cast(pl.Int64)
+            .alias("users_28d"),
+            pl.col(_AGE).max().alias("days_since_first"),
+            pl.col(_AGE).min().alias("days_since_last"),
+            pl.col(_PIECE_PRICE).median().alias("median_price"),
+            pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
+        )
+    )
+    known = pl.DataFrame(schema=ITEM_CATALOGUE.polars_schema()) if catalogue is None else catalogue
+    items = (
+        known.lazy()
+        .select(*ITEM_CATALOGUE.columns)
+        .join(counted, on=columns.ITEM_ID, how="full", coalesce=True)
+    )
+    counts = ("events_total", *(f"events_{days}d" for days in WINDOWS), "users_distinct", "users_28d")
+    touched = pl.col("events_total") > 0
+    return (
+        items.with_columns(
+            *(pl.col(name).fill_null(0) for name in counts),
+            pl.col("popularity_trend").fill_null(1.0),
+            pl.coalesce(columns.PRICE, "median_price").alias(columns.PRICE),
+        )
+        .sort(["events_90d", "events_total", columns.ITEM_ID], descending=[True, True, False])
+        .with_columns(
+            pl.when(touched).then(pl.int_range(1, pl.len() + 1, dtype=pl.Int64)).alias("popularity_rank"),
+            pl.when(touched)
+            .then(1 - pl.col("users_distinct") / pl.col("events_total"))
+            .alias("repeat_share"),
+            _percentile(columns.PRICE, columns.CATEGORY).alias("price_percentile"),
+        )
+        .with_columns(
+            pl.when(touched)
+            .then(1 - (pl.col("popularity_rank") - 1) / touched.sum())
+            .otherwise(0.0)
+            .alias("popularity_percentile"),
+        )
+        .collect()
+    )
+
+
+def _copurchase_degree(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Different other items in the same baskets, each what a user touched on one day of the last 90."""
+    baskets = (
+        events.filter(pl.col(_AGE) < max(WINDOWS))
+        .with_columns(pl.col(columns.ITEM_ID).rank("dense").cast(pl.UInt32).alias("num"))
+        .with_columns(pl.struct(columns.USER_ID, _AGE).rank("dense").cast(pl.UInt32).alias("basket"))
+        .select("basket", "num", columns.ITEM_ID)
+        .unique(["basket", "num"])
+        .filter(pl.len().over("basket").is_between(2, LARGEST_BASKET))
+    )
+    nums = baskets.select("basket", "num")
+    degrees = (
+        nums.join(nums, on="basket", suffix="_other")
+        .filter(pl.col("num") != pl.col("num_other"))
+        .group_by("num")
+        .agg(pl.col("num_other").n_unique().cast(pl.Int64).alias("copurchase_degree"))
+    )
+    return baskets.select("num", columns.ITEM_ID).unique("num").join(degrees, on="num").drop("num")
+
+
+def _favourite(joined: pl.LazyFrame, attribute: str, name: str) -> pl.LazyFrame:
+    """Each user's most frequent value of `attribute` (ties: the first by name) and its events."""
+    return (
+        joined.filter(pl.col(attribute).is_not_null())
+        .group_by(columns.USER_ID, attribute)
+        .agg(pl.len().alias(f"{name}_events"))
+        .sort([f"{name}_events", attribute], descending=[True, False])
+        .group_by(columns.USER_ID, maintain_order=True)
+        .agg(pl.col(attribute).first().alias(name), pl.col(f"{name}_events").first())
+    )
+
+
+def _window_counts() -> list[pl.Expr]:
+    return [(pl.col(_AGE) < days).sum().cast(pl.Int64).alias(f"events_{days}d") for days in WINDOWS]
+
+
+def _trend() -> pl.Expr:
+    recent, before = (pl.col(_AGE) < _MONTH).sum(), pl.col(_AGE).is_between(_MONTH, 2 * _MONTH - 1).sum()
+    return (recent + 1) / (before + 1)
+
+
+def _sum_or_null(values: pl.Expr) -> pl.Expr:
+    return pl.when(values.count() > 0).then(values.sum())
+
+
+def _spend_28d() -> pl.Expr:
+    values = pl.col(columns.VALUE)
+    return pl.when(values.count() > 0).then(values.filter(pl.col(_AGE) < _MONTH).sum())
+
+
+def _percentile(value: str, group: str) -> pl.Expr:
+    """Rank of `value` among the non-null ones of its group, in (0, 1]; null stays null."""
+    return (pl.col(value).rank("max") / pl.col(value).count()).over(group)
+
+
+def _typed(schema: pl.Schema) -> Sequence[pl.Expr]:
+    return [pl.col(name).cast(dtype) for name, dtype in schema.items()]

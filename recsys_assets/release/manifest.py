@@ -1,0 +1,142 @@
+"""The manifest: what a release is made of, with checksums, and how its id follows from its content."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from recsys_assets.errors import BrokenReleaseError
+
+MANIFEST_FILE: Final = "manifest.json"
+FORMAT: Final = 1
+"""Raised whenever a release's files or their meaning change; part of the id."""
+
+WAY_OUT: Final = "publish the release again (`recsys build`) or roll back"
+"""What to do about a broken release."""
+
+_DERIVED: Final = ("item_index.", "candidates_", "neighbours_", "training.json")
+"""Files whose bytes hold timings, or follow from other files by a search that may differ in the last digit.
+Their names count for the id, their bytes don't; their checksums are verified like any other's."""
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One file as it was published."""
+
+    sha256: str
+    """Checksum, hexadecimal."""
+    bytes: int
+    """Size."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is known of a release without opening its files."""
+
+    release_id: str
+    """`<through_day as YYYYMMDD>-<10 hex digits of the content>`."""
+    created_at: datetime
+    """When it was published first, UTC."""
+    first_day: date
+    """First day of the events in it."""
+    through_day: date
+    """Last day of the events in it."""
+    counts: dict[str, int]
+    """`users`, `items`, `events`, …"""
+    settings: dict[str, Any]
+    """The settings it was built with."""
+    metrics: dict[str, float]
+    """Held-out quality, by name."""
+    index: dict[str, Any]
+    """What the index build found and chose."""
+    lineage: dict[date, str]
+    """Each day's partition of `interactions` -> its checksum when this was built."""
+    files: dict[str, FileEntry]
+    """Path inside the folder -> checksum and size."""
+    format: int = FORMAT
+    """Version of the layout."""
+
+
+def release_id(
+    through_day: date,
+    files: Mapping[str, FileEntry],
+    settings: Mapping[str, Any],
+    lineage: Mapping[date, str],
+) -> str:
+    """The id of this content; time does not count, so that building again finds the same release."""
+    content = {
+        "format": FORMAT,
+        "files": {name: None if name.startswith(_DERIVED) else entry.sha256 for name, entry in files.items()},
+        "settings": settings,
+        "lineage": {day.isoformat(): checksum for day, checksum in lineage.items()},
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return f"{through_day:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` and see it onto the disk."""
+    with (folder / MANIFEST_FILE).open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `manifest.json`.
+
+    Raises:
+        BrokenReleaseError: it is missing, not a manifest, or of a format that this version does not read.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BrokenReleaseError(f"{path}: no readable manifest ({error}); {WAY_OUT}") from error
+    if manifest.format != FORMAT:
+        raise BrokenReleaseError(
+            f"{path}: format {manifest.format}, this version reads {FORMAT}; publish again"
+        )
+    return manifest
+
+
+def check_sizes(folder: Path, manifest: Manifest) -> None:
+    """Cheap: every file is there with the size it was published with (finds what was cut short).
+
+    Raises:
+        BrokenReleaseError: the first file that is not.
+    """
+    for name, entry in manifest.files.items():
+        try:
+            found = (folder / name).stat().st_size
+        except OSError:
+            raise BrokenReleaseError(
+                f"{folder / name}: missing, expected {entry.bytes} bytes; {WAY_OUT}"
+            ) from None
+        if found != entry.bytes:
+            raise BrokenReleaseError(f"{folder / name}: {found} bytes, expected {entry.bytes}; {WAY_OUT}")
+
+
+def check_sums(folder: Path, manifest: Manifest) -> None:
+    """Read everything and compare checksums.
+
+    Raises:
+        BrokenReleaseError: names each file that differs, with the checksum expected and found.
+    """
+    check_sizes(folder, manifest)
+    wrong = []
+    for name, entry in manifest.files.items():
+        found = sha256(folder / name)
+        if found != entry.sha256:
+            wrong.append(f"{folder / name}: sha256 is {found}, expected {entry.sha256}")
+    if wrong:
+        raise BrokenReleaseError("\n".join([*wrong, WAY_OUT]))
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

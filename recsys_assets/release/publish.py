@@ -1,0 +1,228 @@
+"""Publishing: artifacts become one immutable, checksummed folder, whole or not at all.
+
+Everything is copied into a staging folder and seen onto the disk; one rename makes the release. Killed before
+it, there is nothing but a staging folder, which the next publisher removes; killed after it, publishing again
+finds the same release. A lock keeps two publishers apart and goes with the process that holds it.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from recsys_assets.embeddings.vocabulary import Vocabulary
+from recsys_assets.errors import BrokenReleaseError, ReleaseError
+from recsys_assets.release.catalogue import write_item_strings
+from recsys_assets.release.manifest import (
+    FileEntry,
+    Manifest,
+    check_sums,
+    read_manifest,
+    release_id,
+    sha256,
+    write_manifest,
+)
+from recsys_assets.release.store import ReleaseStore
+from recsys_assets.settings import Home, Settings
+
+STAGING: Final = ".staging"
+_LOCK: Final = ".lock"
+_PARTS: Final = ("embeddings", "features", "index")
+"""Artifact folders without which there is no release."""
+_CHUNK: Final = 1 << 20
+
+
+def publish(
+    home: Home,
+    *,
+    parts: Mapping[str, Path],
+    settings: Settings,
+    lineage: Mapping[date, str],
+    created_at: datetime,
+    counts: Mapping[str, int] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    index: Mapping[str, Any] | None = None,
+    promote: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Manifest:
+    """Copy the artifacts into a new release under `home.releases` and point `current` at it.
+
+    Content that was published before is the same release: it is verified, and mended where it is broken.
+
+    Args:
+        home: where the releases are.
+        parts: `embeddings`, `features`, `index` and whatever else (`evaluation`, `rules`) -> its folder.
+            No two may hold a file of the same name.
+        settings: what everything was built with.
+        lineage: day -> checksum of each partition of `interactions` that went in.
+        created_at: now, UTC.
+        counts: further counts beside `users` and `items`.
+        metrics: held-out quality by name.
+        index: the index report as plain values.
+        promote: whether `current` shall point at it afterwards.
+        progress: told each file that has been copied.
+
+    Raises:
+        ReleaseError: a part or a day is missing, two parts hold the same file, or a day was recalled.
+    """
+    _refuse_incomplete(parts, lineage)
+    home.releases.mkdir(parents=True, exist_ok=True)
+    store = ReleaseStore(home.releases, clock=lambda: created_at)
+    with _only_publisher(home.releases):
+        staged = _new_staging(home.releases)
+        files = _copy_parts(parts, staged, progress)
+        files |= _add_item_strings(staged)
+        manifest = _manifest(
+            staged,
+            files=files,
+            settings=settings,
+            lineage=lineage,
+            created_at=created_at,
+            counts=counts or {},
+            metrics=metrics or {},
+            index=index or {},
+        )
+        store.refuse_recalled(manifest)
+        write_manifest(staged, manifest)
+        _sync_folder(staged)
+        manifest = _move_into_place(staged, home.releases / manifest.release_id, manifest)
+    if promote and store.current_id() != manifest.release_id:
+        store.promote(manifest.release_id)
+    return manifest
+
+
+def _refuse_incomplete(parts: Mapping[str, Path], lineage: Mapping[date, str]) -> None:
+    missing = [
+        f"{name} ({parts.get(name, 'not given')})"
+        for name in _PARTS
+        if not (name in parts and parts[name].is_dir())
+    ]
+    if missing:
+        raise ReleaseError(f"nothing to publish: no folder for {', '.join(missing)}; run `recsys build`")
+    if not lineage:
+        raise ReleaseError("nothing to publish: no day of interactions is named; run `recsys build`")
+
+
+def _new_staging(releases: Path) -> Path:
+    for left_over in releases.glob(f"{STAGING}*"):
+        shutil.rmtree(left_over)
+    staged = releases / f"{STAGING}-{os.getpid()}"
+    staged.mkdir()
+    return staged
+
+
+def _copy_parts(
+    parts: Mapping[str, Path], staged: Path, progress: Callable[[str], None] | None
+) -> dict[str, FileEntry]:
+    files: dict[str, FileEntry] = {}
+    for part, folder in parts.items():
+        for source in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = source.relative_to(folder).as_posix()
+            if name in files:
+                raise ReleaseError(
+                    f"{source}: a second file named {name}; part {part} must name it otherwise"
+                )
+            files[name] = _copy(source, staged / name)
+            if progress is not None:
+                progress(name)
+    return files
+
+
+def _copy(source: Path, target: Path) -> FileEntry:
+    """Copy, checksum what is written, and see it onto the disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
+            size += writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+    return FileEntry(sha256=digest.hexdigest(), bytes=size)
+
+
+def _add_item_strings(staged: Path) -> dict[str, FileEntry]:
+    files = {}
+    for path in write_item_strings(staged):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        files[path.name] = FileEntry(sha256=sha256(path), bytes=path.stat().st_size)
+    return files
+
+
+def _manifest(
+    staged: Path,
+    *,
+    files: Mapping[str, FileEntry],
+    settings: Settings,
+    lineage: Mapping[date, str],
+    created_at: datetime,
+    counts: Mapping[str, int],
+    metrics: Mapping[str, float],
+    index: Mapping[str, Any],
+) -> Manifest:
+    # how the API answers and what is reported are no part of what a release is
+    plain = {part: msgspec.to_builtins(getattr(settings, part)) for part in ("source", "training", "index")}
+    return Manifest(
+        release_id=release_id(max(lineage), files, plain, lineage),
+        created_at=created_at,
+        first_day=min(lineage),
+        through_day=max(lineage),
+        counts={
+            "users": len(Vocabulary.load(staged, "users")),
+            "items": len(Vocabulary.load(staged, "items")),
+            **counts,
+        },
+        settings=plain,
+        metrics=dict(metrics),
+        index=dict(index),
+        lineage=dict(sorted(lineage.items())),
+        files=dict(sorted(files.items())),
+    )
+
+
+def _move_into_place(staged: Path, target: Path, manifest: Manifest) -> Manifest:
+    """Rename the staging folder, or leave the sound release that is there already."""
+    if target.exists():
+        try:
+            published = read_manifest(target)
+            check_sums(target, published)
+        except BrokenReleaseError:
+            # a running API may have mapped its files: move them aside, never overwrite them
+            broken = target.with_name(f"{STAGING}-broken-{target.name}")
+            target.rename(broken)
+            staged.rename(target)
+            shutil.rmtree(broken)
+        else:
+            shutil.rmtree(staged)
+            return published
+    else:
+        staged.rename(target)
+    _sync_folder(target.parent)
+    return manifest
+
+
+def _sync_folder(folder: Path) -> None:
+    for path in [
+        folder,
+        *(path for path in folder.rglob("*") if path.is_dir() and folder.name.startswith(STAGING)),
+    ]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _only_publisher(releases: Path) -> Iterator[None]:
+    with (releases / _LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
