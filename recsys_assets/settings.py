@@ -80,6 +80,21 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Threads of the index build and of batch searches; 0 for one a core. A request's search uses one."""
 
 
+class QualitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a day is judged against its history."""
+
+    alarms_per_year: float = 4.0
+    """False-alarm budget: days a year that may warn though nothing is wrong, > 0."""
+    blocks_per_year: float = 0.5
+    """Likewise for days that are refused, > 0."""
+    material_share: float = 0.2
+    """A day is refused for drift only if at least this share of its rows is affected, 0-1."""
+    least_history_days: int = 28
+    """Days of history before drift is judged at all, >= 14."""
+    closed_days: tuple[str, ...] = ("12-25", "01-01")
+    """Days (MM-DD) on which shops are closed: few rows or none, at odd hours, are no fault then."""
+
+
 class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which days `recsys build` writes an increment report for."""
 
@@ -114,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source: SourceSettings
     training: TrainingSettings = TrainingSettings()
     index: IndexSettings = IndexSettings()
+    quality: QualitySettings = QualitySettings()
     report: ReportSettings = ReportSettings()
     api: ApiSettings = ApiSettings()
 
