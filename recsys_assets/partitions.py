@@ -4,11 +4,15 @@ The dates come from the settings, so that the code location loads without openin
 without `recsys.toml` loads with the embedded default's dates.
 """
 
+import warnings
 from datetime import date, timedelta
 
 import dagster as dg
 
 from recsys_assets.settings import Home, Settings, load_or_default_settings
+
+# Dagster calls backfill policies "beta"; one warning an asset at every import helps nobody.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 SETTINGS: Settings = load_or_default_settings(Home.locate())
 """What this code location was loaded with."""

@@ -1,4 +1,4 @@
-"""What a new user does and sees: `recsys up` on the first 60 days of the default, its API, page and Dagster UI."""
+"""What a new user sees: `recsys up` on 60 days of the default, its API, its page and the Dagster UI."""
 
 import os
 import re
@@ -116,8 +116,15 @@ def browser():
         pytest.skip("no chromium on this machine: the pages were not looked at")
     from playwright.sync_api import sync_playwright
 
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=flags)
         yield browser
@@ -125,10 +132,12 @@ def browser():
 
 
 def test_the_page_shows_recommendations_by_name(running, browser):
-    title = httpx.get(f"{running.api}/v1/users/1/recommendations", params={"k": 1}).json()["items"][0]["title"]
+    title = httpx.get(f"{running.api}/v1/users/1/recommendations", params={"k": 1}).json()["items"][0][
+        "title"
+    ]
     page = browser.new_page()
     problems = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
     page.goto(f"{running.api}/?user=1")
     page.get_by_text(title, exact=False).first.wait_for(timeout=20_000)
     assert not problems

@@ -41,7 +41,10 @@ def interactions(
             ledger=ledger,
             progress=lambda day: progress.tell("interactions", days.index(day) + 1, len(days)),
         )
-    metadata = {"rows_by_day": figure_markdown(rows_by_day_figure(outcome.published.rows)), "dropped": outcome.dropped}
+    metadata = {
+        "rows_by_day": figure_markdown(rows_by_day_figure(outcome.published.rows)),
+        "dropped": outcome.dropped,
+    }
     missing = outcome.missing
     yield from report_days(
         context,
@@ -49,7 +52,9 @@ def interactions(
         asset="interactions",
         declared=INTERACTIONS_CHECKS,
         metadata=metadata,
-        problems=[f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"] if missing else [],
+        problems=[f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
+        if missing
+        else [],
     )
 
 
@@ -74,9 +79,13 @@ def increment_report(
         folder = lake.home.reports / f"date={day.isoformat()}"
         with making(folder, inputs=inputs.increment_report(day)):
             page = write_report(lake.home, day)
-        context.add_asset_metadata({"report": dg.MetadataValue.path(str(page))}, partition_key=day.isoformat())
+        context.add_asset_metadata(
+            {"report": dg.MetadataValue.path(str(page))}, partition_key=day.isoformat()
+        )
         progress.tell("increment_report", count, len(days))
-    return dg.MaterializeResult(metadata={"days": len(days), "last_report": dg.MetadataValue.url(page.as_uri())})
+    return dg.MaterializeResult(
+        metadata={"days": len(days), "last_report": dg.MetadataValue.url(page.as_uri())}
+    )
 
 
 ASSETS = [interactions, increment_report]

@@ -1,0 +1,33 @@
+"""The `recsys` command: a group, its commands by topic in `commands/`, and errors as exit codes."""
+
+from typing import Any
+
+import click
+
+from recsys_assets.commands import building, quality, releases, running
+from recsys_assets.errors import RecsysError
+
+
+class _Commands(click.Group):
+    """Turns our errors into a message and their exit code; lists commands as they were added."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RecsysError as error:
+            click.echo(f"recsys: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="recsys-assets")
+def main() -> None:
+    """Recommendations from a log of who touched what: audited, replayable, explainable."""
+
+
+for topic in (running, building, releases, quality):
+    for command in topic.COMMANDS:
+        main.add_command(command)

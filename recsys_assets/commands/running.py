@@ -1,0 +1,157 @@
+"""`init`, `up`, `serve`, `recommend`, `doctor`: what a person starts with."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from recsys_assets.commands.options import days_option, example, home_option, source_option
+from recsys_assets.errors import SettingsError
+from recsys_assets.settings import Home, Settings, load_settings
+
+_DEFAULT_SPEC = "completejourney"
+_SHOWN_USERS = 3
+_SHOWN_ITEMS = 5
+
+
+@click.command(epilog=example("recsys init --source amazon:reviews.json.gz,meta=meta.json.gz"))
+@home_option
+@source_option
+@days_option
+@click.option("--force", is_flag=True, help="Replace settings that are there already.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="OURS=THEIRS",
+    help="For tabular: which of the file's columns is user_id, item_id, timestamp, rating, …",
+)
+def init(
+    home: Path | None, spec: str | None, days: int | None, force: bool, columns: tuple[str, ...]
+) -> None:
+    """Look at a source once and write HOME/recsys.toml: its days and the settings."""
+    place = Home.locate(home)
+    if place.settings_file.exists() and not force:
+        raise SettingsError(f"{place.settings_file} is there already; edit it, or give --force to replace it")
+    mapping = dict(column.split("=", 1) for column in columns if "=" in column)
+    if len(mapping) < len(columns):
+        raise click.BadParameter("give --column OURS=THEIRS, for example --column user_id=customer")
+    settings = _initialise(place, spec or _DEFAULT_SPEC, days=days, columns=mapping)
+    source = settings.source
+    click.echo(f"{place.settings_file}: {source.spec}, {source.first_day} to {source.last_day}.")
+    click.echo("Next: recsys up, or recsys build")
+
+
+@click.command(epilog=example("recsys up", "recsys up --days 60 --port 8001 --dagster-port 3001"))
+@home_option
+@source_option
+@days_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where both servers listen.")
+@click.option("--port", default=8000, show_default=True, help="Port of the API and its page.")
+@click.option("--dagster-port", default=3000, show_default=True, help="Port of the Dagster UI.")
+def up(
+    home: Path | None, spec: str | None, days: int | None, host: str, port: int, dagster_port: int
+) -> None:
+    """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
+    from recsys_assets.build import build as build_home  # noqa: PLC0415
+    from recsys_assets.commands.building import run_build  # noqa: PLC0415
+    from recsys_assets.supervisor import Server, own_command, refuse_taken_port, run_until_stopped  # noqa: PLC0415
+
+    place = Home.locate(home)
+    refuse_taken_port(host, port, option="--port")
+    refuse_taken_port(host, dagster_port, option="--dagster-port")
+    settings = settings_for(place, spec, days)
+    if run_build(place, lambda watcher: build_home(place, settings, watcher)).failed:
+        sys.exit(1)
+    _show_some(place)
+    logs = place.root / "logs"
+    api = own_command("serve", "--home", str(place.root), "--host", host, "--port", str(port))
+    dagster = [sys.executable, "-m", "dagster", "dev", "-m", "recsys_assets.definitions", "-h", host]
+    click.echo(f"API and page   http://{host}:{port}/")
+    click.echo(f"Dagster UI     http://{host}:{dagster_port}/")
+    click.echo(f"Logs           {logs}")
+    click.echo("Ctrl-C ends all of them.")
+    run_until_stopped(
+        [
+            Server(name="the API", command=api, log=logs / "api.log"),
+            Server(name="Dagster", command=[*dagster, "-p", str(dagster_port)], log=logs / "dagster.log"),
+        ]
+    )
+    click.echo("Ended.")
+
+
+@click.command(epilog=example("recsys serve --port 8000 --workers 2"))
+@home_option
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Server processes.")
+def serve(home: Path | None, host: str, port: int, workers: int) -> None:
+    """Serve the API and its page from the release that `current` points at."""
+    from recsys_assets.api.server import serve as serve_api  # noqa: PLC0415
+    from recsys_assets.supervisor import refuse_taken_port  # noqa: PLC0415
+
+    refuse_taken_port(host, port, option="--port")
+    serve_api(Home.locate(home), host=host, port=port, workers=workers)
+
+
+@click.command(epilog=example("recsys recommend 1 -k 5"))
+@home_option
+@click.argument("user")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 500), help="How many items.")
+def recommend(home: Path | None, user: str, k: int) -> None:
+    """Print recommendations for USER, by name, from the current release."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from recsys_assets.api.recommender import recommend_once  # noqa: PLC0415
+    from recsys_assets.console import print_recommendations  # noqa: PLC0415
+
+    print_recommendations(Console(), recommend_once(Home.locate(home), user, k))
+
+
+@click.command(epilog=example("recsys doctor"))
+@home_option
+def doctor(home: Path | None) -> None:
+    """Say what is installed, what is where, what is materialised, and what to do next."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from recsys_assets.doctor import examine, print_findings  # noqa: PLC0415
+
+    print_findings(Console(), examine(Home.locate(home)))
+
+
+def _initialise(home: Home, spec: str, *, days: int | None, columns: dict[str, str]) -> Settings:
+    from recsys_assets.lake.setup import initialise  # noqa: PLC0415
+
+    return initialise(home, spec, days=days, columns=columns)
+
+
+def settings_for(home: Home, spec: str | None, days: int | None) -> Settings:
+    """The home's settings; where it has none, those of `spec` or of the embedded default.
+
+    Raises:
+        SettingsError: the home is set up for another source or other days than asked for.
+    """
+    if not home.settings_file.exists():
+        return _initialise(home, spec or _DEFAULT_SPEC, days=days, columns={})
+    settings = load_settings(home)
+    other_days = days is not None and days != len(settings.source.days())
+    if other_days or (spec is not None and spec != settings.source.spec):
+        raise SettingsError(
+            f"{home.settings_file}: set up for {len(settings.source.days())} days of {settings.source.spec}; "
+            f"take another --home, or change it with `recsys init --force`"
+        )
+    return settings
+
+
+def _show_some(home: Home) -> None:
+    """Print recommendations for a few users of the current release, by name."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from recsys_assets.api.recommender import recommend_once, some_users  # noqa: PLC0415
+    from recsys_assets.console import print_recommendations  # noqa: PLC0415
+
+    for user_id in some_users(home, _SHOWN_USERS):
+        print_recommendations(Console(), recommend_once(home, user_id, _SHOWN_ITEMS))
+
+
+COMMANDS = [init, up, serve, recommend, doctor]

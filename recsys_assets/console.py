@@ -1,0 +1,84 @@
+"""What a person sees of a build: a progress bar on a terminal, a line a stage elsewhere, and the summary."""
+
+import time
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from recsys_assets.build import BuildOutcome, StageRow
+
+_MARKS = {"fresh": "[dim]fresh[/dim]", "built": "[green]built[/green]", "failed": "[red]failed[/red]"}
+_TELL_EVERY_SECONDS = 10.0
+
+
+class ConsoleWatcher:
+    """Shows how a build goes on `console`; a context manager, since a progress bar must be taken down."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told = 0.0
+        self._bar: Progress | None = None
+        if console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, stage: str, detail: str) -> None:
+        """A stage starts."""
+        self._told = time.monotonic()
+        if self._bar is not None:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._bar.add_task(stage, total=None)
+        elif detail:
+            self._console.print(f"{stage}: {detail} …", highlight=False)
+
+    def tell(self, stage: str, done: int, total: int) -> None:
+        """`done` of `total` units of the running stage are finished."""
+        if self._bar is not None:
+            for task in self._bar.task_ids:
+                self._bar.update(task, completed=done, total=total)
+        elif time.monotonic() - self._told > _TELL_EVERY_SECONDS:
+            self._told = time.monotonic()
+            self._console.print(f"{stage}: {done} of {total} …", highlight=False)
+
+    def end(self, row: StageRow) -> None:
+        """A stage ended."""
+        if self._bar is None and row.status != "fresh":
+            self._console.print(f"{row.stage}: {row.status} in {row.seconds:.1f} s", highlight=False)
+
+
+def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) -> None:
+    """A table of the stages, and what failed in full below it."""
+    if not outcome.built and not outcome.failed:
+        console.print(f"Nothing to do: everything is fresh ({seconds:.1f} s).", highlight=False)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("asset", "state", "made"):
+        table.add_column(column)
+    table.add_column("seconds", justify="right")
+    for row in outcome.rows:
+        shown = "" if row.status == "failed" else row.detail
+        table.add_row(row.stage, _MARKS[row.status], shown, f"{row.seconds:.1f}" if row.seconds else "")
+    console.print(table)
+    console.print(f"{'Failed' if outcome.failed else 'Done'} in {seconds:.1f} s.", highlight=False)
+    for row in outcome.rows:
+        if row.status == "failed":
+            console.print(row.detail, highlight=False, markup=False)

@@ -1,0 +1,116 @@
+"""`recsys doctor`: what is installed, where everything lies, what is materialised, and what to do next."""
+
+import platform
+import shutil
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from recsys_assets.errors import RecsysError
+from recsys_assets.settings import Home, Settings, load_settings
+
+_PACKAGES: Final = (
+    "recsys-assets",
+    "dagster",
+    "polars",
+    "torch",
+    "usearch",
+    "litestar",
+    "granian",
+    "pandera",
+)
+_GIB: Final = 1 << 30
+
+
+@dataclass(kw_only=True)
+class Findings:
+    """What was looked at, in order, and the next step."""
+
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    """What and how it is."""
+    next_step: str = ""
+    """One command and why."""
+
+
+def examine(home: Home) -> Findings:
+    """Look at the machine and at the home; nothing is changed, and nothing broken stops the look."""
+    found = Findings()
+    found.facts.append(("python", platform.python_version()))
+    found.facts += [(name, version(name)) for name in _PACKAGES]
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(home.root))
+    found.facts.append(
+        ("memory", f"{memory.available / _GIB:.1f} of {memory.total / _GIB:.1f} GiB available")
+    )
+    found.facts.append(("disk", f"{disk.free / _GIB:.1f} of {disk.total / _GIB:.1f} GiB free"))
+    found.facts.append(("home", str(home.root)))
+    try:
+        settings = load_settings(home)
+    except RecsysError as error:
+        found.facts.append(("settings", str(error)))
+        found.next_step = "recsys up: builds and serves the embedded default"
+        return found
+    source = settings.source
+    found.facts.append(("source", f"{source.spec}, {source.first_day} to {source.last_day}"))
+    _look_at_assets(home, settings, found)
+    return found
+
+
+def print_findings(console: Console, found: Findings) -> None:
+    """A table, and the next step below it."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for what, how in found.facts:
+        table.add_row(what, how)
+    console.print(table)
+    console.print(f"\nNext: {found.next_step}", highlight=False)
+
+
+def _look_at_assets(home: Home, settings: Settings, found: Findings) -> None:
+    from recsys_assets.freshness import Inputs, written_inputs  # noqa: PLC0415  polars
+
+    inputs = Inputs(home, settings)
+    total, raw, cleaned = (
+        len(settings.source.days()),
+        inputs.raw_store.days(),
+        inputs.interaction_store.days(),
+    )
+    found.facts.append(("raw_interactions", f"{len(raw)} of {total} days"))
+    found.facts.append(("interactions", f"{len(cleaned)} of {total} days"))
+    refused = sorted(folder.name.removeprefix("date=") for folder in home.quarantine.glob("date=*"))
+    if refused:
+        found.facts.append(("quarantine", f"{len(refused)} days, the first {refused[0]}"))
+    wanted = {
+        "embeddings": inputs.embeddings,
+        "evaluation": inputs.evaluation,
+        "features": inputs.features,
+        "index": inputs.item_index,
+        "release": inputs.release,
+    }
+    stale = []
+    for name, fingerprint in wanted.items():
+        written = written_inputs(home.artifacts / name)
+        state = "fresh" if written == fingerprint else "stale" if written else "missing"
+        stale += [] if state == "fresh" else [name]
+        found.facts.append((name, state))
+    current = home.releases / "current"
+    found.facts.append(("current release", _current(current)))
+    if refused:
+        found.next_step = f"recsys quarantine show {refused[0]}: see why the day was refused"
+    elif len(raw) < total or stale:
+        found.next_step = "recsys build: makes what is missing or stale"
+    else:
+        found.next_step = "recsys serve, or recsys up for the Dagster UI too"
+
+
+def _current(pointer: Path) -> str:
+    if pointer.is_symlink() or pointer.is_dir():
+        return pointer.resolve().name
+    return pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else "none"
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)

@@ -1,0 +1,100 @@
+"""The embeddings' assets: one training makes both tables; the evaluation trains on earlier days only."""
+
+import json
+from typing import Any
+
+import dagster as dg
+
+from recsys_assets.artifacts import replaced_folder
+from recsys_assets.embeddings.artifact import save_embeddings
+from recsys_assets.embeddings.checks import EMBEDDING_CHECKS, EVALUATION_CHECKS
+from recsys_assets.embeddings.figures import loss_figure, metric_figure
+from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.freshness import CODE_VERSIONS, Inputs, making
+from recsys_assets.resources import Artifacts, Lake, Progress
+from recsys_assets.wiring import OWNER, figure_markdown, rows_table
+
+
+def _embedding_spec(entity: str) -> dg.AssetSpec:
+    columns = [
+        dg.TableColumn(f"{entity}_id", "string", description=f"The source's id of the {entity}."),
+        dg.TableColumn("embedding", "float32[embedding_size]", description="A row of the factorisation."),
+    ]
+    return dg.AssetSpec(
+        f"{entity}_embeddings",
+        deps=["interactions"],
+        group_name="embeddings",
+        owners=[OWNER],
+        kinds={"torch", "numpy"},
+        code_version=CODE_VERSIONS["embeddings"],
+        description=f"One float32 vector a {entity}, with the id vocabulary: a side of the factorisation.",
+        metadata={"dagster/column_schema": dg.TableSchema(columns)},
+    )
+
+
+@dg.multi_asset(specs=[_embedding_spec("user"), _embedding_spec("item")])
+def factorisation(
+    lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[Progress]
+) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
+    """Factorise all landed days; both sides are written as one folder."""
+    from recsys_assets.embeddings.ials import train  # noqa: PLC0415  torch takes a second to import
+
+    settings = lake.settings().training
+    store, folder = lake.interactions(), artifacts.folder("embeddings")
+    matrix = InteractionMatrix.from_interactions(store.scan(store.days()))
+    with (
+        making(folder, inputs=Inputs(lake.home, lake.settings()).embeddings),
+        replaced_folder(folder) as staged,
+    ):
+        found = train(
+            matrix, settings, on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, settings.epochs)
+        )
+        save_embeddings(staged, matrix=matrix, factorisation=found, settings=settings)
+    shared: dict[str, Any] = {
+        "loss": figure_markdown(loss_figure(found.losses)),
+        "final_loss": found.losses[-1],
+        "seconds": found.seconds,
+        "entries": matrix.entries,
+        "embedding_size": settings.embedding_size,
+        "folder": dg.MetadataValue.path(str(folder)),
+    }
+    users, items = len(matrix.users), len(matrix.items)
+    return (
+        dg.MaterializeResult("user_embeddings", metadata={"dagster/row_count": users, **shared}),
+        dg.MaterializeResult("item_embeddings", metadata={"dagster/row_count": items, **shared}),
+    )
+
+
+@dg.asset(
+    deps=["interactions"],
+    group_name="embeddings",
+    owners=[OWNER],
+    kinds={"torch", "polars"},
+    code_version=CODE_VERSIONS["evaluation"],
+    description="One metric of one model, ours and the baselines, on held-out time; trained on earlier days.",
+)
+def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
+    """Train on the earlier days, rank for the later ones, compare with popularity and item-kNN."""
+    from recsys_assets.embeddings.evaluate import evaluate  # noqa: PLC0415  torch takes a second to import
+
+    store, folder = lake.interactions(), artifacts.folder("evaluation")
+    with (
+        making(folder, inputs=Inputs(lake.home, lake.settings()).evaluation),
+        replaced_folder(folder) as staged,
+    ):
+        rows = evaluate(store.scan(store.days()), lake.settings().training)
+        rows.write_parquet(staged / "evaluation.parquet")
+        (staged / "evaluation.json").write_text(
+            json.dumps(rows.to_dicts(), indent=1) + "\n", encoding="utf-8"
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "metrics": rows_table(rows.to_dicts()),
+            "ndcg": figure_markdown(metric_figure(rows, metric="ndcg", k=10)),
+            "dagster/row_count": rows.height,
+        }
+    )
+
+
+ASSETS = [factorisation, evaluation]
+CHECKS = [*EMBEDDING_CHECKS, *EVALUATION_CHECKS]

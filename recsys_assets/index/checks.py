@@ -1,0 +1,42 @@
+"""Checks on the index: good enough against exact search, and whole."""
+
+import dagster as dg
+
+from recsys_assets.embeddings.artifact import load_embeddings
+from recsys_assets.index.report import read_report
+from recsys_assets.index.search import ItemIndex
+from recsys_assets.resources import Artifacts
+
+
+@dg.asset_check(
+    asset="item_index", blocking=True, description="Recall@k against exact search reaches the target."
+)
+def recall_reaches_target(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Compare what the build measured with what the settings ask for."""
+    report = read_report(artifacts.folder("index"))
+    return dg.AssetCheckResult(
+        passed=report.reaches_target,
+        metadata={
+            "recall": report.recall,
+            "target": report.recall_target,
+            "k": report.k,
+            "queries": report.queries,
+        },
+    )
+
+
+@dg.asset_check(asset="item_index", blocking=True, description="Every item embedding is in the index.")
+def every_item_is_indexed(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Compare the counts, and search for one item."""
+    items_ID = load_embeddings(artifacts.folder("embeddings")).item_embeddings
+    index = ItemIndex.load(artifacts.folder("index"))
+    found, scores = index.search(items_ID[0], 1)
+    expected = len(items_ID)
+    indexed = read_report(artifacts.folder("index")).items
+    return dg.AssetCheckResult(
+        passed=indexed == expected and len(found) == 1,
+        metadata={"indexed": indexed, "expected": expected, "first_score": float(scores[0])},
+    )
+
+
+INDEX_CHECKS = [recall_reaches_target, every_item_is_indexed]

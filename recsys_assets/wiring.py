@@ -1,0 +1,172 @@
+"""Our plain values as Dagster's: contracts as column schemas, results as asset checks, plots as metadata."""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from recsys_assets.quality.contract import Contract
+from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.quality.publishing import PublishOutcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OWNER: Final = "team:recommendations"
+"""Who answers for the assets."""
+
+_WORST_DAYS_SHOWN: Final = 20
+
+
+def column_schema(contract: Contract) -> dg.TableSchema:
+    """The contract's columns as the Dagster UI shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=str(column.dtype),
+                description=column.description + (f" Unit: {column.unit}." if column.unit else ""),
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable,
+                    unique=contract.key == (name,),
+                    other=[
+                        f"{sign} {bound:g}"
+                        for sign, bound in ((">=", column.ge), ("<=", column.le))
+                        if bound is not None
+                    ],
+                ),
+            )
+            for name, column in contract.columns.items()
+        ]
+    )
+
+
+def check_specs(names: Iterable[str], *, asset: str) -> list[dg.AssetCheckSpec]:
+    """One check spec a name, for checks that the asset's own step reports."""
+    return [dg.AssetCheckSpec(name, asset=asset) for name in names]
+
+
+def figure_markdown(figure: "Figure") -> dg.MarkdownMetadataValue:
+    """A matplotlib figure as an image inside metadata."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{encoded})")
+
+
+def rows_table(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
+    """Rows as a table in metadata; anything that is not a plain number or text is written out."""
+    plain = [
+        {
+            key: value if isinstance(value, (int, float, str, bool)) else str(value)
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in plain])
+
+
+def as_asset_checks(
+    results: Iterable[CheckResult], *, asset: str, declared: Iterable[str]
+) -> list[dg.AssetCheckResult]:
+    """One asset check a declared name, over all days of the run: the worst verdict, with its days and rows.
+
+    Args:
+        results: what the audit found, of one or many days.
+        asset: the asset that was audited.
+        declared: names of the asset's check specs; each gets a result, also when nothing was audited.
+    """
+    by_name: dict[str, list[CheckResult]] = {name: [] for name in declared}
+    for result in results:
+        by_name[result.check].append(result)
+    return [_as_asset_check(name, found, asset) for name, found in by_name.items()]
+
+
+def report_days(
+    context: dg.AssetExecutionContext,
+    outcome: PublishOutcome,
+    *,
+    asset: str,
+    declared: Iterable[str],
+    metadata: dict[str, Any],
+    problems: Sequence[str] = (),
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Tell Dagster which days were published, with their rows, and what the audit found.
+
+    Where days were refused, the others are still materialised, and then the step fails with a summary.
+
+    Args:
+        context: of the asset's run.
+        outcome: what publishing did.
+        asset: the asset's name.
+        declared: names of its check specs.
+        metadata: what else to show of the run.
+        problems: what else went wrong, a line each.
+
+    Raises:
+        dg.Failure: at least one day was refused, or there are other problems.
+    """
+    checks = as_asset_checks(outcome.results, asset=asset, declared=declared)
+    rows_by_day = {
+        day.isoformat(): {"dagster/partition_row_count": rows} for day, rows in outcome.rows.items()
+    }
+    problems = [*([blocked_summary(outcome, asset)] if outcome.blocked else []), *problems]
+    if problems:
+        version = context.assets_def.code_versions_by_key[dg.AssetKey(asset)]
+        tags = {"dagster/code_version": version} if version else {}
+        for day, rows in rows_by_day.items():
+            context.log_event(dg.AssetMaterialization(asset, partition=day, metadata=rows, tags=tags))
+        yield from checks
+        raise dg.Failure("\n".join(problems), allow_retries=False)
+    for day, rows in rows_by_day.items():
+        context.add_asset_metadata(rows, partition_key=day)
+    totals = {"days": len(outcome.rows), "rows": sum(outcome.rows.values())}
+    yield dg.MaterializeResult(metadata={**totals, **metadata}, check_results=checks)
+
+
+def blocked_summary(outcome: PublishOutcome, asset: str) -> str:
+    """What was refused and what to do, in a few lines for a tired person."""
+    first, *_ = days = sorted(outcome.blocked)
+    reason = next(result for result in outcome.blocked[first] if result.verdict == "block")
+    return (
+        f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days refused, {first} to {days[-1]}; "
+        f"{len(outcome.rows)} published.\n"
+        f"First: {first}, check {reason.check}: {reason.detail}\n"
+        f"The refused days lie in quarantine; what was good before stays in use.\n"
+        f"Look: recsys quarantine show {first}\n"
+        f"Then mend the source, or: recsys quarantine accept {first} --why TEXT"
+    )
+
+
+def _as_asset_check(name: str, results: list[CheckResult], asset: str) -> dg.AssetCheckResult:
+    bad = sorted(
+        (r for r in results if r.verdict != "ok"), key=lambda r: (r.verdict != "block", -r.failing_rows)
+    )
+    blocked = any(r.verdict == "block" for r in bad)
+    metadata: dict[str, Any] = {"audited": len(results), "warned": sum(r.verdict == "warn" for r in bad)}
+    metadata["blocked"] = sum(r.verdict == "block" for r in bad)
+    if bad:
+        metadata["worst"] = rows_table(
+            [
+                {
+                    "day": str(r.day),
+                    "verdict": r.verdict,
+                    "passed_share": "" if r.passed_share is None else f"{r.passed_share:.4f}",
+                    "failing_rows": r.failing_rows,
+                    "detail": r.detail,
+                }
+                for r in bad[:_WORST_DAYS_SHOWN]
+            ]
+        )
+        if bad[0].sample:
+            metadata["failing_rows"] = rows_table(bad[0].sample)
+    return dg.AssetCheckResult(
+        check_name=name,
+        asset_key=asset,
+        passed=not bad,
+        severity=dg.AssetCheckSeverity.ERROR if blocked else dg.AssetCheckSeverity.WARN,
+        description=bad[0].detail if bad else None,
+        metadata=metadata,
+    )
