@@ -23,7 +23,7 @@ from recsys_assets import columns
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources import amazon_products
 from recsys_assets.lake.sources.blocks import first_line
-from recsys_assets.lake.sources.delimited import header, tables
+from recsys_assets.lake.sources.delimited import Dialect, header, tables
 from recsys_assets.lake.sources.json_lines import first_object, json_records
 from recsys_assets.lake.sources.source import Source, raw_contract
 from recsys_assets.lake.sources.times import microseconds_per_unit, utc_from_epoch
@@ -137,16 +137,17 @@ class Amazon(Source):
             rows = records.rows
             times = [row.timestamp for row in rows]
             if None in times:
-                line = records.first_line + times.index(None)
-                raise SourceFormatError(
-                    f"{self._reviews}: line {line} has no timestamp; mend or remove the line"
-                )
+                raise records.fault(times.index(None), "has no timestamp")
             unit = unit or microseconds_per_unit(cast("float", times[0]))
+            utc = utc_from_epoch(pl.Series(columns.TIMESTAMP, times), microseconds=unit)
+            if utc.null_count():
+                row = int(utc.is_null().arg_max() or 0)
+                raise records.fault(row, f"has the timestamp {times[row]}, which is no date")
             yield pl.DataFrame(
                 [
                     pl.Series(columns.USER_ID, [row.user_id for row in rows], dtype=pl.String),
                     pl.Series(columns.ITEM_ID, [row.item_id for row in rows], dtype=pl.String),
-                    utc_from_epoch(pl.Series(columns.TIMESTAMP, times), microseconds=unit),
+                    utc,
                     pl.Series(columns.RATING, [row.rating for row in rows], dtype=pl.Float32),
                     pl.Series(columns.VERIFIED, [row.verified for row in rows], dtype=pl.Boolean),
                     pl.Series(columns.HELPFUL_VOTES, [row.helpful_votes for row in rows], dtype=pl.Int32),
@@ -156,18 +157,18 @@ class Amazon(Source):
 
     def _ratings(self) -> Iterator[pl.DataFrame]:
         unit: float | None = None
-        for table in tables(self._reviews, separator=",", names=self._names):
+        for table in tables(self._reviews, Dialect(names=self._names)):
             times = table.typed(columns.TIMESTAMP, pl.Int64)
             table.refuse(columns.TIMESTAMP, times.is_null(), "is no timestamp")
-            if not len(times):
-                continue
             unit = unit or microseconds_per_unit(times[0])
+            utc = utc_from_epoch(times, microseconds=unit)
+            table.refuse(columns.TIMESTAMP, utc.is_null(), "is no date")
             item = columns.ITEM_ID if self._names else "parent_asin"
             yield pl.DataFrame(
                 [
                     table.frame[columns.USER_ID],
                     table.frame[item].alias(columns.ITEM_ID),
-                    utc_from_epoch(times, microseconds=unit),
+                    utc,
                     table.typed(columns.RATING, pl.Float32),
                 ]
             )
@@ -186,9 +187,9 @@ def _record(path: Path) -> type[_Review] | type[_Review2023]:
     )
 
 
-def _csv_names(path: Path) -> Sequence[str] | None:
+def _csv_names(path: Path) -> tuple[str, ...] | None:
     """The columns of a ratings file without a header; None where it has the header of 2023."""
-    fields = header(path, separator=",")
+    fields = header(path, Dialect())
     if {"user_id", "parent_asin", "rating", "timestamp"} <= set(fields):
         return None
     if len(fields) != len(_RATINGS_2018) or not fields[-1].strip().isdigit():
@@ -197,7 +198,7 @@ def _csv_names(path: Path) -> Sequence[str] | None:
             "without a header, or user_id,parent_asin,rating,timestamp with one; for other files use "
             "`tabular:PATH`"
         )
-    sample = next(tables(path, separator=",", names=_RATINGS_2018)).frame.head(_SAMPLE_ROWS)
+    sample = next(tables(path, Dialect(names=_RATINGS_2018))).frame.head(_SAMPLE_ROWS)
     lengths = sample.select(pl.col(columns.ITEM_ID, columns.USER_ID).str.len_chars() == _ASIN_LENGTH)
     users_first = lengths[columns.USER_ID].all() and not lengths[columns.ITEM_ID].all()
     return _RATINGS_2014 if users_first else _RATINGS_2018

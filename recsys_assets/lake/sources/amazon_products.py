@@ -8,7 +8,9 @@ range. The files of 2014 hold Python literals, not JSON; both are read.
 import ast
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +26,8 @@ _PRICE: Final = re.compile(r"\s*(?:US)?\$?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s*
 _TAG: Final = re.compile(r"<[^>]*>")
 
 
-class _Product(msgspec.Struct, gc=False):
-    """The fields of any release; a scraped field may hold anything."""
+class _Product(msgspec.Struct, gc=False, rename={"reviewer_id": "reviewerID"}):
+    """The fields of any release, and those by which a review is told; a scraped field may hold anything."""
 
     parent_asin: str | None = None
     asin: str | None = None
@@ -37,6 +39,8 @@ class _Product(msgspec.Struct, gc=False):
     main_cat: Any = None
     categories: Any = None
     category: Any = None
+    user_id: Any = None
+    reviewer_id: Any = None
 
 
 def check(path: Path) -> None:
@@ -45,7 +49,7 @@ def check(path: Path) -> None:
     Raises:
         InputError: the file is missing, empty or holds something else.
     """
-    _decode(path, 1, first_line(path))
+    _decode(path, first_line(path), lambda: 1)
 
 
 def read(path: Path) -> pl.DataFrame:
@@ -77,28 +81,21 @@ def price(found: Any) -> float | None:
 
 def _rows(path: Path) -> Iterator[list[tuple[str | float | None, ...]]]:
     for block in line_blocks(path):
-        products = (
-            _decode(path, number, line)
-            for number, line in enumerate(block.data.split(b"\n"), start=block.first_line)
-            if line.strip()
-        )
-        yield [_row(product) for product in products]
+        yield [_row(_decode(path, line, partial(block.line, number))) for number, line in block.records()]
 
 
-def _decode(path: Path, number: int, line: bytes) -> _Product:
+def _decode(path: Path, line: bytes, number: Callable[[], int]) -> _Product:
     try:
         product = _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         literal = _literal(line)
         if literal is None:
             raise SourceFormatError(
-                f"{path}: line {number} is not a product ({error}); mend or remove the line"
+                f"{path}: line {number()} is not a product ({error}); mend or remove the line"
             ) from None
         product = literal
-    if not (product.parent_asin or product.asin):
-        raise SourceFormatError(
-            f"{path}: line {number} has neither parent_asin nor asin; give product metadata"
-        )
+    if product.user_id or product.reviewer_id or not (product.parent_asin or product.asin):
+        raise SourceFormatError(f"{path}: line {number()} is no product of Amazon's; give product metadata")
     return product
 
 
@@ -106,14 +103,7 @@ def _literal(line: bytes) -> _Product | None:
     """A line of 2014: the `repr` of a dict, read without evaluating anything."""
     try:
         return msgspec.convert(ast.literal_eval(line.decode()), _Product)
-    except (
-        ValueError,
-        SyntaxError,
-        UnicodeDecodeError,
-        RecursionError,
-        MemoryError,
-        msgspec.ValidationError,
-    ):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
 
 
@@ -122,7 +112,7 @@ def _row(product: _Product) -> tuple[str | float | None, ...]:
     department = _text(product.main_category) or _text(product.main_cat) or (path[0] if path else None)
     return (
         product.parent_asin or product.asin,
-        _text(product.title),
+        None if "getTime" in str(product.title) else _text(product.title),
         department,
         path[-1] if path else department,
         _text(product.brand) or _text(product.store),
@@ -131,11 +121,15 @@ def _row(product: _Product) -> tuple[str | float | None, ...]:
 
 
 def _path(found: Any) -> list[str]:
-    """From coarse to fine. In 2014 a product has several paths; the first is taken."""
+    """From coarse to fine.
+
+    In 2014 a product has several paths, of which the first is taken; in 2018 a bare tag,
+    `</span></span></span>`, parts the path from sentences about the product.
+    """
     if isinstance(found, list) and found and isinstance(found[0], list):
         found = found[0]
-    texts = (_text(part) for part in found) if isinstance(found, list) else iter([_text(found)])
-    return [text for text in texts if text]
+    texts = (_text(part) for part in (found if isinstance(found, list) else [found]))
+    return list(takewhile(bool, texts))  # type: ignore[arg-type]
 
 
 def _text(found: Any) -> str | None:

@@ -3,6 +3,7 @@
 The only place that knows about compression and about bytes; what a line means is the callers' business.
 """
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ BLOCK_BYTES: Final = 16 << 20
 LONGEST_LINE_BYTES: Final = 64 << 20
 """A longer line than this is taken for a file that isn't made of lines."""
 
+_PEEK_BYTES: Final = 1 << 16
 _GZIP: Final = b"\x1f\x8b"
 _OTHER_FORMATS: Final = {
     b"PK\x03\x04": "a zip archive",
@@ -27,18 +29,48 @@ _OTHER_FORMATS: Final = {
     b"\xfd7zXZ": "an xz file",
     b"\x28\xb5\x2f\xfd": "a zstandard file",
     b"PAR1": "a Parquet file",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
 }
-_GZIP_FAULTS = (EOFError, gzip.BadGzipFile, zlib.error, cast("type[Exception]", igzip_lib.IsalError))
+_GZIP_FAULTS: Final = (EOFError, gzip.BadGzipFile, zlib.error, cast("type[Exception]", igzip_lib.IsalError))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
     """Some whole lines of a file."""
 
-    data: bytes
+    path: Path
+    """The file."""
+    data: memoryview
     """The lines, each with its newline (the file's last line may lack it)."""
-    first_line: int
-    """Number of the first line in the file, from 1."""
+    offset: int
+    """Decompressed bytes before the first line."""
+
+    def line(self, number: int) -> int:
+        """Number in the file, from 1, of the block's line `number`, from 0.
+
+        For messages only: the file is read again to count the lines before this block.
+        """
+        return 1 + _newlines(self.path, before=self.offset) + number
+
+    def records(self, *, quoted: bool = False) -> Iterator[tuple[int, bytes]]:
+        """Each record that isn't blank, with the number of its first line in the block, from 0.
+
+        Args:
+            quoted: as in `line_blocks`.
+        """
+        number = start = open_quotes = 0
+        record = b""
+        for line in bytes(self.data).splitlines(keepends=True):
+            record += line
+            number += line.endswith(b"\n")
+            open_quotes ^= quoted and line.count(b'"') % 2
+            if not open_quotes:
+                if record.strip():
+                    yield start, record
+                start, record = number, b""
+        if record.strip():
+            yield start, record
 
 
 def line_blocks(path: Path, *, quoted: bool = False, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
@@ -55,34 +87,11 @@ def line_blocks(path: Path, *, quoted: bool = False, block_bytes: int = BLOCK_BY
         SourceFormatError: a truncated or damaged gzip, another compression, or no line ends.
     """
     with _open(path) as file, ThreadPoolExecutor(1, thread_name_prefix="line-blocks") as ahead:
-        line, carry = 1, b""
-        pending = ahead.submit(file.read, block_bytes)
-        while True:
-            try:
-                chunk = pending.result()
-            except _GZIP_FAULTS as error:
-                last = line + carry.count(b"\n")
-                raise SourceFormatError(
-                    f"{path}: gzip is truncated or damaged after line {last} ({error}); fetch the file again"
-                ) from None
-            if not chunk:
-                break
-            pending = ahead.submit(file.read, block_bytes)
-            data = carry + chunk
-            end = _line_end(data, quoted=quoted)
-            if not end and len(data) > LONGEST_LINE_BYTES:
-                raise SourceFormatError(
-                    f"{path}: line {line} is longer than {LONGEST_LINE_BYTES >> 20} MiB"
-                    f"{' or has an unclosed quote' if quoted else ''}; is this the right format?"
-                )
-            whole, carry = data[:end], data[end:]
-            if whole:
-                yield Block(data=whole, first_line=line)
-                line += whole.count(b"\n")
-        if carry:
-            yield Block(data=carry, first_line=line)
-        elif line == 1:
-            raise EmptySourceError(f"{path}: the file is empty; give a file with at least one row")
+        cutter = _Cutter(path, file, quoted=quoted, block_bytes=block_bytes)
+        pending = ahead.submit(cutter.next)
+        while block := pending.result():
+            pending = ahead.submit(cutter.next)
+            yield block
 
 
 def first_line(path: Path) -> bytes:
@@ -91,11 +100,70 @@ def first_line(path: Path) -> bytes:
     Raises:
         InputError: as `line_blocks`.
     """
-    for block in line_blocks(path, block_bytes=1 << 16):
-        for line in block.data.splitlines():
+    for block in line_blocks(path, block_bytes=_PEEK_BYTES):
+        for line in bytes(block.data).splitlines():
+            if b"\0" in line:
+                raise SourceFormatError(
+                    f"{path}: is a binary file, not text; give one of the source's formats"
+                )
             if line.strip():
                 return line
     raise EmptySourceError(f"{path}: the file holds only blank lines; give a file with at least one row")
+
+
+class _Cutter:
+    """Reads a file on and cuts it after the last whole line."""
+
+    def __init__(self, path: Path, file: IO[bytes], *, quoted: bool, block_bytes: int) -> None:
+        self._path = path
+        self._file = file
+        self._quoted = quoted
+        self._block_bytes = block_bytes
+        self._carry = b""
+        self._offset = 0
+
+    def next(self) -> Block | None:
+        """The next block; None after the last."""
+        while chunk := self._read():
+            data = self._carry + chunk
+            if not self._offset and data.startswith(codecs.BOM_UTF8):
+                data = data[len(codecs.BOM_UTF8) :]
+                self._offset = len(codecs.BOM_UTF8)
+            end = _line_end(data, quoted=self._quoted)
+            if not end and len(data) > LONGEST_LINE_BYTES:
+                raise self._endless_line()
+            self._carry = data[end:]
+            if end:
+                return self._block(data, end)
+        if self._carry:
+            data, self._carry = self._carry, b""
+            return self._block(data, len(data))
+        if not self._offset:
+            raise EmptySourceError(f"{self._path}: the file is empty; give a file with at least one row")
+        return None
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.read(self._block_bytes)
+        except _GZIP_FAULTS as error:
+            line = _newlines(self._path)
+            raise SourceFormatError(
+                f"{self._path}: the gzip is truncated or damaged after line {line} ({error}); "
+                "fetch the file again"
+            ) from None
+
+    def _block(self, data: bytes, end: int) -> Block:
+        block = Block(path=self._path, data=memoryview(data)[:end], offset=self._offset)
+        self._offset += end
+        return block
+
+    def _endless_line(self) -> SourceFormatError:
+        line = 1 + _newlines(self._path, before=self._offset)
+        quote = " or has an unclosed quote" if self._quoted else ""
+        return SourceFormatError(
+            f"{self._path}: line {line} is longer than {LONGEST_LINE_BYTES >> 20} MiB{quote}; "
+            "is this the right format?"
+        )
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -115,7 +183,7 @@ def _open(path: Path) -> IO[bytes]:
     for magic, name in _OTHER_FORMATS.items():
         if start.startswith(magic):
             file.close()
-            raise SourceFormatError(f"{path}: is {name}, not text or gzip; unpack or convert it first")
+            raise SourceFormatError(f"{path}: is {name}, not UTF-8 text or gzip; unpack or convert it first")
     return file
 
 
@@ -133,3 +201,19 @@ def _line_end(data: bytes, *, quoted: bool) -> int:
         open_quotes ^= data.count(b'"', earlier, end) % 2
         end = earlier
     return end
+
+
+def _newlines(path: Path, *, before: int | None = None) -> int:
+    """How many newlines are among the first `before` bytes, or up to where the file can be read."""
+    found, left = 0, before
+    with _open(path) as file:
+        while left is None or left > 0:
+            try:
+                chunk = file.read(_PEEK_BYTES if left is None else min(_PEEK_BYTES, left))
+            except _GZIP_FAULTS:
+                break
+            if not chunk:
+                break
+            found += chunk.count(b"\n")
+            left = None if left is None else left - len(chunk)
+    return found

@@ -1,115 +1,126 @@
-"""Delimited text into frames of strings, and strings into types, with the line of what is wrong."""
+"""Delimited text into frames of strings, a block at a time, with the line of what is wrong."""
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources.blocks import Block, first_line, line_blocks
+from recsys_assets.lake.sources.chunk import Chunk
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """Some rows of a delimited file, every column a string; an empty field is null."""
+class Dialect:
+    """How a file's fields are parted and named."""
 
-    frame: pl.DataFrame
-    """The rows."""
-    path: Path
-    """The file, for messages."""
-    first_line: int
-    """Line of the first row, from 1."""
-
-    def typed(self, name: str, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
-        """One column as `dtype`.
-
-        Raises:
-            SourceFormatError: a value that isn't one; names file, line, column and value.
-        """
-        text = self.frame[name].str.strip_chars()
-        values = text.cast(dtype, strict=False)
-        self.refuse(name, text.is_not_null() & values.is_null(), f"is not a {dtype}")
-        return values
-
-    def refuse(self, name: str, bad: pl.Series, reason: str) -> None:
-        """Raise SourceFormatError for the first row where `bad`, if there is one."""
-        row = bad.arg_max() if bad.any() else None
-        if row is not None:
-            value = self.frame[name][row]
-            raise SourceFormatError(
-                f"{self.path}: line {self.first_line + row}, column {name!r}: {value!r} {reason}; "
-                "mend or remove the line"
-            )
+    separator: str = ","
+    """What stands between two fields; longer than one character only where no field holds a tab."""
+    names: tuple[str, ...] | None = None
+    """The columns of a file without a header; None takes them from the first line."""
+    quoted: bool = True
+    """Whether fields may be quoted as RFC 4180 has it."""
+    encoding: str = "utf-8"
+    """UTF-8 or a single-byte encoding."""
 
 
-def header(path: Path, *, separator: str) -> list[str]:
-    """The fields of the first line.
+@dataclass(frozen=True, kw_only=True)
+class Table(Chunk):
+    """Some rows of a delimited file, every column a string; an empty field is null, an empty row is none."""
+
+    block: Block
+    """Where they come from."""
+    quoted: bool
+    """As in the dialect."""
+    skipped: int
+    """1 where the block starts with the header, 0 otherwise."""
+
+    def place(self, row: int) -> str:
+        """`line 12`: the file is read again."""
+        number, _ = next(islice(self.block.records(quoted=self.quoted), row + self.skipped, None))
+        return f"line {self.block.line(number)}"
+
+
+def header(path: Path, dialect: Dialect) -> Sequence[str]:
+    """The dialect's names, or the fields of the first line.
 
     Raises:
+        SourceFormatError: two columns have the same name.
         InputError: as `line_blocks`.
     """
-    text = first_line(path).decode("utf-8-sig", errors="replace")
-    return next(csv.reader([text], delimiter=separator))
+    if dialect.names is not None:
+        return dialect.names
+    text = first_line(path).decode(errors="replace")
+    names = next(csv.reader([text], delimiter=dialect.separator))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SourceFormatError(f"{path}: line 1 has the column {twice!r} twice; rename one")
+    return names
 
 
-def tables(
-    path: Path, *, separator: str, names: Sequence[str] | None = None, quoted: bool = True
-) -> Iterator[Table]:
-    """Read a delimited file in bounded memory.
+def tables(path: Path, dialect: Dialect) -> Iterator[Table]:
+    """Read a delimited file, plain or gzip, in bounded memory.
 
-    Args:
-        path: the file, plain or gzip, UTF-8.
-        separator: what parts the fields; more than one character is allowed where no field holds a tab.
-        names: the columns of a file without a header; None takes them from the first line.
-        quoted: fields may be quoted as RFC 4180 has it.
+    A row with fewer fields than columns has nulls in the others.
 
     Raises:
-        SourceFormatError: a row has too many fields, or the text isn't UTF-8.
+        SourceFormatError: a row has too many fields or broken quotes, or the text is in another encoding.
         InputError: as `line_blocks`.
     """
-    fields = list(names) if names is not None else header(path, separator=separator)
-    schema = dict.fromkeys(fields, pl.String)
-    skip = 0 if names is not None else 1
-    for block in line_blocks(path, quoted=quoted):
-        data, single = block.data, separator
-        if len(separator) > 1:
-            data, single = data.replace(separator.encode(), b"\t"), "\t"
+    names = header(path, dialect)
+    skipped = 0 if dialect.names is not None else 1
+    for block in line_blocks(path, quoted=dialect.quoted):
         try:
-            frame = pl.read_csv(
-                data,
-                has_header=False,
-                skip_rows=skip,
-                separator=single,
-                quote_char='"' if quoted else None,
-                schema=schema,
-                raise_if_empty=False,
-                glob=False,
-            )
-        except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-            raise _first_fault(path, block, separator=separator, width=len(fields), error=error) from None
-        yield Table(frame=frame, path=path, first_line=block.first_line + skip)
-        skip = 0
+            frame = _parse(bytes(block.data), names, dialect, skip=skipped)
+        except pl.exceptions.PolarsError as error:
+            raise _first_fault(block, names, dialect, error) from None
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+        if frame.height:
+            yield Table(frame=frame, path=path, block=block, quoted=dialect.quoted, skipped=skipped)
+        skipped = 0
+
+
+def _parse(data: bytes, names: Sequence[str], dialect: Dialect, *, skip: int) -> pl.DataFrame:
+    separator = dialect.separator
+    if dialect.encoding != "utf-8":
+        data = data.decode(dialect.encoding).encode()
+    if len(separator) > 1:
+        data, separator = data.replace(separator.encode(), b"\t"), "\t"
+    # polars counts a block's columns on its first line, which may be blank or short: give it one of our own.
+    first = separator.join(f"c{number}" for number in range(len(names))).encode()
+    frame = pl.read_csv(
+        first + b"\n" + data,
+        skip_rows_after_header=skip,
+        separator=separator,
+        quote_char='"' if dialect.quoted else None,
+        infer_schema=False,
+        glob=False,
+    )
+    frame.columns = list(names)
+    return frame
 
 
 def _first_fault(
-    path: Path, block: Block, *, separator: str, width: int, error: Exception
+    block: Block, names: Sequence[str], dialect: Dialect, error: pl.exceptions.PolarsError
 ) -> SourceFormatError:
-    for number, line in enumerate(block.data.split(b"\n"), start=block.first_line):
+    """Bisect for the first record that polars refuses."""
+    records = list(block.records(quoted=dialect.quoted))
+    good, bad = 0, len(records)
+    while bad - good > 1:
+        middle = (good + bad) // 2
         try:
-            text = line.decode()
-        except UnicodeDecodeError as fault:
-            return SourceFormatError(
-                f"{path}: line {number} is not UTF-8 ({fault.reason}); convert the file first"
-            )
-        found = (
-            len(next(csv.reader(io.StringIO(text), delimiter=separator), [])) if len(separator) == 1 else 0
-        )
-        if found > width:
-            return SourceFormatError(
-                f"{path}: line {number} has {found} fields, not {width}; mend or remove the line"
-            )
+            _parse(b"".join(record for _, record in records[good:middle]), names, dialect, skip=0)
+            good = middle
+        except pl.exceptions.PolarsError as fault:
+            bad, error = middle, fault
+    number, record = records[good]
     reason = str(error).splitlines()[0]
-    return SourceFormatError(f"{path}: lines from {block.first_line} on cannot be read ({reason}); mend them")
+    if "more fields" in reason:
+        reason = f"has more than the {len(names)} fields of {', '.join(names)}"
+    start = record[:60].decode(errors="replace").rstrip()
+    return SourceFormatError(
+        f"{block.path}: line {block.line(number)} {reason}; it starts with {start!r}; mend or remove the line"
+    )

@@ -7,7 +7,9 @@ from pathlib import Path
 from recsys_assets.errors import InputError
 from recsys_assets.lake.sources.amazon import Amazon
 from recsys_assets.lake.sources.completejourney import CompleteJourney
+from recsys_assets.lake.sources.movielens import MovieLens
 from recsys_assets.lake.sources.source import Source
+from recsys_assets.lake.sources.tabular import Tabular
 
 FORMS = (
     "`completejourney`, `amazon:PATH[,meta=PATH]`, `amazon-2023:CATEGORY`, `movielens:PATH` or `tabular:PATH`"
@@ -73,6 +75,10 @@ def open_source(spec: str, *, columns: Mapping[str, str] | None = None) -> Sourc
             return CompleteJourney()
         case "amazon":
             return Amazon(Path(parts.path), products=Path(parts.meta) if parts.meta else None)
+        case "movielens":
+            return MovieLens(Path(parts.path))
+        case "tabular":
+            return Tabular(Path(parts.path), columns=columns)
         case _:
             raise InputError(f"source {spec!r}: is downloaded first; run `recsys init --source {spec}`")
 

@@ -1,0 +1,117 @@
+"""MovieLens' ratings: `ratings.csv` (with a header) or `ratings.dat` (parted by `::`), beside `movies.*`.
+
+The formats are those of GroupLens' README files. PATH is the ratings file or the folder that holds it; the
+movies are looked for beside it. Timestamps are UTC epoch seconds.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.errors import SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.contract import ITEM_CATALOGUE
+from recsys_assets.lake.sources.blocks import first_line, line_blocks
+from recsys_assets.lake.sources.delimited import Dialect, tables
+from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.sources.times import utc_from_epoch
+
+_RATINGS: Final = ("userId", "movieId", "rating", "timestamp")
+_MOVIES: Final = ("movieId", "title", "genres")
+_NO_GENRES: Final = "(no genres listed)"
+
+
+class MovieLens(Source):
+    """One ratings file and, where there is one, the movies beside it."""
+
+    contract = raw_contract()
+
+    def __init__(self, path: Path) -> None:
+        """Find the files and look at the first lines.
+
+        Raises:
+            InputError: a file is missing, empty or in another format.
+        """
+        ratings = _beside(path, "ratings") if path.is_dir() else path
+        if ratings is None:
+            raise SourceNotFoundError(
+                f"{path}: holds neither ratings.csv nor ratings.dat; give MovieLens' folder or ratings file"
+            )
+        self._ratings = ratings
+        self._dialect = _dialect(self._ratings, _RATINGS)
+        self._movies = _beside(self._ratings.parent, "movies")
+
+    def files(self) -> Sequence[Path]:
+        """The ratings and, where there are any, the movies."""
+        return [self._ratings] if self._movies is None else [self._ratings, self._movies]
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """About 600,000 ratings a batch."""
+        for table in tables(self._ratings, self._dialect):
+            times = table.typed("timestamp", pl.Int64)
+            utc = utc_from_epoch(times, microseconds=1_000_000).alias(columns.TIMESTAMP)
+            table.refuse("timestamp", utc.is_null(), "is no timestamp")
+            yield table.frame.select(
+                pl.col("userId").alias(columns.USER_ID),
+                pl.col("movieId").alias(columns.ITEM_ID),
+                utc,
+                table.typed("rating", pl.Float32).alias(columns.RATING),
+                pl.lit(None, pl.Float32).alias(columns.QUANTITY),
+                pl.lit(None, pl.Float64).alias(columns.VALUE),
+            )
+
+    def catalogue(self) -> pl.DataFrame | None:
+        """The movies: the first genre is the department, all of them are the category."""
+        if self._movies is None:
+            return None
+        genres = pl.col("genres").replace(_NO_GENRES, None).str.split("|")
+        return (
+            pl.concat(table.frame for table in tables(self._movies, _dialect(self._movies, _MOVIES)))
+            .select(
+                pl.col("movieId").alias(columns.ITEM_ID),
+                pl.col("title").str.strip_chars().alias(columns.TITLE),
+                genres.list.first().alias(columns.DEPARTMENT),
+                genres.list.join(", ").alias(columns.CATEGORY),
+                pl.lit(None, pl.String).alias(columns.BRAND),
+                pl.lit(None, pl.Float64).alias(columns.PRICE),
+            )
+            .unique(columns.ITEM_ID, keep="first", maintain_order=True)
+            .sort(columns.ITEM_ID)
+            .match_to_schema(ITEM_CATALOGUE.polars_schema())
+        )
+
+
+def _beside(folder: Path, name: str) -> Path | None:
+    candidates = (folder / f"{name}{suffix}" for suffix in (".csv", ".dat", ".csv.gz", ".dat.gz"))
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _dialect(path: Path, names: tuple[str, ...]) -> Dialect:
+    """How one of MovieLens' files is written.
+
+    Raises:
+        InputError: it is in neither of the two forms.
+    """
+    line = first_line(path).decode("latin-1")
+    if line.count("::") == len(names) - 1:
+        return Dialect(separator="::", names=names, quoted=False, encoding=_encoding(path, names))
+    if set(names) <= set(line.split(",")):
+        return Dialect()
+    raise SourceFormatError(
+        f"{path}: line 1 is {line[:60]!r}; MovieLens has the header {','.join(names)} or fields parted by "
+        "`::`; for other files use `tabular:PATH`"
+    )
+
+
+def _encoding(path: Path, names: tuple[str, ...]) -> str:
+    """Titles are Latin-1 up to MovieLens 1M, UTF-8 since."""
+    if names != _MOVIES:
+        return "utf-8"
+    try:
+        for block in line_blocks(path):
+            str(block.data, "utf-8")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"

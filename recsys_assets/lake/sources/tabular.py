@@ -1,0 +1,131 @@
+"""Any table of events: CSV, TSV, JSON lines (each plain or gzip) or Parquet, one file or a glob of them.
+
+Which column is which is said by a mapping, `[source.columns]` in recsys.toml: our column name -> the
+file's. Without an entry the names are taken to be the same. `user_id`, `item_id` and `timestamp` must be
+there, `rating`, `quantity` and `value` may be; any other name in the mapping is kept as text.
+
+A timestamp may be ISO 8601 text, a date, a datetime (one without a zone is UTC), or a number of seconds,
+milliseconds, microseconds or nanoseconds since 1970, told apart by the size of a file's first one.
+"""
+
+import difflib
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from recsys_assets import columns as names
+from recsys_assets.errors import SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.sources.chunk import Chunk
+from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
+from recsys_assets.lake.sources.times import microseconds_per_unit, utc_from_epoch, utc_from_text
+from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
+
+REQUIRED: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
+
+
+class Tabular(Source):
+    """One or more files of one layout, read in the order of their names."""
+
+    def __init__(self, pattern: Path, *, columns: Mapping[str, str] | None = None) -> None:
+        """Find the files and the columns.
+
+        Args:
+            pattern: a file, or a glob of files (`*`, `?`, `[…]`, `**`).
+            columns: our column name -> the files'.
+
+        Raises:
+            InputError: no such file, an unknown format, or a column that a file doesn't have.
+        """
+        given = dict(columns or {})
+        self._files = [open_tabular(path) for path in _expand(pattern)]
+        self._columns = _resolve(self._files[0], given)
+        for file in self._files[1:]:
+            _resolve(file, self._columns)
+        extras = [name for name in given if name not in RAW_INTERACTIONS.columns]
+        self.contract = raw_contract(
+            {
+                name: Column(dtype=pl.String, nullable=True, description=f"The source's `{given[name]}`.")
+                for name in extras
+            }
+        )
+
+    def files(self) -> Sequence[Path]:
+        """The files, sorted by name."""
+        return [file.path for file in self._files]
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Some 10,000 to 500,000 rows a batch."""
+        for file in self._files:
+            unit: float | None = None
+            for chunk in file.chunks(list(dict.fromkeys(self._columns.values()))):
+                times, unit = _utc(chunk, self._columns[names.TIMESTAMP], unit)
+                yield pl.DataFrame([self._column(chunk, name, times) for name in self.contract.columns])
+
+    def catalogue(self) -> None:
+        """None: a table of events says nothing about its items."""
+
+    def _column(self, chunk: Chunk, name: str, times: pl.Series) -> pl.Series:
+        if name == names.TIMESTAMP:
+            return times.alias(name)
+        dtype = self.contract.columns[name].dtype
+        if name not in self._columns:
+            return pl.Series(name, [None], dtype=dtype).new_from_index(0, chunk.frame.height)
+        return chunk.typed(self._columns[name], dtype).alias(name)
+
+
+def _expand(pattern: Path) -> list[Path]:
+    if pattern.is_file() or not glob.has_magic(str(pattern)):
+        return [pattern]
+    top = Path(pattern.anchor)
+    found = sorted(path for path in top.glob(str(pattern.relative_to(top))) if path.is_file())
+    if not found:
+        raise SourceNotFoundError(f"{pattern}: no file matches; check the pattern in the source")
+    return found
+
+
+def _resolve(file: TabularFile, given: Mapping[str, str]) -> dict[str, str]:
+    """Our name -> the file's, for every column that will be read."""
+    has = file.column_names()
+    for name, column in given.items():
+        if column not in has:
+            raise SourceFormatError(f"{file.path}: {_missing(column, has)}; mend {name} in [source.columns]")
+    wanted = {name: given.get(name, name) for name in RAW_INTERACTIONS.columns}
+    found = {name: column for name, column in wanted.items() if column in has}
+    for name in REQUIRED:
+        if name not in found:
+            raise SourceFormatError(
+                f"{file.path}: {_missing(name, has)}; say which it is in [source.columns]: {name} = '…'"
+            )
+    return {**found, **given}
+
+
+def _missing(column: str, has: Sequence[str]) -> str:
+    close = difflib.get_close_matches(column, has, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"no column {column!r}{hint}, only {', '.join(has)}"
+
+
+def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, float | None]:
+    """The chunk's timestamps, and the unit of numbers in this file once it is known."""
+    found = chunk.frame[column]
+    chunk.refuse(column, found.is_null(), "is no timestamp")
+    if isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone is not None:
+        return found.dt.convert_time_zone("UTC").cast(UTC_MICROSECONDS), unit
+    if isinstance(found.dtype, pl.Date | pl.Datetime):
+        return found.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(UTC_MICROSECONDS), unit
+    numbers = found if found.dtype.is_numeric() else found.cast(pl.Float64, strict=False)
+    if unit is None and numbers[0] is not None:
+        unit = microseconds_per_unit(numbers[0])
+    if unit is None:
+        times = utc_from_text(found.cast(pl.String))
+        chunk.refuse(column, times.is_null(), "is neither ISO 8601 nor a number")
+        return times, unit
+    integers = found.cast(pl.Int64, strict=False)
+    times = utc_from_epoch(numbers if integers.null_count() else integers, microseconds=unit)
+    chunk.refuse(column, times.is_null(), "is no date")
+    return times, unit

@@ -1,0 +1,159 @@
+"""One file of a table, in any of the formats, as chunks of the columns asked for.
+
+Which format it is is told by its first bytes, not by its name. What the columns mean is `tabular.py`'s
+business.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_assets.errors import SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.sources.blocks import first_line, line_blocks
+from recsys_assets.lake.sources.chunk import Chunk
+from recsys_assets.lake.sources.delimited import Dialect, header, tables
+from recsys_assets.lake.sources.json_lines import Records, first_object, json_records
+
+_PARQUET: Final = b"PAR1"
+_PARQUET_BATCH_ROWS: Final = 100_000
+_KEYS_FROM_LINES: Final = 1_000
+_SEPARATORS: Final = (",", "\t", ";", "|")
+
+
+class TabularFile(ABC):
+    """A file with named columns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @abstractmethod
+    def column_names(self) -> Sequence[str]:
+        """What the file calls its columns."""
+
+    @abstractmethod
+    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+        """The rows in order, with these columns, in bounded memory; no chunk is empty.
+
+        Raises:
+            InputError: the file is broken; the message names file and place.
+        """
+
+
+def open_tabular(path: Path) -> TabularFile:
+    """Tell a file's format.
+
+    Raises:
+        InputError: the file is missing, empty, or in none of the formats.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_PARQUET))
+    except OSError as error:
+        raise SourceNotFoundError(
+            f"{path}: cannot be read ({error.strerror}); check the path in the source"
+        ) from None
+    if start == _PARQUET:
+        return _Parquet(path)
+    line = first_line(path)
+    return _JsonLines(path) if line.lstrip().startswith((b"{", b"[")) else _Delimited(path, line)
+
+
+class _Delimited(TabularFile):
+    def __init__(self, path: Path, line: bytes) -> None:
+        super().__init__(path)
+        text = line.decode(errors="replace")
+        self._dialect = Dialect(separator=max(_SEPARATORS, key=text.count))
+
+    def column_names(self) -> Sequence[str]:
+        return header(self.path, self._dialect)
+
+    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:  # noqa: ARG002  all are split in one go
+        return tables(self.path, self._dialect)
+
+
+class _JsonLines(TabularFile):
+    def column_names(self) -> Sequence[str]:
+        names = dict.fromkeys(first_object(self.path))
+        for _, line in islice(next(line_blocks(self.path)).records(), _KEYS_FROM_LINES):
+            try:
+                names.update(dict.fromkeys(json.loads(line)))
+            except (ValueError, TypeError):
+                break  # reading the file will say what is wrong with this line
+        return list(names)
+
+    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+        fields = [(f"c{number}", str | int | float | bool | None, None) for number in range(len(columns))]
+        row = msgspec.defstruct(
+            "Row", fields, rename={f"c{n}": name for n, name in enumerate(columns)}, gc=False
+        )
+        for records in json_records(self.path, row):
+            frame = pl.DataFrame(
+                [
+                    _series(name, [getattr(record, f"c{number}") for record in records.rows])
+                    for number, name in enumerate(columns)
+                ]
+            )
+            yield _JsonChunk(frame=frame, path=self.path, records=records)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _JsonChunk(Chunk):
+    records: Records[Any]
+
+    def place(self, row: int) -> str:
+        return self.records.place(row)
+
+
+def _series(name: str, values: list[Any]) -> pl.Series:
+    """Text where one value is text, numbers where all are."""
+    if any(isinstance(value, str) for value in values):
+        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
+    return pl.Series(name, values, strict=False)
+
+
+class _Parquet(TabularFile):
+    def column_names(self) -> Sequence[str]:
+        with self._open() as file:
+            names: list[str] = file.schema_arrow.names
+            return names
+
+    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+        first = 0
+        with self._open() as file:
+            try:
+                for batch in file.iter_batches(_PARQUET_BATCH_ROWS, columns=list(columns)):
+                    frame = pl.DataFrame(batch)
+                    if frame.height:
+                        yield _ParquetChunk(frame=frame, path=self.path, first=first)
+                    first += frame.height
+            except (pa.ArrowException, OSError) as error:
+                raise self._broken(error) from None
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self.path)
+        except (pa.ArrowException, OSError) as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> SourceFormatError:
+        reason = str(error).splitlines()[0]
+        return SourceFormatError(
+            f"{self.path}: the Parquet file is truncated or damaged ({reason}); write it again"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ParquetChunk(Chunk):
+    first: int
+
+    def place(self, row: int) -> str:
+        return f"row {self.first + row + 1}"
