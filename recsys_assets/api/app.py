@@ -1,0 +1,100 @@
+"""The application factory: one home's current release behind HTTP.
+
+What it imports has neither torch, Dagster, pandera nor polars, so a server is ready in well under a second.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+
+from recsys_assets.api.access import needs
+from recsys_assets.api.edge import Edge
+from recsys_assets.api.keys import KeyRing
+from recsys_assets.api.live import Live
+from recsys_assets.api.metrics import Metrics
+from recsys_assets.api.openapi_pages import openapi_config
+from recsys_assets.api.problems import HANDLERS
+from recsys_assets.api.routes.events import event_routes
+from recsys_assets.api.routes.features import feature_routes
+from recsys_assets.api.routes.health import health_routes
+from recsys_assets.api.routes.items import item_routes
+from recsys_assets.api.routes.pages import page_routes
+from recsys_assets.api.routes.recommendations import recommendation_routes
+from recsys_assets.api.routes.releases import release_routes
+from recsys_assets.api.routes.users import user_routes
+from recsys_assets.api.service import Clock, Service
+from recsys_assets.settings import ApiSettings, Home
+
+
+def create_app(
+    home: Home,
+    *,
+    settings: ApiSettings | None = None,
+    verify: bool = True,
+    fallback_previous: bool = False,
+    shared_events: bool = False,
+    clock: Clock = lambda: datetime.now(UTC),
+) -> Litestar:
+    """An application that serves `home`'s current release and follows it.
+
+    Args:
+        home: where releases, events and keys are.
+        settings: what the API allows; the defaults where None.
+        verify: check the release's checksums first; a worker whose parent has done so need not.
+        fallback_previous: serve the newest whole release before `current` where that is broken.
+        shared_events: other processes write events too, so look for theirs before every personal answer.
+        clock: the time, for what is stored and shown.
+
+    Raises:
+        ReleaseError: no release is current, or it is broken; the message says what to do.
+    """
+    allowed = settings or ApiSettings()
+    live = Live(home, shared_events=shared_events)
+    live.start(verify=verify, fallback_previous=fallback_previous)
+    keys = KeyRing(home)
+    keys.refresh()
+    metrics = Metrics(live)
+    service = Service(live=live, metrics=metrics, keys=keys, settings=allowed, clock=clock)
+
+    @asynccontextmanager
+    async def following(_: Litestar) -> AsyncIterator[None]:
+        async with live.following(keys):
+            yield
+
+    reads = Router(
+        "/v1",
+        route_handlers=[
+            *recommendation_routes(service),
+            *item_routes(service),
+            *user_routes(service),
+            *feature_routes(service),
+            *release_routes(service),
+            *event_routes(service),
+        ],
+        guards=[needs("read")] if allowed.require_key_for_reads else [],
+    )
+    app = Litestar(
+        route_handlers=[reads, *health_routes(service), *page_routes()],
+        lifespan=[following],
+        exception_handlers=HANDLERS,
+        openapi_config=openapi_config(),
+        cors_config=_cors(allowed),
+        logging_config=None,
+    )
+    app.asgi_handler = Edge(app.asgi_handler, settings=allowed, metrics=metrics, keys=keys)
+    return app
+
+
+def _cors(settings: ApiSettings) -> CORSConfig | None:
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
+        expose_headers=["ETag", "X-Release-Id", "X-Request-Id"],
+        max_age=600,
+    )

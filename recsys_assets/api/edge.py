@@ -1,0 +1,216 @@
+"""What happens around every request: limits, keys, request id, headers, metrics, logs.
+
+It wraps the whole application, so that a 404 or a refusal has the same headers and is counted like an answer.
+"""
+
+import asyncio
+import itertools
+import logging
+import re
+import secrets
+from time import perf_counter
+from typing import Any, Final
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from recsys_assets.api import logs
+from recsys_assets.api.keys import KeyRing
+from recsys_assets.api.limits import RateLimit
+from recsys_assets.api.metrics import Metrics
+from recsys_assets.api.problems import PROBLEM_JSON, problem
+from recsys_assets.api.replies import SOURCE_KEY
+from recsys_assets.settings import ApiSettings
+
+log = logging.getLogger("recsys.api.requests")
+
+KEY_KEY: Final = "recsys.key"
+"""Where in the scope's state guards find the caller's API key."""
+STARTED_KEY: Final = "recsys.started"
+"""When the request arrived, by `perf_counter`."""
+ID_KEY: Final = "recsys.request_id"
+
+_SLOW_SECONDS = 0.25
+_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_COMMON_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+_POLICY = (
+    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    b"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE_HEADERS = (
+    *_COMMON_HEADERS,
+    (
+        b"content-security-policy",
+        _POLICY,
+    ),
+)
+_UNROUTED = "unrouted"
+
+
+class BodyRefusedError(Exception):
+    """A body is too large or too slow; `status` says which."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class Edge:
+    """The outermost ASGI application."""
+
+    def __init__(self, app: ASGIApp, *, settings: ApiSettings, metrics: Metrics, keys: KeyRing) -> None:
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._keys = keys
+        self._limit = (
+            RateLimit(per_second=settings.requests_per_second, burst=settings.burst)
+            if settings.requests_per_second > 0
+            else None
+        )
+        self._prefix = secrets.token_hex(4)
+        self._number = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers.get(b"x-request-id"))
+        logs.request_id.set(request_id)
+        state: dict[str, Any] = scope["state"]
+        state[ID_KEY] = request_id
+        state[STARTED_KEY] = started
+        method = scope["method"]
+        bodiless = method == "HEAD"
+        if bodiless:
+            scope["method"] = "GET"
+        status = 0
+        common = _COMMON_HEADERS if scope["path"].startswith("/v1/") else _PAGE_HEADERS
+        own_headers = ((b"x-request-id", request_id.encode()), *common)
+
+        async def outbound(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *own_headers]
+            elif bodiless and message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        try:
+            refusal = self._refuse(scope, headers, state, started)
+            if refusal is not None:
+                await _send_refusal(outbound, *refusal, request_id)
+            else:
+                inbound = receive if method == "GET" or bodiless else self._limited(receive, headers)
+                await self._app(scope, inbound, outbound)
+        except BodyRefusedError as error:
+            if status == 0:
+                await _send_refusal(outbound, error.status, str(error), (), request_id)
+        finally:
+            self._finish(scope, method, status, perf_counter() - started)
+
+    def _request_id(self, given: bytes | None) -> str:
+        if given is not None and _ACCEPTED_ID.fullmatch(given):
+            return given.decode()
+        return f"{self._prefix}-{next(self._number):x}"
+
+    def _refuse(
+        self, scope: HTTPScope, headers: dict[bytes, bytes], state: dict[str, Any], now: float
+    ) -> tuple[int, str, tuple[tuple[bytes, bytes], ...]] | None:
+        settings = self._settings
+        if len(scope["query_string"]) > settings.max_query_bytes:
+            found = len(scope["query_string"])
+            return 414, f"the query has {found} bytes; at most {settings.max_query_bytes} are taken", ()
+        presented = _presented(headers)
+        caller = scope["client"][0] if scope["client"] else "unknown"
+        if presented is not None:
+            key = self._keys.find(presented)
+            if key is None:
+                return 401, "this API key is not known here; it may have been revoked", _CHALLENGE
+            state[KEY_KEY] = key
+            caller = key.id
+        if self._limit is not None and not scope["path"].startswith("/health/"):
+            wait = self._limit.wait_seconds(caller, now)
+            if wait > 0:
+                return 429, f"ask again in {wait:.2f} s", ((b"retry-after", str(int(wait) + 1).encode()),)
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > settings.max_body_bytes:
+            return 413, f"the body has {int(length)} bytes; at most {settings.max_body_bytes} are taken", ()
+        return None
+
+    def _limited(self, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
+        if headers.get(b"content-length") == b"0":
+            return receive
+        settings = self._settings
+        taken = 0
+        complete = False
+
+        async def inbound() -> Any:
+            nonlocal taken, complete
+            if complete:
+                return await receive()
+            try:
+                async with asyncio.timeout(settings.body_timeout_seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyRefusedError(
+                    408, f"no more of the body came for {settings.body_timeout_seconds} s"
+                ) from None
+            if message["type"] == "http.request":
+                complete = not message.get("more_body", False)
+                taken += len(message.get("body", b""))
+                if taken > settings.max_body_bytes:
+                    raise BodyRefusedError(413, f"the body has more than {settings.max_body_bytes} bytes")
+            return message
+
+        return inbound
+
+    def _finish(self, scope: HTTPScope, method: str, status: int, seconds: float) -> None:
+        route = str(scope.get("path_template") or _UNROUTED)
+        source = scope["state"].get(SOURCE_KEY, "")
+        self._metrics.observe(route, method if route != _UNROUTED else "ANY", status, source, seconds)
+        if self._settings.log_requests or status >= 500 or seconds > _SLOW_SECONDS:  # noqa: PLR2004
+            log.info(
+                "request",
+                extra={
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "source": source or None,
+                    "ms": round(seconds * 1000, 3),
+                },
+            )
+
+
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="recsys"'),)
+
+
+def _presented(headers: dict[bytes, bytes]) -> str | None:
+    given = headers.get(b"x-api-key")
+    if given is not None:
+        return given.decode("latin-1").strip()
+    scheme, _, credentials = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else None
+
+
+async def _send_refusal(
+    send: Send, status: int, detail: str, extra: tuple[tuple[bytes, bytes], ...], request_id: str
+) -> None:
+    body = problem(status, detail, instance=request_id)
+    headers = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,102 @@
+"""Prometheus metrics of the API. With several workers they add up through `PROMETHEUS_MULTIPROC_DIR`."""
+
+import os
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from recsys_assets.api.live import Live
+from recsys_assets.api.queries import SOURCES, Ranked
+
+_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """The API's own registry, one an application, so that tests and reloads do not clash."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "recsys_request_seconds",
+            "Time from the request's arrival to the last byte handed to the server.",
+            ["route", "method", "status", "source"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        candidates = Counter(
+            "recsys_candidates", "Items looked at to answer.", ["source"], registry=self.registry
+        )
+        fallbacks = Counter(
+            "recsys_fallbacks",
+            "Answers by a lesser source than asked for.",
+            ["source"],
+            registry=self.registry,
+        )
+        self._candidates_of = {source: candidates.labels(source) for source in SOURCES}
+        self._fallbacks_of = {source: fallbacks.labels(source) for source in SOURCES}
+        self._seen_filtered = Counter(
+            "recsys_seen_filter_hits",
+            "Items held back because the user has them or excluded them.",
+            registry=self.registry,
+        )
+        self._release_age = Gauge(
+            "recsys_release_age_seconds",
+            "Age of the release that is served.",
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._coverage = Gauge(
+            "recsys_recommendation_coverage",
+            "Share of the catalogue recommended since the release was loaded.",
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
+        self._swaps = Gauge(
+            "recsys_release_swaps",
+            "Releases swapped in since the start.",
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
+        self._info = Gauge(
+            "recsys_release_info",
+            "1 for the release that is served.",
+            ["release"],
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._observers: dict[tuple[str, str, int, str], Histogram] = {}
+
+    def observe(self, route: str, method: str, status: int, source: str, seconds: float) -> None:
+        """Count one request."""
+        key = (route, method, status, source)
+        observer = self._observers.get(key)
+        if observer is None:
+            observer = self._observers[key] = self.requests.labels(route, method, str(status), source)
+        observer.observe(seconds)
+
+    def count(self, ranked: Ranked) -> None:
+        """Count what one ranked answer took."""
+        source = ranked.source
+        self._candidates_of[source].inc(ranked.candidates)
+        if ranked.reason is not None:
+            self._fallbacks_of[source].inc()
+        if ranked.blocked:
+            self._seen_filtered.inc(ranked.blocked)
+
+    def exposition(self, now: datetime) -> bytes:
+        """All metrics in the Prometheus text format."""
+        serving = self._live.serving
+        self._swaps.set(self._live.swaps)
+        if serving is not None:
+            created = datetime.fromisoformat(str(serving.recommender.release.manifest.created_at))
+            self._release_age.set((now - created.astimezone(UTC)).total_seconds())
+            self._coverage.set(serving.covered())
+            self._info.clear()
+            self._info.labels(serving.release_id).set(1)
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        summed = CollectorRegistry()
+        MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+        return generate_latest(summed)

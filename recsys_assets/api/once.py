@@ -1,0 +1,56 @@
+"""Recommendations without a server: what `recsys recommend` and `recsys up` print."""
+
+from recsys_assets.api.events import EventStore
+from recsys_assets.api.queries import Wanted
+from recsys_assets.api.recommender import Recommender
+from recsys_assets.api.schemas import ScoredItem, UserRecommendations
+from recsys_assets.errors import ReleaseError
+from recsys_assets.release.load import Release, load_release
+from recsys_assets.release.store import ReleaseStore
+from recsys_assets.settings import Home
+
+
+def recommend_once(home: Home, user_id: str, k: int = 10) -> UserRecommendations:
+    """The k best items for a user from the current release, as the API would answer.
+
+    Args:
+        home: an installation with a release.
+        user_id: the source's id; a stranger gets popular items.
+        k: how many, >= 1.
+
+    Raises:
+        ReleaseError: no release is current, or it is broken.
+    """
+    release = _current(home)
+    events = EventStore(home.events_db)
+    events.refresh()
+    found = Recommender(release, events).for_user(user_id, Wanted(k=k), may_block=True)
+    items = [
+        ScoredItem(
+            item_id=release.items[num],
+            title=release.titles[num] or None,
+            category=release.categories[num] or None,
+            score=score,
+        )
+        for num, score in zip(found.nums, found.scores, strict=True)
+    ]
+    return UserRecommendations(
+        release=release.release_id, user_id=user_id, source=found.source, reason=found.reason, items=items
+    )
+
+
+def some_users(home: Home, count: int) -> list[str]:
+    """The first `count` user ids of the current release, by their bytes.
+
+    Raises:
+        ReleaseError: no release is current, or it is broken.
+    """
+    users = _current(home).users
+    return [users[num] for num in range(min(count, len(users)))]
+
+
+def _current(home: Home) -> Release:
+    current = ReleaseStore(home.releases).current_id()
+    if current is None:
+        raise ReleaseError(f"{home.releases}: no release is current; run `recsys build` first")
+    return load_release(home.releases / current, verify=False)

@@ -1,0 +1,55 @@
+"""Events after the release, so that what a user just took is not recommended again."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from litestar import post
+from litestar.exceptions import ClientException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from recsys_assets.api.access import needs
+from recsys_assets.api.documentation import answers
+from recsys_assets.api.events import EventRow
+from recsys_assets.api.replies import Reply
+from recsys_assets.api.schemas import Event, Events, EventsAccepted, encode
+from recsys_assets.api.service import Service
+
+
+def event_routes(service: Service) -> list[HTTPRouteHandler]:
+    """The routes, over one service."""
+
+    @post(
+        "/events",
+        summary="Remember events",
+        description=(
+            "Stored durably before the answer is sent, all or none. Needs a key with scope `write`. Items are "
+            "left out of the user's recommendations at once; they enter training through the lake."
+        ),
+        operation_id="addEvents",
+        tags=["Events"],
+        status_code=202,
+        guards=[needs("write")],
+        responses=answers(EventsAccepted, status=202, also=(408, 413)),
+    )
+    async def add(data: Events) -> ASGIApp:
+        now = service.clock()
+        rows = [_row(event, now) for event in data.events]
+        count = await asyncio.to_thread(service.live.events.add, rows)
+        return Reply(encode(EventsAccepted(accepted=count)), status=202)
+
+    return [add]
+
+
+def _row(event: Event, now: datetime) -> EventRow:
+    received = now.astimezone(UTC).isoformat(timespec="microseconds")
+    if event.timestamp is None:
+        return EventRow(event.user_id, event.item_id, received, received)
+    try:
+        when = datetime.fromisoformat(event.timestamp)
+        moment = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ClientException(
+            f"timestamp {event.timestamp!r}: {error}; give RFC 3339, e.g. 2017-12-24T18:00:00Z"
+        ) from None
+    return EventRow(event.user_id, event.item_id, moment.isoformat(timespec="microseconds"), received)

@@ -1,0 +1,248 @@
+"""What the API's JSON bodies hold, as msgspec structs: what OpenAPI shows and the tests decode with."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from recsys_assets.api.queries import Source
+
+ReleaseId = Annotated[str, Meta(description="The release that answered.", examples=["20171231-3f9a1c0b7e"])]
+ItemId = Annotated[
+    str, Meta(description="The source's id of the item.", examples=["1082185"], min_length=1, max_length=512)
+]
+UserId = Annotated[
+    str, Meta(description="The source's id of the user.", examples=["1"], min_length=1, max_length=512)
+]
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One item by name."""
+
+    item_id: ItemId
+    title: Annotated[str | None, Meta(description="What a person calls it; null where unknown.")]
+    category: Annotated[str | None, Meta(description="Its category; null where unknown.")]
+
+
+class ScoredItem(Item, frozen=True, kw_only=True):
+    """One item of a ranked list."""
+
+    score: Annotated[float, Meta(description="Higher is better; comparable within one list only.")]
+    because: Annotated[
+        Item | UnsetType | None,
+        Meta(
+            description="The item of the history or session that is nearest to this one; with `reasons=true`."
+        ),
+    ] = UNSET
+
+
+class UserRecommendations(Struct, frozen=True, kw_only=True):
+    """What one user is recommended."""
+
+    release: ReleaseId
+    user_id: UserId
+    source: Source
+    reason: Annotated[
+        str | None, Meta(description="Why a lesser source answered; null where the user's embedding did.")
+    ]
+    items: Annotated[list[ScoredItem], Meta(description="Best first.")]
+
+
+class SessionRecommendations(Struct, frozen=True, kw_only=True):
+    """What goes with the items of a session."""
+
+    release: ReleaseId
+    source: Source
+    reason: Annotated[str | None, Meta(description="Why popular items answered; null where the session did.")]
+    unknown_item_ids: Annotated[
+        list[str], Meta(description="Items of the session that the release does not know.")
+    ]
+    items: list[ScoredItem]
+
+
+class SimilarItems(Struct, frozen=True, kw_only=True):
+    """Items that are wanted by the same users as one item."""
+
+    release: ReleaseId
+    item_id: ItemId
+    items: Annotated[
+        list[ScoredItem], Meta(description="Nearest first; the score is the cosine of the embeddings.")
+    ]
+
+
+class PopularItems(Struct, frozen=True, kw_only=True):
+    """The most popular items."""
+
+    release: ReleaseId
+    items: Annotated[list[ScoredItem], Meta(description="Most popular first; recent events count more.")]
+
+
+class HistoryItem(Item, frozen=True, kw_only=True):
+    """One item that a user has."""
+
+    last_day: Annotated[str | None, Meta(description="UTC day of the last event.", examples=["2017-12-24"])]
+
+
+class UserHistory(Struct, frozen=True, kw_only=True):
+    """The items a user has, most recent first."""
+
+    release: ReleaseId
+    user_id: UserId
+    total: Annotated[int, Meta(description="How many items the user has.", ge=0)]
+    items: list[HistoryItem]
+
+
+class Session(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A session without a user: what was clicked, viewed or put in a basket."""
+
+    item_ids: Annotated[
+        list[ItemId], Meta(description="Items of the session.", min_length=1, max_length=1000)
+    ]
+    k: Annotated[int, Meta(description="How many items to recommend.", ge=1, le=500)] = 10
+    include_seen: Annotated[bool, Meta(description="Keep items of the session.")] = False
+    exclude: Annotated[list[ItemId], Meta(description="Items never to recommend.", max_length=1000)] = []
+    category: (
+        Annotated[str, Meta(description="Recommend items of this category only.", max_length=512)] | None
+    ) = None
+    budget_ms: (
+        Annotated[
+            float,
+            Meta(
+                description="Time the answer may take, ms; a lesser source answers where it is short.", ge=0
+            ),
+        ]
+        | None
+    ) = None
+    reasons: Annotated[
+        bool, Meta(description="Say for each item which item of the session it is nearest to.")
+    ] = False
+
+
+class FeatureRow(Struct, frozen=True, kw_only=True):
+    """The features of one user or item."""
+
+    release: ReleaseId
+    id: str
+    features: Annotated[dict[str, Any], Meta(description="Feature name -> value.")]
+
+
+class FeatureRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Features of many users or items at once."""
+
+    entity: Literal["user", "item"]
+    ids: Annotated[list[Annotated[str, Meta(max_length=512)]], Meta(min_length=1, max_length=500)]
+    names: Annotated[list[str], Meta(description="Features wanted; all where empty.", max_length=100)] = []
+
+
+class FeatureBatch(Struct, frozen=True, kw_only=True):
+    """The answer to a `FeatureRequest`, in the order asked for."""
+
+    release: ReleaseId
+    rows: Annotated[list[dict[str, Any] | None], Meta(description="One an id; null where the id is unknown.")]
+
+
+class FeatureRegistry(Struct, frozen=True, kw_only=True):
+    """Every feature: name, type, unit, meaning, owner, source asset, freshness, version."""
+
+    release: ReleaseId
+    features: list[dict[str, Any]]
+
+
+class ItemSearch(Struct, frozen=True, kw_only=True):
+    """Items whose title matches."""
+
+    release: ReleaseId
+    items: list[Item]
+
+
+class UserSearch(Struct, frozen=True, kw_only=True):
+    """Users whose id starts with the words asked for."""
+
+    release: ReleaseId
+    total: Annotated[int, Meta(description="Users in the release.", ge=0)]
+    user_ids: list[str]
+
+
+class Categories(Struct, frozen=True, kw_only=True):
+    """The categories of the release, largest first."""
+
+    release: ReleaseId
+    categories: Annotated[dict[str, int], Meta(description="Category -> how many items.")]
+
+
+class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One user touched one item, after the release."""
+
+    user_id: UserId
+    item_id: ItemId
+    timestamp: (
+        Annotated[str, Meta(description="When, RFC 3339; the time of arrival where absent.", max_length=40)]
+        | None
+    ) = None
+
+
+class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Events to remember."""
+
+    events: Annotated[list[Event], Meta(min_length=1, max_length=1000)]
+
+
+class EventsAccepted(Struct, frozen=True, kw_only=True):
+    """How many events were stored."""
+
+    accepted: Annotated[int, Meta(description="Rows stored durably.", ge=1)]
+
+
+class ReleaseSummary(Struct, frozen=True, kw_only=True):
+    """One release that could be served."""
+
+    release: ReleaseId
+    current: bool
+    created_at: str
+    first_day: str | None
+    through_day: str
+    counts: dict[str, Any]
+    metrics: dict[str, Any]
+    index: dict[str, Any]
+
+
+class Releases(Struct, frozen=True, kw_only=True):
+    """Every release kept, newest first."""
+
+    release: ReleaseId
+    releases: list[ReleaseSummary]
+
+
+class Promotion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which release to serve next."""
+
+    release: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class Promoted(Struct, frozen=True, kw_only=True):
+    """`current` after a promotion; served within a second."""
+
+    current: str
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """Whether the process lives or can answer."""
+
+    status: Literal["live", "ready", "unavailable"]
+    release: str | None = None
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem body, RFC 9457 (`application/problem+json`)."""
+
+    title: Annotated[str, Meta(description="What kind of problem, the same for every one of the kind.")]
+    status: Annotated[int, Meta(description="The HTTP status.")]
+    detail: Annotated[str | None, Meta(description="What was found, and what to do.")] = None
+    type: str = "about:blank"
+    instance: Annotated[str | None, Meta(description="The request id, for the logs.")] = None
+    errors: Annotated[list[dict[str, Any]] | None, Meta(description="One an invalid parameter or field.")] = (
+        None
+    )
+
+
+encode = msgspec.json.Encoder().encode

@@ -1,0 +1,42 @@
+// Calls of the HTTP API. A newer call of the same kind makes an older one's answer unwanted.
+
+const running = new Map();
+
+async function call(kind, path, options = {}) {
+  running.get(kind)?.abort();
+  const controller = new AbortController();
+  running.set(kind, controller);
+  const response = await fetch(path, { ...options, signal: controller.signal });
+  const body = await response.json();
+  if (!response.ok) {
+    const error = new Error(body.detail || body.title);
+    error.status = response.status;
+    throw error;
+  }
+  return body;
+}
+
+const post = (kind, path, body) =>
+  call(kind, path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+const query = (values) => {
+  const parts = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) if (value !== "" && value != null) parts.set(name, value);
+  return parts.size ? `?${parts}` : "";
+};
+
+export const wasOvertaken = (error) => error.name === "AbortError";
+
+export const users = (q, limit = 20) => call("users", `/v1/users${query({ q, limit })}`);
+export const items = (q) => call("items", `/v1/items${query({ q, limit: 20 })}`);
+export const categories = () => call("categories", "/v1/categories");
+export const release = () => call("release", "/v1/release");
+export const releases = () => call("releases", "/v1/releases");
+export const history = (user, k = 200) => call("history", `/v1/users/${encodeURIComponent(user)}/history${query({ k })}`);
+export const similar = (item, k) => call("list", `/v1/items/${encodeURIComponent(item)}/similar${query({ k })}`);
+export const forUser = (user, { k, category, seen }) =>
+  call("list", `/v1/users/${encodeURIComponent(user)}/recommendations${query({ k, category, include_seen: seen || "", reasons: true })}`);
+export const forSession = (itemIds, { k, category, seen }) =>
+  post("list", "/v1/recommendations", { item_ids: itemIds, k, category: category || null, include_seen: seen, reasons: true });
+export const popular = ({ k, category }) => call("list", `/v1/popular${query({ k, category })}`);
+export const prices = (ids) => post("prices", "/v1/features:batchGet", { entity: "item", ids, names: ["item_id", "price"] });
