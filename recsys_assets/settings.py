@@ -30,6 +30,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """For `tabular`: our column name -> the file's column name."""
     follow: bool = True
     """Whether `last_day` moves on when the source grows; false where only its first days were asked for."""
+    amazon_url: str = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023"
+    """Where `recsys init --source amazon-2023:CATEGORY` downloads from: the published place or a mirror."""
 
     def days(self) -> list[date]:
         """Every daily partition from `first_day` to `last_day`."""
@@ -89,6 +91,8 @@ class QualitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Likewise for days that are refused, > 0."""
     material_share: float = 0.2
     """A day is refused for drift only if at least this share of its rows is affected, 0-1."""
+    material_rows: int = 50
+    """Likewise for the number of rows affected (or missing), >= 0: of a handful nothing certain can be said."""
     least_history_days: int = 28
     """Days of history before drift is judged at all, >= 14."""
     closed_days: tuple[str, ...] = ("12-25", "01-01")
