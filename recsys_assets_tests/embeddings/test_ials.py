@@ -2,10 +2,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 
-from recsys_assets.embeddings import ials
+from recsys_assets.embeddings import half_step, ials
 from recsys_assets.embeddings.artifact import load_embeddings, save_embeddings
+from recsys_assets.embeddings.half_step import sides
 from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.errors import EmptyHistoryError
 from recsys_assets.settings import TrainingSettings
@@ -37,34 +37,36 @@ def test_the_same_seed_gives_the_same_bytes(world):
     assert first.item_embeddings.tobytes() == second.item_embeddings.tobytes()
 
 
-def test_the_objective_equals_the_sum_over_all_pairs(world):
+def test_the_objective_is_the_sum_over_all_pairs(world):
     settings = TrainingSettings(embedding_size=8, epochs=3, frequency_exponent=0.5)
-    found = ials.train(world, settings)
-    users, items = ials.sides(world, found.confidences, settings)
-    x, y = found.user_embeddings.astype(np.float64), found.item_embeddings.astype(np.float64)
-    predicted_UI = x @ y.T
+    seen = {}
+
+    def keep(epoch, users_UD, items_ID):
+        seen.update(x=users_UD.double().numpy().copy(), y=items_ID.double().numpy().copy())
+        return epoch == 2
+
+    found = ials.train(world, settings, stop_after=keep)
+    users, items = sides(world, found.confidences, settings)
+    predicted_UI = seen["x"] @ seen["y"].T
     confidence_UI = np.zeros(world.shape)
     confidence_UI[world.user_nums(), world.item_nums] = found.confidences
     dense = (confidence_UI * (1 - predicted_UI) ** 2 + settings.unobserved_weight * predicted_UI**2).sum()
-    dense += (users.l2_R.numpy() * (x**2).sum(1)).sum() + (items.l2_R.numpy() * (y**2).sum(1)).sum()
-    by_item = np.argsort(world.item_nums, kind="stable")
-    predicted_n = predicted_UI[world.user_nums(), world.item_nums][by_item].astype(np.float32)
-    exact = ials.objective(
-        users,
-        items,
-        users_UD=torch.from_numpy(found.user_embeddings),
-        items_ID=torch.from_numpy(found.item_embeddings),
-        predicted_n=torch.from_numpy(predicted_n),
-        settings=settings,
-    )
-    assert exact == pytest.approx(dense, rel=1e-5)
+    dense += (users.l2_R.numpy() * (seen["x"] ** 2).sum(1)).sum()
+    dense += (items.l2_R.numpy() * (seen["y"] ** 2).sum(1)).sum()
+    assert len(found.losses) == 2
+    assert found.losses[-1] * world.entries == pytest.approx(dense, rel=1e-5)
 
 
 def test_small_chunks_give_the_same_factors(world, monkeypatch):
     whole = ials.train(world, SMALL)
-    monkeypatch.setattr(ials, "_CHUNK_ENTRIES", 100)
-    monkeypatch.setattr(ials, "_CHUNK_ROWS", 7)
+    monkeypatch.setattr(half_step, "CHUNK_ENTRIES", 100)
+    monkeypatch.setattr(half_step, "CHUNK_NUMBERS", 56)
     np.testing.assert_allclose(ials.train(world, SMALL).user_embeddings, whole.user_embeddings, atol=1e-5)
+
+
+def test_order_by_is_a_stable_argsort():
+    nums = np.random.default_rng(0).integers(0, 50, 1000).astype(np.int32)
+    assert half_step.order_by(nums).tolist() == np.argsort(nums, kind="stable").tolist()
 
 
 @pytest.mark.parametrize(
