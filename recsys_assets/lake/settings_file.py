@@ -14,8 +14,9 @@ import msgspec
 from recsys_assets.settings import Settings
 
 _INTRODUCTION: Final = """\
-# Settings of this installation, written by `recsys init`. A commented line shows a default: remove its `# `
-# to change it. A variable can override any of them for one command: RECSYS_TRAINING__EPOCHS=20.
+# Settings of this installation, written by `recsys init`. A commented line shows a default: to change it,
+# remove the `# ` before it and before its [heading]. A variable overrides any of them for one command, for
+# example RECSYS_TRAINING__EPOCHS=20.
 """
 _LINE_LENGTH: Final = 108
 
@@ -41,7 +42,7 @@ def _section(
     name: str, struct: type[msgspec.Struct], values: Mapping[str, Any], note: str | None
 ) -> Iterator[str]:
     yield from _comment(inspect.cleandoc(struct.__doc__ or ""))
-    yield f"[{name}]"
+    yield f"[{name}]" if values else f"# [{name}]"
     if note:
         yield from _comment(note)
     documented = _field_docstrings(struct)

@@ -1,5 +1,6 @@
 """`recsys init`: look at a source once and write what it covers to `<home>/recsys.toml`."""
 
+import os
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -7,23 +8,31 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from recsys_assets.errors import SettingsError, SourceFormatError
+from recsys_assets.lake.amazon_2023 import PUBLISHED, fetch_category
+from recsys_assets.lake.download import Progress
 from recsys_assets.lake.settings_file import render
 from recsys_assets.lake.sources.registry import Spec, open_source
 from recsys_assets.lake.sources.source import DateRange
-from recsys_assets.settings import Home, Settings, SourceSettings, load_settings
+from recsys_assets.settings import Home, Settings, load_settings
 
+AMAZON_URL_VARIABLE: Final = "RECSYS_SOURCE__AMAZON_URL"
 MOST_DAYS: Final = 50_000
 """More daily partitions than these (137 years) are taken for timestamps of another unit."""
 
 
 def initialise(
-    home: Home, spec: str, *, days: int | None = None, columns: Mapping[str, str] | None = None
+    home: Home,
+    spec: str,
+    *,
+    days: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    amazon_url: str | None = None,
+    progress: Progress | None = None,
 ) -> Settings:
     """Read the source once, from end to end, and write what it covers to `<home>/recsys.toml`.
 
+    `amazon-2023:CATEGORY` is downloaded to `<home>/downloads` first and is an `amazon` source from then on.
     What an earlier `recsys.toml` sets outside of `[source]` is kept.
 
     Args:
@@ -32,44 +41,52 @@ def initialise(
         days: take only the first so many days, >= 1, and do not follow the source when it grows; None takes
             all and follows.
         columns: for `tabular`, our column name -> the file's.
+        amazon_url: where `amazon-2023` is downloaded from; None takes `RECSYS_SOURCE__AMAZON_URL`, else what
+            an earlier `recsys.toml` says, else the published place.
+        progress: told about a download's every chunk.
 
     Returns:
         The settings in force now.
 
     Raises:
-        InputError: the source cannot be read; nothing is written then.
+        InputError: the source cannot be downloaded or read; the settings file is as it was then.
         SettingsError: `days` < 1, or an earlier `recsys.toml` cannot be read.
     """
     if days is not None and days < 1:
         raise SettingsError(f"days is {days}; give at least 1")
-    kept = _kept(home.settings_file)
-    absolute = str(Spec.parse(spec).absolute())
-    found = open_source(absolute, columns=columns).date_range()
-    _refuse_absurd(absolute, found)
-    source = SourceSettings(
-        spec=absolute,
-        first_day=found.first_day,
-        last_day=found.last_day
-        if days is None
-        else min(found.last_day, found.first_day + timedelta(days=days - 1)),
-        columns=dict(columns or {}),
-        follow=days is None,
-    )
+    kept = _earlier(home.settings_file)
+    parts = Spec.parse(spec).absolute()
+    url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
+    if parts.kind == "amazon-2023":
+        reviews, products = fetch_category(
+            parts.path, home.root / "downloads", base_url=url or PUBLISHED, progress=progress
+        )
+        parts = Spec(kind="amazon", path=str(reviews), meta=str(products))
+    found = open_source(str(parts), columns=columns).date_range()
+    _refuse_absurd(str(parts), found)
+    last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
+    source = {
+        "spec": str(parts),
+        "first_day": found.first_day,
+        "last_day": min(found.last_day, last_day),
+        "columns": dict(columns or {}),
+        "follow": days is None,
+        **({"amazon_url": url} if url else {}),
+    }
     note = f"{found.rows:,} events from {found.first_day} to {found.last_day} when `recsys init` read it."
-    text = render({**kept, "source": msgspec.structs.asdict(source)}, notes={"source": note})
     home.root.mkdir(parents=True, exist_ok=True)
-    _replace(home.settings_file, text)
+    _replace(home.settings_file, render({**kept, "source": source}, notes={"source": note}))
     return load_settings(home)
 
 
-def _kept(file: Path) -> dict[str, dict[str, Any]]:
+def _earlier(file: Path) -> dict[str, dict[str, Any]]:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: not valid TOML ({error}); mend or remove it") from None
-    return {section: values for section, values in table.items() if section != "source"}
+    return table
 
 
 def _refuse_absurd(spec: str, found: DateRange) -> None:

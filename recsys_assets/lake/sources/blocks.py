@@ -111,6 +111,20 @@ def first_line(path: Path) -> bytes:
     raise EmptySourceError(f"{path}: the file holds only blank lines; give a file with at least one row")
 
 
+def check_gzip(path: Path) -> None:
+    """Read a gzip to its end, so that its checksum is compared; any other file is left alone.
+
+    Raises:
+        SourceFormatError: it is truncated or damaged.
+    """
+    with _open(path) as file:
+        try:
+            while isinstance(file, gzip.GzipFile) and file.read(BLOCK_BYTES):
+                pass
+        except _GZIP_FAULTS as error:
+            raise SourceFormatError(f"{path.name}: the gzip is truncated or damaged ({error})") from None
+
+
 class _Cutter:
     """Reads a file on and cuts it after the last whole line."""
 
