@@ -23,7 +23,7 @@ def event_routes(service: Service) -> list[HTTPRouteHandler]:
         "/events",
         summary="Remember events",
         description=(
-            "Stored durably before the answer is sent, all or none. Needs a key with scope `write`. Items are "
+            "Stored durably before the answer is sent, all or none. Needs scope `write`. Items are "
             "left out of the user's recommendations at once; they enter training through the lake."
         ),
         operation_id="addEvents",
