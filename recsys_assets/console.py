@@ -14,6 +14,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from recsys_assets.api.schemas import UserRecommendations
 from recsys_assets.build import BuildOutcome, StageRow
 
 _MARKS = {"fresh": "[dim]fresh[/dim]", "built": "[green]built[/green]", "failed": "[red]failed[/red]"}
@@ -82,3 +83,15 @@ def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) ->
     for row in outcome.rows:
         if row.status == "failed":
             console.print(row.detail, highlight=False, markup=False)
+
+
+def print_recommendations(console: Console, found: UserRecommendations) -> None:
+    """A table of the items by name, best first; where a lesser source answered, why."""
+    lesser = f", {found.source}: {found.reason}" if found.reason else ""
+    console.print(f"\nRecommendations for {found.user_id} (release {found.release}{lesser})", highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for rank, item in enumerate(found.items, start=1):
+        table.add_row(
+            str(rank), item.title or item.item_id, item.category or "", f"{item.score:.3f}", item.item_id
+        )
+    console.print(table)

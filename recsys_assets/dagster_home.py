@@ -5,7 +5,13 @@ from typing import Final
 
 from recsys_assets.settings import HOME_VARIABLE, Home
 
-_DAGSTER_YAML: Final = "telemetry:\n  enabled: false\n"
+_DAGSTER_YAML: Final = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+"""Nothing is sent to Dagster's makers, and the UI opens without asking to join them."""
 
 
 def prepare_dagster(home: Home) -> None:

@@ -70,7 +70,12 @@ def run_until_stopped(servers: Sequence[Server]) -> None:
                 server.log.parent.mkdir(parents=True, exist_ok=True)
                 log = stack.enter_context(server.log.open("ab"))
                 process = subprocess.Popen(  # noqa: S603  our own command
-                    server.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    server.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=_hear_interrupts,  # noqa: PLW1509  nothing here runs a thread yet
                 )
                 running.append((server, process))
             while not stopped:
@@ -87,6 +92,11 @@ def run_until_stopped(servers: Sequence[Server]) -> None:
 def own_command(*arguments: str) -> list[str]:
     """The `recsys` command of this very installation."""
     return [sys.executable, "-m", "recsys_assets", *arguments]
+
+
+def _hear_interrupts() -> None:
+    """A shell starts background commands with SIGINT ignored, and a child would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:

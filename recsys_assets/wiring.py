@@ -45,7 +45,12 @@ def column_schema(contract: Contract) -> dg.TableSchema:
 
 def check_specs(names: Iterable[str], *, asset: str) -> list[dg.AssetCheckSpec]:
     """One check spec a name, for checks that the asset's own step reports."""
-    return [dg.AssetCheckSpec(name, asset=asset) for name in names]
+    return [
+        dg.AssetCheckSpec(
+            name, asset=asset, description=f"{name.replace('_', ' ')}: on each day of the run, before it is published."
+        )
+        for name in names
+    ]
 
 
 def figure_markdown(figure: "Figure") -> dg.MarkdownMetadataValue:

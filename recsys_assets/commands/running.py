@@ -1,5 +1,6 @@
 """`init`, `up`, `serve`, `recommend`, `doctor`: what a person starts with."""
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -85,13 +86,15 @@ def up(
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Server processes.")
-def serve(home: Path | None, host: str, port: int, workers: int) -> None:
+@click.option(
+    "--fallback-previous", is_flag=True, help="Where the current release is broken, serve the one before."
+)
+def serve(home: Path | None, host: str, port: int, workers: int, fallback_previous: bool) -> None:
     """Serve the API and its page from the release that `current` points at."""
     from recsys_assets.api.server import serve as serve_api  # noqa: PLC0415
-    from recsys_assets.supervisor import refuse_taken_port  # noqa: PLC0415
 
-    refuse_taken_port(host, port, option="--port")
-    serve_api(Home.locate(home), host=host, port=port, workers=workers)
+    place = Home.locate(home)
+    serve_api(place, host=host, port=port, workers=workers, fallback_previous=fallback_previous)
 
 
 @click.command(epilog=example("recsys recommend 1 -k 5"))
@@ -102,7 +105,7 @@ def recommend(home: Path | None, user: str, k: int) -> None:
     """Print recommendations for USER, by name, from the current release."""
     from rich.console import Console  # noqa: PLC0415
 
-    from recsys_assets.api.recommender import recommend_once  # noqa: PLC0415
+    from recsys_assets.api.once import recommend_once  # noqa: PLC0415
     from recsys_assets.console import print_recommendations  # noqa: PLC0415
 
     print_recommendations(Console(), recommend_once(Home.locate(home), user, k))
@@ -147,10 +150,12 @@ def _show_some(home: Home) -> None:
     """Print recommendations for a few users of the current release, by name."""
     from rich.console import Console  # noqa: PLC0415
 
-    from recsys_assets.api.recommender import recommend_once, some_users  # noqa: PLC0415
+    from recsys_assets.api.once import recommend_once  # noqa: PLC0415
     from recsys_assets.console import print_recommendations  # noqa: PLC0415
+    from recsys_assets.embeddings.artifact import load_embeddings  # noqa: PLC0415
 
-    for user_id in some_users(home, _SHOWN_USERS):
+    users = load_embeddings(home.artifacts / "embeddings").users
+    for user_id in itertools.islice(users, _SHOWN_USERS):
         print_recommendations(Console(), recommend_once(home, user_id, _SHOWN_ITEMS))
 
 

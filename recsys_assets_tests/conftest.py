@@ -1,0 +1,45 @@
+"""What tests of the whole product share: running `recsys` as a user does, and one small home built once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Recsys = Callable[..., subprocess.CompletedProcess[str]]
+
+BUILT_DAYS = 10
+
+
+@pytest.fixture(scope="session")
+def recsys() -> Recsys:
+    """Run `recsys ARGUMENTS` in a new process; `home=` goes in as RECSYS_HOME."""
+
+    def run(*arguments: str | Path, home: Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "recsys_assets", *map(str, arguments)],
+            env=environment(home), capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Variables for a process that works in `home`."""
+    return {**os.environ, "RECSYS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster"), "NO_COLOR": "1"}
+
+
+@pytest.fixture(scope="session")
+def built_home(recsys, tmp_path_factory) -> Path:
+    """The default's first days, built whole. Tests that change it take a copy."""
+    home = tmp_path_factory.mktemp("built") / "home"
+    home.mkdir()
+    init = recsys("init", "--days", str(BUILT_DAYS), home=home)
+    assert init.returncode == 0, init.stderr
+    with (home / "recsys.toml").open("a") as settings:
+        settings.write("\n[report]\ndays = 1\n")
+    build = recsys("build", home=home)
+    assert build.returncode == 0, build.stdout + build.stderr
+    return home
