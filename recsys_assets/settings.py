@@ -64,6 +64,8 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Seed of the initial embeddings."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where torch computes."""
+    memory_budget_mb: int | None = None
+    """Most resident memory while training, in MB; none: 80 % of what is available."""
 
 
 class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
