@@ -10,7 +10,7 @@ import usearch
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.index.exact import NormOrdered
 from recsys_assets.index.graph import Graph
-from recsys_assets.index.measure import Measurement, measure
+from recsys_assets.index.measure import Measurement, Truth, measure
 from recsys_assets.index.report import (
     INDEX_FILE,
     ORDER_FILE,
@@ -20,6 +20,7 @@ from recsys_assets.index.report import (
     Trial,
     write_report,
 )
+from recsys_assets.index.search import GraphSearch
 from recsys_assets.settings import IndexSettings
 
 Float32 = npt.NDArray[np.float32]
@@ -31,20 +32,22 @@ QUERIES = 200
 SAMPLE = 6_000
 """Items that the grid is tried on; the best of it is then built on all."""
 GRID: tuple[tuple[Metric, str, int], ...] = (
-    ("l2sq", "f32", 16),
-    ("l2sq", "f32", 32),
-    ("l2sq", "f16", 16),
-    ("l2sq", "f16", 32),
-    ("l2sq", "i8", 32),
+    ("ip", "f32", 16),
     ("ip", "f32", 32),
+    ("ip", "f16", 16),
     ("ip", "f16", 32),
+    ("ip", "i8", 32),
+    ("l2sq", "f32", 32),
 )
 """Metric, storage type and connectivity of each graph tried."""
 EXPANSION_ADD = 128
+"""Nodes looked at when one is added."""
+EXPANSIONS = (100, 150, 200, 300, 450, 700, 1000, 1500)
+"""`expansion_search` values, tried until the recall is reached; usearch takes at least the k asked for."""
+MARGIN = 0.9
+"""A graph has to be faster than the exact search by this factor; nearer than that, exact is worth more."""
 WORTHWHILE = 0.0005
 """Recall that the next expansion has to bring, else it and all after it are not tried."""
-EXPANSIONS = (64, 100, 150, 200, 300, 450, 700, 1000)
-"""`expansion_search` values, tried until the recall is reached."""
 
 
 def build_index(
@@ -78,70 +81,61 @@ def build_index(
         )
     rng = np.random.default_rng(seed)
     asked_QD = _sample(items_ID if queries is None or not len(queries) else queries, QUERIES, rng)
-    grid = _grid(_sample(items_ID, SAMPLE, rng), asked_QD, settings)
-    graph, graph_trial, full_trials = _best_graph(items_ID, asked_QD, grid, settings)
+    grid = _grid(Truth.of(_sample(items_ID, SAMPLE, rng), asked_QD, k=K), settings)
+    truth = Truth.of(items_ID, asked_QD, k=K)
+    graph, tried = _best_graph(truth, grid, settings)
     ordered = NormOrdered.of(items_ID)
-    exact_trial = _exact_trial(measure(ordered.search, items_ID, asked_QD, k=K), items=len(items_ID))
-    good = graph_trial.recall >= settings.recall_target
-    chosen = graph_trial if good and graph_trial.query_us < exact_trial.query_us else exact_trial
+    exact = _exact_trial(measure(ordered.search, truth), items=len(items_ID))
+    fast = tried[-1].recall >= settings.recall_target and tried[-1].query_us < MARGIN * exact.query_us
     report = IndexReport(
-        chosen=chosen,
-        grid=[*grid, *full_trials, exact_trial],
-        k=K,
+        chosen=tried[-1] if fast else exact,
+        graph=tried[-1],
+        grid=[*grid, *tried, exact],
+        k=truth.k,
         queries=len(asked_QD),
         recall_target=settings.recall_target,
         items=len(items_ID),
         embedding_size=items_ID.shape[1],
         threads=settings.threads,
-        largest_norm=float(-ordered.negative_norms_I[0]),
         usearch_version=usearch.__version__,
         seconds=time.perf_counter() - started,
     )
     folder.mkdir(parents=True, exist_ok=True)
     graph.save(folder / INDEX_FILE)
-    if chosen.kind == "exact":
-        np.save(folder / VECTORS_FILE, ordered.vectors_ID, allow_pickle=False)
-        np.save(folder / ORDER_FILE, ordered.order_I, allow_pickle=False)
+    for name, array in ((VECTORS_FILE, ordered.vectors_ID), (ORDER_FILE, ordered.order_I)):
+        if report.kind == "exact":
+            np.save(folder / name, array, allow_pickle=False)
+        else:
+            (folder / name).unlink(missing_ok=True)
     write_report(folder, report)
     return report
 
 
-def _grid(items_ID: Float32, asked_QD: Float32, settings: IndexSettings) -> list[Trial]:
-    """Every graph of GRID on a sample of the items, each with the least expansion that reaches the target."""
-    found = []
-    for metric, dtype, connectivity in GRID:
-        _, trials = _build_and_widen(items_ID, asked_QD, (metric, dtype, connectivity), settings)
-        found.append(trials[-1])
-    return found
+def _grid(truth: Truth, settings: IndexSettings) -> list[Trial]:
+    """Every graph of GRID, each with the least expansion that reaches the target."""
+    return [_build_and_widen(truth, setting, settings)[1][-1] for setting in GRID]
 
 
-def _best_graph(
-    items_ID: Float32, asked_QD: Float32, grid: list[Trial], settings: IndexSettings
-) -> tuple[Graph, Trial, list[Trial]]:
-    """The grid's fastest good setting built on all items; the next one where it misses the target there."""
+def _best_graph(truth: Truth, grid: list[Trial], settings: IndexSettings) -> tuple[Graph, list[Trial]]:
+    """The grid's fastest good setting built on all items, else the next; and what was measured, it last."""
     good_first = sorted(grid, key=lambda trial: (trial.recall < settings.recall_target, trial.query_us))
-    measured: list[tuple[Graph, Trial]] = []
-    trials: list[Trial] = []
+    found = []
     for setting in good_first[:2]:
-        graph, found = _build_and_widen(
-            items_ID, asked_QD, (setting.metric, setting.dtype, setting.connectivity), settings
-        )
-        trials += found
-        measured.append((graph, found[-1]))
-        if found[-1].recall >= settings.recall_target:
+        found.append(_build_and_widen(truth, (setting.metric, setting.dtype, setting.connectivity), settings))
+        if found[-1][1][-1].recall >= settings.recall_target:
             break
-    graph, trial = max(measured, key=lambda pair: pair[1].recall)
-    return graph, trial, trials
+    found.sort(key=lambda pair: pair[1][-1].recall)
+    return found[-1][0], [trial for _, trials in found for trial in trials]
 
 
 def _build_and_widen(
-    items_ID: Float32, asked_QD: Float32, setting: tuple[Metric, str, int], settings: IndexSettings
+    truth: Truth, setting: tuple[Metric, str, int], settings: IndexSettings
 ) -> tuple[Graph, list[Trial]]:
     """A graph, and its measurements with growing `expansion_search`, the last of which is the one to use."""
     metric, dtype, connectivity = setting
     started = time.perf_counter()
     graph = Graph.build(
-        items_ID,
+        truth.items_ID,
         metric=metric,
         dtype=dtype,
         connectivity=connectivity,
@@ -149,10 +143,15 @@ def _build_and_widen(
         threads=settings.threads,
     )
     build_seconds = time.perf_counter() - started
+    searcher = GraphSearch(graph, truth.items_ID)
     trials: list[Trial] = []
     for expansion in EXPANSIONS:
         graph.expansion_search = expansion
-        found = measure(graph.search, items_ID, asked_QD, k=K)
+        found = measure(searcher.search, truth)
+        gain = found.recall - trials[-1].recall if trials else 1.0
+        if gain < WORTHWHILE:
+            graph.expansion_search = trials[-1].expansion_search
+            break
         trials.append(
             Trial(
                 kind="usearch",
@@ -162,13 +161,12 @@ def _build_and_widen(
                 expansion_add=EXPANSION_ADD,
                 expansion_search=expansion,
                 build_seconds=build_seconds,
-                items=len(items_ID),
+                items=len(truth.items_ID),
                 recall=found.recall,
                 query_us=found.query_us,
             )
         )
-        gain = trials[-1].recall - trials[-2].recall if len(trials) > 1 else 1.0
-        if trials[-1].recall >= settings.recall_target or (expansion >= K and gain < WORTHWHILE):
+        if found.recall >= settings.recall_target:
             break
     return graph, trials
 

@@ -7,7 +7,6 @@ default the median search scores 2,100 of 68,260 items. numpy only.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,35 +44,34 @@ class NormOrdered:
         """The min(k, I) items of greatest inner product with `x_D`, and the products, descending."""
         count = len(self.order_I)
         k = min(k, count)
+        if k <= 0:
+            return self.order_I[:0], self.negative_norms_I[:0]
         end = min(max(FIRST_BLOCK, 4 * k), count)
         scores_n = self.vectors_ID[:end] @ x_D
+        least = np.partition(scores_n, end - k)[end - k]
+        rows = np.flatnonzero(scores_n >= least)
+        scores = scores_n[rows]
         length = float(np.sqrt(x_D @ x_D))
-        while end < count:
-            least = np.partition(scores_n, end - k)[end - k]
-            reach = self._reach(float(least), length)
-            if reach <= end:
-                break
+        while end < count and (reach := self._reach(float(least), length)) > end:
             reach = min(reach, 4 * end)
-            scores_n = np.concatenate([scores_n, self.vectors_ID[end:reach] @ x_D])
+            scores_n = self.vectors_ID[end:reach] @ x_D
+            better = np.flatnonzero(scores_n >= least)
+            if len(better):
+                rows = np.concatenate([rows, better + end])
+                scores = np.concatenate([scores, scores_n[better]])
+                least = np.partition(scores, len(scores) - k)[len(scores) - k]
             end = reach
-        rows_k = best(scores_n, k)
-        return self.order_I[rows_k], scores_n[rows_k]
+        best = np.argsort(-scores, kind="stable")[:k]
+        return self.order_I[rows[best]], scores[best]
+
+    def places(self) -> Int32:
+        """The row of each item number."""
+        places_I = np.empty(len(self.order_I), dtype=np.int32)
+        places_I[self.order_I] = np.arange(len(self.order_I), dtype=np.int32)
+        return places_I
 
     def _reach(self, least: float, length: float) -> int:
         """How many items are long enough to score more than `least` (a margin covers rounding)."""
         if least <= 0 or length == 0:
             return len(self.order_I)
         return int(np.searchsorted(self.negative_norms_I, np.float32(-0.9999 * least / length), side="right"))
-
-
-def best(scores_n: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
-    """Positions of the k greatest scores, descending; of equal scores the earlier position first."""
-    count = len(scores_n)
-    if k <= 0:
-        return np.zeros(0, dtype=np.int64)
-    if k < count:
-        least = np.partition(scores_n, count - k)[count - k]
-        found = np.flatnonzero(scores_n >= least)
-    else:
-        found = np.arange(count)
-    return found[np.argsort(-scores_n[found], kind="stable")[:k]]

@@ -47,6 +47,8 @@ class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
 
     chosen: Trial
     """What `search` does, measured on all items."""
+    graph: Trial
+    """The usearch file, measured on all items; the same as `chosen` unless the exact search is faster."""
     grid: list[Trial]
     """Everything that was measured, in order."""
     k: int
@@ -61,8 +63,6 @@ class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
     """Width of a vector."""
     threads: int
     """Threads that built it; a search uses one."""
-    largest_norm: float
-    """Greatest length of an item vector, needed to add the dimension of `l2sq`."""
     usearch_version: str
     """The library that wrote the file."""
     seconds: float

@@ -1,7 +1,7 @@
 """Searching a built index, memory-mapped. The API imports this: numpy and usearch only."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,62 +9,91 @@ import numpy.typing as npt
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.index.exact import NormOrdered
 from recsys_assets.index.graph import Graph
-from recsys_assets.index.report import INDEX_FILE, ORDER_FILE, VECTORS_FILE, IndexReport, Trial, read_report
+from recsys_assets.index.report import INDEX_FILE, ORDER_FILE, VECTORS_FILE, IndexReport, read_report
+from recsys_assets.index.top import NO_ITEM, Pairs, top_products
+
+EMBEDDINGS_FILE: Final = "item_embeddings.npy"
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 
 
 class ItemIndex:
-    """The items of greatest inner product with a vector, as fast as the build found possible."""
+    """The items of greatest inner product with a vector, by whichever way the build found the fastest."""
 
-    def __init__(self, report: IndexReport, *, graph: Graph, ordered: NormOrdered | None) -> None:
-        """`ordered` is there where the build chose the exact search."""
+    def __init__(self, report: IndexReport, *, searcher: "GraphSearch | NormOrdered") -> None:
         self.report = report
-        self._graph = graph
-        self._ordered = ordered
+        self._searcher = searcher
 
     @classmethod
-    def load(cls, folder: Path) -> "ItemIndex":
-        """Memory-map the index in `folder` (an index folder or a release).
+    def load(cls, folder: Path, item_embeddings: Float32 | None = None) -> "ItemIndex":
+        """Memory-map the index in `folder`, an index folder or a release.
+
+        Args:
+            folder: where `build_index` wrote, or a release.
+            item_embeddings: (I, D), which a graph's finds are scored with; by default the ones in `folder`.
 
         Raises:
             BrokenReleaseError: a file is missing or not what the report says.
         """
         report = read_report(folder)
-        used = report.chosen if report.kind == "usearch" else _graph_trial(report)
         graph = Graph.view(
-            folder / INDEX_FILE,
-            used,
-            items=report.items,
-            embedding_size=report.embedding_size,
-            largest_norm=report.largest_norm,
+            folder / INDEX_FILE, report.graph, items=report.items, embedding_size=report.embedding_size
         )
-        return cls(report, graph=graph, ordered=_ordered(folder, report) if report.kind == "exact" else None)
+        if report.kind == "exact":
+            return cls(report, searcher=_ordered(folder, report))
+        items_ID = _map(folder / EMBEDDINGS_FILE) if item_embeddings is None else item_embeddings
+        return cls(report, searcher=GraphSearch(graph, items_ID))
 
     def __len__(self) -> int:
         return self.report.items
 
     def search(self, x_D: Float32, k: int) -> tuple[Int32, Float32]:
-        """The about min(k, I) best items for `x_D` (D,), float32: numbers and inner products, descending."""
-        return self._graph.search(x_D, k) if self._ordered is None else self._ordered.search(x_D, k)
+        """About the min(k, I) best items for `x_D` (D,), float32: numbers and inner products, descending.
 
-    @property
-    def graph(self) -> Graph:
-        """The usearch graph, which is there whichever way `search` goes."""
-        return self._graph
+        One thread; products are exact, whichever items are found.
+        """
+        return self._searcher.search(x_D, k)
+
+    def search_many(self, x_ND: Float32, k: int, *, threads: int = 0) -> tuple[Int32, Float32]:
+        """`search` for N vectors: (N, k) numbers and products, -1 and -inf at the end of short lists.
+
+        `threads` 0 is one a core.
+        """
+        if isinstance(self._searcher, NormOrdered):
+            top = top_products(x_ND, self._searcher, k, left_out=Pairs.none())
+            return top.nums, top.scores
+        return self._searcher.search_many(x_ND, k, threads=threads)
 
 
-def _graph_trial(report: IndexReport) -> Trial:
-    full = [trial for trial in report.grid if trial.kind == "usearch" and trial.items == report.items]
-    return max(full, key=lambda trial: trial.recall)
+class GraphSearch:
+    """A graph that finds, and the vectors that the finds are scored with."""
+
+    def __init__(self, graph: Graph, items_ID: Float32) -> None:
+        self._graph = graph
+        self._items_ID = items_ID
+
+    def search(self, x_D: Float32, k: int) -> tuple[Int32, Float32]:
+        """Find and score: numbers and inner products, descending."""
+        nums = self._graph.nearest(x_D, k)
+        scores = self._items_ID[nums] @ x_D
+        order = np.argsort(-scores, kind="stable")
+        return nums[order], scores[order]
+
+    def search_many(self, x_ND: Float32, k: int, *, threads: int) -> tuple[Int32, Float32]:
+        """`search` for N vectors, (N, k)."""
+        nums = self._graph.nearest_many(x_ND, k, threads=threads)
+        scores = np.einsum("nkd,nd->nk", self._items_ID[nums], x_ND)
+        scores[nums == NO_ITEM] = -np.inf
+        order = np.argsort(-scores, axis=1, kind="stable")
+        return np.take_along_axis(nums, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
 def _ordered(folder: Path, report: IndexReport) -> NormOrdered:
     vectors_ID, order_I = (_map(folder / name) for name in (VECTORS_FILE, ORDER_FILE))
     if vectors_ID.shape != (report.items, report.embedding_size) or order_I.shape != (report.items,):
         raise BrokenReleaseError(
-            f"{folder / VECTORS_FILE}: {vectors_ID.shape} vectors and {order_I.shape} numbers, reported"
+            f"{folder / VECTORS_FILE}: {vectors_ID.shape} vectors and {order_I.shape} numbers, expected"
             f" {(report.items, report.embedding_size)}; build the index again"
         )
     return NormOrdered(

@@ -6,10 +6,24 @@ from pathlib import Path
 from recsys_assets.artifacts import replaced_folder
 from recsys_assets.embeddings.artifact import load_embeddings
 from recsys_assets.index.build import build_index
-from recsys_assets.index.candidates import Precomputed, precompute
+from recsys_assets.index.candidates import Method, write_candidates, write_neighbours
 from recsys_assets.index.report import IndexReport
 from recsys_assets.index.search import ItemIndex
 from recsys_assets.settings import IndexSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precomputed:
+    """What serving needs not search for."""
+
+    candidates_by: Method
+    """How users' candidates were found."""
+    candidates: int
+    """Items kept for a user."""
+    neighbours: int
+    """Items kept for an item."""
+    items_with_neighbours: int
+    """Items that have neighbours, the most popular ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +33,7 @@ class IndexOutcome:
     report: IndexReport
     """The search: what was tried and chosen."""
     precomputed: Precomputed
-    """What serving needs not search for."""
+    """What was scored ahead of serving."""
 
 
 def build_item_index(
@@ -41,14 +55,25 @@ def build_item_index(
         report = build_index(
             found.item_embeddings, staged, settings, seed=seed, queries=found.user_embeddings
         )
-        precomputed = precompute(
+        candidates = write_candidates(
             staged,
             user_embeddings=found.user_embeddings,
             item_embeddings=found.item_embeddings,
             history_indptr=found.history_indptr,
             history_items=found.history_items,
-            popular_items=found.popular_items,
-            graph=ItemIndex.load(staged).graph,
+            index=ItemIndex.load(staged, found.item_embeddings),
             settings=settings,
         )
+        neighbours = write_neighbours(
+            staged,
+            item_embeddings=found.item_embeddings,
+            popular_items=found.popular_items,
+            settings=settings,
+        )
+    precomputed = Precomputed(
+        candidates_by=candidates.by,
+        candidates=candidates.kept,
+        neighbours=neighbours.kept,
+        items_with_neighbours=neighbours.items,
+    )
     return IndexOutcome(report=report, precomputed=precomputed)

@@ -20,8 +20,8 @@ WAY_OUT: Final = "publish the release again (`recsys build`) or roll back"
 """What to do about a broken release."""
 
 _DERIVED: Final = ("item_index.", "candidates_", "neighbours_", "training.json")
-"""Files whose bytes hold timings, or follow from other files by a search that may differ in the last digit.
-Their names count for the id, their bytes don't; their checksums are verified like any other's."""
+"""Files that hold timings, or follow from other files by a search chosen by timings. They do not count for
+the id; their checksums are verified like any other's."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ def release_id(
     """The id of this content; time does not count, so that building again finds the same release."""
     content = {
         "format": FORMAT,
-        "files": {name: None if name.startswith(_DERIVED) else entry.sha256 for name, entry in files.items()},
+        "files": {name: entry.sha256 for name, entry in files.items() if not name.startswith(_DERIVED)},
         "settings": settings,
         "lineage": {day.isoformat(): checksum for day, checksum in lineage.items()},
     }

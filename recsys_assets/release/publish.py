@@ -5,7 +5,6 @@ it, there is nothing but a staging folder, which the next publisher removes; kil
 finds the same release. A lock keeps two publishers apart and goes with the process that holds it.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -20,6 +19,7 @@ import msgspec
 from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.catalogue import write_item_strings
+from recsys_assets.release.lock import PUBLISHING, locked
 from recsys_assets.release.manifest import (
     FileEntry,
     Manifest,
@@ -33,10 +33,10 @@ from recsys_assets.release.store import ReleaseStore
 from recsys_assets.settings import Home, Settings
 
 STAGING: Final = ".staging"
-_LOCK: Final = ".lock"
 _PARTS: Final = ("embeddings", "features", "index")
 """Artifact folders without which there is no release."""
 _CHUNK: Final = 1 << 20
+"""Bytes copied at a time."""
 
 
 def publish(
@@ -67,17 +67,16 @@ def publish(
         metrics: held-out quality by name.
         index: the index report as plain values.
         promote: whether `current` shall point at it afterwards.
-        progress: told each file that has been copied.
+        progress: told each step that has been done: the name of a file copied, `staged`, `moved`, `promoted`.
 
     Raises:
         ReleaseError: a part or a day is missing, two parts hold the same file, or a day was recalled.
     """
     _refuse_incomplete(parts, lineage)
-    home.releases.mkdir(parents=True, exist_ok=True)
     store = ReleaseStore(home.releases, clock=lambda: created_at)
-    with _only_publisher(home.releases):
-        staged = _new_staging(home.releases)
-        files = _copy_parts(parts, staged, progress)
+    tell = progress or (lambda _: None)
+    with locked(home.releases / PUBLISHING), _staging(home.releases) as staged:
+        files = _copy_parts(parts, staged, tell)
         files |= _add_item_strings(staged)
         manifest = _manifest(
             staged,
@@ -91,10 +90,13 @@ def publish(
         )
         store.refuse_recalled(manifest)
         write_manifest(staged, manifest)
-        _sync_folder(staged)
+        _sync_folders(staged)
+        tell("staged")
         manifest = _move_into_place(staged, home.releases / manifest.release_id, manifest)
+        tell("moved")
     if promote and store.current_id() != manifest.release_id:
         store.promote(manifest.release_id)
+        tell("promoted")
     return manifest
 
 
@@ -110,17 +112,20 @@ def _refuse_incomplete(parts: Mapping[str, Path], lineage: Mapping[date, str]) -
         raise ReleaseError("nothing to publish: no day of interactions is named; run `recsys build`")
 
 
-def _new_staging(releases: Path) -> Path:
+@contextmanager
+def _staging(releases: Path) -> Iterator[Path]:
+    """An empty staging folder, the only one; gone afterwards unless it was moved."""
     for left_over in releases.glob(f"{STAGING}*"):
         shutil.rmtree(left_over)
     staged = releases / f"{STAGING}-{os.getpid()}"
     staged.mkdir()
-    return staged
+    try:
+        yield staged
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
-def _copy_parts(
-    parts: Mapping[str, Path], staged: Path, progress: Callable[[str], None] | None
-) -> dict[str, FileEntry]:
+def _copy_parts(parts: Mapping[str, Path], staged: Path, tell: Callable[[str], None]) -> dict[str, FileEntry]:
     files: dict[str, FileEntry] = {}
     for part, folder in parts.items():
         for source in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -130,8 +135,7 @@ def _copy_parts(
                     f"{source}: a second file named {name}; part {part} must name it otherwise"
                 )
             files[name] = _copy(source, staged / name)
-            if progress is not None:
-                progress(name)
+            tell(name)
     return files
 
 
@@ -201,7 +205,6 @@ def _move_into_place(staged: Path, target: Path, manifest: Manifest) -> Manifest
             staged.rename(target)
             shutil.rmtree(broken)
         else:
-            shutil.rmtree(staged)
             return published
     else:
         staged.rename(target)
@@ -209,20 +212,14 @@ def _move_into_place(staged: Path, target: Path, manifest: Manifest) -> Manifest
     return manifest
 
 
+def _sync_folders(root: Path) -> None:
+    for folder, _, _ in os.walk(root):
+        _sync_folder(Path(folder))
+
+
 def _sync_folder(folder: Path) -> None:
-    for path in [
-        folder,
-        *(path for path in folder.rglob("*") if path.is_dir() and folder.name.startswith(STAGING)),
-    ]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextmanager
-def _only_publisher(releases: Path) -> Iterator[None]:
-    with (releases / _LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

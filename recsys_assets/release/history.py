@@ -1,0 +1,97 @@
+"""Which release is current, and which were before it.
+
+`current` is a text file that holds one id, replaced atomically. `promotions.jsonl` has a line a move: when,
+what, from where, to where. The line is written before `current` moves, so after a crash the log may hold a
+move that did not happen: `current` always wins.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+CURRENT_FILE: Final = "current"
+PROMOTIONS_FILE: Final = "promotions.jsonl"
+
+Move = Literal["promote", "rollback", "recall"]
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True):
+    """One move of `current`."""
+
+    at: datetime
+    """When, UTC."""
+    move: Move
+    """What moved it."""
+    before: str | None
+    """The id it pointed at, None for the first."""
+    after: str
+    """The id it points at since."""
+
+
+def read_current(root: Path) -> str | None:
+    """The current id, None before the first promotion."""
+    try:
+        return (root / CURRENT_FILE).read_text(encoding="ascii").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def read_promotions(root: Path) -> Sequence[Promotion]:
+    """Every move of `current`, oldest first."""
+    try:
+        lines = (root / PROMOTIONS_FILE).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(msgspec.json.decode(line, type=Promotion))
+        except msgspec.DecodeError:
+            continue  # half a line, from a crash while it was written: that move did not happen
+    return found
+
+
+def earlier(promotions: Sequence[Promotion], current: str | None) -> Sequence[str]:
+    """The releases to go back to from `current`, the nearest first.
+
+    A promotion is a step forward; a rollback or a recall goes back over the steps since the release that it
+    went to, so that going back twice never returns to what was left.
+    """
+    steps: list[str] = []
+    for promotion in promotions:
+        if promotion.move == "promote":
+            steps.append(promotion.after)
+        elif promotion.after in steps:
+            while steps[-1] != promotion.after:
+                steps.pop()
+        else:
+            steps = [promotion.after]
+    if current in steps:
+        while steps.pop() != current:
+            pass
+    return [step for step in reversed(steps) if step != current]
+
+
+def record_move(root: Path, promotion: Promotion) -> None:
+    """Log the move, then make it; both are on the disk when this returns."""
+    with (root / PROMOTIONS_FILE).open("ab+") as file:
+        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+            file.write(b"\n")  # the last writer was killed within its line
+        file.write(msgspec.json.encode(promotion) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    replace_file(root / CURRENT_FILE, promotion.after.encode("ascii") + b"\n")
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` into `path`: a reader sees the old or the new, also after a power cut."""
+    staged = path.with_name(f".{path.name}.staged")
+    with staged.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(path)

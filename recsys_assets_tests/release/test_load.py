@@ -1,0 +1,110 @@
+"""Opening a release: what it holds, and what is refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from recsys_assets.errors import BrokenReleaseError
+from recsys_assets.release.load import load_release
+from recsys_assets.release.store import ReleaseStore
+
+
+@pytest.fixture
+def folder(world, tmp_path):
+    manifest = world.publish(tmp_path)
+    return ReleaseStore(tmp_path / "releases").path(manifest.release_id)
+
+
+def test_everything_is_there_and_fits(folder):
+    release = load_release(folder)
+    users, items = len(release.users), len(release.items)
+
+    assert (release.user_embeddings.shape, release.item_embeddings.shape) == ((users, 8), (items, 8))
+    assert (release.candidates_items.shape, release.neighbours_items.shape) == ((users, 20), (items, 5))
+    assert len(release.titles) == len(release.categories) == len(release.index) == items
+    assert release.history_indptr[-1] == len(release.history_items)
+    assert release.fold_in.embed(release.history_items[:3]).shape == (8,)
+
+
+def test_titles_and_categories_are_by_item_number(folder):
+    release = load_release(folder)
+    num = release.items.num("i17")
+
+    assert (release.titles[num], release.categories[num]) == ("Thing 17", "odd")
+
+
+def test_arrays_are_mapped_and_cannot_be_written(folder):
+    release = load_release(folder)
+
+    assert isinstance(release.item_embeddings.base, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        release.item_embeddings[0, 0] = 1
+
+
+def test_users_are_recommended_their_own_half(folder):
+    release = load_release(folder)
+    for user in ("u0", "u1", "u2", "u3"):
+        best = release.candidates_items[release.users.num(user)][:3]
+        halves = [int(release.items.id(int(num))[1:]) % 2 for num in best if num >= 0]
+        assert halves.count(int(user[1:]) % 2) >= 2
+
+
+def test_the_feature_store_answers(folder):
+    features = load_release(folder).features
+
+    assert features.user("u0")["events_total"] == 15
+    assert features.item("i64")["events_total"] == 0
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize(
+    "name", ["item_index.usearch", "features.sqlite", "user_embeddings.npy", "titles.bytes.npy"]
+)
+def test_raises_when_a_file_is_cut_short(folder, name, verify):
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BrokenReleaseError, match=rf"{name}: \d+ bytes, expected \d+; publish .* roll back"):
+        load_release(folder, verify=verify)
+
+
+def test_raises_when_a_file_is_missing(folder):
+    (folder / "users.hash.npy").unlink()
+    with pytest.raises(BrokenReleaseError, match=r"users\.hash\.npy: missing"):
+        load_release(folder, verify=False)
+
+
+def test_raises_when_a_bit_flipped(folder):
+    path = folder / "history_items.npy"
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(BrokenReleaseError, match=r"history_items\.npy: sha256 is"):
+        load_release(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe"])
+def test_raises_when_the_manifest_is_no_manifest(folder, content):
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises(BrokenReleaseError, match="no readable manifest"):
+        load_release(folder)
+
+
+def test_raises_when_the_format_is_another(folder):
+    path = folder / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format": 99'))
+    with pytest.raises(BrokenReleaseError, match="format 99"):
+        load_release(folder)
+
+
+def test_opening_imports_no_heavy_library(folder):
+    code = (
+        "import sys; from pathlib import Path; from recsys_assets.release.load import load_release;"
+        f"load_release(Path({str(folder)!r}));"
+        "print([m for m in sys.modules if m in ('polars', 'pandera', 'torch', 'dagster', 'pyarrow')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
