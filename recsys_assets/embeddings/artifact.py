@@ -47,7 +47,7 @@ class Embeddings:
     fold_in: FoldIn
     """Embeds users and sessions without retraining."""
     training: dict[str, Any]
-    """`training.json`: settings, losses, seconds, counts, through_day."""
+    """`training.json`: settings, losses, seconds, memory, counts, through_day."""
 
 
 def save_embeddings(
@@ -100,6 +100,7 @@ def save_embeddings(
         "settings": msgspec.to_builtins(settings),
         "losses": factorisation.losses,
         "seconds": factorisation.seconds,
+        **factorisation.memory_mb,
         "users": len(matrix.users),
         "items": len(matrix.items),
         "entries": matrix.entries,

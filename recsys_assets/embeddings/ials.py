@@ -22,6 +22,7 @@ from torch import Tensor
 from recsys_assets.embeddings.confidence import confidence
 from recsys_assets.embeddings.half_step import Side, half_step, sides
 from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.memory import MEGABYTE, PeakWatch, plan_memory
 from recsys_assets.embeddings.warm_start import Start
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import TrainingSettings
@@ -44,6 +45,8 @@ class Factorisation:
     """The objective after each epoch, divided by the number of entries."""
     seconds: float
     """Wall time of the training."""
+    memory_mb: dict[str, float]
+    """Resident memory: `predicted_peak_mb` and `memory_budget_mb` before, `measured_peak_mb` meanwhile."""
 
 
 StopAfter = Callable[[int, Tensor, Tensor], bool]
@@ -73,15 +76,17 @@ def train(
 
     Raises:
         TrainingDataError: the confidences are not all finite, or the objective stopped being finite.
+        MemoryBudgetError: the run would need more memory than it may have.
     """
     began = time.perf_counter()
+    plan = plan_memory(shape=matrix.shape, entries=matrix.entries, settings=settings)
     found_n = confidence(matrix, settings)
     if not np.isfinite(found_n).all():
         raise TrainingDataError(
             "a confidence is not finite: the weights of `interactions` are out of float32's range"
         )
     losses: list[float] = []
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), PeakWatch() as watch:
         warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
         users, items = sides(matrix, found_n, settings)
         users_UD, items_ID = initial_embeddings(matrix.shape, settings, start)
@@ -104,6 +109,7 @@ def train(
         confidences=found_n,
         losses=losses,
         seconds=time.perf_counter() - began,
+        memory_mb={**plan.megabytes(), "measured_peak_mb": round(watch.peak / MEGABYTE, 1)},
     )
 
 
