@@ -84,6 +84,7 @@ def create_app(
         cors_config=_cors(allowed),
         logging_config=None,
     )
+    app.state.service = service
     app.asgi_handler = Edge(app.asgi_handler, settings=allowed, metrics=metrics, keys=keys)
     return app
 

@@ -19,7 +19,7 @@ Reasons = Annotated[
     bool, Parameter(description="Say for each item which item of the history it is nearest to.")
 ]
 Exclude = Annotated[
-    list[Annotated[str, Parameter(max_length=512)]] | None,
+    list[str] | None,
     Parameter(
         description="Item ids never to return; repeat the parameter for more. Unknown ids are ignored."
     ),
@@ -38,6 +38,9 @@ UserIdPath = Annotated[
 ItemIdPath = Annotated[
     str, Parameter(description="The source's id of the item.", examples=[Example(value="1082185")])
 ]
+
+KEY_NEEDED: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
+"""For OpenAPI: the route wants a key, in either header."""
 
 _PROBLEMS = {
     400: "A parameter or the body does not fit.",

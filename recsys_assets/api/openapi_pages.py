@@ -3,10 +3,13 @@
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 from litestar import Request
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+
+from recsys_assets.api.schemas import BODIES
 
 _DESCRIPTION = """\
 Recommendations from one immutable release at a time: every answer names the release it comes from.
@@ -46,8 +49,42 @@ def openapi_config() -> OpenAPIConfig:
         render_plugins=[
             LocalPage("swagger", script="vendor/swagger-ui-bundle.js", style="vendor/swagger-ui.css"),
             LocalPage("scalar", script="vendor/scalar.js"),
+            Document(),
         ],
     )
+
+
+class Document(JsonRenderPlugin):
+    """The document itself, with what Litestar says of bodies and optional query parameters put right."""
+
+    def __init__(self) -> None:
+        """Served at `/schema/openapi.json`."""
+        super().__init__(path="/openapi.json")
+        self._encoded: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document, encoded once."""
+        if self._encoded is None:
+            for path in openapi_schema["paths"].values():
+                for operation in path.values():
+                    for parameter in operation.get("parameters", ()):
+                        _say_absent_not_null(parameter["schema"])
+            # from msgspec, which decodes by them: Litestar's lack the bounds of nested types
+            _, schemas = msgspec.json.schema_components(BODIES, ref_template="#/components/schemas/{name}")
+            openapi_schema["components"]["schemas"].update(schemas)
+            self._encoded = self.render_json(request, openapi_schema)
+        return self._encoded
+
+
+def _say_absent_not_null(schema: dict[str, Any]) -> None:
+    # A query string cannot hold null: an optional parameter is left out. Litestar writes `oneOf: [X, null]`
+    # and loses the bounds of X.
+    alternatives = schema.pop("oneOf", None)
+    if alternatives is not None:
+        (kept,) = (one for one in alternatives if one.get("type") != "null")
+        schema.update(kept)
+    if schema.get("type") == "number":
+        schema.setdefault("minimum", 0)
 
 
 class LocalPage(OpenAPIRenderPlugin):

@@ -1,5 +1,6 @@
 """What the API's JSON bodies hold, as msgspec structs: what OpenAPI shows and the tests decode with."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -176,7 +177,7 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user_id: UserId
     item_id: ItemId
     timestamp: (
-        Annotated[str, Meta(description="When, RFC 3339; the time of arrival where absent.", max_length=40)]
+        Annotated[datetime, Meta(description="When, RFC 3339; the time of arrival where absent.", tz=True)]
         | None
     ) = None
 
@@ -244,5 +245,30 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
         None
     )
 
+
+BODIES: tuple[type[Struct], ...] = (
+    UserRecommendations,
+    SessionRecommendations,
+    SimilarItems,
+    PopularItems,
+    UserHistory,
+    Session,
+    FeatureRow,
+    FeatureRequest,
+    FeatureBatch,
+    FeatureRegistry,
+    ItemSearch,
+    UserSearch,
+    Categories,
+    Events,
+    EventsAccepted,
+    ReleaseSummary,
+    Releases,
+    Promotion,
+    Promoted,
+    Health,
+    Problem,
+)
+"""Every body that a route takes or gives."""
 
 encode = msgspec.json.Encoder().encode

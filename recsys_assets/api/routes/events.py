@@ -4,12 +4,11 @@ import asyncio
 from datetime import UTC, datetime
 
 from litestar import post
-from litestar.exceptions import ClientException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.access import needs
-from recsys_assets.api.documentation import answers
+from recsys_assets.api.documentation import KEY_NEEDED, answers
 from recsys_assets.api.events import EventRow
 from recsys_assets.api.replies import Reply
 from recsys_assets.api.schemas import Event, Events, EventsAccepted, encode
@@ -30,6 +29,7 @@ def event_routes(service: Service) -> list[HTTPRouteHandler]:
         tags=["Events"],
         status_code=202,
         guards=[needs("write")],
+        security=KEY_NEEDED,
         responses=answers(EventsAccepted, status=202, also=(408, 413)),
     )
     async def add(data: Events) -> ASGIApp:
@@ -42,14 +42,9 @@ def event_routes(service: Service) -> list[HTTPRouteHandler]:
 
 
 def _row(event: Event, now: datetime) -> EventRow:
-    received = now.astimezone(UTC).isoformat(timespec="microseconds")
-    if event.timestamp is None:
-        return EventRow(event.user_id, event.item_id, received, received)
-    try:
-        when = datetime.fromisoformat(event.timestamp)
-        moment = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ClientException(
-            f"timestamp {event.timestamp!r}: {error}; give RFC 3339, e.g. 2017-12-24T18:00:00Z"
-        ) from None
-    return EventRow(event.user_id, event.item_id, moment.isoformat(timespec="microseconds"), received)
+    when = now if event.timestamp is None else event.timestamp
+    return EventRow(event.user_id, event.item_id, _stored(when), _stored(now))
+
+
+def _stored(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.access import needs
-from recsys_assets.api.documentation import answers, release_headers
+from recsys_assets.api.documentation import KEY_NEEDED, answers, release_headers
 from recsys_assets.api.replies import PRIVATE, Reply
 from recsys_assets.api.schemas import Promoted, Promotion, Releases, ReleaseSummary, encode
 from recsys_assets.api.service import Service
@@ -57,6 +57,7 @@ def release_routes(service: Service) -> list[HTTPRouteHandler]:
         status_code=200,
         sync_to_thread=True,
         guards=[needs("admin")],
+        security=KEY_NEEDED,
         responses=answers(Promoted, also=(404, 408, 413)),
     )
     def promote(data: Promotion) -> ASGIApp:

@@ -1,0 +1,59 @@
+"""The live OpenAPI document against the running application, by schemathesis with all its checks."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.generation import GenerationMode
+
+from recsys_assets.api.app import create_app
+from recsys_assets.api.keys import add_key
+from recsys_assets.settings import Home
+from recsys_assets_tests.api.conftest import NOW
+
+OPERATIONS = 19
+"""How many the document has; a route that loses its documentation shows here."""
+QUIETLY = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+
+
+@pytest.fixture(scope="module")
+def secret(home: Home) -> str:
+    return add_key(home, name="tests", scopes=["admin"], now=NOW)[1]
+
+
+@pytest.fixture(scope="module")
+def document(home: Home) -> schemathesis.BaseSchema:
+    refused = {"expected-statuses": ["400", "401", "403", "404", "405", "413", "414", "415", "429"]}
+    config = schemathesis.Config.from_dict({"checks": {"negative_data_rejection": refused}})
+    return schemathesis.openapi.from_asgi("/schema/openapi.json", create_app(home), config=config)
+
+
+def validate_every_operation(
+    document: schemathesis.BaseSchema, secret: str, *, mode: GenerationMode, cases: int
+) -> None:
+    operations = [result.ok() for result in document.get_all_operations()]
+    assert len(operations) == OPERATIONS
+    for operation in operations:
+        if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
+            continue  # there is nothing to get wrong
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(max_examples=cases, deadline=None, suppress_health_check=QUIETLY, database=None)
+        def answers_as_documented(case: schemathesis.Case) -> None:
+            case.call_and_validate(headers={"X-API-Key": secret})
+
+        answers_as_documented()
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_every_operation_answers_as_documented(
+    document: schemathesis.BaseSchema, secret: str, mode: GenerationMode
+) -> None:
+    validate_every_operation(document, secret, mode=mode, cases=6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_every_operation_answers_as_documented_in_thousands_of_cases(
+    document: schemathesis.BaseSchema, secret: str, mode: GenerationMode
+) -> None:
+    validate_every_operation(document, secret, mode=mode, cases=80)
