@@ -1,0 +1,232 @@
+"""Re-ranking: each stage takes a ranked list and gives one back. Lists hold places in the candidates' arrays.
+
+Stages work in the file's order, and a later one may undo an earlier one's: put what must hold last.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import ceil, floor
+from random import Random
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+
+from recsys_assets.rules.evaluation import Nums
+from recsys_assets.rules.facts import Facts, Float32
+from recsys_assets.rules.item_table import UNKNOWN
+from recsys_assets.rules.reading import Checked, Scenario
+from recsys_assets.rules.requests import Asked
+from recsys_assets.rules.schema import AtMost, Diversity, Explore, Pin, Promote, Reranking, Variants
+
+_ROUNDING: Final = 1e-9
+_TWO_32: Final = 2.0**32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """The candidates that are ranked, and who asks. Shape: n candidates."""
+
+    nums: Nums
+    """(n,): item numbers."""
+    scores: Float32
+    """(n,): relevance and boosts."""
+    items_nD: Float32
+    """(n, D): their vectors."""
+    inverse_norms_n: Float32
+    """(n,): 1 / their lengths, 0 for one without direction."""
+    asked: Asked
+    """The request."""
+
+
+Rerank = Callable[[list[int], Field, int], list[int]]
+"""From the ranked places, the candidates and k to the new order; what is left out is dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundReranking:
+    """One stage over one release."""
+
+    name: str
+    kind: str
+    rule: str
+    """In words."""
+    apply: Rerank
+
+
+def bind_reranking(scenario: Scenario, facts: Facts) -> list[BoundReranking]:
+    """A scenario's re-ranking over one release, in order."""
+    return [_bind(stage, facts) for stage in scenario.reranking]
+
+
+def pinned(scenario: Scenario, facts: Facts) -> list[int]:
+    """Numbers of the items that the scenario pins, each once."""
+    ids = [
+        item
+        for stage in scenario.reranking
+        if isinstance(stage.spec, Pin)
+        for item in stage.spec.slots.values()
+    ]
+    return list(dict.fromkeys(num for num in facts.release.items.nums(ids).tolist() if num >= 0))
+
+
+def _bind(stage: Checked[Reranking], facts: Facts) -> BoundReranking:
+    spec = stage.spec
+    match spec:
+        case Diversity(strength=strength, pool=pool):
+            rule, apply = f"diversity {strength:g} among the best {pool}", _diversify(spec)
+        case AtMost(n=n, by=by, window=window):
+            rule, apply = f"at most {n} of a {by} in {window} places", _limit(spec, _codes(by, facts))
+        case Variants(by=by):
+            rule, apply = f"one item a {by}", _first_of_each(_codes(by, facts))
+        case Promote(where=where, share=share):
+            assert stage.expression is not None  # noqa: S101  the checker gives promotions one
+            fits = facts.evaluator.mask(stage.expression).yes
+            rule, apply = f"at least {share:.0%} where {where}", _promote(share, fits)
+        case Explore(share=share, pool=pool):
+            rule, apply = f"{share:.0%} drawn from the best {pool}", _explore(spec, facts.release.release_id)
+        case Pin(slots=slots):
+            rule = ", ".join(f"{item} at {place}" for place, item in slots.items())
+            apply = _pin({int(place): facts.release.items.num(item) for place, item in slots.items()})
+    return BoundReranking(name=stage.name, kind=spec.kind, rule=rule, apply=apply)
+
+
+def _codes(column: str, facts: Facts) -> Nums:
+    if column == "item_id":
+        return np.arange(len(facts.table), dtype=np.int32)
+    return facts.table.text(column).codes
+
+
+def _diversify(spec: Diversity) -> Rerank:
+    def apply(order: list[int], field: Field, k: int) -> list[int]:
+        strength = spec.strength if field.asked.diversity is None else field.asked.diversity
+        pool = order[: max(spec.pool, k)]
+        unit_nD = field.items_nD[pool] * field.inverse_norms_n[pool, None]
+        chosen = most_different(
+            field.scores[pool],
+            unit_nD,
+            min(k, len(pool)),
+            strength=strength,
+            memory=spec.memory,
+        )
+        first = [pool[place] for place in chosen]
+        taken = set(first)
+        return first + [place for place in order if place not in taken]
+
+    return apply
+
+
+def most_different(
+    scores_n: Float32, unit_nD: Float32, count: int, *, strength: float, memory: int | None = None
+) -> list[int]:
+    """`count` places by maximal marginal relevance (Carbonell & Goldstein 1998), in the order chosen.
+
+    Each next place maximises (1 - strength) x score - strength x (greatest cosine with the places chosen, or
+    with the last `memory` of them); equal ones go by place.
+    """
+    if count <= 0 or strength <= 0:
+        return list(range(count))
+    value_n = scores_n * np.float32(1 - strength)
+    weighted_nD = unit_nD * np.float32(strength)
+    current_n = value_n.copy()
+    nearest_n = np.full(len(scores_n), -np.inf, dtype=np.float32)
+    recent: deque[Float32] = deque(maxlen=memory)
+    chosen: list[int] = []
+    while True:
+        place = int(current_n.argmax())
+        chosen.append(place)
+        if len(chosen) == count:
+            return chosen
+        value_n[place] = -np.inf
+        near_n = weighted_nD @ unit_nD[place]
+        if memory is None:
+            np.maximum(nearest_n, near_n, out=nearest_n)
+        else:
+            recent.append(near_n)
+            nearest_n = np.maximum.reduce(recent)
+        np.subtract(value_n, nearest_n, out=current_n)
+
+
+def _limit(spec: AtMost, codes_I: Nums) -> Rerank:
+    def apply(order: list[int], field: Field, k: int) -> list[int]:
+        codes = codes_I[field.nums[order]].tolist()
+        places: list[int] = []
+        waiting = list(range(len(order)))
+        while waiting and len(places) < k:
+            shown = [codes[at] for at in places[-(spec.window - 1) :]] if spec.window > 1 else []
+            # where nothing else is left the limit gives way: k items matter more
+            fits = (
+                i for i, at in enumerate(waiting) if codes[at] == UNKNOWN or shown.count(codes[at]) < spec.n
+            )
+            places.append(waiting.pop(next(fits, 0)))
+        return [order[at] for at in places + waiting]
+
+    return apply
+
+
+def _first_of_each(codes_I: Nums) -> Rerank:
+    def apply(order: list[int], field: Field, _: int) -> list[int]:
+        codes = codes_I[field.nums[order]].tolist()
+        shown: set[int] = set()
+        kept = []
+        for place, code in zip(order, codes, strict=True):
+            if code == UNKNOWN or code not in shown:
+                shown.add(code)
+                kept.append(place)
+        return kept
+
+    return apply
+
+
+def _promote(share: float, fits_I: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Rerank:
+    def apply(order: list[int], field: Field, k: int) -> list[int]:
+        k = min(k, len(order))
+        fits = fits_I[field.nums[order]].tolist()
+        missing = ceil(share * k - _ROUNDING) - sum(fits[:k])
+        if missing <= 0:
+            return order
+        raised = [at for at in range(k, len(order)) if fits[at]][:missing]
+        lowered = [at for at in range(k - 1, -1, -1) if not fits[at]][: len(raised)]
+        moved = {*raised, *lowered}
+        first = [at for at in range(k) if at not in moved] + raised
+        rest = sorted(lowered) + [at for at in range(k, len(order)) if at not in moved]
+        return [order[at] for at in first + rest]
+
+    return apply
+
+
+def _explore(spec: Explore, release_id: str) -> Rerank:
+    def apply(order: list[int], field: Field, k: int) -> list[int]:
+        k = min(k, len(order))
+        asked = field.asked
+        who = asked.user_id if asked.user_id is not None else ",".join(map(str, asked.session))
+        seed = f"{spec.seed} {release_id} {who}".encode()
+        exact = spec.share * k
+        places = floor(exact + _ROUNDING)
+        places += crc32(b"places " + seed) / _TWO_32 < exact - places
+        pool = range(k, min(spec.pool, len(order)))
+        places = min(places, len(pool))
+        if not places:
+            return order
+        drawn = Random(crc32(seed)).sample(pool, places)  # noqa: S311  a repeatable draw, no secret
+        taken = set(drawn)
+        first = [order[at] for at in (*range(k - places), *drawn)]
+        return first + [order[at] for at in range(k - places, len(order)) if at not in taken]
+
+    return apply
+
+
+def _pin(slots: Mapping[int, int | None]) -> Rerank:
+    def apply(order: list[int], field: Field, _: int) -> list[int]:
+        places = {num: place for place, num in zip(order, field.nums[order].tolist(), strict=True)}
+        wanted = {
+            slot: places[num] for slot, num in sorted(slots.items()) if num is not None and num in places
+        }
+        pinned_places = set(wanted.values())
+        ranked = [place for place in order if place not in pinned_places]
+        for slot, place in wanted.items():
+            ranked.insert(slot - 1, place)
+        return ranked
+
+    return apply
