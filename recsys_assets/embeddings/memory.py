@@ -140,6 +140,7 @@ def _refusal(
     ways.append(f"memory_budget_mb = {plan.predicted // MEGABYTE + 1}")
     return (
         f"training {shape[0]:,} users, {shape[1]:,} items and {entries:,} pairs at embedding_size ="
-        f" {embedding_size} would need {plan.predicted / MEGABYTE:,.0f} MB, the budget is {plan.budget / MEGABYTE:,.0f} MB;"
+        f" {embedding_size} would need {plan.predicted / MEGABYTE:,.0f} MB, the budget is"
+        f" {plan.budget / MEGABYTE:,.0f} MB;"
         f" set in [training]: {' or '.join(ways)}"
     )

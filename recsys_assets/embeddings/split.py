@@ -14,12 +14,10 @@ from recsys_assets.errors import TrainingDataError
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """The training part, and what its users touched for the first time afterwards."""
+    """The training part, and what its users touch for the first time in the held-out part."""
 
     train: InteractionMatrix
-    """Everything before `first_held_out_day`."""
-    first_held_out_day: date
-    """Where the cut is."""
+    """What models are fitted on."""
     truth: InteractionMatrix
     """Held-out pairs of users and items that `train` knows, without `train`'s pairs. Same vocabularies."""
 
@@ -28,7 +26,15 @@ class Split:
         return np.flatnonzero(np.diff(self.truth.indptr))
 
 
-def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> Split:
+@dataclass(frozen=True, kw_only=True)
+class TimeSplit(Split):
+    """A split at a day."""
+
+    first_held_out_day: date
+    """Everything before it trains, everything from it on is held out."""
+
+
+def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSplit:
     """Hold out the last `held_out_share` of the days that have an event (at least one, never all).
 
     Raises:
@@ -44,7 +50,7 @@ def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> Split:
     later = InteractionMatrix.from_interactions(
         interactions.filter(day >= cut), users=train.users, items=train.items
     )
-    return Split(train=train, first_held_out_day=cut, truth=without_pairs_of(train, later, cut))
+    return TimeSplit(train=train, first_held_out_day=cut, truth=without_pairs_of(train, later, cut))
 
 
 def without_pairs_of(train: InteractionMatrix, later: InteractionMatrix, cut: date) -> InteractionMatrix:
@@ -55,18 +61,35 @@ def without_pairs_of(train: InteractionMatrix, later: InteractionMatrix, cut: da
     """
     items = len(train.items)
     known = train.user_nums().astype(np.int64) * items + train.item_nums
-    later_users = later.user_nums()
-    new = ~np.isin(later_users.astype(np.int64) * items + later.item_nums, known, kind="sort")
+    pairs = later.user_nums().astype(np.int64) * items + later.item_nums
+    new = ~np.isin(pairs, known, kind="sort")
     if not new.any():
         raise TrainingDataError(
             f"no user of before {cut} touches a known item for the first time from {cut} on"
         )
-    counts = np.bincount(later_users[new], minlength=len(train.users))
+    return entries_where(later, new)
+
+
+def random_split(matrix: InteractionMatrix, *, held_out_share: float, seed: int) -> Split:
+    """Hold out pairs at random, each with the same chance: only for data without time.
+
+    Raises:
+        TrainingDataError: too few pairs for both parts.
+    """
+    held_out = np.random.default_rng(seed).random(matrix.entries) < held_out_share
+    if held_out.all() or not held_out.any():
+        raise TrainingDataError(f"{matrix.entries} pairs are too few to hold {held_out_share:.0%} out")
+    return Split(train=entries_where(matrix, ~held_out), truth=entries_where(matrix, held_out))
+
+
+def entries_where(matrix: InteractionMatrix, chosen: npt.NDArray[np.bool_]) -> InteractionMatrix:
+    """Only the chosen entries, (n,), over the same vocabularies."""
+    counts = np.bincount(matrix.user_nums()[chosen], minlength=len(matrix.users))
     return InteractionMatrix(
-        users=train.users,
-        items=train.items,
+        users=matrix.users,
+        items=matrix.items,
         indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        item_nums=later.item_nums[new],
-        weights=later.weights[new],
-        last_day=later.last_day[new],
+        item_nums=matrix.item_nums[chosen],
+        weights=matrix.weights[chosen],
+        last_day=matrix.last_day[chosen],
     )

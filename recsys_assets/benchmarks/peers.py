@@ -1,0 +1,175 @@
+"""One fit in a process of its own, of ours or of a peer: `python -m recsys_assets.benchmarks.peers MODEL FOLDER JSON`.
+
+It prints one JSON object: seconds of the fit, the process's peak memory right after it, and the quality of the
+factors on the held-out pairs, ranked and measured by this project's evaluation for every model alike.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+THREADS = 2
+SIZE = 64
+
+Factors = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+
+
+def fit_in_process(model: str, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Fit `model` on the split in `folder` (as `save_split` writes it) and measure it.
+
+    Raises:
+        RuntimeError: the process failed; with what it said.
+    """
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "MKL", "BLIS")}
+    if model == "ours":
+        threads = {"OMP_NUM_THREADS": str(THREADS)}
+    done = subprocess.run(  # noqa: S603  our own module
+        [sys.executable, "-W", "ignore", "-m", __name__, model, str(folder), json.dumps(options)],
+        env={**os.environ, **threads},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"fitting {model} with {options} failed: {done.stderr.strip()[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def save_split(folder: Path, split: Any) -> None:
+    """Write a `Split` as plain arrays, so that a peer's process needn't import what makes it."""
+    folder.mkdir(parents=True)
+    np.save(folder / "shape.npy", np.array(split.train.shape))
+    for part, matrix in (("train", split.train), ("truth", split.truth)):
+        for field in ("indptr", "item_nums", "weights", "last_day"):
+            np.save(folder / f"{part}.{field}.npy", getattr(matrix, field))
+
+
+def _load(folder: Path, part: str) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.load(folder / f"{part}.{name}.npy") for name in ("indptr", "item_nums", "weights", "last_day")}
+
+
+def _matrix(folder: Path, part: str) -> Any:
+    from recsys_assets.embeddings.matrix import InteractionMatrix  # noqa: PLC0415  not in a peer's measured part
+    from recsys_assets.embeddings.vocabulary import Vocabulary  # noqa: PLC0415
+
+    users, items = (Vocabulary.from_strings(map(str, range(rows))) for rows in np.load(folder / "shape.npy"))
+    return InteractionMatrix(users=users, items=items, **_load(folder, part))
+
+
+def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors], dict[str, Any]]:
+    import torch  # noqa: PLC0415  each process imports only what it measures
+
+    from recsys_assets.embeddings.ials import train  # noqa: PLC0415
+    from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
+
+    torch.set_num_threads(THREADS)
+    until = options.pop("until_ndcg20", None)
+    matrix, settings = _matrix(folder, "train"), TrainingSettings(embedding_size=SIZE, **options)
+    notes: dict[str, Any] = {}
+
+    def fit() -> Factors:
+        began = time.perf_counter()
+        paused = 0.0
+
+        def reached(epoch: int, users_UD: Any, items_ID: Any) -> bool:
+            nonlocal paused
+            now = time.perf_counter()
+            if until is None or "seconds_to_peer_best" in notes:
+                return False
+            if _quality(folder, users_UD.numpy(), items_ID.numpy())["ndcg20"] >= until:
+                notes.update(seconds_to_peer_best=now - began - paused, epochs_to_peer_best=epoch)
+            paused += time.perf_counter() - now
+            return False
+
+        found = train(matrix, settings, stop_after=None if until is None else reached)
+        return found.user_embeddings, found.item_embeddings
+
+    return fit, notes
+
+
+def _implicit(folder: Path, options: dict[str, Any], kind: str) -> Callable[[], Factors]:
+    from scipy.sparse import csr_matrix  # noqa: PLC0415
+
+    train, shape = _load(folder, "train"), tuple(np.load(folder / "shape.npy"))
+    values = train["weights"] ** options.pop("count_exponent", 0.0)
+    found = csr_matrix((values.astype(np.float32), train["item_nums"], train["indptr"]), shape=shape)
+    if kind == "als":
+        from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415
+
+        model = AlternatingLeastSquares(factors=SIZE, iterations=15, num_threads=THREADS, random_state=0, **options)
+    else:
+        from implicit.cpu.bpr import BayesianPersonalizedRanking  # noqa: PLC0415
+
+        model = BayesianPersonalizedRanking(factors=SIZE - 1, num_threads=THREADS, random_state=0, **options)
+
+    def fit() -> Factors:
+        model.fit(found, show_progress=False)
+        return model.user_factors, model.item_factors
+
+    return fit
+
+
+def _lenskit(folder: Path, options: dict[str, Any]) -> Callable[[], Factors]:
+    import pandas as pd  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+    from lenskit.als import ImplicitMFScorer  # noqa: PLC0415
+    from lenskit.data import from_interactions_df  # noqa: PLC0415
+
+    torch.set_num_threads(THREADS)
+    train, (users, items) = _load(folder, "train"), np.load(folder / "shape.npy")
+    frame = pd.DataFrame(
+        {"user_id": np.repeat(np.arange(users), np.diff(train["indptr"])), "item_id": train["item_nums"]}
+    )
+    data = from_interactions_df(frame)
+    model = ImplicitMFScorer(embedding_size=SIZE, epochs=15, **options)
+
+    def fit() -> Factors:
+        model.train(data)
+        factors = np.zeros((users, SIZE), np.float32), np.zeros((items, SIZE), np.float32)
+        factors[0][data.users.ids()] = model.user_embeddings
+        factors[1][data.items.ids()] = model.item_embeddings
+        return factors
+
+    return fit
+
+
+def _quality(folder: Path, users_UD: npt.NDArray[np.float32], items_ID: npt.NDArray[np.float32]) -> dict[str, float]:
+    from recsys_assets.embeddings.metrics import user_metrics  # noqa: PLC0415  after the peak was taken
+    from recsys_assets.embeddings.ranking import by_factors, rank  # noqa: PLC0415
+
+    train, truth = _matrix(folder, "train"), _matrix(folder, "truth")
+    users = np.flatnonzero(np.diff(truth.indptr))
+    values = user_metrics(rank(train, users, by_factors(users_UD, items_ID), k=20), truth, k=20)
+    return {f"{name}20": float(values[name].mean()) for name in ("ndcg", "recall")}
+
+
+def main(model: str, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Fit and measure in this process."""
+    notes: dict[str, Any] = {}
+    shown = dict(options)
+    if model == "ours":
+        fit, notes = _ours(folder, options)
+    elif model == "lenskit_als":
+        fit = _lenskit(folder, options)
+    else:
+        fit = _implicit(folder, options, model.removeprefix("implicit_"))
+    began = time.perf_counter()
+    factors = fit()
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    quality = _quality(folder, *(np.ascontiguousarray(side, dtype=np.float32) for side in factors))
+    return {"model": model, "options": shown, "seconds": seconds, "peak_rss_mb": peak, **quality, **notes}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]))))  # noqa: T201  its result
