@@ -49,13 +49,12 @@ def iter_days(
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="landing-", dir=scratch) as folder:
         runs = list(_runs(source, _Positions(days), folder=Path(folder), run_rows=run_rows))
-        empty = source.contract.polars_schema().to_frame()
         for (first, end), frame in _groups(runs, count=len(days), rows=run_rows):
             bounds = np.searchsorted(frame[_POSITION].to_numpy(), np.arange(first, end + 1))
             rows = frame.drop(_POSITION)
             for position in range(first, end):
                 start, stop = bounds[position - first], bounds[position - first + 1]
-                yield days[position], rows.slice(start, stop - start) if stop > start else empty
+                yield days[position], rows.slice(start, stop - start)
 
 
 class _Positions:
@@ -95,17 +94,26 @@ class _Run:
 
 
 def _runs(source: Source, positions: _Positions, *, folder: Path, run_rows: int) -> Iterator[_Run]:
-    waiting: list[pl.DataFrame] = []
+    """At least one run; the only one stays in memory."""
+    waiting = [positions.of(source.contract.polars_schema().to_frame())]
     rows = spilled = 0
     for batch in source.batches():
         wanted = positions.of(batch)
-        if waiting and rows + wanted.height > run_rows:
+        if wanted.is_empty():
+            continue
+        if wanted.height < batch.height:
+            wanted = _copied(wanted)
+        if rows and rows + wanted.height > run_rows:
             yield _sorted(waiting, count=positions.count, spill=folder / f"{spilled}.arrow")
             waiting, rows, spilled = [], 0, spilled + 1
         waiting.append(wanted)
         rows += wanted.height
-    if rows:
-        yield _sorted(waiting, count=positions.count, spill=folder / f"{spilled}.arrow" if spilled else None)
+    yield _sorted(waiting, count=positions.count, spill=folder / f"{spilled}.arrow" if spilled else None)
+
+
+def _copied(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same rows in memory of their own; filtered strings keep all of the batch's text alive otherwise."""
+    return pl.DataFrame(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
 
 def _sorted(batches: list[pl.DataFrame], *, count: int, spill: Path | None) -> _Run:
@@ -119,8 +127,6 @@ def _sorted(batches: list[pl.DataFrame], *, count: int, spill: Path | None) -> _
 
 def _groups(runs: list[_Run], *, count: int, rows: int) -> Iterator[tuple[tuple[int, int], pl.DataFrame]]:
     """Consecutive positions, together at most about so many rows, with their rows sorted by position."""
-    if not runs:
-        return
     bounds = np.sum([run.bounds for run in runs], axis=0)
     first = 0
     while first < count:

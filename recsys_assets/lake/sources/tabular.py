@@ -125,7 +125,7 @@ def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, floa
         times = utc_from_text(found.cast(pl.String))
         chunk.refuse(column, times.is_null(), "is neither ISO 8601 nor a number")
         return times, unit
-    integers = found.cast(pl.Int64, strict=False)
+    integers = numbers if numbers.dtype == found.dtype else found.cast(pl.Int64, strict=False)
     times = utc_from_epoch(numbers if integers.null_count() else integers, microseconds=unit)
     chunk.refuse(column, times.is_null(), "is no date")
     return times, unit

@@ -1,0 +1,68 @@
+"""Specs name sources."""
+
+from pathlib import Path
+
+import pytest
+
+from recsys_assets.errors import InputError
+from recsys_assets.lake.sources.completejourney import CompleteJourney
+from recsys_assets.lake.sources.registry import Spec, open_source
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("completejourney", Spec(kind="completejourney")),
+        ("amazon:/data/r.json.gz", Spec(kind="amazon", path="/data/r.json.gz")),
+        ("amazon:/r.gz,meta=/m.gz", Spec(kind="amazon", path="/r.gz", meta="/m.gz")),
+        ("amazon-2023:Gift_Cards", Spec(kind="amazon-2023", path="Gift_Cards")),
+        ("tabular:C:/x, y/*.csv", Spec(kind="tabular", path="C:/x, y/*.csv")),
+    ],
+)
+def test_a_spec_is_read_and_written_back(text, spec):
+    assert Spec.parse(text) == spec
+    assert str(spec) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "unknown kind ''"),
+        ("netflix:/x", "unknown kind 'netflix'"),
+        ("amazon", "missing after `amazon:`"),
+        ("tabular:", "missing after `tabular:`"),
+        ("completejourney:/x", "takes no such part"),
+        ("movielens:/x,meta=/y", "takes no such part"),
+        ("amazon:/x,meta=", "takes no such part"),
+    ],
+)
+def test_raises_with_the_forms_when_a_spec_is_none(text, message):
+    with pytest.raises(InputError, match=f"{message}.*give `completejourney`"):
+        Spec.parse(text)
+
+
+def test_relative_paths_become_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    assert (
+        str(Spec.parse("amazon:a.gz,meta=../m.gz").absolute())
+        == f"amazon:{tmp_path}/a.gz,meta={tmp_path}/../m.gz"
+    )
+
+
+def test_a_home_folder_is_spelt_out():
+    assert Spec.parse("tabular:~/a.csv").absolute().path == str(Path.home() / "a.csv")
+
+
+def test_the_default_needs_no_file():
+    assert isinstance(open_source("completejourney"), CompleteJourney)
+
+
+def test_raises_when_a_download_was_not_initialised():
+    with pytest.raises(InputError, match="recsys init --source amazon-2023:Gift_Cards"):
+        open_source("amazon-2023:Gift_Cards")
+
+
+def test_raises_when_a_source_takes_no_mapping():
+    with pytest.raises(InputError, match="only `tabular` takes a column mapping"):
+        open_source("completejourney", columns={"user_id": "who"})

@@ -1,0 +1,243 @@
+"""Any table becomes events by a column mapping, in any of the formats."""
+
+import gzip
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.sources.tabular import Tabular
+
+MOMENT = datetime(2017, 7, 14, 2, 40, 0, 250_000, tzinfo=UTC)
+MAPPING = {"user_id": "who", "item_id": "what", "timestamp": "when", "rating": "stars", "store_id": "shop"}
+FRAME = pl.DataFrame(
+    {
+        "shop": ["a", None], "who": ["u1", "u,2"], "what": ["i1", 'i"2'],
+        "when": ["2017-07-14T02:40:00.25Z"] * 2, "stars": [4.5, None], "other": ["x", "y"],
+    }
+)  # fmt: skip
+EVENTS = [
+    ("u1", "i1", MOMENT, 4.5, None, None, "a"),
+    ("u,2", 'i"2', MOMENT, None, None, None, None),
+]
+
+
+def written(folder: Path, name: str) -> Path:
+    path = folder / name
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    match plain.suffix:
+        case ".csv":
+            FRAME.write_csv(plain)
+        case ".tsv":
+            FRAME.write_csv(plain, separator="\t")
+        case ".jsonl":
+            FRAME.write_ndjson(plain)
+        case _:
+            FRAME.write_parquet(plain)
+    if path != plain:
+        path.write_bytes(gzip.compress(plain.read_bytes()))
+        plain.unlink()
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["f.csv", "f.tsv", "f.jsonl", "f.parquet", "f.csv.gz", "f.tsv.gz", "f.jsonl.gz"]
+)
+def test_every_format_gives_the_same_events(tmp_path, name):
+    source = Tabular(written(tmp_path, name), columns=MAPPING)
+
+    assert source.scan().collect().rows() == EVENTS
+    assert list(source.contract.columns)[-1] == "store_id"
+
+
+def test_columns_of_our_names_need_no_mapping(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("timestamp,value,item_id,user_id\n2017-07-14,2.5,i,u\n")
+
+    assert Tabular(path).scan().collect().rows() == [
+        ("u", "i", datetime(2017, 7, 14, tzinfo=UTC), None, None, 2.5)
+    ]
+
+
+def test_a_glob_is_read_in_the_order_of_names(tmp_path):
+    for name in ("b.csv", "a.csv", "c.txt"):
+        (tmp_path / name).write_text(f"user_id,item_id,timestamp\n{name},i,2017-07-14\n")
+
+    assert Tabular(tmp_path / "*.csv").scan().collect()["user_id"].to_list() == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        pl.Series([MOMENT]),
+        pl.Series([MOMENT]).cast(pl.Datetime("ns", "UTC")),
+        pl.Series([MOMENT]).dt.convert_time_zone("America/New_York"),
+        pl.Series([MOMENT.replace(tzinfo=None)]),
+        pl.Series([MOMENT.replace(tzinfo=None)]).cast(pl.Datetime("ms")),
+        pl.Series([1_500_000_000.25]),
+        pl.Series([1_500_000_000_250]),
+        pl.Series([1_500_000_000_250_000]),
+        pl.Series([1_500_000_000_250_000_000]),
+        pl.Series(["1500000000250"]),
+        pl.Series(["1500000000.25"]),
+        pl.Series(["2017-07-14 04:40:00.25+02:00"]),
+    ],
+    ids=lambda when: f"{when.dtype} {when[0]}",
+)
+def test_a_timestamp_of_any_type_is_read(tmp_path, when):
+    path = tmp_path / "f.parquet"
+    pl.DataFrame({"user_id": ["u"], "item_id": ["i"], "timestamp": when}).write_parquet(path)
+
+    assert Tabular(path).scan().collect()["timestamp"].to_list() == [MOMENT]
+
+
+def test_a_date_is_its_midnight(tmp_path):
+    path = tmp_path / "f.parquet"
+    pl.DataFrame({"user_id": ["u"], "item_id": ["i"], "timestamp": [date(2017, 7, 14)]}).write_parquet(path)
+
+    assert Tabular(path).scan().collect()["timestamp"].to_list() == [datetime(2017, 7, 14, tzinfo=UTC)]
+
+
+@given(ids=st.lists(st.integers(0, 2**53), min_size=1))
+def test_ids_that_are_numbers_become_text_without_a_fraction(tmp_path_factory, ids):
+    path = tmp_path_factory.mktemp("ids") / "f.parquet"
+    pl.DataFrame(
+        {"user_id": ids, "item_id": [float(number) for number in ids], "timestamp": MOMENT}
+    ).write_parquet(path)
+
+    found = Tabular(path).scan().collect()
+
+    assert found["user_id"].to_list() == found["item_id"].to_list() == [str(number) for number in ids]
+
+
+def test_a_key_may_be_missing_from_the_first_json_line(tmp_path):
+    path = tmp_path / "f.jsonl"
+    path.write_text(
+        '{"user_id": 1, "item_id": "i", "timestamp": 1500000000}\n'
+        '{"user_id": "u", "item_id": "i", "timestamp": 1500000000, "rating": "4.5"}\n'
+    )
+
+    assert Tabular(path).scan().select("user_id", "rating").collect().rows() == [("1", None), ("u", 4.5)]
+
+
+def test_parquet_comes_in_batches_of_bounded_size(tmp_path):
+    path = tmp_path / "f.parquet"
+    rows = 250_000
+    pl.DataFrame({"user_id": range(rows), "item_id": "i", "timestamp": MOMENT}, strict=False).write_parquet(
+        path
+    )
+
+    heights = [batch.height for batch in Tabular(path).batches()]
+
+    assert sum(heights) == rows
+    assert max(heights) <= 100_000
+
+
+def test_raises_with_a_suggestion_when_a_mapped_column_is_not_there(tmp_path):
+    path = written(tmp_path, "f.csv")
+
+    with pytest.raises(
+        SourceFormatError,
+        match=r"f\.csv: no column 'wen' \(did you mean 'when'\?\), only shop, .*timestamp in",
+    ):
+        Tabular(path, columns={**MAPPING, "timestamp": "wen"})
+
+
+def test_raises_with_what_to_write_when_a_required_column_is_not_there(tmp_path):
+    with pytest.raises(SourceFormatError, match=r"no column 'user_id'.*\[source.columns\]: user_id = "):
+        Tabular(written(tmp_path, "f.parquet"))
+
+
+def test_raises_when_a_later_file_of_a_glob_lacks_a_column(tmp_path):
+    (tmp_path / "a.csv").write_text("user_id,item_id,timestamp,rating\nu,i,2017-07-14,1\n")
+    (tmp_path / "b.csv").write_text("user_id,item_id,timestamp\nu,i,2017-07-14\n")
+
+    with pytest.raises(SourceFormatError, match=r"b\.csv: no column 'rating'"):
+        Tabular(tmp_path / "*.csv")
+
+
+def test_raises_when_no_file_matches(tmp_path):
+    with pytest.raises(SourceNotFoundError, match="no file matches"):
+        Tabular(tmp_path / "*.csv")
+
+
+@pytest.mark.parametrize("name", ["none.csv", "."])
+def test_raises_when_there_is_no_file(tmp_path, name):
+    with pytest.raises(SourceNotFoundError, match="cannot be read"):
+        Tabular(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.parquet"])
+def test_raises_when_the_file_is_empty(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+
+    with pytest.raises(EmptySourceError):
+        Tabular(tmp_path / name)
+
+
+def test_raises_when_there_is_no_row(tmp_path):
+    path = tmp_path / "f.parquet"
+    pl.DataFrame(schema={"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64}).write_parquet(
+        path
+    )
+
+    with pytest.raises(EmptySourceError, match="no event"):
+        Tabular(path).date_range()
+
+
+@pytest.mark.parametrize("kept", [30, -30])
+def test_raises_when_the_parquet_is_truncated(tmp_path, kept):
+    path = written(tmp_path, "f.parquet")
+    path.write_bytes(path.read_bytes()[:kept])
+
+    with pytest.raises(SourceFormatError, match="truncated or damaged"):
+        Tabular(path, columns=MAPPING)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("u,i,soon,1", "line 3, column 'timestamp': 'soon' is neither ISO 8601 nor a number"),
+        ("u,i,,1", "line 3, column 'timestamp': None is no timestamp"),
+        ("u,i,2017-07-14,many", "line 3, column 'rating': 'many' is not a number"),
+        ("u,i,2017-07-14,1,2", "line 3 has more than the 4 fields"),
+    ],
+)
+def test_raises_with_the_line_when_a_row_is_wrong(tmp_path, row, message):
+    path = tmp_path / "f.csv"
+    path.write_text(f"user_id,item_id,timestamp,rating\nu,i,2017-07-14,1\n{row}\n")
+
+    with pytest.raises(SourceFormatError, match=message) as raised:
+        Tabular(path).date_range()
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_raises_with_the_line_when_a_number_is_in_another_unit(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("user_id,item_id,timestamp\nu,i,1500000000\nu,i,1500000000123\n")
+
+    with pytest.raises(SourceFormatError, match="line 3, column 'timestamp': '1500000000123' is no date"):
+        Tabular(path).date_range()
+
+
+def test_raises_with_the_row_when_a_parquet_value_is_missing(tmp_path):
+    path = tmp_path / "f.parquet"
+    pl.DataFrame({"user_id": ["u", "u"], "item_id": ["i", "i"], "timestamp": [MOMENT, None]}).write_parquet(
+        path
+    )
+
+    with pytest.raises(SourceFormatError, match="row 2, column 'timestamp': None is no timestamp"):
+        Tabular(path).date_range()
+
+
+def test_raises_when_a_json_value_is_nested(tmp_path):
+    path = tmp_path / "f.jsonl"
+    path.write_text('{"user_id": ["u"], "item_id": "i", "timestamp": 1500000000}\n')
+
+    with pytest.raises(SourceFormatError, match=r"line 1: .*got `array` - at `\$.user_id`"):
+        Tabular(path).date_range()
