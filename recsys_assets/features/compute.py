@@ -15,6 +15,8 @@ from recsys_assets.lake.contract import ITEM_CATALOGUE
 
 WINDOWS = (7, 28, 90)
 """Days of the counting windows."""
+DECIMALS = 6
+"""Decimals of every float feature."""
 _MONTH = 28
 LARGEST_BASKET = 100
 """A user's day with more items than this says nothing of what belongs together, and costs its square."""
@@ -45,6 +47,7 @@ def user_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *,
         ),
         on=columns.ITEM_ID,
         how="left",
+        maintain_order="left",
     )
     totals = joined.group_by(columns.USER_ID).agg(
         pl.len().cast(pl.Int64).alias("events_total"),
@@ -236,4 +239,8 @@ def _percentile(value: str, group: str) -> pl.Expr:
 
 
 def _typed(schema: pl.Schema) -> Sequence[pl.Expr]:
-    return [pl.col(name).cast(dtype) for name, dtype in schema.items()]
+    """The columns as declared; floats without the digits that depend on the order of a sum."""
+    return [
+        pl.col(name).cast(dtype).round(DECIMALS) if dtype.is_float() else pl.col(name).cast(dtype)
+        for name, dtype in schema.items()
+    ]

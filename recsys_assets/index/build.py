@@ -13,6 +13,7 @@ from recsys_assets.index.graph import Graph
 from recsys_assets.index.measure import Measurement, Truth, measure
 from recsys_assets.index.report import (
     INDEX_FILE,
+    NORMS_FILE,
     ORDER_FILE,
     VECTORS_FILE,
     IndexReport,
@@ -83,9 +84,9 @@ def build_index(
     asked_QD = _sample(items_ID if queries is None or not len(queries) else queries, QUERIES, rng)
     grid = _grid(Truth.of(_sample(items_ID, SAMPLE, rng), asked_QD, k=K), settings)
     truth = Truth.of(items_ID, asked_QD, k=K)
-    graph, tried = _best_graph(truth, grid, settings)
     ordered = NormOrdered.of(items_ID)
     exact = _exact_trial(measure(ordered.search, truth), items=len(items_ID))
+    graph, tried = _best_graph(truth, grid, settings, slower_than=exact.query_us)
     fast = tried[-1].recall >= settings.recall_target and tried[-1].query_us < MARGIN * exact.query_us
     report = IndexReport(
         chosen=tried[-1] if fast else exact,
@@ -102,11 +103,15 @@ def build_index(
     )
     folder.mkdir(parents=True, exist_ok=True)
     graph.save(folder / INDEX_FILE)
-    for name, array in ((VECTORS_FILE, ordered.vectors_ID), (ORDER_FILE, ordered.order_I)):
+    arrays = {
+        VECTORS_FILE: ordered.vectors_ID,
+        ORDER_FILE: ordered.order_I,
+        NORMS_FILE: ordered.negative_norms_I,
+    }
+    for name, array in arrays.items():
+        (folder / name).unlink(missing_ok=True)
         if report.kind == "exact":
             np.save(folder / name, array, allow_pickle=False)
-        else:
-            (folder / name).unlink(missing_ok=True)
     write_report(folder, report)
     return report
 
@@ -116,13 +121,20 @@ def _grid(truth: Truth, settings: IndexSettings) -> list[Trial]:
     return [_build_and_widen(truth, setting, settings)[1][-1] for setting in GRID]
 
 
-def _best_graph(truth: Truth, grid: list[Trial], settings: IndexSettings) -> tuple[Graph, list[Trial]]:
-    """The grid's fastest good setting built on all items, else the next; and what was measured, it last."""
+def _best_graph(
+    truth: Truth, grid: list[Trial], settings: IndexSettings, *, slower_than: float
+) -> tuple[Graph, list[Trial]]:
+    """The grid's fastest good setting built on all items; and what was measured, it last.
+
+    Where it misses the target on all items the next setting is tried, unless a search takes longer than
+    `slower_than` microseconds already, so that it would not be chosen.
+    """
     good_first = sorted(grid, key=lambda trial: (trial.recall < settings.recall_target, trial.query_us))
     found = []
     for setting in good_first[:2]:
         found.append(_build_and_widen(truth, (setting.metric, setting.dtype, setting.connectivity), settings))
-        if found[-1][1][-1].recall >= settings.recall_target:
+        last = found[-1][1][-1]
+        if last.recall >= settings.recall_target or last.query_us > slower_than:
             break
     found.sort(key=lambda pair: pair[1][-1].recall)
     return found[-1][0], [trial for _, trials in found for trial in trials]

@@ -7,6 +7,7 @@ default the median search scores 2,100 of 68,260 items. numpy only.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,7 @@ class NormOrdered:
         best = np.argsort(-scores, kind="stable")[:k]
         return self.order_I[rows[best]], scores[best]
 
+    @cached_property
     def places(self) -> Int32:
         """The row of each item number."""
         places_I = np.empty(len(self.order_I), dtype=np.int32)

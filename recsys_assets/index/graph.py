@@ -103,7 +103,7 @@ class Graph:
         """`nearest` for N vectors, (N, k), filled up with -1."""
         queries = x_ND if self._metric == "ip" else np.pad(x_ND, ((0, 0), (0, 1)))
         matches = self._index.search(queries, k, threads=threads)
-        nums = matches.keys.reshape(len(x_ND), k).astype(np.int64).astype(np.int32)
+        nums: Int32 = matches.keys.reshape(len(x_ND), k).astype(np.int64).astype(np.int32)
         nums[np.arange(k) >= np.asarray(matches.counts).reshape(-1, 1)] = _NO_ITEM
         return nums
 

@@ -12,6 +12,7 @@ INDEX_FILE: Final = "item_index.usearch"
 REPORT_FILE: Final = "item_index.json"
 VECTORS_FILE: Final = "item_index.vectors.npy"
 ORDER_FILE: Final = "item_index.order.npy"
+NORMS_FILE: Final = "item_index.norms.npy"
 
 Kind = Literal["exact", "usearch"]
 Metric = Literal["ip", "l2sq"]

@@ -9,7 +9,14 @@ import numpy.typing as npt
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.index.exact import NormOrdered
 from recsys_assets.index.graph import Graph
-from recsys_assets.index.report import INDEX_FILE, ORDER_FILE, VECTORS_FILE, IndexReport, read_report
+from recsys_assets.index.report import (
+    INDEX_FILE,
+    NORMS_FILE,
+    ORDER_FILE,
+    VECTORS_FILE,
+    IndexReport,
+    read_report,
+)
 from recsys_assets.index.top import NO_ITEM, Pairs, top_products
 
 EMBEDDINGS_FILE: Final = "item_embeddings.npy"
@@ -21,8 +28,9 @@ Int32 = npt.NDArray[np.int32]
 class ItemIndex:
     """The items of greatest inner product with a vector, by whichever way the build found the fastest."""
 
-    def __init__(self, report: IndexReport, *, searcher: "GraphSearch | NormOrdered") -> None:
+    def __init__(self, report: IndexReport, *, graph: Graph, searcher: "GraphSearch | NormOrdered") -> None:
         self.report = report
+        self.graph = graph
         self._searcher = searcher
 
     @classmethod
@@ -41,9 +49,9 @@ class ItemIndex:
             folder / INDEX_FILE, report.graph, items=report.items, embedding_size=report.embedding_size
         )
         if report.kind == "exact":
-            return cls(report, searcher=_ordered(folder, report))
+            return cls(report, graph=graph, searcher=_ordered(folder, report))
         items_ID = _map(folder / EMBEDDINGS_FILE) if item_embeddings is None else item_embeddings
-        return cls(report, searcher=GraphSearch(graph, items_ID))
+        return cls(report, graph=graph, searcher=GraphSearch(graph, items_ID))
 
     def __len__(self) -> int:
         return self.report.items
@@ -90,15 +98,15 @@ class GraphSearch:
 
 
 def _ordered(folder: Path, report: IndexReport) -> NormOrdered:
-    vectors_ID, order_I = (_map(folder / name) for name in (VECTORS_FILE, ORDER_FILE))
-    if vectors_ID.shape != (report.items, report.embedding_size) or order_I.shape != (report.items,):
+    vectors_ID, order_I, norms_I = (_map(folder / name) for name in (VECTORS_FILE, ORDER_FILE, NORMS_FILE))
+    shapes = (vectors_ID.shape, order_I.shape, norms_I.shape)
+    expected = ((report.items, report.embedding_size), (report.items,), (report.items,))
+    if shapes != expected:
         raise BrokenReleaseError(
-            f"{folder / VECTORS_FILE}: {vectors_ID.shape} vectors and {order_I.shape} numbers, expected"
-            f" {(report.items, report.embedding_size)}; build the index again"
+            f"{folder / VECTORS_FILE} and its order and norms: shapes {shapes}, expected"
+            f" {expected}; build the index again"
         )
-    return NormOrdered(
-        vectors_ID=vectors_ID, order_I=order_I, negative_norms_I=-np.linalg.norm(vectors_ID, axis=1)
-    )
+    return NormOrdered(vectors_ID=vectors_ID, order_I=order_I, negative_norms_I=norms_I)
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

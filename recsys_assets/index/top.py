@@ -78,7 +78,7 @@ def top_products(x_ND: Float32, ordered: NormOrdered, k: int, *, left_out: Pairs
     lengths_N = np.linalg.norm(x_ND, axis=1)
     keys_NK = np.full((len(x_ND), k), _EMPTY)
     floor_N = np.full(len(x_ND), -np.inf, dtype=np.float32)
-    places = ordered.places()[left_out.items]
+    places = ordered.places[left_out.items].astype(np.int64)
     racing = np.arange(len(x_ND))
     start, size, scored = 0, max(FIRST_ITEMS, 2 * k), 0
     while start < count and len(racing):
