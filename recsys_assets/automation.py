@@ -6,8 +6,9 @@ from typing import Final
 import dagster as dg
 
 from recsys_assets.lake.follow import follow_source
-from recsys_assets.partitions import DAILY, SETTINGS, range_tags
+from recsys_assets.partitions import DAILY, SETTINGS
 from recsys_assets.resources import Lake
+from recsys_assets.wiring import range_tags
 
 _DAILY_ASSETS: Final = ("raw_interactions", "interactions", "increment_report")
 _RELEASED_ASSETS: Final = (

@@ -18,9 +18,9 @@ import dagster as dg
 from recsys_assets.errors import BuildRunningError
 from recsys_assets.freshness import INPUTS_KEY, Inputs, written_inputs
 from recsys_assets.lake.store import PartitionStore
-from recsys_assets.partitions import range_tags
 from recsys_assets.resources import Progress
 from recsys_assets.settings import Home, Settings
+from recsys_assets.wiring import range_tags
 
 _GAP_DAYS: Final = 7
 """Fresh days between stale ones that are made again: another run would cost half a second."""

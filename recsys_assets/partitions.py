@@ -31,11 +31,3 @@ RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
     """The days that this run is to make, oldest first."""
     return sorted(date.fromisoformat(key) for key in context.partition_keys)
-
-
-def range_tags(first: date, last: date) -> dict[str, str]:
-    """Run tags that make one run out of the days `first` to `last`, inclusive."""
-    return {
-        "dagster/asset_partition_range_start": first.isoformat(),
-        "dagster/asset_partition_range_end": last.isoformat(),
-    }

@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -51,6 +52,14 @@ def check_specs(names: Iterable[str], *, asset: str) -> list[dg.AssetCheckSpec]:
         )
         for name in names
     ]
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Run tags that make one run out of the days `first` to `last`, inclusive."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }
 
 
 def figure_markdown(figure: "Figure") -> dg.MarkdownMetadataValue:

@@ -111,6 +111,16 @@ def _events(folder: Path, *, bad_day: date | None) -> Path:
 COLUMNS = ["--column", "user_id=user", "--column", "item_id=item", "--column", "timestamp=at"]
 
 
+def test_the_home_of_the_option_is_used_even_where_the_variable_names_another(recsys, built_home, tmp_path):
+    home = tmp_path / "home"
+    source = _events(tmp_path, bad_day=None)
+    init = recsys("init", "--home", home, "--source", f"tabular:{source}", *COLUMNS, home=built_home)
+    assert init.returncode == 0, init.stderr
+    done = recsys("build", "--home", home, home=built_home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (home / "releases" / "current").is_file()
+
+
 def test_a_refused_day_fails_the_build_but_not_the_other_days(recsys, tmp_path):
     home, bad = tmp_path / "home", date(2024, 1, 4)
     source = _events(tmp_path, bad_day=bad)
