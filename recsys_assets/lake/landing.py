@@ -8,9 +8,9 @@ those asked for are dropped as they are read, so that landing one day of a large
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,114 +24,117 @@ RUN_ROWS: Final = 500_000
 """Rows sorted in memory at once; about 100 MB."""
 
 _SPILL_BATCH_ROWS: Final = 1 << 14
-_POSITION: Final = "__position"
+_DAY: Final = "__day"
+_EPOCH: Final = date(1970, 1, 1)
+
+_Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def iter_days(
-    source: Source, days: Sequence[date], *, scratch: Path, run_rows: int = RUN_ROWS
+    source: Source, days: Collection[date] | None, *, scratch: Path, run_rows: int = RUN_ROWS
 ) -> Iterator[tuple[date, pl.DataFrame]]:
-    """Each asked-for day in the order given, with its events in the source's order.
+    """Each asked-for day, oldest first, with its events in the source's order.
 
     A day without events has an empty frame of the contract's schema. The source is read once, to its end,
     before the first day comes, so that a source broken anywhere yields no day at all.
 
     Args:
         source: where the events come from.
-        days: UTC days, without repetition.
+        days: UTC days; None for every day from the first event's to the last one's.
         scratch: a folder for spilled runs, made if needed; nothing is left in it.
         run_rows: rows sorted in memory at once, > 0.
 
     Raises:
         InputError: the source cannot be read; the message names file and line.
     """
-    if not days:
+    if days is not None and not days:
         return
+    wanted = None if days is None else np.unique([(day - _EPOCH).days for day in days])
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="landing-", dir=scratch) as folder:
-        runs = list(_runs(source, _Positions(days), folder=Path(folder), run_rows=run_rows))
-        for (first, end), frame in _groups(runs, count=len(days), rows=run_rows):
-            bounds = np.searchsorted(frame[_POSITION].to_numpy(), np.arange(first, end + 1))
-            rows = frame.drop(_POSITION)
-            for position in range(first, end):
-                start, stop = bounds[position - first], bounds[position - first + 1]
-                yield days[position], rows.slice(start, stop - start)
-
-
-class _Positions:
-    """Which rows are wanted, and the position of each one's day in the days asked for."""
-
-    def __init__(self, days: Sequence[date]) -> None:
-        epochs = pl.Series(list(days), dtype=pl.Date).to_physical().to_numpy()
-        self.count = len(days)
-        self._first = int(epochs.min())
-        by_epoch = np.full(int(epochs.max()) - self._first + 1, -1, dtype=np.int32)
-        by_epoch[epochs - self._first] = np.arange(self.count, dtype=np.int32)
-        self._by_epoch = pl.Series(by_epoch)
-
-    def of(self, batch: pl.DataFrame) -> pl.DataFrame:
-        """The wanted rows, with the column `_POSITION`."""
-        offset = batch[columns.TIMESTAMP].dt.date().to_physical() - self._first
-        inside = offset.is_between(0, len(self._by_epoch) - 1)
-        if not inside.all():
-            batch, offset = batch.filter(inside), offset.filter(inside)
-        batch = batch.with_columns(self._by_epoch.gather(offset).alias(_POSITION))
-        return batch.filter(pl.col(_POSITION) >= 0)
+        runs = list(_runs(source, wanted, folder=Path(folder), run_rows=run_rows))
+        for group in _groups(runs, _every_day(runs) if wanted is None else wanted, rows=run_rows):
+            frame = _rows_of(runs, group)
+            bounds = np.searchsorted(frame[_DAY].to_numpy(), [*group, group[-1] + 1])
+            frame = frame.drop(_DAY)
+            for day, start, stop in zip(group.tolist(), bounds, bounds[1:], strict=False):
+                yield _EPOCH + timedelta(days=day), frame.slice(start, stop - start)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """Rows sorted by position, in memory or in a spilled file."""
+    """Rows sorted by day, in memory or in a spilled file."""
 
     rows: pl.LazyFrame
-    """The rows, with `_POSITION`."""
-    bounds: np.ndarray[Any, np.dtype[np.int64]]
-    """Row where each position starts, one more than positions."""
+    """The rows, with their `_DAY` since 1970."""
+    days: _Integers
+    """The days that have rows, ascending."""
+    starts: _Integers
+    """Where each day's rows start, and at the end how many rows there are."""
 
-    def slice(self, first: int, end: int) -> pl.DataFrame:
-        """The rows of the positions from `first` to before `end`."""
-        start, stop = self.bounds[first], self.bounds[end]
-        return self.rows.slice(start, stop - start).collect()
+    def before(self, days: _Integers) -> _Integers:
+        """How many rows are older than each of the given days."""
+        return self.starts[np.searchsorted(self.days, days)]
 
 
-def _runs(source: Source, positions: _Positions, *, folder: Path, run_rows: int) -> Iterator[_Run]:
+def _runs(source: Source, wanted: _Integers | None, *, folder: Path, run_rows: int) -> Iterator[_Run]:
     """At least one run; the only one stays in memory."""
-    waiting = [positions.of(source.contract.polars_schema().to_frame())]
+    waiting = [_dated(source.contract.polars_schema().to_frame(), None)]
     rows = spilled = 0
     for batch in source.batches():
-        wanted = positions.of(batch)
-        if wanted.is_empty():
+        dated = _dated(batch, wanted)
+        if dated.is_empty():
             continue
-        if wanted.height < batch.height:
-            wanted = _copied(wanted)
-        if rows and rows + wanted.height > run_rows:
-            yield _sorted(waiting, count=positions.count, spill=folder / f"{spilled}.arrow")
+        if rows and rows + dated.height > run_rows:
+            yield _sorted(waiting, spill=folder / f"{spilled}.arrow")
             waiting, rows, spilled = [], 0, spilled + 1
-        waiting.append(wanted)
-        rows += wanted.height
-    yield _sorted(waiting, count=positions.count, spill=folder / f"{spilled}.arrow" if spilled else None)
+        waiting.append(dated)
+        rows += dated.height
+    yield _sorted(waiting, spill=folder / f"{spilled}.arrow" if spilled else None)
 
 
-def _copied(frame: pl.DataFrame) -> pl.DataFrame:
-    """The same rows in memory of their own; filtered strings keep all of the batch's text alive otherwise."""
-    return pl.DataFrame(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+def _dated(batch: pl.DataFrame, wanted: _Integers | None) -> pl.DataFrame:
+    """The rows of the wanted days, with their `_DAY`."""
+    dated = batch.with_columns(pl.col(columns.TIMESTAMP).dt.date().to_physical().alias(_DAY))
+    if wanted is None:
+        return dated
+    kept = dated.filter(pl.col(_DAY).is_in(wanted))
+    if kept.height == batch.height:
+        return dated
+    # Filtered strings keep all of the batch's text alive: copy them into memory of their own.
+    return pl.DataFrame(kept.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
 
-def _sorted(batches: list[pl.DataFrame], *, count: int, spill: Path | None) -> _Run:
-    frame = pl.concat(batches).sort(_POSITION, maintain_order=True)
-    bounds = np.searchsorted(frame[_POSITION].to_numpy(), np.arange(count + 1))
+def _sorted(batches: list[pl.DataFrame], *, spill: Path | None) -> _Run:
+    frame = pl.concat(batches).sort(_DAY, maintain_order=True)
+    days, starts = np.unique(frame[_DAY].to_numpy(), return_index=True)
+    starts = np.append(starts, frame.height)
     if spill is None:
-        return _Run(rows=frame.lazy(), bounds=bounds)
+        return _Run(rows=frame.lazy(), days=days, starts=starts)
     frame.write_ipc(spill, compression="uncompressed", record_batch_size=_SPILL_BATCH_ROWS)
-    return _Run(rows=pl.scan_ipc(spill), bounds=bounds)
+    return _Run(rows=pl.scan_ipc(spill), days=days, starts=starts)
 
 
-def _groups(runs: list[_Run], *, count: int, rows: int) -> Iterator[tuple[tuple[int, int], pl.DataFrame]]:
-    """Consecutive positions, together at most about so many rows, with their rows sorted by position."""
-    bounds = np.sum([run.bounds for run in runs], axis=0)
+def _every_day(runs: list[_Run]) -> _Integers:
+    """The days from the oldest row's to the newest one's; none where there is no row."""
+    days = np.concatenate([run.days for run in runs])
+    return np.arange(days.min(), days.max() + 1) if len(days) else days
+
+
+def _groups(runs: list[_Run], days: _Integers, *, rows: int) -> Iterator[_Integers]:
+    """The days, parted so that those of one group have at most so many rows, or are a single day."""
+    before = np.sum([run.before(np.append(days, days[-1:] + 1)) for run in runs], axis=0)
     first = 0
-    while first < count:
-        end = max(first + 1, int(np.searchsorted(bounds, bounds[first] + rows, side="right")) - 1)
-        parts = [run.slice(first, end) for run in runs]
-        frame = parts[0] if len(parts) == 1 else pl.concat(parts).sort(_POSITION, maintain_order=True)
-        yield (first, end), frame
+    while first < len(days):
+        end = max(first + 1, int(np.searchsorted(before, before[first] + rows, side="right")) - 1)
+        yield days[first:end]
         first = end
+
+
+def _rows_of(runs: list[_Run], group: _Integers) -> pl.DataFrame:
+    """The rows of the group's days, sorted by day, and within a day in the source's order."""
+    spans = [run.before(np.array([group[0], group[-1] + 1])) for run in runs]
+    parts = [
+        run.rows.slice(start, stop - start).collect() for run, (start, stop) in zip(runs, spans, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else pl.concat(parts).sort(_DAY, maintain_order=True)

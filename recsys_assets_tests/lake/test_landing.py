@@ -63,11 +63,25 @@ def test_each_day_has_its_events_in_the_order_of_the_source(tmp_path_factory, ba
     landed = list(iter_days(InMemory(batches), asked, scratch=scratch, run_rows=run_rows))
 
     everything = [(moment, str(n)) for n, moment in enumerate(m for batch in batches for m in batch)]
-    assert [day for day, _ in landed] == asked
+    assert [day for day, _ in landed] == sorted(asked)
     for day, frame in landed:
         assert frame.schema == InMemory.contract.polars_schema()
         assert frame.select("timestamp", "item_id").rows() == [e for e in everything if e[0].date() == day]
     assert not any(scratch.iterdir())
+
+
+def test_all_days_are_those_from_the_first_event_to_the_last(tmp_path):
+    batches = [[FIRST + timedelta(days=4)], [FIRST + timedelta(days=2)]]
+
+    landed = iter_days(InMemory(batches), None, scratch=tmp_path, run_rows=1)
+
+    assert [(day, frame.height) for day, frame in landed] == list(
+        zip(days_from(2, 3), [1, 0, 1], strict=True)
+    )
+
+
+def test_all_days_of_no_event_are_none(tmp_path):
+    assert list(iter_days(InMemory([[]]), None, scratch=tmp_path)) == []
 
 
 def test_the_last_microsecond_of_a_day_is_its_own(tmp_path):
