@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 
 from recsys_assets.errors import EmptySourceError
-from recsys_assets.features.compute import item_features, user_features
+from recsys_assets.features.compute import feature_tables
 from recsys_assets.lake.store import PartitionStore
 
 
@@ -35,9 +35,5 @@ def as_of(day: date, *, interactions: PartitionStore, catalogue: pl.DataFrame | 
         raise EmptySourceError(
             f"{interactions.root}: no day up to {day}; land earlier days or ask for a later one"
         )
-    events = interactions.scan(days)
-    return FeatureFrames(
-        day=day,
-        users=user_features(events, catalogue, as_of=day),
-        items=item_features(events, catalogue, as_of=day),
-    )
+    users, items = feature_tables(interactions.scan(days), catalogue, as_of=day)
+    return FeatureFrames(day=day, users=users, items=items)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys_assets.artifacts import replaced_folder
-from recsys_assets.features.compute import item_features, user_features
+from recsys_assets.features.compute import feature_tables
 from recsys_assets.features.tables import (
     DATABASE_FILE,
     finish,
@@ -33,8 +33,7 @@ def build_features(
     interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, folder: Path, *, as_of: date
 ) -> FeatureReport:
     """Compute both tables as of `as_of` and replace `folder` by a new one that holds them."""
-    users = user_features(interactions, catalogue, as_of=as_of)
-    items = item_features(interactions, catalogue, as_of=as_of)
+    users, items = feature_tables(interactions, catalogue, as_of=as_of)
     write_features(users, items, folder)
     return FeatureReport(users=users.height, items=items.height, as_of=as_of)
 

@@ -1,7 +1,8 @@
 """`user_features` and `item_features` out of interactions and catalogue, by polars; nothing is stored here.
 
-Every function takes the day explicitly and first drops later events, so the same code serves today's
-tables and point-in-time look-ups.
+Every function takes the day explicitly and first drops later events, so the same code serves today's tables
+and point-in-time look-ups. Ids and labels are categoricals in between: grouping numbers takes half the time
+of grouping strings.
 """
 
 from collections.abc import Sequence
@@ -15,15 +16,15 @@ from recsys_assets.lake.contract import ITEM_CATALOGUE
 
 WINDOWS = (7, 28, 90)
 """Days of the counting windows."""
-DECIMALS = 6
-"""Decimals of every float feature."""
-_MONTH = 28
 LARGEST_BASKET = 100
 """A user's day with more items than this says nothing of what belongs together, and costs its square."""
+DECIMALS = 6
+"""Decimals of every float feature."""
 
-_DAY = "day"
+_MONTH = 28
 _AGE = "age"
 _PIECE_PRICE = "piece_price"
+_LABELS = (columns.DEPARTMENT, columns.CATEGORY, columns.BRAND)
 
 
 def user_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, as_of: date) -> pl.DataFrame:
@@ -35,55 +36,7 @@ def user_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *,
         as_of: the UTC day; windows of n days end with it.
     """
     events = _events_until(interactions, as_of)
-    items = _items(events, catalogue)
-    joined = events.lazy().join(
-        items.lazy().select(
-            columns.ITEM_ID,
-            columns.DEPARTMENT,
-            columns.CATEGORY,
-            columns.BRAND,
-            "price_percentile",
-            "popularity_percentile",
-        ),
-        on=columns.ITEM_ID,
-        how="left",
-        maintain_order="left",
-    )
-    totals = joined.group_by(columns.USER_ID).agg(
-        pl.len().cast(pl.Int64).alias("events_total"),
-        *_window_counts(),
-        _trend().alias("activity_trend"),
-        pl.col(columns.ITEM_ID).n_unique().cast(pl.Int64).alias("items_distinct"),
-        pl.col(columns.CATEGORY).drop_nulls().n_unique().cast(pl.Int64).alias("categories_distinct"),
-        pl.col(_AGE).n_unique().cast(pl.Int64).alias("active_days"),
-        pl.col(_AGE).filter(pl.col(_AGE) < _MONTH).n_unique().cast(pl.Int64).alias("active_days_28d"),
-        pl.col(_AGE).max().alias("days_since_first"),
-        pl.col(_AGE).min().alias("days_since_last"),
-        pl.col("popularity_percentile").mean().alias("mean_popularity"),
-        _sum_or_null(pl.col(columns.VALUE)).alias("spend_total"),
-        _spend_28d().alias("spend_28d"),
-        pl.col(_PIECE_PRICE).median().alias("median_price"),
-        pl.col("price_percentile").mean().alias("price_level"),
-        pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
-    )
-    favourites = [
-        _favourite(joined, attribute, f"favourite_{attribute}")
-        for attribute in (columns.DEPARTMENT, columns.CATEGORY, columns.BRAND)
-    ]
-    for favourite in favourites:
-        totals = totals.join(favourite, on=columns.USER_ID, how="left")
-    return (
-        totals.with_columns(
-            (1 - pl.col("items_distinct") / pl.col("events_total")).alias("repeat_share"),
-            (pl.col("favourite_category_events") / pl.col("events_total")).alias("favourite_category_share"),
-            pl.when(pl.col("active_days") > 1)
-            .then((pl.col("days_since_first") - pl.col("days_since_last")) / (pl.col("active_days") - 1))
-            .alias("days_between_visits"),
-        )
-        .select(_typed(USER_FEATURES.polars_schema()))
-        .sort(columns.USER_ID)
-        .collect()
-    )
+    return _user_table(events, _items(events, catalogue))
 
 
 def item_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, as_of: date) -> pl.DataFrame:
@@ -99,14 +52,16 @@ def item_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *,
         as_of: the UTC day; windows of n days end with it.
     """
     events = _events_until(interactions, as_of)
-    items = _items(events, catalogue).lazy()
-    return (
-        items.join(_copurchase_degree(events.lazy()), on=columns.ITEM_ID, how="left")
-        .with_columns(pl.col("copurchase_degree").fill_null(0))
-        .select(_typed(ITEM_FEATURES.polars_schema()))
-        .sort(columns.ITEM_ID)
-        .collect()
-    )
+    return _item_table(events, _items(events, catalogue))
+
+
+def feature_tables(
+    interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, as_of: date
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`user_features` and `item_features` of the same day, reading the interactions once."""
+    events = _events_until(interactions, as_of)
+    items = _items(events, catalogue)
+    return _user_table(events, items), _item_table(events, items)
 
 
 def _events_until(interactions: pl.LazyFrame, as_of: date) -> pl.DataFrame:
@@ -116,8 +71,7 @@ def _events_until(interactions: pl.LazyFrame, as_of: date) -> pl.DataFrame:
         interactions.with_columns(age.alias(_AGE))
         .filter(pl.col(_AGE) >= 0)
         .select(
-            columns.USER_ID,
-            columns.ITEM_ID,
+            pl.col(columns.USER_ID, columns.ITEM_ID).cast(pl.Categorical),
             _AGE,
             columns.VALUE,
             columns.RATING,
@@ -152,15 +106,15 @@ def _items(events: pl.DataFrame, catalogue: pl.DataFrame | None) -> pl.DataFrame
         )
     )
     known = pl.DataFrame(schema=ITEM_CATALOGUE.polars_schema()) if catalogue is None else catalogue
-    items = (
-        known.lazy()
-        .select(*ITEM_CATALOGUE.columns)
-        .join(counted, on=columns.ITEM_ID, how="full", coalesce=True)
+    coded = known.lazy().select(
+        pl.col(name).cast(pl.Categorical) if name in {columns.ITEM_ID, *_LABELS} else pl.col(name)
+        for name in ITEM_CATALOGUE.columns
     )
     counts = ("events_total", *(f"events_{days}d" for days in WINDOWS), "users_distinct", "users_28d")
     touched = pl.col("events_total") > 0
     return (
-        items.with_columns(
+        coded.join(counted, on=columns.ITEM_ID, how="full", coalesce=True)
+        .with_columns(
             *(pl.col(name).fill_null(0) for name in counts),
             pl.col("popularity_trend").fill_null(1.0),
             pl.coalesce(columns.PRICE, "median_price").alias(columns.PRICE),
@@ -183,35 +137,87 @@ def _items(events: pl.DataFrame, catalogue: pl.DataFrame | None) -> pl.DataFrame
     )
 
 
+def _item_table(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    return (
+        items.lazy()
+        .join(_copurchase_degree(events.lazy()), on=columns.ITEM_ID, how="left")
+        .with_columns(pl.col("copurchase_degree").fill_null(0))
+        .select(_typed(ITEM_FEATURES.polars_schema()))
+        .sort(columns.ITEM_ID)
+        .collect()
+    )
+
+
+def _user_table(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    described = items.select(columns.ITEM_ID, *_LABELS, "price_percentile", "popularity_percentile")
+    joined = events.join(described, on=columns.ITEM_ID, how="left", maintain_order="left").lazy()
+    totals = joined.group_by(columns.USER_ID).agg(
+        pl.len().cast(pl.Int64).alias("events_total"),
+        *_window_counts(),
+        _trend().alias("activity_trend"),
+        pl.col(columns.ITEM_ID).n_unique().cast(pl.Int64).alias("items_distinct"),
+        pl.col(columns.CATEGORY).drop_nulls().n_unique().cast(pl.Int64).alias("categories_distinct"),
+        pl.col(_AGE).n_unique().cast(pl.Int64).alias("active_days"),
+        pl.col(_AGE).filter(pl.col(_AGE) < _MONTH).n_unique().cast(pl.Int64).alias("active_days_28d"),
+        pl.col(_AGE).max().alias("days_since_first"),
+        pl.col(_AGE).min().alias("days_since_last"),
+        pl.col("popularity_percentile").mean().alias("mean_popularity"),
+        _sum_or_null(pl.col(columns.VALUE)).alias("spend_total"),
+        _spend_28d().alias("spend_28d"),
+        pl.col(_PIECE_PRICE).median().alias("median_price"),
+        pl.col("price_percentile").mean().alias("price_level"),
+        pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
+    )
+    for label in _LABELS:
+        totals = totals.join(_favourite(joined, label), on=columns.USER_ID, how="left")
+    return (
+        totals.with_columns(
+            (1 - pl.col("items_distinct") / pl.col("events_total")).alias("repeat_share"),
+            (pl.col("favourite_category_events") / pl.col("events_total")).alias("favourite_category_share"),
+            pl.when(pl.col("active_days") > 1)
+            .then((pl.col("days_since_first") - pl.col("days_since_last")) / (pl.col("active_days") - 1))
+            .alias("days_between_visits"),
+        )
+        .select(_typed(USER_FEATURES.polars_schema()))
+        .sort(columns.USER_ID)
+        .collect()
+    )
+
+
 def _copurchase_degree(events: pl.LazyFrame) -> pl.LazyFrame:
     """Different other items in the same baskets, each what a user touched on one day of the last 90."""
+    basket = pl.col(columns.USER_ID).to_physical().cast(pl.UInt64) * 2**32 + pl.col(_AGE).cast(pl.UInt64)
     baskets = (
         events.filter(pl.col(_AGE) < max(WINDOWS))
-        .with_columns(pl.col(columns.ITEM_ID).rank("dense").cast(pl.UInt32).alias("num"))
-        .with_columns(pl.struct(columns.USER_ID, _AGE).rank("dense").cast(pl.UInt32).alias("basket"))
-        .select("basket", "num", columns.ITEM_ID)
+        .select(columns.ITEM_ID, pl.col(columns.ITEM_ID).to_physical().alias("num"), basket.alias("basket"))
         .unique(["basket", "num"])
         .filter(pl.len().over("basket").is_between(2, LARGEST_BASKET))
     )
     nums = baskets.select("basket", "num")
-    degrees = (
+    pairs = (
         nums.join(nums, on="basket", suffix="_other")
-        .filter(pl.col("num") != pl.col("num_other"))
+        .filter(pl.col("num") < pl.col("num_other"))
+        .select("num", "num_other")
+        .unique()
+    )
+    degrees = (
+        pl.concat([pairs.select("num"), pairs.select(pl.col("num_other").alias("num"))])
         .group_by("num")
-        .agg(pl.col("num_other").n_unique().cast(pl.Int64).alias("copurchase_degree"))
+        .agg(pl.len().cast(pl.Int64).alias("copurchase_degree"))
     )
     return baskets.select("num", columns.ITEM_ID).unique("num").join(degrees, on="num").drop("num")
 
 
-def _favourite(joined: pl.LazyFrame, attribute: str, name: str) -> pl.LazyFrame:
-    """Each user's most frequent value of `attribute` (ties: the first by name) and its events."""
+def _favourite(joined: pl.LazyFrame, label: str) -> pl.LazyFrame:
+    """Each user's most frequent value of `label` (ties: the first by name) and its events."""
+    name = f"favourite_{label}"
     return (
-        joined.filter(pl.col(attribute).is_not_null())
-        .group_by(columns.USER_ID, attribute)
+        joined.filter(pl.col(label).is_not_null())
+        .group_by(columns.USER_ID, label)
         .agg(pl.len().alias(f"{name}_events"))
-        .sort([f"{name}_events", attribute], descending=[True, False])
+        .sort([f"{name}_events", label], descending=[True, False])
         .group_by(columns.USER_ID, maintain_order=True)
-        .agg(pl.col(attribute).first().alias(name), pl.col(f"{name}_events").first())
+        .agg(pl.col(label).first().alias(name), pl.col(f"{name}_events").first())
     )
 
 
