@@ -101,3 +101,7 @@ class BuildRunningError(RecsysError):
 
 class ServerStoppedError(RecsysError):
     """A server that should run until it is told to stop ended by itself."""
+
+
+class ReportError(RecsysError):
+    """A report could not be made."""

@@ -1,0 +1,147 @@
+"""`recsys bench build`: the default graph in a new home through Dagster, against the same work called directly.
+
+Both run in processes of their own, in turn. The floor calls the functions that the assets call, in their
+order, on the same days; it keeps no event log, runs no asset check and draws no plot for one.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+
+from recsys_assets.settings import Home
+
+_POLL_SECONDS = 0.1
+
+
+def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
+    """Time both, alternating.
+
+    Args:
+        days: only the first so many days of the default; None takes the year.
+        rounds: runs of each, of which the medians are reported.
+
+    Returns:
+        `seconds`, `floor_seconds`, `ratio`, `peak_rss_mb`, `floor_peak_rss_mb`, `partitions` and every run.
+    """
+    runs: list[dict[str, float]] = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="recsys-bench-") as folder:
+            graph, floor = Path(folder, "graph"), Path(folder, "floor")
+            limit = ["--days", str(days)] if days else []
+            seconds, peak = _timed(
+                [sys.executable, "-m", "recsys_assets", "build", "--home", str(graph), *limit]
+            )
+            floor_seconds, floor_peak = _timed(
+                [sys.executable, "-m", "recsys_assets.benchmarks.build", str(floor), str(days or 0)]
+            )
+            partitions = len(list((graph / "lake" / "interactions").glob("date=*")))
+        runs.append(
+            {
+                "seconds": seconds,
+                "floor_seconds": floor_seconds,
+                "peak_rss_mb": peak,
+                "floor_peak_rss_mb": floor_peak,
+                "partitions": partitions,
+            }
+        )
+    found: dict[str, Any] = {key: median(one[key] for one in runs) for key in runs[0]}
+    found["ratio"] = found["seconds"] / found["floor_seconds"]
+    return {**found, "runs": runs}
+
+
+def build_without_dagster(home: Home, *, days: int | None) -> None:
+    """Everything that `recsys build` makes of the default, by direct calls."""
+    import polars as pl  # noqa: PLC0415  the timed process imports what it needs itself
+
+    from recsys_assets.artifacts import replaced_folder  # noqa: PLC0415
+    from recsys_assets.embeddings.artifact import save_embeddings  # noqa: PLC0415
+    from recsys_assets.embeddings.evaluate import evaluate  # noqa: PLC0415
+    from recsys_assets.embeddings.ials import train  # noqa: PLC0415
+    from recsys_assets.embeddings.matrix import InteractionMatrix  # noqa: PLC0415
+    from recsys_assets.features.build import build_features  # noqa: PLC0415
+    from recsys_assets.freshness import Inputs  # noqa: PLC0415
+    from recsys_assets.index.stage import build_item_index  # noqa: PLC0415
+    from recsys_assets.interactions.publishing import publish_interactions  # noqa: PLC0415
+    from recsys_assets.interactions.report import write_report  # noqa: PLC0415
+    from recsys_assets.lake.catalogue import catalogue_of, write_catalogue  # noqa: PLC0415
+    from recsys_assets.lake.expectations import RawAudit  # noqa: PLC0415
+    from recsys_assets.lake.landing import iter_days  # noqa: PLC0415
+    from recsys_assets.lake.setup import initialise  # noqa: PLC0415
+    from recsys_assets.lake.sources.registry import open_source  # noqa: PLC0415
+    from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
+    from recsys_assets.quality.publishing import publish_days  # noqa: PLC0415
+    from recsys_assets.release.publish import publish  # noqa: PLC0415
+
+    settings = initialise(home, "completejourney", days=days)
+    source, inputs, artifacts = open_source(settings.source.spec), Inputs(home, settings), home.artifacts
+    with Ledger(home.quality_db) as ledger:
+        publish_days(
+            iter_days(source, settings.source.days(), scratch=home.root / "scratch"),
+            store=inputs.raw_store,
+            audit=RawAudit(source.contract),
+            quarantine=home.quarantine,
+            ledger=ledger,
+        )
+        write_catalogue(home.catalogue, catalogue_of(source))
+        publish_interactions(
+            inputs.raw_store.days(),
+            raw=inputs.raw_store,
+            store=inputs.interaction_store,
+            quarantine=home.quarantine,
+            ledger=ledger,
+        )
+    landed = inputs.interaction_store.days()
+    events, catalogue = inputs.interaction_store.scan(landed), pl.read_parquet(home.catalogue)
+    matrix = InteractionMatrix.from_interactions(events)
+    found = train(matrix, settings.training)
+    with replaced_folder(artifacts / "embeddings") as folder:
+        save_embeddings(folder, matrix=matrix, factorisation=found, settings=settings.training)
+    with replaced_folder(artifacts / "evaluation") as folder:
+        evaluate(events, settings.training).write_parquet(folder / "evaluation.parquet")
+    build_features(events, catalogue, artifacts / "features", as_of=landed[-1])
+    build_item_index(artifacts / "embeddings", artifacts / "index", settings.index)
+    publish(
+        home,
+        parts={name: artifacts / name for name in ("embeddings", "features", "index", "evaluation")},
+        settings=settings,
+        lineage=inputs.lineage,
+        created_at=datetime.now(UTC),
+    )
+    for day in landed[-settings.report.days :]:
+        write_report(home, day)
+
+
+def _timed(command: list[str]) -> tuple[float, float]:
+    """Wall seconds, and the greatest resident memory in MB of the process and its children together."""
+    started, peak = time.monotonic(), 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:  # noqa: S603
+        watched = psutil.Process(process.pid)
+        while process.poll() is None:
+            peak = max(peak, _resident(watched))
+            time.sleep(_POLL_SECONDS)
+        output = process.stdout.read().decode(errors="replace") if process.stdout else ""
+        seconds = time.monotonic() - started
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
+    return seconds, peak / 1e6
+
+
+def _resident(process: psutil.Process) -> int:
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            total += one.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+if __name__ == "__main__":
+    build_without_dagster(Home.locate(sys.argv[1]), days=int(sys.argv[2]) or None)

@@ -1,0 +1,103 @@
+"""The increment report: the notebook executed for one day, as an HTML file, and as a PDF where asked for."""
+
+import shutil
+import subprocess
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from recsys_assets.errors import ReportError
+from recsys_assets.settings import Home
+
+NOTEBOOK: Final = Path(__file__).parents[1] / "notebooks" / "increment_report.py"
+HTML_FILE: Final = "increment_report.html"
+PDF_FILE: Final = "increment_report.pdf"
+_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+_BROWSER_FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-pdf-header-footer",
+)
+_PDF_SECONDS: Final = 60
+
+
+def write_report(home: Home, day: date) -> Path:
+    """Execute the notebook for `day` and replace the page in `<home>/reports/date=…/` by the result.
+
+    Raises:
+        ReportError: the notebook failed; the message has its error.
+    """
+    folder = home.reports / f"date={day.isoformat()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    page = execute_to_html(NOTEBOOK, {"home": str(home.root), "day": day.isoformat()})
+    staged = folder / f".{HTML_FILE}.staged"
+    staged.write_text(page, encoding="utf-8")
+    return staged.replace(folder / HTML_FILE)
+
+
+def execute_to_html(notebook: Path, parameters: dict[str, str]) -> str:
+    """Run a jupytext notebook in a fresh kernel and return the page, without its code.
+
+    Args:
+        notebook: percent format, one cell tagged `parameters`.
+        parameters: put in after that cell.
+
+    Raises:
+        ReportError: a cell raised.
+    """
+    import jupytext  # noqa: PLC0415  the notebook machinery takes a second to import
+    import papermill  # noqa: PLC0415
+    from nbconvert import HTMLExporter  # noqa: PLC0415
+    from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
+    from traitlets.config import Config  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="recsys-report-") as scratch:
+        source, executed = Path(scratch, "source.ipynb"), Path(scratch, "executed.ipynb")
+        jupytext.write(jupytext.read(notebook), source)
+        try:
+            papermill.execute_notebook(
+                source,
+                executed,
+                parameters=parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=scratch,
+                # Sockets in the file system: nobody else on the machine can listen, which TCP without keys allows.
+                config=Config(KernelManager={"transport": "ipc"}),
+            )
+        except PapermillExecutionError as error:
+            raise ReportError(f"{notebook.name} {parameters}: {error.ename}: {error.evalue}") from error
+        exporter = HTMLExporter(
+            exclude_input=True,
+            exclude_input_prompt=True,
+            exclude_output_prompt=True,
+            mathjax_url="",  # the page works offline
+            require_js_url="",
+        )
+        page: str = exporter.from_filename(str(executed))[0]
+    return page
+
+
+def write_pdf(page: Path) -> Path:
+    """Print an HTML report to a PDF beside it, by headless Chromium.
+
+    Raises:
+        ReportError: there is no Chromium, or it failed.
+    """
+    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        raise ReportError(f"no Chromium here to print {page}; install one (Debian: apt install chromium)")
+    target = page.with_name(PDF_FILE)
+    with tempfile.TemporaryDirectory(prefix="recsys-browser-") as profile:
+        where = (f"--user-data-dir={profile}", f"--print-to-pdf={target}")
+        command = [browser, *_BROWSER_FLAGS, *where, page.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PDF_SECONDS, check=False)  # noqa: S603
+    if done.returncode or not target.exists():
+        raise ReportError(f"{browser} could not print {page}: {done.stderr.strip().splitlines()[-1:]}")
+    return target

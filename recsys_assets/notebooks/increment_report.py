@@ -1,0 +1,64 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% tags=["parameters"]
+home = ".recsys"
+day = "2017-01-01"
+
+# %%
+from datetime import date
+from pathlib import Path
+
+from IPython.display import HTML, Markdown, display
+
+from recsys_assets.interactions import window
+from recsys_assets.settings import Home
+
+# %matplotlib inline
+data = window.load_day(Home(Path(home)), date.fromisoformat(day))
+worst = data.results[0].verdict if data.results else "not audited"
+display(Markdown(f"# Increment of {day}\n\n{date.fromisoformat(day):%A}; worst verdict: **{worst}**"))
+
+# %% [markdown]
+# ## The day beside its trailing window
+
+# %%
+display(HTML(window.as_html(window.summary(data))))
+
+# %%
+display(window.rows_figure(data))
+display(window.hours_figure(data))
+display(window.values_figure(data))
+
+# %% [markdown]
+# ## Top items
+
+# %%
+display(HTML(window.as_html(window.top_items(data))))
+
+# %% [markdown]
+# ## Checks
+#
+# Each with its value and its thresholds, worst first.
+
+# %%
+display(HTML(window.as_html(window.checks(data))))
+
+# %% [markdown]
+# ## Failing rows
+
+# %%
+failing = window.failing_rows(data)
+for check, rows in failing.items():
+    display(Markdown(f"**{check}**"), HTML(window.as_html(rows)))
+if not failing:
+    display(Markdown("None."))
