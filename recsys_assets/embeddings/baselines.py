@@ -1,4 +1,4 @@
-"""What the factorisation has to beat: popularity, recency-weighted popularity and item-kNN."""
+"""What the factorisation has to beat: popularity, recency-weighted popularity, item-kNN and EASE."""
 
 from typing import Any
 
@@ -16,6 +16,9 @@ NEIGHBOURS = 100
 """Neighbours kept an item by item-kNN."""
 KNN_ITEMS = 20_000
 """Item-kNN compares the most popular so many items; the others score 0. Its cost grows with their square."""
+
+EASE_ITEMS = 6_000
+"""Largest catalogue that `ease` is meant for: time goes with its cube, memory with its square."""
 
 _CHUNK_SIMILARITIES = 1 << 22
 
@@ -56,6 +59,36 @@ def item_knn(
         scores_RI = torch.zeros(len(user_nums), len(train.items))
         scores_RI[:, torch.from_numpy(chosen.astype(np.int64))] = scores_CR.T
         return scores_RI
+
+    return score
+
+
+def ease(train: InteractionMatrix, *, regularization: float | None = None) -> ScoreUsers:
+    """Score = the user's items times the closed-form item-item weights of EASE (Steck 2019, eq. 8).
+
+    One dense matrix of items by items is inverted: for catalogues up to `EASE_ITEMS`.
+
+    Args:
+        train: the observed pairs, taken as binary.
+        regularization: λ of the paper; none: the mean number of users an item has, times 5.
+    """
+    items = len(train.items)
+    counts_I = np.bincount(train.item_nums, minlength=items)
+    by_user = _ones(train.user_nums(), train.item_nums, train.shape)
+    order = np.argsort(train.item_nums, kind="stable")
+    by_item = _ones(train.item_nums[order], train.user_nums()[order], (items, len(train.users)))
+    gram_II = (by_item @ by_user).to_dense()
+    strength = float(5 * counts_I.mean()) if regularization is None else regularization
+    gram_II.diagonal().add_(strength)
+    inverse_II = torch.linalg.inv(gram_II)
+    weights_II = -inverse_II / inverse_II.diagonal()
+    weights_II.diagonal().zero_()
+
+    def score(user_nums: npt.NDArray[np.int64]) -> Tensor:
+        row_n, item_n = entries_of(train, user_nums)
+        touched_RI = torch.zeros(len(user_nums), items)
+        touched_RI[row_n, item_n] = 1
+        return touched_RI @ weights_II
 
     return score
 

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from recsys_assets.embeddings import baselines
-from recsys_assets.embeddings.evaluate import SCHEMA, evaluate
+from recsys_assets.embeddings.evaluate import SCHEMA, evaluate, evaluate_split
 from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.metrics import user_metrics
 from recsys_assets.embeddings.ranking import by_item_scores, rank
 from recsys_assets.embeddings.split import time_split
 from recsys_assets.errors import TrainingDataError
@@ -81,3 +82,39 @@ def test_item_knn_finds_the_items_of_a_neighbour():
     )
     found = rank(train, np.array([0]), baselines.item_knn(train), k=2)
     assert found.items_Rk.tolist() == [[1, 2]]
+
+
+def test_ease_finds_the_items_of_the_block():
+    split = time_split(block_world(share=0.7), held_out_share=0.3)
+    found = rank(split.train, split.users(), baselines.ease(split.train), k=5)
+    same_block = found.items_Rk % 4 == split.users()[:, None] % 4
+    assert same_block.mean() > 0.9
+
+
+def test_segments_cover_all_users_and_all_thirds_of_the_catalogue():
+    split = time_split(block_world(), held_out_share=0.3)
+    segments = evaluate_split(split, TrainingSettings(embedding_size=8)).segments
+    ours = segments.filter(model="ials")
+    by_history = ours.filter(metric="ndcg")
+    assert by_history["users"].sum() == len(split.users())
+    assert ours.filter(metric="recall")["segment"].to_list() == ["head items", "middle items", "tail items"]
+
+
+@pytest.mark.slow  # ranx compiles itself for the better part of a minute
+def test_metrics_agree_with_ranx():
+    ranx = pytest.importorskip("ranx", reason="ranx is not installed")
+    split = time_split(block_world(share=0.8, seed=3), held_out_share=0.4)
+    ranking = rank(split.train, split.users(), baselines.recently_popular(split.train), k=20)
+    qrels = {f"{user}": {} for user in split.users()}
+    for user, item in zip(split.truth.user_nums(), split.truth.item_nums, strict=True):
+        qrels[f"{user}"][f"{item}"] = 1
+    lists = {
+        f"{user}": {f"{item}": 100.0 - place for place, item in enumerate(items) if item >= 0}
+        for user, items in zip(ranking.user_nums, ranking.items_Rk, strict=True)
+    }
+    names = {"ndcg": "ndcg", "recall": "recall", "hit_rate": "hit_rate", "mrr": "mrr"}
+    for k in (10, 20):
+        theirs = ranx.evaluate(ranx.Qrels(qrels), ranx.Run(lists), [f"{name}@{k}" for name in names])
+        ours = user_metrics(ranking, split.truth, k=k)
+        for name, value in names.items():
+            assert ours[name].mean() == pytest.approx(theirs[f"{value}@{k}"], abs=1e-6)
