@@ -71,7 +71,7 @@ class FoldIn:
         self, touched_nD: npt.NDArray[np.float32], weights_n: npt.NDArray[np.float32], ridge: float
     ) -> npt.NDArray[np.float32]:
         # The same solution where n < D, by an n x n system: (A + V'V)^-1 V' = A^-1 V' (I + V A^-1 V')^-1,
-        # with A, the fixed part, diagonal in the Gram matrix's own basis. A third of the time for a session of five.
+        # with A diagonal in the Gram matrix's own basis. A third of the time for a session of five.
         values_D, basis_DD = self._gram_basis
         roots_n = np.sqrt(weights_n)
         rotated_nD = (touched_nD * roots_n[:, None]) @ basis_DD
