@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from recsys_assets.api import logs
@@ -50,14 +51,6 @@ _PAGE_HEADERS = (
     ),
 )
 _UNROUTED = "unrouted"
-
-
-class BodyRefusedError(Exception):
-    """A body is too large or too slow; `status` says which."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
 
 
 class Edge:
@@ -112,9 +105,6 @@ class Edge:
             else:
                 inbound = receive if method == "GET" or bodiless else self._limited(receive, headers)
                 await self._app(scope, inbound, outbound)
-        except BodyRefusedError as error:
-            if status == 0:
-                await _send_refusal(outbound, error.status, str(error), (), request_id)
         finally:
             self._finish(scope, method, status, perf_counter() - started)
 
@@ -151,6 +141,7 @@ class Edge:
         if headers.get(b"content-length") == b"0":
             return receive
         settings = self._settings
+        deadline = asyncio.get_running_loop().time() + settings.body_timeout_seconds
         taken = 0
         complete = False
 
@@ -159,17 +150,17 @@ class Edge:
             if complete:
                 return await receive()
             try:
-                async with asyncio.timeout(settings.body_timeout_seconds):
+                async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise BodyRefusedError(
-                    408, f"no more of the body came for {settings.body_timeout_seconds} s"
-                ) from None
+                detail = f"the body was not here after {settings.body_timeout_seconds} s"
+                raise HTTPException(status_code=408, detail=detail) from None
             if message["type"] == "http.request":
                 complete = not message.get("more_body", False)
                 taken += len(message.get("body", b""))
                 if taken > settings.max_body_bytes:
-                    raise BodyRefusedError(413, f"the body has more than {settings.max_body_bytes} bytes")
+                    detail = f"the body has more than {settings.max_body_bytes} bytes"
+                    raise HTTPException(status_code=413, detail=detail)
             return message
 
         return inbound

@@ -85,7 +85,8 @@ class Recommender:
         blocked = self._blocked([num], wanted)
         items_IN, scores_IN = self.release.neighbours_items, self.release.neighbours_scores
         if items_IN is not None and scores_IN is not None and wanted.category is None:
-            found = _first(items_IN[num], scores_IN[num], wanted.k, blocked)
+            # no row holds the item itself
+            found = _first(items_IN[num], scores_IN[num], wanted.k, blocked if wanted.exclude else ())
             if len(found.nums) == wanted.k:
                 return _ranked(found, "similar")
         found = self._retrieval.top(

@@ -15,7 +15,6 @@ Int32 = npt.NDArray[np.int32]
 
 EXACT_AT_ONCE = 2_000_000
 """Multiply-adds (I x D) that exact scoring may take on the event loop, about 1 ms."""
-_FIRST_SLACK = 24
 _WIDEST = 2_048
 
 
@@ -73,7 +72,7 @@ class Retrieval:
         """
         if among is not None:
             return self._score(x_D, k, blocked, among, may_block=may_block)
-        wanted = k + min(len(blocked), k) + _FIRST_SLACK
+        wanted = k + min(len(blocked), k)
         while wanted <= _WIDEST and wanted < len(self._items_ID):
             nums, scores = self._index.search(x_D, wanted)
             found = _keep(nums.tolist(), scores.tolist(), k, blocked)

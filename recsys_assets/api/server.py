@@ -3,34 +3,23 @@
 import os
 import socket
 import tempfile
-from pathlib import Path
+from contextlib import ExitStack
 
 import msgspec
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
-from litestar import Litestar
 
-from recsys_assets.api.app import create_app
 from recsys_assets.api.live import Live
 from recsys_assets.api.logs import configure_logs
+from recsys_assets.api.options import OPTIONS_VARIABLE, ServeOptions
 from recsys_assets.errors import PortInUseError
 from recsys_assets.settings import ApiSettings, Home, load_settings
 
-_OPTIONS = "RECSYS_SERVE_OPTIONS"
 _HEADER_TIMEOUT_MS = 10_000
 _CONNECTIONS = 512
 _KILL_AFTER_SECONDS = 15
-
-
-class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker needs to know; handed over in the environment, since workers are new processes."""
-
-    home: str
-    workers: int
-    fallback_previous: bool
-    api: ApiSettings
 
 
 def serve(
@@ -41,6 +30,7 @@ def serve(
     workers: int = 1,
     fallback_previous: bool = False,
     settings: ApiSettings | None = None,
+    target: str = "recsys_assets.api.worker:build_app",
 ) -> None:
     """Serve `home`'s current release until SIGINT or SIGTERM; requests under way are answered first.
 
@@ -51,6 +41,7 @@ def serve(
         workers: processes; they share the release's memory-mapped pages.
         fallback_previous: serve the newest whole release before `current` where that is broken.
         settings: what the API allows; those of `recsys.toml` where None.
+        target: `module:function` that builds the application in a worker.
 
     Raises:
         ReleaseError: no release is current, or it is broken.
@@ -62,24 +53,15 @@ def serve(
     options = ServeOptions(
         home=str(home.root), workers=workers, fallback_previous=fallback_previous, api=allowed
     )
-    os.environ[_OPTIONS] = msgspec.json.encode(options).decode()
-    with tempfile.TemporaryDirectory(prefix="recsys-metrics-") as shared:
+    os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()
+    # Requests are answered one after another on the event loop, with products too small to share out:
+    # more BLAS threads only compete with the other workers.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with ExitStack() as stack:
         if workers > 1:
+            shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-metrics-"))
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
-        _run(host, port, workers)
-
-
-def build_app() -> Litestar:
-    """What a worker runs: the application, from the options in the environment."""
-    options = msgspec.json.decode(os.environ[_OPTIONS], type=ServeOptions)
-    configure_logs()
-    return create_app(
-        Home(Path(options.home)),
-        settings=options.api,
-        verify=options.fallback_previous,
-        fallback_previous=options.fallback_previous,
-        shared_events=options.workers > 1,
-    )
+        _run(target, host, port, workers)
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -101,10 +83,10 @@ def _settings(home: Home) -> ApiSettings:
     return load_settings(home).api if home.settings_file.is_file() else ApiSettings()
 
 
-def _run(host: str, port: int, workers: int) -> None:
+def _run(target: str, host: str, port: int, workers: int) -> None:
     configure_logs()
     server = Server(
-        "recsys_assets.api.server:build_app",
+        target,
         factory=True,
         address=host,
         port=port,

@@ -25,7 +25,7 @@ ODD_ITEM = 'it\'s "odd" ☕'
 """An item id with quotes, blanks and an emoji."""
 
 
-def interactions(*, users: int, items: int, seed: int) -> pl.DataFrame:
+def interactions(*, users: int, items: int, seed: int, prefix: str = "i") -> pl.DataFrame:
     """Users mostly want items of their own block; every item is wanted by somebody."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -42,7 +42,7 @@ def interactions(*, users: int, items: int, seed: int) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "user_id": [user for user, _ in rows],
-            "item_id": [item_id(item) for _, item in rows],
+            "item_id": [item_id(item, prefix) for _, item in rows],
             "timestamp": [
                 datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, 12, tzinfo=UTC)
                 + timedelta(days=int(day))
@@ -57,17 +57,17 @@ def interactions(*, users: int, items: int, seed: int) -> pl.DataFrame:
     )
 
 
-def item_id(item: int) -> str:
+def item_id(item: int, prefix: str = "i") -> str:
     """The id of the item at a place."""
-    return ODD_ITEM if item == 0 else f"i{item}"
+    return ODD_ITEM if item == 0 else f"{prefix}{item}"
 
 
-def catalogue(items: int) -> pl.DataFrame:
+def catalogue(items: int, prefix: str = "i") -> pl.DataFrame:
     """Titles and categories; the last item has neither."""
     named = range(items - 1)
     return pl.DataFrame(
         {
-            "item_id": [item_id(item) for item in range(items)],
+            "item_id": [item_id(item, prefix) for item in range(items)],
             "title": [f"{CATEGORIES[item % 4]} number {item}" for item in named] + [None],
             "department": ["Food"] * items,
             "category": [CATEGORIES[item % 4] for item in named] + [None],
@@ -84,11 +84,13 @@ def publish_release(
     users: int = 40,
     items: int = 80,
     seed: int = 0,
+    prefix: str = "i",
+    promote: bool = True,
     index: IndexSettings = SMALL_INDEX,
     created_at: datetime = datetime(2024, 4, 1, tzinfo=UTC),
 ) -> str:
     """Build everything anew and publish it; the release's id."""
-    frame = interactions(users=users, items=items, seed=seed)
+    frame = interactions(users=users, items=items, seed=seed, prefix=prefix)
     settings = Settings(
         source=SourceSettings(spec="tabular:nowhere", first_day=FIRST_DAY, last_day=LAST_DAY),
         training=TrainingSettings(embedding_size=8, epochs=4, seed=seed),
@@ -102,7 +104,7 @@ def publish_release(
         factorisation=train(matrix, settings.training),
         settings=settings.training,
     )
-    build_features(frame.lazy(), catalogue(items), parts["features"], as_of=LAST_DAY)
+    build_features(frame.lazy(), catalogue(items, prefix), parts["features"], as_of=LAST_DAY)
     build_item_index(parts["embeddings"], parts["index"], settings.index)
     manifest = publish(
         home,
@@ -114,6 +116,7 @@ def publish_release(
         created_at=created_at,
         metrics={"ials_ndcg@10": 0.25},
         index=read_report(parts["index"]).as_dict(),
+        promote=promote,
     )
     return manifest.release_id
 

@@ -1,0 +1,150 @@
+"""The releases that `recsys bench serve` drives: the embedded default, and a synthetic one of any size."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_assets.embeddings.artifact import save_embeddings
+from recsys_assets.embeddings.fold_in import FoldIn
+from recsys_assets.embeddings.ials import train
+from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.vocabulary import Vocabulary
+from recsys_assets.features.build import build_features, write_features
+from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
+from recsys_assets.index.report import read_report
+from recsys_assets.index.stage import build_item_index
+from recsys_assets.interactions.clean import clean
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.quality.contract import Column
+from recsys_assets.release.publish import publish
+from recsys_assets.settings import Home, IndexSettings, Settings, SourceSettings, TrainingSettings
+
+_SPEC = "completejourney"
+_DAY = date(2024, 1, 1)
+_TOUCHED = 5
+_TASTES = 1_000
+
+
+def publish_default(home: Home) -> None:
+    """Build the embedded default by direct calls, without Dagster and evaluation, and publish it."""
+    source = open_source(_SPEC)
+    dates = source.date_range()
+    days = [
+        dates.first_day + timedelta(days=place)
+        for place in range((dates.last_day - dates.first_day).days + 1)
+    ]
+    landed = iter_days(source, days, scratch=home.root / "scratch")
+    interactions = pl.concat([clean(raw, day=day).frame for day, raw in landed])
+    settings = Settings(source=SourceSettings(spec=_SPEC, first_day=dates.first_day, last_day=dates.last_day))
+    matrix = InteractionMatrix.from_interactions(interactions.lazy())
+    save_embeddings(
+        home.artifacts / "embeddings",
+        matrix=matrix,
+        factorisation=train(matrix, settings.training),
+        settings=settings.training,
+    )
+    build_features(interactions.lazy(), source.catalogue(), home.artifacts / "features", as_of=dates.last_day)
+    _finish(home, settings)
+
+
+def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> None:
+    """Publish so many users and items with drawn embeddings: items around taste centres, users likewise.
+
+    Item lengths are log-normal, as popularity makes them. Each user has touched five items. Candidates are
+    not computed ahead, so that every answer searches the index.
+    """
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(_TASTES, size)).astype(np.float32)
+    embeddings = home.artifacts / "embeddings"
+    embeddings.mkdir(parents=True)
+    items_ID = _around(centres, items, 0.5, rng)
+    item_ids = _ids("i", items)
+    user_ids = _ids("u", users)
+    Vocabulary.from_strings(user_ids).save(embeddings, "users")
+    Vocabulary.from_strings(item_ids).save(embeddings, "items")
+    popular = np.argsort(-np.linalg.norm(items_ID, axis=1)).astype(np.int32)
+    history = rng.integers(0, items, users * _TOUCHED).astype(np.int32)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "user_embeddings": _around(centres, users, 0.2, rng),
+        "item_embeddings": items_ID,
+        "history_indptr": np.arange(users + 1, dtype=np.int64) * _TOUCHED,
+        "history_items": history,
+        "history_days": np.full(len(history), (_DAY - date(1970, 1, 1)).days, dtype=np.int32),
+        "history_weights": np.ones(len(history), dtype=np.float32),
+        "popular_items": popular,
+        "popular_scores": np.linspace(1, 0, items, dtype=np.float32),
+    }
+    for name, array in arrays.items():
+        np.save(embeddings / f"{name}.npy", array, allow_pickle=False)
+    training = TrainingSettings(embedding_size=size)
+    FoldIn(
+        item_embeddings=items_ID,
+        gram_DD=training.unobserved_weight * (items_ID.T @ items_ID),
+        unobserved_weight=training.unobserved_weight,
+        regularization=training.regularization,
+        frequency_exponent=training.frequency_exponent,
+    ).save(embeddings)
+    (embeddings / "training.json").write_text(
+        json.dumps({"through_day": _DAY.isoformat(), "users": users, "items": items})
+    )
+    write_features(
+        _plain_rows(USER_FEATURES.columns, "user_id", user_ids),
+        _plain_rows(ITEM_FEATURES.columns, "item_id", item_ids),
+        home.artifacts / "features",
+    )
+    settings = Settings(
+        source=SourceSettings(spec="tabular:synthetic", first_day=_DAY, last_day=_DAY),
+        training=training,
+        index=IndexSettings(candidates_per_user=0, neighbours_per_item=0),
+    )
+    _finish(home, settings)
+
+
+def _finish(home: Home, settings: Settings) -> None:
+    parts = {name: home.artifacts / name for name in ("embeddings", "features", "index")}
+    build_item_index(parts["embeddings"], parts["index"], settings.index)
+    publish(
+        home,
+        parts=parts,
+        settings=settings,
+        lineage={settings.source.last_day: "benchmark"},
+        created_at=datetime.now(UTC),
+        index=read_report(parts["index"]).as_dict(),
+    )
+
+
+def _around(
+    centres: npt.NDArray[np.float32], rows: int, spread: float, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    found = centres[rng.integers(0, len(centres), rows)]
+    found += 0.7 * rng.standard_normal(found.shape, dtype=np.float32)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    lengths: npt.NDArray[np.float32] = rng.lognormal(0, spread, (rows, 1)).astype(np.float32)
+    scaled: npt.NDArray[np.float32] = found * lengths
+    return scaled
+
+
+def _ids(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}{num:07d}" for num in range(count)]
+
+
+def _plain_rows(contract: Mapping[str, Column], key: str, ids: list[str]) -> pl.DataFrame:
+    """Rows that the contract allows, with ids and names, and nothing else of interest."""
+
+    def values() -> Iterator[pl.Expr]:
+        for name, column in contract.items():
+            if name == "title":
+                yield pl.format("Product {}", pl.col(key)).alias(name)
+            elif name == "category":
+                yield pl.format("Category {}", pl.col(key).str.slice(-2)).alias(name)
+            elif name != key:
+                value = None if column.nullable else column.ge or 0
+                yield pl.lit(value, column.dtype).alias(name)
+
+    return pl.DataFrame({key: ids}).with_columns(*values()).select(*contract)

@@ -1,0 +1,24 @@
+"""How often a caller may ask."""
+
+from recsys_assets.api.limits import RateLimit
+
+
+def test_a_burst_is_allowed_then_the_rate_counts() -> None:
+    limit = RateLimit(per_second=2, burst=3)
+    assert [limit.wait_seconds("a", 0.0) for _ in range(4)] == [0, 0, 0, 0.5]
+    assert limit.wait_seconds("a", 0.5) == 0
+    assert limit.wait_seconds("a", 0.5) > 0
+
+
+def test_callers_do_not_share_their_allowance() -> None:
+    limit = RateLimit(per_second=1, burst=1)
+    assert limit.wait_seconds("a", 0.0) == 0
+    assert limit.wait_seconds("b", 0.0) == 0
+    assert limit.wait_seconds("a", 0.0) == 1
+
+
+def test_memory_is_bounded_whoever_asks() -> None:
+    limit = RateLimit(per_second=1, burst=1)
+    for caller in range(20_000):
+        limit.wait_seconds(str(caller), 0.0)
+    assert len(limit._buckets) == 10_000
