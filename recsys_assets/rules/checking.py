@@ -1,5 +1,7 @@
 """What a struct cannot say of a stage: expressions' types, columns, fields that belong together."""
 
+import re
+
 from recsys_assets.rules.expressions import Columns, Expression, ExpressionError, Kind, closest, parse
 from recsys_assets.rules.schema import (
     AnyStage,
@@ -14,6 +16,7 @@ from recsys_assets.rules.schema import (
     WhereFilter,
 )
 
+_PLACE = re.compile(r"[1-9][0-9]{0,4}")
 _FILTERABLE = ("popular", "trending", "new")
 _NEEDED_COLUMNS = {
     "trending": ("popularity_trend", "events_28d"), "new": ("days_since_first",), "category": ("category",),
@@ -61,9 +64,11 @@ def check_stage(  # noqa: C901, PLR0911  one case a kind of stage
         case OwnFilter(column=column):
             return _text_column("column", column, columns)
         case Pin(slots=slots):
-            wrong = next((place for place in slots if not (place.isdecimal() and int(place) >= 1)), None)
+            wrong = next((place for place in slots if not _PLACE.fullmatch(place)), None)
             if wrong is not None:
                 raise StageError("slots", f"{wrong!r} is no place", suggestion='places count from "1"')
+            if len(set(slots.values())) < len(slots):
+                raise StageError("slots", "an item has two places", suggestion="pin it once")
     return None
 
 

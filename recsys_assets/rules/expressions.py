@@ -11,6 +11,7 @@ chained (`5 <= price <= 20`); `in` and `not in` a tuple of constants or `lists.N
 
 import ast
 import difflib
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn
@@ -140,7 +141,9 @@ def _read(text: str) -> ast.expr:
     if not text.strip():
         raise ExpressionError("empty, expected an expression", suggestion="e.g. `price <= 20`")
     try:
-        return ast.parse(f"({text}\n)", mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # what Python finds odd is refused below
+            return ast.parse(f"({text}\n)", mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         raise ExpressionError(

@@ -47,7 +47,7 @@ class Filters:
 
     def keep(self, nums: Nums, asked: Asked, user: UserFeatures) -> Mask:
         """(n,): which of `nums` pass everything, the request's own exclusions too."""
-        kept = np.ones(len(nums), dtype=np.bool_) if self.mask_I is None else self.mask_I[nums]
+        kept = np.ones(len(nums), dtype=np.bool_) if self.mask_I is None else self.mask_I.take(nums)
         for bound in self._of_request:
             kept &= self.keep_one(bound, nums, asked, user)
         for _, mask in self.asked_for(nums, asked):
@@ -124,7 +124,7 @@ def _unseen(nums: Nums, asked: Asked, facts: Facts, cool_off_days: int | None) -
 def _not_among(nums: Nums, others: Nums, items: int) -> Mask:
     marks = scratch.marks(items)
     marks[others] = True
-    found: Mask = ~marks[nums]
+    found: Mask = ~marks.take(nums)
     marks[others] = False
     return found
 

@@ -58,6 +58,10 @@ class Pipeline:
         ]
         if pins := pinned(scenario, facts):
             self._sources.append((None, np.asarray(pins, dtype=np.int32)))
+        self._fallback_sources = any(stage.spec.only_below is not None for stage in scenario.candidates)
+        self._listed = self._each_once([one for _, one in self._sources if isinstance(one, np.ndarray)])
+        self._listed_I = np.zeros(len(facts.table), dtype=np.bool_)
+        self._listed_I[self._listed] = True
         stages: tuple[Checked[Any], ...] = (*scenario.filters, *scenario.scoring)
         self._asks_user = any(stage.expression is not None and stage.expression.of_user for stage in stages)
         self._longest = scenario.limits.at_most
@@ -75,12 +79,12 @@ class Pipeline:
         Raises:
             NeedsTimeError: it would have to, and `may_block` is False.
         """
-        x_D, context = self._vector(asked)
+        x_D, context = self.vector(asked)
         run = _Run(
             asked=asked,
             k=asked.k if self._longest is None else min(asked.k, self._longest),
             x_D=x_D,
-            user=self._user(asked),
+            user=self.user_features(asked),
             recorder=recorder,
         )
         brought = self._gather(run)
@@ -102,14 +106,16 @@ class Pipeline:
             fallbacks=fallbacks,
         )
 
-    def _vector(self, asked: Asked) -> tuple[Vector, Context]:
+    def vector(self, asked: Asked) -> tuple[Vector, Context]:
+        """The vector that stands for the asker, where there is one, and whose it is."""
         if asked.user_num is not None:
             return self._facts.release.user_embeddings[asked.user_num], "user"
         if asked.session:
             return self._facts.release.fold_in.embed(np.asarray(asked.session, dtype=np.int64)), "session"
         return None, "popular"
 
-    def _user(self, asked: Asked) -> UserFeatures:
+    def user_features(self, asked: Asked) -> UserFeatures:
+        """The asker's features; nothing where no rule of the scenario asks for them."""
         if not self._asks_user:
             return {}
         if asked.features is not None:
@@ -120,34 +126,55 @@ class Pipeline:
         return {"user_id": asked.user_id} if found is None else found
 
     def _gather(self, run: _Run) -> Nums:
-        """What the sources bring, each item once, in their order."""
-        by_num = scratch.marks(len(self._facts.table))
-        parts: list[Nums] = []
-        try:
-            self._ask_sources(run, by_num, parts)
-        finally:
-            for part in parts:
-                by_num[part] = False
-        return np.concatenate(parts) if parts else NO_ITEMS
+        """What the sources bring, each item once."""
+        if self._fallback_sources:
+            return self._gather_in_turn(run)
+        parts = []
+        for stage, source in self._sources:
+            if not isinstance(source, np.ndarray):
+                if run.recorder is not None:
+                    run.recorder.begin()
+                nums = source(run.asked, run.x_D)
+                if len(nums):
+                    parts.append(nums)
+            elif run.recorder is not None:
+                run.recorder.begin()
+                nums = source
+            if run.recorder is not None:
+                run.recorder.brought(stage, nums.tolist())
+        asker = parts[0] if len(parts) == 1 else self._each_once(parts)
+        return np.concatenate([asker[~self._listed_I.take(asker)], self._listed])
 
-    def _ask_sources(self, run: _Run, by_num: Mask, parts: list[Nums]) -> None:
-        """Fill `parts` with what each source brings anew, and mark it."""
-        total = 0
+    def _gather_in_turn(self, run: _Run) -> Nums:
+        """Likewise, where a source is asked only when those before it brought too little."""
+        parts: list[Nums] = []
+        found = NO_ITEMS
         for stage, source in self._sources:
             least = stage.spec.only_below if stage is not None else None
-            if least is not None and total >= least:
+            if least is not None and len(found) >= least:
                 if run.recorder is not None and stage is not None:
-                    run.recorder.passed_over(stage, f"{total} items are enough")
+                    run.recorder.passed_over(stage, f"{len(found)} items are enough")
                 continue
             if run.recorder is not None:
                 run.recorder.begin()
             nums = source if isinstance(source, np.ndarray) else source(run.asked, run.x_D)
-            new = nums[~by_num[nums]]
-            parts.append(new)
-            by_num[new] = True
-            total += len(new)
+            parts.append(nums)
+            found = self._each_once(parts)
             if run.recorder is not None:
                 run.recorder.brought(stage, nums.tolist())
+        return found
+
+    def _each_once(self, parts: list[Nums]) -> Nums:
+        """The different numbers of all parts, each of which holds a number once, in order."""
+        taken = scratch.marks(len(self._facts.table))
+        new = []
+        for nums in parts:
+            fresh = nums[~taken.take(nums)]
+            taken[fresh] = True
+            new.append(fresh)
+        for nums in new:
+            taken[nums] = False
+        return np.concatenate(new) if new else NO_ITEMS
 
     def _passing(self, nums: Nums, run: _Run) -> Mask:
         recorder = run.recorder
@@ -188,7 +215,7 @@ class Pipeline:
 
     def _rank(self, nums: Nums, run: _Run) -> tuple[list[int], Float32]:
         """Places of `nums`, best first, and the scores."""
-        items_nD = self._facts.release.item_embeddings[nums]
+        items_nD = self._facts.release.item_embeddings.take(nums, axis=0)
         recorder = run.recorder
         if recorder is not None:
             recorder.begin()
@@ -205,7 +232,7 @@ class Pipeline:
             nums=nums,
             scores=scores,
             items_nD=items_nD,
-            inverse_norms_n=self._facts.inverse_norms_I[nums],
+            inverse_norms_n=self._facts.inverse_norms_I.take(nums),
             asked=run.asked,
         )
         for bound in self.reranking:

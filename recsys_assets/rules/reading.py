@@ -283,6 +283,7 @@ def _named(at: Place, body: Any) -> str:
 def _enum_hint(value: str, struct: Any, field: str) -> str | None:
     """The nearest of a field's allowed words, or what is allowed."""
     schema = msgspec.json.schema(struct)["$defs"][struct.__name__]["properties"].get(field, {})
+    schema = schema.get("items", schema)
     words = schema.get("enum") or next(
         (one["enum"] for one in schema.get("anyOf", []) if "enum" in one), None
     )

@@ -102,7 +102,7 @@ def _diversify(spec: Diversity) -> Rerank:
     def apply(order: list[int], field: Field, k: int) -> list[int]:
         strength = spec.strength if field.asked.diversity is None else field.asked.diversity
         pool = order[: max(spec.pool, k)]
-        unit_nD = field.items_nD[pool] * field.inverse_norms_n[pool, None]
+        unit_nD = field.items_nD.take(pool, axis=0) * field.inverse_norms_n.take(pool)[:, None]
         chosen = most_different(
             field.scores[pool],
             unit_nD,
@@ -112,7 +112,7 @@ def _diversify(spec: Diversity) -> Rerank:
         )
         first = [pool[place] for place in chosen]
         taken = set(first)
-        return first + [place for place in order if place not in taken]
+        return first + [place for place in pool if place not in taken] + order[len(pool) :]
 
     return apply
 
@@ -150,6 +150,9 @@ def most_different(
 
 def _limit(spec: AtMost, codes_I: Nums) -> Rerank:
     def apply(order: list[int], field: Field, k: int) -> list[int]:
+        first = codes_I[field.nums[order[:k]]].tolist()
+        if k <= spec.window and all(code == UNKNOWN or first.count(code) <= spec.n for code in set(first)):
+            return order
         codes = codes_I[field.nums[order]].tolist()
         places: list[int] = []
         waiting = list(range(len(order)))
@@ -210,9 +213,10 @@ def _explore(spec: Explore, release_id: str) -> Rerank:
         if not places:
             return order
         drawn = Random(crc32(seed)).sample(pool, places)  # noqa: S311  a repeatable draw, no secret
-        taken = set(drawn)
-        first = [order[at] for at in (*range(k - places), *drawn)]
-        return first + [order[at] for at in range(k - places, len(order)) if at not in taken]
+        rest = order[k - places :]
+        for at in drawn:
+            rest.remove(order[at])
+        return order[: k - places] + [order[at] for at in drawn] + rest
 
     return apply
 

@@ -44,7 +44,7 @@ class Boosts:
 
     def added(self, nums: Nums, user: UserFeatures) -> Float32 | None:
         """(n,): what all boosts add to each, -1 to 1; None where there is no boost."""
-        total = None if self._added_I is None else self._added_I[nums]
+        total = None if self._added_I is None else self._added_I.take(nums)
         if not self._of_request:
             return total
         for bound in self._of_request:

@@ -1,0 +1,362 @@
+"""Random small catalogues and rules, as plain data for the reference and as files for the real engine."""
+
+# ruff: noqa: ARG005, E731, FBT003, PLR0911  meanings are lambdas over (item, user, world)
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+
+import numpy as np
+from hypothesis import strategies as st
+
+from recsys_assets.embeddings.vocabulary import StringTable, Vocabulary
+from recsys_assets.release.load import Release
+from recsys_assets.release.manifest import Manifest
+from recsys_assets_tests.rules.reference import World
+
+THROUGH = date(2024, 3, 30)
+THROUGH_DAY = (THROUGH - date(1970, 1, 1)).days
+NUMBERS = ("price", "events_28d", "popularity_trend", "days_since_first")
+TEXTS = ("category", "brand")
+ITEM_COLUMNS = {"item_id": "TEXT", "price": "REAL", "events_28d": "INTEGER", "popularity_trend": "REAL",
+                "days_since_first": "INTEGER", "category": "TEXT", "brand": "TEXT"}  # fmt: skip
+USER_COLUMNS = {"user_id": "TEXT", "median_price": "REAL", "favourite_category": "TEXT"}
+CATEGORIES = ("Tea", "Coffee", "Bread")
+BRANDS = ("u0", "u1", "Acme")
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+WEIGHTS = (-1.0, -0.5, -0.25, 0.125, 0.5, 1.0)
+
+_COMPARE = {
+    "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
+    "==": lambda a, b: a == b, "!=": lambda a, b: a != b,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Written:
+    """An expression as text, and what it means."""
+
+    text: str
+    of_user: bool
+    evaluate: Any
+
+    def __repr__(self):
+        return self.text
+
+
+def _lifted(operate, *parts):
+    def evaluate(*row):
+        found = [part(*row) for part in parts]
+        return None if None in found else operate(*found)
+
+    return evaluate
+
+
+@st.composite
+def numbers(draw):
+    kind = draw(st.sampled_from(["column", "column", "constant", "user", "times", "minus"]))
+    if kind == "column":
+        name = draw(st.sampled_from(NUMBERS))
+        return Written(name, False, lambda item, user, world: item[name])
+    if kind == "constant":
+        value = draw(st.integers(-2, 6)) / 2
+        return Written(f"{value}", False, lambda item, user, world: value)
+    if kind == "user":
+        return Written("user.median_price", True, lambda item, user, world: user.get("median_price"))
+    one, other = draw(numbers()), draw(numbers())
+    sign, operate = ("*", lambda a, b: a * b) if kind == "times" else ("-", lambda a, b: a - b)
+    return Written(
+        f"({one.text} {sign} {other.text})", one.of_user or other.of_user,
+        _lifted(operate, one.evaluate, other.evaluate),
+    )  # fmt: skip
+
+
+@st.composite
+def leaves(draw, lists):
+    kind = draw(
+        st.sampled_from(
+            ["number", "number", "text", "in", "null", "user text", "contains", *(["list"] if lists else [])]
+        )
+    )
+    if kind == "number":
+        one, other, op = draw(numbers()), draw(numbers()), draw(st.sampled_from(sorted(_COMPARE)))
+        return Written(
+            f"{one.text} {op} {other.text}", one.of_user or other.of_user,
+            _lifted(_COMPARE[op], one.evaluate, other.evaluate),
+        )  # fmt: skip
+    column = draw(st.sampled_from(TEXTS))
+    value = lambda item, user, world: item[column]
+    if kind == "text":
+        text, op = (
+            draw(st.sampled_from([*CATEGORIES, *BRANDS, "none such"])),
+            draw(st.sampled_from(["==", "!="])),
+        )
+        return Written(f"{column} {op} '{text}'", False, _lifted(lambda a: _COMPARE[op](a, text), value))
+    if kind == "in":
+        texts = draw(st.lists(st.sampled_from([*CATEGORIES, *BRANDS]), min_size=1, max_size=2))
+        negate = draw(st.booleans())
+        written = f"{column} {'not ' if negate else ''}in [{', '.join(map(repr, texts))}]"
+        return Written(written, False, _lifted(lambda a: (a in texts) != negate, value))
+    if kind == "null":
+        name, negate = draw(st.sampled_from([*NUMBERS, *TEXTS])), draw(st.booleans())
+        written = f"{name} is {'not ' if negate else ''}null"
+        return Written(written, False, lambda item, user, world: (item[name] is None) != negate)
+    if kind == "user text":
+        return Written(
+            "category == user.favourite_category", True,
+            _lifted(lambda a, b: a == b, lambda item, *_: item["category"],
+                    lambda item, user, world: user.get("favourite_category")),
+        )  # fmt: skip
+    if kind == "contains":
+        return Written(f"contains({column}, 'E')", False, _lifted(lambda a: "e" in a.casefold(), value))
+    return Written(
+        "item_id in lists.some", False, lambda item, user, world: item["num"] in world.lists["some"]
+    )
+
+
+def _and(parts):
+    def evaluate(*row):
+        found = [part.evaluate(*row) for part in parts]
+        return False if False in found else None if None in found else True
+
+    return evaluate
+
+
+def _or(parts):
+    def evaluate(*row):
+        found = [part.evaluate(*row) for part in parts]
+        return True if True in found else None if None in found else False
+
+    return evaluate
+
+
+def predicates(*, lists=True, of_user=True):
+    def join(children):
+        pairs = st.lists(children, min_size=2, max_size=3)
+        return st.one_of(
+            pairs.map(
+                lambda p: Written(" and ".join(f"({x.text})" for x in p), any(x.of_user for x in p), _and(p))
+            ),
+            pairs.map(
+                lambda p: Written(" or ".join(f"({x.text})" for x in p), any(x.of_user for x in p), _or(p))
+            ),
+            children.map(
+                lambda x: Written(f"not ({x.text})", x.of_user, _lifted(lambda a: not a, x.evaluate))
+            ),
+        )
+
+    found = st.recursive(leaves(lists), join, max_leaves=4)
+    return found if of_user else found.filter(lambda written: not written.of_user)
+
+
+def _vectors():
+    signs = st.sampled_from([-1, 1, 1])
+    one_hot = st.tuples(st.integers(0, 3), signs).map(
+        lambda p: [p[1] if at == p[0] else 0 for at in range(4)]
+    )
+    full = st.lists(signs, min_size=4, max_size=4)
+    return st.tuples(st.one_of(one_hot, full, st.just([0] * 4)), st.sampled_from([1, 1, 2])).map(
+        lambda p: [value * p[1] for value in p[0]]
+    )
+
+
+@st.composite
+def worlds(draw):
+    count = draw(st.integers(1, 24))
+    maybe = lambda strategy: st.one_of(st.none(), strategy, strategy, strategy)
+    items = [
+        {
+            "num": num,
+            "item_id": f"i{num:02d}",
+            "price": draw(maybe(st.integers(0, 8).map(lambda n: n / 2))),
+            "events_28d": draw(st.integers(0, 8)),
+            "popularity_trend": draw(st.sampled_from([0.5, 1.0, 2.0])),
+            "days_since_first": draw(maybe(st.integers(0, 40))),
+            "category": draw(maybe(st.sampled_from(CATEGORIES))),
+            "brand": draw(maybe(st.sampled_from(BRANDS))),
+        }
+        for num in range(count)
+    ]
+    vectors = [draw(_vectors()) for _ in range(count)]
+    users = []
+    for number in range(draw(st.integers(1, 3))):
+        seen = draw(st.lists(st.integers(0, count - 1), unique=True, max_size=min(8, count)))
+        days = sorted((draw(st.integers(THROUGH_DAY - 60, THROUGH_DAY)) for _ in seen), reverse=True)
+        vector = draw(_vectors())
+        unseen = [num for num in range(count) if num not in seen]
+        unseen.sort(
+            key=lambda num, v=vector: (-sum(a * b for a, b in zip(vectors[num], v, strict=True)), num)
+        )
+        users.append(
+            {
+                "id": f"u{number}",
+                "vector": vector,
+                "history": list(zip(seen, days, strict=True)),
+                "candidates": unseen[:12],
+                "features": {
+                    "user_id": f"u{number}",
+                    "median_price": draw(maybe(st.integers(0, 6).map(lambda n: n / 2))),
+                    "favourite_category": draw(maybe(st.sampled_from(CATEGORIES))),
+                },
+            }
+        )
+    world = World(
+        items=items, vectors=vectors, users=users,
+        popularity=[draw(st.integers(0, 20)) / 4 for _ in range(count)],
+        neighbours=[], lists={"some": draw(st.frozensets(st.integers(0, count - 1)))},
+        release_id="20240330-0123456789", through_day=THROUGH_DAY,
+    )  # fmt: skip
+    world.neighbours = [
+        sorted(
+            ((o, float(world.cosine(v, vectors[o]))) for o in range(count) if o != n),
+            key=lambda p: (-p[1], p[0]),
+        )[:5]
+        for n, v in enumerate(vectors)
+    ]
+    return world
+
+
+@st.composite
+def scenarios(draw):
+    """A scenario as a dict of the file's form, predicates as `Written`."""
+    quota, of_items = st.integers(1, 12), predicates(of_user=False)
+    kinds = ["user", "recent", "history", "popular", "trending", "new", "category", "list"]
+    candidates = []
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=4)):
+        source: dict[str, Any] = {"source": kind, "quota": draw(quota)}
+        if kind in {"popular", "trending", "new"} and draw(st.booleans()):
+            source["where"] = draw(of_items)
+        if kind == "list":
+            source["items_of"] = "some"
+        if draw(st.integers(0, 4)) == 0:
+            source["only_below"] = draw(quota)
+        if kind in {"recent", "category"}:
+            source["last"] = draw(st.integers(1, 4))
+        candidates.append(source)
+    ids = st.integers(0, 24).map(lambda num: f"i{num:02d}")
+    filters = st.one_of(
+        st.fixed_dictionaries({"kind": st.just("seen")}, optional={"cool_off_days": st.integers(1, 50)}),
+        st.fixed_dictionaries({"kind": st.just("excluded"), "items": st.lists(ids, min_size=1, max_size=3)}),
+        st.just({"kind": "own", "column": "brand"}),
+        st.fixed_dictionaries(
+            {"kind": st.just("where"), "keep": predicates()},
+            optional={"unknown": st.sampled_from(["keep", "drop"])},
+        ),
+        st.fixed_dictionaries(
+            {"kind": st.just("where"), "drop": predicates()},
+            optional={"unknown": st.sampled_from(["keep", "drop"])},
+        ),
+    )
+    weight = st.sampled_from(WEIGHTS)
+    scoring = st.one_of(
+        st.fixed_dictionaries({"kind": st.just("boost"), "where": predicates(), "by": weight}),
+        st.fixed_dictionaries({"kind": st.just("feature"), "value": numbers(), "weight": weight}),
+        st.fixed_dictionaries(
+            {"kind": st.just("newness"), "half_life_days": st.sampled_from([1.0, 10.0]), "weight": weight}
+        ),
+        st.fixed_dictionaries({"kind": st.just("popularity"), "weight": weight}),
+    )
+    share = st.sampled_from(SHARES)
+    reranking = st.one_of(
+        st.fixed_dictionaries(
+            {"kind": st.just("diversity"), "strength": share},
+            optional={"pool": st.integers(1, 20), "memory": st.integers(1, 3)},
+        ),
+        st.fixed_dictionaries(
+            {"kind": st.just("at_most"), "n": st.integers(1, 3), "by": st.sampled_from(TEXTS)},
+            optional={"window": st.integers(1, 6)},
+        ),
+        st.fixed_dictionaries({"kind": st.just("variants"), "by": st.sampled_from(TEXTS)}),
+        st.fixed_dictionaries({"kind": st.just("promote"), "where": of_items, "share": share}),
+        st.fixed_dictionaries(
+            {"kind": st.just("explore"), "share": share, "seed": st.integers(0, 3)},
+            optional={"pool": st.integers(1, 20)},
+        ),
+        st.fixed_dictionaries(
+            {
+                "kind": st.just("pin"),
+                "slots": st.dictionaries(st.sampled_from(["1", "2", "9"]), ids, min_size=1),
+            }
+        ).filter(lambda stage: len(set(stage["slots"].values())) == len(stage["slots"])),
+    )
+    limits = {"fallback": draw(st.lists(st.sampled_from(["catalogue", "popular"]), max_size=2))}
+    if draw(st.booleans()):
+        limits["at_most"] = draw(st.integers(1, 12))
+    found = {
+        "candidates": candidates,
+        "filters": draw(st.lists(filters, max_size=3)),
+        "scoring": draw(st.lists(scoring, max_size=3)),
+        "reranking": draw(st.lists(reranking, max_size=3)),
+    }
+    for section, stages in found.items():
+        found[section] = [{**stage, "name": f"{section} {at}"} for at, stage in enumerate(stages)]
+    return {**found, "limits": limits}
+
+
+def to_toml(scenario):
+    """The rules file that says so."""
+    lines = ["version = 1", '[lists]\nsome = "some.txt"']
+    for section in ("candidates", "filters", "scoring", "reranking"):
+        for stage in scenario[section]:
+            lines.append(f"[[scenarios.home.{section}]]")
+            lines += [f"{key} = {_toml(value)}" for key, value in stage.items()]
+    lines.append("[scenarios.home.limits]")
+    lines += [f"{key} = {_toml(value)}" for key, value in scenario["limits"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value):
+    if isinstance(value, Written):
+        return json.dumps(value.text)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value)
+
+
+def to_release(world, folder):
+    """The same world as an open release, with its feature database and its list on disk."""
+    with closing(sqlite3.connect(folder / "features.sqlite")) as connection:
+        for table, columns in (("item_features", ITEM_COLUMNS), ("user_features", USER_COLUMNS)):
+            connection.execute(f"CREATE TABLE {table} ({', '.join(f'{n} {k}' for n, k in columns.items())})")
+        rows = [[item[name] for name in ITEM_COLUMNS] for item in world.items]
+        connection.executemany(
+            f"INSERT INTO item_features VALUES ({', '.join('?' * len(ITEM_COLUMNS))})", rows
+        )
+        connection.commit()
+    (folder / "some.txt").write_text("# ids\n" + "".join(f"i{num:02d}\n" for num in world.lists["some"]))
+    count, users = len(world.items), len(world.users)
+    candidates = np.full((users, 12), -1, dtype=np.int32)
+    neighbours = np.full((count, 5), -1, dtype=np.int32)
+    cosines = np.full((count, 5), -np.inf, dtype=np.float32)
+    for row, user in zip(candidates, world.users, strict=True):
+        row[: len(user["candidates"])] = user["candidates"]
+    for num, near in enumerate(world.neighbours):
+        neighbours[num, : len(near)] = [other for other, _ in near]
+        cosines[num, : len(near)] = [cosine for _, cosine in near]
+    history = [pair for user in world.users for pair in user["history"]]
+    unused = cast("Any", None)
+    return Release(
+        folder=folder,
+        manifest=Manifest(
+            release_id=world.release_id, created_at=datetime(2024, 4, 1, tzinfo=UTC),
+            first_day=THROUGH - timedelta(days=60), through_day=THROUGH, counts={}, settings={}, metrics={},
+            index={}, lineage={}, files={},
+        ),
+        users=Vocabulary.from_strings([user["id"] for user in world.users]),
+        items=Vocabulary.from_strings([item["item_id"] for item in world.items]),
+        user_embeddings=np.array([user["vector"] for user in world.users], dtype=np.float32),
+        item_embeddings=np.array(world.vectors, dtype=np.float32),
+        history_indptr=np.cumsum([0, *(len(user["history"]) for user in world.users)]),
+        history_items=np.array([num for num, _ in history], dtype=np.int32),
+        history_days=np.array([day for _, day in history], dtype=np.int32),
+        history_weights=np.ones(len(history), dtype=np.float32),
+        popular_items=np.array(world.popular, dtype=np.int32),
+        popular_scores=np.array([world.popularity[num] for num in world.popular], dtype=np.float32),
+        candidates_items=candidates, candidates_scores=unused,
+        neighbours_items=neighbours, neighbours_scores=cosines,
+        titles=StringTable.from_strings([None] * count), categories=StringTable.from_strings([None] * count),
+        index=unused, fold_in=unused, features=unused,
+    )  # fmt: skip
