@@ -93,7 +93,7 @@ def test_recommendations_have_names_and_nothing_bought_before(running):
     assert len(items) == 5
     assert all(re.search("[A-Za-z]{3}", item["title"]) for item in items)
     assert not {item["item_id"] for item in items} & _bought(running.home, "1")
-    assert body["release_id"] == httpx.get(f"{running.api}/v1/release").json()["release_id"]
+    assert body["release"] == httpx.get(f"{running.api}/v1/release").json()["release"]
 
 
 def test_a_stranger_gets_what_is_popular_and_an_unknown_item_a_problem(running):

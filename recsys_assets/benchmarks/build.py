@@ -1,4 +1,4 @@
-"""`recsys bench build`: the default graph in a new home through Dagster, against the same work called directly.
+"""`recsys bench build`: the default graph in a new home, through Dagster and by direct calls.
 
 Both run in processes of their own, in turn. The floor calls the functions that the assets call, in their
 order, on the same days; it keeps no event log, runs no asset check and draws no plot for one.

@@ -68,7 +68,7 @@ def execute_to_html(notebook: Path, parameters: dict[str, str]) -> str:
                 kernel_name="python3",
                 progress_bar=False,
                 cwd=scratch,
-                # Sockets in the file system: nobody else on the machine can listen, which TCP without keys allows.
+                # sockets in the file system: nobody else on the machine can listen
                 config=Config(KernelManager={"transport": "ipc"}),
             )
         except PapermillExecutionError as error:

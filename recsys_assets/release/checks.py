@@ -80,7 +80,9 @@ def _sample(release: Release) -> list[int]:
 
 
 def _history(release: Release, num: int) -> "npt.NDArray[np.int32]":
-    return release.history_items[release.history_indptr[num] : release.history_indptr[num + 1]]
+    start, end = release.history_indptr[num : num + 2]
+    history: npt.NDArray[np.int32] = release.history_items[start:end]
+    return history
 
 
 def _candidates(release: Release, num: int) -> "npt.NDArray[np.int32]":

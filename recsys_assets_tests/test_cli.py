@@ -1,0 +1,100 @@
+"""The `recsys` command as a person meets it: help with examples, one-line errors, exit codes."""
+
+import json
+import socket
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from recsys_assets.cli import main
+from recsys_assets.errors import InputError, RecsysError
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for name, command in group.commands.items():
+        found.append((*path, name))
+        if isinstance(command, click.Group):
+            found += _commands(command, (*path, name))
+    return found
+
+
+@pytest.mark.parametrize("path", _commands(main), ids=" ".join)
+def test_help_of_every_command_shows_an_example(path):
+    shown = CliRunner().invoke(main, [*path, "--help"])
+    assert shown.exit_code == 0
+    assert f"recsys {' '.join(path)}" in shown.output.split("Example:")[1]
+
+
+def test_the_commands_of_the_issue_are_there():
+    assert {"init", "build", "up", "serve", "recommend", "doctor", "bench"} <= set(main.commands)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["init", "--source", "oracle:x"], "oracle"),
+        (["init", "--source", "amazon:no-such-file.json.gz"], "no-such-file.json.gz"),
+        (["bench", "nonsense"], "nonsense"),
+        (["land", "--next", "1", "--from", "2017-01-01"], "--next"),
+        (["land", "--from", "1999-01-01"], "1999-01-01"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, said, monkeypatch):
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert len(done.output.strip().splitlines()) == 1
+
+
+def test_settings_that_are_there_are_not_overwritten_unless_forced(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
+    assert CliRunner().invoke(main, ["init", "--days", "5"]).exit_code == 0
+    again = CliRunner().invoke(main, ["init", "--days", "6"])
+    assert again.exit_code == 2
+    assert "--force" in again.output
+    assert CliRunner().invoke(main, ["init", "--days", "6", "--force"]).exit_code == 0
+
+
+def test_a_taken_port_is_named_with_the_option_that_changes_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(main, ["up", "--dagster-port", str(port)])
+    assert done.exit_code == 2
+    assert str(port) in done.output
+    assert "--dagster-port" in done.output
+
+
+def test_recommend_prints_names(recsys, built_home):
+    done = recsys("recommend", "1", "-k", "3", home=built_home)
+    assert done.returncode == 0, done.stderr
+    assert "Recommendations for 1" in done.stdout
+    assert len(done.stdout.strip().splitlines()) == 4
+
+
+def test_doctor_says_what_is_there_and_what_to_do_next(recsys, built_home, tmp_path):
+    built = recsys("doctor", home=built_home).stdout
+    assert "10 of 10 days" in built
+    assert "recsys serve" in built
+    assert "recsys up" in recsys("doctor", home=tmp_path / "nothing").stdout
+
+
+def test_every_error_has_an_exit_code():
+    assert RecsysError.exit_code == 1
+    assert InputError.exit_code == 2
+
+
+def test_a_benchmark_prints_one_json_object(monkeypatch):
+    import sys
+    import types
+
+    module = types.ModuleType("recsys_assets.benchmarks.tiny")
+    module.run = lambda: {"seconds": 1.5}
+    monkeypatch.setitem(sys.modules, "recsys_assets.benchmarks.tiny", module)
+    done = CliRunner().invoke(main, ["bench", "tiny", "--json"])
+    assert json.loads(done.output) == {"seconds": 1.5}
