@@ -24,6 +24,7 @@ from recsys_assets.api.routes.items import item_routes
 from recsys_assets.api.routes.pages import page_routes
 from recsys_assets.api.routes.recommendations import recommendation_routes
 from recsys_assets.api.routes.releases import release_routes
+from recsys_assets.api.routes.rules import rules_routes
 from recsys_assets.api.routes.users import user_routes
 from recsys_assets.api.service import Clock, Service
 from recsys_assets.settings import ApiSettings, Home
@@ -68,6 +69,7 @@ def create_app(
         "/v1",
         route_handlers=[
             *recommendation_routes(service),
+            *rules_routes(service),
             *item_routes(service),
             *user_routes(service),
             *feature_routes(service),

@@ -32,6 +32,27 @@ BudgetMs = Annotated[
         description="Time the answer may take, ms; a lesser source answers where it is short, and says why.",
     ),
 ]
+ScenarioName = Annotated[
+    str | None,
+    Parameter(
+        query="scenario",
+        max_length=40,
+        description="Apply this scenario of the rules; see /v1/scenarios. Without one no rules apply.",
+    ),
+]
+DiversityStrength = Annotated[
+    float | None,
+    Parameter(
+        query="diversity",
+        ge=0,
+        le=1,
+        description="In place of the scenario's own strength, 0-1; the default scenario where none is named.",
+    ),
+]
+Explain = Annotated[
+    bool,
+    Parameter(description="Say how the list came about; the default scenario where none is named."),
+]
 UserIdPath = Annotated[
     str, Parameter(description="The source's id of the user.", examples=[Example(value="1")])
 ]

@@ -14,9 +14,10 @@ from recsys_assets.api.encoding import ItemJson
 from recsys_assets.api.events import EventStore
 from recsys_assets.api.keys import KeyRing
 from recsys_assets.api.recommender import Recommender
+from recsys_assets.api.scenarios import Scenarios
 from recsys_assets.errors import EventsUnavailableError, ReleaseError
 from recsys_assets.release.load import load_release
-from recsys_assets.release.store import ReleaseStore
+from recsys_assets.release.store import CURRENT_FILE, ReleaseStore
 from recsys_assets.settings import Home
 
 log = logging.getLogger("recsys.api")
@@ -28,8 +29,9 @@ POLL_SECONDS = 0.25
 class Serving:
     """One release, ready to answer."""
 
-    def __init__(self, recommender: Recommender) -> None:
+    def __init__(self, recommender: Recommender, scenarios: Scenarios) -> None:
         release = recommender.release
+        self.scenarios = scenarios
         self.recommender = recommender
         self.release_id = release.manifest.release_id
         self.release_header = self.release_id.encode()
@@ -52,7 +54,7 @@ class Live:
         self.events = EventStore(home.events_db)
         self.serving: Serving | None = None
         self.swaps = 0
-        self._refused: str | None = None
+        self._refused: tuple[str, int] | None = None  # release and when it was promoted
 
     def start(self, *, verify: bool = True, fallback_previous: bool = False) -> None:
         """Load `current`; where that is broken and it is allowed, the newest other release that is whole.
@@ -69,7 +71,7 @@ class Live:
             if not fallback_previous:
                 raise
             log.warning("release refused", extra={"release": current, "why": str(error)})
-            self._refused = current
+            self._refused = (current, (self.store.root / CURRENT_FILE).stat().st_mtime_ns)
             self.serving = self._load_previous(current)
         with contextlib.suppress(EventsUnavailableError):
             self.events.refresh()
@@ -95,20 +97,19 @@ class Live:
     def swap(self) -> bool:
         """Serve `current` if that is another release than the one served; whether it was swapped.
 
-        A broken release is refused once, with a log line, and the old one stays.
+        A broken release is refused once a promotion, with a log line, and the old one stays.
         """
         current = self.store.current_id()
-        if (
-            current is None
-            or current == self._refused
-            or (self.serving and current == self.serving.release_id)
-        ):
+        if current is None or (self.serving and current == self.serving.release_id):
+            return False
+        promoted = (current, (self.store.root / CURRENT_FILE).stat().st_mtime_ns)
+        if promoted == self._refused:
             return False
         try:
             started = perf_counter()
             self.serving = self._load(current, verify=True)
         except ReleaseError as error:
-            self._refused = current
+            self._refused = promoted
             log.warning("release refused", extra={"release": current, "why": str(error)})
             return False
         self._refused = None
@@ -118,7 +119,10 @@ class Live:
 
     def _load(self, release_id: str, *, verify: bool) -> Serving:
         folder = self.home.releases / release_id
-        return Serving(Recommender(load_release(folder, verify=verify), self.events))
+        recommender = Recommender(load_release(folder, verify=verify), self.events)
+        scenarios = Scenarios(recommender, self.home)
+        scenarios.start()
+        return Serving(recommender, scenarios)
 
     def _load_previous(self, broken: str) -> Serving:
         for manifest in self.store.list():
@@ -142,6 +146,8 @@ class Live:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 await asyncio.to_thread(self.swap)
+                if self.serving is not None:
+                    await asyncio.to_thread(self.serving.scenarios.look)
                 await asyncio.to_thread(self.events.refresh)
                 keys.refresh()
             except Exception:

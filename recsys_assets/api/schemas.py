@@ -37,7 +37,100 @@ class ScoredItem(Item, frozen=True, kw_only=True):
     ] = UNSET
 
 
-class UserRecommendations(Struct, frozen=True, kw_only=True):
+class StageTrace(Struct, frozen=True, kw_only=True):
+    """One stage of a scenario."""
+
+    section: Literal["candidates", "filters", "scoring", "reranking", "limits"]
+    name: str
+    kind: str
+    rule: Annotated[str, Meta(description="The rule in words: its expression or settings.")]
+    items_in: Annotated[
+        int, Meta(description="Items before it; for a source, the items that it was asked for.", ge=0)
+    ]
+    items_out: Annotated[
+        int, Meta(description="Items after it; for a source, the items that it brought.", ge=0)
+    ]
+    ms: Annotated[float, Meta(description="Wall-clock time.", ge=0)]
+
+
+class Effect(Struct, frozen=True, kw_only=True):
+    """What one rule did to one item."""
+
+    stage: str
+    effect: Annotated[str, Meta(description="`+0.100` on the score, or a move `4 -> 2`.")]
+
+
+class ItemTrace(Item, frozen=True, kw_only=True):
+    """What became of one candidate."""
+
+    sources: Annotated[list[str], Meta(description="The sources that brought it.")]
+    relevance: Annotated[float | None, Meta(description="Score before boosts, 0-1; null where dropped.")]
+    score: Annotated[float | None, Meta(description="Score after boosts.")]
+    effects: list[Effect]
+    dropped_by: Annotated[str | None, Meta(description="The stage that took it out.")]
+    why: Annotated[str | None, Meta(description="That stage's rule.")]
+    rank: Annotated[int | None, Meta(description="Its place in the whole order, also beyond k.")]
+
+
+class Trace(Struct, frozen=True, kw_only=True):
+    """How a list came about, stage by stage and item by item."""
+
+    stages: list[StageTrace]
+    items: Annotated[list[ItemTrace], Meta(description="Every candidate: ranked ones first, then dropped.")]
+
+
+class ByScenario(Struct, frozen=True, kw_only=True):
+    """What an answer by a scenario says beside its items."""
+
+    scenario: Annotated[str | UnsetType, Meta(description="The scenario that was asked for.")] = UNSET
+    rules: Annotated[
+        str | UnsetType, Meta(description="Version of the rules; changes with the file's content.")
+    ] = UNSET
+    trace: Annotated[Trace | UnsetType, Meta(description="With `explain=true`.")] = UNSET
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """One scenario of the rules."""
+
+    name: str
+    description: str
+    default: Annotated[bool, Meta(description="Whether it is meant where none is named.")]
+    stages: Annotated[list[str], Meta(description="Names of its stages, in order.")]
+
+
+class ScenarioList(Struct, frozen=True, kw_only=True):
+    """The rules in force."""
+
+    release: ReleaseId
+    rules: Annotated[str, Meta(description="Version of the rules; changes with the file's content.")]
+    problem: Annotated[
+        str | None, Meta(description="Why a newer rules file is not in force; null where it is.")
+    ]
+    scenarios: list[Scenario]
+
+
+class WhyItem(Struct, frozen=True, kw_only=True):
+    """What became of one item in a user's list."""
+
+    release: ReleaseId
+    user_id: UserId
+    scenario: str
+    rules: str
+    item: Item
+    verdict: Literal["shown", "ranked below", "dropped", "no candidate"]
+    words: Annotated[str, Meta(description="The same as a sentence.")]
+    rank: Annotated[int | None, Meta(description="Its place, where it was ranked.")]
+    relevance_rank: Annotated[
+        int | None, Meta(description="Its place in the catalogue by relevance alone; null for a stranger.")
+    ]
+    dropped_by: Annotated[
+        list[Effect], Meta(description="The rules that dropped it, or would drop it; `effect` is the rule.")
+    ]
+    values: Annotated[dict[str, Any], Meta(description="What those rules looked at.")]
+    trace: Trace
+
+
+class UserRecommendations(ByScenario, frozen=True, kw_only=True):
     """What one user is recommended."""
 
     release: ReleaseId
@@ -49,7 +142,7 @@ class UserRecommendations(Struct, frozen=True, kw_only=True):
     items: Annotated[list[ScoredItem], Meta(description="Best first.")]
 
 
-class SessionRecommendations(Struct, frozen=True, kw_only=True):
+class SessionRecommendations(ByScenario, frozen=True, kw_only=True):
     """What goes with the items of a session."""
 
     release: ReleaseId
@@ -117,6 +210,13 @@ class Session(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reasons: Annotated[
         bool, Meta(description="Say for each item which item of the session it is nearest to.")
     ] = False
+    scenario: Annotated[str, Meta(description="Apply this scenario of the rules.", max_length=40)] | None = (
+        None
+    )
+    diversity: (
+        Annotated[float, Meta(description="In place of the scenario's own strength, 0-1.", ge=0, le=1)] | None
+    ) = None
+    explain: Annotated[bool, Meta(description="Say how the list came about.")] = False
 
 
 class FeatureRow(Struct, frozen=True, kw_only=True):
@@ -231,6 +331,10 @@ class Health(Struct, frozen=True, kw_only=True):
 
     status: Literal["live", "ready", "unavailable"]
     release: str | None = None
+    rules: Annotated[str | None, Meta(description="Version of the rules in force.")] = None
+    rules_problem: Annotated[
+        str | None, Meta(description="Why a newer rules file is not in force; null where it is.")
+    ] = None
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -266,6 +370,8 @@ BODIES: tuple[type[Struct], ...] = (
     Releases,
     Promotion,
     Promoted,
+    ScenarioList,
+    WhyItem,
     Health,
     Problem,
 )

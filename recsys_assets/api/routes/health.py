@@ -46,7 +46,15 @@ def health_routes(service: Service) -> list[HTTPRouteHandler]:
         serving = service.live.serving
         if serving is None:
             return Reply(encode(Health(status="unavailable")), status=503)
-        body = encode(Health(status="ready", release=serving.release_id))
+        followed = serving.scenarios.followed
+        body = encode(
+            Health(
+                status="ready",
+                release=serving.release_id,
+                rules=None if followed is None else followed.engine.version,
+                rules_problem=None if followed is None else followed.problem,
+            )
+        )
         return Reply(body, release=serving.release_header)
 
     @get(

@@ -9,10 +9,13 @@ from litestar.types import ASGIApp
 from recsys_assets.api.documentation import (
     BudgetMs,
     Category,
+    DiversityStrength,
     Exclude,
+    Explain,
     IncludeSeen,
     K,
     Reasons,
+    ScenarioName,
     UserIdPath,
     answers,
     release_headers,
@@ -21,6 +24,8 @@ from recsys_assets.api.encoding import quoted
 from recsys_assets.api.live import Serving
 from recsys_assets.api.queries import Ranked, Wanted
 from recsys_assets.api.replies import PRIVATE, PUBLIC, Reply
+from recsys_assets.api.ruled import run_scenario
+from recsys_assets.api.scenarios import asked_by_session, asked_by_user
 from recsys_assets.api.schemas import PopularItems, Session, SessionRecommendations, UserRecommendations
 from recsys_assets.api.service import Service, spent_ms
 
@@ -54,6 +59,9 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         category: Category = None,
         budget_ms: BudgetMs = None,
         reasons: Reasons = False,
+        scenario: ScenarioName = None,
+        diversity: DiversityStrength = None,
+        explain: Explain = False,
     ) -> ASGIApp:
         serving = service.serving()
         wanted = Wanted(
@@ -66,6 +74,17 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         )
         events = service.live.events_since(user_id)
         recommender = serving.recommender
+        if scenario is not None or explain or diversity is not None:
+            asked = asked_by_user(recommender, user_id, wanted, diversity=diversity)
+            ruled = await run_scenario(service, serving, scenario, asked, explain=explain)
+            reason_items = recommender.items_of(user_id) if reasons else None
+            return Reply(
+                ruled.body(f'"user_id":{quoted(user_id)}', serving, reason_items),
+                release=serving.release_header,
+                etag=None if explain else f"{serving.release_id}-{events}-{ruled.version}",
+                cache=PRIVATE,
+                source=ruled.found.source,
+            )
         found = await service.ranked(
             serving, lambda may_block: recommender.for_user(user_id, wanted, may_block=may_block)
         )
@@ -108,16 +127,22 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         )
         recommender = serving.recommender
         known, unknown = recommender.known_items(data.item_ids)
+        if data.scenario is not None or data.explain or data.diversity is not None:
+            asked = asked_by_session(recommender, known, wanted, diversity=data.diversity)
+            ruled = await run_scenario(service, serving, data.scenario, asked, explain=data.explain)
+            lead = f'"unknown_item_ids":[{",".join(map(quoted, unknown))}]'
+            body = ruled.body(lead, serving, known if data.reasons else None)
+            return Reply(body, release=serving.release_header, cache=PRIVATE, source=ruled.found.source)
         found = await service.ranked(
             serving, lambda may_block: recommender.for_session(known, wanted, may_block=may_block)
         )
         items = _with_reasons(serving, found, known) if data.reasons else _plain(serving, found)
-        body = (
+        plain = (
             f'{{"release":"{serving.release_id}","source":"{found.source}",'
             f'"reason":{"null" if found.reason is None else quoted(found.reason)},'
             f'"unknown_item_ids":[{",".join(map(quoted, unknown))}],"items":{items}}}'
         )
-        return Reply(body.encode(), release=serving.release_header, cache=PRIVATE, source=found.source)
+        return Reply(plain.encode(), release=serving.release_header, cache=PRIVATE, source=found.source)
 
     @get(
         "/popular",
