@@ -47,7 +47,7 @@ def default_set() -> BenchmarkSet:
 
 def movielens_set() -> BenchmarkSet:
     """MovieLens 1M: a random 20 % held out, seed 0."""
-    matrix, _ = _pairs(test_data("movielens_1m_pairs.parquet"))
+    matrix, _ = pairs_matrix(test_data("movielens_1m_pairs.parquet"))
     return _with_validation("movielens_1m", random_split(matrix, held_out_share=HELD_OUT, seed=0))
 
 
@@ -58,7 +58,7 @@ def gowalla_set() -> BenchmarkSet:
 
 def published_set(name: str, file: Path) -> BenchmarkSet:
     """Pairs whose `split` column says train or test."""
-    matrix, held_out = _pairs(file)
+    matrix, held_out = pairs_matrix(file)
     test = Split(train=entries_where(matrix, ~held_out), truth=entries_where(matrix, held_out))
     return _with_validation(name, test)
 
@@ -110,7 +110,7 @@ def _with_validation(name: str, test: Split) -> BenchmarkSet:
     return BenchmarkSet(name=name, validation=validation, test=test)
 
 
-def _pairs(file: Path) -> tuple[InteractionMatrix, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+def pairs_matrix(file: Path) -> tuple[InteractionMatrix, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """(user, item) pairs without time as a matrix, and which of its entries a `split` column calls test."""
     frame = pl.read_parquet(file)
     user, item, *rest = frame.columns
