@@ -149,7 +149,9 @@ def _item_table(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
 
 
 def _user_table(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    described = items.select(columns.ITEM_ID, *_LABELS, "price_percentile", "popularity_percentile")
+    described = items.select(
+        columns.ITEM_ID, *_LABELS, columns.PRICE, "price_percentile", "popularity_percentile"
+    )
     joined = events.join(described, on=columns.ITEM_ID, how="left", maintain_order="left").lazy()
     totals = joined.group_by(columns.USER_ID).agg(
         pl.len().cast(pl.Int64).alias("events_total"),
@@ -164,7 +166,7 @@ def _user_table(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
         pl.col("popularity_percentile").mean().alias("mean_popularity"),
         _sum_or_null(pl.col(columns.VALUE)).alias("spend_total"),
         _spend_28d().alias("spend_28d"),
-        pl.col(_PIECE_PRICE).median().alias("median_price"),
+        pl.coalesce(_PIECE_PRICE, columns.PRICE).median().alias("median_price"),
         pl.col("price_percentile").mean().alias("price_level"),
         pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
     )

@@ -76,7 +76,9 @@ USER_FEATURES = Contract(
         ),
         "spend_total": _money("Paid in the whole history; null where the source has no values."),
         "spend_28d": _money("Paid in the last 28 days; null where the source has no values."),
-        "median_price": _money("Median price of a piece over the user's events; null where unknown."),
+        "median_price": _money(
+            "Median price of a piece: what the user paid, else the item's price; null if unknown."
+        ),
         "price_level": _share(
             "Mean price percentile, within their category, of the items touched; null if unknown.",
             nullable=True,

@@ -50,6 +50,10 @@ def test_median_price_is_that_of_a_piece():
     assert user(("u", "a", 3, 1.0), ("u", "b", 2, 4.0), ("u", "c", 1, 2.5))["median_price"] == 2.5
 
 
+def test_where_nothing_says_what_was_paid_the_items_price_counts():
+    assert user(("u", "a", 3), ("u", "b", 2), ("u", "c", 1))["median_price"] == 2.0
+
+
 def test_money_is_null_where_the_source_has_none():
     found = user(("u", "a", 3), known=None)
 
