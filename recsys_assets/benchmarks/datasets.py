@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +123,4 @@ def pairs_matrix(file: Path) -> tuple[InteractionMatrix, np.ndarray[tuple[int], 
         pl.lit(0).cast(UTC_MICROSECONDS).alias(columns.TIMESTAMP),
     ).unique(subset=[columns.USER_ID, columns.ITEM_ID], keep="first", maintain_order=True)
     matrix = InteractionMatrix.from_interactions(events.lazy())
-    marked = matrix.weights > 1
-    matrix.weights[:] = 1
-    return matrix, marked
+    return replace(matrix, weights=np.ones_like(matrix.weights)), matrix.weights > 1
