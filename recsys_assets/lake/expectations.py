@@ -12,8 +12,10 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.quality.contract import Contract
+from recsys_assets.quality.drift import DRIFT_CHECKS
 from recsys_assets.quality.evaluation import contract_expectations, evaluate, schema_result
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
+from recsys_assets.quality.monitor import Monitor
 
 _ENOUGH_ROWS = 50
 """Of fewer rows than this a share of bad ones says little: one return among three sales is a Tuesday."""
@@ -44,7 +46,11 @@ def raw_expectations(day: date) -> list[Expectation]:
     ]
 
 
-RAW_CHECKS: tuple[str, ...] = ("schema", *(e.name for e in raw_expectations(date(2000, 1, 1))))
+RAW_CHECKS: tuple[str, ...] = (
+    "schema",
+    *(e.name for e in raw_expectations(date(2000, 1, 1))),
+    *DRIFT_CHECKS,
+)
 """Names of the checks of a raw day, whatever the source."""
 
 CATALOGUE_EXPECTATIONS: list[Expectation] = [
@@ -58,20 +64,33 @@ CATALOGUE_CHECKS: tuple[str, ...] = ("schema", *(e.name for e in CATALOGUE_EXPEC
 
 
 class RawAudit:
-    """Judges raw days: the contract's columns, then `raw_expectations`; blocks a day without the columns."""
+    """Judges raw days: the contract's columns, `raw_expectations`, and drift against published days."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, *, monitor: Monitor | None = None) -> None:
         """Audit days of a source with this contract (RAW_INTERACTIONS' columns, then the source's own)."""
-        self._contract = contract
+        self._contract, self._monitor = contract, monitor
         self._schema = contract.polars_schema()
 
     def __call__(self, day: date, frame: pl.DataFrame) -> list[CheckResult]:
-        """Every check of RAW_CHECKS on `day`'s frame."""
+        """Every check of RAW_CHECKS on `day`'s frame; only `schema` where the columns are not as declared."""
         table = self._contract.name
-        return [
-            schema_result(frame, self._schema, table=table, day=day),
-            *evaluate(raw_expectations(day), frame, table=table, day=day),
-        ]
+        columns_found = schema_result(frame, self._schema, table=table, day=day)
+        if columns_found.verdict != "ok":
+            return [columns_found]
+        results = [columns_found, *evaluate(raw_expectations(day), frame, table=table, day=day)]
+        if self._monitor is not None:
+            results += self._monitor.judge(frame, day=day)
+        return results
+
+    def published(self, day: date, frame: pl.DataFrame) -> None:
+        """`day` is visible now, as `frame`."""
+        if self._monitor is not None:
+            self._monitor.published(day, frame)
+
+    def refused(self, day: date) -> None:
+        """`day` went to quarantine; what was there before stays."""
+        if self._monitor is not None:
+            self._monitor.refused(day)
 
 
 def audit_catalogue(frame: pl.DataFrame) -> list[CheckResult]:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import (
@@ -103,16 +104,15 @@ def failing(frame: pl.DataFrame, expectation: RowExpectation) -> pl.DataFrame:
 
 
 def json_rows(frame: pl.DataFrame, limit: int = SAMPLE_ROWS) -> list[dict[str, Any]]:
-    """The first `limit` rows as JSON-able dictionaries: times in ISO 8601, NaN and infinity as text."""
-    return [
-        {name: _plain(value) for name, value in row.items()}
-        for row in frame.head(limit).iter_rows(named=True)
-    ]
+    """The first `limit` rows as JSON-able dictionaries: times as text, NaN and infinity too.
+
+    polars writes the times, since Python cannot hold those of a broken day (years past 9999).
+    """
+    rows = frame.head(limit).with_columns(cs.temporal().cast(pl.String))
+    return [{name: _plain(value) for name, value in row.items()} for row in rows.iter_rows(named=True)]
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
     if isinstance(value, float) and math.isfinite(value):
         return value
     return value if value is None or isinstance(value, str | int | bool) else str(value)

@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Acceptance, Ledger
@@ -120,7 +121,8 @@ def put_aside(quarantine: Path, day: date, frame: pl.DataFrame, blocking: list[C
 def fingerprint(frame: pl.DataFrame) -> str:
     """A digest of the frame's columns, types and rows in their order; the same in every process."""
     digest = hashlib.sha256(json.dumps([(name, str(dtype)) for name, dtype in frame.schema.items()]).encode())
-    for row in frame.iter_rows():
+    # physical: Python cannot hold the times of a broken day
+    for row in frame.with_columns(cs.temporal().to_physical()).iter_rows():
         digest.update(repr(row).encode())
     return digest.hexdigest()
 

@@ -1,0 +1,198 @@
+"""Benchmark `quality`: how often untouched days alarm, and how many injected faults are seen.
+
+A year is replayed day by day through the audit of `raw_interactions`; each day, and each faulty version
+of it, is judged only by the days before it.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.benchmarks.faults import DESTRUCTIVE, FAULTS, Delivery
+from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.expectations import RawAudit
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.quality.monitor import Monitor
+from recsys_assets.settings import QualitySettings
+
+FIRST_JUDGED: Final = 57
+"""Number of the first day that counts; the days before are history only."""
+_CATEGORY: Final = columns.CATEGORY
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What became of one fault's injections."""
+
+    injected: int = 0
+    """Times it was injected."""
+    warned: int = 0
+    """Of these, warned."""
+    blocked: int = 0
+    """Of these, blocked."""
+    checks: dict[str, int] = field(default_factory=dict)
+    """Check -> injections in which it did not pass."""
+
+    def add(self, results: list[CheckResult]) -> None:
+        """Count one injection."""
+        self.injected += 1
+        verdict = worst(results)
+        self.warned += verdict == "warn"
+        self.blocked += verdict == "block"
+        for result in results:
+            if result.verdict != "ok":
+                self.checks[result.check] = self.checks.get(result.check, 0) + 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Injections, and the shares detected (warned or blocked) and blocked."""
+        of = max(self.injected, 1)
+        return {
+            "injected": self.injected,
+            "detected_share": (self.warned + self.blocked) / of,
+            "blocked_share": self.blocked / of,
+            "checks": dict(sorted(self.checks.items(), key=lambda item: -item[1])[:5]),
+        }
+
+
+def run(
+    *,
+    source: str = "completejourney",
+    first_judged: int = FIRST_JUDGED,
+    last_judged: int = 365,
+    injections: int = 24,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Replay `source`'s days and inject every fault into some of them.
+
+    Args:
+        source: a source's spec.
+        first_judged: number (from 1) of the first day that counts.
+        last_judged: number of the last one.
+        injections: days that each fault is injected into.
+        seed: of the choice of days and rows.
+
+    A source without ratings is given some, simulated, for the fault of ratings alone; the untouched replay
+    and all other faults run on the source as it is.
+    """
+    started = time.perf_counter()
+    opened = open_source(source)
+    span = opened.date_range()
+    count = min((span.last_day - span.first_day).days + 1, last_judged)
+    days = [span.first_day + timedelta(days=n) for n in range(count)]
+    catalogue = opened.catalogue()
+    with TemporaryDirectory() as scratch:
+        frames = dict(iter_days(opened, days, scratch=Path(scratch)))
+    judged = days[first_judged - 1 :]
+    rng = np.random.default_rng(seed)
+    busy = [day for day in judged if frames[day].height]
+    plan = {
+        name: set(rng.choice(len(busy), size=min(injections, len(busy)), replace=False).tolist())
+        for name in FAULTS
+    }
+    dates = {name: {busy[place] for place in places} for name, places in plan.items()}
+    tallies = {name: Tally() for name in FAULTS}
+    verdicts: dict[date, list[CheckResult]] = {}
+    has_ratings = any(frames[day][columns.RATING].null_count() < frames[day].height for day in busy[:28])
+    plain = {name for name in FAULTS if has_ratings or name != "ratings_shifted"}
+    schema = opened.contract
+    for day, results, injected in _replay(
+        frames, dates, plain, contract=schema, catalogue=catalogue, rng=rng
+    ):
+        if day in judged:
+            verdicts[day] = results
+        for name, found in injected:
+            tallies[name].add(found)
+    if not has_ratings:
+        rated = {day: _with_ratings(frame, day) for day, frame in frames.items()}
+        for _, _, injected in _replay(
+            rated, dates, {"ratings_shifted"}, contract=schema, catalogue=catalogue, rng=rng
+        ):
+            for name, found in injected:
+                tallies[name].add(found)
+    return _summary(verdicts, tallies) | {
+        "source": source,
+        "days": len(days),
+        "ratings": "the source's" if has_ratings else "simulated, for `ratings_shifted` only",
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def worst(results: list[CheckResult]) -> str:
+    """`block`, `warn` or `ok`: what a day's results add up to."""
+    verdicts = {result.verdict for result in results}
+    return "block" if "block" in verdicts else "warn" if "warn" in verdicts else "ok"
+
+
+def _replay(
+    frames: dict[date, pl.DataFrame],
+    dates: dict[str, set[date]],
+    names: set[str],
+    *,
+    contract: Any,
+    catalogue: pl.DataFrame | None,
+    rng: np.random.Generator,
+) -> Iterator[tuple[date, list[CheckResult], list[tuple[str, list[CheckResult]]]]]:
+    """Each day in order: its results untouched, and those of the faults that are injected into it."""
+    monitor = Monitor(RAW_INTERACTIONS.name, QualitySettings(), catalogue=catalogue)
+    audit = RawAudit(contract, monitor=monitor)
+    categories = pl.DataFrame(schema={columns.ITEM_ID: pl.String, _CATEGORY: pl.String})
+    if catalogue is not None:
+        categories = catalogue.select(columns.ITEM_ID, _CATEGORY)
+    yesterday = next(iter(frames.values())).clear()
+    for day, frame in frames.items():
+        injected = []
+        for name in sorted(names):
+            if day in dates[name]:
+                delivery = Delivery(day=frame, yesterday=yesterday, categories=categories, rng=rng)
+                faulty = FAULTS[name](delivery)
+                if not faulty.equals(frame):
+                    injected.append((name, audit(day, faulty)))
+        results = audit(day, frame)
+        # An untouched day that alarms is real: a person would let it through, so that it becomes history.
+        audit.published(day, frame)
+        yield day, results, injected
+        yesterday = frame
+
+
+def _with_ratings(frame: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Simulated ratings from 1 to 5, mostly high, in shares that differ a little from day to day."""
+    rng = np.random.default_rng(day.toordinal())
+    shares = rng.dirichlet(200 * np.array([0.06, 0.05, 0.11, 0.23, 0.55]))
+    ratings = rng.choice(np.arange(1, 6), size=frame.height, p=shares).astype(np.float32)
+    return frame.with_columns(pl.Series(columns.RATING, ratings))
+
+
+def _summary(verdicts: dict[date, list[CheckResult]], tallies: dict[str, Tally]) -> dict[str, Any]:
+    def days(verdict: str) -> list[dict[str, str]]:
+        return [
+            {"day": day.isoformat(), "why": "; ".join(r.detail for r in results if r.verdict == verdict)}
+            for day, results in verdicts.items()
+            if worst(results) == verdict
+        ]
+
+    made = {name: tally for name, tally in tallies.items() if tally.injected}
+    injected = sum(tally.injected for tally in made.values())
+    destructive = [made[name] for name in DESTRUCTIVE if name in made]
+    faults = {name: tally.as_dict() for name, tally in made.items()}
+    return {
+        "warn_days": len(days("warn")),
+        "block_days": len(days("block")),
+        "judged_days": len(verdicts),
+        "detected_share": sum(t.warned + t.blocked for t in made.values()) / max(injected, 1),
+        "min_fault_detected_share": min((fault["detected_share"] for fault in faults.values()), default=0.0),
+        "destructive_blocked_share": sum(t.blocked for t in destructive)
+        / max(sum(t.injected for t in destructive), 1),
+        "faults": faults,
+        "warned": days("warn"),
+        "blocked": days("block"),
+    }

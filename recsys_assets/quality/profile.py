@@ -1,0 +1,122 @@
+"""The profile of a day: a fixed set of counts, shares, means and histograms, small enough to keep for ever.
+
+Everything that drift is judged by is in the profile; what the shares of new and repeated things refer to is
+what was published before the day, which `quality.memory` knows.
+"""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+VERSION: Final = 1
+"""Raise it when a profile of the same rows would come out differently; older ones are then made anew."""
+
+COUNTS: Final = ("rows", "users", "items", "top_user_rows", "top_item_rows")
+"""Plain counts of a day."""
+
+SHARES: Final = (
+    "null_users",
+    "null_items",
+    "null_ratings",
+    "null_quantities",
+    "null_values",
+    "rows_outside_day",
+    "duplicate_rows",
+    "redelivered_rows",
+    "new_users",
+    "new_items",
+    "repeated_pairs",
+    "items_not_in_catalogue",
+    "odd_user_ids",
+    "odd_item_ids",
+    "unseen_ratings",
+    "quantities_not_positive",
+    "negative_values",
+)
+"""k of n, binomial where events are independent."""
+
+MEANS: Final = ("rating", "log_value", "log_quantity", "log_price", "log_rows_a_user")
+"""Mean and standard deviation within the day."""
+
+HISTOGRAMS: Final = ("hour", "rating", "value", "quantity", "price")
+"""Bin -> rows. Hours of the UTC day; the others in `log_bins`."""
+
+BINS_PER_OCTAVE: Final = {"rating": 8, "value": 2, "quantity": 2, "price": 2}
+"""How fine `log_bins` cuts: neighbouring ratings (4 and 4.5) lie apart, money by factors of 1.4."""
+
+CATEGORIES: Final = ("department", "category")
+"""Bin -> rows, by the catalogue."""
+
+
+_LEAST_OCTAVE: Final = -32
+_MOST_OCTAVE: Final = 64
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What one day looks like."""
+
+    version: int = VERSION
+    """Of the definition."""
+    counts: dict[str, int]
+    """COUNTS."""
+    shares: dict[str, tuple[int, int]]
+    """SHARES: (k, n)."""
+    means: dict[str, tuple[float, float, int]]
+    """MEANS: (mean, standard deviation, n); n is 0 where there is nothing to average."""
+    histograms: dict[str, dict[int, int]]
+    """HISTOGRAMS and CATEGORIES: bin -> rows, empty bins left out."""
+    quantiles: dict[str, list[float]]
+    """`rating`, `quantity`, `value` -> the 5, 25, 50, 75 and 95 % quantiles; nothing where there are none."""
+    top_items: list[tuple[str, int]]
+    """The five items with most rows."""
+    lag_hours: float | None
+    """Hours from the newest event to the end of the day; None without events."""
+    sketch: bytes
+    """The smallest hashes of the rows' content without their date, little-endian uint64, ascending."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the day."""
+        return self.counts["rows"]
+
+    def sketch_keys(self) -> npt.NDArray[np.uint64]:
+        """`sketch` as an array."""
+        return np.frombuffer(self.sketch, dtype="<u8")
+
+
+def encode(profile: Profile) -> bytes:
+    """As MessagePack, for the ledger."""
+    return msgspec.msgpack.encode(profile)
+
+
+def decode(encoded: bytes) -> Profile | None:
+    """The profile; None where it was made by another version of the definition."""
+    try:
+        profile = msgspec.msgpack.decode(encoded, type=Profile)
+    except msgspec.ValidationError:
+        return None
+    return profile if profile.version == VERSION else None
+
+
+def log_bins(values: npt.NDArray[np.float64], *, per_octave: int) -> npt.NDArray[np.int64]:
+    """Numbers into bins of equal ratio: floor(per_octave * log2 |v|) shifted to > 0, with the sign of v.
+
+    Such bins need no knowledge of the scale, and a change of unit moves everything by as many bins.
+    """
+    with np.errstate(divide="ignore"):
+        octaves = np.floor(np.log2(np.abs(values)) * per_octave + 1e-9)
+    magnitude = np.clip(octaves, _LEAST_OCTAVE * per_octave, _MOST_OCTAVE * per_octave)
+    return np.where(values == 0, 0, np.sign(values) * (magnitude - _LEAST_OCTAVE * per_octave + 1)).astype(
+        np.int64
+    )
+
+
+def bin_edges(number: int, *, per_octave: int) -> tuple[float, float]:
+    """Least and greatest number of a bin of `log_bins`."""
+    if number == 0:
+        return 0.0, 0.0
+    octave = (abs(number) - 1) / per_octave + _LEAST_OCTAVE
+    near, far = 2**octave, 2 ** (octave + 1 / per_octave)
+    return (near, far) if number > 0 else (-far, -near)
