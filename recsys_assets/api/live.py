@@ -16,8 +16,9 @@ from recsys_assets.api.keys import KeyRing
 from recsys_assets.api.recommender import Recommender
 from recsys_assets.api.scenarios import Scenarios
 from recsys_assets.errors import EventsUnavailableError, ReleaseError
+from recsys_assets.release.history import CURRENT_FILE
 from recsys_assets.release.load import load_release
-from recsys_assets.release.store import CURRENT_FILE, ReleaseStore
+from recsys_assets.release.store import ReleaseStore
 from recsys_assets.settings import Home
 
 log = logging.getLogger("recsys.api")

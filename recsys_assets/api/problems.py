@@ -10,7 +10,13 @@ from litestar.status_codes import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND, HTTP
 from litestar.types import ExceptionHandlersMap
 
 from recsys_assets.api.schemas import Problem, encode
-from recsys_assets.errors import EventsUnavailableError, RecsysError, ReleaseError, UnknownItemError
+from recsys_assets.errors import (
+    EventsUnavailableError,
+    RecsysError,
+    ReleaseError,
+    RulesError,
+    UnknownItemError,
+)
 
 log = logging.getLogger("recsys.api")
 
@@ -31,6 +37,7 @@ _TITLES = {
 }
 _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownItemError, HTTP_404_NOT_FOUND),
+    (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that is not there
     (EventsUnavailableError, 503),
     (ReleaseError, 503),
 )

@@ -1,7 +1,9 @@
 """What a client sees: bodies, headers, entity tags, problems."""
 
 import gzip
+from typing import TypeVar
 
+import httpx
 import msgspec
 import pytest
 from backports import zstd
@@ -15,6 +17,13 @@ from recsys_assets_tests.api.conftest import NOW
 from recsys_assets_tests.api.world import ODD_ITEM, item_id
 
 Client = TestClient[Litestar]
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+def decode(answer: httpx.Response, body: type[Body]) -> Body:
+    """A good answer, by the structure that the document promises."""
+    assert answer.status_code == 200, answer.text
+    return msgspec.json.decode(answer.content, type=body)
 
 
 @pytest.fixture

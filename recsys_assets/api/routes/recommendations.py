@@ -47,7 +47,7 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         ),
         operation_id="recommendForUser",
         tags=[_TAG],
-        responses=answers(UserRecommendations, cached=True),
+        responses=answers(UserRecommendations, also=(404,), cached=True),
         response_headers=release_headers(),
     )
     async def for_user(  # noqa: PLR0917  query parameters, which come by name
@@ -112,7 +112,7 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         operation_id="recommendForSession",
         tags=[_TAG],
         status_code=200,
-        responses=answers(SessionRecommendations, also=(408, 413)),
+        responses=answers(SessionRecommendations, also=(404, 408, 413)),
         response_headers=release_headers(),
     )
     async def for_session(request: Request[Any, Any, Any], data: Session) -> ASGIApp:
