@@ -8,7 +8,7 @@ those asked for are dropped as they are read, so that landing one day of a large
 """
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.lake.sources.ahead import ahead
 from recsys_assets.lake.sources.source import Source
 
 RUN_ROWS: Final = 500_000
@@ -53,12 +54,11 @@ def iter_days(
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="landing-", dir=scratch) as folder:
         runs = list(_runs(source, wanted, folder=Path(folder), run_rows=run_rows))
-        for group in _groups(runs, _every_day(runs) if wanted is None else wanted, rows=run_rows):
-            frame = _rows_of(runs, group)
+        for group, frame in ahead(_merged(runs, wanted, rows=run_rows)):
             bounds = np.searchsorted(frame[_DAY].to_numpy(), [*group, group[-1] + 1])
-            frame = frame.drop(_DAY)
+            events = frame.drop(_DAY)
             for day, start, stop in zip(group.tolist(), bounds, bounds[1:], strict=False):
-                yield _EPOCH + timedelta(days=day), frame.slice(start, stop - start)
+                yield _EPOCH + timedelta(days=day), events.slice(start, stop - start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def _runs(source: Source, wanted: _Integers | None, *, folder: Path, run_rows: i
     """At least one run; the only one stays in memory."""
     waiting = [_dated(source.contract.polars_schema().to_frame(), None)]
     rows = spilled = 0
-    for batch in source.batches():
+    for batch in ahead(source.batches()):
         dated = _dated(batch, wanted)
         if dated.is_empty():
             continue
@@ -121,13 +121,16 @@ def _every_day(runs: list[_Run]) -> _Integers:
     return np.arange(days.min(), days.max() + 1) if len(days) else days
 
 
-def _groups(runs: list[_Run], days: _Integers, *, rows: int) -> Iterator[_Integers]:
-    """The days, parted so that those of one group have at most so many rows, or are a single day."""
+def _merged(
+    runs: list[_Run], wanted: _Integers | None, *, rows: int
+) -> Generator[tuple[_Integers, pl.DataFrame]]:
+    """Consecutive days with their rows, sorted by day; at most so many rows at once, or a single day."""
+    days = _every_day(runs) if wanted is None else wanted
     before = np.sum([run.before(np.append(days, days[-1:] + 1)) for run in runs], axis=0)
     first = 0
     while first < len(days):
         end = max(first + 1, int(np.searchsorted(before, before[first] + rows, side="right")) - 1)
-        yield days[first:end]
+        yield days[first:end], _rows_of(runs, days[first:end])
         first = end
 
 

@@ -4,7 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class InMemory(Source):
     def files(self) -> Sequence[Path]:
         return [Path("memory")]
 
-    def batches(self) -> Iterator[pl.DataFrame]:
+    def batches(self) -> Generator[pl.DataFrame]:
         number = 0
         for moments in self._batches:
             rows = [("u", str(number + n), moment, None, None, None) for n, moment in enumerate(moments)]

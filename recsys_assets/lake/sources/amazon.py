@@ -12,7 +12,7 @@ Which release a file is of is told by its first line, not by its name. Review te
   `user_id,parent_asin,rating,timestamp` with a header in 2023.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -117,7 +117,7 @@ class Amazon(Source):
         """The reviews and, where given, the metadata."""
         return [self._reviews] if self._products is None else [self._reviews, self._products]
 
-    def batches(self) -> Iterator[pl.DataFrame]:
+    def batches(self) -> Generator[pl.DataFrame]:
         """About 30,000 reviews, or 400,000 ratings, a batch."""
         frames = self._ratings() if self._record is None else self._json(self._record)
         schema = self.contract.polars_schema()

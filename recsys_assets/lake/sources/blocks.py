@@ -6,8 +6,7 @@ The only place that knows about compression and about bytes; what a line means i
 import codecs
 import gzip
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
@@ -15,8 +14,9 @@ from typing import IO, Final, cast
 from isal import igzip, igzip_lib
 
 from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.sources.ahead import ahead
 
-BLOCK_BYTES: Final = 16 << 20
+BLOCK_BYTES: Final = 8 << 20
 """Decompressed bytes a block."""
 LONGEST_LINE_BYTES: Final = 64 << 20
 """A longer line than this is taken for a file that isn't made of lines."""
@@ -86,12 +86,7 @@ def line_blocks(path: Path, *, quoted: bool = False, block_bytes: int = BLOCK_BY
         EmptySourceError: not one byte.
         SourceFormatError: a truncated or damaged gzip, another compression, or no line ends.
     """
-    with _open(path) as file, ThreadPoolExecutor(1, thread_name_prefix="line-blocks") as ahead:
-        cutter = _Cutter(path, file, quoted=quoted, block_bytes=block_bytes)
-        pending = ahead.submit(cutter.next)
-        while block := pending.result():
-            pending = ahead.submit(cutter.next)
-            yield block
+    yield from ahead(_cut(path, quoted=quoted, block_bytes=block_bytes))
 
 
 def first_line(path: Path) -> bytes:
@@ -125,61 +120,42 @@ def check_gzip(path: Path) -> None:
             raise SourceFormatError(f"{path.name}: the gzip is truncated or damaged ({error})") from None
 
 
-class _Cutter:
-    """Reads a file on and cuts it after the last whole line."""
-
-    def __init__(self, path: Path, file: IO[bytes], *, quoted: bool, block_bytes: int) -> None:
-        self._path = path
-        self._file = file
-        self._quoted = quoted
-        self._block_bytes = block_bytes
-        self._carry = b""
-        self._offset = 0
-        self._empty = True
-
-    def next(self) -> Block | None:
-        """The next block; None after the last."""
-        while chunk := self._read():
-            data = self._carry + chunk
-            if not self._offset and data.startswith(codecs.BOM_UTF8):
+def _cut(path: Path, *, quoted: bool, block_bytes: int) -> Generator[Block]:
+    """Read the file on, and cut it after the last whole line."""
+    offset, carry, empty = 0, b"", True
+    with _open(path) as file:
+        while chunk := _read(file, path, block_bytes):
+            data = carry + chunk
+            if not offset and data.startswith(codecs.BOM_UTF8):
                 data = data[len(codecs.BOM_UTF8) :]
-                self._offset = len(codecs.BOM_UTF8)
-            end = _line_end(data, quoted=self._quoted)
-            if not end and len(data) > LONGEST_LINE_BYTES:
-                raise self._endless_line()
-            self._carry = data[end:]
+                offset = len(codecs.BOM_UTF8)
+            end = _line_end(data, quoted=quoted)
+            carry = data[end:]
             if end:
-                return self._block(data, end)
-        if self._carry:
-            data, self._carry = self._carry, b""
-            return self._block(data, len(data))
-        if self._empty:
-            raise EmptySourceError(f"{self._path}: the file is empty; give a file with at least one row")
-        return None
+                yield Block(path=path, data=memoryview(data)[:end], offset=offset)
+                offset, empty = offset + end, False
+            elif len(data) > LONGEST_LINE_BYTES:
+                raise _endless_line(path, offset, quoted=quoted)
+    if carry:
+        yield Block(path=path, data=memoryview(carry), offset=offset)
+    elif empty:
+        raise EmptySourceError(f"{path}: the file is empty; give a file with at least one row")
 
-    def _read(self) -> bytes:
-        try:
-            return self._file.read(self._block_bytes)
-        except _GZIP_FAULTS as error:
-            line = _newlines(self._path)
-            raise SourceFormatError(
-                f"{self._path}: the gzip is truncated or damaged after line {line} ({error}); "
-                "fetch the file again"
-            ) from None
 
-    def _block(self, data: bytes, end: int) -> Block:
-        block = Block(path=self._path, data=memoryview(data)[:end], offset=self._offset)
-        self._offset += end
-        self._empty = False
-        return block
+def _read(file: IO[bytes], path: Path, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except _GZIP_FAULTS as error:
+        reason = f"the gzip is truncated or damaged after line {_newlines(path)} ({error})"
+        raise SourceFormatError(f"{path}: {reason}; fetch the file again") from None
 
-    def _endless_line(self) -> SourceFormatError:
-        line = 1 + _newlines(self._path, before=self._offset)
-        quote = " or has an unclosed quote" if self._quoted else ""
-        return SourceFormatError(
-            f"{self._path}: line {line} is longer than {LONGEST_LINE_BYTES >> 20} MiB{quote}; "
-            "is this the right format?"
-        )
+
+def _endless_line(path: Path, offset: int, *, quoted: bool) -> SourceFormatError:
+    line = 1 + _newlines(path, before=offset)
+    quote = " or has an unclosed quote" if quoted else ""
+    return SourceFormatError(
+        f"{path}: line {line} is longer than {LONGEST_LINE_BYTES >> 20} MiB{quote}; is this the right format?"
+    )
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -10,7 +10,7 @@ New York shops ends at 2018-01-01 05:00 UTC, and the last partition, 2018-01-01,
 Year's Eve after 19:00 there. In all 366 days, 365 with events: the shops were closed on 25 December.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,7 @@ class CompleteJourney(Source):
         """The package's transactions and products."""
         return [self._transactions, self._products]
 
-    def batches(self) -> Iterator[pl.DataFrame]:
+    def batches(self) -> Generator[pl.DataFrame]:
         """All 1.47 million events at once: 100 MB in memory."""
         yield (
             pl.scan_parquet(self._transactions)

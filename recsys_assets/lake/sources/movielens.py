@@ -4,7 +4,7 @@ The formats are those of GroupLens' README files. PATH is the ratings file or th
 movies are looked for beside it. Timestamps are UTC epoch seconds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +47,7 @@ class MovieLens(Source):
         """The ratings and, where there are any, the movies."""
         return [self._ratings] if self._movies is None else [self._ratings, self._movies]
 
-    def batches(self) -> Iterator[pl.DataFrame]:
+    def batches(self) -> Generator[pl.DataFrame]:
         """About 600,000 ratings a batch."""
         for table in tables(self._ratings, self._dialect):
             times = table.typed("timestamp", pl.Int64)

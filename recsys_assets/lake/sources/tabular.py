@@ -10,7 +10,7 @@ milliseconds, microseconds or nanoseconds since 1970, told apart by the size of 
 
 import difflib
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +58,7 @@ class Tabular(Source):
         """The files, sorted by name."""
         return [file.path for file in self._files]
 
-    def batches(self) -> Iterator[pl.DataFrame]:
+    def batches(self) -> Generator[pl.DataFrame]:
         """Some 10,000 to 500,000 rows a batch."""
         for file in self._files:
             unit: float | None = None
