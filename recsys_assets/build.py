@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import dagster as dg
 
-from recsys_assets.errors import BuildRunningError
+from recsys_assets.errors import BuildInterruptedError, BuildRunningError
 from recsys_assets.freshness import INPUTS_KEY, Inputs, written_inputs
 from recsys_assets.lake.store import PartitionStore
 from recsys_assets.resources import Progress
@@ -131,8 +131,8 @@ class _Builder:
         self.definitions = build_definitions(progress=self.watcher)
 
     def run(self, *, landed_only: bool) -> BuildOutcome:
+        self._catalogue()  # first: the audit of raw days looks items up in it
         self._raw(landed_only=landed_only)
-        self._catalogue()
         self._interactions()
         if not self.outcome.failed:
             self._train()
@@ -231,7 +231,12 @@ class _Builder:
             tags=tags or {},
             raise_on_error=False,
         )
-        return [_reason(event) for event in result.all_events if event.is_step_failure]
+        failures = [event for event in result.all_events if event.is_step_failure]
+        if any(_was_interrupted(event) for event in failures):
+            raise BuildInterruptedError(
+                "interrupted; what was finished is kept, `recsys build` goes on from there"
+            )
+        return [_reason(event) for event in failures]
 
     def _stale(
         self, asset: str, store: PartitionStore, days: Sequence[date], inputs: Callable[[date], str]
@@ -262,6 +267,11 @@ def stretches(days: Sequence[date], *, gap: int) -> list[tuple[date, date]]:
         else:
             found.append((day, day))
     return found
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == "DagsterExecutionInterruptedError"
 
 
 def _reason(event: dg.DagsterEvent) -> str:

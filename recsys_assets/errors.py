@@ -105,3 +105,9 @@ class ServerStoppedError(RecsysError):
 
 class ReportError(RecsysError):
     """A report could not be made."""
+
+
+class BuildInterruptedError(RecsysError):
+    """A build was told to stop; 130 is what a shell makes of Ctrl-C."""
+
+    exit_code: ClassVar[int] = 130

@@ -20,6 +20,7 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.lake.store import PartitionStore
+from recsys_assets.rules.publish import rules_fingerprint
 from recsys_assets.settings import Home, Settings
 
 INPUTS_KEY = "recsys.inputs"
@@ -154,5 +155,11 @@ class Inputs:
     @cached_property
     def release(self) -> str:
         """Everything that a release holds."""
-        parts = [self.embeddings, self.evaluation, self.features, self.item_index]
+        parts = [
+            self.embeddings,
+            self.evaluation,
+            self.features,
+            self.item_index,
+            rules_fingerprint(self.home),
+        ]
         return fingerprint([CODE_VERSIONS["release"], *parts])

@@ -11,12 +11,16 @@ from typing import Protocol
 import dagster as dg
 
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.lake.catalogue import read_catalogue
 from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.expectations import RawAudit
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.monitor import Monitor
 from recsys_assets.release.store import ReleaseStore
+from recsys_assets.rules.publish import rules_part
 from recsys_assets.settings import Home, Settings, load_or_default_settings
 
 
@@ -70,6 +74,15 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Every check result by day."""
         return Ledger(self.home.quality_db)
 
+    def raw_audit(self, source: Source, ledger: Ledger) -> RawAudit:
+        """The audit of raw days: expectations, and drift against what was published before."""
+        catalogue = read_catalogue(self.home.catalogue) if self.home.catalogue.exists() else None
+        quality = self.settings().quality
+        monitor = Monitor(
+            RAW_INTERACTIONS.name, quality, store=self.raw(), ledger=ledger, catalogue=catalogue
+        )
+        return RawAudit(source.contract, monitor=monitor)
+
 
 class Artifacts(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The newest embeddings, feature tables and index of one home, before they are released together."""
@@ -91,3 +104,11 @@ class Releases(dg.ConfigurableResource):  # type: ignore[type-arg]
     def store(self) -> ReleaseStore:
         """List, promote, roll back, verify."""
         return ReleaseStore(Home(Path(self.home_path)).releases)
+
+    def rules_part(self) -> Path:
+        """The rules that the next release holds, checked against the features just built.
+
+        Raises:
+            RulesError: the home's `rules.toml` is not valid.
+        """
+        return rules_part(Home(Path(self.home_path)))

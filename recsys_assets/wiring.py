@@ -48,7 +48,9 @@ def check_specs(names: Iterable[str], *, asset: str) -> list[dg.AssetCheckSpec]:
     """One check spec a name, for checks that the asset's own step reports."""
     return [
         dg.AssetCheckSpec(
-            name, asset=asset, description=f"{name.replace('_', ' ')}: on each day of the run, before it is published."
+            name,
+            asset=asset,
+            description=f"{name.replace('_', ' ')}: on each day of the run, before it is published.",
         )
         for name in names
     ]

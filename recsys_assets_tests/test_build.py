@@ -92,6 +92,24 @@ def test_a_killed_build_goes_on_to_the_same_release(recsys, built_home, tmp_path
     assert _current(home) == _current(built_home)
 
 
+def test_an_interrupted_build_says_so_and_goes_on_later(recsys, built_home, tmp_path):
+    home = tmp_path / "interrupted"
+    home.mkdir()
+    shutil.copy(built_home / "recsys.toml", home)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recsys_assets", "build"],
+        env=environment(home), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (home / "lake" / "raw").exists():
+        assert process.poll() is None, "the build ended before it could be interrupted"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert not (home / "artifacts").exists()
+
+
 def _events(folder: Path, *, bad_day: date | None) -> Path:
     first = date(2024, 1, 1)
     rows = [

@@ -72,7 +72,10 @@ def test_everything_leads_to_what_the_api_serves():
     graph = defs.resolve_asset_graph()
     assert graph.get(dg.AssetKey("recommendation_api")).parent_keys == {dg.AssetKey("release")}
     upstream = dg.AssetSelection.assets("release").upstream().resolve(graph)
-    assert {key.to_user_string() for key in upstream} == set(GROUPS) - {"increment_report", "recommendation_api"}
+    assert {key.to_user_string() for key in upstream} == set(GROUPS) - {
+        "increment_report",
+        "recommendation_api",
+    }
 
 
 def test_the_jobs_are_named_for_what_they_do():

@@ -58,9 +58,7 @@ def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
 
 def build_without_dagster(home: Home, *, days: int | None) -> None:
     """Everything that `recsys build` makes of the default, by direct calls."""
-    import polars as pl  # noqa: PLC0415  the timed process imports what it needs itself
-
-    from recsys_assets.artifacts import replaced_folder  # noqa: PLC0415
+    from recsys_assets.artifacts import replaced_folder  # noqa: PLC0415  what it needs is timed too
     from recsys_assets.embeddings.artifact import save_embeddings  # noqa: PLC0415
     from recsys_assets.embeddings.evaluate import evaluate  # noqa: PLC0415
     from recsys_assets.embeddings.ials import train  # noqa: PLC0415
@@ -76,20 +74,26 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
     from recsys_assets.lake.setup import initialise  # noqa: PLC0415
     from recsys_assets.lake.sources.registry import open_source  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
+    from recsys_assets.quality.monitor import Monitor  # noqa: PLC0415
     from recsys_assets.quality.publishing import publish_days  # noqa: PLC0415
     from recsys_assets.release.publish import publish  # noqa: PLC0415
+    from recsys_assets.rules.publish import rules_part  # noqa: PLC0415
 
     settings = initialise(home, "completejourney", days=days)
     source, inputs, artifacts = open_source(settings.source.spec), Inputs(home, settings), home.artifacts
     with Ledger(home.quality_db) as ledger:
+        catalogue = catalogue_of(source)
+        write_catalogue(home.catalogue, catalogue)
+        monitor = Monitor(
+            "raw_interactions", settings.quality, store=inputs.raw_store, ledger=ledger, catalogue=catalogue
+        )
         publish_days(
             iter_days(source, settings.source.days(), scratch=home.root / "scratch"),
             store=inputs.raw_store,
-            audit=RawAudit(source.contract),
+            audit=RawAudit(source.contract, monitor=monitor),
             quarantine=home.quarantine,
             ledger=ledger,
         )
-        write_catalogue(home.catalogue, catalogue_of(source))
         publish_interactions(
             inputs.raw_store.days(),
             raw=inputs.raw_store,
@@ -98,7 +102,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
             ledger=ledger,
         )
     landed = inputs.interaction_store.days()
-    events, catalogue = inputs.interaction_store.scan(landed), pl.read_parquet(home.catalogue)
+    events = inputs.interaction_store.scan(landed)
     matrix = InteractionMatrix.from_interactions(events)
     found = train(matrix, settings.training)
     with replaced_folder(artifacts / "embeddings") as folder:
@@ -109,7 +113,10 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
     build_item_index(artifacts / "embeddings", artifacts / "index", settings.index)
     publish(
         home,
-        parts={name: artifacts / name for name in ("embeddings", "features", "index", "evaluation")},
+        parts={
+            **{name: artifacts / name for name in ("embeddings", "features", "index", "evaluation")},
+            "rules": rules_part(home),
+        },
         settings=settings,
         lineage=inputs.lineage,
         created_at=datetime.now(UTC),

@@ -8,7 +8,7 @@ import dagster as dg
 from recsys_assets.freshness import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.lake.catalogue import catalogue_of, write_catalogue
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
-from recsys_assets.lake.expectations import CATALOGUE_CHECKS, RAW_CHECKS, RawAudit, audit_catalogue
+from recsys_assets.lake.expectations import CATALOGUE_CHECKS, RAW_CHECKS, audit_catalogue
 from recsys_assets.lake.figures import rows_by_day_figure
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.partitions import DAILY, RANGE_IN_ONE_RUN, days_of
@@ -47,7 +47,7 @@ def raw_interactions(
         outcome = publish_days(
             iter_days(source, days, scratch=lake.home.root / "scratch"),
             store=lake.raw(lambda _: {INPUTS_KEY: inputs}),
-            audit=RawAudit(source.contract),
+            audit=lake.raw_audit(source, ledger),
             quarantine=lake.home.quarantine,
             ledger=ledger,
             progress=lambda day: progress.tell("raw_interactions", days.index(day) + 1, len(days)),

@@ -10,7 +10,7 @@ from recsys_assets.freshness import CODE_VERSIONS, Inputs, making
 from recsys_assets.index.report import read_report
 from recsys_assets.release.checks import RELEASE_CHECKS
 from recsys_assets.release.publish import publish
-from recsys_assets.resources import Artifacts, Lake
+from recsys_assets.resources import Artifacts, Lake, Releases
 from recsys_assets.wiring import OWNER, rows_table
 
 PARTS = ("embeddings", "features", "index", "evaluation")
@@ -24,10 +24,10 @@ _K = 10
     owners=[OWNER],
     kinds={"file"},
     code_version=CODE_VERSIONS["release"],
-    description="One immutable folder: embeddings, features, index, evaluation, manifest, checksums. "
+    description="One immutable folder: embeddings, features, index, rules, manifest, checksums. "
     "The same content is the same release, however often it is built.",
 )
-def release(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
+def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.MaterializeResult[Any]:
     """Copy the artifacts into a new release and point `current` at it."""
     settings = lake.settings()
     inputs = Inputs(lake.home, settings)
@@ -35,7 +35,7 @@ def release(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     with making(marker, inputs=inputs.release):
         manifest = publish(
             lake.home,
-            parts={name: artifacts.folder(name) for name in PARTS},
+            parts={**{name: artifacts.folder(name) for name in PARTS}, "rules": releases.rules_part()},
             settings=settings,
             lineage=inputs.lineage,
             created_at=datetime.now(UTC),
