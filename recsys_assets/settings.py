@@ -39,9 +39,32 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return [self.first_day + timedelta(days=n) for n in range(count)]
 
 
+class SoftmaxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The second objective: sampled softmax over cosines of smoothed embeddings."""
+
+    epochs: int = 8
+    """Passes over the users; > 0."""
+    temperature: float = 0.12
+    """τ, what cosines are divided by, > 0."""
+    learning_rate: float = 0.02
+    """Of Adam, > 0."""
+    batch_users: int = 1024
+    """Users a step, > 0."""
+    sampled_items: int = 8192
+    """Items drawn a step as not wanted, > 0; the whole catalogue where that is smaller."""
+    smoothing_layers: int = 1
+    """Times that embeddings are averaged over neighbours in the user-item graph, 0-4."""
+    popularity_exponent: float = 0.1
+    """An item's vector has the length (its number of users) to this power, 0-1."""
+
+
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the interactions are factorised."""
 
+    objective: Literal["ials", "softmax"] = "ials"
+    """What is minimised: iALS's weighted squares, or the sampled softmax of `softmax`."""
+    softmax: SoftmaxSettings = SoftmaxSettings()
+    """Of the objective `softmax` only."""
     embedding_size: int = 64
     """Width of an embedding, 1-1024."""
     epochs: int = 15
@@ -123,6 +146,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Longer query strings are refused (414)."""
     body_timeout_seconds: float = 10.0
     """A body must have arrived by then (408)."""
+    dagster_url: str = "http://127.0.0.1:3000"
+    """Where the page links to for the lineage."""
     cors_origins: list[str] = []
     """Origins whose pages may call the API; none by default."""
     log_requests: bool = False

@@ -22,6 +22,7 @@ from recsys_assets.api.routes.features import feature_routes
 from recsys_assets.api.routes.health import health_routes
 from recsys_assets.api.routes.items import item_routes
 from recsys_assets.api.routes.pages import page_routes
+from recsys_assets.api.routes.quality import quality_routes
 from recsys_assets.api.routes.recommendations import recommendation_routes
 from recsys_assets.api.routes.releases import release_routes
 from recsys_assets.api.routes.rules import rules_routes
@@ -74,12 +75,13 @@ def create_app(
             *user_routes(service),
             *feature_routes(service),
             *release_routes(service),
+            *quality_routes(service),
             *event_routes(service),
         ],
         guards=[needs("read")] if allowed.require_key_for_reads else [],
     )
     app = Litestar(
-        route_handlers=[reads, *health_routes(service), *page_routes()],
+        route_handlers=[reads, *health_routes(service), *page_routes(allowed)],
         lifespan=[following],
         exception_handlers=HANDLERS,
         openapi_config=openapi_config(),

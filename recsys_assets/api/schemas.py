@@ -294,6 +294,31 @@ class EventsAccepted(Struct, frozen=True, kw_only=True):
     accepted: Annotated[int, Meta(description="Rows stored durably.", ge=1)]
 
 
+class CheckDay(Struct, frozen=True, kw_only=True):
+    """One check on one day."""
+
+    day: str
+    verdict: Literal["ok", "warn", "block"]
+    value: Annotated[float | None, Meta(description="What was measured; null where rows were counted.")]
+    failing_rows: int
+    detail: str
+
+
+class CheckHistory(Struct, frozen=True, kw_only=True):
+    """One check over the days."""
+
+    table: str
+    check: str
+    days: list[CheckDay]
+
+
+class Quality(Struct, frozen=True, kw_only=True):
+    """How every check stood on the last days."""
+
+    release: ReleaseId
+    checks: list[CheckHistory]
+
+
 class ReleaseSummary(Struct, frozen=True, kw_only=True):
     """One release that could be served."""
 
@@ -366,6 +391,7 @@ BODIES: tuple[type[Struct], ...] = (
     Categories,
     Events,
     EventsAccepted,
+    Quality,
     ReleaseSummary,
     Releases,
     Promotion,

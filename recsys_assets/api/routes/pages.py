@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from collections.abc import Iterator
 from functools import cache
+from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -13,7 +14,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.replies import PUBLIC, Reply
+from recsys_assets.settings import ApiSettings
 
+_PAGE = "index.html"
 _TYPES = {
     ".html": b"text/html; charset=utf-8",
     ".js": b"text/javascript; charset=utf-8",
@@ -22,20 +25,22 @@ _TYPES = {
 }
 
 
-def page_routes() -> list[HTTPRouteHandler]:
-    """The routes. The files are the package's own."""
+def page_routes(settings: ApiSettings) -> list[HTTPRouteHandler]:
+    """The routes. The files are the package's own; the page links to Dagster where the settings say it is."""
     known = dict(_walk(files("recsys_assets.api") / "static", ""))
 
     @cache
     def read(name: str) -> Reply:
         entry = known[name]
         body = gzip.decompress(entry.read_bytes()) if entry.name.endswith(".gz") else entry.read_bytes()
+        if name == _PAGE:
+            body = body.replace(b"{{dagster}}", escape(settings.dagster_url).encode())
         tag = hashlib.blake2b(body, digest_size=8).hexdigest()
         return Reply(body, etag=tag, cache=PUBLIC, content_type=_TYPES[name[name.rfind(".") :]])
 
     @get("/", include_in_schema=False, sync_to_thread=False)
     def explorer() -> ASGIApp:
-        return read("index.html")
+        return read(_PAGE)
 
     @get("/favicon.ico", include_in_schema=False, sync_to_thread=False)
     def icon() -> ASGIApp:

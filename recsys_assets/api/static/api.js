@@ -34,9 +34,20 @@ export const release = () => call("release", "/v1/release");
 export const releases = () => call("releases", "/v1/releases");
 export const history = (user, k = 200) => call("history", `/v1/users/${encodeURIComponent(user)}/history${query({ k })}`);
 export const similar = (item, k) => call("list", `/v1/items/${encodeURIComponent(item)}/similar${query({ k })}`);
-export const forUser = (user, { k, category, seen }) =>
-  call("list", `/v1/users/${encodeURIComponent(user)}/recommendations${query({ k, category, include_seen: seen || "", reasons: true })}`);
-export const forSession = (itemIds, { k, category, seen }) =>
-  post("list", "/v1/recommendations", { item_ids: itemIds, k, category: category || null, include_seen: seen, reasons: true });
+const filters = ({ k, category, seen, scenario, diversity }) =>
+  ({ k, category, include_seen: seen || "", scenario, diversity });
+const path = (user) => `/v1/users/${encodeURIComponent(user)}/recommendations`;
+
+export const forUser = (user, wanted) => call("list", `${path(user)}${query({ ...filters(wanted), reasons: true })}`);
+export const whyItem = (user, itemId, wanted) =>
+  call("why", `${path(user)}/why${query({ ...filters(wanted), item_id: itemId })}`);
+
+const session = (itemIds, { k, category, seen, scenario, diversity }, extra) => ({
+  item_ids: itemIds, k, category: category || null, include_seen: seen, scenario, diversity: diversity ?? null, ...extra });
+export const forSession = (itemIds, wanted) => post("list", "/v1/recommendations", session(itemIds, wanted, { reasons: true }));
+export const explainSession = (itemIds, wanted) =>
+  post("why", "/v1/recommendations", session(itemIds, wanted, { explain: true }));
+export const scenarios = () => call("scenarios", "/v1/scenarios");
+export const quality = () => call("quality", "/v1/quality?days=60");
 export const popular = ({ k, category }) => call("list", `/v1/popular${query({ k, category })}`);
 export const prices = (ids) => post("prices", "/v1/features:batchGet", { entity: "item", ids, names: ["item_id", "price"] });

@@ -38,7 +38,12 @@ export function combobox(input, list, { suggest, show, choose, free }) {
     active = -1;
   };
 
-  input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(open, 80); });
+  input.addEventListener("input", () => {
+    close(); // what is listed answers other words than those typed now
+    options = [];
+    clearTimeout(timer);
+    timer = setTimeout(open, 80);
+  });
   input.addEventListener("focus", () => { input.select(); open(); });
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {

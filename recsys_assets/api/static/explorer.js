@@ -3,10 +3,18 @@
 import * as api from "/static/api.js";
 import { ago, by, make, nameOf, readable } from "/static/dom.js";
 import { combobox } from "/static/combobox.js";
+import { showQuality } from "/static/quality.js";
 import { showReleases } from "/static/releases.js";
+import { explain as explainItem } from "/static/why.js";
 
 const state = { mode: "user", user: null, session: [], like: null };
-const settings = () => ({ k: Number(by("k").value), category: by("category").value, seen: by("seen").checked });
+const settings = () => ({
+  k: Number(by("k").value),
+  category: by("category").value,
+  seen: by("seen").checked,
+  scenario: by("scenario").value,
+  diversity: Number(by("diversity").value) < 0 ? undefined : Number(by("diversity").value) / 100,
+});
 
 function fail(error) {
   if (api.wasOvertaken(error)) return;
@@ -27,7 +35,7 @@ async function guarded(work) {
 
 const reason = (item, answer) => {
   if (state.like) return ["similar to ", make("b", {}, nameOf(state.like))];
-  if (item.because) return [state.mode === "user" ? "because of " : "goes with ", make("b", {}, nameOf(item.because))];
+  if (item.because) return [state.mode === "user" ? "because you have " : "goes with ", make("b", {}, nameOf(item.because))];
   if (answer.source === "popular") return [item.category ? `popular in ${readable(item.category)}` : "popular now"];
   return ["fits the whole history"];
 };
@@ -45,8 +53,9 @@ function card(item, place, answer, best) {
     make("p", { class: "why" }, ...reason(item, answer)),
     make("div", { class: "meter", title: `score ${item.score}` }, meter),
     make("footer", {},
+      make("button", { type: "button", class: "button", "aria-label": `Why ${nameOf(item)}?`, onclick: () => askWhy(item) }, "Why?"),
       make("button", { type: "button", class: "button", "aria-label": `Similar to ${nameOf(item)}`, onclick: () => showSimilar(item) }, "Similar"),
-      make("button", { type: "button", class: "button", "aria-label": `Add ${nameOf(item)} to the session`, onclick: () => addToSession(item) }, "Add to session")));
+      make("button", { type: "button", class: "button", "aria-label": `Add ${nameOf(item)} to the session`, onclick: () => addToSession(item) }, "Add")));
 }
 
 async function fillPrices(answer) {
@@ -56,7 +65,7 @@ async function fillPrices(answer) {
     for (const row of rows) {
       if (row?.price == null) continue;
       const place = by("cards").querySelector(`[data-item="${CSS.escape(row.item_id)}"] .price`);
-      if (place) place.textContent = row.price.toFixed(2);
+      if (place) place.textContent = row.price < 0.01 ? "" : row.price.toFixed(2);
     }
   } catch (error) {
     fail(error);
@@ -69,6 +78,12 @@ const WORDS = {
   popular: ["Popular items", "lesser"],
   similar: ["Similar items", ""],
 };
+
+const askWhy = (item) => guarded(() => explainItem(item, {
+  user: state.mode === "user" ? state.user : null,
+  session: state.session.map((one) => one.item_id),
+  wanted: settings(),
+}));
 
 function explain(answer) {
   const [words, kind] = WORDS[answer.source];
@@ -99,7 +114,7 @@ const historyRow = (item, extra) =>
   make("li", {}, make("span", { class: "name" }, nameOf(item), make("small", {}, readable(item.category) || "")), extra);
 
 async function showHistory() {
-  by("seen-label").lastChild.textContent = state.mode === "user" ? "Keep what the user has" : "Keep what is in the session";
+  by("seen-words").textContent = state.mode === "user" ? "Keep what the user has" : "Keep what is in the session";
   if (state.mode === "session") {
     by("history-title").textContent = `In the session (${state.session.length})`;
     by("history").replaceChildren(...state.session.map((item) => historyRow(item,
@@ -175,6 +190,7 @@ function showTab(name) {
     by(tab.getAttribute("aria-controls")).hidden = !chosen;
   }
   if (name === "releases") guarded(showReleases);
+  if (name === "quality") guarded(showQuality);
 }
 
 function wire() {
@@ -199,6 +215,19 @@ function wire() {
     show: (item) => [nameOf(item), make("small", {}, readable(item.category) || item.item_id)],
     choose: (item) => { by("item-input").value = ""; addToSession(item); },
   });
+  combobox(by("whynot-input"), by("whynot-options"), {
+    suggest: (text) => (text ? suggestions(api.items(text).then((found) => found.items)) : Promise.resolve([])),
+    show: (item) => [nameOf(item), make("small", {}, readable(item.category) || item.item_id)],
+    choose: (item) => { by("whynot-input").value = ""; askWhy(item); },
+  });
+  by("why-close").addEventListener("click", () => by("why").close());
+  by("why").addEventListener("click", (event) => { if (event.target === by("why")) by("why").close(); });
+  by("scenario").addEventListener("change", () => { describeScenario(); refresh(); });
+  by("diversity").addEventListener("input", () => {
+    const { diversity } = settings();
+    by("diversity-value").textContent = diversity === undefined ? "as set" : `${Math.round(100 * diversity)} %`;
+    refresh();
+  });
   document.querySelectorAll('input[name="mode"]').forEach((radio) => radio.addEventListener("change", () => setMode(radio.value)));
   by("random").addEventListener("click", anotherUser);
   by("clear").addEventListener("click", () => { state.session = []; setMode("session"); });
@@ -211,6 +240,20 @@ function wire() {
     event.preventDefault();
     by(state.mode === "user" ? "user-input" : "item-input").focus();
   });
+}
+
+const scenarioWords = new Map();
+const describeScenario = () => { by("scenario-words").textContent = scenarioWords.get(by("scenario").value) ?? ""; };
+
+async function fillScenarios() {
+  const found = await guarded(api.scenarios);
+  for (const one of found?.scenarios ?? []) {
+    scenarioWords.set(one.name, one.description);
+    const option = make("option", { value: one.name }, readable(one.name.replaceAll("_", " ")));
+    option.selected = one.default;
+    by("scenario").append(option);
+  }
+  describeScenario();
 }
 
 async function anotherUser() {
@@ -226,7 +269,7 @@ async function start() {
   setTheme(theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
   wire();
   const where = new URLSearchParams(location.search);
-  const [current, found] = await Promise.all([guarded(api.release), guarded(api.categories)]);
+  const [current, found] = await Promise.all([guarded(api.release), guarded(api.categories), fillScenarios()]);
   if (current) by("release").replaceChildren("release ", make("b", {}, current.release), `, ${ago(current.created_at)}`);
   for (const [name, count] of Object.entries(found?.categories ?? {}).slice(0, 300)) {
     by("category").append(make("option", { value: name }, `${readable(name)} (${count})`));
