@@ -7,6 +7,8 @@ runs whatever the size of the source, unless a single day is larger than that. R
 those asked for are dropped as they are read, so that landing one day of a large source spills nothing.
 """
 
+import os
+import shutil
 import tempfile
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import psutil
 
 from recsys_assets import columns
 from recsys_assets.lake.sources.ahead import ahead
@@ -25,6 +28,7 @@ RUN_ROWS: Final = 500_000
 """Rows sorted in memory at once; about 100 MB."""
 
 _SPILL_BATCH_ROWS: Final = 1 << 14
+_SPILL_PREFIX: Final = "landing-"
 _DAY: Final = "__day"
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -42,7 +46,8 @@ def iter_days(
     Args:
         source: where the events come from.
         days: UTC days; None for every day from the first event's to the last one's.
-        scratch: a folder for spilled runs, made if needed; nothing is left in it.
+        scratch: a folder for spilled runs, made if needed; nothing is left in it, and what a killed process
+            left there is removed.
         run_rows: rows sorted in memory at once, > 0.
 
     Raises:
@@ -52,7 +57,8 @@ def iter_days(
         return
     wanted = None if days is None else np.unique([(day - _EPOCH).days for day in days])
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="landing-", dir=scratch) as folder:
+    _remove_what_killed_processes_left(scratch)
+    with tempfile.TemporaryDirectory(prefix=f"{_SPILL_PREFIX}{os.getpid()}-", dir=scratch) as folder:
         runs = list(_runs(source, wanted, folder=Path(folder), run_rows=run_rows))
         for group, frame in ahead(_merged(runs, wanted, rows=run_rows)):
             bounds = np.searchsorted(frame[_DAY].to_numpy(), [*group, group[-1] + 1])
@@ -75,6 +81,13 @@ class _Run:
     def before(self, days: _Integers) -> _Integers:
         """How many rows are older than each of the given days."""
         return self.starts[np.searchsorted(self.days, days)]
+
+
+def _remove_what_killed_processes_left(scratch: Path) -> None:
+    for folder in scratch.glob(f"{_SPILL_PREFIX}*"):
+        owner = folder.name.removeprefix(_SPILL_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _runs(source: Source, wanted: _Integers | None, *, folder: Path, run_rows: int) -> Iterator[_Run]:

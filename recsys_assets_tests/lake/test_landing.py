@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -108,6 +109,20 @@ def test_leaving_early_leaves_nothing_behind(tmp_path):
     days.close()
 
     assert not any(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f"landing-{ended.pid}-x"
+    used = tmp_path / f"landing-{os.getpid()}-x"
+    for folder in (left, used):
+        folder.mkdir()
+        (folder / "0.arrow").write_bytes(b"rows")
+
+    list(iter_days(InMemory([[FIRST]]), days_from(0, 1), scratch=tmp_path))
+
+    assert list(tmp_path.iterdir()) == [used]
 
 
 def test_no_days_read_no_source(tmp_path):
