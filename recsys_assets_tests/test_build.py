@@ -92,7 +92,7 @@ def test_a_killed_build_goes_on_to_the_same_release(recsys, built_home, tmp_path
     assert _current(home) == _current(built_home)
 
 
-def test_an_interrupted_build_says_so_and_goes_on_later(recsys, built_home, tmp_path):
+def test_an_interrupted_build_stops_and_says_so(built_home, tmp_path):
     home = tmp_path / "interrupted"
     home.mkdir()
     shutil.copy(built_home / "recsys.toml", home)

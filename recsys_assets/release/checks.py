@@ -89,8 +89,9 @@ def _candidates(release: Release, num: int) -> "npt.NDArray[np.int32]":
     """The user's candidates, scored now where the build kept none."""
     history = _history(release, num)
     if release.candidates_items is not None:
-        row = release.candidates_items[num]
-        return row[row >= 0]
+        row: npt.NDArray[np.int32] = release.candidates_items[num]
+        kept: npt.NDArray[np.int32] = row[row >= 0]
+        return kept
     found, _ = release.index.search(release.user_embeddings[num], min(len(release.items), _K + len(history)))
     unseen: npt.NDArray[np.int32] = found[~np.isin(found, history)]
     return unseen
