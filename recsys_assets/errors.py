@@ -59,6 +59,10 @@ class TrainingDataError(RecsysError):
     """The interactions given cannot be factorised (none at all, NaN weights, …)."""
 
 
+class NothingHeldOutError(TrainingDataError):
+    """The days held out hold nothing that a model trained on the earlier ones could have recommended."""
+
+
 class MemoryBudgetError(RecsysError):
     """A training run would need more memory than the budget allows."""
 

@@ -108,7 +108,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
     with replaced_folder(artifacts / "embeddings") as folder:
         save_embeddings(folder, matrix=matrix, factorisation=found, settings=settings.training)
     with replaced_folder(artifacts / "evaluation") as folder:
-        evaluate(events, settings.training).write_parquet(folder / "evaluation.parquet")
+        evaluate(events, settings.training).table.write_parquet(folder / "evaluation.parquet")
     build_features(events, catalogue, artifacts / "features", as_of=landed[-1])
     build_item_index(artifacts / "embeddings", artifacts / "index", settings.index)
     publish(

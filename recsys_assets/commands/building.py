@@ -5,14 +5,15 @@ import sys
 import time
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from recsys_assets.commands.options import days_option, example, home_option, json_option, source_option
 from recsys_assets.commands.running import settings_for
 from recsys_assets.errors import InputError
-from recsys_assets.settings import Home, Settings
+from recsys_assets.settings import Home, Settings, TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,35 @@ def land(home: Path | None, count: int | None, first: datetime | None, last: dat
     click.echo(f"Landed {wanted[0]} to {wanted[-1]}. Reports: {place.reports}")
 
 
+@click.command(epilog=example("recsys tune --minutes 5"))
+@home_option
+@click.option(
+    "--minutes", default=5.0, show_default=True, type=click.FloatRange(min=0), help="No trial starts later."
+)
+def tune(home: Path | None, minutes: float) -> None:
+    """Search hyperparameters on held-out days, and save the best in recsys.toml with its score."""
+    from recsys_assets.embeddings.tune import Trial  # noqa: PLC0415
+    from recsys_assets.embeddings.tune import tune as search  # noqa: PLC0415
+    from recsys_assets.freshness import Inputs  # noqa: PLC0415
+    from recsys_assets.lake.setup import change_section  # noqa: PLC0415
+
+    def tell(trial: Trial, best: Trial) -> None:
+        click.echo(f"NDCG@20 {trial.ndcg:.4f} in {trial.seconds:.1f} s, best so far {best.ndcg:.4f}")
+
+    place = Home.locate(home)
+    settings = settings_for(place, None, None)
+    store = Inputs(place, settings).interaction_store
+    if not store.days():
+        raise InputError(f"{place.interactions}: no day has landed; run `recsys build` first")
+    found = search(store.scan(store.days()), settings.training, minutes=minutes, on_trial=tell)
+    note = (
+        f"By `recsys tune`: NDCG@20 {found.best.ndcg:.4f} on the days from {found.first_held_out_day} on, "
+        f"{found.given.ndcg:.4f} before; {len(found.trials)} trials."
+    )
+    change_section(place, "training", _changed(found.best.settings, settings.training), note=note)
+    click.echo(f"{place.settings_file}: {note}")
+
+
 @click.command(epilog=example("recsys bench build", "recsys bench ingest --json"))
 @click.argument("name")
 @json_option
@@ -74,6 +104,12 @@ def bench(name: str, as_json: bool) -> None:
     else:
         for key, value in result.items():
             click.echo(f"{key:28} {value}")
+
+
+def _changed(best: TrainingSettings, before: TrainingSettings) -> dict[str, Any]:
+    """Fields that the search set otherwise, or that were set already."""
+    plain, old = msgspec.to_builtins(best), msgspec.to_builtins(before)
+    return {name: value for name, value in plain.items() if value != old[name]}
 
 
 def run_build(home: Home, run: "Callable[[Watcher], BuildOutcome]") -> "BuildOutcome":
@@ -117,4 +153,4 @@ def _wanted_days(
     return wanted
 
 
-COMMANDS = [build, land, bench]
+COMMANDS = [build, land, tune, bench]

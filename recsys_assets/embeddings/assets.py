@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 import dagster as dg
+import msgspec
 
 from recsys_assets.artifacts import replaced_folder
 from recsys_assets.embeddings.artifact import save_embeddings
 from recsys_assets.embeddings.checks import EMBEDDING_CHECKS, EVALUATION_CHECKS
 from recsys_assets.embeddings.figures import loss_figure, metric_figure
 from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.freshness import CODE_VERSIONS, Inputs, making
 from recsys_assets.resources import Artifacts, Lake, Progress
 from recsys_assets.wiring import OWNER, figure_markdown, rows_table
@@ -54,6 +56,8 @@ def factorisation(
         "loss": figure_markdown(loss_figure(found.losses)),
         "final_loss": found.losses[-1],
         "seconds": found.seconds,
+        "settings": msgspec.to_builtins(settings),
+        **found.memory_mb,
         "entries": matrix.entries,
         "embedding_size": settings.embedding_size,
         "folder": dg.MetadataValue.path(str(folder)),
@@ -75,23 +79,24 @@ def factorisation(
 )
 def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     """Train on the earlier days, rank for the later ones, compare with popularity and item-kNN."""
-    from recsys_assets.embeddings.evaluate import evaluate  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.embeddings import evaluate  # noqa: PLC0415  torch takes a second to import
 
-    store, folder = lake.interactions(), artifacts.folder("evaluation")
-    with (
-        making(folder, inputs=Inputs(lake.home, lake.settings()).evaluation),
-        replaced_folder(folder) as staged,
-    ):
-        rows = evaluate(store.scan(store.days()), lake.settings().training)
-        rows.write_parquet(staged / "evaluation.parquet")
-        (staged / "evaluation.json").write_text(
-            json.dumps(rows.to_dicts(), indent=1) + "\n", encoding="utf-8"
-        )
+    settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
+    with making(folder, inputs=Inputs(lake.home, settings).evaluation), replaced_folder(folder) as staged:
+        try:
+            found, problem = evaluate.evaluate(store.scan(store.days()), settings.training), ""
+        except NothingHeldOutError as error:  # a short or sparse log: told, and a check warns
+            found, problem = evaluate.NOTHING, str(error)
+        found.table.write_parquet(staged / "evaluation.parquet")
+        text = json.dumps(found.table.to_dicts(), indent=1)
+        (staged / "evaluation.json").write_text(text + "\n", encoding="utf-8")
     return dg.MaterializeResult(
         metadata={
-            "metrics": rows_table(rows.to_dicts()),
-            "ndcg": figure_markdown(metric_figure(rows, metric="ndcg", k=10)),
-            "dagster/row_count": rows.height,
+            "metrics": rows_table(found.table.to_dicts()),
+            "segments": rows_table(found.segments.to_dicts()),
+            "ndcg": figure_markdown(metric_figure(found.table, metric="ndcg", k=10)),
+            "not_evaluated": problem,
+            "dagster/row_count": found.table.height,
         }
     )
 

@@ -52,10 +52,14 @@ class Evaluation:
     """`SEGMENT_SCHEMA`: ndcg at 20 by history length, recall at 20 by the held-out items' popularity."""
 
 
+NOTHING = Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame())
+"""What is known where nothing could be held out."""
+
+
 def evaluate(
     interactions: pl.LazyFrame, settings: TrainingSettings, *, most_users: int = MOST_USERS
-) -> pl.DataFrame:
-    """The table of `evaluate_split` on the time split that the settings ask for.
+) -> Evaluation:
+    """What `evaluate_split` finds on the time split that the settings ask for.
 
     Args:
         interactions: the columns of the INTERACTIONS contract.
@@ -63,10 +67,10 @@ def evaluate(
         most_users: at most so many users are ranked, drawn by `seed`.
 
     Raises:
-        TrainingDataError: too few days, or nothing new is held out.
+        NothingHeldOutError: too few days, or nothing new is held out.
     """
     split = time_split(interactions, held_out_share=settings.held_out_share)
-    return evaluate_split(split, settings, most_users=most_users).table
+    return evaluate_split(split, settings, most_users=most_users)
 
 
 def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int = MOST_USERS) -> Evaluation:

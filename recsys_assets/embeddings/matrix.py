@@ -13,7 +13,7 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.vocabulary import Vocabulary
-from recsys_assets.errors import TrainingDataError
+from recsys_assets.errors import NothingHeldOutError, TrainingDataError
 
 _DAY = "day"
 
@@ -85,7 +85,7 @@ class InteractionMatrix:
         pairs = _numbered(_numbered(pairs, columns.USER_ID, users), columns.ITEM_ID, items)
         pairs = pairs.sort(columns.USER_ID, columns.ITEM_ID)
         if pairs.is_empty():
-            raise TrainingDataError(
+            raise NothingHeldOutError(
                 "none of the interactions is of a known user and item; nothing to factorise"
             )
         counts = np.bincount(pairs[columns.USER_ID].to_numpy(), minlength=len(users))

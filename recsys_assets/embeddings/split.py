@@ -9,7 +9,7 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.errors import TrainingDataError
+from recsys_assets.errors import NothingHeldOutError, TrainingDataError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSpli
     day = pl.col(columns.TIMESTAMP).dt.date()
     days = interactions.select(day.unique().sort()).collect().to_series()
     if len(days) < 2:  # noqa: PLR2004  one day to train on and one to hold out
-        raise TrainingDataError(f"{len(days)} day(s) with interactions; a time split needs at least 2")
+        raise NothingHeldOutError(f"{len(days)} day(s) with interactions; a time split needs at least 2")
     held_out = min(max(1, round(len(days) * held_out_share)), len(days) - 1)
     cut = days[len(days) - held_out]
     train = InteractionMatrix.from_interactions(interactions.filter(day < cut))
@@ -64,7 +64,7 @@ def without_pairs_of(train: InteractionMatrix, later: InteractionMatrix, cut: da
     pairs = later.user_nums().astype(np.int64) * items + later.item_nums
     new = ~np.isin(pairs, known, kind="sort")
     if not new.any():
-        raise TrainingDataError(
+        raise NothingHeldOutError(
             f"no user of before {cut} touches a known item for the first time from {cut} on"
         )
     return entries_where(later, new)

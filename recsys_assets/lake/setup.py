@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from recsys_assets.errors import SettingsError, SourceFormatError
-from recsys_assets.lake.amazon_2023 import PUBLISHED, fetch_category
+from recsys_assets.lake.amazon_2023 import PUBLISHED, category_files, fetch_category
 from recsys_assets.lake.download import Progress
 from recsys_assets.lake.settings_file import render
 from recsys_assets.lake.sources.registry import Spec, open_source
@@ -55,18 +55,16 @@ def initialise(
     if days is not None and days < 1:
         raise SettingsError(f"days is {days}; give at least 1")
     kept = _earlier(home.settings_file)
-    parts = Spec.parse(spec).absolute()
+    parts = Spec.parse(spec)
     url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
     if parts.kind == "amazon-2023":
-        reviews, products = fetch_category(
-            parts.path, home.root / "downloads", base_url=url or PUBLISHED, progress=progress
-        )
-        parts = Spec(kind="amazon", path=str(reviews), meta=str(products))
-    found = open_source(str(parts), columns=columns).date_range()
-    _refuse_absurd(str(parts), found)
+        fetch_category(parts.path, _downloads(home), base_url=url or PUBLISHED, progress=progress)
+    written = spec_as_written(home, spec)
+    found = open_source(written, columns=columns).date_range()
+    _refuse_absurd(written, found)
     last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
     source = {
-        "spec": str(parts),
+        "spec": written,
         "first_day": found.first_day,
         "last_day": min(found.last_day, last_day),
         "follow": days is None,
@@ -77,6 +75,23 @@ def initialise(
     home.root.mkdir(parents=True, exist_ok=True)
     _replace(home.settings_file, render({**kept, "source": source}, notes={"source": note}))
     return load_settings(home)
+
+
+def spec_as_written(home: Home, spec: str) -> str:
+    """What `recsys.toml` says where `spec` was given: absolute paths, and the files of a download.
+
+    Raises:
+        InputError: `spec` is none.
+    """
+    parts = Spec.parse(spec)
+    if parts.kind == "amazon-2023":
+        reviews, products = category_files(parts.path, _downloads(home))
+        parts = Spec(kind="amazon", path=str(reviews), meta=str(products))
+    return str(parts.absolute())
+
+
+def _downloads(home: Home) -> Path:
+    return home.root / "downloads"
 
 
 def _earlier(file: Path) -> dict[str, dict[str, Any]]:
@@ -96,6 +111,22 @@ def _refuse_absurd(spec: str, found: DateRange) -> None:
             f"{spec}: events from {found.first_day} to {found.last_day} would be {count:,} daily partitions; "
             "look for timestamps in another unit or placeholders, and mend them"
         )
+
+
+def change_section(home: Home, section: str, values: Mapping[str, Any], *, note: str) -> Settings:
+    """Set fields of one section of `<home>/recsys.toml`, keep everything else, and return what is in force now.
+
+    Args:
+        home: has a `recsys.toml`.
+        section: its heading, such as `training`.
+        values: field -> value; None leaves the field at its default.
+        note: a line under the heading, such as where the values come from.
+    """
+    table = tomllib.loads(home.settings_file.read_text(encoding="utf-8"))
+    given = {name: value for name, value in values.items() if value is not None}
+    changed = {**table, section: {**table.get(section, {}), **given}}
+    _replace(home.settings_file, render(changed, notes={section: note}))
+    return load_settings(home)
 
 
 def _replace(file: Path, text: str) -> None:
