@@ -86,7 +86,7 @@ def write_reviews(path: Path, *, rows: int) -> str:
     found = real is not None and real.is_file()
     text = gzip.decompress(real.read_bytes()) if real is not None and found else _generated()
     lines = text.splitlines(keepends=True)
-    with igzip.open(path, "wb") as file:  # type: ignore[no-untyped-call]
+    with igzip.open(path, "wb") as file:
         for repetition in range(-(-rows // len(lines))):
             part = b"".join(lines[: rows - repetition * len(lines)])
             file.write(_IDS.sub(rb"\g<1>-%d" % repetition, part))

@@ -88,8 +88,12 @@ def fetch_category(
         hint = f"did you mean {close[0]}?" if close else f"give one of {', '.join(CATEGORIES)}"
         raise InputError(f"amazon-2023:{category}: no such category; {hint}")
     raw = f"{base_url.rstrip('/')}/raw"
-    reviews, products = f"{category}.jsonl.gz", f"meta_{category}.jsonl.gz"
-    return (
-        fetch(f"{raw}/review_categories/{reviews}", folder / reviews, progress=progress, wait=wait),
-        fetch(f"{raw}/meta_categories/{products}", folder / products, progress=progress, wait=wait),
-    )
+    reviews, products = category_files(category, folder)
+    fetch(f"{raw}/review_categories/{reviews.name}", reviews, progress=progress, wait=wait)
+    fetch(f"{raw}/meta_categories/{products.name}", products, progress=progress, wait=wait)
+    return reviews, products
+
+
+def category_files(category: str, folder: Path) -> tuple[Path, Path]:
+    """Where a category's reviews and metadata are or would be."""
+    return folder / f"{category}.jsonl.gz", folder / f"meta_{category}.jsonl.gz"

@@ -42,6 +42,20 @@ def test_a_relative_path_is_made_absolute(home, events, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("spec", "written"),
+    [
+        ("completejourney", "completejourney"),
+        ("amazon:r.gz,meta=m.gz", "amazon:{here}/r.gz,meta={here}/m.gz"),
+        ("amazon-2023:Books", "amazon:{down}/Books.jsonl.gz,meta={down}/meta_Books.jsonl.gz"),
+    ],
+)
+def test_it_can_be_told_what_a_spec_is_written_as(home, tmp_path, monkeypatch, spec, written):
+    monkeypatch.chdir(tmp_path)
+
+    assert spec_as_written(home, spec) == written.format(here=tmp_path, down=home.root / "downloads")
+
+
+@pytest.mark.parametrize(
     ("days", "last"), [(1, date(2017, 7, 1)), (5, date(2017, 7, 5)), (500, date(2017, 7, 20))]
 )
 def test_only_the_first_days_are_taken_where_asked(home, events, days, last):

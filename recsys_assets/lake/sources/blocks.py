@@ -171,7 +171,7 @@ def _open(path: Path) -> IO[bytes]:
     file.seek(0)
     if start.startswith(_GZIP):
         file.close()
-        return igzip.open(path, "rb")  # type: ignore[no-any-return,no-untyped-call]
+        return igzip.open(path, "rb")  # type: ignore[no-any-return]
     for magic, name in _OTHER_FORMATS.items():
         if start.startswith(magic):
             file.close()

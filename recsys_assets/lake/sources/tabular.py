@@ -2,7 +2,9 @@
 
 Which column is which is said by a mapping, `[source.columns]` in recsys.toml: our column name -> the
 file's. Without an entry the names are taken to be the same. `user_id`, `item_id` and `timestamp` must be
-there, `rating`, `quantity` and `value` may be; any other name in the mapping is kept as text.
+there, `rating`, `quantity` and `value` may be; any other name in the mapping is kept as text. Where the
+mapping names `title`, `department`, `category`, `brand` or `price`, every item's last known ones are its
+catalogue.
 
 A timestamp may be ISO 8601 text, a date, a datetime (one without a zone is UTC), or a number of seconds,
 milliseconds, microseconds or nanoseconds since 1970, told apart by the size of a file's first one.
@@ -18,9 +20,10 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
-from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.sources.chunk import Chunk
 from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.sources.tabular_catalogue import last_said
 from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
 from recsys_assets.lake.sources.times import microseconds_per_unit, utc_from_epoch, utc_from_text
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
@@ -66,8 +69,12 @@ class Tabular(Source):
                 times, unit = _utc(chunk, self._columns[names.TIMESTAMP], unit)
                 yield pl.DataFrame([self._column(chunk, name, times) for name in self.contract.columns])
 
-    def catalogue(self) -> None:
-        """None: a table of events says nothing about its items."""
+    def catalogue(self) -> pl.DataFrame | None:
+        """What the mapped columns last say of each item; None where none is mapped."""
+        said = [
+            name for name in ITEM_CATALOGUE.columns if name in self.contract.columns and name != names.ITEM_ID
+        ]
+        return last_said(self.batches(), said) if said else None
 
     def _column(self, chunk: Chunk, name: str, times: pl.Series) -> pl.Series:
         if name == names.TIMESTAMP:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.lake.sources.tabular import Tabular
 
 MOMENT = datetime(2017, 7, 14, 2, 40, 0, 250_000, tzinfo=UTC)
@@ -122,6 +123,28 @@ def test_a_key_may_be_missing_from_the_first_json_line(tmp_path):
     )
 
     assert Tabular(path).scan().select("user_id", "rating").collect().rows() == [("1", None), ("u", 4.5)]
+
+
+def test_mapped_descriptions_are_the_catalogue(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text(
+        "user_id,item_id,timestamp,name,cost\n"
+        "u,b,2017-07-15,New name,2.5\nu,b,2017-07-14,Old name,9\nu,b,2017-07-16,,n/a\nu,a,2017-07-14,A,-1\n"
+        "u,c,2017-07-14,,\nu,,2017-07-14,x,1\n"
+    )
+
+    source = Tabular(path, columns={"title": "name", "price": "cost"})
+
+    assert source.catalogue().select("item_id", "title", "price").rows() == [
+        ("a", "A", None),
+        ("b", "New name", 2.5),
+        ("c", None, None),
+    ]
+    assert source.catalogue().schema == ITEM_CATALOGUE.polars_schema()
+
+
+def test_without_mapped_descriptions_there_is_no_catalogue(tmp_path):
+    assert Tabular(written(tmp_path, "f.csv"), columns=MAPPING).catalogue() is None
 
 
 def test_parquet_comes_in_batches_of_bounded_size(tmp_path):
