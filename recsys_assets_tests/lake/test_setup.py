@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from recsys_assets.errors import InputError, SettingsError, SourceFormatError
-from recsys_assets.lake.setup import initialise
+from recsys_assets.lake.setup import initialise, spec_as_written
 from recsys_assets.settings import Home, load_settings
 
 
