@@ -8,7 +8,7 @@ build goes on where it was and an undisturbed one has nothing to do.
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -163,3 +163,16 @@ class Inputs:
             rules_fingerprint(self.home),
         ]
         return fingerprint([CODE_VERSIONS["release"], *parts])
+
+
+def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:
+    """Table name -> its store, which writes into each file what a build would: an accepted day is fresh."""
+    inputs = Inputs(home, settings)
+    return {
+        RAW_INTERACTIONS.name: replace(
+            inputs.raw_store, provenance=lambda _: {INPUTS_KEY: inputs.raw_interactions}
+        ),
+        INTERACTIONS.name: replace(
+            inputs.interaction_store, provenance=lambda day: {INPUTS_KEY: inputs.interactions(day)}
+        ),
+    }

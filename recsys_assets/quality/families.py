@@ -1,7 +1,8 @@
 """Scores of a day's counts, shares and means against those of the days before it.
 
 Every family compares a day with two windows, the last 28 days and the last 8 of the same weekday, and takes
-the smaller of the two residuals, so that only what is unusual for both is unusual. Residuals are divided by
+the smaller of the two residuals, so that only what is unusual for both is unusual. Counts, which follow the
+week most, take the 28 days' level times the weekday's usual part of it. Residuals are divided by
 how widely the residuals of the last year spread. Only days before the judged one enter.
 """
 
@@ -52,8 +53,11 @@ class CountFamily:
 
     def judge(self, counts: Floats, windows: Windows) -> tuple[Floats, Floats, Floats]:
         """Residuals by dispersion (flat), scores (NaN where unknown) and expected counts."""
-        recent = typical(self._counts.rows[windows.recent])
         weekday = typical(self._counts.rows[windows.weekday])
+        recent = typical(self._counts.rows[windows.recent])
+        # The month's level on such a weekday: else half a busy Saturday would pass as a quiet Monday.
+        pattern = weekday / typical(self._counts.rows[windows.weeks])
+        recent = np.where(np.isnan(pattern), recent, recent * pattern)
         residuals = agreeing(
             count_residual(counts[:, None], recent[:, None], self._DISPERSIONS),
             count_residual(counts[:, None], weekday[:, None], self._DISPERSIONS),

@@ -32,6 +32,8 @@ class Windows:
     """The last 28 days."""
     weekday: Indexes
     """The last 8 of the same weekday."""
+    weeks: Indexes
+    """All days of the last 8 weeks."""
     year: Indexes
     """The last year up to the last Sunday: the spread of residuals is taken anew once a week."""
     week: int
@@ -67,6 +69,7 @@ class Days:
         return Windows(
             recent=np.flatnonzero(kept >= today - WINDOW_DAYS),
             weekday=np.flatnonzero(same),
+            weeks=np.flatnonzero(kept >= today - 7 * WEEKDAY_WEEKS),
             year=np.flatnonzero((kept >= today - YEAR_DAYS) & (kept < monday)),
             week=monday,
         )

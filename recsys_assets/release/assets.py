@@ -8,6 +8,7 @@ import polars as pl
 
 from recsys_assets.freshness import CODE_VERSIONS, Inputs, making
 from recsys_assets.index.report import read_report
+from recsys_assets.quality.quarantine import lineage_notes
 from recsys_assets.release.checks import RELEASE_CHECKS
 from recsys_assets.release.publish import publish
 from recsys_assets.resources import Artifacts, Lake, Releases
@@ -32,6 +33,8 @@ def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.Material
     settings = lake.settings()
     inputs = Inputs(lake.home, settings)
     marker = artifacts.folder("release")
+    with lake.ledger() as ledger:
+        accepted = lineage_notes(ledger)
     with making(marker, inputs=inputs.release):
         manifest = publish(
             lake.home,
@@ -41,6 +44,7 @@ def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.Material
             created_at=datetime.now(UTC),
             metrics=headline_metrics(pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")),
             index=read_report(artifacts.folder("index")).as_dict(),
+            accepted=accepted,
         )
         marker.write_text(manifest.release_id + "\n", encoding="utf-8")
     return dg.MaterializeResult(
@@ -49,6 +53,7 @@ def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.Material
             "through_day": manifest.through_day.isoformat(),
             "counts": manifest.counts,
             "metrics": manifest.metrics,
+            "accepted_days": {day.isoformat(): notes for day, notes in manifest.accepted.items()},
             "files": rows_table(
                 [
                     {"file": name, "bytes": entry.bytes, "sha256": entry.sha256}

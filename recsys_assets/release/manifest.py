@@ -56,6 +56,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Each day's partition of `interactions` -> its checksum when this was built."""
     files: dict[str, FileEntry]
     """Path inside the folder -> checksum and size."""
+    accepted: dict[date, list[str]] = {}
+    """Days in it whose audit had refused them -> who let them through, why and when; no part of the content."""
     format: int = FORMAT
     """Version of the layout."""
 

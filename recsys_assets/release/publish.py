@@ -49,6 +49,7 @@ def publish(
     counts: Mapping[str, int] | None = None,
     metrics: Mapping[str, float] | None = None,
     index: Mapping[str, Any] | None = None,
+    accepted: Mapping[date, list[str]] | None = None,
     promote: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Manifest:
@@ -66,6 +67,7 @@ def publish(
         counts: further counts beside `users` and `items`.
         metrics: held-out quality by name.
         index: the index report as plain values.
+        accepted: day -> who let a refused delivery of it through, why and when.
         promote: whether `current` shall point at it afterwards.
         progress: told each step that has been done: the name of a file copied, `staged`, `moved`, `promoted`.
 
@@ -87,6 +89,7 @@ def publish(
             counts=counts or {},
             metrics=metrics or {},
             index=index or {},
+            accepted=accepted or {},
         )
         store.refuse_recalled(manifest)
         write_manifest(staged, manifest)
@@ -171,6 +174,7 @@ def _manifest(
     counts: Mapping[str, int],
     metrics: Mapping[str, float],
     index: Mapping[str, Any],
+    accepted: Mapping[date, list[str]],
 ) -> Manifest:
     # how the API answers and what is reported are no part of what a release is
     plain = {part: msgspec.to_builtins(getattr(settings, part)) for part in ("source", "training", "index")}
@@ -189,6 +193,7 @@ def _manifest(
         index=dict(index),
         lineage=dict(sorted(lineage.items())),
         files=dict(sorted(files.items())),
+        accepted={day: notes for day, notes in sorted(accepted.items()) if day in lineage},
     )
 
 

@@ -1,0 +1,153 @@
+"""Refused days: listing them, looking at one, letting one through with a reason, or dropping one."""
+
+import shutil
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import polars as pl
+
+from recsys_assets.errors import QuarantineError
+from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.quality.ledger import Acceptance, Ledger
+
+_PREFIX = "date="
+
+
+class RefusedDay(msgspec.Struct, frozen=True, kw_only=True):
+    """One table's refused delivery of one day, as publishing put it aside."""
+
+    table: str
+    """The table's name."""
+    day: date
+    """The partition."""
+    rows: int
+    """Rows of the delivery."""
+    fingerprint: str
+    """Of its content."""
+    reasons: list[CheckResult]
+    """The checks that blocked it, with failing rows."""
+
+
+class AcceptingStore(Protocol):
+    """A partition store that an accepted day is written to."""
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Columns and types that every file has at least."""
+
+    def write(self, day: date, frame: pl.DataFrame) -> Path:
+        """Replace `day`'s file by `frame`, atomically."""
+
+
+def refused_days(quarantine: Path) -> list[RefusedDay]:
+    """Everything in quarantine, by day and table."""
+    if not quarantine.is_dir():
+        return []
+    notes = sorted(quarantine.glob(f"{_PREFIX}*/*.json"))
+    return [_read(note) for note in notes]
+
+
+def refused_day(quarantine: Path, day: date) -> list[RefusedDay]:
+    """What is in quarantine of `day`, by table.
+
+    Raises:
+        QuarantineError: nothing is.
+    """
+    found = [_read(note) for note in sorted((quarantine / f"{_PREFIX}{day.isoformat()}").glob("*.json"))]
+    if not found:
+        others = sorted({refused.day.isoformat() for refused in refused_days(quarantine)})
+        known = f"; in quarantine are {', '.join(others[:5])}" if others else "; the quarantine is empty"
+        raise QuarantineError(f"{day} is not in quarantine{known}: see `recsys quarantine list`")
+    return found
+
+
+def accept(
+    quarantine: Path,
+    day: date,
+    *,
+    stores: Mapping[str, AcceptingStore],
+    ledger: Ledger,
+    who: str,
+    why: str,
+    at: datetime,
+) -> list[Acceptance]:
+    """Publish what was refused of `day`, and keep who let it through, why and when.
+
+    The acceptance covers this very content: delivered again unchanged it passes with a warning, anything else
+    is judged anew.
+
+    Args:
+        quarantine: folder of refused days.
+        day: the day.
+        stores: table name -> where it is published.
+        ledger: keeps the acceptance.
+        who: the person.
+        why: their reason, not empty.
+        at: the time, UTC.
+
+    Raises:
+        QuarantineError: the day is not in quarantine, has not the table's columns, or no reason was given.
+    """
+    if not why.strip():
+        raise QuarantineError("accepting a refused day needs a reason: --why TEXT")
+    found = refused_day(quarantine, day)
+    folder = quarantine / f"{_PREFIX}{day.isoformat()}"
+    frames = {refused.table: pl.read_parquet(folder / f"{refused.table}.parquet") for refused in found}
+    for table, frame in frames.items():
+        _require_columns(table, frame, stores, day)
+    accepted = []
+    for refused in found:
+        acceptance = Acceptance(
+            table=refused.table, day=day, fingerprint=refused.fingerprint, who=who, why=why, accepted_at=at
+        )
+        ledger.accept(acceptance)
+        ledger.flush()
+        stores[refused.table].write(day, frames[refused.table])
+        accepted.append(acceptance)
+    shutil.rmtree(folder)
+    return accepted
+
+
+def drop(quarantine: Path, day: date) -> list[RefusedDay]:
+    """Forget what was refused of `day`; what was published before stays.
+
+    Raises:
+        QuarantineError: the day is not in quarantine.
+    """
+    found = refused_day(quarantine, day)
+    shutil.rmtree(quarantine / f"{_PREFIX}{day.isoformat()}")
+    return found
+
+
+def lineage_notes(ledger: Ledger) -> dict[date, list[str]]:
+    """Day -> who let a refused delivery of it through, why and when: a part of a release's lineage."""
+    notes: dict[date, list[str]] = {}
+    for a in ledger.acceptances():
+        line = f"{a.table}: accepted by {a.who} at {a.accepted_at.isoformat(timespec='seconds')}: {a.why}"
+        notes.setdefault(a.day, []).append(line)
+    return notes
+
+
+def _read(note: Path) -> RefusedDay:
+    try:
+        return msgspec.json.decode(note.read_bytes(), type=RefusedDay)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise QuarantineError(f"{note} is not a quarantine note: {error}; remove its folder") from error
+
+
+def _require_columns(
+    table: str, frame: pl.DataFrame, stores: Mapping[str, AcceptingStore], day: date
+) -> None:
+    if table not in stores:
+        raise QuarantineError(f"{day}: nobody knows where table {table} is published")
+    wrong = [
+        f"{name} ({dtype})" for name, dtype in stores[table].schema.items() if frame.schema.get(name) != dtype
+    ]
+    if wrong:
+        raise QuarantineError(
+            f"{day}: {table} cannot be accepted without its columns {', '.join(wrong)}; "
+            "mend the source and land it again"
+        )

@@ -1,0 +1,109 @@
+"""What a person can do with refused days."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from recsys_assets.errors import QuarantineError
+from recsys_assets.lake.store import PartitionStore
+from recsys_assets.quality.evaluation import evaluate, schema_result
+from recsys_assets.quality.expectations import expect
+from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.publishing import publish_days
+from recsys_assets.quality.quarantine import accept, drop, lineage_notes, refused_day, refused_days
+
+DAY = date(2017, 9, 1)
+SCHEMA = pl.Schema({"a": pl.Int64})
+BAD = pl.DataFrame({"a": [1, -7]})
+AT = datetime(2017, 9, 2, 8, tzinfo=UTC)
+
+
+def audit(day, frame):
+    results = [schema_result(frame, SCHEMA, table="raw", day=day)]
+    return results + evaluate([expect("a").between(0, 9, block_below=0.9)], frame, table="raw", day=day)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "quality.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(tmp_path):
+    return PartitionStore(root=tmp_path / "raw", schema=SCHEMA)
+
+
+@pytest.fixture
+def deliver(tmp_path, store, ledger):
+    def once(frame, day=DAY):
+        return publish_days(
+            [(day, frame)],
+            store=store,
+            audit=audit,
+            quarantine=tmp_path / "quarantine",
+            ledger=ledger,
+            now=lambda: AT,
+        )
+
+    return once
+
+
+def test_lists_days_with_their_reasons(tmp_path, deliver):
+    deliver(BAD)
+    (refused,) = refused_days(tmp_path / "quarantine")
+    assert (refused.table, refused.day, refused.rows) == ("raw", DAY, 2)
+    assert refused.reasons[0].sample == [{"a": -7}]
+
+
+def test_nothing_was_ever_refused(tmp_path):
+    assert refused_days(tmp_path / "quarantine") == []
+
+
+def test_raises_when_the_day_is_not_in_quarantine(tmp_path, deliver):
+    deliver(BAD)
+    with pytest.raises(QuarantineError, match="in quarantine are 2017-09-01"):
+        refused_day(tmp_path / "quarantine", date(2017, 9, 2))
+
+
+def test_accepting_publishes_the_day_and_empties_its_quarantine(tmp_path, deliver, store, ledger):
+    deliver(BAD)
+    accept(tmp_path / "quarantine", DAY, stores={"raw": store}, ledger=ledger, who="ada", why="real", at=AT)
+    assert store.read(DAY).equals(BAD)
+    assert refused_days(tmp_path / "quarantine") == []
+
+
+def test_accepting_is_kept_for_the_lineage(tmp_path, deliver, store, ledger):
+    deliver(BAD)
+    accept(tmp_path / "quarantine", DAY, stores={"raw": store}, ledger=ledger, who="ada", why="real", at=AT)
+    assert lineage_notes(ledger) == {DAY: ["raw: accepted by ada at 2017-09-02T08:00:00+00:00: real"]}
+
+
+def test_the_same_delivery_passes_again_after_it_was_accepted(tmp_path, deliver, store, ledger):
+    deliver(BAD)
+    accept(tmp_path / "quarantine", DAY, stores={"raw": store}, ledger=ledger, who="ada", why="real", at=AT)
+    assert list(deliver(BAD).rows) == [DAY]
+    assert list(deliver(pl.DataFrame({"a": [1, -8]})).blocked) == [DAY]
+
+
+def test_raises_when_no_reason_is_given(tmp_path, deliver, store, ledger):
+    deliver(BAD)
+    with pytest.raises(QuarantineError, match="reason"):
+        accept(tmp_path / "quarantine", DAY, stores={"raw": store}, ledger=ledger, who="ada", why=" ", at=AT)
+
+
+def test_a_day_without_a_column_cannot_be_accepted(tmp_path, deliver, store, ledger):
+    deliver(BAD.rename({"a": "b"}))
+    with pytest.raises(QuarantineError, match=r"a \(Int64\)"):
+        accept(tmp_path / "quarantine", DAY, stores={"raw": store}, ledger=ledger, who="ada", why="x", at=AT)
+    assert store.days() == []
+
+
+def test_dropping_leaves_the_published_file(tmp_path, deliver, store):
+    deliver(BAD.with_columns(pl.lit(1, pl.Int64).alias("a")))
+    before = store.checksum(DAY)
+    deliver(BAD)
+    drop(tmp_path / "quarantine", DAY)
+    assert refused_days(tmp_path / "quarantine") == []
+    assert store.checksum(DAY) == before
