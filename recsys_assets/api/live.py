@@ -63,19 +63,28 @@ class Live:
         Raises:
             ReleaseError: there is no release, or none that may be served is whole.
         """
+        self.serving = self.choose(verify=verify, fallback_previous=fallback_previous)
+        self.serving.scenarios.start()
+        with contextlib.suppress(EventsUnavailableError):
+            self.events.refresh()
+
+    def choose(self, *, verify: bool, fallback_previous: bool) -> Serving:
+        """What `start` would serve. No thread is started: a process that is about to fork may ask.
+
+        Raises:
+            ReleaseError: as `start`.
+        """
         current = self.store.current_id()
         if current is None:
             raise ReleaseError(f"{self.home.releases}: no release is current; run `recsys build` first")
         try:
-            self.serving = self._load(current, verify=verify)
+            return self._load(current, verify=verify)
         except ReleaseError as error:
             if not fallback_previous:
                 raise
             log.warning("release refused", extra={"release": current, "why": str(error)})
             self._refused = (current, (self.store.root / CURRENT_FILE).stat().st_mtime_ns)
-            self.serving = self._load_previous(current)
-        with contextlib.suppress(EventsUnavailableError):
-            self.events.refresh()
+            return self._load_previous(current)
 
     @contextlib.asynccontextmanager
     async def following(self, keys: KeyRing) -> AsyncIterator[None]:
@@ -109,6 +118,7 @@ class Live:
         try:
             started = perf_counter()
             self.serving = self._load(current, verify=True)
+            self.serving.scenarios.start()
         except ReleaseError as error:
             self._refused = promoted
             log.warning("release refused", extra={"release": current, "why": str(error)})
@@ -121,9 +131,7 @@ class Live:
     def _load(self, release_id: str, *, verify: bool) -> Serving:
         folder = self.home.releases / release_id
         recommender = Recommender(load_release(folder, verify=verify), self.events)
-        scenarios = Scenarios(recommender, self.home)
-        scenarios.start()
-        return Serving(recommender, scenarios)
+        return Serving(recommender, Scenarios(recommender, self.home))
 
     def _load_previous(self, broken: str) -> Serving:
         for manifest in self.store.list():

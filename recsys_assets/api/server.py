@@ -48,7 +48,8 @@ def serve(
         PortInUseError: something listens there already.
     """
     require_free_port(host, port)
-    Live(home).start(verify=True, fallback_previous=fallback_previous)
+    # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
+    Live(home).choose(verify=True, fallback_previous=fallback_previous)
     allowed = settings or _settings(home)
     options = ServeOptions(
         home=str(home.root), workers=workers, fallback_previous=fallback_previous, api=allowed

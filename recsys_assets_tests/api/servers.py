@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -85,14 +86,25 @@ def running(
         arguments, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     ) as process:
         url = f"http://127.0.0.1:{port}"
-        transport = httpx.HTTPTransport(retries=100)
-        with httpx.Client(transport=transport, timeout=60) as client:
-            assert client.get(f"{url}/health/ready").status_code == 200
         try:
+            wait_until_ready(process, url)
             yield Server(process, port, url)
         finally:
             process.terminate()
             process.communicate(timeout=60)
+
+
+def wait_until_ready(process: subprocess.Popen[str], url: str, *, seconds: float = 60) -> None:
+    """Ask until the server is ready, has ended, or the time is up."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended before it was ready"
+        try:
+            if httpx.get(f"{url}/health/ready", timeout=10).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} was not ready within {seconds} s")
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> Answer:
