@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_assets.embeddings import baselines, ials
+from recsys_assets.embeddings import baselines
 from recsys_assets.embeddings.metrics import catalogue_metrics, mean_intervals, user_metrics
 from recsys_assets.embeddings.popularity import by_popularity, popularity
 from recsys_assets.embeddings.ranking import Ranking, ScoreUsers, by_factors, rank
 from recsys_assets.embeddings.split import Split, entries_where, time_split
+from recsys_assets.embeddings.training import fit
 from recsys_assets.settings import TrainingSettings
 
 SCHEMA = pl.Schema(
@@ -95,9 +96,9 @@ def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int 
 
 def scorers(split: Split, settings: TrainingSettings) -> dict[str, ScoreUsers]:
     """Every model of the table, fitted on the training part; EASE where the catalogue is small enough."""
-    ours = ials.train(split.train, settings)
+    ours = fit(split.train, settings)
     found = {
-        "ials": by_factors(ours.user_embeddings, ours.item_embeddings),
+        settings.objective: by_factors(ours.user_embeddings, ours.item_embeddings),
         "popularity": baselines.popular(split.train),
         "recency_popularity": baselines.recently_popular(split.train),
         "item_knn": baselines.item_knn(split.train),

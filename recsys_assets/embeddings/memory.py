@@ -47,6 +47,7 @@ def plan_memory(
     settings: TrainingSettings,
     resident: int | None = None,
     available: int | None = None,
+    more_rows: int = 0,
 ) -> MemoryPlan:
     """Predict the peak of training on a matrix that is in memory already.
 
@@ -56,6 +57,7 @@ def plan_memory(
         settings: size and budget.
         resident: bytes that the process holds now; none: ask the system.
         available: bytes that could still be had; none: ask the system.
+        more_rows: so many more copies of both sides' embeddings than iALS keeps.
 
     Raises:
         MemoryBudgetError: the prediction is above the budget; with the numbers, and the sizes that would fit.
@@ -66,9 +68,9 @@ def plan_memory(
         budget = resident + int(SHARE_OF_AVAILABLE * available)
     else:
         budget = settings.memory_budget_mb * MEGABYTE
-    plan = MemoryPlan(
-        predicted=resident + training_bytes(shape, entries, settings.embedding_size), budget=budget
-    )
+    needed = training_bytes(shape, entries, settings.embedding_size)
+    needed += 4 * more_rows * settings.embedding_size * sum(shape)
+    plan = MemoryPlan(predicted=resident + needed, budget=budget)
     if plan.predicted > plan.budget:
         raise MemoryBudgetError(_refusal(plan, shape, entries, settings.embedding_size, resident))
     return plan

@@ -1,0 +1,24 @@
+"""Training by the objective that the settings name: what the asset, the evaluation and the search call."""
+
+from collections.abc import Callable
+
+from recsys_assets.embeddings import ials, softmax
+from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.warm_start import Start
+from recsys_assets.settings import TrainingSettings
+
+OBJECTIVES = {"ials": ials.train, "softmax": softmax.train}
+"""Each has the arguments of `ials.train`."""
+
+
+def fit(
+    matrix: InteractionMatrix,
+    settings: TrainingSettings,
+    *,
+    start: Start | None = None,
+    on_epoch: Callable[[int, float], None] | None = None,
+    stop_after: ials.StopAfter | None = None,
+) -> ials.Factorisation:
+    """Embed the matrix's users and items; arguments and errors as in `ials.train`."""
+    train = OBJECTIVES[settings.objective]
+    return train(matrix, settings, start=start, on_epoch=on_epoch, stop_after=stop_after)
