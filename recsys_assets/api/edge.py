@@ -138,8 +138,10 @@ class Edge:
         return None
 
     def _limited(self, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
-        if headers.get(b"content-length") == b"0":
+        declared = headers.get(b"content-length", b"")
+        if declared == b"0":
             return receive
+        expected = int(declared) if declared.isdigit() else None
         settings = self._settings
         deadline = asyncio.get_running_loop().time() + settings.body_timeout_seconds
         taken = 0
@@ -156,8 +158,11 @@ class Edge:
                 detail = f"the body was not here after {settings.body_timeout_seconds} s"
                 raise HTTPException(status_code=408, detail=detail) from None
             if message["type"] == "http.request":
-                complete = not message.get("more_body", False)
                 taken += len(message.get("body", b""))
+                if taken == expected:
+                    # nothing can follow: say so now and spare a turn of the loop that would fetch an empty end
+                    message["more_body"] = False
+                complete = not message.get("more_body", False)
                 if taken > settings.max_body_bytes:
                     detail = f"the body has more than {settings.max_body_bytes} bytes"
                     raise HTTPException(status_code=413, detail=detail)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-_KEPT = 200_000
+_KEPT = 32_768
 """Items whose JSON is kept in memory, at most; about 200 bytes each."""
 
 _encoder = msgspec.json.Encoder()

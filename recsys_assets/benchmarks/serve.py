@@ -53,9 +53,9 @@ def run(
 
     Returns:
         `static_rps`, then `recommend_rps`, `recommend_p50_ms`, `recommend_p99_ms` and the same for `live`,
-        `cold_user`, `session`, `similar`; `naive_rps`; ratios of these, as the median of the rounds;
-        `ready_seconds`; `rss_mb` of all processes of the server after `requests` answers; `errors`; under
-        `million` the same keys; and the machine.
+        `home` (the default scenario of the rules), `cold_user`, `session` and `similar`; `naive_rps`; ratios
+        of these, as the median of the rounds; `ready_seconds`; `rss_mb` of all processes of the server after
+        `requests` answers; `errors`; under `million` the same keys; and the machine.
     """
     with tempfile.TemporaryDirectory(prefix="recsys-bench-serve-") as folder:
         if home is None:
@@ -125,6 +125,7 @@ def _questions(release: Path) -> Mapping[str, list[Request]]:
     return {
         "recommend": [Request(path=f"/v1/users/{user}/recommendations?k=10") for user in asked],
         "live": [Request(path=f"/v1/users/{user}/recommendations?k=10&include_seen=true") for user in asked],
+        "home": [Request(path=f"/v1/users/{user}/recommendations?k=10&scenario=home") for user in asked],
         "cold_user": [
             Request(path=f"/v1/users/stranger-{place}/recommendations?k=10") for place in range(_REQUESTS)
         ],

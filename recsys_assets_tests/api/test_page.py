@@ -147,3 +147,29 @@ def test_the_documentation_works_without_another_host(
     opened.get_by_text("Recommendations for a user").first.wait_for()
     assert [url for url in asked if not url.startswith((server.url, "data:", "blob:"))] == []
     opened.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_accessibility_problem(
+    browser: "playwright.Browser", server: Server, theme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    context = browser.new_context(bypass_csp=True, color_scheme=theme, reduced_motion="reduce")
+    opened = context.new_page()
+    opened.goto(f"{server.url}/?user=u1")
+    opened.wait_for_selector(".card")
+    found = {"explore": _serious(axe, opened)}
+    opened.locator(".card >> nth=1").get_by_text("Why?").click()
+    opened.wait_for_selector("#why[open]")
+    found["why"] = _serious(axe, opened)
+    opened.keyboard.press("Escape")
+    opened.click("#tab-releases")
+    opened.wait_for_selector("#release-list tr.current")
+    found["releases"] = _serious(axe, opened)
+    context.close()
+    assert found == {"explore": [], "why": [], "releases": []}
+
+
+def _serious(axe: "axe_playwright_python", page: "playwright.Page") -> list[str]:  # noqa: F821
+    violations = axe.Axe().run(page).response["violations"]
+    return [one["id"] for one in violations if one["impact"] in {"serious", "critical"}]
