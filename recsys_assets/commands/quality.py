@@ -9,12 +9,87 @@ import click
 from recsys_assets.commands.options import example, home_option
 from recsys_assets.settings import Home
 
-_ROWS_SHOWN = 5
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
+_SHOWN_ROWS = 5
+
+
+@click.group(epilog=example("recsys quarantine list", "recsys quarantine show 2017-09-01"))
+def quarantine() -> None:
+    """Look at days that the audit refused; let one through, or forget it."""
+
+
+@quarantine.command("list", epilog=example("recsys quarantine list"))
+@home_option
+def list_refused(home: Path | None) -> None:
+    """List the refused days with their first reason."""
+    from recsys_assets.quality.quarantine import refused_days  # noqa: PLC0415
+
+    refused = refused_days(Home.locate(home).quarantine)
+    for one in refused:
+        reason = f"{one.reasons[0].check}: {one.reasons[0].detail}" if one.reasons else ""
+        click.echo(f"{one.day}  {one.table}  {one.rows:,} rows  {reason}")
+    if not refused:
+        click.echo("The quarantine is empty.")
+
+
+@quarantine.command(epilog=example("recsys quarantine show 2017-09-01"))
+@home_option
+@click.argument("day", type=_DAY)
+def show(home: Path | None, day: datetime) -> None:
+    """Show why DAY was refused, with failing rows."""
+    from recsys_assets.quality.quarantine import refused_day  # noqa: PLC0415
+
+    for refused in refused_day(Home.locate(home).quarantine, day.date()):
+        click.echo(f"{refused.day} {refused.table}: {refused.rows:,} rows refused")
+        for reason in refused.reasons:
+            click.echo(f"  {reason.check}: {reason.detail}")
+            for row in reason.sample[:_SHOWN_ROWS]:
+                click.echo("    " + ", ".join(f"{name}={value}" for name, value in row.items()))
+
+
+@quarantine.command(epilog=example("recsys quarantine accept 2017-09-01 --why 'a price rise, asked finance'"))
+@home_option
+@click.argument("day", type=_DAY)
+@click.option("--why", required=True, help="Kept with the release's lineage.")
+@click.option("--who", default=None, help="Who decides; default the name you are logged in as.")
+def accept(home: Path | None, day: datetime, why: str, who: str | None) -> None:
+    """Publish the refused delivery of DAY as it is, on the record."""
+    from recsys_assets.commands.running import settings_for  # noqa: PLC0415
+    from recsys_assets.freshness import accepting_stores  # noqa: PLC0415
+    from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
+    from recsys_assets.quality.quarantine import accept as accept_day  # noqa: PLC0415
+
+    place = Home.locate(home)
+    stores = accepting_stores(place, settings_for(place, None, None))
+    with Ledger(place.quality_db) as ledger:
+        accepted = accept_day(
+            place.quarantine,
+            day.date(),
+            stores=stores,
+            ledger=ledger,
+            who=who or getpass.getuser(),
+            why=why,
+            at=datetime.now(UTC),
+        )
+    for one in accepted:
+        click.echo(f"{one.day} {one.table}: published; accepted by {one.who}: {one.why}")
+    click.echo("Next: recsys build")
+
+
+@quarantine.command(epilog=example("recsys quarantine drop 2017-09-01"))
+@home_option
+@click.argument("day", type=_DAY)
+def drop(home: Path | None, day: datetime) -> None:
+    """Forget the refused delivery of DAY; what was published before stays."""
+    from recsys_assets.quality.quarantine import drop as drop_day  # noqa: PLC0415
+
+    for one in drop_day(Home.locate(home).quarantine, day.date()):
+        click.echo(f"{one.day} {one.table}: {one.rows:,} refused rows removed")
 
 
 @click.command(epilog=example("recsys report 2017-12-31", "recsys report 2017-12-31 --pdf"))
 @home_option
-@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
+@click.argument("day", type=_DAY)
 @click.option("--pdf", is_flag=True, help="Print it to a PDF too, by headless Chromium.")
 def report(home: Path | None, day: datetime, pdf: bool) -> None:
     """Write the increment report on DAY: its figures and checks against its trailing window."""
@@ -26,79 +101,4 @@ def report(home: Path | None, day: datetime, pdf: bool) -> None:
         click.echo(str(write_pdf(page)))
 
 
-@click.group(epilog=example("recsys quarantine list", "recsys quarantine show 2017-09-01"))
-def quarantine() -> None:
-    """Days that the audit refused: look at them, let one through, or drop it."""
-
-
-@quarantine.command("list", epilog=example("recsys quarantine list"))
-@home_option
-def list_days(home: Path | None) -> None:
-    """List the refused days with the first reason of each."""
-    from recsys_assets.quality.quarantine import refused_days  # noqa: PLC0415
-
-    found = refused_days(Home.locate(home).quarantine)
-    for refused in found:
-        first = refused.reasons[0]
-        click.echo(f"{refused.day}  {refused.table}  {refused.rows:,} rows  {first.check}: {first.detail}")
-    if not found:
-        click.echo("The quarantine is empty.")
-
-
-@quarantine.command(epilog=example("recsys quarantine show 2017-09-01"))
-@home_option
-@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
-def show(home: Path | None, day: datetime) -> None:
-    """Show why DAY was refused, with failing rows."""
-    from recsys_assets.quality.quarantine import refused_day  # noqa: PLC0415
-
-    for refused in refused_day(Home.locate(home).quarantine, day.date()):
-        click.echo(f"{refused.table}, {refused.day}: {refused.rows:,} rows refused")
-        for reason in refused.reasons:
-            click.echo(f"  {reason.check}: {reason.detail}")
-            for row in reason.sample[:_ROWS_SHOWN]:
-                click.echo("    " + ", ".join(f"{name}={value}" for name, value in row.items()))
-            if reason.failing_rows > _ROWS_SHOWN:
-                click.echo(f"    … {reason.failing_rows:,} rows in all")
-
-
-@quarantine.command("accept", epilog=example('recsys quarantine accept 2017-09-01 --why "the sale was real"'))
-@home_option
-@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
-@click.option("--why", required=True, help="The reason; kept in every release that the day goes into.")
-@click.option("--who", default=getpass.getuser, show_default="the user", help="Who accepts.")
-def accept_day(home: Path | None, day: datetime, why: str, who: str) -> None:
-    """Publish DAY as it was delivered, and keep who let it through, why and when."""
-    from recsys_assets.freshness import accepting_stores  # noqa: PLC0415
-    from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
-    from recsys_assets.quality.quarantine import accept  # noqa: PLC0415
-    from recsys_assets.settings import load_or_default_settings  # noqa: PLC0415
-
-    located = Home.locate(home)
-    with Ledger(located.quality_db) as ledger:
-        accepted = accept(
-            located.quarantine,
-            day.date(),
-            stores=accepting_stores(located, load_or_default_settings(located)),
-            ledger=ledger,
-            who=who,
-            why=why,
-            at=datetime.now(UTC),
-        )
-    for acceptance in accepted:
-        click.echo(f"{acceptance.day}: {acceptance.table} published, accepted by {acceptance.who}")
-    click.echo(f"`recsys build --home {located.root}` makes everything that depends on it.")
-
-
-@quarantine.command("drop", epilog=example("recsys quarantine drop 2017-09-01"))
-@home_option
-@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
-def drop_day(home: Path | None, day: datetime) -> None:
-    """Forget the refused delivery of DAY; what was published before stays in use."""
-    from recsys_assets.quality.quarantine import drop  # noqa: PLC0415
-
-    for refused in drop(Home.locate(home).quarantine, day.date()):
-        click.echo(f"{refused.day}: refused {refused.table} dropped")
-
-
-COMMANDS: list[click.Command] = [report, quarantine]
+COMMANDS: list[click.Command] = [quarantine, report]
