@@ -6,7 +6,7 @@ added as it is. A day is judged only by days before it, whatever else is publish
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Protocol
 
 import polars as pl
@@ -102,17 +102,18 @@ class Monitor:
             return
         first = self._last is None
         missed = [d for d in self._published if d < day and (self._last is None or d > self._last)]
-        profiles = self._kept_profiles(day) if first and self._ledger is not None else {}
-        recent = [d for d in missed if d >= day - timedelta(days=KEPT_DAYS)]
-        if first and missed and all(d in profiles for d in recent):
+        recent = missed[-KEPT_DAYS:]
+        profiles = self._kept_profiles(recent[0], day) if first and recent else {}
+        if first and recent and all(d in profiles for d in recent):
             self._recall(missed, {d: profiles[d] for d in recent})
             return
         for before in missed:
             self.published(before, self._store.read(before))
 
-    def _kept_profiles(self, day: date) -> dict[date, Profile]:
-        assert self._ledger is not None  # noqa: S101  the caller looked
-        encoded = self._ledger.profiles(self._table, since=day - timedelta(days=KEPT_DAYS), before=day)
+    def _kept_profiles(self, since: date, before: date) -> dict[date, Profile]:
+        if self._ledger is None:
+            return {}
+        encoded = self._ledger.profiles(self._table, since=since, before=before)
         decoded = {d: decode(profile) for d, profile in encoded.items()}
         return {d: profile for d, profile in decoded.items() if profile is not None}
 

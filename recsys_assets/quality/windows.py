@@ -29,13 +29,13 @@ class Windows:
     """Positions in the kept history that a day is compared with."""
 
     recent: Indexes
-    """The last 28 days."""
+    """The last 28 kept days."""
     weekday: Indexes
-    """The last 8 of the same weekday."""
+    """The last 8 kept days of the same weekday."""
     weeks: Indexes
-    """All days of the last 8 weeks."""
+    """The last 56 kept days."""
     year: Indexes
-    """The last year up to the last Sunday: the spread of residuals is taken anew once a week."""
+    """The last 365 kept days up to the last Sunday: the spread of residuals is taken anew once a week."""
     week: int
     """Number of the week, which tells whether spreads are still those."""
 
@@ -62,15 +62,19 @@ class Days:
         return len(self._ordinals) - KEPT_DAYS if len(self._ordinals) >= 2 * KEPT_DAYS else 0
 
     def windows(self, day: date) -> Windows:
-        """What `day`, later than all kept ones, is compared with."""
+        """What `day`, later than all kept ones, is compared with.
+
+        Days are counted, not dates: while every day is refused, the last good ones stay the reference.
+        """
         kept, today = np.array(self._ordinals, dtype=np.int64), day.toordinal()
         monday = today - day.weekday()
-        same = (kept % 7 == today % 7) & (kept >= today - 7 * WEEKDAY_WEEKS)
+        weekday = np.flatnonzero(kept[-KEPT_DAYS:] % 7 == today % 7) + max(len(kept) - KEPT_DAYS, 0)
+        every = np.arange(len(kept))
         return Windows(
-            recent=np.flatnonzero(kept >= today - WINDOW_DAYS),
-            weekday=np.flatnonzero(same),
-            weeks=np.flatnonzero(kept >= today - 7 * WEEKDAY_WEEKS),
-            year=np.flatnonzero((kept >= today - YEAR_DAYS) & (kept < monday)),
+            recent=every[-WINDOW_DAYS:],
+            weekday=weekday[-WEEKDAY_WEEKS:],
+            weeks=every[-7 * WEEKDAY_WEEKS :],
+            year=every[: np.searchsorted(kept, monday)][-YEAR_DAYS:],
             week=monday,
         )
 

@@ -175,6 +175,20 @@ def test_a_refused_day_leaves_the_published_one_in_history(tmp_path, days):
     assert monitor.judge(days[last], day=last) == plain
 
 
+def test_a_fault_that_stays_is_refused_for_as_long_as_it_stays(days):
+    monitor = Monitor("raw", QualitySettings())
+    for n, (day, frame) in enumerate(list(days.items()) + list(days.items())):
+        judged = START + timedelta(days=n)
+        moved = frame.with_columns(pl.col("timestamp") + (judged - day))
+        bad = n >= len(days)
+        found = worst(monitor.judge(moved.with_columns(pl.col("value") * 75) if bad else moved, day=judged))
+        assert (found == "block") == bad
+        if bad:
+            monitor.refused(judged)
+        else:
+            monitor.published(judged, moved)
+
+
 def test_what_does_not_apply_is_ok():
     results = Monitor("raw", QualitySettings()).judge(SCHEMA.to_frame(), day=START)
     assert [r.check for r in results] == list(DRIFT_CHECKS)
