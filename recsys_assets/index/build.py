@@ -43,6 +43,9 @@ GRID: tuple[tuple[Metric, str, int], ...] = (
 """Metric, storage type and connectivity of each graph tried."""
 EXPANSION_ADD = 128
 """Nodes looked at when one is added."""
+THOROUGH_CONNECTIVITY, THOROUGH_EXPANSION_ADD = 32, 400
+"""For catalogues where that is not enough: on 60,000 vectors around 60 centres recall@100 rises from 0.87 to
+0.97 at the same depth, for twice the build time."""
 EXPANSIONS = (100, 150, 200, 300, 450, 700, 1000, 1500)
 """`expansion_search` values, tried until the recall is reached; usearch takes at least the k asked for."""
 MARGIN = 0.9
@@ -126,22 +129,26 @@ def _best_graph(
 ) -> tuple[Graph, list[Trial]]:
     """The grid's fastest good setting built on all items; and what was measured, it last.
 
-    Where it misses the target on all items the next setting is tried, unless a search takes longer than
-    `slower_than` microseconds already, so that it would not be chosen.
+    Where it misses the target on all items it is built again, more thoroughly and so the slower, unless a
+    search takes longer than `slower_than` microseconds already, so that it would not be chosen.
     """
-    good_first = sorted(grid, key=lambda trial: (trial.recall < settings.recall_target, trial.query_us))
-    found = []
-    for setting in good_first[:2]:
-        found.append(_build_and_widen(truth, (setting.metric, setting.dtype, setting.connectivity), settings))
-        last = found[-1][1][-1]
-        if last.recall >= settings.recall_target or last.query_us > slower_than:
-            break
-    found.sort(key=lambda pair: pair[1][-1].recall)
-    return found[-1][0], [trial for _, trials in found for trial in trials]
+    best = min(grid, key=lambda trial: (trial.recall < settings.recall_target, trial.query_us))
+    first, trials = _build_and_widen(truth, (best.metric, best.dtype, best.connectivity), settings)
+    if trials[-1].recall >= settings.recall_target or trials[-1].query_us > slower_than:
+        return first, trials
+    setting = (best.metric, best.dtype, THOROUGH_CONNECTIVITY)
+    second, more = _build_and_widen(truth, setting, settings, expansion_add=THOROUGH_EXPANSION_ADD)
+    if more[-1].recall < trials[-1].recall:
+        return first, more + trials
+    return second, trials + more
 
 
 def _build_and_widen(
-    truth: Truth, setting: tuple[Metric, str, int], settings: IndexSettings
+    truth: Truth,
+    setting: tuple[Metric, str, int],
+    settings: IndexSettings,
+    *,
+    expansion_add: int = EXPANSION_ADD,
 ) -> tuple[Graph, list[Trial]]:
     """A graph, and its measurements with growing `expansion_search`, the last of which is the one to use."""
     metric, dtype, connectivity = setting
@@ -151,7 +158,7 @@ def _build_and_widen(
         metric=metric,
         dtype=dtype,
         connectivity=connectivity,
-        expansion_add=EXPANSION_ADD,
+        expansion_add=expansion_add,
         threads=settings.threads,
     )
     build_seconds = time.perf_counter() - started
@@ -170,7 +177,7 @@ def _build_and_widen(
                 metric=metric,
                 dtype=dtype,
                 connectivity=connectivity,
-                expansion_add=EXPANSION_ADD,
+                expansion_add=expansion_add,
                 expansion_search=expansion,
                 build_seconds=build_seconds,
                 items=len(truth.items_ID),
