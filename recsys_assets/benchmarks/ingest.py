@@ -102,9 +102,8 @@ def land(reviews: Path, output: Path) -> Callable[[], None]:
     def convert() -> None:
         source = Amazon(reviews)
         store = PartitionStore(root=output, schema=source.contract.polars_schema())
-        for day, frame in iter_days(source, None, scratch=output.with_name("scratch")):
-            if frame.height:
-                store.write(day, frame)
+        days = iter_days(source, None, scratch=output.with_name("scratch"))
+        store.write_all((day, frame) for day, frame in days if frame.height)
 
     return convert
 

