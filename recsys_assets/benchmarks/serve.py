@@ -28,7 +28,7 @@ import psutil
 
 from recsys_assets.benchmarks.serving_load import CONNECTIONS, Load, Request, drive, pinned
 from recsys_assets.benchmarks.serving_target import PREPARED_PATH, PREPARED_VARIABLE
-from recsys_assets.benchmarks.serving_worlds import publish_default, publish_synthetic
+from recsys_assets.benchmarks.serving_worlds import ASKED_USERS, publish_default, publish_synthetic
 from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.errors import RecsysError
 from recsys_assets.release.store import ReleaseStore
@@ -68,15 +68,17 @@ def run(
             found["million"] = {
                 "users": million,
                 "items": million,
-                **_measure(large, seconds=seconds, rounds=rounds, naive=False),
+                **_measure(large, seconds=seconds, rounds=rounds, naive=False, asked=ASKED_USERS),
             }
     return {**found, "connections": CONNECTIONS, "machine": _machine()}
 
 
-def _measure(home: Home, *, seconds: float, rounds: int, naive: bool = True) -> dict[str, Any]:
+def _measure(
+    home: Home, *, seconds: float, rounds: int, naive: bool = True, asked: int | None = None
+) -> dict[str, Any]:
     current = ReleaseStore(home.releases).current_id()
     release = home.releases / str(current)
-    questions = _questions(release)
+    questions = _questions(release, asked)
     server_core, load_core = (0, 1) if (os.cpu_count() or 1) > 1 else (None, None)
     with tempfile.TemporaryDirectory() as scratch, _product(home, Path(scratch), server_core) as product:
         port = product.port
@@ -86,11 +88,11 @@ def _measure(home: Home, *, seconds: float, rounds: int, naive: bool = True) -> 
         naive_runs: list[Load] = []
         with _naive(release, server_core, wanted=naive) as naive_port:
             for _ in range(rounds):
-                for name, asked in questions.items():
-                    runs[name].append(drive(port, asked, seconds=seconds, cpu=load_core))
+                for name, wanted in questions.items():
+                    runs[name].append(drive(port, wanted, seconds=seconds, cpu=load_core))
                 if naive_port is not None:
-                    asked = questions["recommend"]
-                    naive_runs.append(drive(naive_port, asked, seconds=seconds, cpu=load_core))
+                    wanted = questions["recommend"]
+                    naive_runs.append(drive(naive_port, wanted, seconds=seconds, cpu=load_core))
         answered = sum(round(load.rps * seconds) for loads in runs.values() for load in loads)
         rss_mb = _rss_mb(product.process)
     figures: dict[str, Any] = {}
@@ -116,11 +118,11 @@ def _ratio(ours: Sequence[Load], theirs: Sequence[Load]) -> float:
     return median(one.rps / other.rps for one, other in zip(ours, theirs, strict=True))
 
 
-def _questions(release: Path) -> Mapping[str, list[Request]]:
+def _questions(release: Path, users_asked: int | None) -> Mapping[str, list[Request]]:
     rng = np.random.default_rng(0)
     users, items = Vocabulary.load(release, "users"), Vocabulary.load(release, "items")
     popular = np.load(release / "popular_items.npy", mmap_mode="r")[:_POPULAR]
-    asked = [users[int(num)] for num in rng.integers(0, len(users), _REQUESTS)]
+    asked = [users[int(num)] for num in rng.integers(0, users_asked or len(users), _REQUESTS)]
     wanted = [[items[int(num)] for num in rng.choice(popular, _SESSION_ITEMS)] for _ in range(_REQUESTS)]
     return {
         "recommend": [Request(path=f"/v1/users/{user}/recommendations?k=10") for user in asked],

@@ -1,22 +1,26 @@
 """The releases that `recsys bench serve` drives: the embedded default, and a synthetic one of any size."""
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recsys_assets.embeddings.artifact import save_embeddings
+from recsys_assets.embeddings.artifact import load_embeddings, save_embeddings
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.ials import train
 from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.features.build import build_features, write_features
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
+from recsys_assets.index.candidates import CANDIDATE_ITEMS, CANDIDATE_SCORES, write_candidates
 from recsys_assets.index.report import read_report
+from recsys_assets.index.search import ItemIndex
 from recsys_assets.index.stage import build_item_index
 from recsys_assets.interactions.clean import clean
 from recsys_assets.lake.landing import iter_days
@@ -29,6 +33,9 @@ _SPEC = "completejourney"
 _DAY = date(2024, 1, 1)
 _TOUCHED = 5
 _TASTES = 1_000
+
+ASKED_USERS = 4_000
+"""Users of the synthetic release that have candidates: the ones to ask for."""
 
 
 def publish_default(home: Home) -> None:
@@ -50,14 +57,16 @@ def publish_default(home: Home) -> None:
         settings=settings.training,
     )
     build_features(interactions.lazy(), source.catalogue(), home.artifacts / "features", as_of=dates.last_day)
-    _finish(home, settings)
+    build_item_index(home.artifacts / "embeddings", home.artifacts / "index", settings.index)
+    _publish(home, settings)
 
 
 def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> None:
     """Publish so many users and items with drawn embeddings: items around taste centres, users likewise.
 
-    Item lengths are log-normal, as popularity makes them. Each user has touched five items. Candidates are
-    not computed ahead, so that every answer searches the index.
+    Item lengths are log-normal, as popularity makes them. Each user has touched five items. The arrays of
+    candidates are as large as for all users, but filled for the first `ASKED_USERS` only, since searching for
+    a million users takes longer than a benchmark should.
     """
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(_TASTES, size)).astype(np.float32)
@@ -103,12 +112,34 @@ def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> 
         training=training,
         index=IndexSettings(candidates_per_user=0, neighbours_per_item=0),
     )
-    _finish(home, settings)
+    build_item_index(embeddings, home.artifacts / "index", settings.index)
+    write_some_candidates(home)
+    _publish(home, settings)
 
 
-def _finish(home: Home, settings: Settings) -> None:
+def write_some_candidates(home: Home, *, kept: int = 50) -> None:
+    """Write candidates for the first `ASKED_USERS`; the other rows are empty."""
+    found, index = load_embeddings(home.artifacts / "embeddings"), home.artifacts / "index"
+    asked = min(ASKED_USERS, len(found.users))
+    with tempfile.TemporaryDirectory() as folder:
+        write_candidates(
+            Path(folder),
+            user_embeddings=found.user_embeddings[:asked],
+            item_embeddings=found.item_embeddings,
+            history_indptr=found.history_indptr[: asked + 1],
+            history_items=found.history_items,
+            index=ItemIndex.load(index, found.item_embeddings),
+            settings=IndexSettings(candidates_per_user=kept),
+        )
+        for name, empty in ((CANDIDATE_ITEMS, -1), (CANDIDATE_SCORES, -np.inf)):
+            some = np.load(Path(folder, name))
+            every = np.full((len(found.users), some.shape[1]), empty, dtype=some.dtype)
+            every[:asked] = some
+            np.save(index / name, every, allow_pickle=False)
+
+
+def _publish(home: Home, settings: Settings) -> None:
     parts = {name: home.artifacts / name for name in ("embeddings", "features", "index")}
-    build_item_index(parts["embeddings"], parts["index"], settings.index)
     publish(
         home,
         parts=parts,
