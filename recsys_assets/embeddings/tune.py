@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -15,11 +16,11 @@ import polars as pl
 from torch import Tensor
 
 from recsys_assets import columns
-from recsys_assets.embeddings import ials
 from recsys_assets.embeddings.evaluate import sample_users
 from recsys_assets.embeddings.metrics import user_metrics
 from recsys_assets.embeddings.ranking import by_factors, rank
 from recsys_assets.embeddings.split import Split, TimeSplit, time_split
+from recsys_assets.embeddings.training import fit
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import TrainingSettings
 
@@ -67,7 +68,7 @@ def tune(
     on_trial: Callable[[Trial, Trial], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TuneResult:
-    """Search α₀, λ, ν, weights and epochs for `minutes`; at least the given settings are tried.
+    """Search the objective and its settings for `minutes`; at least the given settings are tried.
 
     Args:
         interactions: the columns of the INTERACTIONS contract.
@@ -111,8 +112,11 @@ def search_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSp
 def _candidates(
     settings: TrainingSettings, trials: list[Trial], rng: np.random.Generator
 ) -> Iterator[TrainingSettings]:
-    """The given settings, then random ones, then variations of the best so far; endless."""
+    """The given settings, the other objective, random ones of iALS, then variations of the best so far; endless."""
     yield settings
+    other: Literal["ials", "softmax"] = "softmax" if settings.objective == "ials" else "ials"
+    yield msgspec.structs.replace(settings, objective=other)
+    settings = msgspec.structs.replace(settings, objective="ials")
     for _ in range(_EXPLORE):
         yield msgspec.structs.replace(
             settings,
@@ -124,6 +128,9 @@ def _candidates(
         )
     while True:
         best = max(trials, key=lambda trial: trial.ndcg).settings
+        if best.objective == "softmax":
+            yield _near_softmax(best, rng)
+            continue
         yield msgspec.structs.replace(
             best,
             unobserved_weight=best.unobserved_weight * float(np.exp(rng.normal(0, 0.4))),
@@ -131,6 +138,18 @@ def _candidates(
             frequency_exponent=float(np.clip(best.frequency_exponent + rng.normal(0, 0.1), 0, 1)),
             count_exponent=float(np.clip(best.count_exponent + rng.normal(0, 0.15), 0, 1)),
         )
+
+
+def _near_softmax(best: TrainingSettings, rng: np.random.Generator) -> TrainingSettings:
+    options = best.softmax
+    varied = msgspec.structs.replace(
+        options,
+        temperature=options.temperature * float(np.exp(rng.normal(0, 0.2))),
+        learning_rate=options.learning_rate * float(np.exp(rng.normal(0, 0.4))),
+        popularity_exponent=float(np.clip(options.popularity_exponent + rng.normal(0, 0.05), 0, 1)),
+        smoothing_layers=int(rng.integers(0, 3)),
+    )
+    return msgspec.structs.replace(best, softmax=varied)
 
 
 def _tried(
@@ -147,15 +166,16 @@ def _tried(
         scores[epoch] = float(user_metrics(ranking, split.truth, k=K)["ndcg"].mean())
         return scores[epoch] <= before
 
-    ials.train(
-        split.train, msgspec.structs.replace(settings, epochs=MOST_EPOCHS), stop_after=worse_than_before
-    )
+    fit(split.train, _with_epochs(settings, MOST_EPOCHS), stop_after=worse_than_before)
     epochs = max(scores, key=scores.__getitem__)
-    return Trial(
-        settings=msgspec.structs.replace(settings, epochs=epochs),
-        ndcg=scores[epochs],
-        seconds=clock() - began,
-    )
+    return Trial(settings=_with_epochs(settings, epochs), ndcg=scores[epochs], seconds=clock() - began)
+
+
+def _with_epochs(settings: TrainingSettings, epochs: int) -> TrainingSettings:
+    """The epochs of the objective that is trained."""
+    if settings.objective == "ials":
+        return msgspec.structs.replace(settings, epochs=epochs)
+    return msgspec.structs.replace(settings, softmax=msgspec.structs.replace(settings.softmax, epochs=epochs))
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

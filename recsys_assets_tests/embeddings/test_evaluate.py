@@ -15,7 +15,7 @@ from recsys_assets_tests.embeddings.worlds import block_world, events
 
 @pytest.fixture(scope="module")
 def table():
-    return evaluate(block_world(), TrainingSettings(embedding_size=8))
+    return evaluate(block_world(), TrainingSettings(embedding_size=8)).table
 
 
 def test_the_factorisation_beats_popularity_in_a_block_world(table):

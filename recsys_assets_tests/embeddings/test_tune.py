@@ -31,6 +31,11 @@ def test_the_given_settings_are_tried_even_without_time():
     assert found.best is found.given
 
 
+def test_both_objectives_are_tried():
+    found = tune(block_world(), SETTINGS, minutes=0.1, clock=ticking())
+    assert {trial.settings.objective for trial in found.trials} == {"ials", "softmax"}
+
+
 def test_the_same_seed_searches_the_same_settings():
     first, second = (tune(block_world(), SETTINGS, minutes=0.1, clock=ticking()) for _ in range(2))
     assert [trial.settings for trial in first.trials] == [trial.settings for trial in second.trials]
