@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from recsys_assets.commands import building, keys, quality, releases, running
+from recsys_assets.commands import building, keys, quality, releases, rules, running
 from recsys_assets.errors import RecsysError
 
 
@@ -28,6 +28,6 @@ def main() -> None:
     """Recommendations from a log of who touched what: audited, replayable, explainable."""
 
 
-for topic in (running, building, releases, quality, keys):
+for topic in (running, building, releases, rules, quality, keys):
     for command in topic.COMMANDS:
         main.add_command(command)

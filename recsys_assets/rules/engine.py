@@ -5,9 +5,10 @@ from pathlib import Path
 
 from recsys_assets.errors import RulesError
 from recsys_assets.release.load import Release
+from recsys_assets.rules.evaluation import Evaluator
 from recsys_assets.rules.expressions import closest
 from recsys_assets.rules.facts import gather_facts
-from recsys_assets.rules.item_table import columns_of
+from recsys_assets.rules.item_table import columns_of, load_items
 from recsys_assets.rules.pipeline import Pipeline
 from recsys_assets.rules.publish import PACKAGED, rules_in_force
 from recsys_assets.rules.reading import Rules, read_rules
@@ -33,6 +34,11 @@ class Engine:
         lists = b"".join(facts.lists[name].tobytes() for name in sorted(facts.lists))
         self.version = hashlib.sha256(rules.version.encode() + lists).hexdigest()[:_VERSION_DIGITS]
         """Changes with the file's content and its lists'; belongs into every entity tag."""
+
+    def with_columns(self, names: set[str]) -> Evaluator:
+        """An evaluator over item columns that the rules themselves may not read."""
+        table = load_items(self.release.folder / "features.sqlite", self.release.items, names)
+        return Evaluator(table, self.facts.lists)
 
     def scenario(self, name: str | None = None) -> Pipeline:
         """A scenario by name, the file's default where None.

@@ -64,6 +64,10 @@ class Evaluator:
         found: npt.NDArray[np.float64] = _spread(self._evaluate(expression.node, nums, user), len(nums))
         return found
 
+    def numbers_of(self, column: str) -> npt.NDArray[np.float64]:
+        """A number column, (I,), NaN where unknown."""
+        return self._table.number(column)
+
     def _whole(self, node: Node) -> Any:
         kept = self._all.get(id(node))
         if kept is None:

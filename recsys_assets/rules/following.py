@@ -1,5 +1,6 @@
 """Following the rules in force: a changed file is taken up, a malformed one keeps the last good rules."""
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,23 +31,22 @@ class RulesFollower:
         """Take the rules in force; where those are malformed, the release's own, then the packaged ones."""
         self._release = release
         self._home = home
-        self._stamp: Stamp = ()
+        self._stamp = _stamp(self._files())
         self.followed = self._first()
 
     def look(self) -> bool:
         """Take up changed files; whether anything changed, a new problem included."""
-        files = self._files()
-        stamp = _stamp(files)
+        stamp = _stamp(self._files())
         if stamp == self._stamp:
             return False
+        # taken before reading: an edit in between is seen by the next look
+        self._stamp = stamp
         try:
-            engine = load_engine(self._release, home=self._home, path=files[0])
+            engine = load_engine(self._release, home=self._home)
         except RulesError as error:
             self.followed = Followed(engine=self.followed.engine, problem=str(error))
-            self._stamp = stamp
         else:
             self.followed = Followed(engine=engine, problem=None)
-            self._stamp = _stamp(self._files())
         return True
 
     def _first(self) -> Followed:
@@ -59,20 +59,21 @@ class RulesFollower:
             except RulesError as error:
                 problem = problem or str(error)
                 continue
-            return self._set(Followed(engine=engine, problem=problem), in_force)
-        return self._set(
-            Followed(engine=packaged_engine(self._release, home=self._home), problem=problem), in_force
-        )
-
-    def _set(self, followed: Followed, in_force: Path) -> Followed:
-        lists = [self._home.root / file for file in followed.engine.rules.lists.values()]
-        self._stamp = _stamp([in_force, *lists])
-        return followed
+            return Followed(engine=engine, problem=problem)
+        return Followed(engine=packaged_engine(self._release, home=self._home), problem=problem)
 
     def _files(self) -> list[Path]:
+        """The rules file and every list that it names, be it valid or not."""
         in_force = rules_in_force(self._home, self._release.folder)
-        engine = self.followed.engine
-        return [in_force, *(self._home.root / file for file in engine.rules.lists.values())]
+        return [in_force, *(self._home.root / file for file in _lists_named(in_force))]
+
+
+def _lists_named(file: Path) -> list[str]:
+    try:
+        named = tomllib.loads(file.read_text(encoding="utf-8")).get("lists", {})
+    except (OSError, ValueError):
+        return []
+    return [name for name in named.values() if isinstance(name, str)] if isinstance(named, dict) else []
 
 
 def _stamp(files: list[Path]) -> Stamp:

@@ -4,6 +4,7 @@ It is made by the stages' own functions, without Dagster, so that rules are judg
 seen.
 """
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.publish import publish
 from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import Home, Settings, SourceSettings
+from recsys_assets.settings import Home, Settings, SourceSettings, load_or_default_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,3 +90,13 @@ def hold_out(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, home: H
     current = ReleaseStore(home.releases).current_id() or ""
     release = load_release(home.releases / current, verify=False)
     return HeldOut(home=home, release=release, truth=split.truth)
+
+
+def hold_out_home(home: Home) -> HeldOut:
+    """Likewise of a home's own interactions; the release is built anew in `artifacts/held_out`."""
+    files = sorted(home.interactions.glob("date=*/part-0.parquet"))
+    frame = pl.scan_parquet(files, hive_partitioning=False, glob=False)
+    catalogue = pl.read_parquet(home.catalogue) if home.catalogue.is_file() else None
+    place = Home(home.artifacts / "held_out")
+    shutil.rmtree(place.root, ignore_errors=True)
+    return hold_out(frame, catalogue, place, spec=load_or_default_settings(home).source.spec)
