@@ -106,7 +106,7 @@ def _resolve(file: TabularFile, given: Mapping[str, str]) -> dict[str, str]:
     for name in REQUIRED:
         if name not in found:
             raise SourceFormatError(
-                f"{file.path}: {_missing(name, has)}; say which it is in [source.columns]: {name} = '…'"
+                f"{file.path}: {_missing(name, has)}; say which it is by --column {name}=… or in [source.columns]"
             )
     return {**found, **given}
 

@@ -171,7 +171,9 @@ def test_raises_with_a_suggestion_when_a_mapped_column_is_not_there(tmp_path):
 
 
 def test_raises_with_what_to_write_when_a_required_column_is_not_there(tmp_path):
-    with pytest.raises(SourceFormatError, match=r"no column 'user_id'.*\[source.columns\]: user_id = "):
+    with pytest.raises(
+        SourceFormatError, match=r"no column 'user_id'.*by --column user_id=… or in \[source.columns\]"
+    ):
         Tabular(written(tmp_path, "f.parquet"))
 
 
