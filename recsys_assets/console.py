@@ -3,6 +3,7 @@
 import time
 from typing import Self
 
+import msgspec
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -95,3 +96,36 @@ def print_recommendations(console: Console, found: UserRecommendations) -> None:
             str(rank), item.title or item.item_id, item.category or "", f"{item.score:.3f}", item.item_id
         )
     console.print(table)
+
+
+def print_trace(console: Console, found: UserRecommendations) -> None:
+    """The stages of a scenario as a funnel, then for each item shown what brought and moved it."""
+    trace = found.trace
+    if isinstance(trace, msgspec.UnsetType):
+        return
+    stages = Table(box=None, pad_edge=False, title=f"Scenario {found.scenario}, rules {found.rules}")
+    for column in ("section", "stage", "rule"):
+        stages.add_column(column)
+    for column in ("in", "out", "ms"):
+        stages.add_column(column, justify="right")
+    for stage in trace.stages:
+        stages.add_row(
+            stage.section,
+            stage.name,
+            stage.rule,
+            str(stage.items_in),
+            str(stage.items_out),
+            f"{stage.ms:.3f}",
+        )
+    console.print(stages, highlight=False)
+    items = Table(box=None, pad_edge=False)
+    for column in ("", "item", "sources", "relevance", "score", "rules"):
+        items.add_column(column)
+    for rank, item in enumerate(trace.items[: len(found.items)], start=1):
+        relevance, score = (0.0 if value is None else value for value in (item.relevance, item.score))
+        effects = ", ".join(f"{effect.stage} {effect.effect}" for effect in item.effects)
+        items.add_row(
+            str(rank), item.title or item.item_id, ", ".join(item.sources), f"{relevance:.3f}", f"{score:.3f}",
+            effects,
+        )  # fmt: skip
+    console.print(items, highlight=False)

@@ -1,12 +1,18 @@
 """Recommendations without a server: what `recsys recommend` and `recsys up` print."""
 
+import msgspec
+
 from recsys_assets.api.events import EventStore
 from recsys_assets.api.queries import Wanted
 from recsys_assets.api.recommender import Recommender
+from recsys_assets.api.ruled import item_json, trace_json
+from recsys_assets.api.scenarios import as_ranked, asked_by_user
 from recsys_assets.api.schemas import ScoredItem, UserRecommendations
 from recsys_assets.errors import ReleaseError
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.store import ReleaseStore
+from recsys_assets.rules.engine import load_engine
+from recsys_assets.rules.recorder import Recorder
 from recsys_assets.settings import Home
 
 
@@ -36,6 +42,40 @@ def recommend_once(home: Home, user_id: str, k: int = 10) -> UserRecommendations
     ]
     return UserRecommendations(
         release=release.release_id, user_id=user_id, source=found.source, reason=found.reason, items=items
+    )
+
+
+def recommend_by_rules(
+    home: Home, user_id: str, k: int = 10, *, scenario: str | None = None, explain: bool = False
+) -> UserRecommendations:
+    """Likewise by a scenario of the rules in force, the default one where None.
+
+    Raises:
+        ReleaseError: no release is current, or it is broken.
+        RulesError: the rules in force are not valid, or have no such scenario.
+    """
+    release = _current(home)
+    events = EventStore(home.events_db)
+    events.refresh()
+    recommender = Recommender(release, events)
+    engine = load_engine(release, home=home)
+    pipeline = engine.scenario(scenario)
+    recorder = Recorder(pipeline.scenario.name) if explain else None
+    asked = asked_by_user(recommender, user_id, Wanted(k=k), diversity=None)
+    found = as_ranked(pipeline.recommend(asked, recorder=recorder), asked)
+    items = [
+        ScoredItem(**msgspec.structs.asdict(item_json(num, release)), score=score)
+        for num, score in zip(found.nums, found.scores, strict=True)
+    ]
+    return UserRecommendations(
+        release=release.release_id,
+        user_id=user_id,
+        source=found.source,
+        reason=found.reason,
+        items=items,
+        scenario=pipeline.scenario.name,
+        rules=engine.version,
+        trace=msgspec.UNSET if recorder is None else trace_json(recorder.trace, release),
     )
 
 

@@ -9,6 +9,7 @@ from recsys_assets.api.queries import Ranked
 from recsys_assets.api.scenarios import as_ranked
 from recsys_assets.api.schemas import Effect, Item, ItemTrace, StageTrace, Trace, encode
 from recsys_assets.api.service import Service
+from recsys_assets.release.load import Release
 from recsys_assets.rules import trace as recorded
 from recsys_assets.rules.pipeline import NeedsTimeError
 from recsys_assets.rules.recorder import Recorder
@@ -43,7 +44,7 @@ class Ruled:
             f'"items":{items}'
         ).encode()
         if self.trace is not None:
-            return body + b',"trace":' + encode(trace_json(self.trace, serving)) + b"}"
+            return body + b',"trace":' + encode(trace_json(self.trace, serving.recommender.release)) + b"}"
         return body + b"}"
 
 
@@ -72,7 +73,7 @@ async def run_scenario(
     )
 
 
-def trace_json(trace: recorded.Trace, serving: Serving) -> Trace:
+def trace_json(trace: recorded.Trace, release: Release) -> Trace:
     """A trace by item id and name: ranked candidates first, in order, then what was dropped."""
     records = sorted(
         trace.items.values(), key=lambda record: (record.rank is None, record.rank or 0, record.num)
@@ -90,13 +91,12 @@ def trace_json(trace: recorded.Trace, serving: Serving) -> Trace:
             )
             for stage in trace.stages
         ],
-        items=[_item_trace(record, serving) for record in records],
+        items=[_item_trace(record, release) for record in records],
     )
 
 
-def item_json(num: int, serving: Serving) -> Item:
+def item_json(num: int, release: Release) -> Item:
     """An item by name."""
-    release = serving.recommender.release
     return Item(
         item_id=release.items[num],
         title=release.titles[num] or None,
@@ -109,8 +109,7 @@ def effects_json(pairs: Sequence[tuple[str, str]]) -> list[Effect]:
     return [Effect(stage=stage, effect=effect) for stage, effect in pairs]
 
 
-def _item_trace(record: recorded.ItemRecord, serving: Serving) -> ItemTrace:
-    release = serving.recommender.release
+def _item_trace(record: recorded.ItemRecord, release: Release) -> ItemTrace:
     return ItemTrace(
         item_id=release.items[record.num],
         title=release.titles[record.num] or None,

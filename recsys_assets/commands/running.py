@@ -97,17 +97,27 @@ def serve(home: Path | None, host: str, port: int, workers: int, fallback_previo
     serve_api(place, host=host, port=port, workers=workers, fallback_previous=fallback_previous)
 
 
-@click.command(epilog=example("recsys recommend 1 -k 5"))
+@click.command(epilog=example("recsys recommend 1 -k 5", "recsys recommend 1 --scenario home --explain"))
 @home_option
 @click.argument("user")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1, 500), help="How many items.")
-def recommend(home: Path | None, user: str, k: int) -> None:
+@click.option("--scenario", default=None, help="Apply this scenario of the rules; none if not given.")
+@click.option("--explain", is_flag=True, help="Say how the list came about, by the default scenario if none.")
+def recommend(home: Path | None, user: str, k: int, scenario: str | None, explain: bool) -> None:
     """Print recommendations for USER, by name, from the current release."""
     from rich.console import Console  # noqa: PLC0415
 
     from recsys_assets.api.once import recommend_once  # noqa: PLC0415
     from recsys_assets.console import print_recommendations  # noqa: PLC0415
 
+    if scenario is not None or explain:
+        from recsys_assets.api.once import recommend_by_rules  # noqa: PLC0415
+        from recsys_assets.console import print_trace  # noqa: PLC0415
+
+        found = recommend_by_rules(Home.locate(home), user, k, scenario=scenario, explain=explain)
+        print_recommendations(Console(), found)
+        print_trace(Console(), found)
+        return
     print_recommendations(Console(), recommend_once(Home.locate(home), user, k))
 
 

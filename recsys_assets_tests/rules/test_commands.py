@@ -98,3 +98,12 @@ def test_a_difference_names_the_rule_that_did_it(rules, tmp_path):
     assert found["overlap"] < 1
     assert "no tea (after)" in dict(found["by_rule"])
     assert "no tea (after)" in rules("diff", PACKAGED, draft).output
+
+
+def test_recommend_by_a_scenario_explains_itself(home):
+    found = CliRunner().invoke(
+        main, ["recommend", "u3", "--home", str(home.root), "--scenario", "home", "--explain"]
+    )
+    assert found.exit_code == 0, found.output
+    assert "not what the user has" in found.output
+    assert "for you" in found.output

@@ -101,7 +101,8 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
     ) -> ASGIApp:
         serving = service.serving()
         service.live.events_since(user_id)
-        num = serving.recommender.release.items.num(item_id)
+        release = serving.recommender.release
+        num = release.items.num(item_id)
         if num is None:
             raise UnknownItemError(f"item {item_id!r} is not in release {serving.release_id}")
         engine = await serving.scenarios.engine()
@@ -115,14 +116,14 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
                 user_id=user_id,
                 scenario=pipeline.scenario.name,
                 rules=engine.version,
-                item=item_json(num, serving),
+                item=item_json(num, release),
                 verdict=found.verdict,
                 words=found.words,
                 rank=found.rank,
                 relevance_rank=found.relevance_rank,
                 dropped_by=effects_json(found.rules),
                 values=dict(found.values),
-                trace=trace_json(found.trace, serving),
+                trace=trace_json(found.trace, release),
             )
         )
         return Reply(body, release=serving.release_header, cache=PRIVATE)
