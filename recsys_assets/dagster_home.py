@@ -1,7 +1,7 @@
 """The home's own Dagster storage: made where it isn't there, and named to this process and its children."""
 
 import os
-from typing import Final
+from typing import Any, Final
 
 from recsys_assets.settings import HOME_VARIABLE, Home
 
@@ -22,3 +22,21 @@ def prepare_dagster(home: Home) -> None:
         configuration.write_text(_DAGSTER_YAML, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     os.environ[HOME_VARIABLE] = str(home.root)
+
+
+def commit_without_waiting_for_the_disk() -> None:
+    """In this process, let SQLite leave a commit of Dagster's event log to the system instead of fsyncing it.
+
+    An event of a day costs several commits, and an fsync each is most of what a wide run waits for. In
+    write-ahead mode a killed process loses nothing by it; after a power cut the last events may be missing
+    (https://sqlite.org/pragma.html#pragma_synchronous), and the next build makes those days again.
+    """
+    from sqlalchemy import event  # noqa: PLC0415  only builds need it
+    from sqlalchemy.engine import Engine  # noqa: PLC0415
+
+    if not event.contains(Engine, "connect", _set_normal):
+        event.listen(Engine, "connect", _set_normal)
+
+
+def _set_normal(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")

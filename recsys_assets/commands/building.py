@@ -117,10 +117,14 @@ def run_build(home: Home, run: "Callable[[Watcher], BuildOutcome]") -> "BuildOut
     from rich.console import Console  # noqa: PLC0415
 
     from recsys_assets.console import ConsoleWatcher, print_summary  # noqa: PLC0415
-    from recsys_assets.dagster_home import prepare_dagster  # noqa: PLC0415
+    from recsys_assets.dagster_home import (  # noqa: PLC0415
+        commit_without_waiting_for_the_disk,
+        prepare_dagster,
+    )
 
     console, started = Console(), time.monotonic()
     prepare_dagster(home)
+    commit_without_waiting_for_the_disk()
     with ConsoleWatcher(console) as watcher:
         outcome = run(watcher)
     print_summary(console, outcome, seconds=time.monotonic() - started)
