@@ -31,7 +31,9 @@ class Recommender:
         self.catalogue = Catalogue(release)
         self.costs = Costs()
         self._events = events
-        self._retrieval = Retrieval(release.item_embeddings, release.index)
+        self._retrieval = Retrieval(
+            release.item_embeddings, release.index, search_us=release.index.report.chosen.query_us
+        )
         self._starts = release.history_indptr
 
     def for_user(self, user_id: str, wanted: Wanted, *, may_block: bool = False) -> Ranked:

@@ -15,11 +15,13 @@ Int32 = npt.NDArray[np.int32]
 
 EXACT_AT_ONCE = 2_000_000
 """Multiply-adds (I x D) that exact scoring may take on the event loop, about 1 ms."""
+SEARCH_AT_ONCE_US = 2_000
+"""A search that takes longer is done in a thread, so that others are answered meanwhile."""
 _WIDEST = 2_048
 
 
 class WouldBlockError(Exception):
-    """Exact scoring of a large catalogue is needed: call again from a thread, with `may_block=True`."""
+    """The answer takes long: call again from a thread, with `may_block=True`."""
 
 
 class Index(Protocol):
@@ -44,10 +46,11 @@ NOTHING = Found([], [], 0)
 class Retrieval:
     """Top items by inner product."""
 
-    def __init__(self, item_embeddings: Float32, index: Index) -> None:
+    def __init__(self, item_embeddings: Float32, index: Index, *, search_us: float = 0.0) -> None:
+        """`search_us`: what a search was measured to take, µs; a long one is not done on the event loop."""
         self._items_ID = item_embeddings
         self._index = index
-        self._small = item_embeddings.size <= EXACT_AT_ONCE
+        self._slow = search_us > SEARCH_AT_ONCE_US
 
     def top(
         self,
@@ -68,10 +71,12 @@ class Retrieval:
             may_block: whether exact scoring of a large catalogue may take its time here.
 
         Raises:
-            WouldBlockError: exact scoring is needed and `may_block` is False.
+            WouldBlockError: a slow search or exact scoring is needed and `may_block` is False.
         """
         if among is not None:
             return self._score(x_D, k, blocked, among, may_block=may_block)
+        if self._slow and not may_block:
+            raise WouldBlockError
         wanted = k + min(len(blocked), k)
         while wanted <= _WIDEST and wanted < len(self._items_ID):
             nums, scores = self._index.search(x_D, wanted)

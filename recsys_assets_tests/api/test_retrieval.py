@@ -87,3 +87,11 @@ def test_exact_scoring_of_a_large_catalogue_is_refused_on_the_event_loop(
     with pytest.raises(WouldBlockError):
         search.top(items_ID[0], 5, blocked=())
     assert len(search.top(items_ID[0], 5, blocked=(), may_block=True).nums) == 5
+
+
+def test_a_slow_search_is_refused_on_the_event_loop() -> None:
+    items_ID = np.ones((20, 3), dtype=np.float32)
+    search = Retrieval(items_ID, LossyIndex(items_ID, set(range(20))), search_us=5_000)
+    with pytest.raises(WouldBlockError):
+        search.top(items_ID[0], 5, blocked=())
+    assert len(search.top(items_ID[0], 5, blocked=(), may_block=True).nums) == 5
