@@ -91,11 +91,17 @@ class Pipeline:
         nums = brought[self._passing(brought, run)]
         dropped = len(brought) - len(nums)
         fallbacks: tuple[str, ...] = ()
-        if len(nums) < run.k and self.scenario.limits.fallback:
-            if self._facts.release.item_embeddings.size > EXACT_AT_ONCE and not may_block:
-                raise NeedsTimeError
-            nums, fallbacks = self._fall_back(nums, run)
+        if len(nums) < run.k:
+            nums, fallbacks = self._fall_back(nums, run, least=run.k, may_block=may_block)
         ranked, scores = self._rank(nums, run)
+        while len(ranked) < run.k:  # variants were left out of the ranking, too
+            more, asked_for = self._fall_back(nums, run, least=len(nums) + 1, may_block=may_block)
+            if len(more) == len(nums):
+                break
+            nums, fallbacks = more, tuple(dict.fromkeys([*fallbacks, *asked_for]))
+            if recorder is not None:
+                recorder.rank_again()
+            ranked, scores = self._rank(nums, run)
         first = ranked[: run.k]
         return Answered(
             nums=nums[first].tolist(),
@@ -192,12 +198,16 @@ class Pipeline:
             kept &= mask
         return kept
 
-    def _fall_back(self, nums: Nums, run: _Run) -> tuple[Nums, tuple[str, ...]]:
-        """More items that pass the filters, from the whole catalogue."""
+    def _fall_back(
+        self, nums: Nums, run: _Run, *, least: int, may_block: bool
+    ) -> tuple[Nums, tuple[str, ...]]:
+        """More items that pass the filters, from the whole catalogue, until there are `least`."""
         release = self._facts.release
+        if self.scenario.limits.fallback and release.item_embeddings.size > EXACT_AT_ONCE and not may_block:
+            raise NeedsTimeError
         asked_for: list[str] = []
         for name in self.scenario.limits.fallback:
-            if len(nums) >= run.k:
+            if len(nums) >= least:
                 break
             if run.recorder is not None:
                 run.recorder.begin()
@@ -207,7 +217,7 @@ class Pipeline:
             if name == "catalogue" and run.x_D is not None:
                 scores = release.item_embeddings[left] @ run.x_D
                 left = left[np.lexsort((left, -scores))]
-            more = left[: max(run.k - len(nums), FALLBACK_ITEMS)]
+            more = left[: max(least - len(nums), FALLBACK_ITEMS)]
             nums = np.concatenate([nums, more])
             if run.recorder is not None:
                 run.recorder.fell_back(name, more.tolist())

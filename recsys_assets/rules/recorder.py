@@ -70,6 +70,19 @@ class Recorder:
         self.trace.moves(stage.name, [num for num in before if num not in gone], after)
         self._stage("reranking", stage.name, stage.kind, stage.rule, len(before), len(after))
 
+    def rank_again(self) -> None:
+        """More items came: what scoring and re-ranking wrote does not count."""
+        stale = {stage.name for stage in self.trace.stages if stage.section == "reranking"}
+        self.trace.stages = [
+            stage
+            for stage in self.trace.stages
+            if stage.section not in {"scoring", "reranking"} and stage.name != "k"
+        ]
+        for record in self.trace.items.values():
+            record.effects, record.rank = [], None
+            if record.dropped_by in stale:
+                record.dropped_by = record.why = None
+
     def ranked(self, nums: list[int], k: int) -> None:
         """The final order of everything that is left."""
         for rank, num in enumerate(nums, start=1):

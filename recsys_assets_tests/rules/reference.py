@@ -73,19 +73,30 @@ def recommend(world, scenario, *, k, user_num=None, user_id=None, session=(), ex
             ]  # fmt: skip
     nums = [num for num in brought if passes(world, scenario, num, ask)]
 
-    for fallback in limits.get("fallback", ["catalogue"]):
-        if len(nums) >= k:
+    if len(nums) < k:
+        nums = fall_back(world, scenario, nums, k, ask)
+    while True:
+        scores = score(world, scenario, nums, ask)
+        order = sorted(nums, key=lambda num: (-scores[num], num))
+        for stage in scenario.get("reranking", []):
+            order = rerank(world, stage, order, scores, k, ask, diversity)
+        more = nums if len(order) >= k else fall_back(world, scenario, nums, len(nums) + 1, ask)
+        if len(more) == len(nums):
+            break
+        nums = more
+    return order[:k], [float(scores[num]) for num in order[:k]]
+
+
+def fall_back(world, scenario, nums, least, ask):
+    user = ask["user"]
+    for fallback in scenario.get("limits", {}).get("fallback", ["catalogue"]):
+        if len(nums) >= least:
             break
         left = [num for num in world.popular if num not in nums and passes(world, scenario, num, ask)]
         if fallback == "catalogue" and user is not None:
             left.sort(key=lambda num: (-world.dot(world.vectors[num], user["vector"]), num))
-        nums += left[: max(k - len(nums), 100)]
-
-    scores = score(world, scenario, nums, ask)
-    order = sorted(nums, key=lambda num: (-scores[num], num))
-    for stage in scenario.get("reranking", []):
-        order = rerank(world, stage, order, scores, k, ask, diversity)
-    return order[:k], [float(scores[num]) for num in order[:k]]
+        nums = nums + left[: max(least - len(nums), 100)]
+    return nums
 
 
 def history(ask):
