@@ -29,7 +29,7 @@ def recall_reaches_target(artifacts: Artifacts) -> dg.AssetCheckResult:
 def every_item_is_indexed(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Compare the counts, and search for one item."""
     items_ID = load_embeddings(artifacts.folder("embeddings")).item_embeddings
-    index = ItemIndex.load(artifacts.folder("index"))
+    index = ItemIndex.load(artifacts.folder("index"), items_ID)
     found, scores = index.search(items_ID[0], 1)
     expected = len(items_ID)
     indexed = read_report(artifacts.folder("index")).items
