@@ -1,0 +1,48 @@
+import polars as pl
+import pytest
+
+from recsys_assets import columns
+from recsys_assets.embeddings import ials
+from recsys_assets.embeddings.artifact import load_embeddings, save_embeddings
+from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.warm_start import start_from
+from recsys_assets.settings import TrainingSettings
+from recsys_assets_tests.embeddings.worlds import START, block_world
+
+SETTINGS = TrainingSettings(embedding_size=8, epochs=12)
+QUARTER = TrainingSettings(embedding_size=8, epochs=3)
+
+
+@pytest.fixture
+def days():
+    """All days of a world, and the earlier release's matrix and embeddings of all but the last day."""
+    world = block_world()
+    return world, world.filter(pl.col(columns.TIMESTAMP).dt.date() < START.date().replace(day=10))
+
+
+@pytest.fixture
+def earlier(days, tmp_path):
+    matrix = InteractionMatrix.from_interactions(days[1].filter(pl.col(columns.USER_ID) != "u005"))
+    save_embeddings(tmp_path, matrix=matrix, factorisation=ials.train(matrix, SETTINGS), settings=SETTINGS)
+    return load_embeddings(tmp_path)
+
+
+def test_a_quarter_of_the_epochs_from_the_last_release_reach_the_cold_run(days, earlier):
+    matrix = InteractionMatrix.from_interactions(days[0])
+    start = start_from(earlier, users=matrix.users, items=matrix.items, embedding_size=8)
+    warm, cold = ials.train(matrix, QUARTER, start=start), ials.train(matrix, SETTINGS)
+    assert warm.losses[-1] <= cold.losses[-1] * 1.01
+    assert warm.losses[0] < cold.losses[2]
+
+
+def test_a_new_user_starts_at_zero_and_a_known_one_where_it_was(days, earlier):
+    matrix = InteractionMatrix.from_interactions(days[0])
+    start = start_from(earlier, users=matrix.users, items=matrix.items, embedding_size=8)
+    assert not start.user_embeddings[matrix.users.num("u005")].any()
+    known = earlier.user_embeddings[earlier.users.num("u007")]
+    assert start.user_embeddings[matrix.users.num("u007")].tolist() == known.tolist()
+
+
+def test_embeddings_of_another_size_are_no_start(days, earlier):
+    matrix = InteractionMatrix.from_interactions(days[0])
+    assert start_from(earlier, users=matrix.users, items=matrix.items, embedding_size=16) is None
