@@ -55,7 +55,8 @@ def run(
         `static_rps`, then `recommend_rps`, `recommend_p50_ms`, `recommend_p99_ms` and the same for `live`,
         `home` (the default scenario of the rules), `cold_user`, `session` and `similar`; `naive_rps`; ratios
         of these, as the median of the rounds; `ready_seconds`; `rss_mb` of all processes of the server after
-        `requests` answers; `errors`; under `million` the same keys; and the machine.
+        `requests` answers, and `pss_mb`, which counts pages that they share once; `errors`; under `million`
+        the same keys; and the machine.
     """
     with tempfile.TemporaryDirectory(prefix="recsys-bench-serve-") as folder:
         if home is None:
@@ -94,7 +95,7 @@ def _measure(
                     wanted = questions["recommend"]
                     naive_runs.append(drive(naive_port, wanted, seconds=seconds, cpu=load_core))
         answered = sum(round(load.rps * seconds) for loads in runs.values() for load in loads)
-        rss_mb = _rss_mb(product.process)
+        rss_mb, pss_mb = _memory_mb(product.process)
     figures: dict[str, Any] = {}
     for name, loads in runs.items():
         figures[f"{name}_rps"] = median(load.rps for load in loads)
@@ -109,6 +110,7 @@ def _measure(
         **figures,
         "ready_seconds": product.ready_seconds,
         "rss_mb": rss_mb,
+        "pss_mb": pss_mb,
         "requests": answered,
         "errors": sum(load.errors for loads in [*runs.values(), naive_runs] for load in loads),
     }
@@ -218,10 +220,12 @@ def _free_port() -> int:
     return port
 
 
-def _rss_mb(process: subprocess.Popen[bytes]) -> float:
+def _memory_mb(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """RSS summed over the server's processes, and the same with shared pages counted once (PSS)."""
     root = psutil.Process(process.pid)
     everyone = [root, *root.children(recursive=True)]
-    return float(sum(one.memory_info().rss for one in everyone)) / 2**20
+    found = [one.memory_full_info() for one in everyone]
+    return float(sum(one.rss for one in found)) / 2**20, float(sum(one.pss for one in found)) / 2**20
 
 
 def _machine() -> dict[str, Any]:
