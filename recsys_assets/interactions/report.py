@@ -66,6 +66,7 @@ def execute_to_html(notebook: Path, parameters: dict[str, str]) -> str:
                 executed,
                 parameters=parameters,
                 kernel_name="python3",
+                language="python",
                 progress_bar=False,
                 cwd=scratch,
                 # sockets in the file system: nobody else on the machine can listen

@@ -15,6 +15,7 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.profile import Profile, decode
 from recsys_assets.settings import Home
 
 WINDOW_DAYS: Final = 28
@@ -45,6 +46,8 @@ class DayInWindow:
     """ITEM_CATALOGUE's columns; empty where there is none."""
     results: list[CheckResult]
     """The audit's results for the day, worst first."""
+    profiles: dict[date, Profile]
+    """Kept profiles of the window's days and of the day, oldest first."""
 
 
 def load_day(home: Home, day: date) -> DayInWindow:
@@ -60,6 +63,9 @@ def load_day(home: Home, day: date) -> DayInWindow:
     earlier = store.scan(before)
     with Ledger(home.quality_db) as ledger:
         results = ledger.results(day=day)
+        kept = ledger.profiles(
+            RAW_INTERACTIONS.name, since=day - timedelta(days=WINDOW_DAYS), before=day + timedelta(days=1)
+        )
     order = {"block": 0, "warn": 1, "ok": 2}
     return DayInWindow(
         day=day,
@@ -69,6 +75,7 @@ def load_day(home: Home, day: date) -> DayInWindow:
         known_users=earlier.select(columns.USER_ID).unique().collect()[columns.USER_ID],
         known_items=earlier.select(columns.ITEM_ID).unique().collect()[columns.ITEM_ID],
         catalogue=pl.read_parquet(home.catalogue) if home.catalogue.exists() else pl.DataFrame(),
+        profiles={d: profile for d, text in kept.items() if (profile := decode(text)) is not None},
         results=sorted(results, key=lambda result: (order[result.verdict], result.table, result.check)),
     )
 

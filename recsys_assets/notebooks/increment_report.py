@@ -20,7 +20,7 @@ from pathlib import Path
 
 from IPython.display import HTML, Markdown, display
 
-from recsys_assets.interactions import window
+from recsys_assets.interactions import history_figures, window
 from recsys_assets.settings import Home
 
 # %matplotlib inline
@@ -38,6 +38,15 @@ display(HTML(window.as_html(window.summary(data))))
 display(window.rows_figure(data))
 display(window.hours_figure(data))
 display(window.values_figure(data))
+display(history_figures.newcomers_figure(data.profiles))
+
+# %% [markdown]
+# ## Drift
+#
+# Each statistic of the day against the last 28 days and the same weekdays before it.
+
+# %%
+display(history_figures.drift_figure(data.results))
 
 # %% [markdown]
 # ## Top items
