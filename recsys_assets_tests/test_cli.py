@@ -1,5 +1,7 @@
 """The `recsys` command as a person meets it: help with examples, one-line errors, exit codes."""
 
+import importlib
+import inspect
 import json
 import socket
 
@@ -7,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from recsys_assets.benchmarks.registry import BENCHMARKS
 from recsys_assets.cli import main
 from recsys_assets.errors import InputError, RecsysError
 
@@ -89,12 +92,13 @@ def test_every_error_has_an_exit_code():
     assert InputError.exit_code == 2
 
 
-def test_a_benchmark_prints_one_json_object(monkeypatch):
-    import sys
-    import types
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_can_be_run_with_its_defaults(name):
+    arguments = inspect.signature(importlib.import_module(f"recsys_assets.benchmarks.{name}").run).parameters
+    assert all(argument.default is not inspect.Parameter.empty for argument in arguments.values())
 
-    module = types.ModuleType("recsys_assets.benchmarks.tiny")
-    module.run = lambda: {"seconds": 1.5}
-    monkeypatch.setitem(sys.modules, "recsys_assets.benchmarks.tiny", module)
-    done = CliRunner().invoke(main, ["bench", "tiny", "--json"])
+
+def test_a_benchmark_prints_one_json_object(monkeypatch):
+    monkeypatch.setattr("recsys_assets.benchmarks.build.run", lambda: {"seconds": 1.5})
+    done = CliRunner().invoke(main, ["bench", "build", "--json"])
     assert json.loads(done.output) == {"seconds": 1.5}

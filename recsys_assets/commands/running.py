@@ -133,9 +133,13 @@ def doctor(home: Path | None) -> None:
 
 
 def _initialise(home: Home, spec: str, *, days: int | None, columns: dict[str, str]) -> Settings:
+    from rich.console import Console  # noqa: PLC0415
+
+    from recsys_assets.commands.downloading import download_shown  # noqa: PLC0415
     from recsys_assets.lake.setup import initialise  # noqa: PLC0415
 
-    return initialise(home, spec, days=days, columns=columns)
+    with download_shown(Console(stderr=True)) as progress:
+        return initialise(home, spec, days=days, columns=columns, progress=progress)
 
 
 def settings_for(home: Home, spec: str | None, days: int | None) -> Settings:
@@ -146,9 +150,11 @@ def settings_for(home: Home, spec: str | None, days: int | None) -> Settings:
     """
     if not home.settings_file.exists():
         return _initialise(home, spec or _DEFAULT_SPEC, days=days, columns={})
+    from recsys_assets.lake.setup import spec_as_written  # noqa: PLC0415
+
     settings = load_settings(home)
     other_days = days is not None and days != len(settings.source.days())
-    if other_days or (spec is not None and spec != settings.source.spec):
+    if other_days or (spec is not None and spec_as_written(home, spec) != settings.source.spec):
         raise SettingsError(
             f"{home.settings_file}: set up for {len(settings.source.days())} days of {settings.source.spec}; "
             f"take another --home, or change it with `recsys init --force`"

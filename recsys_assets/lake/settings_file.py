@@ -48,8 +48,14 @@ def _section(
         yield from _comment(note)
     documented = _field_docstrings(struct)
     fields = msgspec.structs.fields(struct)
-    for field in sorted(fields, key=lambda field: isinstance(values.get(field.name), Mapping)):
+    for field in sorted(
+        fields, key=lambda field: isinstance(values.get(field.name), Mapping) or _is_nested(field)
+    ):
         value = values.get(field.name, msgspec.NODEFAULT)
+        if _is_nested(field):
+            yield ""
+            yield from _section(f"{name}.{field.name}", field.type, values.get(field.name, {}), None)
+            continue
         yield from _comment(documented.get(field.name, ""))
         if isinstance(value, Mapping):
             yield f"[{name}.{field.name}]"
@@ -59,6 +65,10 @@ def _section(
         else:
             default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
             yield f"# {field.name} = {'' if default is None else _toml(default)}".rstrip()
+
+
+def _is_nested(field: msgspec.structs.FieldInfo) -> bool:
+    return isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
 
 
 def _comment(text: str) -> list[str]:
