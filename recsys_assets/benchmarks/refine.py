@@ -1,6 +1,6 @@
 """The softmax objective on a published split: how good, how long, at which size.
 
-Its settings were chosen on a validation part of Gowalla's training part, and the test pairs are looked at once.
+Its settings were chosen on a validation part of Gowalla's training part; the test part chose none of them.
 Another published split is tried the same way: `run(file=…)` takes any Parquet file of user, item, split.
 """
 
