@@ -246,7 +246,9 @@ def load_settings(home: Home) -> Settings:
     try:
         table = tomllib.loads(home.settings_file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError(f"{home.settings_file}: no settings here; run `recsys init --home {home.root}`") from None
+        raise SettingsError(
+            f"{home.settings_file}: no settings here; run `recsys init --home {home.root}`"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{home.settings_file}: not valid TOML: {error}") from None
     _apply_environment(table)

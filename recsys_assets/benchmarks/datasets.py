@@ -92,7 +92,9 @@ def test_data(name: str) -> Path:
     if folder is None:
         raise InputError(f"{TEST_DATA} is not set; set it to the folder that holds {name}")
     if not (Path(folder) / name).is_file():
-        raise InputError(f"{Path(folder) / name}: no such file; {TEST_DATA} should name the folder that holds it")
+        raise InputError(
+            f"{Path(folder) / name}: no such file; {TEST_DATA} should name the folder that holds it"
+        )
     return Path(folder) / name
 
 

@@ -55,7 +55,10 @@ def save_split(folder: Path, split: Any) -> None:
 
 
 def _load(folder: Path, part: str) -> dict[str, npt.NDArray[Any]]:
-    return {name: np.load(folder / f"{part}.{name}.npy") for name in ("indptr", "item_nums", "weights", "last_day")}
+    return {
+        name: np.load(folder / f"{part}.{name}.npy")
+        for name in ("indptr", "item_nums", "weights", "last_day")
+    }
 
 
 def _matrix(folder: Path, part: str) -> Any:
@@ -106,7 +109,9 @@ def _implicit(folder: Path, options: dict[str, Any], kind: str) -> Callable[[], 
     if kind == "als":
         from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415
 
-        model = AlternatingLeastSquares(factors=SIZE, iterations=15, num_threads=THREADS, random_state=0, **options)
+        model = AlternatingLeastSquares(
+            factors=SIZE, iterations=15, num_threads=THREADS, random_state=0, **options
+        )
     else:
         from implicit.cpu.bpr import BayesianPersonalizedRanking  # noqa: PLC0415
 
@@ -143,7 +148,9 @@ def _lenskit(folder: Path, options: dict[str, Any]) -> Callable[[], Factors]:
     return fit
 
 
-def _quality(folder: Path, users_UD: npt.NDArray[np.float32], items_ID: npt.NDArray[np.float32]) -> dict[str, float]:
+def _quality(
+    folder: Path, users_UD: npt.NDArray[np.float32], items_ID: npt.NDArray[np.float32]
+) -> dict[str, float]:
     from recsys_assets.embeddings.metrics import user_metrics  # noqa: PLC0415  after the peak was taken
     from recsys_assets.embeddings.ranking import by_factors, rank  # noqa: PLC0415
 
