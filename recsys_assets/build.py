@@ -8,7 +8,7 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -50,6 +50,8 @@ class StageRow:
     """What was made, or why not."""
     seconds: float = 0.0
     """Wall time."""
+    warnings: tuple[str, ...] = ()
+    """Asset checks that did not pass."""
 
 
 @dataclass(kw_only=True)
@@ -124,6 +126,7 @@ class _Builder:
     watcher: Watcher
     instance: dg.DagsterInstance
     outcome: BuildOutcome = field(default_factory=BuildOutcome)
+    _notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         from recsys_assets.definitions import build_definitions  # noqa: PLC0415  reads the home when imported
@@ -236,6 +239,11 @@ class _Builder:
             raise BuildInterruptedError(
                 "interrupted; what was finished is kept, `recsys build` goes on from there"
             )
+        self._notes += [
+            f"{check.asset_key.to_user_string()}: {check.check_name} warns"
+            for check in result.get_asset_check_evaluations()
+            if not check.passed
+        ]
         return [_reason(event) for event in failures]
 
     def _stale(
@@ -254,6 +262,8 @@ class _Builder:
         }
 
     def _end(self, row: StageRow) -> None:
+        row = replace(row, warnings=tuple(self._notes))
+        self._notes.clear()
         self.outcome.rows.append(row)
         self.watcher.end(row)
 

@@ -81,6 +81,8 @@ def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) ->
         table.add_row(row.stage, _MARKS[row.status], shown, f"{row.seconds:.1f}" if row.seconds else "")
     console.print(table)
     console.print(f"{'Failed' if outcome.failed else 'Done'} in {seconds:.1f} s.", highlight=False)
+    for warning in (warning for row in outcome.rows if row.status == "built" for warning in row.warnings):
+        console.print(f"Look at: {warning}", highlight=False)
     for row in outcome.rows:
         if row.status == "failed":
             console.print(row.detail, highlight=False, markup=False)

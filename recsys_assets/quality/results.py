@@ -48,6 +48,12 @@ _OVERALL: Final = {
 }
 """Of all lists together: warns below or above, blocks below or above."""
 
+RECOMMENDATION_CHECKS: Final = (
+    *(expectation.name for expectation in LIST_EXPECTATIONS),
+    *(f"{name}_mean" for name in _OVERALL),
+)
+"""Names of the checks of `recommendation_results`."""
+
 
 def embedding_results(table: str, vectors_ND: npt.NDArray[np.floating[Any]]) -> list[CheckResult]:
     """Norms and dimensions of embeddings: N vectors of D dimensions."""

@@ -1,23 +1,24 @@
-"""Checks on a release as it lies on the disk: whole, loadable, and recommending nothing that was seen."""
+"""Checks on a release as it lies on the disk: whole, loadable, and recommending what it should."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.errors import ReleaseError
+from recsys_assets.quality.results import RECOMMENDATION_CHECKS, Items, recommendation_results
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.store import ReleaseStore
-from recsys_assets.resources import Releases
+from recsys_assets.resources import Lake, Releases
+from recsys_assets.wiring import as_asset_checks
 
 _SAMPLED_USERS = 500
 _K = 10
-
-
-def _current(store: ReleaseStore) -> Release:
-    current = store.current_id()
-    if current is None:
-        raise ReleaseError(f"{store.root}: no release is current; run `recsys build`")
-    return load_release(store.path(current), verify=False)
+_POPULAR = 100
+"""Items that count as popular."""
+_NO_ITEM = -1
 
 
 @dg.asset_check(
@@ -33,68 +34,82 @@ def checksums_hold(releases: Releases) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True, metadata={"release_id": current, "files": len(manifest.files)})
 
 
-@dg.asset_check(
-    asset="release", blocking=True, description="No candidate of a sampled user is in their history."
-)
-def nothing_seen_is_a_candidate(releases: Releases) -> dg.AssetCheckResult:
-    """Compare the precomputed candidates of a seeded sample of users with their histories."""
-    release = _current(releases.store())
-    if release.candidates_items is None:
-        return dg.AssetCheckResult(
-            passed=True, metadata={"candidates": "none kept: serving searches and filters"}
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            name, asset="release", description=f"{name.replace('_', ' ')}, of 500 users' lists."
         )
-    offenders = [
-        release.users.id(num)
-        for num in _sample(release)
-        if np.isin(release.candidates_items[num], _history(release, num)).any()
+        for name in RECOMMENDATION_CHECKS
     ]
-    return dg.AssetCheckResult(
-        passed=not offenders, metadata={"sampled": _SAMPLED_USERS, "offenders": offenders[:20]}
-    )
-
-
-@dg.asset_check(asset="release", description="Sampled users get ten items each, and not all the same ones.")
-def recommendations_are_full_and_varied(releases: Releases) -> dg.AssetCheckResult:
-    """Count short lists and different items among the first ten."""
-    release = _current(releases.store())
+)
+def recommendation_checks(lake: Lake, releases: Releases) -> Iterator[dg.AssetCheckResult]:
+    """Make the lists of a seeded sample of users, and compare them with those of the release before."""
+    store = releases.store()
+    current = store.current_id()
+    if current is None:
+        raise ReleaseError(f"{store.root}: no release is current; run `recsys build`")
+    release = load_release(store.path(current), verify=False)
     nums = _sample(release)
-    lists = [_candidates(release, num)[:_K] for num in nums]
-    unseen = [len(release.items) - len(_history(release, num)) for num in nums]
-    short = sum(len(found) < min(_K, left) for found, left in zip(lists, unseen, strict=True))
-    distinct = len({int(item) for found in lists for item in found})
-    return dg.AssetCheckResult(
-        passed=short == 0 and (distinct > _K or len(lists) == 1 or len(release.items) <= _K),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "sampled": len(lists),
-            "short_lists": short,
-            "distinct_items": distinct,
-            "items": len(release.items),
-        },
+    items_UK, scores_UK = _lists(release, nums)
+    results = recommendation_results(
+        items_UK,
+        scores_UK,
+        seen=[_history(release, num) for num in nums],
+        popular=release.popular_items[:_POPULAR],
+        catalogue_size=len(release.items),
+        previous_UK=_previous_lists(store, release, nums),
     )
+    with lake.ledger() as ledger:
+        ledger.record(results, at=datetime.now(UTC))
+    yield from as_asset_checks(results, asset="release", declared=RECOMMENDATION_CHECKS)
 
 
 def _sample(release: Release) -> list[int]:
     count = len(release.users)
-    return sorted(np.random.default_rng(0).choice(count, min(count, _SAMPLED_USERS), replace=False).tolist())
+    chosen = np.random.default_rng(0).choice(count, min(count, _SAMPLED_USERS), replace=False)
+    return sorted(int(num) for num in chosen)
 
 
-def _history(release: Release, num: int) -> "npt.NDArray[np.int32]":
+def _history(release: Release, num: int) -> npt.NDArray[np.int32]:
     start, end = release.history_indptr[num : num + 2]
     history: npt.NDArray[np.int32] = release.history_items[start:end]
     return history
 
 
-def _candidates(release: Release, num: int) -> "npt.NDArray[np.int32]":
-    """The user's candidates, scored now where the build kept none."""
-    history = _history(release, num)
-    if release.candidates_items is not None:
-        row: npt.NDArray[np.int32] = release.candidates_items[num]
-        kept: npt.NDArray[np.int32] = row[row >= 0]
-        return kept
-    found, _ = release.index.search(release.user_embeddings[num], min(len(release.items), _K + len(history)))
-    unseen: npt.NDArray[np.int32] = found[~np.isin(found, history)]
-    return unseen
+def _lists(release: Release, nums: list[int]) -> tuple[Items, npt.NDArray[np.float32]]:
+    """The first ten of each user as serving starts from them, -1 where there are fewer."""
+    items_UK = np.full((len(nums), _K), _NO_ITEM, dtype=np.int32)
+    scores_UK = np.full((len(nums), _K), -np.inf, dtype=np.float32)
+    for row, num in enumerate(nums):
+        if release.candidates_items is not None and release.candidates_scores is not None:
+            found, scores = release.candidates_items[num, :_K], release.candidates_scores[num, :_K]
+        else:
+            history = _history(release, num)
+            wanted = min(len(release.items), _K + len(history))
+            found, scores = release.index.search(release.user_embeddings[num], wanted)
+            unseen = ~np.isin(found, history)
+            found, scores = found[unseen][:_K], scores[unseen][:_K]
+        items_UK[row, : len(found)], scores_UK[row, : len(found)] = found, scores
+    return items_UK, scores_UK
 
 
-RELEASE_CHECKS = [checksums_hold, nothing_seen_is_a_candidate, recommendations_are_full_and_varied]
+def _previous_lists(store: ReleaseStore, release: Release, nums: list[int]) -> Items | None:
+    """The same users' lists of the release before, in this one's item numbers; None where there is none."""
+    before = store.previous_id()
+    if before is None:
+        return None
+    previous = load_release(store.path(before), verify=False)
+    known = [previous.users.num(release.users.id(num)) for num in nums]
+    found_UK, _ = _lists(previous, [num for num in known if num is not None])
+    renamed = [_NO_ITEM if item < 0 else _renumbered(release, previous, int(item)) for item in found_UK.flat]
+    rows_UK = np.full((len(nums), _K), _NO_ITEM, dtype=np.int32)
+    rows_UK[[num is not None for num in known]] = np.array(renamed, dtype=np.int32).reshape(-1, _K)
+    return rows_UK
+
+
+def _renumbered(release: Release, previous: Release, item: int) -> int:
+    num = release.items.num(previous.items.id(item))
+    return _NO_ITEM if num is None else num
+
+
+RELEASE_CHECKS = [checksums_hold, recommendation_checks]
