@@ -27,7 +27,7 @@ history = np.load(folder / "history_items.npy")
 app = FastAPI()
 
 
-@app.get("/v1/users/{user_id}/recommendations")
+@app.get("/v1/users/{user_id}/recommendations")  # type: ignore[untyped-decorator, unused-ignore]
 def recommend(user_id: str, k: int = 10) -> dict[str, Any]:
     """The k best items that the user does not have."""
     if user_id not in users:

@@ -39,7 +39,7 @@ def factorisation(
     lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[Progress]
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Factorise all landed days; both sides are written as one folder."""
-    from recsys_assets.embeddings.ials import train  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.embeddings.training import fit  # noqa: PLC0415  torch takes a second to import
 
     settings = lake.settings().training
     store, folder = lake.interactions(), artifacts.folder("embeddings")
@@ -48,7 +48,7 @@ def factorisation(
         making(folder, inputs=Inputs(lake.home, lake.settings()).embeddings),
         replaced_folder(folder) as staged,
     ):
-        found = train(
+        found = fit(
             matrix, settings, on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, settings.epochs)
         )
         save_embeddings(staged, matrix=matrix, factorisation=found, settings=settings)
