@@ -42,8 +42,8 @@ LIST_EXPECTATIONS: Final[list[Expectation]] = [
 """About a frame with one row a user's recommendations."""
 
 _OVERALL: Final = {
-    "catalogue_coverage": (0.01, None, 0.0001, None),
-    "popular_share": (None, 0.8, None, 0.999),
+    "distinct_share": (0.02, None, 0.002, None),
+    "popular_share": (None, 0.95, None, 0.999),
     "overlap_with_previous": (0.2, None, 0.01, None),
 }
 """Of all lists together: warns below or above, blocks below or above."""
@@ -111,7 +111,10 @@ def recommendation_results(
     )
     every = items_UK[listed]
     overall = {
-        "catalogue_coverage": len(np.unique(every)) / catalogue_size,
+        # of what so many lists could show at most: a share of the whole catalogue would depend on the sample
+        "distinct_share": len(np.unique(every)) / min(catalogue_size, items_UK.size)
+        if items_UK.size
+        else None,
         "popular_share": float(np.isin(every, popular).mean()) if len(every) else None,
         "overlap_with_previous": _overlap(items_UK, previous_UK),
     }

@@ -67,7 +67,7 @@ def test_sound_lists_pass():
         ([[-1, -1], [3, 4]], {}, "listed_any", "block"),
         ([[1, -1], [3, 4]], {}, "listed_full", "warn"),
         ([[80, 81], [81, 80]], {}, "popular_share_mean", "block"),
-        ([[1, 2], [3, 4]], {"catalogue_size": 1000}, "catalogue_coverage_mean", "warn"),
+        ([[1, 2]] * 60, {"catalogue_size": 1000}, "distinct_share_mean", "warn"),
         (
             [[1, 2], [3, 4]],
             {"previous_UK": np.array([[8, 9], [8, 9]])},
