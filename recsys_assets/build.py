@@ -106,16 +106,21 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
 
 
 def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date]) -> BuildOutcome:
-    """Land and clean `days`, stale or not, and write their increment reports.
+    """Land and clean `days`, stale or not, and report on the last of them (`[report] days`).
 
     Raises:
         BuildRunningError: another process builds this home.
     """
     with only_build(home), dg.DagsterInstance.get() as instance:
         builder = _Builder(home=home, settings=settings, watcher=watcher, instance=instance)
-        for asset in ("raw_interactions", "interactions", "increment_report"):
+        reported = sorted(days)[-settings.report.days :] if settings.report.days else []
+        for asset, wanted in (
+            ("raw_interactions", days),
+            ("interactions", days),
+            ("increment_report", reported),
+        ):
             if not builder.outcome.failed:
-                builder.make_days(asset, days)
+                builder.make_days(asset, wanted)
         return builder.outcome
 
 

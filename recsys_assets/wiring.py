@@ -81,7 +81,10 @@ def rows_table(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
         }
         for row in rows
     ]
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in plain])
+    schema = (
+        None if plain else dg.TableSchema(columns=[])
+    )  # Dagster infers one from rows, and wants one for none
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in plain], schema=schema)
 
 
 def as_asset_checks(

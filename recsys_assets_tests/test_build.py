@@ -155,6 +155,17 @@ def test_a_refused_day_fails_the_build_but_not_the_other_days(recsys, tmp_path):
     assert not (home / "releases" / "current").exists()
 
 
+def test_a_log_too_short_to_evaluate_is_released_and_the_check_says_so(recsys, tmp_path):
+    home, source = tmp_path / "home", tmp_path / "events.csv"
+    rows = [{"user": f"u{n}", "item": f"i{n % 3}", "at": "2024-01-01T10:00:00Z"} for n in range(6)]
+    pl.DataFrame(rows).write_csv(source)
+    assert recsys("init", "--source", f"tabular:{source}", *COLUMNS, home=home).returncode == 0
+    done = recsys("build", home=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "better_than_popularity" in done.stdout
+    assert "Recommendations for u1" in recsys("recommend", "u1", home=home).stdout
+
+
 def test_two_builds_of_one_home_do_not_run_at_once(recsys, built_home):
     import fcntl
 

@@ -48,7 +48,7 @@ def build(home: Path | None, spec: str | None, days: int | None, landed: bool) -
 @click.option("--from", "first", type=_DATE, help="First day to land, again or for the first time.")
 @click.option("--to", "last", type=_DATE, help="Last day to land; default the same day.")
 def land(home: Path | None, count: int | None, first: datetime | None, last: datetime | None) -> None:
-    """Land days: raw events, audited and cleaned, with an increment report for the last seven of them."""
+    """Land days: raw events, audited and cleaned, with an increment report for the last of them."""
     from recsys_assets.build import land as land_days  # noqa: PLC0415
     from recsys_assets.freshness import Inputs  # noqa: PLC0415
 
