@@ -146,8 +146,10 @@ def test_the_page_shows_recommendations_by_name(running, browser):
 
 def test_dagster_shows_every_asset_in_the_lineage(running, browser):
     page = browser.new_page(viewport={"width": 2400, "height": 1600})
-    page.goto(f"{running.dagster}/asset-groups")
-    page.get_by_text("release", exact=True).first.wait_for(timeout=60_000)
+    groups = ["embeddings", "features", "index", "interactions", "lake", "release", "serving"]
+    opened = "%2C".join(f"global%40global%3A{group}" for group in groups)
+    page.goto(f"{running.dagster}/asset-groups?expanded={opened}")
+    page.get_by_text("recommendation_api").first.wait_for(timeout=60_000)
     text = page.content()
     assert [asset for asset in ASSETS if asset not in text] == []
     page.close()
