@@ -38,14 +38,12 @@ def refuse_taken_port(host: str, port: int, *, option: str) -> None:
     Raises:
         PortInUseError: somebody does; names the option that chooses another port.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortInUseError(
-                f"port {port} on {host} cannot be listened on ({error.strerror}); give another {option}"
-            ) from None
+            raise PortInUseError(f"{host}:{port}: {error.strerror}; give another {option}") from None
 
 
 def run_until_stopped(servers: Sequence[Server]) -> None:

@@ -1,7 +1,6 @@
 """The server process: checks the release, then runs Granian workers over the application."""
 
 import os
-import socket
 import tempfile
 from contextlib import ExitStack
 
@@ -14,8 +13,8 @@ from granian.server import Server
 from recsys_assets.api.live import Live
 from recsys_assets.api.logs import configure_logs
 from recsys_assets.api.options import OPTIONS_VARIABLE, ServeOptions
-from recsys_assets.errors import PortInUseError
 from recsys_assets.settings import ApiSettings, Home, load_settings
+from recsys_assets.supervisor import refuse_taken_port
 
 _HEADER_TIMEOUT_MS = 10_000
 _CONNECTIONS = 512
@@ -47,7 +46,7 @@ def serve(
         ReleaseError: no release is current, or it is broken.
         PortInUseError: something listens there already.
     """
-    require_free_port(host, port)
+    refuse_taken_port(host, port, option="--port")
     # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
     Live(home).choose(verify=True, fallback_previous=fallback_previous)
     allowed = settings or _settings(home)
@@ -63,21 +62,6 @@ def serve(
             shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-metrics-"))
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
         _run(target, host, port, workers)
-
-
-def require_free_port(host: str, port: int) -> None:
-    """Check that nobody listens on the port.
-
-    Raises:
-        PortInUseError: somebody does, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortInUseError(f"{host}:{port}: {error.strerror}; choose another with --port") from error
 
 
 def _settings(home: Home) -> ApiSettings:
