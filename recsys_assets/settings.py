@@ -165,9 +165,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api: ApiSettings = ApiSettings()
 
 
-DEFAULT_SOURCE = SourceSettings(
-    spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2017, 12, 31)
-)
+DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))
 """The embedded default and its days, so that a home without `recsys.toml` loads without opening it."""
 
 
