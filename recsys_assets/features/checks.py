@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,7 @@ from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.tables import DATABASE_FILE
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.evaluation import contract_expectations, evaluate
+from recsys_assets.quality.results import freshness_result
 from recsys_assets.resources import Artifacts, Lake
 
 
@@ -58,8 +60,24 @@ def every_user_has_features(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckRe
     )
 
 
+@dg.asset_check(asset="user_features", description="The features are as of the last landed day.")
+def features_are_fresh(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
+    """Compare the day that the tables were computed for with the last landed one."""
+    made = context.instance.get_latest_materialization_event(dg.AssetKey(USER_FEATURES.name))
+    if made is None or made.asset_materialization is None:
+        return dg.AssetCheckResult(passed=False, description="the features were never materialised")
+    as_of = date.fromisoformat(str(made.asset_materialization.metadata["as_of"].value))
+    result = freshness_result(USER_FEATURES.name, as_of=as_of, through_day=lake.interactions().days()[-1])
+    return dg.AssetCheckResult(
+        passed=result.verdict == "ok",
+        severity=dg.AssetCheckSeverity.ERROR if result.verdict == "block" else dg.AssetCheckSeverity.WARN,
+        metadata={"as_of": as_of.isoformat(), "days_behind": result.value or 0.0},
+    )
+
+
 FEATURE_CHECKS = [
     user_features_keep_their_contract,
     item_features_keep_their_contract,
     every_user_has_features,
+    features_are_fresh,
 ]
