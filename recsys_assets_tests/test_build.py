@@ -62,10 +62,11 @@ def test_a_lost_day_is_made_again_and_the_release_stays_the_same(recsys, home):
     assert _current(home) == release
 
 
-def test_another_embedding_size_makes_another_release(recsys, home):
+@pytest.mark.parametrize("setting", ["embedding_size = 16", 'objective = "softmax"'])
+def test_another_training_setting_makes_another_release(recsys, home, setting):
     release = _current(home)
     with (home / "recsys.toml").open("a") as settings:
-        settings.write("\n[training]\nembedding_size = 16\n")
+        settings.write(f"\n[training]\n{setting}\n")
     done = recsys("build", home=home)
     assert done.returncode == 0, done.stderr
     assert _current(home) != release

@@ -27,7 +27,9 @@ def list_releases(home: Path | None) -> None:
     for manifest in store.list():
         mark = "*" if manifest.release_id == current else " "
         metrics = ", ".join(
-            f"{name} {value:.4f}" for name, value in sorted(manifest.metrics.items()) if "ials" in name
+            f"{name} {value:.4f}"
+            for name, value in sorted(manifest.metrics.items())
+            if name.startswith(("ials", "softmax"))
         )
         counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
         click.echo(f"{mark} {manifest.release_id}  {manifest.created_at:%Y-%m-%d %H:%M}  {counts}  {metrics}")
