@@ -73,7 +73,7 @@ class InteractionMatrix:
             .filter(pl.col(columns.WEIGHT) != 0)  # keeps NaN, which is refused below
             .group_by(columns.USER_ID, columns.ITEM_ID)
             .agg(
-                pl.col(columns.WEIGHT).sum(),
+                _exact_sum(columns.WEIGHT),
                 pl.col(columns.WEIGHT).min().alias("least"),
                 pl.col(columns.TIMESTAMP).max().dt.date().to_physical().alias(_DAY),
             )
@@ -97,6 +97,15 @@ class InteractionMatrix:
             weights=_array(pairs[columns.WEIGHT], np.float32),
             last_day=_array(pairs[_DAY], np.int32),
         )
+
+
+def _exact_sum(column: str) -> pl.Expr:
+    """The sum of float32 values, the same bits in whatever order the threads add them.
+
+    Float64 has 29 bits more than float32, so that no addition is rounded while a pair's weights are within a
+    factor of 2^29 of their sum; added as float32 they gave other last bits in every run.
+    """
+    return pl.col(column).cast(pl.Float64).sum()
 
 
 def _refuse_bad_weights(pairs: pl.DataFrame) -> None:

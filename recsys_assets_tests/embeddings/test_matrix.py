@@ -17,6 +17,17 @@ def test_duplicate_pairs_become_one_entry_with_summed_weight_and_last_day():
     assert (matrix.last_day - matrix.last_day.min()).tolist() == [0, 5]
 
 
+def test_the_summed_weights_are_the_same_bits_in_whatever_order_the_events_come():
+    rng = np.random.default_rng(0)
+    weights = np.log2(2 + rng.integers(0, 30, 30_000)).astype(np.float32)
+    rows = [(f"u{n % 7}", f"i{n % 11}", weight, n % 20) for n, weight in enumerate(weights)]
+    frame = events(rows).collect()
+    expected = InteractionMatrix.from_interactions(frame.lazy()).weights
+    for seed in range(10):
+        mixed = frame.sample(fraction=1.0, shuffle=True, seed=seed)
+        assert InteractionMatrix.from_interactions(mixed.lazy()).weights.tobytes() == expected.tobytes()
+
+
 def test_raises_when_there_is_no_event():
     with pytest.raises(TrainingDataError, match="0 interactions"):
         InteractionMatrix.from_interactions(events([]))
