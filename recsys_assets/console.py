@@ -68,7 +68,7 @@ class ConsoleWatcher:
 
 
 def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) -> None:
-    """A table of the stages, and what failed in full below it."""
+    """A table of the stages, warnings, and last, after an empty line, what failed in full."""
     if not outcome.built and not outcome.failed:
         console.print(f"Nothing to do: everything is fresh ({seconds:.1f} s).", highlight=False)
         return
@@ -79,13 +79,16 @@ def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) ->
     for row in outcome.rows:
         shown = "" if row.status == "failed" else row.detail
         table.add_row(row.stage, _MARKS[row.status], shown, f"{row.seconds:.1f}" if row.seconds else "")
+    if outcome.failed:
+        table.add_row("in all", _MARKS["failed"], "", f"{seconds:.1f}")
     console.print(table)
-    console.print(f"{'Failed' if outcome.failed else 'Done'} in {seconds:.1f} s.", highlight=False)
+    if not outcome.failed:
+        console.print(f"Done in {seconds:.1f} s.", highlight=False)
     for warning in (warning for row in outcome.rows if row.status == "built" for warning in row.warnings):
         console.print(f"Look at: {warning}", highlight=False)
     for row in outcome.rows:
         if row.status == "failed":
-            console.print(row.detail, highlight=False, markup=False)
+            console.print(f"\n{row.detail}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_recommendations(console: Console, found: UserRecommendations) -> None:

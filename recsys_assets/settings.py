@@ -4,6 +4,7 @@ Nothing here opens a source or imports a heavy library: Dagster and the API both
 """
 
 import os
+import shlex
 import tomllib
 from datetime import date, timedelta
 from pathlib import Path
@@ -178,6 +179,11 @@ class Home(msgspec.Struct, frozen=True):
     def locate(cls, given: str | os.PathLike[str] | None = None) -> "Home":
         """The home given, else `RECSYS_HOME`, else `.recsys/` in the working folder."""
         return cls(Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
+
+    @property
+    def option(self) -> str:
+        """What a command needs besides to work here: ` --home ROOT`; nothing for the default of this folder."""
+        return "" if self.root == Path(DEFAULT_HOME).resolve() else f" --home {shlex.quote(str(self.root))}"
 
     @property
     def settings_file(self) -> Path:

@@ -11,6 +11,7 @@ import dagster as dg
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.publishing import PublishOutcome
+from recsys_assets.settings import Home
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +91,7 @@ def rows_table(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
 def as_asset_checks(
     results: Iterable[CheckResult], *, asset: str, declared: Iterable[str]
 ) -> list[dg.AssetCheckResult]:
-    """One asset check a declared name, over all days of the run: the worst verdict, with its days and rows.
+    """One asset check a declared name, over all days of the run: the worst verdict, its first days, and rows.
 
     Args:
         results: what the audit found, of one or many days.
@@ -108,6 +109,7 @@ def report_days(
     outcome: PublishOutcome,
     *,
     asset: str,
+    home: Home,
     declared: Iterable[str],
     metadata: dict[str, Any],
     problems: Sequence[str] = (),
@@ -120,6 +122,7 @@ def report_days(
         context: of the asset's run.
         outcome: what publishing did.
         asset: the asset's name.
+        home: where it lies, for the commands that the summary names.
         declared: names of its check specs.
         metadata: what else to show of the run.
         problems: what else went wrong, a line each.
@@ -131,7 +134,7 @@ def report_days(
     rows_by_day = {
         day.isoformat(): {"dagster/partition_row_count": rows} for day, rows in outcome.rows.items()
     }
-    problems = [*([blocked_summary(outcome, asset)] if outcome.blocked else []), *problems]
+    problems = [*([blocked_summary(outcome, asset, home=home)] if outcome.blocked else []), *problems]
     if problems:
         version = context.assets_def.code_versions_by_key[dg.AssetKey(asset)]
         tags = {"dagster/code_version": version} if version else {}
@@ -145,23 +148,25 @@ def report_days(
     yield dg.MaterializeResult(metadata={**totals, **metadata}, check_results=checks)
 
 
-def blocked_summary(outcome: PublishOutcome, asset: str) -> str:
-    """What was refused and what to do, in a few lines for a tired person."""
+def blocked_summary(outcome: PublishOutcome, asset: str, *, home: Home) -> str:
+    """What was refused, why, what still holds, and what to do: five lines for a tired person."""
     first, *_ = days = sorted(outcome.blocked)
     reason = next(result for result in outcome.blocked[first] if result.verdict == "block")
+    span = f"{first}" if len(days) == 1 else f"{first} to {days[-1]}"
+    quarantine = f"recsys quarantine {{}} {first}{home.option}"
     return (
-        f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days refused, {first} to {days[-1]}; "
+        f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days refused ({span}), "
         f"{len(outcome.rows)} published.\n"
-        f"First: {first}, check {reason.check}: {reason.detail}\n"
-        f"The refused days lie in quarantine; what was good before stays in use.\n"
-        f"Look: recsys quarantine show {first}\n"
-        f"Then mend the source, or: recsys quarantine accept {first} --why TEXT"
+        f"Why: {first}, check {reason.check}: {reason.detail}\n"
+        f"The refused days lie in quarantine; the release and the days that were good before stay in use.\n"
+        f"Look: {quarantine.format('show')}\n"
+        f"Then mend the source and build again, or: {quarantine.format('accept')} --why TEXT"
     )
 
 
 def _as_asset_check(name: str, results: list[CheckResult], asset: str) -> dg.AssetCheckResult:
-    bad = sorted(
-        (r for r in results if r.verdict != "ok"), key=lambda r: (r.verdict != "block", -r.failing_rows)
+    bad = sorted(  # the first refused day is where a person begins to look
+        (r for r in results if r.verdict != "ok"), key=lambda r: (r.verdict != "block", r.day or date.min)
     )
     blocked = any(r.verdict == "block" for r in bad)
     metadata: dict[str, Any] = {"audited": len(results), "warned": sum(r.verdict == "warn" for r in bad)}
@@ -179,13 +184,19 @@ def _as_asset_check(name: str, results: list[CheckResult], asset: str) -> dg.Ass
                 for r in bad[:_WORST_DAYS_SHOWN]
             ]
         )
-        if bad[0].sample:
-            metadata["failing_rows"] = rows_table(bad[0].sample)
+        shown = next((r for r in bad if r.sample), None)
+        if shown is not None:
+            metadata["failing_rows"] = rows_table(shown.sample)
+            metadata["failing_rows_of"] = str(shown.day or "the whole table")
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=asset,
         passed=not bad,
         severity=dg.AssetCheckSeverity.ERROR if blocked else dg.AssetCheckSeverity.WARN,
-        description=bad[0].detail if bad else None,
+        description=f"{bad[0].day}: {bad[0].detail}"
+        if bad and bad[0].day
+        else bad[0].detail
+        if bad
+        else None,
         metadata=metadata,
     )

@@ -50,6 +50,7 @@ def interactions(
         context,
         outcome.published,
         asset="interactions",
+        home=lake.home,
         declared=INTERACTIONS_CHECKS,
         metadata=metadata,
         problems=[f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]

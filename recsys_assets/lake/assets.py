@@ -56,7 +56,14 @@ def raw_interactions(
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
         "source": lake.settings().source.spec,
     }
-    yield from report_days(context, outcome, asset="raw_interactions", declared=RAW_CHECKS, metadata=metadata)
+    yield from report_days(
+        context,
+        outcome,
+        asset="raw_interactions",
+        home=lake.home,
+        declared=RAW_CHECKS,
+        metadata=metadata,
+    )
 
 
 @dg.asset(

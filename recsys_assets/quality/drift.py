@@ -227,16 +227,27 @@ def _alarming(judgement: Judgement, names: Any) -> Any:
     return np.array([judgement.alarming(name) for name in names])
 
 
-def tell(name: str, score: Score, *, bin_name: str = "") -> str:
+def tell(name: str, judgement: Judgement, *, bin_name: str = "") -> str:
     """One sentence on the check `name` (without prefix): what was found, what was expected."""
+    score = judgement.scores[name]
     what = name.replace("_", " ")
     if name in COUNTS:
         return f"{what}: {score.found:,.0f}, about {score.expected:,.0f} expected"
     if name in SHARES:
         return f"{what}: {score.found:.2%}, about {score.expected:.2%} expected"
     if name.startswith("mean_"):
-        return f"{what}: {score.found:.3g}, about {score.expected:.3g} expected"
+        return f"{what.replace('mean log', 'typical')}: {_typical(name, score)}"
+    typical = f"mean_log_{name.removesuffix('_shape')}"
+    mostly = (
+        f" (typically {_typical(typical, judgement.scores[typical])})" if judgement.alarming(typical) else ""
+    )
     return (
-        f"{what}: {score.affected:.0%} of the rows lie elsewhere than usual; "
+        f"{what}: {score.affected:.0%} of the rows lie elsewhere than usual{mostly}; "
         f"{bin_name} has {score.found:.2%} instead of {score.expected:.2%}"
     )
+
+
+def _typical(name: str, score: Score) -> str:
+    """The mean found and expected; of logarithms the geometric mean, in the unit of the column."""
+    found, expected = (np.exp(value) if "_log_" in name else value for value in (score.found, score.expected))
+    return f"{found:.3g}, about {expected:.3g} expected"

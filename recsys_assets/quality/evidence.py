@@ -41,10 +41,10 @@ def rows_behind(name: str, score: Score, frame: pl.DataFrame, *, day: date, memo
     if name in _TOP:
         counts = frame[_TOP[name]].drop_nulls().value_counts(sort=True)
         return frame.filter(pl.col(_TOP[name]) == counts.item(0, 0)) if counts.height else frame.clear()
+    if score.where is not None:
+        return frame.clear() if score.surplus is None else _rows_in_bin(name, score.surplus, frame, memory)
     if score.found <= score.expected:
         return frame.clear()
-    if score.where is not None:
-        return _rows_in_bin(name, score.where, frame, memory)
     filters = {
         **_FILTERS,
         **{share: pl.col(column).is_null() for share, column in _NULLS.items()},

@@ -38,6 +38,8 @@ class Score:
     """Share of the day's events (or of the expected ones) that this concerns, 0-1."""
     where: int | None = None
     """For histograms the bin that stands out."""
+    surplus: int | None = None
+    """For histograms the bin that has most too many events, if at least half of its events are too many."""
 
 
 class CountFamily:

@@ -145,5 +145,8 @@ class Monitor:
         categories = self._memory.categories.names if self._memory.categories is not None else {}
         label = bin_name(name, score.where, categories) if score.where is not None else ""
         return replace(
-            result, failing_rows=rows.height, sample=json_rows(rows), detail=tell(name, score, bin_name=label)
+            result,
+            failing_rows=rows.height,
+            sample=json_rows(rows),
+            detail=tell(name, judgement, bin_name=label),
         )

@@ -104,6 +104,7 @@ class ShapeFamily:
         ]
         if all(np.isnan(scored)):
             return trace, None
+        surplus = int(np.argmax(counts - rows * expected))
         worst = least if np.nan_to_num(scored[1]) > np.nan_to_num(scored[2]) else most
         return trace, Score(
             score=float(np.nanmax(scored)),
@@ -111,6 +112,7 @@ class ShapeFamily:
             expected=float(expected[worst]),
             affected=elsewhere,
             where=self._names[worst],
+            surplus=self._names[surplus] if counts[surplus] >= 2 * rows * expected[surplus] else None,
         )
 
     def nothing(self) -> ShapeTrace:

@@ -1,0 +1,111 @@
+"""A source that goes wrong: what is published, what is refused, what a person and Dagster's UI are told."""
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+
+FIRST = date(2024, 1, 1)
+pytestmark = pytest.mark.slow
+
+GOOD, BAD, LAST = (FIRST + timedelta(days=n) for n in (70, 75, 81))
+"""Last day of the untouched history, first day of prices in another currency, last day delivered."""
+
+
+def events(until: date, *, bad_from: date | None = None) -> pl.DataFrame:
+    """A small shop's events, 150 a day; prices are 75 times as high from `bad_from` on."""
+    rng = np.random.default_rng(7)
+    days = (until - FIRST).days + 1
+    rows = 150 * days
+    items, day = (40 * rng.random(rows) ** 2).astype(int), np.repeat(np.arange(days), 150)
+    start = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
+    frame = pl.DataFrame(
+        {
+            "user_id": [f"u{n:02d}" for n in rng.integers(0, 60, rows)],
+            "item_id": [f"i{n:02d}" for n in items],
+            "timestamp": [
+                start + timedelta(days=int(d), seconds=int(s))
+                for d, s in zip(day, rng.integers(30_000, 70_000, rows), strict=True)
+            ],
+            "quantity": rng.integers(1, 4, rows).astype(float),
+            "value": (items % 17 + 1) * rng.uniform(1.0, 2.0, rows),
+        }
+    )
+    in_another_currency = pl.col("timestamp").dt.date() >= (bad_from or date.max)
+    return frame.with_columns(
+        value=pl.when(in_another_currency).then(75 * pl.col("value")).otherwise("value")
+    )
+
+
+@pytest.fixture(scope="module")
+def built(recsys, tmp_path_factory):
+    """A release from the untouched history, then a build of the source gone wrong: home, before, what it said."""
+    folder = tmp_path_factory.mktemp("refused")
+    home, source = folder / "home", folder / "events.parquet"
+    init = ("init", "--force", "--home", home, "--source", f"tabular:{source}")
+    events(GOOD).write_parquet(source)
+    assert recsys(*init, home=home).returncode == 0
+    with (home / "recsys.toml").open("a") as settings:
+        settings.write("\n[report]\ndays = 0\n")
+    first = recsys("build", home=home)
+    assert first.returncode == 0, first.stdout + first.stderr
+    before = (home / "releases" / "current").read_text()
+    events(LAST, bad_from=BAD).write_parquet(source)
+    assert recsys(*init, home=home).returncode == 0
+    return home, before, recsys("build", home=home)
+
+
+def days_in(folder: Path) -> list[date]:
+    return sorted(date.fromisoformat(path.name.removeprefix("date=")) for path in folder.glob("date=*"))
+
+
+def test_every_day_before_the_first_bad_one_is_published_and_every_later_one_refused(built):
+    home, _, _ = built
+    bad = [BAD + timedelta(days=n) for n in range((LAST - BAD).days + 1)]
+    good = [FIRST + timedelta(days=n) for n in range((BAD - FIRST).days)]
+    assert days_in(home / "quarantine") == bad
+    assert days_in(home / "lake" / "raw") == days_in(home / "lake" / "interactions") == good
+
+
+def test_the_build_fails_and_the_release_in_use_stays(built):
+    home, before, done = built
+    assert done.returncode == 1
+    assert (home / "releases" / "current").read_text() == before
+    assert len(list((home / "releases").glob("2024*"))) == 1
+
+
+def test_it_ends_with_five_lines_that_say_what_why_and_what_to_do(built):
+    home, _, done = built
+    what, why, use, look, then = done.stdout.rpartition("\n\n")[2].splitlines()
+    assert what == f"raw_interactions: 7 of 82 days refused ({BAD} to {LAST}), 75 published."
+    assert why.startswith(f"Why: {BAD}, check drift_")
+    assert "typically" in why
+    assert "stay in use" in use
+    assert look == f"Look: recsys quarantine show {BAD} --home {home}"
+    assert then.endswith(f"recsys quarantine accept {BAD} --home {home} --why TEXT")
+
+
+def test_the_commands_of_the_summary_work(built, recsys, tmp_path):
+    _, _, done = built
+    look = next(line for line in done.stdout.splitlines() if line.startswith("Look: recsys "))
+    shown = recsys(*look.removeprefix("Look: recsys ").split(), home=tmp_path)
+    assert f"{BAD} raw_interactions: 150 rows refused" in shown.stdout
+
+
+def test_dagster_shows_which_check_which_days_and_which_rows(built, monkeypatch):
+    home, _, done = built
+    check = done.stdout.partition(f"Why: {BAD}, check ")[2].partition(":")[0]
+    monkeypatch.setitem(os.environ, "DAGSTER_HOME", str(home / "dagster"))
+    key = dg.AssetCheckKey(dg.AssetKey("raw_interactions"), check)
+    with dg.DagsterInstance.get() as instance:
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    found = record.event.dagster_event.event_specific_data
+    worst = [row.data for row in found.metadata["worst"].records]
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert [row["day"] for row in worst] == [str(BAD + timedelta(days=n)) for n in range(7)]
+    assert found.metadata["failing_rows_of"].value == str(BAD)
+    assert all(row.data["timestamp"].startswith(str(BAD)) for row in found.metadata["failing_rows"].records)
