@@ -10,6 +10,9 @@ QUANTITY: Final = "quantity"
 VALUE: Final = "value"
 WEIGHT: Final = "weight"
 
+RANK: Final = "rank"
+SCORE: Final = "score"
+
 USER_NUM: Final = "user_num"
 ITEM_NUM: Final = "item_num"
 

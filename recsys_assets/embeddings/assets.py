@@ -8,7 +8,7 @@ import msgspec
 
 from recsys_assets.artifacts import replaced_folder
 from recsys_assets.embeddings.artifact import save_embeddings
-from recsys_assets.embeddings.checks import EMBEDDING_CHECKS, EVALUATION_CHECKS
+from recsys_assets.embeddings.checks import CHECKS_OF_EMBEDDINGS, CHECKS_OF_EVALUATION
 from recsys_assets.embeddings.figures import loss_figure, metric_figure
 from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.errors import NothingHeldOutError
@@ -102,4 +102,4 @@ def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
 
 
 ASSETS = [factorisation, evaluation]
-CHECKS = [*EMBEDDING_CHECKS, *EVALUATION_CHECKS]
+CHECKS = [*CHECKS_OF_EMBEDDINGS, *CHECKS_OF_EVALUATION]

@@ -1,56 +1,43 @@
 """Checks on what training and evaluation gave: finite, alive, converging, and better than popularity."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import dagster as dg
-import numpy as np
 import polars as pl
 
 from recsys_assets.embeddings.artifact import load_embeddings
+from recsys_assets.quality.results import EMBEDDING_CHECKS, embedding_results
 from recsys_assets.resources import Artifacts, Lake
+from recsys_assets.wiring import as_asset_checks
 
 _K = 10
 """Length of the lists compared."""
-_DEAD_BELOW = 1e-6
-"""A dimension whose largest absolute value is less than this share of the whole's carries nothing."""
+_ENTITIES = ("user", "item")
 
 
-def _values_are_finite(artifacts: Artifacts, entity: str) -> dg.AssetCheckResult:
-    rows = getattr(load_embeddings(artifacts.folder("embeddings")), f"{entity}_embeddings")
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    norms = np.linalg.norm(rows, axis=1)
-    return dg.AssetCheckResult(
-        passed=not bad.size and rows.shape[0] > 0,
-        metadata={
-            "rows": rows.shape[0],
-            "bad_rows": [int(num) for num in bad[:20]],
-            "median_norm": float(np.median(norms)) if norms.size else 0.0,
-            "zero_rows": int((norms == 0).sum()),
-        },
-    )
-
-
-@dg.asset_check(asset="user_embeddings", blocking=True, description="No user vector holds NaN or infinity.")
-def user_values_are_finite(artifacts: Artifacts) -> dg.AssetCheckResult:
-    """Look at every number."""
-    return _values_are_finite(artifacts, "user")
-
-
-@dg.asset_check(asset="item_embeddings", blocking=True, description="No item vector holds NaN or infinity.")
-def item_values_are_finite(artifacts: Artifacts) -> dg.AssetCheckResult:
-    """Look at every number."""
-    return _values_are_finite(artifacts, "item")
-
-
-@dg.asset_check(asset="item_embeddings", description="Every dimension carries something.")
-def no_dead_dimensions(artifacts: Artifacts) -> dg.AssetCheckResult:
-    """Compare each dimension's largest value with the largest of all."""
-    items_ID = load_embeddings(artifacts.folder("embeddings")).item_embeddings
-    largest_D = np.abs(items_ID).max(axis=0)
-    dead = np.flatnonzero(largest_D <= _DEAD_BELOW * largest_D.max())
-    return dg.AssetCheckResult(
-        passed=not dead.size, severity=dg.AssetCheckSeverity.WARN, metadata={"dead": [int(d) for d in dead]}
-    )
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            name,
+            asset=f"{entity}_embeddings",
+            blocking=True,
+            description=f"{name.replace('_', ' ')}, of every {entity}'s vector.",
+        )
+        for entity in _ENTITIES
+        for name in EMBEDDING_CHECKS
+    ]
+)
+def embedding_checks(lake: Lake, artifacts: Artifacts) -> Iterator[dg.AssetCheckResult]:
+    """Look at every norm and every dimension."""
+    embeddings = load_embeddings(artifacts.folder("embeddings"))
+    with lake.ledger() as ledger:
+        for entity in _ENTITIES:
+            asset = f"{entity}_embeddings"
+            results = embedding_results(asset, getattr(embeddings, asset))
+            ledger.record(results, at=datetime.now(UTC))
+            yield from as_asset_checks(results, asset=asset, declared=EMBEDDING_CHECKS)
 
 
 @dg.asset_check(asset="item_embeddings", blocking=True, description="The objective fell in every epoch.")
@@ -88,5 +75,5 @@ def metrics_are_within_bounds(artifacts: Artifacts) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=bad.is_empty(), metadata={"bad": bad.to_dicts(), "rows": rows.height})
 
 
-EMBEDDING_CHECKS = [user_values_are_finite, item_values_are_finite, no_dead_dimensions, objective_falls]
-EVALUATION_CHECKS = [better_than_popularity, metrics_are_within_bounds]
+CHECKS_OF_EMBEDDINGS = [embedding_checks, objective_falls]
+CHECKS_OF_EVALUATION = [better_than_popularity, metrics_are_within_bounds]

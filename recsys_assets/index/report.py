@@ -79,11 +79,6 @@ class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
         """What answers a search."""
         return self.chosen.kind
 
-    @property
-    def reaches_target(self) -> bool:
-        """Whether the recall is as asked."""
-        return self.chosen.recall >= self.recall_target
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values for metadata and manifest."""
         return {**msgspec.to_builtins(self), "recall": self.recall, "kind": self.kind}

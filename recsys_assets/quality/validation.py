@@ -1,7 +1,6 @@
 """pandera's verdict on a table: for whole tables and tests; the daily path asks the same of polars."""
 
 import polars as pl
-from pandera.errors import SchemaError, SchemaErrors
 
 from recsys_assets.errors import ContractError
 from recsys_assets.quality.contract import Contract
@@ -16,6 +15,8 @@ def validate(contract: Contract, frame: pl.DataFrame | pl.LazyFrame) -> pl.DataF
     Raises:
         ContractError: columns, types, nulls, bounds or key are not as declared.
     """
+    from pandera.errors import SchemaError, SchemaErrors  # noqa: PLC0415  a second of import; Dagster reloads often
+
     collected = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
     try:
         return contract.pandera_schema().validate(collected, lazy=True)

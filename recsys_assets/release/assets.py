@@ -10,9 +10,10 @@ from recsys_assets.freshness import CODE_VERSIONS, Inputs, making
 from recsys_assets.index.report import read_report
 from recsys_assets.quality.quarantine import lineage_notes
 from recsys_assets.release.checks import RELEASE_CHECKS
+from recsys_assets.release.contract import RECOMMENDATIONS
 from recsys_assets.release.publish import publish
 from recsys_assets.resources import Artifacts, Lake, Releases
-from recsys_assets.wiring import OWNER, rows_table
+from recsys_assets.wiring import OWNER, column_schema, rows_table
 
 PARTS = ("embeddings", "features", "index", "evaluation")
 """The artifacts that a release holds."""
@@ -26,7 +27,8 @@ _K = 10
     kinds={"file"},
     code_version=CODE_VERSIONS["release"],
     description="One immutable folder: embeddings, features, index, rules, manifest, checksums. "
-    "The same content is the same release, however often it is built.",
+    "The same content is the same release, however often it is built. The columns are those of the lists in it.",
+    metadata={"dagster/column_schema": column_schema(RECOMMENDATIONS)},
 )
 def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.MaterializeResult[Any]:
     """Copy the artifacts into a new release and point `current` at it."""

@@ -6,9 +6,13 @@ from datetime import UTC, datetime
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from recsys_assets.errors import ReleaseError
-from recsys_assets.quality.results import RECOMMENDATION_CHECKS, Items, recommendation_results
+from recsys_assets.errors import ContractError, ReleaseError
+from recsys_assets.quality.evaluation import evaluate
+from recsys_assets.quality.results import LIST_CHECKS, Items, list_results
+from recsys_assets.quality.validation import validate
+from recsys_assets.release.contract import RECOMMENDATIONS, RECOMMENDATIONS_EXPECTATIONS
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.store import ReleaseStore
 from recsys_assets.resources import Lake, Releases
@@ -19,6 +23,9 @@ _K = 10
 _POPULAR = 100
 """Items that count as popular."""
 _NO_ITEM = -1
+
+RECOMMENDATION_CHECKS = (*(expectation.name for expectation in RECOMMENDATIONS_EXPECTATIONS), *LIST_CHECKS)
+"""Names of the checks of the lists: of each row, of each list, of all together."""
 
 
 @dg.asset_check(
@@ -44,16 +51,13 @@ def checksums_hold(releases: Releases) -> dg.AssetCheckResult:
 )
 def recommendation_checks(lake: Lake, releases: Releases) -> Iterator[dg.AssetCheckResult]:
     """Make the lists of a seeded sample of users, and compare them with those of the release before."""
-    store = releases.store()
-    current = store.current_id()
-    if current is None:
-        raise ReleaseError(f"{store.root}: no release is current; run `recsys build`")
-    release = load_release(store.path(current), verify=False)
+    store, release = releases.store(), _current(releases)
     nums = _sample(release)
     items_UK, scores_UK = _lists(release, nums)
-    results = recommendation_results(
+    table = recommendations_table(release, nums, items_UK, scores_UK)
+    results = evaluate(RECOMMENDATIONS_EXPECTATIONS, table, table=RECOMMENDATIONS.name)
+    results += list_results(
         items_UK,
-        scores_UK,
         seen=[_history(release, num) for num in nums],
         popular=release.popular_items[:_POPULAR],
         catalogue_size=len(release.items),
@@ -62,6 +66,54 @@ def recommendation_checks(lake: Lake, releases: Releases) -> Iterator[dg.AssetCh
     with lake.ledger() as ledger:
         ledger.record(results, at=datetime.now(UTC))
     yield from as_asset_checks(results, asset="release", declared=RECOMMENDATION_CHECKS)
+
+
+@dg.asset_check(
+    asset="release",
+    blocking=True,
+    description="The lists of 500 users have the columns, types, bounds and key of their contract (pandera).",
+)
+def recommendations_keep_their_contract(releases: Releases) -> dg.AssetCheckResult:
+    """Validate the table; which rows fail is shown by `recommendation_checks`."""
+    release = _current(releases)
+    nums = _sample(release)
+    table = recommendations_table(release, nums, *_lists(release, nums))
+    try:
+        validate(RECOMMENDATIONS, table)
+    except ContractError as error:
+        return dg.AssetCheckResult(passed=False, description=str(error), metadata={"rows": table.height})
+    return dg.AssetCheckResult(passed=True, metadata={"rows": table.height})
+
+
+def recommendations_table(
+    release: Release, nums: list[int], items_UK: Items, scores_UK: npt.NDArray[np.float32]
+) -> pl.DataFrame:
+    """The lists as RECOMMENDATIONS, a row an item.
+
+    Args:
+        release: whose numbers these are.
+        nums: the U users.
+        items_UK: K item numbers each, best first; -1 where a list is shorter.
+        scores_UK: their scores.
+    """
+    rows, places = np.nonzero(items_UK != _NO_ITEM)
+    return pl.DataFrame(
+        [
+            [release.users.id(nums[row]) for row in rows],
+            places + 1,
+            [release.items.id(int(item)) for item in items_UK[rows, places]],
+            scores_UK[rows, places],
+        ],
+        schema=RECOMMENDATIONS.polars_schema(),
+    )
+
+
+def _current(releases: Releases) -> Release:
+    store = releases.store()
+    current = store.current_id()
+    if current is None:
+        raise ReleaseError(f"{store.root}: no release is current; run `recsys build`")
+    return load_release(store.path(current), verify=False)
 
 
 def _sample(release: Release) -> list[int]:
@@ -112,4 +164,4 @@ def _renumbered(release: Release, previous: Release, item: int) -> int:
     return _NO_ITEM if num is None else num
 
 
-RELEASE_CHECKS = [checksums_hold, recommendation_checks]
+RELEASE_CHECKS = [checksums_hold, recommendation_checks, recommendations_keep_their_contract]

@@ -150,7 +150,7 @@ def test_the_index_reaches_the_recall_asked_for(tmp_path, make):
         len(np.intersect1d(index.search(x, 100)[0], np.argsort(-(items_ID @ x))[:100])) for x in items_ID[:20]
     ]
 
-    assert report.reaches_target
+    assert report.recall >= report.recall_target
     assert sum(hits) / 2_000 > 0.97
 
 
