@@ -8,7 +8,7 @@ from urllib.parse import quote
 from recsys_assets.api.schemas import CheckDay, CheckHistory
 
 _ROWS = """
-SELECT table_name, check_name, day, verdict, value, failing_rows, detail FROM check_results
+SELECT table_name, check_name, day, verdict, value, warn_above, failing_rows, detail FROM check_results
 WHERE day IN (SELECT DISTINCT day FROM check_results WHERE day <> '' ORDER BY day DESC LIMIT ?)
 ORDER BY table_name, check_name, day
 """
@@ -24,7 +24,14 @@ def check_histories(path: Path, *, days: int) -> list[CheckHistory]:
         except sqlite3.OperationalError:
             return []  # the ledger is being made
     found: dict[tuple[str, str], list[CheckDay]] = {}
-    for table, check, day, verdict, value, failing_rows, detail in rows:
-        of_day = CheckDay(day=day, verdict=verdict, value=value, failing_rows=failing_rows, detail=detail)
+    for table, check, day, verdict, value, warn_above, failing_rows, detail in rows:
+        of_day = CheckDay(
+            day=day,
+            verdict=verdict,
+            value=value,
+            warn_above=warn_above,
+            failing_rows=failing_rows,
+            detail=detail,
+        )
         found.setdefault((table, check), []).append(of_day)
     return [CheckHistory(table=table, check=check, days=of) for (table, check), of in found.items()]

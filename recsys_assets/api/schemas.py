@@ -299,7 +299,10 @@ class CheckDay(Struct, frozen=True, kw_only=True):
 
     day: str
     verdict: Literal["ok", "warn", "block"]
-    value: Annotated[float | None, Meta(description="What was measured; null where rows were counted.")]
+    value: Annotated[
+        float | None, Meta(description="What was measured, or the drift score; null where rows were counted.")
+    ]
+    warn_above: Annotated[float | None, Meta(description="The value from which it warns; null where none.")]
     failing_rows: int
     detail: str
 

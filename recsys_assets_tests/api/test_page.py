@@ -1,26 +1,17 @@
 """The explorer page in headless Chromium, as a person uses it."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from recsys_assets.settings import Home
+from recsys_assets_tests.api.browsing import chromium, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+pytestmark = needs_chromium
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 PHONE = {"width": 390, "height": 844}
 
 
@@ -32,10 +23,8 @@ def server(home: Home) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
@@ -153,23 +142,17 @@ def test_the_documentation_works_without_another_host(
 def test_axe_finds_no_serious_accessibility_problem(
     browser: "playwright.Browser", server: Server, theme: str
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     context = browser.new_context(bypass_csp=True, color_scheme=theme, reduced_motion="reduce")
     opened = context.new_page()
     opened.goto(f"{server.url}/?user=u1")
     opened.wait_for_selector(".card")
-    found = {"explore": _serious(axe, opened)}
+    found = {"explore": serious_problems(opened)}
     opened.locator(".card >> nth=1").get_by_text("Why?").click()
     opened.wait_for_selector("#why[open]")
-    found["why"] = _serious(axe, opened)
+    found["why"] = serious_problems(opened)
     opened.keyboard.press("Escape")
     opened.click("#tab-releases")
     opened.wait_for_selector("#release-list tr.current")
-    found["releases"] = _serious(axe, opened)
+    found["releases"] = serious_problems(opened)
     context.close()
     assert found == {"explore": [], "why": [], "releases": []}
-
-
-def _serious(axe: "axe_playwright_python", page: "playwright.Page") -> list[str]:  # noqa: F821
-    violations = axe.Axe().run(page).response["violations"]
-    return [one["id"] for one in violations if one["impact"] in {"serious", "critical"}]

@@ -1,7 +1,8 @@
-// The Quality tab: every check by day, as a heat map that the keyboard can walk.
+// The Quality tab: every check by day, as a heat map that the keyboard can walk; drift as lines.
 
 import * as api from "/static/api.js";
 import { by, make } from "/static/dom.js";
+import { driftLines } from "/static/drift.js";
 
 const words = { ok: "passed", warn: "warned", block: "refused" };
 const readable = (name) => name.replaceAll("_", " ");
@@ -33,6 +34,9 @@ function walk(event) {
 
 export async function showQuality() {
   const { checks } = await api.quality();
+  const drift = driftLines(checks, (words) => { by("drift-detail").textContent = words; });
+  by("drift").hidden = !drift.length;
+  by("drift-lines").replaceChildren(...drift);
   if (!checks.length) {
     by("quality-map").replaceChildren(make("p", { class: "empty" }, "Nothing has been checked here yet."));
     return;
