@@ -47,11 +47,14 @@ class Filters:
 
     def keep(self, nums: Nums, asked: Asked, user: UserFeatures) -> Mask:
         """(n,): which of `nums` pass everything, the request's own exclusions too."""
-        kept = np.ones(len(nums), dtype=np.bool_) if self.mask_I is None else self.mask_I.take(nums)
-        for bound in self._of_request:
-            kept &= self.keep_one(bound, nums, asked, user)
-        for _, mask in self.asked_for(nums, asked):
-            kept &= mask
+        masks = [] if self.mask_I is None else [self.mask_I.take(nums)]
+        masks += [self.keep_one(bound, nums, asked, user) for bound in self._of_request]
+        masks += [mask for _, mask in self.asked_for(nums, asked)]
+        if not masks:
+            return np.ones(len(nums), dtype=np.bool_)
+        kept = masks[0]
+        for mask in masks[1:]:
+            kept = kept & mask
         return kept
 
     def keep_one(self, bound: BoundFilter, nums: Nums, asked: Asked, user: UserFeatures) -> Mask:
@@ -123,9 +126,9 @@ def _unseen(nums: Nums, asked: Asked, facts: Facts, cool_off_days: int | None) -
 
 def _not_among(nums: Nums, others: Nums, items: int) -> Mask:
     marks = scratch.marks(items)
-    marks[others] = True
+    marks.put(others, True)  # noqa: FBT003  a value; quicker than an assignment
     found: Mask = ~marks.take(nums)
-    marks[others] = False
+    marks.put(others, False)  # noqa: FBT003
     return found
 
 

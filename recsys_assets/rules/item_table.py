@@ -1,11 +1,11 @@
 """Item features as arrays by item number, read once per release from its SQLite file. numpy only."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import numpy as np
@@ -22,6 +22,8 @@ ITEM_TABLE: Final = "item_features"
 USER_TABLE: Final = "user_features"
 UNKNOWN: Final = -1
 """The code of a text that is null."""
+_ROWS_AT_ONCE: Final = 8192
+"""Rows in memory as Python objects; all at once were a gigabyte for a million items."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,30 +97,40 @@ def load_items(database: Path, items: Vocabulary, wanted: Iterable[str]) -> Item
     names = sorted(set(wanted) - {"item_id"})
     if not names:
         return ItemTable(items=items, columns={})
+    numbers = {name: np.full(len(items), np.nan) for name in names if kinds[name] != "text"}
+    codes = {name: np.full(len(items), UNKNOWN, dtype=np.int32) for name in names if kinds[name] == "text"}
+    code_of: dict[str, dict[str, int]] = {name: {} for name in codes}
     with closing(_open(database)) as connection:
-        rows = connection.execute(f"SELECT item_id, {', '.join(names)} FROM {ITEM_TABLE}").fetchall()  # noqa: S608
-    nums = items.nums([row[0] for row in rows])
-    known = nums >= 0
-    places = nums[known]
-    columns: dict[str, Column] = {}
-    for at, name in enumerate(names, start=1):
-        values = [row[at] for row in rows]
-        if kinds[name] == "text":
-            columns[name] = _text_column(values, places, known, len(items))
-        else:
-            numbers = np.full(len(items), np.nan)
-            numbers[places] = np.array(values, dtype=np.float64)[known]
-            columns[name] = numbers
-    return ItemTable(items=items, columns=columns)
+        cursor = connection.execute(f"SELECT item_id, {', '.join(names)} FROM {ITEM_TABLE}")  # noqa: S608
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            item_ids, *values = zip(*rows, strict=True)
+            nums = items.nums(item_ids)
+            known = nums >= 0
+            for name, column in zip(names, values, strict=True):
+                if name in numbers:
+                    numbers[name][nums[known]] = np.array(column, dtype=np.float64)[known]
+                else:
+                    codes[name][nums[known]] = _coded(column, code_of[name])[known]
+    texts = {name: _text_column(column, code_of[name]) for name, column in codes.items()}
+    return ItemTable(items=items, columns={**numbers, **texts})
 
 
-def _text_column(values: list[Any], places: Int32, known: npt.NDArray[np.bool_], items: int) -> TextColumn:
-    texts = sorted({value for value in values if value is not None})
-    code_of = {text: code for code, text in enumerate(texts)}
-    found = np.fromiter((code_of.get(value, UNKNOWN) for value in values), np.int32, len(values))
-    codes = np.full(items, UNKNOWN, dtype=np.int32)
-    codes[places] = found[known]
-    return TextColumn(codes=codes, texts=tuple(texts), code_of=code_of)
+def _coded(values: Sequence[str | None], code_of: dict[str, int]) -> Int32:
+    """A code for each text; a text that is new gets the next one."""
+    found = (UNKNOWN if text is None else code_of.setdefault(text, len(code_of)) for text in values)
+    return np.fromiter(found, np.int32, len(values))
+
+
+def _text_column(codes_I: Int32, code_of: Mapping[str, int]) -> TextColumn:
+    """The column with the texts in order, and their codes accordingly."""
+    texts = sorted(code_of)
+    sorted_codes = np.full(len(texts) + 1, UNKNOWN, dtype=np.int32)  # the last is for `UNKNOWN`, -1
+    sorted_codes[[code_of[text] for text in texts]] = np.arange(len(texts))
+    return TextColumn(
+        codes=sorted_codes.take(codes_I, mode="wrap"),
+        texts=tuple(texts),
+        code_of={text: code for code, text in enumerate(texts)},
+    )
 
 
 def _kind(declared: str) -> Kind:

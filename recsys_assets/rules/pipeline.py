@@ -3,8 +3,7 @@
 Without a trace only what the answer needs is computed; the tests hold both to the same answer.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -15,10 +14,19 @@ from recsys_assets.rules.filtering import Filters
 from recsys_assets.rules.reading import Checked, Scenario
 from recsys_assets.rules.recorder import Recorder
 from recsys_assets.rules.requests import Answered, Asked, Context
-from recsys_assets.rules.reranking import Field, bind_reranking, pinned
+from recsys_assets.rules.reranking import Field, Places, bind_reranking, pinned
 from recsys_assets.rules.schema import CandidateSource
-from recsys_assets.rules.scoring import Boosts, relevance
-from recsys_assets.rules.sources import NO_ITEMS, Ask, Vector, asker_source, listed, same_for_everyone
+from recsys_assets.rules.scoring import Boosts, best_first, relevance
+from recsys_assets.rules.sources import (
+    NO_ITEMS,
+    NOTHING,
+    Ask,
+    Brought,
+    Vector,
+    asker_source,
+    listed,
+    same_for_everyone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +41,7 @@ class NeedsTimeError(Exception):
     """A fallback has to score a large catalogue: call again from a thread, with `may_block=True`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
+class _Run(NamedTuple):
     """One request on its way through the stages."""
 
     asked: Asked
@@ -59,9 +66,11 @@ class Pipeline:
         if pins := pinned(scenario, facts):
             self._sources.append((None, np.asarray(pins, dtype=np.int32)))
         self._fallback_sources = any(stage.spec.only_below is not None for stage in scenario.candidates)
-        self._listed = self._each_once([one for _, one in self._sources if isinstance(one, np.ndarray)])
-        self._listed_I = np.zeros(len(facts.table), dtype=np.bool_)
-        self._listed_I[self._listed] = True
+        lists = [one for _, one in self._sources if isinstance(one, np.ndarray)]
+        self._listed = np.unique(np.concatenate([NO_ITEMS, *lists]))
+        self._listed_nD = facts.release.item_embeddings[self._listed]
+        self._unlisted_I = np.ones(len(facts.table), dtype=np.bool_)
+        self._unlisted_I[self._listed] = False
         stages: tuple[Checked[Any], ...] = (*scenario.filters, *scenario.scoring)
         self._asks_user = any(stage.expression is not None and stage.expression.of_user for stage in stages)
         self._longest = scenario.limits.at_most
@@ -87,13 +96,15 @@ class Pipeline:
             user=self.user_features(asked),
             recorder=recorder,
         )
-        brought = self._gather(run)
-        nums = brought[self._passing(brought, run)]
+        brought, products = self._gather(run)
+        passing = self._passing(brought, run)
+        nums = brought[passing]
         dropped = len(brought) - len(nums)
         fallbacks: tuple[str, ...] = ()
         if len(nums) < run.k:
             nums, fallbacks = self._fall_back(nums, run, least=run.k, may_block=may_block)
-        ranked, scores = self._rank(nums, run)
+            products = None
+        ranked, scores = self._rank(nums, None if products is None else products[passing], run)
         while len(ranked) < run.k:  # variants were left out of the ranking, too
             more, asked_for = self._fall_back(nums, run, least=len(nums) + 1, may_block=may_block)
             if len(more) == len(nums):
@@ -101,11 +112,11 @@ class Pipeline:
             nums, fallbacks = more, tuple(dict.fromkeys([*fallbacks, *asked_for]))
             if recorder is not None:
                 recorder.rank_again()
-            ranked, scores = self._rank(nums, run)
+            ranked, scores = self._rank(nums, None, run)
         first = ranked[: run.k]
         return Answered(
-            nums=nums[first].tolist(),
-            scores=scores[first].tolist(),
+            nums=nums.take(first).tolist(),
+            scores=scores.take(first).tolist(),
             context=context,
             candidates=len(brought),
             dropped=dropped,
@@ -131,25 +142,33 @@ class Pipeline:
             found = self._facts.release.features.user(asked.user_id)
         return {"user_id": asked.user_id} if found is None else found
 
-    def _gather(self, run: _Run) -> Nums:
+    def _gather(self, run: _Run) -> Brought:
         """What the sources bring, each item once."""
         if self._fallback_sources:
-            return self._gather_in_turn(run)
-        parts = []
+            return Brought(self._gather_in_turn(run))
+        parts: list[Brought] = []
         for stage, source in self._sources:
             if not isinstance(source, np.ndarray):
                 if run.recorder is not None:
                     run.recorder.begin()
-                nums = source(run.asked, run.x_D)
+                brought = source(run.asked, run.x_D)
+                nums = brought.nums
                 if len(nums):
-                    parts.append(nums)
+                    parts.append(brought)
             elif run.recorder is not None:
                 run.recorder.begin()
                 nums = source
             if run.recorder is not None:
                 run.recorder.brought(stage, nums.tolist())
-        asker = parts[0] if len(parts) == 1 else self._each_once(parts)
-        return np.concatenate([asker[~self._listed_I.take(asker)], self._listed])
+        if len(parts) > 1:
+            asker, products = self._each_once([part.nums for part in parts]), None
+        else:
+            asker, products = parts[0] if parts else NOTHING
+        unlisted = self._unlisted_I.take(asker)
+        nums = np.concatenate([asker[unlisted], self._listed])
+        if products is None or run.x_D is None:
+            return Brought(nums)
+        return Brought(nums, np.concatenate([products[unlisted], self._listed_nD.dot(run.x_D)]))
 
     def _gather_in_turn(self, run: _Run) -> Nums:
         """Likewise, where a source is asked only when those before it brought too little."""
@@ -163,7 +182,7 @@ class Pipeline:
                 continue
             if run.recorder is not None:
                 run.recorder.begin()
-            nums = source if isinstance(source, np.ndarray) else source(run.asked, run.x_D)
+            nums = source if isinstance(source, np.ndarray) else source(run.asked, run.x_D).nums
             parts.append(nums)
             found = self._each_once(parts)
             if run.recorder is not None:
@@ -223,28 +242,27 @@ class Pipeline:
                 run.recorder.fell_back(name, more.tolist())
         return nums, tuple(asked_for)
 
-    def _rank(self, nums: Nums, run: _Run) -> tuple[list[int], Float32]:
-        """Places of `nums`, best first, and the scores."""
-        items_nD = self._facts.release.item_embeddings.take(nums, axis=0)
+    def _raw_scores(self, nums: Nums, x_D: Vector) -> Float32:
+        if x_D is None:
+            return self._facts.popularity_I.take(nums)
+        scores_n: Float32 = self._facts.release.item_embeddings.take(nums, axis=0) @ x_D
+        return scores_n
+
+    def _rank(self, nums: Nums, products: Float32 | None, run: _Run) -> tuple[Places, Float32]:
+        """Places of `nums`, best first, and the scores; `products` as `Brought` has them."""
         recorder = run.recorder
         if recorder is not None:
             recorder.begin()
-        scores = relevant = relevance(nums, run.x_D, items_nD, self._facts)
+        scores = relevant = relevance(self._raw_scores(nums, run.x_D) if products is None else products)
         added = self.boosts.added(nums, run.user)
         if added is not None:
             scores = relevant + added
-        order: list[int] = np.lexsort((nums, -scores)).tolist()
+        order = best_first(scores, nums)
         if recorder is not None:
             recorder.scored(nums.tolist(), relevant.tolist(), scores.tolist())
             for boost in self.boosts.bound:
                 recorder.boosted(boost, nums.tolist(), self.boosts.added_by(boost, nums, run.user).tolist())
-        field = Field(
-            nums=nums,
-            scores=scores,
-            items_nD=items_nD,
-            inverse_norms_n=self._facts.inverse_norms_I.take(nums),
-            asked=run.asked,
-        )
+        field = Field(nums=nums, scores=scores, asked=run.asked)
         for bound in self.reranking:
             if recorder is not None:
                 recorder.begin()

@@ -1,15 +1,15 @@
 """What a scenario is asked, and what it answers, by item number."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 Context = Literal["user", "session", "popular"]
 """Whose vector stood for the asker; `popular` where there was none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One request to a scenario."""
 
     k: int = 10
@@ -32,8 +32,7 @@ class Asked:
     """The user's features where the caller has them already; else they are looked up when a rule asks."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """What a scenario answers."""
 
     nums: list[int]
@@ -46,5 +45,5 @@ class Answered:
     """Items that the sources brought."""
     dropped: int
     """Items that the filters dropped."""
-    fallbacks: tuple[str, ...] = field(default=())
+    fallbacks: tuple[str, ...] = ()
     """Fallbacks that had to be asked."""

@@ -1,4 +1,4 @@
-"""Re-ranking: each stage takes a ranked list and gives one back. Lists hold places in the candidates' arrays.
+"""Re-ranking: each stage takes a ranking and gives one back. Rankings are places in the candidates' arrays.
 
 Stages work in the file's order, and a later one may undo an earlier one's: put what must hold last.
 """
@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 
 from recsys_assets.rules.evaluation import Nums
 from recsys_assets.rules.facts import Facts, Float32
@@ -24,23 +25,21 @@ _ROUNDING: Final = 1e-9
 _TWO_32: Final = 2.0**32
 
 
-@dataclass(frozen=True, kw_only=True)
-class Field:
+Places = npt.NDArray[np.intp]
+
+
+class Field(NamedTuple):
     """The candidates that are ranked, and who asks. Shape: n candidates."""
 
     nums: Nums
     """(n,): item numbers."""
     scores: Float32
     """(n,): relevance and boosts."""
-    items_nD: Float32
-    """(n, D): their vectors."""
-    inverse_norms_n: Float32
-    """(n,): 1 / their lengths, 0 for one without direction."""
     asked: Asked
     """The request."""
 
 
-Rerank = Callable[[list[int], Field, int], list[int]]
+Rerank = Callable[[Places, Field, int], Places]
 """From the ranked places, the candidates and k to the new order; what is left out is dropped."""
 
 
@@ -75,7 +74,7 @@ def _bind(stage: Checked[Reranking], facts: Facts) -> BoundReranking:
     spec = stage.spec
     match spec:
         case Diversity(strength=strength, pool=pool):
-            rule, apply = f"diversity {strength:g} among the best {pool}", _diversify(spec)
+            rule, apply = f"diversity {strength:g} among the best {pool}", _diversify(spec, facts)
         case AtMost(n=n, by=by, window=window):
             rule, apply = f"at most {n} of a {by} in {window} places", _limit(spec, _codes(by, facts))
         case Variants(by=by):
@@ -98,23 +97,32 @@ def _codes(column: str, facts: Facts) -> Nums:
     return facts.table.text(column).codes
 
 
-def _diversify(spec: Diversity) -> Rerank:
-    def apply(order: list[int], field: Field, k: int) -> list[int]:
+def _diversify(spec: Diversity, facts: Facts) -> Rerank:
+    items_ID = facts.release.item_embeddings
+
+    def apply(order: Places, field: Field, k: int) -> Places:
         strength = spec.strength if field.asked.diversity is None else field.asked.diversity
         pool = order[: max(spec.pool, k)]
-        unit_nD = field.items_nD.take(pool, axis=0) * field.inverse_norms_n.take(pool)[:, None]
+        nums = field.nums.take(pool)
+        unit_nD = items_ID.take(nums, axis=0)
+        unit_nD *= facts.inverse_norms_I.take(nums)[:, None]
         chosen = most_different(
-            field.scores[pool],
+            field.scores.take(pool),
             unit_nD,
             min(k, len(pool)),
             strength=strength,
             memory=spec.memory,
         )
-        first = [pool[place] for place in chosen]
-        taken = set(first)
-        return first + [place for place in pool if place not in taken] + order[len(pool) :]
+        return _first(order, chosen)
 
     return apply
+
+
+def _first(order: Places, chosen: list[int]) -> Places:
+    """The order with what is at `chosen` in front."""
+    left = np.ones(len(order), dtype=np.bool_)
+    left.put(chosen, False)  # noqa: FBT003  a value
+    return np.concatenate([order.take(chosen), order[left]])
 
 
 def most_different(
@@ -129,31 +137,29 @@ def most_different(
         return list(range(count))
     value_n = scores_n * np.float32(1 - strength)
     weighted_nD = unit_nD * np.float32(strength)
-    current_n = value_n.copy()
-    nearest_n = np.full(len(scores_n), -np.inf, dtype=np.float32)
     recent: deque[Float32] = deque(maxlen=memory)
-    chosen: list[int] = []
-    while True:
+    current_n = np.full(len(scores_n), np.inf, dtype=np.float32)
+    place = int(value_n.argmax())
+    chosen = [place]
+    while len(chosen) < count:
+        value_n[place] = -np.inf
+        against_n = value_n - weighted_nD.dot(unit_nD[place])
+        if memory is None:
+            np.minimum(current_n, against_n, out=current_n)
+        else:
+            recent.append(against_n)  # -inf wherever a place is chosen, so the least of all is so too
+            current_n = np.minimum.reduce(recent)
         place = int(current_n.argmax())
         chosen.append(place)
-        if len(chosen) == count:
-            return chosen
-        value_n[place] = -np.inf
-        near_n = weighted_nD @ unit_nD[place]
-        if memory is None:
-            np.maximum(nearest_n, near_n, out=nearest_n)
-        else:
-            recent.append(near_n)
-            nearest_n = np.maximum.reduce(recent)
-        np.subtract(value_n, nearest_n, out=current_n)
+    return chosen
 
 
 def _limit(spec: AtMost, codes_I: Nums) -> Rerank:
-    def apply(order: list[int], field: Field, k: int) -> list[int]:
-        first = codes_I[field.nums[order[:k]]].tolist()
+    def apply(order: Places, field: Field, k: int) -> Places:
+        first = codes_I.take(field.nums.take(order[:k])).tolist()
         if k <= spec.window and all(code == UNKNOWN or first.count(code) <= spec.n for code in set(first)):
             return order
-        codes = codes_I[field.nums[order]].tolist()
+        codes = codes_I.take(field.nums.take(order)).tolist()
         places: list[int] = []
         waiting = list(range(len(order)))
         while waiting and len(places) < k:
@@ -163,27 +169,26 @@ def _limit(spec: AtMost, codes_I: Nums) -> Rerank:
                 i for i, at in enumerate(waiting) if codes[at] == UNKNOWN or shown.count(codes[at]) < spec.n
             )
             places.append(waiting.pop(next(fits, 0)))
-        return [order[at] for at in places + waiting]
+        return _first(order, places)
 
     return apply
 
 
 def _first_of_each(codes_I: Nums) -> Rerank:
-    def apply(order: list[int], field: Field, _: int) -> list[int]:
-        codes = codes_I[field.nums[order]].tolist()
+    def apply(order: Places, field: Field, _: int) -> Places:
         shown: set[int] = set()
         kept = []
-        for place, code in zip(order, codes, strict=True):
+        for at, code in enumerate(codes_I.take(field.nums.take(order)).tolist()):
             if code == UNKNOWN or code not in shown:
                 shown.add(code)
-                kept.append(place)
-        return kept
+                kept.append(at)
+        return order[kept]
 
     return apply
 
 
 def _promote(share: float, fits_I: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Rerank:
-    def apply(order: list[int], field: Field, k: int) -> list[int]:
+    def apply(order: Places, field: Field, k: int) -> Places:
         k = min(k, len(order))
         fits = fits_I[field.nums[order]].tolist()
         missing = ceil(share * k - _ROUNDING) - sum(fits[:k])
@@ -194,13 +199,13 @@ def _promote(share: float, fits_I: "np.ndarray[tuple[int], np.dtype[np.bool_]]")
         moved = {*raised, *lowered}
         first = [at for at in range(k) if at not in moved] + raised
         rest = sorted(lowered) + [at for at in range(k, len(order)) if at not in moved]
-        return [order[at] for at in first + rest]
+        return order[first + rest]
 
     return apply
 
 
 def _explore(spec: Explore, release_id: str) -> Rerank:
-    def apply(order: list[int], field: Field, k: int) -> list[int]:
+    def apply(order: Places, field: Field, k: int) -> Places:
         k = min(k, len(order))
         asked = field.asked
         who = asked.user_id if asked.user_id is not None else ",".join(map(str, asked.session))
@@ -213,24 +218,22 @@ def _explore(spec: Explore, release_id: str) -> Rerank:
         if not places:
             return order
         drawn = Random(crc32(seed)).sample(pool, places)  # noqa: S311  a repeatable draw, no secret
-        rest = order[k - places :]
-        for at in drawn:
-            rest.remove(order[at])
-        return order[: k - places] + [order[at] for at in drawn] + rest
+        return _first(order, [*range(k - places), *drawn])
 
     return apply
 
 
 def _pin(slots: Mapping[int, int | None]) -> Rerank:
-    def apply(order: list[int], field: Field, _: int) -> list[int]:
-        places = {num: place for place, num in zip(order, field.nums[order].tolist(), strict=True)}
+    def apply(order: Places, field: Field, _: int) -> Places:
+        ranks = order.tolist()
+        places = {num: place for place, num in zip(ranks, field.nums[order].tolist(), strict=True)}
         wanted = {
             slot: places[num] for slot, num in sorted(slots.items()) if num is not None and num in places
         }
         pinned_places = set(wanted.values())
-        ranked = [place for place in order if place not in pinned_places]
+        ranked = [place for place in ranks if place not in pinned_places]
         for slot, place in wanted.items():
             ranked.insert(slot - 1, place)
-        return ranked
+        return np.asarray(ranked, dtype=np.intp)
 
     return apply

@@ -67,14 +67,30 @@ class Boosts:
                 raise AssertionError(bound.kind)  # every other kind is over items alone
 
 
-def relevance(nums: Nums, x_D: Float32 | None, items_nD: Float32 | None, facts: Facts) -> Float32:
-    """(n,): 0-1, the share of the best candidate's."""
-    scores_n = facts.popularity_I[nums] if x_D is None or items_nD is None else items_nD @ x_D
-    best = scores_n.max(initial=0)
+def relevance(scores_n: Float32) -> Float32:
+    """(n,): 0-1, the share of the best candidate's. `scores_n`: inner products, or log popularity."""
+    best = scores_n[scores_n.argmax()] if len(scores_n) else 0
     if not best > 0:
-        return np.zeros(len(nums), dtype=np.float32)
-    found: Float32 = np.maximum(scores_n / best, 0)
-    return found
+        return np.zeros(len(scores_n), dtype=np.float32)
+    found: Float32 = scores_n / best
+    return np.maximum(found, 0, out=found)
+
+
+def best_first(scores_n: Float32, nums: Nums) -> npt.NDArray[np.intp]:
+    """(n,): places by descending score, of equal scores the lower item number first.
+
+    Candidates come in runs that are in order already, which a stable sort by score alone takes up; numbers are
+    sorted too only where equal scores do not lie in their order.
+    """
+    ascending_n = -scores_n
+    order = ascending_n.argsort(kind="stable")
+    sorted_n = ascending_n.take(order)
+    equal = sorted_n[1:] == sorted_n[:-1]
+    if np.count_nonzero(equal):
+        by_num = nums.take(order)
+        if np.count_nonzero(equal & (by_num[1:] < by_num[:-1])):
+            return np.lexsort((nums, ascending_n))
+    return order
 
 
 def _bind(stage: Checked[Scoring], facts: Facts) -> BoundBoost:

@@ -1,7 +1,7 @@
 """Candidate sources: those that are the same for everyone, listed once a release, and those of the asker."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,20 @@ NO_ITEMS: Final = np.empty(0, dtype=np.int32)
 
 Vector = Float32 | None
 """The asker's embedding, where there is one."""
-Ask = Callable[[Asked, Vector], Nums]
-"""Different item numbers for one request, at most the quota."""
+
+
+class Brought(NamedTuple):
+    """What a source brings for one request. Shape: n items."""
+
+    nums: Nums
+    """(n,): different item numbers, at most the quota."""
+    products: Float32 | None = None
+    """(n,): their inner products with the asker's vector, where the source knows them."""
+
+
+NOTHING: Final = Brought(NO_ITEMS)
+
+Ask = Callable[[Asked, Vector], Brought]
 
 
 def same_for_everyone(spec: CandidateSource) -> bool:
@@ -64,31 +76,37 @@ def history_of(asked: Asked, facts: Facts) -> Nums:
 
 
 def _user(spec: CandidateSource, facts: Facts) -> Ask:
-    items_UC, quota = facts.release.candidates_items, spec.quota
+    items_UC, scores_UC, quota = facts.release.candidates_items, facts.release.candidates_scores, spec.quota
     starts = facts.release.history_indptr
 
-    def ask(asked: Asked, x_D: Vector) -> Nums:
+    def ask(asked: Asked, x_D: Vector) -> Brought:
         if asked.user_num is None or x_D is None:
-            return NO_ITEMS
+            return NOTHING
         if items_UC is not None and not asked.include_seen:
             row = items_UC[asked.user_num, :quota]
-            return row if row[-1] >= 0 else row[row >= 0]
+            scores = None if scores_UC is None else scores_UC[asked.user_num, :quota]
+            if row[-1] >= 0:
+                return Brought(row, scores)
+            there = row >= 0
+            return Brought(row[there], None if scores is None else scores[there])
         if asked.include_seen:
             return _found(facts, x_D, quota)
         seen = facts.release.history_items[starts[asked.user_num] : starts[asked.user_num + 1]]
-        found = _found(facts, x_D, quota + min(len(seen), quota))
-        return found[~np.isin(found, seen)][:quota]
+        found, scores = facts.release.index.search(x_D, quota + min(len(seen), quota))
+        new = ~np.isin(found, seen)
+        return Brought(found[new][:quota], scores[new][:quota])
 
     return ask
 
 
 def _session(spec: CandidateSource, facts: Facts) -> Ask:
-    def ask(asked: Asked, x_D: Vector) -> Nums:
+    def ask(asked: Asked, x_D: Vector) -> Brought:
         if not asked.session:
-            return NO_ITEMS
-        if asked.user_num is not None or x_D is None:
-            x_D = facts.release.fold_in.embed(np.asarray(asked.session, dtype=np.int64))
-        return _found(facts, x_D, spec.quota)
+            return NOTHING
+        if asked.user_num is None and x_D is not None:
+            return _found(facts, x_D, spec.quota)
+        session_D = facts.release.fold_in.embed(np.asarray(asked.session, dtype=np.int64))
+        return Brought(_found(facts, session_D, spec.quota).nums)
 
     return ask
 
@@ -96,12 +114,12 @@ def _session(spec: CandidateSource, facts: Facts) -> Ask:
 def _recent(spec: CandidateSource, facts: Facts) -> Ask:
     items_IN, scores_IN = facts.release.neighbours_items, facts.release.neighbours_scores
 
-    def ask(asked: Asked, _: Vector) -> Nums:
+    def ask(asked: Asked, _: Vector) -> Brought:
         last = list(dict.fromkeys(history_of(asked, facts)[: 2 * spec.last].tolist()))[: spec.last]
         if not last:
-            return NO_ITEMS
+            return NOTHING
         if items_IN is None or scores_IN is None:
-            near = [_found(facts, facts.release.item_embeddings[num], spec.quota) for num in last]
+            near = [_found(facts, facts.release.item_embeddings[num], spec.quota).nums for num in last]
             return _first_of(np.concatenate(near), spec.quota)
         nums, scores = items_IN[last].ravel(), scores_IN[last].ravel()
         order = np.lexsort((nums, -scores))
@@ -112,7 +130,7 @@ def _recent(spec: CandidateSource, facts: Facts) -> Ask:
 
 
 def _history(spec: CandidateSource, facts: Facts) -> Ask:
-    def ask(asked: Asked, _: Vector) -> Nums:
+    def ask(asked: Asked, _: Vector) -> Brought:
         return _first_of(history_of(asked, facts), spec.quota)
 
     return ask
@@ -121,22 +139,22 @@ def _history(spec: CandidateSource, facts: Facts) -> Ask:
 def _category(spec: CandidateSource, facts: Facts) -> Ask:
     codes = facts.table.text("category").codes
 
-    def ask(asked: Asked, _: Vector) -> Nums:
+    def ask(asked: Asked, _: Vector) -> Brought:
         last = history_of(asked, facts)[: spec.last]
         wanted = [code for code in dict.fromkeys(codes[last].tolist()) if code >= 0]
         if not wanted:
-            return NO_ITEMS
+            return NOTHING
         share = -(-spec.quota // len(wanted))
         found = [facts.places_of_category[code][:share] for code in wanted]
-        return np.concatenate(found)[: spec.quota]
+        return Brought(np.concatenate(found)[: spec.quota])
 
     return ask
 
 
-def _found(facts: Facts, x_D: Float32, count: int) -> Nums:
-    return np.asarray(facts.release.index.search(x_D, count)[0], dtype=np.int32)
+def _found(facts: Facts, x_D: Float32, count: int) -> Brought:
+    return Brought(*facts.release.index.search(x_D, count))
 
 
-def _first_of(nums: Nums, quota: int) -> Nums:
+def _first_of(nums: Nums, quota: int) -> Brought:
     """The first `quota` different numbers, in order."""
-    return np.fromiter(dict.fromkeys(nums.tolist()), dtype=np.int32)[:quota]
+    return Brought(np.fromiter(dict.fromkeys(nums.tolist()), dtype=np.int32)[:quota])

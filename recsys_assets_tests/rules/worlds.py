@@ -331,8 +331,12 @@ def to_release(world, folder):
     candidates = np.full((users, 12), -1, dtype=np.int32)
     neighbours = np.full((count, 5), -1, dtype=np.int32)
     cosines = np.full((count, 5), -np.inf, dtype=np.float32)
-    for row, user in zip(candidates, world.users, strict=True):
+    products = np.full((users, 12), -np.inf, dtype=np.float32)
+    for row, scores, user in zip(candidates, products, world.users, strict=True):
         row[: len(user["candidates"])] = user["candidates"]
+        scores[: len(user["candidates"])] = [
+            world.dot(world.vectors[num], user["vector"]) for num in user["candidates"]
+        ]
     for num, near in enumerate(world.neighbours):
         neighbours[num, : len(near)] = [other for other, _ in near]
         cosines[num, : len(near)] = [cosine for _, cosine in near]
@@ -355,7 +359,7 @@ def to_release(world, folder):
         history_weights=np.ones(len(history), dtype=np.float32),
         popular_items=np.array(world.popular, dtype=np.int32),
         popular_scores=np.array([world.popularity[num] for num in world.popular], dtype=np.float32),
-        candidates_items=candidates, candidates_scores=unused,
+        candidates_items=candidates, candidates_scores=products,
         neighbours_items=neighbours, neighbours_scores=cosines,
         titles=StringTable.from_strings([None] * count), categories=StringTable.from_strings([None] * count),
         index=unused, fold_in=unused, features=unused,
