@@ -1,14 +1,14 @@
-"""Searching a built index, memory-mapped. The API imports this: numpy and usearch only."""
+"""Searching a built index, memory-mapped. The API imports this: numpy, and usearch only where a graph is asked."""
 
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.index.exact import NormOrdered
-from recsys_assets.index.graph import Graph
 from recsys_assets.index.report import (
     INDEX_FILE,
     NORMS_FILE,
@@ -19,6 +19,9 @@ from recsys_assets.index.report import (
 )
 from recsys_assets.index.top import NO_ITEM, Pairs, top_products
 
+if TYPE_CHECKING:
+    from recsys_assets.index.graph import Graph
+
 EMBEDDINGS_FILE: Final = "item_embeddings.npy"
 
 Float32 = npt.NDArray[np.float32]
@@ -28,10 +31,15 @@ Int32 = npt.NDArray[np.int32]
 class ItemIndex:
     """The items of greatest inner product with a vector, by whichever way the build found the fastest."""
 
-    def __init__(self, report: IndexReport, *, graph: Graph, searcher: "GraphSearch | NormOrdered") -> None:
+    def __init__(self, folder: Path, report: IndexReport, item_embeddings: Float32 | None) -> None:
+        """See `load`."""
         self.report = report
-        self.graph = graph
-        self._searcher = searcher
+        self._folder = folder
+        if report.kind == "exact":
+            self._searcher: GraphSearch | NormOrdered = _ordered(folder, report)
+            return
+        items_ID = _map(folder / EMBEDDINGS_FILE) if item_embeddings is None else item_embeddings
+        self._searcher = GraphSearch(self.graph, items_ID)
 
     @classmethod
     def load(cls, folder: Path, item_embeddings: Float32 | None = None) -> "ItemIndex":
@@ -44,14 +52,21 @@ class ItemIndex:
         Raises:
             BrokenReleaseError: a file is missing or not what the report says.
         """
-        report = read_report(folder)
-        graph = Graph.view(
-            folder / INDEX_FILE, report.graph, items=report.items, embedding_size=report.embedding_size
+        return cls(folder, read_report(folder), item_embeddings)
+
+    @cached_property
+    def graph(self) -> "Graph":
+        """The graph, opened when it is first asked for: an index that searches exactly serves without it.
+
+        Raises:
+            BrokenReleaseError: the file is missing or not what the report says.
+        """
+        from recsys_assets.index.graph import Graph  # noqa: PLC0415  10 MB and more of libraries
+
+        report = self.report
+        return Graph.view(
+            self._folder / INDEX_FILE, report.graph, items=report.items, embedding_size=report.embedding_size
         )
-        if report.kind == "exact":
-            return cls(report, graph=graph, searcher=_ordered(folder, report))
-        items_ID = _map(folder / EMBEDDINGS_FILE) if item_embeddings is None else item_embeddings
-        return cls(report, graph=graph, searcher=GraphSearch(graph, items_ID))
 
     def __len__(self) -> int:
         return self.report.items
@@ -77,7 +92,7 @@ class ItemIndex:
 class GraphSearch:
     """A graph that finds, and the vectors that the finds are scored with."""
 
-    def __init__(self, graph: Graph, items_ID: Float32) -> None:
+    def __init__(self, graph: "Graph", items_ID: Float32) -> None:
         self._graph = graph
         self._items_ID = items_ID
 

@@ -195,7 +195,7 @@ def test_raises_when_a_file_is_cut_short(tmp_path, broken, kept):
     (tmp_path / broken).write_bytes(whole[: kept if kept != 0.5 else len(whole) // 2])
 
     with pytest.raises(BrokenReleaseError, match="build the index again"):
-        ItemIndex.load(tmp_path, even(500))
+        _ = ItemIndex.load(tmp_path, even(500)).graph
 
 
 def test_raises_when_the_file_is_of_another_catalogue(tmp_path):
@@ -205,4 +205,4 @@ def test_raises_when_the_file_is_of_another_catalogue(tmp_path):
     )
 
     with pytest.raises(BrokenReleaseError, match="count_present"):
-        ItemIndex.load(tmp_path, even(500))
+        _ = ItemIndex.load(tmp_path, even(500)).graph
