@@ -54,9 +54,6 @@ def serve(
         home=str(home.root), workers=workers, fallback_previous=fallback_previous, api=allowed
     )
     os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()
-    # Requests are answered one after another on the event loop, with products too small to share out:
-    # more BLAS threads only compete with the other workers.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with ExitStack() as stack:
         if workers > 1:
             shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-metrics-"))
