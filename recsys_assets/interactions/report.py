@@ -69,8 +69,15 @@ def execute_to_html(notebook: Path, parameters: dict[str, str]) -> str:
                 language="python",
                 progress_bar=False,
                 cwd=scratch,
-                # sockets in the file system: nobody else on the machine can listen
-                config=Config(KernelManager={"transport": "ipc"}),
+                request_save_on_cell_execute=False,  # nobody reads it before the last cell
+                # The kernel is this notebook's own and has nothing left to do. Asked politely it is interrupted
+                # first, tells that on the terminal, and takes a second.
+                shutdown_kernel="immediate",
+                # Sockets in the file system, where nobody else on the machine can listen, and in a folder of
+                # their own: by default they lie in the working folder, and two kernels answer each other.
+                config=Config(
+                    KernelManager={"transport": "ipc", "connection_file": str(Path(scratch, "kernel.json"))}
+                ),
             )
         except PapermillExecutionError as error:
             raise ReportError(f"{notebook.name} {parameters}: {error.ename}: {error.evalue}") from error

@@ -24,6 +24,7 @@ from recsys_assets.interactions import history_figures, window
 from recsys_assets.settings import Home
 
 # %matplotlib inline
+# %config InlineBackend.print_figure_kwargs = {"bbox_inches": None}
 data = window.load_day(Home(Path(home)), date.fromisoformat(day))
 worst = data.results[0].verdict if data.results else "not audited"
 display(Markdown(f"# Increment of {day}\n\n{date.fromisoformat(day):%A}; worst verdict: **{worst}**"))
