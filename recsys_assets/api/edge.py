@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from recsys_assets.api import logs
+from recsys_assets.api.deadlines import Deadlines
 from recsys_assets.api.keys import KeyRing
 from recsys_assets.api.limits import RateLimit
 from recsys_assets.api.metrics import Metrics
@@ -66,6 +67,7 @@ class Edge:
             if settings.requests_per_second > 0
             else None
         )
+        self._deadlines = Deadlines()
         self._prefix = secrets.token_hex(4)
         self._number = itertools.count(1)
 
@@ -151,12 +153,16 @@ class Edge:
             nonlocal taken, complete
             if complete:
                 return await receive()
+            task = self._deadlines.begin(deadline)
             try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
+                message = await receive()
+            except asyncio.CancelledError:
+                if not self._deadlines.passed(task):
+                    raise
                 detail = f"the body was not here after {settings.body_timeout_seconds} s"
                 raise HTTPException(status_code=408, detail=detail) from None
+            finally:
+                self._deadlines.end(task)
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken == expected:
