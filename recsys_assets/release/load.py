@@ -16,7 +16,8 @@ from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.features.store import FeatureStore
 from recsys_assets.index.search import ItemIndex
 from recsys_assets.release.catalogue import CATEGORIES, DATABASE, TITLES
-from recsys_assets.release.manifest import WAY_OUT, Manifest, check_sizes, check_sums, read_manifest
+from recsys_assets.release.manifest import WAY_OUT, Manifest, check_sizes, read_manifest
+from recsys_assets.release.verified import check_sums_once
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -81,14 +82,14 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
 
     Args:
         folder: `<releases>/<id>`.
-        verify: read every file and compare its checksum first, about 1 s a gigabyte; without it only the
-            presence and size of each file are checked.
+        verify: compare the checksum of every file that was not found right before or has changed since
+            (see `verified`), about 1 s a gigabyte; without it only the presence and size of each are checked.
 
     Raises:
         BrokenReleaseError: a file is missing, differs, or does not fit the others.
     """
     manifest = read_manifest(folder)
-    (check_sums if verify else check_sizes)(folder, manifest)
+    (check_sums_once if verify else check_sizes)(folder, manifest)
     items = Vocabulary.load(folder, "items")
     item_embeddings = _map(folder, "item_embeddings")
     release = Release(

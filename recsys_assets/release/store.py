@@ -21,6 +21,7 @@ from recsys_assets.release.history import (
 )
 from recsys_assets.release.lock import MOVING, PUBLISHING, locked
 from recsys_assets.release.manifest import MANIFEST_FILE, Manifest, check_sums, read_manifest
+from recsys_assets.release.verified import STAMPS
 
 RECALLED_FILE: Final = "recalled.json"
 
@@ -196,6 +197,7 @@ class ReleaseStore:
                 gone = self.root / f".pruned-{release_id}"
                 (self.root / release_id).rename(gone)
                 shutil.rmtree(gone)
+                (self.root / STAMPS / f"{release_id}.json").unlink(missing_ok=True)
         return old
 
     def _recalled(self, manifest: Manifest) -> Sequence[RecalledDay]:
