@@ -6,6 +6,7 @@ What it imports has neither torch, Dagster, pandera nor polars, so a server is r
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
@@ -38,6 +39,7 @@ def create_app(
     verify: bool = True,
     fallback_previous: bool = False,
     shared_events: bool = False,
+    shared_limits: Path | None = None,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Litestar:
     """An application that serves `home`'s current release and follows it.
@@ -48,6 +50,7 @@ def create_app(
         verify: check the release's checksums first; a worker whose parent has done so need not.
         fallback_previous: serve the newest whole release before `current` where that is broken.
         shared_events: other processes write events too, so look for theirs before every personal answer.
+        shared_limits: a file in which all workers count what each caller asks.
         clock: the time, for what is stored and shown.
 
     Raises:
@@ -89,7 +92,9 @@ def create_app(
         logging_config=None,
     )
     app.state.service = service
-    app.asgi_handler = Edge(app.asgi_handler, settings=allowed, metrics=metrics, keys=keys)
+    app.asgi_handler = Edge(
+        app.asgi_handler, settings=allowed, metrics=metrics, keys=keys, shared_limits=shared_limits
+    )
     return app
 
 

@@ -8,6 +8,7 @@ import itertools
 import logging
 import re
 import secrets
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from recsys_assets.api.deadlines import Deadlines
 from recsys_assets.api.keys import KeyRing
 from recsys_assets.api.limits import RateLimit
 from recsys_assets.api.metrics import Metrics
+from recsys_assets.api.paths import routable
 from recsys_assets.api.problems import PROBLEM_JSON, problem
 from recsys_assets.api.replies import SOURCE_KEY
 from recsys_assets.settings import ApiSettings
@@ -57,13 +59,22 @@ _UNROUTED = "unrouted"
 class Edge:
     """The outermost ASGI application."""
 
-    def __init__(self, app: ASGIApp, *, settings: ApiSettings, metrics: Metrics, keys: KeyRing) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: ApiSettings,
+        metrics: Metrics,
+        keys: KeyRing,
+        shared_limits: Path | None = None,
+    ) -> None:
+        """`shared_limits`: a file in which all workers count what each caller asks."""
         self._app = app
         self._settings = settings
         self._metrics = metrics
         self._keys = keys
         self._limit = (
-            RateLimit(per_second=settings.requests_per_second, burst=settings.burst)
+            RateLimit(per_second=settings.requests_per_second, burst=settings.burst, shared=shared_limits)
             if settings.requests_per_second > 0
             else None
         )
@@ -77,6 +88,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
+        path = routable(scope.get("raw_path") or b"")
+        if path is not None:
+            scope["path"] = path
         headers = dict(scope["headers"])
         request_id = self._request_id(headers.get(b"x-request-id"))
         logs.request_id.set(request_id)

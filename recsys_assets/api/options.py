@@ -18,3 +18,5 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether another release may be served where the current one is broken."""
     api: ApiSettings
     """What the API allows."""
+    shared: str | None = None
+    """A folder for what the workers have in common, where there are several."""

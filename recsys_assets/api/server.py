@@ -50,14 +50,21 @@ def serve(
     # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
     Live(home).choose(verify=True, fallback_previous=fallback_previous)
     allowed = settings or _settings(home)
-    options = ServeOptions(
-        home=str(home.root), workers=workers, fallback_previous=fallback_previous, api=allowed
-    )
-    os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()
     with ExitStack() as stack:
+        shared: str | None = None
         if workers > 1:
-            shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-metrics-"))
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
+            shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-workers-"))
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="recsys-metrics-")
+            )
+        options = ServeOptions(
+            home=str(home.root),
+            workers=workers,
+            fallback_previous=fallback_previous,
+            api=allowed,
+            shared=shared,
+        )
+        os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()
         _run(target, host, port, workers)
 
 

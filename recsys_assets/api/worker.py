@@ -27,6 +27,7 @@ def build_app() -> Litestar:
         verify=options.fallback_previous,
         fallback_previous=options.fallback_previous,
         shared_events=options.workers > 1,
+        shared_limits=None if options.shared is None else Path(options.shared, "limits"),
     )
     # What is loaded by now stays: no collection need walk through it again in the middle of a request.
     gc.freeze()

@@ -3,6 +3,7 @@
 import gzip
 from typing import TypeVar
 
+import brotli
 import httpx
 import msgspec
 import pytest
@@ -170,17 +171,34 @@ def test_head_has_the_headers_of_get_and_no_body(client: Client) -> None:
         assert head.headers[name] == got.headers[name]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+@pytest.mark.parametrize("encoding", ["gzip", "zstd", "br"])
 def test_long_answers_are_compressed_under_a_tag_of_their_own(client: Client, encoding: str) -> None:
     path = "/v1/popular?k=60"
     plain = client.get(path, headers={"Accept-Encoding": "identity"})
     with client.stream("GET", path, headers={"Accept-Encoding": encoding}) as packed:
         body = b"".join(packed.iter_raw())
     assert packed.headers["content-encoding"] == encoding
-    unpack = gzip.decompress if encoding == "gzip" else zstd.decompress
-    assert unpack(body) == plain.content
+    unpack = {"gzip": gzip.decompress, "zstd": zstd.decompress, "br": brotli.decompress}
+    assert unpack[encoding](body) == plain.content
     assert len(body) < len(plain.content) / 2
     assert packed.headers["etag"] != plain.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "chosen"),
+    [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br", "br"),
+        ("br;q=0.5, gzip;q=0.9", "gzip"),
+        ("zstd;q=0, *", "br"),
+        ("identity", None),
+    ],
+)
+def test_the_encoding_that_the_client_likes_best_is_taken(
+    client: Client, accepted: str, chosen: str | None
+) -> None:
+    answer = client.get("/v1/popular?k=60", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == chosen
 
 
 def test_short_answers_go_as_they_are(client: Client) -> None:

@@ -1,6 +1,8 @@
 """How often a caller may ask."""
 
-from recsys_assets.api.limits import RateLimit
+from pathlib import Path
+
+from recsys_assets.api.limits import SLOTS, RateLimit
 
 
 def test_a_burst_is_allowed_then_the_rate_counts() -> None:
@@ -19,6 +21,14 @@ def test_callers_do_not_share_their_allowance() -> None:
 
 def test_memory_is_bounded_whoever_asks() -> None:
     limit = RateLimit(per_second=1, burst=1)
-    for caller in range(20_000):
+    for caller in range(2 * SLOTS):
         limit.wait_seconds(str(caller), 0.0)
-    assert len(limit._buckets) == 10_000
+    assert limit.wait_seconds(str(2 * SLOTS - 1), 0.0) == 1
+
+
+def test_workers_count_together(tmp_path: Path) -> None:
+    one, other = (RateLimit(per_second=1, burst=3, shared=tmp_path / "limits") for _ in range(2))
+    assert [limit.wait_seconds("a", 0.0) for limit in (one, other, one, other, one)] == [0, 0, 0, 1, 1]
+    assert other.wait_seconds("b", 0.0) == 0
+    assert other.wait_seconds("a", 1.0) == 0
+    assert one.wait_seconds("a", 1.0) == 1

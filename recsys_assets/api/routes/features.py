@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.documentation import ItemIdPath, UserIdPath, answers, release_headers
+from recsys_assets.api.paths import as_sent
 from recsys_assets.api.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.schemas import FeatureBatch, FeatureRegistry, FeatureRequest, FeatureRow, encode
 from recsys_assets.api.service import Service
@@ -29,6 +30,7 @@ def feature_routes(service: Service) -> list[HTTPRouteHandler]:
         response_headers=release_headers(),
     )
     def of_user(user_id: UserIdPath) -> ASGIApp:
+        user_id = as_sent(user_id)
         serving = service.serving()
         row = serving.recommender.release.features.user(user_id)
         if row is None:
@@ -46,6 +48,7 @@ def feature_routes(service: Service) -> list[HTTPRouteHandler]:
         response_headers=release_headers(),
     )
     def of_item(item_id: ItemIdPath) -> ASGIApp:
+        item_id = as_sent(item_id)
         serving = service.serving()
         row = serving.recommender.release.features.item(item_id)
         if row is None:

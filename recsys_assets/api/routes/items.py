@@ -9,6 +9,7 @@ from litestar.types import ASGIApp
 
 from recsys_assets.api.documentation import Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.encoding import quoted
+from recsys_assets.api.paths import as_sent
 from recsys_assets.api.queries import Wanted
 from recsys_assets.api.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.schemas import Categories, ItemSearch, SimilarItems, encode
@@ -42,6 +43,7 @@ def item_routes(service: Service) -> list[HTTPRouteHandler]:
     async def similar(
         item_id: ItemIdPath, k: K = 10, exclude: Exclude = None, category: Category = None
     ) -> ASGIApp:
+        item_id = as_sent(item_id)
         serving = service.serving()
         wanted = Wanted(k=k, exclude=exclude or (), category=category)
         recommender = serving.recommender

@@ -22,6 +22,7 @@ from recsys_assets.api.documentation import (
 )
 from recsys_assets.api.encoding import quoted
 from recsys_assets.api.live import Serving
+from recsys_assets.api.paths import as_sent
 from recsys_assets.api.queries import Ranked, Wanted
 from recsys_assets.api.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.ruled import run_scenario
@@ -63,6 +64,7 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         diversity: DiversityStrength = None,
         explain: Explain = False,
     ) -> ASGIApp:
+        user_id = as_sent(user_id)
         serving = service.serving()
         wanted = Wanted(
             k=k,

@@ -20,6 +20,7 @@ from recsys_assets.api.documentation import (
     answers,
     release_headers,
 )
+from recsys_assets.api.paths import as_sent
 from recsys_assets.api.queries import Wanted
 from recsys_assets.api.replies import NO_STORE, PRIVATE, Reply
 from recsys_assets.api.ruled import effects_json, item_json, trace_json
@@ -99,6 +100,7 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
         category: Category = None,
         diversity: DiversityStrength = None,
     ) -> ASGIApp:
+        user_id = as_sent(user_id)
         serving = service.serving()
         service.live.events_since(user_id)
         release = serving.recommender.release

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 
 from recsys_assets.api.documentation import K, UserIdPath, answers, release_headers
 from recsys_assets.api.live import Serving
+from recsys_assets.api.paths import as_sent
 from recsys_assets.api.replies import PRIVATE, Reply
 from recsys_assets.api.schemas import HistoryItem, UserHistory, UserSearch, encode
 from recsys_assets.api.service import Service
@@ -38,6 +39,7 @@ def user_routes(service: Service) -> list[HTTPRouteHandler]:
         response_headers=release_headers(),
     )
     def history(user_id: UserIdPath, k: K = 50) -> ASGIApp:
+        user_id = as_sent(user_id)
         serving = service.serving()
         release = serving.recommender.release
         events = service.live.events_since(user_id)
