@@ -70,15 +70,20 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Width of an embedding, 1-1024."""
     epochs: int = 15
     """Passes over users and items; > 0."""
-    unobserved_weight: float = 0.3
-    """α₀, the weight of a pair that was not observed, > 0."""
-    regularization: float = 0.005
-    """λ, the L2 strength, > 0."""
+    warm_start_epochs: int = 0
+    """Go on for so many epochs from the last trained embeddings; 0: from scratch, so that the same days and settings
+    give the same release whatever was there before."""
+    unobserved_weight: float | None = None
+    """α₀, the weight of a pair that was not observed, > 0; none: chosen by density."""
+    activity_exponent: float = 0.5
+    """η: a user's α is α₀ · (number of her items)^η over its mean, 0-1; 0: the same for everybody."""
+    regularization: float | None = None
+    """λ, the L2 strength, > 0; none: chosen by density."""
     frequency_exponent: float = 1.0
     """ν, how L2 scales with a row's frequency, 0-1."""
     cg_steps: int = 2
     """Conjugate-gradient steps a half-epoch, 1-10."""
-    count_exponent: float = 0.5
+    count_exponent: float = 0.2
     """A pair's confidence grows with its summed weight to this power: 0 ignores repeats, 1 counts them, 0-1."""
     half_life_days: float | None = None
     """Days after which a pair counts half, by its last event; none: age doesn't matter."""
@@ -122,7 +127,8 @@ class QualitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     least_history_days: int = 28
     """Days of history before drift is judged at all, >= 14."""
     closed_days: tuple[str, ...] = ("12-25", "01-01")
-    """Days (MM-DD) on which shops are closed: few rows or none, at odd hours, are no fault then."""
+    """Days on which shops are closed, of every year (MM-DD) or one (YYYY-MM-DD, for feasts that move): few rows or
+    none, at odd hours, are no fault then."""
 
 
 class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -82,7 +82,7 @@ class Drift:
             MeanFamily(len(MEANS)),
         )
         self._histograms: dict[str, ShapeFamily] = {}
-        self._largest = Table(1)
+        self._largest = Table(2)
         self._thresholds: tuple[int, Thresholds | None] = (-1, None)
 
     def judge(self, profile: Profile, *, day: date) -> Judgement:
@@ -134,7 +134,8 @@ class Drift:
             trace = judgement.histograms.get(name) or family.nothing()
             family.append(trace, alarming=judgement.alarming(_shape_name(name)))
         self._days.append(day)
-        self._largest.append(judgement.largest())
+        material = (abs(s.score) for s in judgement.scores.values() if self._is_material(s, judgement))
+        self._largest.append((judgement.largest(), max(material, default=0.0)))
         surplus = self._days.surplus()
         if surplus:
             for part in (self._days, self._counts, self._shares, self._means, self._largest):
@@ -162,14 +163,21 @@ class Drift:
         )
 
     def _is_closed(self, day: date) -> bool:
-        return f"{day:%m-%d}" in self._closed
+        return f"{day:%m-%d}" in self._closed or day.isoformat() in self._closed
 
     def _new_thresholds(self, year: Any) -> Thresholds | None:
-        largest = self._largest.rows[year, 0]
-        largest = largest[~np.isnan(largest)]
+        largest, material = self._largest.rows[year].T
+        known = ~np.isnan(largest)
+        largest, material = largest[known], material[known]
         if len(self._days) < self._settings.least_history_days or not len(largest):
             return None
-        return thresholds(largest, checks=len(SCORED), warn_rate=self._warn_rate, block_rate=self._block_rate)
+        return thresholds(
+            largest,
+            material,
+            checks=len(SCORED),
+            warn_rate=self._warn_rate,
+            block_rate=self._block_rate,
+        )
 
 
 def _count_scores(scores: Floats, found: Floats, expected: Floats) -> dict[str, Score]:

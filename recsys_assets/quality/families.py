@@ -1,8 +1,10 @@
 """Scores of a day's counts, shares and means against those of the days before it.
 
-Every family compares a day with two windows, the last 28 days and the last 8 of the same weekday, and takes
-the smaller of the two residuals, so that only what is unusual for both is unusual. Counts, which follow the
-week most, take the 28 days' level times the weekday's usual part of it. Residuals are divided by
+Every family compares a day with three windows, the last 28 days, the last 8 of the same weekday and the last 3
+days, and takes the smallest of the residuals, so that only what is unusual for all is unusual. Days that
+alarmed are left out of the first two; in the third they count, so that a new level (a sale, January) alarms
+for a day or two and not for weeks. Counts, which follow the week most, take the level of the 28 or 3 days times
+the weekday's usual part of it. Residuals are divided by
 how widely the residuals of the last year spread. Only days before the judged one enter.
 """
 
@@ -60,9 +62,12 @@ class CountFamily:
         # The month's level on such a weekday: else half a busy Saturday would pass as a quiet Monday.
         pattern = weekday / typical(self._counts.rows[windows.weeks])
         recent = np.where(np.isnan(pattern), recent, recent * pattern)
+        latest = weekday * self._level(windows)
         residuals = agreeing(
-            count_residual(counts[:, None], recent[:, None], self._DISPERSIONS),
-            count_residual(counts[:, None], weekday[:, None], self._DISPERSIONS),
+            *(
+                count_residual(counts[:, None], expected[:, None], self._DISPERSIONS)
+                for expected in (recent, weekday, latest)
+            )
         )
         if self._chosen[0] != windows.week:
             self._chosen = (windows.week, *self._choose(windows.year))
@@ -81,6 +86,15 @@ class CountFamily:
         """Drop the oldest days."""
         self._counts.forget(count)
         self._residuals.forget(count)
+
+    def _level(self, windows: Windows) -> Floats:
+        """By how much the last days differ from what their weekdays had: the median of their ratios."""
+        rows = self._counts.rows
+        ratios = [
+            rows[place] / typical(rows[before])
+            for place, before in zip(windows.latest, windows.latest_weekdays, strict=True)
+        ]
+        return np.median(ratios, axis=0) if ratios else np.full(self._columns, np.nan)
 
     def _choose(self, year: Indexes) -> tuple[npt.NDArray[np.int64], Floats]:
         """By side and count the least dispersion under which the past is no wider than normal."""
@@ -103,10 +117,15 @@ class ShareFamily:
         """Residuals, scores (NaN where unknown) and expected shares."""
         recent, recent_events = self._expected(windows.recent)
         weekday, weekday_events = self._expected(windows.weekday)
-        residuals = agreeing(_binomial(k, n, recent, recent_events), _binomial(k, n, weekday, weekday_events))
+        latest, latest_events = self._expected(windows.latest, whatever=True)
+        residuals = agreeing(
+            _binomial(k, n, recent, recent_events),
+            _binomial(k, n, weekday, weekday_events),
+            _binomial(k, n, latest, latest_events),
+        )
         if self._spread[0] != windows.week:
             self._spread = (windows.week, known_spread(self._residuals.rows[windows.year]))
-        return residuals, self._scores(k, n, residuals, expected=(recent, weekday)), recent
+        return residuals, self._scores(k, n, residuals, expected=(recent, weekday, latest)), recent
 
     def append(self, k: Floats, n: Floats, *, residuals: Floats, alarming: npt.NDArray[np.bool_]) -> None:
         """Keep a day; `alarming` shares do not serve as a reference until they are the rule."""
@@ -120,13 +139,15 @@ class ShareFamily:
         for table in (self._k, self._n, self._residuals, self._alarming):
             table.forget(count)
 
-    def _expected(self, window: Indexes) -> tuple[Floats, Floats]:
-        use = usable(self._alarming.rows[window])
+    def _expected(self, window: Indexes, *, whatever: bool = False) -> tuple[Floats, Floats]:
+        """Shares in the window and their events; days that alarmed are left out unless `whatever`."""
+        alarming = self._alarming.rows[window]
+        use = np.ones_like(alarming) if whatever else usable(alarming)
         hits = (self._k.rows[window] * use).sum(axis=0)
         events = (self._n.rows[window] * use).sum(axis=0)
         return (hits + 0.5) / (events + 1), events  # Jeffreys' half: never seen is rare, not impossible
 
-    def _scores(self, k: Floats, n: Floats, residuals: Floats, *, expected: tuple[Floats, Floats]) -> Floats:
+    def _scores(self, k: Floats, n: Floats, residuals: Floats, *, expected: tuple[Floats, ...]) -> Floats:
         del k, n, expected
         return by_side(residuals, self._spread[1])
 
@@ -146,7 +167,8 @@ class MeanFamily:
         """Residuals, scores (NaN where unknown) and expected means."""
         first, expected = self._residual(mean, deviation, n, windows.recent)
         second, _ = self._residual(mean, deviation, n, windows.weekday)
-        residuals = agreeing(first, second)
+        third, _ = self._residual(mean, deviation, n, windows.latest, whatever=True)
+        residuals = agreeing(first, second, third)
         if self._spread[0] != windows.week:
             self._spread = (windows.week, known_spread(self._residuals.rows[windows.year]))
         return residuals, by_side(residuals, self._spread[1]), expected
@@ -172,9 +194,12 @@ class MeanFamily:
         for table in (self._mean, self._deviation, self._n, self._residuals, self._alarming):
             table.forget(count)
 
-    def _residual(self, mean: Floats, deviation: Floats, n: Floats, window: Indexes) -> tuple[Floats, Floats]:
-        means = self._mean.rows[window]
-        weights = self._n.rows[window] * usable(self._alarming.rows[window])
+    def _residual(
+        self, mean: Floats, deviation: Floats, n: Floats, window: Indexes, *, whatever: bool = False
+    ) -> tuple[Floats, Floats]:
+        """Standard errors off the window's mean, and that; alarming days are left out unless `whatever`."""
+        means, alarming = self._mean.rows[window], self._alarming.rows[window]
+        weights = self._n.rows[window] * (1.0 if whatever else usable(alarming))
         events = weights.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             expected = (weights * means).sum(axis=0) / events

@@ -65,7 +65,7 @@ class BinFamily(ShareFamily):
         """1 for alarming days, shape (days, 1)."""
         return self._alarming.rows
 
-    def _scores(self, k: Floats, n: Floats, residuals: Floats, *, expected: tuple[Floats, Floats]) -> Floats:
+    def _scores(self, k: Floats, n: Floats, residuals: Floats, *, expected: tuple[Floats, ...]) -> Floats:
         scores = super()._scores(k, n, residuals, expected=expected)
         beyond_poisson = np.maximum(self._spread[1][0] ** 2 - 1, 0)
         losses = agreeing(*(_loss(k, n * share, beyond_poisson) for share in expected))
@@ -163,8 +163,10 @@ class ShapeFamily:
         """The smaller of both windows' normalised Jensen-Shannon distances, and of the shares elsewhere."""
         found = []
         rows = counts.sum()
-        for window in (windows.recent, windows.weekday):
-            reference = (self._bins.counts[window] * usable(self._bins.alarming[window])).sum(axis=0)
+        for window in (windows.recent, windows.weekday, windows.latest):
+            alarming = self._bins.alarming[window]
+            use = 1.0 if window is windows.latest else usable(alarming)
+            reference = (self._bins.counts[window] * use).sum(axis=0)
             events = reference.sum()
             if events < LEAST_EVENTS:
                 continue

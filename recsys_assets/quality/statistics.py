@@ -3,6 +3,7 @@
 One definition each, vectorised; which history they are compared with is `quality.drift`'s matter.
 """
 
+from functools import reduce
 from statistics import NormalDist
 from typing import Any, Final, TypeAlias
 
@@ -94,11 +95,16 @@ def upper_spread(scores: Floats, *, least: int) -> tuple[float, float]:
     return max(float(center), 0.0), max(1.0, *widths)
 
 
-def agreeing(first: Any, second: Any) -> Floats:
-    """The smaller of two residuals where their signs agree, else 0: unusual only if unusual both ways.
+def agreeing(*residuals: Any) -> Floats:
+    """The smallest of residuals where their signs agree, else 0: unusual only if unusual in every way.
 
-    NaN (no such history) leaves the other one.
+    NaN (no such history) leaves the others.
     """
+    found: Floats = reduce(_agreeing, residuals)
+    return found
+
+
+def _agreeing(first: Any, second: Any) -> Floats:
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     both = np.where(
         np.sign(first) == np.sign(second), np.sign(first) * np.minimum(np.abs(first), np.abs(second)), 0.0

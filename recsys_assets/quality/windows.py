@@ -12,6 +12,7 @@ from recsys_assets.quality.statistics import Floats, normal_quantile, spread
 Indexes = npt.NDArray[np.int64]
 
 WINDOW_DAYS: Final = 28
+LATEST_DAYS: Final = 3
 WEEKDAY_WEEKS: Final = 8
 YEAR_DAYS: Final = 365
 KEPT_DAYS: Final = YEAR_DAYS + 7 * WEEKDAY_WEEKS
@@ -28,6 +29,10 @@ _CROWDED: Final = 0.25
 class Windows:
     """Positions in the kept history that a day is compared with."""
 
+    latest: Indexes
+    """The last 3 kept days: what has been the rule for so long is no news."""
+    latest_weekdays: tuple[Indexes, ...]
+    """For each of these the up to 8 kept days of its weekday before it."""
     recent: Indexes
     """The last 28 kept days."""
     weekday: Indexes
@@ -68,11 +73,17 @@ class Days:
         """
         kept, today = np.array(self._ordinals, dtype=np.int64), day.toordinal()
         monday = today - day.weekday()
-        weekday = np.flatnonzero(kept[-KEPT_DAYS:] % 7 == today % 7) + max(len(kept) - KEPT_DAYS, 0)
         every = np.arange(len(kept))
+        weekdays, shown = kept % 7, every[-KEPT_DAYS:]
+        latest = every[-LATEST_DAYS:]
         return Windows(
+            latest=latest,
+            latest_weekdays=tuple(
+                (own := shown[weekdays[shown] == weekdays[place]])[own < place][-WEEKDAY_WEEKS:]
+                for place in latest
+            ),
             recent=every[-WINDOW_DAYS:],
-            weekday=weekday[-WEEKDAY_WEEKS:],
+            weekday=shown[weekdays[shown] == today % 7][-WEEKDAY_WEEKS:],
             weeks=every[-7 * WEEKDAY_WEEKS :],
             year=every[: np.searchsorted(kept, monday)][-YEAR_DAYS:],
             week=monday,

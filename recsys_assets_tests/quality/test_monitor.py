@@ -111,8 +111,8 @@ def test_yesterdays_content_with_todays_dates_is_recognised(days, audit):
 
 
 def test_a_closed_day_may_be_empty(days):
-    settings = QualitySettings(closed_days=[f"{list(days)[-1]:%m-%d}"])
-    for given, verdict in ((settings, "ok"), (QualitySettings(), "block")):
+    closed = [QualitySettings(closed_days=[f"{list(days)[-1]:{form}}"]) for form in ("%m-%d", "%Y-%m-%d")]
+    for given, verdict in ((closed[0], "ok"), (closed[1], "ok"), (QualitySettings(), "block")):
         monitor = Monitor("raw", given)
         for day in list(days)[:-1]:
             monitor.judge(days[day], day=day)
@@ -187,6 +187,17 @@ def test_a_fault_that_stays_is_refused_for_as_long_as_it_stays(days):
             monitor.refused(judged)
         else:
             monitor.published(judged, moved)
+
+
+def test_a_new_level_alarms_when_it_comes_and_not_for_weeks(days):
+    monitor = Monitor("raw", QualitySettings())
+    verdicts = []
+    for n, (day, frame) in enumerate(days.items()):
+        dearer = frame.with_columns(pl.col("value") * 1.3) if n >= 60 else frame
+        verdicts.append(worst(monitor.judge(dearer, day=day)))
+        monitor.published(day, dearer)
+    assert verdicts[60] != "ok"
+    assert set(verdicts[63:]) == {"ok"}
 
 
 def test_what_does_not_apply_is_ok():

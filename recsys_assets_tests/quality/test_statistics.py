@@ -58,11 +58,11 @@ def test_spread_ignores_unknown_residuals():
     assert np.allclose(spread(residuals), spread(padded))
 
 
-def test_unusual_is_only_what_is_unusual_both_ways():
+def test_unusual_is_only_what_is_unusual_in_every_way():
     nan = float("nan")
     assert np.array_equal(
-        agreeing([3.0, -3.0, 3.0, nan, nan], [1.0, -5.0, -1.0, 2.0, nan]),
-        [1.0, -3.0, 0.0, 2.0, nan],
+        agreeing([3.0, -3.0, 3.0, nan, nan], [1.0, -5.0, -1.0, 2.0, nan], [9.0, -2.0, 9.0, nan, nan]),
+        [1.0, -2.0, 0.0, 2.0, nan],
         equal_nan=True,
     )
 
@@ -81,7 +81,8 @@ def test_a_budget_is_kept_with_95_percent_confidence():
 def test_a_smaller_budget_asks_for_larger_scores():
     largest = np.abs(np.random.default_rng(0).normal(size=300)) + 1
     few, many = (
-        thresholds(largest, checks=30, warn_rate=daily_rate(a), block_rate=daily_rate(0.5)) for a in (1, 12)
+        thresholds(largest, largest, checks=30, warn_rate=daily_rate(a), block_rate=daily_rate(0.5))
+        for a in (1, 12)
     )
     assert few.warn > many.warn
     assert few.block >= few.warn
@@ -90,9 +91,18 @@ def test_a_smaller_budget_asks_for_larger_scores():
 def test_one_incident_does_not_raise_the_thresholds():
     largest = np.abs(np.random.default_rng(0).normal(size=300)) + 1
     rates = {"checks": 30, "warn_rate": daily_rate(4), "block_rate": daily_rate(0.5)}
-    calm, once = thresholds(largest, **rates), thresholds(np.append(largest, 1000.0), **rates)
+    bad = np.append(largest, 1000.0)
+    calm, once = thresholds(largest, largest, **rates), thresholds(bad, bad, **rates)
     assert once.warn < 1.1 * calm.warn
     assert once.block < 1.3 * calm.block
+
+
+def test_large_scores_that_concern_few_rows_ask_for_less_to_refuse_a_day():
+    largest = np.abs(np.random.default_rng(0).normal(size=300)) * 3
+    rates = {"checks": 30, "warn_rate": daily_rate(4), "block_rate": daily_rate(0.5)}
+    always, never = thresholds(largest, largest, **rates), thresholds(largest, 0 * largest, **rates)
+    assert never.warn == always.warn
+    assert never.warn < never.block < always.block
 
 
 @settings(max_examples=60, deadline=None)
