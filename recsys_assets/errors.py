@@ -87,6 +87,10 @@ class UnknownItemError(RecsysError):
     """An item id is not in the release's catalogue."""
 
 
+class UnknownCohortError(InputError):
+    """Users have no such feature to stand for a stranger by."""
+
+
 class EventsUnavailableError(RecsysError):
     """Events sent by HTTP cannot be stored or read."""
 

@@ -12,6 +12,7 @@ from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 
 from recsys_assets.api.access import needs
+from recsys_assets.api.bodies import StrictRequest
 from recsys_assets.api.edge import Edge
 from recsys_assets.api.keys import KeyRing
 from recsys_assets.api.live import Live
@@ -86,6 +87,7 @@ def create_app(
     app = Litestar(
         route_handlers=[reads, *health_routes(service), *page_routes(allowed)],
         lifespan=[following],
+        request_class=StrictRequest,
         exception_handlers=HANDLERS,
         openapi_config=openapi_config(),
         cors_config=_cors(allowed),

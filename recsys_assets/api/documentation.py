@@ -25,6 +25,18 @@ Exclude = Annotated[
     ),
 ]
 Category = Annotated[str | None, Parameter(max_length=512, description="Return items of this category only.")]
+CohortName = Annotated[
+    str | None,
+    Parameter(
+        query="cohort",
+        max_length=512,
+        description=(
+            "What is known of a stranger, as FEATURE:VALUE with a text feature of users (see /v1/features), for"
+            " example `favourite_department:GROCERY`. Where nothing else is known, what is popular among such"
+            " users answers."
+        ),
+    ),
+]
 BudgetMs = Annotated[
     float | None,
     Parameter(

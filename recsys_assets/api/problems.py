@@ -15,6 +15,7 @@ from recsys_assets.errors import (
     RecsysError,
     ReleaseError,
     RulesError,
+    UnknownCohortError,
     UnknownItemError,
 )
 
@@ -37,6 +38,7 @@ _TITLES = {
 }
 _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownItemError, HTTP_404_NOT_FOUND),
+    (UnknownCohortError, HTTP_404_NOT_FOUND),
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that is not there
     (EventsUnavailableError, 503),
     (ReleaseError, 503),

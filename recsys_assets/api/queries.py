@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-Source = Literal["user", "session", "similar", "popular"]
+Source = Literal["user", "session", "similar", "cohort", "popular"]
 """Which context answered."""
 SOURCES: tuple[Source, ...] = get_args(Source)
 
@@ -21,6 +21,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Item ids never to return; unknown ones are ignored."""
     category: str | None = None
     """Return items of this category only."""
+    cohort: str | None = None
+    """`FEATURE:VALUE` of the users who stand for a stranger."""
     budget_ms: float | None = None
     """Time the answer may take, ms; None: as long as it takes."""
     spent_ms: float = 0.0

@@ -11,6 +11,7 @@ import numpy as np
 
 from recsys_assets.api.budget import Costs
 from recsys_assets.api.catalogue import Catalogue
+from recsys_assets.api.cohorts import LEAST_USERS, Cohorts
 from recsys_assets.api.events import EventStore
 from recsys_assets.api.queries import Ranked, Source, Wanted
 from recsys_assets.api.retrieval import NOTHING, Float32, Found, Int32, Retrieval
@@ -30,6 +31,7 @@ class Recommender:
         self.release = release
         self.catalogue = Catalogue(release)
         self.costs = Costs()
+        self.cohorts = Cohorts(release)
         self._events = events
         self._retrieval = Retrieval(
             release.item_embeddings, release.index, search_us=release.index.report.chosen.query_us
@@ -37,10 +39,11 @@ class Recommender:
         self._starts = release.history_indptr
 
     def for_user(self, user_id: str, wanted: Wanted, *, may_block: bool = False) -> Ranked:
-        """From the user's embedding; else from the items since the release; else what is popular.
+        """From the user's embedding; else from the items since the release; else the cohort's; else popular.
 
         Raises:
-            WouldBlockError: see `Retrieval.top`.
+            UnknownCohortError: no user has such a feature.
+            WouldBlockError: see `Retrieval.top` and `Cohorts.get`.
         """
         user_num = self.release.users.num(user_id)
         since = self.since(user_id)
@@ -48,6 +51,8 @@ class Recommender:
             if since:
                 why = f"the user is newer than the release; {len(since)} items since stand for the user"
                 return self._session(since, since, wanted, reason=why, may_block=may_block)
+            if wanted.cohort is not None:
+                return self._of_cohort(wanted.cohort, wanted, may_block=may_block)
             return self.popular(wanted, reason="the user is not in the release")
         if wanted.budget_ms is not None:
             level, reason = self.costs.choose(wanted.budget_ms - wanted.spent_ms)
@@ -134,6 +139,28 @@ class Recommender:
             else:
                 known[num] = None
         return list(known), unknown
+
+    def _of_cohort(self, name: str, wanted: Wanted, *, may_block: bool) -> Ranked:
+        """What the cohort's users want most, then what everyone does."""
+        cohort = self.cohorts.get(name, may_block=may_block)
+        if cohort.users < LEAST_USERS:
+            why = f"the user is not in the release, and {cohort.users} users are {name}, too few to go by"
+            return self.popular(wanted, reason=why)
+        blocked = self._blocked((), wanted)
+        categories, category = self.release.categories, wanted.category
+        kept = [
+            (num, score)
+            for num, score in zip(cohort.nums.tolist(), cohort.scores.tolist(), strict=True)
+            if num not in blocked and (category is None or categories[num] == category)
+        ][: wanted.k]
+        reason = f"the user is not in the release; what the {cohort.users} users who are {name} want most"
+        if len(kept) < wanted.k:
+            left_out = frozenset(blocked).union(num for num, _ in kept)
+            more = self.catalogue.popular(wanted.k - len(kept), blocked=left_out, category=category)
+            kept += [(num, 0.0) for num in more.nums]
+            reason += f", then {len(more.nums)} popular items"
+        found = Found([num for num, _ in kept], [score for _, score in kept], len(cohort.nums))
+        return _ranked(found, "cohort", reason=reason, blocked=len(blocked))
 
     def _user(self, user_num: int, since: list[int], wanted: Wanted, *, may_block: bool) -> Ranked:
         started = perf_counter()

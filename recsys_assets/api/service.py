@@ -5,7 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol
+from urllib.parse import parse_qsl
 
+from litestar.exceptions import ValidationException
 from litestar.types import Scope
 
 from recsys_assets.api.edge import STARTED_KEY
@@ -65,6 +67,21 @@ class Service:
         for num in found.nums:
             served[num] = 1
         return found
+
+
+def refuse_null(scope: Scope, *names: str) -> None:
+    """Refuse `null` for the numbers of these names in a query, which Litestar takes for one that is not given.
+
+    Raises:
+        ValidationException: names the first.
+    """
+    query = scope["query_string"]
+    if b"=null" not in query:
+        return
+    for name, value in parse_qsl(query.decode("latin-1")):
+        if name in names and value == "null":
+            message = "Expected a number, got `null`"
+            raise ValidationException(message, extra=[{"message": message, "key": name, "source": "query"}])
 
 
 def spent_ms(scope: Scope) -> float:

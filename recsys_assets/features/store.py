@@ -51,6 +51,18 @@ class FeatureStore:
         """Features of those items that exist, by id."""
         return self._many("item", item_ids)
 
+    def users_with(self, column: str, value: str) -> list[str]:
+        """Ids of the users whose feature `column` is `value`.
+
+        Raises:
+            KeyError: users have no such feature.
+        """
+        if column not in self._columns["user"]:
+            raise KeyError(column)
+        table, key = _TABLES["user"]
+        rows = self._connection.execute(f'SELECT {key} FROM {table} WHERE "{column}" = ?', (value,))  # noqa: S608
+        return [row[0] for row in rows]
+
     def search(self, q: str, limit: int = 20) -> list[dict[str, Any]]:
         """Items whose title, brand or category has each word of `q` (the last a beginning), best first.
 

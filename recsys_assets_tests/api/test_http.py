@@ -115,6 +115,8 @@ def test_an_unknown_item_is_a_404_problem(client: Client) -> None:
         ("GET", "/v1/popular?k=1000000000", 400),
         ("GET", "/v1/popular?k=many", 400),
         ("GET", "/v1/users/u1/recommendations?budget_ms=-1", 400),
+        ("GET", "/v1/users/u1/recommendations?diversity=null", 400),
+        ("GET", "/v1/users/stranger/recommendations?cohort=shoe_size:43", 404),
         ("GET", "/v1/nowhere", 404),
         ("GET", "/static/../app.py", 404),
         ("GET", "/static/%2e%2e/app.py", 404),
@@ -162,6 +164,27 @@ def test_personal_answers_are_private_and_others_public(client: Client) -> None:
     assert "Authorization" in personal["vary"]
     for path in ("/v1/popular", "/v1/items/i5/similar"):
         assert client.get(path).headers["cache-control"].startswith("public, max-age=")
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ('{"item_ids": ["i1"], "k": "7"}', "k"),
+        ('{"item_ids": ["i1"], "explain": 0}', "explain"),
+        ('{"item_ids": ["i1", 2]}', "item_ids[1]"),
+        ("null", "data"),
+    ],
+)
+def test_bodies_are_read_strictly_and_the_place_is_named(client: Client, body: str, key: str) -> None:
+    answer = client.post("/v1/recommendations", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert [error["key"] for error in answer.json()["errors"]] == [key]
+
+
+def test_a_whole_number_may_be_written_as_a_float(client: Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/v1/recommendations", content='{"item_ids": ["i1"], "k": 7.0}', headers=headers)
+    assert len(answer.json()["items"]) == 7
 
 
 def test_head_has_the_headers_of_get_and_no_body(client: Client) -> None:

@@ -9,6 +9,7 @@ from litestar.types import ASGIApp
 from recsys_assets.api.documentation import (
     BudgetMs,
     Category,
+    CohortName,
     DiversityStrength,
     Exclude,
     Explain,
@@ -28,7 +29,7 @@ from recsys_assets.api.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.ruled import run_scenario
 from recsys_assets.api.scenarios import asked_by_session, asked_by_user
 from recsys_assets.api.schemas import PopularItems, Session, SessionRecommendations, UserRecommendations
-from recsys_assets.api.service import Service, spent_ms
+from recsys_assets.api.service import Service, refuse_null, spent_ms
 
 _TAG = "Recommendations"
 _HISTORY_FOR_REASONS = 300
@@ -44,7 +45,8 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         summary="Recommendations for a user",
         description=(
             "From the user's embedding; for a user newer than the release from the items since; for a "
-            "stranger popular items. What the user has is left out, events since the release included."
+            "stranger what is popular in the `cohort` stated, else popular items. Scenarios know no cohorts. What "
+            "the user has is left out, events since the release included."
         ),
         operation_id="recommendForUser",
         tags=[_TAG],
@@ -58,12 +60,14 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         include_seen: IncludeSeen = False,
         exclude: Exclude = None,
         category: Category = None,
+        cohort: CohortName = None,
         budget_ms: BudgetMs = None,
         reasons: Reasons = False,
         scenario: ScenarioName = None,
         diversity: DiversityStrength = None,
         explain: Explain = False,
     ) -> ASGIApp:
+        refuse_null(request.scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
         serving = service.serving()
         wanted = Wanted(
@@ -71,6 +75,7 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
             include_seen=include_seen,
             exclude=exclude or (),
             category=category,
+            cohort=cohort,
             budget_ms=budget_ms,
             spent_ms=0.0 if budget_ms is None else spent_ms(request.scope),
         )

@@ -1,9 +1,9 @@
 """The rules over HTTP: which scenarios there are, and why an item is or is not in a user's list."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get
+from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import Parameter
@@ -26,7 +26,7 @@ from recsys_assets.api.replies import NO_STORE, PRIVATE, Reply
 from recsys_assets.api.ruled import effects_json, item_json, trace_json
 from recsys_assets.api.scenarios import asked_by_user
 from recsys_assets.api.schemas import Scenario, ScenarioList, WhyItem, encode
-from recsys_assets.api.service import Service
+from recsys_assets.api.service import Service, refuse_null
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.rules.why import why
 
@@ -91,6 +91,7 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
         response_headers=release_headers(),
     )
     async def why_item(  # noqa: PLR0917  query parameters, which come by name
+        request: Request[Any, Any, Any],
         user_id: UserIdPath,
         item_id: AskedItem,
         scenario: ScenarioName = None,
@@ -100,6 +101,7 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
         category: Category = None,
         diversity: DiversityStrength = None,
     ) -> ASGIApp:
+        refuse_null(request.scope, "diversity")
         user_id = as_sent(user_id)
         serving = service.serving()
         service.live.events_since(user_id)

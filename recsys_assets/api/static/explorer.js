@@ -75,6 +75,7 @@ async function fillPrices(answer) {
 const WORDS = {
   user: ["From the user's own history", ""],
   session: ["From the items of the session", ""],
+  cohort: ["Popular among such users", "lesser"],
   popular: ["Popular items", "lesser"],
   similar: ["Similar items", ""],
 };
