@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from recsys_assets.errors import RulesError
@@ -65,10 +66,13 @@ class RulesFollower:
     def _files(self) -> list[Path]:
         """The rules file and every list that it names, be it valid or not."""
         in_force = rules_in_force(self._home, self._release.folder)
-        return [in_force, *(self._home.root / file for file in _lists_named(in_force))]
+        named = _lists_named(in_force, _stamp([in_force]))
+        return [in_force, *(self._home.root / file for file in named)]
 
 
-def _lists_named(file: Path) -> list[str]:
+@lru_cache(maxsize=8)
+def _lists_named(file: Path, _: Stamp) -> list[str]:
+    """Read again only when the stamp is another: parsing takes a millisecond, and four looks are taken a second."""
     try:
         named = tomllib.loads(file.read_text(encoding="utf-8")).get("lists", {})
     except (OSError, ValueError):

@@ -75,7 +75,6 @@ def hold_out(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, home: H
         parts["embeddings"],
         matrix=split.train,
         factorisation=train(split.train, settings.training),
-        settings=settings.training,
     )
     build_features(before, catalogue, parts["features"], as_of=last)
     build_item_index(parts["embeddings"], parts["index"], settings.index)
