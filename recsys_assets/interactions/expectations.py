@@ -1,4 +1,11 @@
-"""What a cleaned day should look like: the contract blocks on any violation; cleaning may cost so much."""
+"""What a cleaned day should look like: the contract blocks on any violation; cleaning may cost so much.
+
+Drift is judged on the raw day and not here again. Cleaning is a function of the raw rows, and each of its reasons
+to drop one (no user or item, outside the day, not positive, negative, not finite, seen before) is a share or a
+check of the raw profile already, so a cleaned day that drifts is a raw day that does. A second set of checks would
+add no fault that can be found, but share the day's budget of false alarms: with twice as many checks each must be
+more certain. Changed code of cleaning is no drift either: its version makes every day anew.
+"""
 
 from datetime import date
 

@@ -7,7 +7,7 @@ what may be wrong with a day.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -163,7 +163,16 @@ class Drift:
         )
 
     def _is_closed(self, day: date) -> bool:
-        return f"{day:%m-%d}" in self._closed or day.isoformat() in self._closed
+        """Named in the settings, or a feast: a year ago the date, or the weekday of that week, was closed."""
+        if f"{day:%m-%d}" in self._closed or day.isoformat() in self._closed:
+            return True
+        a_year_ago = {day - timedelta(days=days) for days in (364, 365, 366)}
+        alike = (
+            then
+            for then in a_year_ago
+            if then.weekday() == day.weekday() or (then.month, then.day) == (day.month, day.day)
+        )
+        return any(self._counts.was_closed(place) for place in self._days.places(alike))
 
     def _new_thresholds(self, year: Any) -> Thresholds | None:
         largest, material = self._largest.rows[year].T

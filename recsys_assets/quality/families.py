@@ -17,6 +17,7 @@ import numpy.typing as npt
 from recsys_assets.quality.statistics import Floats, agreeing, by_side, count_residual, share_residual
 from recsys_assets.quality.windows import (
     LEAST_EVENTS,
+    WINDOW_DAYS,
     Indexes,
     Table,
     Windows,
@@ -86,6 +87,12 @@ class CountFamily:
         """Drop the oldest days."""
         self._counts.forget(count)
         self._residuals.forget(count)
+
+    def was_closed(self, place: int) -> bool:
+        """Whether a kept day was empty that followed four weeks of many events a day."""
+        rows = self._counts.rows
+        before = rows[max(place - WINDOW_DAYS, 0) : place]
+        return bool(rows[place, 0] == 0 and len(before) and typical(before)[0] >= LEAST_EVENTS)
 
     def _level(self, windows: Windows) -> Floats:
         """By how much the last days differ from what their weekdays had: the median of their ratios."""

@@ -1,5 +1,7 @@
 """Which past days a day is compared with, and the growing arrays that keep them."""
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -57,6 +59,11 @@ class Days:
     def append(self, day: date) -> None:
         """Keep `day`, later than all before."""
         self._ordinals.append(day.toordinal())
+
+    def places(self, days: Iterable[date]) -> list[int]:
+        """Positions of those of `days` that are kept."""
+        found = [(bisect_left(self._ordinals, day.toordinal()), day.toordinal()) for day in days]
+        return [n for n, ordinal in found if n < len(self) and self._ordinals[n] == ordinal]
 
     def forget(self, count: int) -> None:
         """Drop the oldest `count` days."""

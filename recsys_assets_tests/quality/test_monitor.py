@@ -120,6 +120,19 @@ def test_a_closed_day_may_be_empty(days):
         assert worst(monitor.judge(SCHEMA.to_frame(), day=list(days)[-1])) == verdict
 
 
+def test_a_feast_that_was_accepted_is_known_a_year_later():
+    monitor = Monitor("raw", QualitySettings())
+    feasts = {START + timedelta(days=180), START + timedelta(days=180 + 364)}
+    verdicts = {}
+    for n in range(180 + 366):
+        day = START + timedelta(days=n)
+        frame = SCHEMA.to_frame() if day in feasts else shop(60, day)
+        verdicts[day] = worst(monitor.judge(frame, day=day))
+        monitor.published(day, frame)
+    assert [verdicts[day] for day in sorted(feasts)] == ["block", "ok"]
+    assert worst(monitor.judge(SCHEMA.to_frame(), day=START + timedelta(days=180 + 366))) == "block"
+
+
 def test_an_empty_day_of_a_sparse_source_is_no_fault():
     monitor = Monitor("raw", QualitySettings())
     rng = np.random.default_rng(3)
