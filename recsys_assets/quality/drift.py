@@ -82,7 +82,7 @@ class Drift:
             MeanFamily(len(MEANS)),
         )
         self._histograms: dict[str, ShapeFamily] = {}
-        self._largest = Table(2)
+        self._largest = Table(1)
         self._thresholds: tuple[int, Thresholds | None] = (-1, None)
 
     def judge(self, profile: Profile, *, day: date) -> Judgement:
@@ -134,8 +134,7 @@ class Drift:
             trace = judgement.histograms.get(name) or family.nothing()
             family.append(trace, alarming=judgement.alarming(_shape_name(name)))
         self._days.append(day)
-        material = (abs(s.score) for s in judgement.scores.values() if self._is_material(s, judgement))
-        self._largest.append((judgement.largest(), max(material, default=0.0)))
+        self._largest.append(judgement.largest())
         surplus = self._days.surplus()
         if surplus:
             for part in (self._days, self._counts, self._shares, self._means, self._largest):
@@ -175,18 +174,11 @@ class Drift:
         return any(self._counts.was_closed(place) for place in self._days.places(alike))
 
     def _new_thresholds(self, year: Any) -> Thresholds | None:
-        largest, material = self._largest.rows[year].T
-        known = ~np.isnan(largest)
-        largest, material = largest[known], material[known]
+        largest = self._largest.rows[year, 0]
+        largest = largest[~np.isnan(largest)]
         if len(self._days) < self._settings.least_history_days or not len(largest):
             return None
-        return thresholds(
-            largest,
-            material,
-            checks=len(SCORED),
-            warn_rate=self._warn_rate,
-            block_rate=self._block_rate,
-        )
+        return thresholds(largest, checks=len(SCORED), warn_rate=self._warn_rate, block_rate=self._block_rate)
 
 
 def _count_scores(scores: Floats, found: Floats, expected: Floats) -> dict[str, Score]:

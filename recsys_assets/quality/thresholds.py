@@ -49,26 +49,21 @@ def daily_rate(alarms_per_year: float) -> float:
     return low / _DAYS
 
 
-def thresholds(
-    largest: Floats, material: Floats, *, checks: int, warn_rate: float, block_rate: float
-) -> Thresholds:
-    """From the largest scores of past days (T,), without NaN, and the largest ones that were material (T,).
+def thresholds(largest: Floats, *, checks: int, warn_rate: float, block_rate: float) -> Thresholds:
+    """From the largest scores of past days (T,), without NaN.
 
     The score that a day exceeds with probability `rate` is at least the normal quantile at rate / checks
     (Bonferroni, two-sided), and at least what the past says. Over their 90 % quantile u the largest scores
     exceed it by β on average (peaks over threshold: Coles 2001, "An introduction to statistical modeling of
     extreme values", ch. 4). Warning takes the tail as exponential: u + β ln(0.1 / rate). Blocking, which is
-    far out where no day of history was, takes it as Pareto with the same start: u (0.1 m / rate)^(β/u)
-    (Weissman 1978), where m is the most that the share of material ones beyond u may be (95 %; the others block
-    nothing, however large). β is drawn towards u/4 (a Student t of 4 degrees) as long as few days are known.
+    far out where no day of history was, takes it as Pareto with the same start: u (0.1 / rate)^(β/u)
+    (Weissman 1978). β is drawn towards u/4 (a Student t of 4 degrees) as long as few days are known.
     """
     start = excess = 0.0
-    share = 1.0
     if len(largest):
         start = float(np.quantile(largest, 1 - _TAIL))
         beyond = largest[largest > start]
         found = _mean_excess(largest, start)
-        share = _most_share(int((material[largest > start] > start).sum()), len(beyond))
         excess = (len(beyond) * found + _PRIOR_DAYS * _PRIOR_TAIL * start) / (len(beyond) + _PRIOR_DAYS)
 
     def bonferroni(rate: float) -> float:
@@ -76,17 +71,8 @@ def thresholds(
 
     warn = max(bonferroni(warn_rate), start + excess * math.log(max(_TAIL / warn_rate, 1.0)))
     index = min(excess / start, _MOST_TAIL) if start > 0 else 0.0
-    block = max(bonferroni(block_rate), start * max(_TAIL * share / block_rate, 1.0) ** index)
+    block = max(bonferroni(block_rate), start * max(_TAIL / block_rate, 1.0) ** index)
     return Thresholds(warn=warn, block=max(block, warn))
-
-
-def _most_share(hits: int, of: int) -> float:
-    """Upper limit of a share seen `hits` times, one-sided, 95 % (Wilson 1927); 1 of nothing."""
-    if not of:
-        return 1.0
-    z, found = normal_quantile(_CONFIDENCE), hits / of
-    half = z * math.sqrt(found * (1 - found) / of + z**2 / (4 * of**2))
-    return min((found + z**2 / (2 * of) + half) / (1 + z**2 / of), 1.0)
 
 
 def _mean_excess(largest: Floats, start: float) -> float:
