@@ -73,12 +73,12 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     warm_start_epochs: int = 0
     """Go on for so many epochs from the last trained embeddings; 0: from scratch, so that the same days and settings
     give the same release whatever was there before."""
-    unobserved_weight: float | None = None
-    """α₀, the weight of a pair that was not observed, > 0; none: chosen by density."""
+    unobserved_weight: float = 0.0
+    """α₀, the weight of a pair that was not observed; 0: chosen by density."""
     activity_exponent: float = 0.5
     """η: a user's α is α₀ · (number of her items)^η over its mean, 0-1; 0: the same for everybody."""
-    regularization: float | None = None
-    """λ, the L2 strength, > 0; none: chosen by density."""
+    regularization: float = 0.0
+    """λ, the L2 strength; 0: chosen by density."""
     frequency_exponent: float = 1.0
     """ν, how L2 scales with a row's frequency, 0-1."""
     cg_steps: int = 2

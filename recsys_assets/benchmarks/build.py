@@ -106,7 +106,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
     matrix = InteractionMatrix.from_interactions(events)
     found = train(matrix, settings.training)
     with replaced_folder(artifacts / "embeddings") as folder:
-        save_embeddings(folder, matrix=matrix, factorisation=found, settings=settings.training)
+        save_embeddings(folder, matrix=matrix, factorisation=found)
     with replaced_folder(artifacts / "evaluation") as folder:
         evaluate(events, settings.training).table.write_parquet(folder / "evaluation.parquet")
     build_features(events, catalogue, artifacts / "features", as_of=landed[-1])

@@ -54,7 +54,6 @@ def publish_default(home: Home) -> None:
         home.artifacts / "embeddings",
         matrix=matrix,
         factorisation=train(matrix, settings.training),
-        settings=settings.training,
     )
     build_features(interactions.lazy(), source.catalogue(), home.artifacts / "features", as_of=dates.last_day)
     build_item_index(home.artifacts / "embeddings", home.artifacts / "index", settings.index)
@@ -91,7 +90,7 @@ def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> 
     }
     for name, array in arrays.items():
         np.save(embeddings / f"{name}.npy", array, allow_pickle=False)
-    training = TrainingSettings(embedding_size=size)
+    training = TrainingSettings(embedding_size=size, unobserved_weight=0.3, regularization=0.005)
     FoldIn(
         item_embeddings=items_ID,
         gram_DD=training.unobserved_weight * (items_ID.T @ items_ID),

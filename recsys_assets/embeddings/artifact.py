@@ -13,7 +13,6 @@ import numpy.typing as npt
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.popularity import by_popularity, popularity
 from recsys_assets.embeddings.vocabulary import Vocabulary
-from recsys_assets.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from recsys_assets.embeddings.ials import Factorisation
@@ -55,19 +54,17 @@ def save_embeddings(
     *,
     matrix: "InteractionMatrix",
     factorisation: "Factorisation",
-    settings: TrainingSettings,
     notes: dict[str, Any] | None = None,
 ) -> None:
     """Write every array of `Embeddings` and `training.json` into `folder`, made where it isn't there.
 
-    The bytes depend on the matrix, the factorisation and the settings only, but for `training.json`, which
+    The bytes depend on the matrix and the factorisation only, but for `training.json`, which
     holds the wall time too.
 
     Args:
         folder: where to; files there are overwritten, so give a new folder and swap it in.
         matrix: what was factorised.
         factorisation: what training found.
-        settings: what it was trained with.
         notes: what else `training.json` should say, e.g. predicted and measured memory.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,13 +85,17 @@ def save_embeddings(
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    items_ID = factorisation.item_embeddings
+    items_ID, settings = factorisation.item_embeddings, factorisation.settings
     FoldIn(
         item_embeddings=items_ID,
         gram_DD=settings.unobserved_weight * (items_ID.T @ items_ID),
         unobserved_weight=settings.unobserved_weight,
         regularization=settings.regularization,
         frequency_exponent=settings.frequency_exponent,
+        activity_exponent=settings.activity_exponent,
+        activity_scale=float(
+            1 / (np.maximum(np.diff(matrix.indptr), 1.0) ** settings.activity_exponent).mean()
+        ),
     ).save(folder)
     training = {
         "settings": msgspec.to_builtins(settings),

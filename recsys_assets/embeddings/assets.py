@@ -39,7 +39,8 @@ def factorisation(
     lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[Progress]
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Factorise all landed days; both sides are written as one folder."""
-    from recsys_assets.embeddings.training import fit  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.embeddings.training import fit, with_epochs  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.embeddings.warm_start import last_trained  # noqa: PLC0415
 
     settings = lake.settings().training
     store, folder = lake.interactions(), artifacts.folder("embeddings")
@@ -48,15 +49,21 @@ def factorisation(
         making(folder, inputs=Inputs(lake.home, lake.settings()).embeddings),
         replaced_folder(folder) as staged,
     ):
+        start = last_trained(folder, matrix, settings)
+        run = settings if start is None else with_epochs(settings, settings.warm_start_epochs)
         found = fit(
-            matrix, settings, on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, settings.epochs)
+            matrix,
+            run,
+            start=start,
+            on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, run.epochs),
         )
-        save_embeddings(staged, matrix=matrix, factorisation=found, settings=settings)
+        save_embeddings(staged, matrix=matrix, factorisation=found, notes={"warm_start": start is not None})
     shared: dict[str, Any] = {
         "loss": figure_markdown(loss_figure(found.losses)),
         "final_loss": found.losses[-1],
         "seconds": found.seconds,
-        "settings": msgspec.to_builtins(settings),
+        "settings": msgspec.to_builtins(found.settings),
+        "warm_start": start is not None,
         **found.memory_mb,
         "entries": matrix.entries,
         "embedding_size": settings.embedding_size,

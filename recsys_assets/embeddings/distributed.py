@@ -20,6 +20,7 @@ from recsys_assets.embeddings.confidence import confidence
 from recsys_assets.embeddings.half_step import Side, half_step, sides
 from recsys_assets.embeddings.ials import CONVERGED_STEPS, initial_embeddings
 from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.strengths import with_strengths
 from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.settings import TrainingSettings
 
@@ -30,27 +31,24 @@ def train_sharded(matrix: InteractionMatrix, settings: TrainingSettings) -> tupl
     Rows are cut so that each process has about as many entries. The numbers are those of `ials.train` but for
     the order of float32 sums.
     """
+    settings = with_strengths(settings, matrix)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
         users, items = sides(matrix, confidence(matrix, settings), settings)
         users_UD, items_ID = initial_embeddings(matrix.shape, settings, None)
         for _ in range(settings.epochs):
-            _solve_shard(users, users_UD, items_ID, settings, steps=settings.cg_steps)
-            _solve_shard(items, items_ID, users_UD, settings, steps=settings.cg_steps)
-        _solve_shard(users, users_UD, items_ID, settings, steps=CONVERGED_STEPS)
+            _solve_shard(users, users_UD, items_ID, steps=settings.cg_steps)
+            _solve_shard(items, items_ID, users_UD, steps=settings.cg_steps)
+        _solve_shard(users, users_UD, items_ID, steps=CONVERGED_STEPS)
     return users_UD, items_ID
 
 
-def _solve_shard(
-    side: Side, rows_RD: Tensor, cols_CD: Tensor, settings: TrainingSettings, *, steps: int
-) -> None:
+def _solve_shard(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, steps: int) -> None:
     """One half-step: solve the rows of this process, then gather everybody's."""
     edges = shard_edges(side.indptr, dist.get_world_size())
     mine = slice(edges[dist.get_rank()], edges[dist.get_rank() + 1])
     if mine.start < mine.stop:
-        half_step(
-            side.rows(mine), rows_RD[mine], cols_CD, unobserved_weight=settings.unobserved_weight, steps=steps
-        )
+        half_step(side.rows(mine), rows_RD[mine], cols_CD, steps=steps)
     for rank in range(dist.get_world_size()):
         shard = rows_RD[edges[rank] : edges[rank + 1]]
         if len(shard):

@@ -17,7 +17,10 @@ _SCALARS = "fold_in.json"
 
 @dataclass(frozen=True, kw_only=True)
 class FoldIn:
-    """The fixed part of one row's normal equations. Shapes: I items of the catalogue, D embedding_size."""
+    """The fixed part of one row's normal equations. Shapes: I items of the catalogue, D embedding_size.
+
+    The weight of an unobserved pair of a user of n items is α = α₀ · activity_scale · n^activity_exponent.
+    """
 
     item_embeddings: npt.NDArray[np.float32]
     """(I, D), float32."""
@@ -29,6 +32,10 @@ class FoldIn:
     """λ, > 0."""
     frequency_exponent: float
     """ν, 0-1."""
+    activity_exponent: float = 0.0
+    """η, 0-1."""
+    activity_scale: float = 1.0
+    """1 / the mean of n^η over the users trained on, > 0."""
 
     def embed(
         self, item_nums: npt.NDArray[np.integer[Any]], weights: npt.NDArray[np.float32] | None = None
@@ -55,27 +62,31 @@ class FoldIn:
         weights_n = (
             np.ones(len(touched_nD), np.float32) if weights is None else np.asarray(weights, np.float32)
         )
-        frequency = float(weights_n.sum(dtype=np.float64)) + self.unobserved_weight * len(
-            self.item_embeddings
-        )
+        activity = self.activity_scale * len(touched_nD) ** self.activity_exponent
+        of_all = self.unobserved_weight * activity * len(self.item_embeddings)
+        frequency = float(weights_n.sum(dtype=np.float64)) + of_all
         ridge = self.regularization * frequency**self.frequency_exponent
         if len(touched_nD) < touched_nD.shape[1]:
-            return self._embed_few(touched_nD, weights_n, ridge)
+            return self._embed_few(touched_nD, weights_n, activity, ridge)
         weighted_Dn = touched_nD.T * weights_n
-        normal_DD = self.gram_DD + weighted_Dn @ touched_nD
+        normal_DD = np.float32(activity) * self.gram_DD + weighted_Dn @ touched_nD
         normal_DD[np.diag_indices_from(normal_DD)] += ridge
         x_D: npt.NDArray[np.float32] = np.linalg.solve(normal_DD, weighted_Dn.sum(axis=1))
         return x_D
 
     def _embed_few(
-        self, touched_nD: npt.NDArray[np.float32], weights_n: npt.NDArray[np.float32], ridge: float
+        self,
+        touched_nD: npt.NDArray[np.float32],
+        weights_n: npt.NDArray[np.float32],
+        activity: float,
+        ridge: float,
     ) -> npt.NDArray[np.float32]:
         # The same solution where n < D, by an n x n system: (A + V'V)^-1 V' = A^-1 V' (I + V A^-1 V')^-1,
         # with A diagonal in the Gram matrix's own basis. A third of the time for a session of five.
         values_D, basis_DD = self._gram_basis
         roots_n = np.sqrt(weights_n)
         rotated_nD = (touched_nD * roots_n[:, None]) @ basis_DD
-        solved_nD = rotated_nD / (values_D + np.float32(ridge))
+        solved_nD = rotated_nD / (np.float32(activity) * values_D + np.float32(ridge))
         system_nn = solved_nD @ rotated_nD.T
         system_nn.flat[:: len(system_nn) + 1] += 1
         x_D: npt.NDArray[np.float32] = basis_DD @ (np.linalg.solve(system_nn, roots_n) @ solved_nD)
@@ -93,6 +104,8 @@ class FoldIn:
             "unobserved_weight": self.unobserved_weight,
             "regularization": self.regularization,
             "frequency_exponent": self.frequency_exponent,
+            "activity_exponent": self.activity_exponent,
+            "activity_scale": self.activity_scale,
         }
         (folder / _SCALARS).write_text(json.dumps(scalars, indent=2) + "\n", encoding="utf-8")
 

@@ -1,9 +1,10 @@
 """One half of an iALS epoch: every row of one side moved to its least-squares solution by conjugate gradient.
 
-Row by row the normal equations are (α₀ YᵀY + l2 I + Σ c y yᵀ) x = Σ c y. In the eigenvectors of YᵀY the first
-two terms are diagonal, so applying them, and preconditioning with them, is a product by element. The third is
-one `sampled_addmm` (x·y at the observed entries) and one `embedding_bag` (which sums the rows y of a row's
-columns three times faster than a sparse product). Shapes as in `ials`.
+Row by row the normal equations are (α YᵀWY + l2 I + Σ c y yᵀ) x = Σ c y, where α is the row's weight of
+unobserved pairs and W has the columns'. In the eigenvectors of YᵀWY the first two terms are diagonal, so applying
+them, and preconditioning with them, is a product by element. The third is one `sampled_addmm` (x·y at the observed
+entries) and one `embedding_bag` (which sums the rows y of a row's columns three times faster than a sparse product).
+Shapes as in `ials`.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ CHUNK_NUMBERS = 1 << 19
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """The observed entries by row of one side, CSR, and the L2 strength of each of its rows."""
+    """The observed entries by row of one side, CSR, and the strengths of each of its rows."""
 
     indptr: npt.NDArray[np.int64]
     """R + 1."""
@@ -34,6 +35,10 @@ class Side:
     confidences_n: Tensor
     """float32."""
     l2_R: Tensor
+    """float32, > 0."""
+    unobserved_R: Tensor
+    """Weight of an unobserved pair of the row, float32, > 0; times the column's `unobserved_C`."""
+    unobserved_C: Tensor
     """float32, > 0."""
 
     def rows(self, rows: slice) -> "Side":
@@ -44,21 +49,46 @@ class Side:
             cols_n=self.cols_n[entries],
             confidences_n=self.confidences_n[entries],
             l2_R=self.l2_R[rows],
+            unobserved_R=self.unobserved_R[rows],
+            unobserved_C=self.unobserved_C,
         )
 
 
 def sides(
     matrix: InteractionMatrix, confidences_n: npt.NDArray[np.float32], settings: TrainingSettings
 ) -> tuple[Side, Side]:
-    """The entries by user and by item, with λ (Σ c + α₀ · other side's rows)^ν of each row."""
-    users, items = matrix.shape
+    """The entries by user and by item, with λ (Σ c + the weights of all unobserved pairs)^ν of each row."""
+    items = len(matrix.items)
+    of_users = settings.unobserved_weight * activity_weights(
+        np.diff(matrix.indptr), settings.activity_exponent
+    )
+    of_items = np.ones(items)
     by_item = order_by(matrix.item_nums)
     counts = np.bincount(matrix.item_nums, minlength=items)
     indptr = np.concatenate([[0], np.cumsum(counts)])
-    return (
-        _side(matrix.indptr, matrix.item_nums, confidences_n, columns=items, settings=settings),
-        _side(indptr, matrix.user_nums()[by_item], confidences_n[by_item], columns=users, settings=settings),
+    by_user = _side(
+        matrix.indptr,
+        matrix.item_nums,
+        confidences_n,
+        unobserved_R=of_users,
+        unobserved_C=of_items,
+        settings=settings,
     )
+    return by_user, _side(
+        indptr,
+        matrix.user_nums()[by_item],
+        confidences_n[by_item],
+        unobserved_R=of_items,
+        unobserved_C=of_users,
+        settings=settings,
+    )
+
+
+def activity_weights(degrees_U: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[np.float64]:
+    """degree^exponent of each user, divided by the mean; a user without items counts as one with one."""
+    powers_U = np.maximum(degrees_U, 1.0) ** exponent
+    found: npt.NDArray[np.float64] = powers_U / powers_U.mean()
+    return found
 
 
 def order_by(nums_n: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -75,46 +105,51 @@ def _side(
     cols_n: npt.NDArray[np.int32],
     confidences_n: npt.NDArray[np.float32],
     *,
-    columns: int,
+    unobserved_R: npt.NDArray[np.float64],
+    unobserved_C: npt.NDArray[np.float64],
     settings: TrainingSettings,
 ) -> Side:
     nonempty = indptr[:-1] < indptr[1:]
     frequency_R = np.zeros(len(indptr) - 1)
     frequency_R[nonempty] = np.add.reduceat(confidences_n, indptr[:-1][nonempty], dtype=np.float64)
-    l2_R = (
-        settings.regularization
-        * (frequency_R + settings.unobserved_weight * columns) ** settings.frequency_exponent
-    )
+    frequency_R += unobserved_R * unobserved_C.sum()
+    l2_R = settings.regularization * frequency_R**settings.frequency_exponent
+
+    def tensor(values_R: npt.NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(values_R.astype(np.float32)).to(settings.device)
+
     return Side(
         indptr=indptr,
         cols_n=torch.from_numpy(cols_n).to(settings.device),
         confidences_n=torch.from_numpy(confidences_n).to(settings.device),
-        l2_R=torch.from_numpy(l2_R.astype(np.float32)).to(settings.device),
+        l2_R=tensor(l2_R),
+        unobserved_R=tensor(unobserved_R),
+        unobserved_C=tensor(unobserved_C),
     )
 
 
-def half_step(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, unobserved_weight: float, steps: int) -> float:
+def half_step(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, steps: int) -> float:
     """Move `rows_RD` towards the solution given `cols_CD`, in place, by CG steps from where it is.
 
     Args:
         side: the entries by row.
         rows_RD: the present solution, overwritten.
         cols_CD: the other side's embeddings.
-        unobserved_weight: α₀.
         steps: CG steps, >= 1.
 
     Returns:
-        The objective of these rows afterwards: Σ c (1 - x·y)² + α₀ Σ_all (x·y)² + Σ l2 |x|².
+        The objective of these rows afterwards: Σ c (1 - x·y)² + Σ_all α (x·y)² + Σ l2 |x|².
     """
-    eigenvalues_D, basis_DD = torch.linalg.eigh((cols_CD.T @ cols_CD).double())
+    gram_DD = (cols_CD * side.unobserved_C[:, None]).T @ cols_CD
+    eigenvalues_D, basis_DD = torch.linalg.eigh(gram_DD.double())
     basis_DD = basis_DD.float()
     turned_CD = cols_CD @ basis_DD
-    spectrum_D = unobserved_weight * eigenvalues_D.clamp(min=0).float()
+    spectrum_D = eigenvalues_D.clamp(min=0).float()
     total = 0.0
     for rows in _chunks(side.indptr, cols_CD.shape[1]):
         solution_RD, objective = _conjugate_gradient(
             side.rows(rows),
-            spectrum_D + side.l2_R[rows, None],
+            torch.addcmul(side.l2_R[rows, None], side.unobserved_R[rows, None], spectrum_D),
             rows_RD[rows] @ basis_DD,
             turned_CD,
             steps=steps,

@@ -25,6 +25,7 @@ from recsys_assets.embeddings.ials import Factorisation, StopAfter
 from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.embeddings.memory import MEGABYTE, PeakWatch, plan_memory
 from recsys_assets.embeddings.ranking import entries_of
+from recsys_assets.embeddings.strengths import with_strengths
 from recsys_assets.embeddings.warm_start import Start
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import TrainingSettings
@@ -81,6 +82,7 @@ def train(
         confidences=np.ones(matrix.entries, np.float32),
         losses=losses,
         seconds=time.perf_counter() - began,
+        settings=with_strengths(settings, matrix),
         memory_mb={**plan.megabytes(), "measured_peak_mb": round(watch.peak / MEGABYTE, 1)},
     )
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from recsys_assets.embeddings import ials, softmax
 from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.embeddings.warm_start import Start
@@ -22,3 +24,10 @@ def fit(
     """Embed the matrix's users and items; arguments and errors as in `ials.train`."""
     train = OBJECTIVES[settings.objective]
     return train(matrix, settings, start=start, on_epoch=on_epoch, stop_after=stop_after)
+
+
+def with_epochs(settings: TrainingSettings, epochs: int) -> TrainingSettings:
+    """The settings with other epochs of the objective that is trained."""
+    if settings.objective == "ials":
+        return msgspec.structs.replace(settings, epochs=epochs)
+    return msgspec.structs.replace(settings, softmax=msgspec.structs.replace(settings.softmax, epochs=epochs))

@@ -20,7 +20,8 @@ from recsys_assets.embeddings.evaluate import sample_users
 from recsys_assets.embeddings.metrics import user_metrics
 from recsys_assets.embeddings.ranking import by_factors, rank
 from recsys_assets.embeddings.split import Split, TimeSplit, time_split
-from recsys_assets.embeddings.training import fit
+from recsys_assets.embeddings.strengths import with_strengths
+from recsys_assets.embeddings.training import fit, with_epochs
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import TrainingSettings
 
@@ -82,6 +83,7 @@ def tune(
     """
     began = clock()
     split = search_split(interactions, held_out_share=settings.held_out_share)
+    settings = with_strengths(settings, split.train)
     users = sample_users(split, most_users=MOST_USERS, seed=settings.seed)
     trials: list[Trial] = []
     rng = np.random.default_rng(settings.seed)
@@ -122,7 +124,8 @@ def _candidates(
             settings,
             unobserved_weight=_log_uniform(rng, 0.01, 3.0),
             regularization=_log_uniform(rng, 0.0003, 0.03),
-            frequency_exponent=float(rng.choice([0.5, 0.75, 1.0])),
+            activity_exponent=float(rng.choice([0.0, 0.25, 0.5, 0.75])),
+            frequency_exponent=float(rng.choice([0.75, 1.0])),
             count_exponent=float(rng.choice([0.0, 0.25, 0.5, 1.0])),
             half_life_days=_choice(rng, [None, None, 60.0, 180.0, 365.0]),
         )
@@ -135,6 +138,7 @@ def _candidates(
             best,
             unobserved_weight=best.unobserved_weight * float(np.exp(rng.normal(0, 0.4))),
             regularization=best.regularization * float(np.exp(rng.normal(0, 0.4))),
+            activity_exponent=float(np.clip(best.activity_exponent + rng.normal(0, 0.15), 0, 1)),
             frequency_exponent=float(np.clip(best.frequency_exponent + rng.normal(0, 0.1), 0, 1)),
             count_exponent=float(np.clip(best.count_exponent + rng.normal(0, 0.15), 0, 1)),
         )
@@ -166,16 +170,9 @@ def _tried(
         scores[epoch] = float(user_metrics(ranking, split.truth, k=K)["ndcg"].mean())
         return scores[epoch] <= before
 
-    fit(split.train, _with_epochs(settings, MOST_EPOCHS), stop_after=worse_than_before)
+    fit(split.train, with_epochs(settings, MOST_EPOCHS), stop_after=worse_than_before)
     epochs = max(scores, key=scores.__getitem__)
-    return Trial(settings=_with_epochs(settings, epochs), ndcg=scores[epochs], seconds=clock() - began)
-
-
-def _with_epochs(settings: TrainingSettings, epochs: int) -> TrainingSettings:
-    """The epochs of the objective that is trained."""
-    if settings.objective == "ials":
-        return msgspec.structs.replace(settings, epochs=epochs)
-    return msgspec.structs.replace(settings, softmax=msgspec.structs.replace(settings.softmax, epochs=epochs))
+    return Trial(settings=with_epochs(settings, epochs), ndcg=scores[epochs], seconds=clock() - began)
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

@@ -1,12 +1,15 @@
 """Embeddings to go on from: an earlier run's, carried over to today's numbering by id."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.embeddings.artifact import Embeddings
+from recsys_assets.embeddings.artifact import Embeddings, load_embeddings
+from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.embeddings.vocabulary import Vocabulary
+from recsys_assets.settings import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +20,21 @@ class Start:
     """(U, D); zero for a new user."""
     item_embeddings: npt.NDArray[np.float32]
     """(I, D); zero for a new item."""
+
+
+def last_trained(folder: Path, matrix: InteractionMatrix, settings: TrainingSettings) -> Start | None:
+    """What to go on from: the embeddings in `folder`; None where the settings want none, or none fit.
+
+    A start makes the result depend on what was trained before, so that only `warm_start_epochs` asks for it.
+    """
+    if settings.warm_start_epochs == 0 or not (folder / "training.json").is_file():
+        return None
+    return start_from(
+        load_embeddings(folder),
+        users=matrix.users,
+        items=matrix.items,
+        embedding_size=settings.embedding_size,
+    )
 
 
 def start_from(

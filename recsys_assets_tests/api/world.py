@@ -102,7 +102,6 @@ def publish_release(
         parts["embeddings"],
         matrix=matrix,
         factorisation=train(matrix, settings.training),
-        settings=settings.training,
     )
     build_features(frame.lazy(), catalogue(items, prefix), parts["features"], as_of=LAST_DAY)
     build_item_index(parts["embeddings"], parts["index"], settings.index)

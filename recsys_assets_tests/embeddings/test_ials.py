@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_bytes(world):
 
 
 def test_the_objective_is_the_sum_over_all_pairs(world):
-    settings = TrainingSettings(embedding_size=8, epochs=3, frequency_exponent=0.5)
+    settings = TrainingSettings(embedding_size=8, epochs=3, frequency_exponent=0.5, activity_exponent=0.7)
     seen = {}
 
     def keep(epoch, users_UD, items_ID):
@@ -46,11 +46,14 @@ def test_the_objective_is_the_sum_over_all_pairs(world):
         return epoch == 2
 
     found = ials.train(world, settings, stop_after=keep)
+    settings = found.settings
     users, items = sides(world, found.confidences, settings)
     predicted_UI = seen["x"] @ seen["y"].T
     confidence_UI = np.zeros(world.shape)
     confidence_UI[world.user_nums(), world.item_nums] = found.confidences
-    dense = (confidence_UI * (1 - predicted_UI) ** 2 + settings.unobserved_weight * predicted_UI**2).sum()
+    degrees_U1 = np.diff(world.indptr)[:, None] ** 0.7
+    unobserved_U1 = settings.unobserved_weight * degrees_U1 / degrees_U1.mean()
+    dense = (confidence_UI * (1 - predicted_UI) ** 2 + unobserved_U1 * predicted_UI**2).sum()
     dense += (users.l2_R.numpy() * (seen["x"] ** 2).sum(1)).sum()
     dense += (items.l2_R.numpy() * (seen["y"] ** 2).sum(1)).sum()
     assert len(found.losses) == 2
@@ -89,7 +92,7 @@ def test_an_embedding_larger_than_the_catalogue_still_recovers_the_world(world):
 def test_folding_a_history_in_gives_the_trained_vector_and_the_saved_one(world, tmp_path):
     settings = TrainingSettings(embedding_size=16, count_exponent=1, frequency_exponent=0.7)
     found = ials.train(world, settings)
-    save_embeddings(tmp_path, matrix=world, factorisation=found, settings=settings)
+    save_embeddings(tmp_path, matrix=world, factorisation=found)
     saved = load_embeddings(tmp_path)
     for user in range(len(saved.users)):
         entries = slice(saved.history_indptr[user], saved.history_indptr[user + 1])
@@ -98,13 +101,13 @@ def test_folding_a_history_in_gives_the_trained_vector_and_the_saved_one(world, 
 
 
 def test_raises_when_nothing_is_folded_in(world, tmp_path):
-    save_embeddings(tmp_path, matrix=world, factorisation=ials.train(world, SMALL), settings=SMALL)
+    save_embeddings(tmp_path, matrix=world, factorisation=ials.train(world, SMALL))
     with pytest.raises(EmptyHistoryError):
         load_embeddings(tmp_path).fold_in.embed(np.array([], dtype=np.int32))
 
 
 def test_a_saved_history_is_most_recent_first(world, tmp_path):
-    save_embeddings(tmp_path, matrix=world, factorisation=ials.train(world, SMALL), settings=SMALL)
+    save_embeddings(tmp_path, matrix=world, factorisation=ials.train(world, SMALL))
     saved = load_embeddings(tmp_path)
     days = saved.history_days[saved.history_indptr[3] : saved.history_indptr[4]]
     assert (np.diff(days) <= 0).all()

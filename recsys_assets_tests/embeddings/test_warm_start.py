@@ -5,7 +5,7 @@ from recsys_assets import columns
 from recsys_assets.embeddings import ials
 from recsys_assets.embeddings.artifact import load_embeddings, save_embeddings
 from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.warm_start import start_from
+from recsys_assets.embeddings.warm_start import last_trained, start_from
 from recsys_assets.settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import START, block_world
 
@@ -23,7 +23,7 @@ def days():
 @pytest.fixture
 def earlier(days, tmp_path):
     matrix = InteractionMatrix.from_interactions(days[1].filter(pl.col(columns.USER_ID) != "u005"))
-    save_embeddings(tmp_path, matrix=matrix, factorisation=ials.train(matrix, SETTINGS), settings=SETTINGS)
+    save_embeddings(tmp_path, matrix=matrix, factorisation=ials.train(matrix, SETTINGS))
     return load_embeddings(tmp_path)
 
 
@@ -46,3 +46,13 @@ def test_a_new_user_starts_at_zero_and_a_known_one_where_it_was(days, earlier):
 def test_embeddings_of_another_size_are_no_start(days, earlier):
     matrix = InteractionMatrix.from_interactions(days[0])
     assert start_from(earlier, users=matrix.users, items=matrix.items, embedding_size=16) is None
+
+
+def test_the_last_embeddings_are_taken_only_where_the_settings_ask_for_it(days, earlier, tmp_path):
+    matrix = InteractionMatrix.from_interactions(days[0])
+    asking = TrainingSettings(embedding_size=8, warm_start_epochs=3)
+    assert last_trained(tmp_path, matrix, SETTINGS) is None
+    assert last_trained(tmp_path / "nothing", matrix, asking) is None
+    start = last_trained(tmp_path, matrix, asking)
+    known = earlier.item_embeddings[earlier.items.num("i007")]
+    assert start.item_embeddings[matrix.items.num("i007")].tolist() == known.tolist()

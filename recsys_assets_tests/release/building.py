@@ -49,9 +49,7 @@ def build_world(artifacts: Path, *, users: int = 40, items: int = 60) -> World:
     )
     matrix = InteractionMatrix.from_interactions(events)
     factorisation = train(matrix, SETTINGS.training)
-    save_embeddings(
-        artifacts / "embeddings", matrix=matrix, factorisation=factorisation, settings=SETTINGS.training
-    )
+    save_embeddings(artifacts / "embeddings", matrix=matrix, factorisation=factorisation)
     build_features(events, catalogue, artifacts / "features", as_of=LAST_DAY)
     build_item_index(artifacts / "embeddings", artifacts / "index", SETTINGS.index)
     return World(artifacts=artifacts)
