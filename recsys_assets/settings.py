@@ -70,6 +70,8 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Width of an embedding, 1-1024."""
     epochs: int = 15
     """Passes over users and items; > 0."""
+    processes: int = 1
+    """Processes of this machine that iALS is sharded over by torchrun, >= 1; each holds the whole matrix."""
     warm_start_epochs: int = 0
     """Go on for so many epochs from the last trained embeddings; 0: from scratch, so that the same days and settings
     give the same release whatever was there before."""

@@ -62,7 +62,7 @@ def test_a_lost_day_is_made_again_and_the_release_stays_the_same(recsys, home):
     assert _current(home) == release
 
 
-@pytest.mark.parametrize("setting", ["embedding_size = 16", 'objective = "softmax"'])
+@pytest.mark.parametrize("setting", ["embedding_size = 16", 'objective = "softmax"', "processes = 2"])
 def test_another_training_setting_makes_another_release(recsys, home, setting):
     release = _current(home)
     with (home / "recsys.toml").open("a") as settings:

@@ -36,9 +36,10 @@ def _embedding_spec(entity: str) -> dg.AssetSpec:
 
 @dg.multi_asset(specs=[_embedding_spec("user"), _embedding_spec("item")])
 def factorisation(
-    lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext, lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[Progress]
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Factorise all landed days; both sides are written as one folder."""
+    from recsys_assets.embeddings.processes import fit_by_processes  # noqa: PLC0415
     from recsys_assets.embeddings.training import fit, with_epochs  # noqa: PLC0415  torch takes a second to import
     from recsys_assets.embeddings.warm_start import last_trained  # noqa: PLC0415
 
@@ -51,12 +52,15 @@ def factorisation(
     ):
         start = last_trained(folder, matrix, settings)
         run = settings if start is None else with_epochs(settings, settings.warm_start_epochs)
-        found = fit(
-            matrix,
-            run,
-            start=start,
-            on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, run.epochs),
-        )
+        if run.processes > 1 and run.objective == "ials":
+            found = fit_by_processes(context, matrix, run, scratch=staged.parent, start=start)
+        else:
+            found = fit(
+                matrix,
+                run,
+                start=start,
+                on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, run.epochs),
+            )
         save_embeddings(staged, matrix=matrix, factorisation=found, notes={"warm_start": start is not None})
     shared: dict[str, Any] = {
         "loss": figure_markdown(loss_figure(found.losses)),

@@ -138,11 +138,16 @@ def initial_embeddings(
 def one_epoch(
     users: Side, items: Side, *, users_UD: Tensor, items_ID: Tensor, settings: TrainingSettings
 ) -> float:
-    """Solve the users and then the items, in place; the objective afterwards by entry.
+    """Solve the users and then the items, in place; the objective afterwards by entry."""
+    half_step(users, users_UD, items_ID, steps=settings.cg_steps)
+    of_items = half_step(items, items_ID, users_UD, steps=settings.cg_steps)
+    return objective_by_entry(of_items, users, users_UD)
+
+
+def objective_by_entry(of_items: float, users: Side, users_UD: Tensor) -> float:
+    """The whole objective divided by the number of entries.
 
     The items' half-step knows the objective of its rows, which is all of it but for the users' L2.
     """
-    half_step(users, users_UD, items_ID, steps=settings.cg_steps)
-    of_items = half_step(items, items_ID, users_UD, steps=settings.cg_steps)
     l2_of_users = torch.dot(users.l2_R, users_UD.square().sum(1)).double()
     return float(of_items + l2_of_users) / len(users.cols_n)

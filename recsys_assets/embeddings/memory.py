@@ -70,7 +70,7 @@ def plan_memory(
         budget = settings.memory_budget_mb * MEGABYTE
     needed = training_bytes(shape, entries, settings.embedding_size)
     needed += 4 * more_rows * settings.embedding_size * sum(shape)
-    plan = MemoryPlan(predicted=resident + needed, budget=budget)
+    plan = MemoryPlan(predicted=resident + needed * settings.processes, budget=budget)
     if plan.predicted > plan.budget:
         raise MemoryBudgetError(_refusal(plan, shape, entries, settings.embedding_size, resident))
     return plan
