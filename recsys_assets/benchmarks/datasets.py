@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,16 @@ def default_set() -> BenchmarkSet:
     test = time_split(events, held_out_share=HELD_OUT)
     before = events.filter(pl.col(columns.TIMESTAMP).dt.date() < test.first_held_out_day)
     return BenchmarkSet(name="default", validation=time_split(before, held_out_share=HELD_OUT), test=test)
+
+
+def default_increment() -> tuple[InteractionMatrix, Split]:
+    """The embedded default as retraining meets it: all but the last training day, and `default_set`'s test split."""
+    events = _default_events()
+    test = time_split(events, held_out_share=HELD_OUT)
+    last = test.first_held_out_day - timedelta(days=1)
+    return InteractionMatrix.from_interactions(
+        events.filter(pl.col(columns.TIMESTAMP).dt.date() < last)
+    ), test
 
 
 def movielens_set() -> BenchmarkSet:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 THREADS = 2
 SIZE = 64
@@ -73,11 +74,11 @@ def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors],
     import torch  # noqa: PLC0415  each process imports only what it measures
 
     from recsys_assets.embeddings.ials import train  # noqa: PLC0415
-    from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
 
     torch.set_num_threads(THREADS)
     until = options.pop("until_ndcg20", None)
-    matrix, settings = _matrix(folder, "train"), TrainingSettings(embedding_size=SIZE, **options)
+    matrix = _matrix(folder, "train")
+    settings = _around_the_untuned(matrix, options)
     notes: dict[str, Any] = {}
 
     def fit() -> Factors:
@@ -98,6 +99,18 @@ def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors],
         return found.user_embeddings, found.item_embeddings
 
     return fit, notes
+
+
+def _around_the_untuned(matrix: Any, options: dict[str, Any]) -> Any:
+    """The settings of an untuned run with α₀, and the threshold that λ is chosen by, times something."""
+    from recsys_assets.embeddings.strengths import with_strengths  # noqa: PLC0415
+    from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
+
+    alpha_times, threshold_times = options.pop("unobserved_times", 1.0), options.pop("threshold_times", 1.0)
+    untuned = with_strengths(TrainingSettings(embedding_size=SIZE, **options), matrix)
+    alpha = untuned.unobserved_weight * alpha_times
+    chosen = with_strengths(replace(untuned, unobserved_weight=alpha, regularization=0.0), matrix)
+    return replace(chosen, regularization=chosen.regularization * threshold_times)
 
 
 def _implicit(folder: Path, options: dict[str, Any], kind: str) -> Callable[[], Factors]:

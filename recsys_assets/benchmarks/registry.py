@@ -5,7 +5,18 @@ from typing import Any, Final
 
 from recsys_assets.errors import InputError
 
-BENCHMARKS: Final = ("build", "index", "ingest", "quality", "refine", "rules", "scale", "serve", "train")
+BENCHMARKS: Final = (
+    "build",
+    "index",
+    "ingest",
+    "quality",
+    "refine",
+    "rules",
+    "scale",
+    "serve",
+    "train",
+    "warm",
+)
 """Modules of this folder that have a `run`, which takes only optional arguments and returns plain values."""
 
 
