@@ -12,7 +12,6 @@ import json
 import os
 import random
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from isal import igzip
+
+from recsys_assets.benchmarks.process_memory import peak_rss_mb
 
 if TYPE_CHECKING:
     import polars as pl
@@ -192,22 +193,12 @@ def _generated() -> bytes:
     return "".join(lines).encode()
 
 
-def _peak_rss_mb() -> float:
-    """The process's own peak; what the kernel tells a parent includes the parent's own at the fork."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) / 1024
-    kilobyte = 1024 if sys.platform == "darwin" else 1
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024
-
-
 def _main(name: str, reviews: str, output: str) -> None:
     convert = CONTENDERS[name](Path(reviews), Path(output))
     start, cpu = time.perf_counter(), time.process_time()
     convert()
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
-    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_rss_mb": _peak_rss_mb()}))  # noqa: T201
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_rss_mb": peak_rss_mb()}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ factors on the held-out pairs, ranked and measured by this project's evaluation 
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
+
+from recsys_assets.benchmarks.process_memory import peak_rss_mb
 
 THREADS = 2
 SIZE = 64
@@ -186,7 +187,7 @@ def main(model: str, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
     factors = fit()
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_rss_mb()
     quality = _quality(folder, *(np.ascontiguousarray(side, dtype=np.float32) for side in factors))
     return {"model": model, "options": shown, "seconds": seconds, "peak_rss_mb": peak, **quality, **notes}
 

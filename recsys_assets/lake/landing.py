@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 import psutil
+import pyarrow as pa
 
 from recsys_assets import columns
 from recsys_assets.lake.sources.ahead import ahead
@@ -27,7 +28,8 @@ from recsys_assets.lake.sources.source import Source
 RUN_ROWS: Final = 500_000
 """Rows sorted in memory at once; about 100 MB."""
 
-_SPILL_BATCH_ROWS: Final = 1 << 16
+_BATCHES_A_RUN: Final = 128
+"""A run is spilled in so many batches; one batch of each run is in memory at once, beside the rows wanted."""
 _PLAIN: Final = (
     pl.CompatLevel.oldest()
 )  # strings end to end, not as views into buffers all over: read 5 x faster
@@ -74,8 +76,10 @@ def iter_days(
 class _Run:
     """Rows sorted by day, in memory or in a spilled file."""
 
-    rows: pl.LazyFrame
-    """The rows, with their `_DAY` since 1970."""
+    rows: pl.DataFrame | Path
+    """The rows, with their `_DAY` since 1970; or the file that has them."""
+    batch_rows: int
+    """Rows of a batch of the file."""
     days: _Integers
     """The days that have rows, ascending."""
     starts: _Integers
@@ -84,6 +88,16 @@ class _Run:
     def before(self, days: _Integers) -> _Integers:
         """How many rows are older than each of the given days."""
         return self.starts[np.searchsorted(self.days, days)]
+
+    def read(self, start: int, stop: int) -> pl.DataFrame:
+        """These rows. A file is read, not mapped: mapped pages would grow with the source."""
+        if isinstance(self.rows, pl.DataFrame):
+            return self.rows.slice(start, stop - start)
+        first, end = start // self.batch_rows, -(-stop // self.batch_rows)
+        with pa.OSFile(str(self.rows)) as file, pa.ipc.open_file(file) as reader:
+            batches = [reader.get_batch(number) for number in range(first, end)]
+            table = pa.Table.from_batches(batches, reader.schema)
+        return pl.DataFrame(table.slice(start - first * self.batch_rows, stop - start))
 
 
 def _remove_what_killed_processes_left(scratch: Path) -> None:
@@ -95,6 +109,7 @@ def _remove_what_killed_processes_left(scratch: Path) -> None:
 
 def _runs(source: Source, wanted: _Integers | None, *, folder: Path, run_rows: int) -> Iterator[_Run]:
     """At least one run; the only one stays in memory."""
+    batch_rows = max(1, run_rows // _BATCHES_A_RUN)
     waiting = [_dated(source.contract.polars_schema().to_frame(), None)]
     rows = spilled = 0
     for batch in ahead(source.batches()):
@@ -102,11 +117,11 @@ def _runs(source: Source, wanted: _Integers | None, *, folder: Path, run_rows: i
         if dated.is_empty():
             continue
         if rows and rows + dated.height > run_rows:
-            yield _sorted(waiting, spill=folder / f"{spilled}.arrow")
+            yield _sorted(waiting, batch_rows=batch_rows, spill=folder / f"{spilled}.arrow")
             waiting, rows, spilled = [], 0, spilled + 1
         waiting.append(dated)
         rows += dated.height
-    yield _sorted(waiting, spill=folder / f"{spilled}.arrow" if spilled else None)
+    yield _sorted(waiting, batch_rows=batch_rows, spill=folder / f"{spilled}.arrow" if spilled else None)
 
 
 def _dated(batch: pl.DataFrame, wanted: _Integers | None) -> pl.DataFrame:
@@ -121,16 +136,16 @@ def _dated(batch: pl.DataFrame, wanted: _Integers | None) -> pl.DataFrame:
     return pl.DataFrame(kept.to_arrow(compat_level=_PLAIN))
 
 
-def _sorted(batches: list[pl.DataFrame], *, spill: Path | None) -> _Run:
+def _sorted(batches: list[pl.DataFrame], *, batch_rows: int, spill: Path | None) -> _Run:
     frame = pl.concat(batches).sort(_DAY, maintain_order=True)
     days, starts = np.unique(frame[_DAY].to_numpy(), return_index=True)
     starts = np.append(starts, frame.height)
     if spill is None:
-        return _Run(rows=frame.lazy(), days=days, starts=starts)
-    frame.write_ipc(
-        spill, compression="uncompressed", compat_level=_PLAIN, record_batch_size=_SPILL_BATCH_ROWS
+        return _Run(rows=frame, batch_rows=batch_rows, days=days, starts=starts)
+    frame.rechunk().write_ipc(
+        spill, compression="uncompressed", compat_level=_PLAIN, record_batch_size=batch_rows
     )
-    return _Run(rows=pl.scan_ipc(spill), days=days, starts=starts)
+    return _Run(rows=spill, batch_rows=batch_rows, days=days, starts=starts)
 
 
 def _every_day(runs: list[_Run]) -> _Integers:
@@ -155,7 +170,5 @@ def _merged(
 def _rows_of(runs: list[_Run], group: _Integers) -> pl.DataFrame:
     """The rows of the group's days, sorted by day, and within a day in the source's order."""
     spans = [run.before(np.array([group[0], group[-1] + 1])) for run in runs]
-    parts = [
-        run.rows.slice(start, stop - start).collect() for run, (start, stop) in zip(runs, spans, strict=True)
-    ]
+    parts = [run.read(start, stop) for run, (start, stop) in zip(runs, spans, strict=True)]
     return parts[0] if len(parts) == 1 else pl.concat(parts).sort(_DAY, maintain_order=True)
