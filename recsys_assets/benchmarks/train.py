@@ -19,10 +19,10 @@ OURS, ALS = "ours", "implicit_als"
 GRIDS: dict[str, list[Options]] = {
     OURS: [
         {},
-        {"threshold_times": 0.6},
         {"threshold_times": 1.5},
-        {"unobserved_times": 0.4},
-        {"unobserved_times": 0.4, "threshold_times": 0.6},
+        {"threshold_times": 0.6},
+        {"unobserved_times": 2.5},
+        {"unobserved_times": 0.5, "threshold_times": 0.6},
         {"half_life_days": 365.0},
     ],
     ALS: [

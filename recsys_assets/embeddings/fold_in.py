@@ -58,44 +58,62 @@ class FoldIn:
             raise EmptyHistoryError(
                 "a vector was asked for from 0 known items; recommend popular items instead"
             )
-        touched_nD = np.asarray(self.item_embeddings[item_nums])
+        touched_nD = self._plain_items.take(item_nums, axis=0)
+        if weights is None and len(touched_nD) < touched_nD.shape[1]:
+            return self._embed_few(touched_nD)
         weights_n = (
             np.ones(len(touched_nD), np.float32) if weights is None else np.asarray(weights, np.float32)
         )
-        activity = self.activity_scale * len(touched_nD) ** self.activity_exponent
-        of_all = self.unobserved_weight * activity * len(self.item_embeddings)
-        frequency = float(weights_n.sum(dtype=np.float64)) + of_all
-        ridge = self.regularization * frequency**self.frequency_exponent
-        if len(touched_nD) < touched_nD.shape[1]:
-            return self._embed_few(touched_nD, weights_n, activity, ridge)
+        activity, ridge = self._strengths(len(touched_nD), float(weights_n.sum(dtype=np.float64)))
         weighted_Dn = touched_nD.T * weights_n
         normal_DD = np.float32(activity) * self.gram_DD + weighted_Dn @ touched_nD
         normal_DD[np.diag_indices_from(normal_DD)] += ridge
         x_D: npt.NDArray[np.float32] = np.linalg.solve(normal_DD, weighted_Dn.sum(axis=1))
         return x_D
 
-    def _embed_few(
-        self,
-        touched_nD: npt.NDArray[np.float32],
-        weights_n: npt.NDArray[np.float32],
-        activity: float,
-        ridge: float,
-    ) -> npt.NDArray[np.float32]:
-        # The same solution where n < D, by an n x n system: (A + V'V)^-1 V' = A^-1 V' (I + V A^-1 V')^-1,
-        # with A diagonal in the Gram matrix's own basis. A third of the time for a session of five.
-        values_D, basis_DD = self._gram_basis
-        roots_n = np.sqrt(weights_n)
-        rotated_nD = (touched_nD * roots_n[:, None]) @ basis_DD
-        solved_nD = rotated_nD / (np.float32(activity) * values_D + np.float32(ridge))
-        system_nn = solved_nD @ rotated_nD.T
-        system_nn.flat[:: len(system_nn) + 1] += 1
-        x_D: npt.NDArray[np.float32] = basis_DD @ (np.linalg.solve(system_nn, roots_n) @ solved_nD)
+    def _strengths(self, count: int, confidence: float) -> tuple[float, float]:
+        """α / α₀ and the L2 of a user of `count` items with so much confidence in all."""
+        activity = self.activity_scale * count**self.activity_exponent
+        frequency = confidence + self.unobserved_weight * activity * len(self.item_embeddings)
+        return activity, self.regularization * frequency**self.frequency_exponent
+
+    def _embed_few(self, touched_nD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The same where n < D and every weight is 1, by an n x n system.
+
+        (A + V'V)^-1 V' = A^-1 V' (I + V A^-1 V')^-1, and A depends on n only: its inverse is kept. A third of the
+        time for a session of five.
+        """
+        count = len(touched_nD)
+        if count not in self._inverses:
+            self._inverses[count] = self._inverse(count)
+        inverse_DD, eye_nn, ones_n = self._inverses[count]
+        solved_nD = touched_nD.dot(inverse_DD)
+        system_nn = solved_nD.dot(touched_nD.T)
+        system_nn += eye_nn
+        x_D: npt.NDArray[np.float32] = np.linalg.solve(system_nn, ones_n).dot(solved_nD)
         return x_D
 
+    def _inverse(self, count: int) -> tuple[npt.NDArray[np.float32], ...]:
+        """A^-1 of `count` items, (D, D), and the identity and the ones of as many."""
+        activity, ridge = self._strengths(count, count)
+        values_D, basis_DD = self._gram_basis
+        inverse_DD = (basis_DD / (activity * values_D + ridge)) @ basis_DD.T
+        return inverse_DD.astype(np.float32), np.eye(count, dtype=np.float32), np.ones(count, np.float32)
+
     @cached_property
-    def _gram_basis(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _inverses(self) -> dict[int, tuple[npt.NDArray[np.float32], ...]]:
+        """By count, fewer than D of them: 16 KB each at 64 dimensions."""
+        return {}
+
+    @cached_property
+    def _gram_basis(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         values_D, basis_DD = np.linalg.eigh(self.gram_DD.astype(np.float64))
-        return values_D.clip(0).astype(np.float32), np.ascontiguousarray(basis_DD, dtype=np.float32)
+        return values_D.clip(0), basis_DD
+
+    @cached_property
+    def _plain_items(self) -> npt.NDArray[np.float32]:
+        """The item embeddings without numpy's memory-map class, whose every slice costs a microsecond."""
+        return np.asarray(self.item_embeddings)
 
     def save(self, folder: Path) -> None:
         """Write `fold_in_gram.npy` and `fold_in.json`; the item embeddings are the artifact's own file."""

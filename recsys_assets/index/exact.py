@@ -50,18 +50,18 @@ class NormOrdered:
             return self.order_I[:0], self.negative_norms_I[:0]
         end = min(max(FIRST_BLOCK, 4 * k), count)
         scores_n = self.vectors_ID[:end].dot(x_D)
-        least = np.partition(scores_n, end - k)[end - k]
+        least = _kth(scores_n, k)
         rows = (scores_n >= least).nonzero()[0]
         scores = scores_n.take(rows)
         length = sqrt(x_D.dot(x_D))
-        while end < count and (reach := self._reach(float(least), length)) > end:
+        while end < count and (reach := self._reach(least, length)) > end:
             reach = min(reach, 8 * end)
             scores_n = self.vectors_ID[end:reach].dot(x_D)
             better = (scores_n >= least).nonzero()[0]
             if len(better):
                 rows = np.concatenate([rows, better + end])
                 scores = np.concatenate([scores, scores_n.take(better)])
-                least = np.partition(scores, len(scores) - k)[len(scores) - k]
+                least = _kth(scores, k)
             end = reach
         best = (-scores).argsort(kind="stable")[:k]
         return self.order_I.take(rows.take(best)), scores.take(best)
@@ -77,4 +77,11 @@ class NormOrdered:
         """How many items are long enough to score more than `least` (a margin covers rounding)."""
         if least <= 0 or length == 0:
             return len(self.order_I)
-        return int(np.searchsorted(self.negative_norms_I, np.float32(-0.9999 * least / length), side="right"))
+        return int(self.negative_norms_I.searchsorted(np.float32(-0.9999 * least / length), side="right"))
+
+
+def _kth(scores_n: Float32, k: int) -> float:
+    """The k-th greatest score."""
+    parted_n = scores_n.copy()
+    parted_n.partition(len(parted_n) - k)
+    return float(parted_n[-k])

@@ -9,8 +9,8 @@ from recsys_assets.embeddings.fold_in import FoldIn
 ITEMS, SIZE = 50, 12
 
 
-@given(count=st.integers(1, 30), seed=st.integers(0, 1000))
-def test_few_and_many_items_solve_the_same_equations(count: int, seed: int) -> None:
+@given(count=st.integers(1, 30), seed=st.integers(0, 1000), weighted=st.booleans())
+def test_few_and_many_items_solve_the_same_equations(count: int, seed: int, weighted: bool) -> None:
     rng = np.random.default_rng(seed)
     items_ID = rng.normal(size=(ITEMS, SIZE)).astype(np.float32)
     fold_in = FoldIn(
@@ -19,11 +19,16 @@ def test_few_and_many_items_solve_the_same_equations(count: int, seed: int) -> N
         unobserved_weight=0.3,
         regularization=0.01,
         frequency_exponent=1.0,
+        activity_exponent=0.5,
+        activity_scale=0.4,
     )
     nums = rng.choice(ITEMS, size=count, replace=False)
-    weights_n = rng.uniform(0.2, 3, size=count).astype(np.float32)
+    weights_n = (rng.uniform(0.2, 3, size=count) if weighted else np.ones(count)).astype(np.float32)
+    activity = 0.4 * count**0.5
     touched_nD = items_ID[nums].astype(np.float64)
-    ridge = 0.01 * (weights_n.sum() + 0.3 * ITEMS)
-    normal_DD = fold_in.gram_DD + (touched_nD.T * weights_n) @ touched_nD + ridge * np.eye(SIZE)
+    ridge = 0.01 * (weights_n.sum() + activity * 0.3 * ITEMS)
+    normal_DD = activity * fold_in.gram_DD + (touched_nD.T * weights_n) @ touched_nD + ridge * np.eye(SIZE)
     expected_D = np.linalg.solve(normal_DD, touched_nD.T @ weights_n)
-    np.testing.assert_allclose(fold_in.embed(nums, weights_n), expected_D, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        fold_in.embed(nums, weights_n if weighted else None), expected_D, rtol=1e-3, atol=1e-4
+    )
