@@ -10,7 +10,7 @@ ITEMS, SIZE = 50, 12
 
 
 @given(count=st.integers(1, 30), seed=st.integers(0, 1000), weighted=st.booleans())
-def test_few_and_many_items_solve_the_same_equations(count: int, seed: int, weighted: bool) -> None:
+def test_few_and_many_items_solve_the_same_equations(*, count: int, seed: int, weighted: bool) -> None:
     rng = np.random.default_rng(seed)
     items_ID = rng.normal(size=(ITEMS, SIZE)).astype(np.float32)
     fold_in = FoldIn(
