@@ -31,7 +31,7 @@ from recsys_assets.rules.requests import Asked
 from recsys_assets.settings import Home
 
 K: Final = 10
-STRENGTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.33, 0.4, 0.5, 0.6)
+STRENGTHS: Final = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 """Points of the curve."""
 ROUNDS: Final = 3
 _STRENGTH: Final = re.compile(r"strength = [0-9.]+")
