@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.popularity import by_popularity, popularity
+from recsys_assets.embeddings.strengths import activity_scale
 from recsys_assets.embeddings.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -93,9 +94,7 @@ def save_embeddings(
         regularization=settings.regularization,
         frequency_exponent=settings.frequency_exponent,
         activity_exponent=settings.activity_exponent,
-        activity_scale=float(
-            1 / (np.maximum(np.diff(matrix.indptr), 1.0) ** settings.activity_exponent).mean()
-        ),
+        activity_scale=activity_scale(np.diff(matrix.indptr), settings.activity_exponent),
     ).save(folder)
     training = {
         "settings": msgspec.to_builtins(settings),

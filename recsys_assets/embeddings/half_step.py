@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.strengths import activity_scale
 from recsys_assets.settings import TrainingSettings
 
 CHUNK_ENTRIES = 1 << 18
@@ -59,9 +60,9 @@ def sides(
 ) -> tuple[Side, Side]:
     """The entries by user and by item, with λ (Σ c + the weights of all unobserved pairs)^ν of each row."""
     items = len(matrix.items)
-    of_users = settings.unobserved_weight * activity_weights(
-        np.diff(matrix.indptr), settings.activity_exponent
-    )
+    degrees_U, exponent = np.diff(matrix.indptr), settings.activity_exponent
+    of_users = np.maximum(degrees_U, 1.0) ** exponent
+    of_users *= settings.unobserved_weight * activity_scale(degrees_U, exponent)
     of_items = np.ones(items)
     by_item = order_by(matrix.item_nums)
     counts = np.bincount(matrix.item_nums, minlength=items)
@@ -82,13 +83,6 @@ def sides(
         unobserved_C=of_users,
         settings=settings,
     )
-
-
-def activity_weights(degrees_U: npt.NDArray[np.int64], exponent: float) -> npt.NDArray[np.float64]:
-    """degree^exponent of each user, divided by the mean; a user without items counts as one with one."""
-    powers_U = np.maximum(degrees_U, 1.0) ** exponent
-    found: npt.NDArray[np.float64] = powers_U / powers_U.mean()
-    return found
 
 
 def order_by(nums_n: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

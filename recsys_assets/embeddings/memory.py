@@ -48,6 +48,7 @@ def plan_memory(
     resident: int | None = None,
     available: int | None = None,
     more_rows: int = 0,
+    processes: int = 1,
 ) -> MemoryPlan:
     """Predict the peak of training on a matrix that is in memory already.
 
@@ -58,6 +59,7 @@ def plan_memory(
         resident: bytes that the process holds now; none: ask the system.
         available: bytes that could still be had; none: ask the system.
         more_rows: so many more copies of both sides' embeddings than iALS keeps.
+        processes: so many that each hold all of it, >= 1.
 
     Raises:
         MemoryBudgetError: the prediction is above the budget; with the numbers, and the sizes that would fit.
@@ -70,7 +72,7 @@ def plan_memory(
         budget = settings.memory_budget_mb * MEGABYTE
     needed = training_bytes(shape, entries, settings.embedding_size)
     needed += 4 * more_rows * settings.embedding_size * sum(shape)
-    plan = MemoryPlan(predicted=resident + needed * settings.processes, budget=budget)
+    plan = MemoryPlan(predicted=resident + needed * processes, budget=budget)
     if plan.predicted > plan.budget:
         raise MemoryBudgetError(_refusal(plan, shape, entries, settings.embedding_size, resident))
     return plan

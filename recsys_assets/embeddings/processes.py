@@ -43,7 +43,9 @@ def fit_by_processes(
     """
     began = time.perf_counter()
     settings = with_strengths(settings, matrix)
-    plan = plan_memory(shape=matrix.shape, entries=matrix.entries, settings=settings)
+    plan = plan_memory(
+        shape=matrix.shape, entries=matrix.entries, settings=settings, processes=settings.processes
+    )
     with tempfile.TemporaryDirectory(prefix="training-", dir=scratch) as folder:
         given, out = Path(folder) / "matrix", Path(folder) / "out"
         save_matrix(given, matrix, start)

@@ -7,6 +7,8 @@ first singular value always reaches: in a tiny matrix nothing else would be left
 """
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.settings import TrainingSettings
@@ -28,3 +30,8 @@ def with_strengths(settings: TrainingSettings, matrix: InteractionMatrix) -> Tra
     frequency = ((of_user + alpha * items) * (of_item + alpha * users)) ** 0.5
     strength = settings.regularization or threshold / frequency
     return msgspec.structs.replace(settings, unobserved_weight=alpha, regularization=strength)
+
+
+def activity_scale(degrees_U: npt.NDArray[np.int64], exponent: float) -> float:
+    """1 / the mean of degree^exponent over the users; a user without items counts as one with one."""
+    return float(1 / (np.maximum(degrees_U, 1.0) ** exponent).mean())
