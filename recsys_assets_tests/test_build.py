@@ -1,6 +1,7 @@
 """`recsys build`: only what is missing or stale, and the same release after any interruption."""
 
 import hashlib
+import json
 import shutil
 import signal
 import subprocess
@@ -8,7 +9,9 @@ import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -28,6 +31,23 @@ def _lake(home: Path) -> dict[str, str]:
 def _vectors(home: Path) -> dict[str, str]:
     files = (home / "releases" / _current(home)).glob("*_embeddings.npy")
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _training(home: Path) -> dict[str, Any]:
+    return json.loads((home / "artifacts" / "embeddings" / "training.json").read_text())
+
+
+def _embeddings(home: Path) -> np.ndarray:
+    return np.load(home / "artifacts" / "embeddings" / "user_embeddings.npy")
+
+
+def _set(home: Path, line: str) -> None:
+    with (home / "recsys.toml").open("a") as settings:
+        settings.write(f"\n[training]\n{line}\n")
+
+
+def _lines(file: Path) -> list[bytes]:
+    return file.read_bytes().splitlines()
 
 
 @pytest.fixture
@@ -62,14 +82,34 @@ def test_a_lost_day_is_made_again_and_the_release_stays_the_same(recsys, home):
     assert _current(home) == release
 
 
-@pytest.mark.parametrize("setting", ["embedding_size = 16", 'objective = "softmax"', "processes = 2"])
+@pytest.mark.parametrize("setting", ["embedding_size = 16", 'objective = "softmax"'])
 def test_another_training_setting_makes_another_release(recsys, home, setting):
     release = _current(home)
-    with (home / "recsys.toml").open("a") as settings:
-        settings.write(f"\n[training]\n{setting}\n")
+    _set(home, setting)
     done = recsys("build", home=home)
     assert done.returncode == 0, done.stderr
     assert _current(home) != release
+
+
+def test_several_processes_train_when_asked_and_tell_dagster(recsys, home):
+    alone = _embeddings(home)
+    _set(home, "processes = 2")
+    done = recsys("build", home=home)
+    assert done.returncode == 0, done.stderr
+    told = [line for log in (home / "dagster").rglob("*") if log.is_file() for line in _lines(log)]
+    assert any(b"epoch 15 of 15: objective" in line for line in told)
+    np.testing.assert_allclose(_embeddings(home), alone, atol=1e-3)
+
+
+def test_a_warm_start_goes_on_from_the_last_embeddings(recsys, home):
+    cold = _training(home)
+    _set(home, "warm_start_epochs = 2")
+    done = recsys("build", home=home)
+    assert done.returncode == 0, done.stderr
+    warm = _training(home)
+    assert (cold["warm_start"], warm["warm_start"]) == (False, True)
+    assert len(warm["losses"]) == 2
+    assert warm["losses"][0] <= cold["losses"][-1] < cold["losses"][0]
 
 
 @pytest.mark.parametrize("after", ["lake/interactions", "artifacts"])

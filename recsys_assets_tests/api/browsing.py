@@ -33,6 +33,20 @@ def chromium() -> Iterator["Browser"]:
         found.close()
 
 
+@contextmanager
+def clean_page(browser: "Browser", url: str, *, path: str = "/") -> Iterator["Page"]:
+    """A page of the server at `url`; fails at its end where the console had an error or a file came from elsewhere."""
+    opened = browser.new_page()
+    trouble: list[str] = []
+    opened.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: trouble.append(str(error)))
+    opened.on("request", lambda request: None if request.url.startswith(url) else trouble.append(request.url))
+    opened.goto(url + path)
+    yield opened
+    assert trouble == []
+    opened.close()
+
+
 def serious_problems(page: "Page") -> list[str]:
     """Ids of axe-core's rules that the page breaks seriously; its context must bypass the policy for content."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")

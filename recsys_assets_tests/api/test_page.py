@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from recsys_assets.settings import Home
-from recsys_assets_tests.api.browsing import chromium, needs_chromium, serious_problems
+from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -30,18 +30,9 @@ def browser() -> Iterator["playwright.Browser"]:
 @pytest.fixture
 def page(browser: "playwright.Browser", server: Server) -> Iterator["playwright.Page"]:
     """The page of user u1; the test fails where the console has an error or anything comes from elsewhere."""
-    opened = browser.new_page()
-    trouble: list[str] = []
-    opened.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: trouble.append(str(error)))
-    opened.on(
-        "request", lambda request: None if request.url.startswith(server.url) else trouble.append(request.url)
-    )
-    opened.goto(f"{server.url}/?user=u1")
-    opened.wait_for_selector(".card")
-    yield opened
-    assert trouble == []
-    opened.close()
+    with clean_page(browser, server.url, path="/?user=u1") as opened:
+        opened.wait_for_selector(".card")
+        yield opened
 
 
 def names(page: "playwright.Page") -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.settings import Home
-from recsys_assets_tests.api.browsing import chromium, needs_chromium, serious_problems
+from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -62,16 +62,10 @@ def browser() -> Iterator["playwright.Browser"]:
 @pytest.fixture
 def page(browser: "playwright.Browser", server: Server) -> Iterator["playwright.Page"]:
     """The opened tab; the test fails where the console has an error."""
-    opened = browser.new_page()
-    trouble: list[str] = []
-    opened.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: trouble.append(str(error)))
-    opened.goto(server.url)
-    opened.click("#tab-quality")
-    opened.wait_for_selector("#drift-lines button")
-    yield opened
-    assert trouble == []
-    opened.close()
+    with clean_page(browser, server.url) as opened:
+        opened.click("#tab-quality")
+        opened.wait_for_selector("#drift-lines button")
+        yield opened
 
 
 def test_the_api_tells_the_threshold_of_each_day(server: Server) -> None:
