@@ -8,8 +8,8 @@ from litestar.openapi.spec import Example
 from litestar.params import Parameter
 from msgspec import Struct
 
+from recsys_assets.api.operation_schemas import Problem
 from recsys_assets.api.problems import PROBLEM_JSON
-from recsys_assets.api.schemas import Problem
 
 K = Annotated[
     int, Parameter(ge=1, le=500, description="How many items, 1-500.", examples=[Example(value=10)])

@@ -8,8 +8,67 @@ from litestar import Request
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from msgspec import Struct
 
-from recsys_assets.api.schemas import BODIES
+from recsys_assets.api.feature_schemas import (
+    Categories,
+    FeatureBatch,
+    FeatureRegistry,
+    FeatureRequest,
+    FeatureRow,
+    ItemSearch,
+    UserSearch,
+)
+from recsys_assets.api.operation_schemas import (
+    Events,
+    EventsAccepted,
+    Health,
+    Problem,
+    Promoted,
+    Promotion,
+    Quality,
+    Releases,
+    ReleaseSummary,
+)
+from recsys_assets.api.schemas import (
+    PopularItems,
+    ScenarioList,
+    Session,
+    SessionRecommendations,
+    SimilarItems,
+    UserHistory,
+    UserRecommendations,
+    WhyItem,
+)
+
+_BODIES: tuple[type[Struct], ...] = (
+    UserRecommendations,
+    SessionRecommendations,
+    SimilarItems,
+    PopularItems,
+    UserHistory,
+    Session,
+    FeatureRow,
+    FeatureRequest,
+    FeatureBatch,
+    FeatureRegistry,
+    ItemSearch,
+    UserSearch,
+    Categories,
+    Events,
+    EventsAccepted,
+    Quality,
+    ReleaseSummary,
+    Releases,
+    Promotion,
+    Promoted,
+    ScenarioList,
+    WhyItem,
+    Health,
+    Problem,
+)
+"""Every body that a route takes or gives."""
+
 
 _DESCRIPTION = """\
 Recommendations from one immutable release at a time: every answer names the release it comes from.
@@ -70,7 +129,7 @@ class Document(JsonRenderPlugin):
                     for parameter in operation.get("parameters", ()):
                         _say_absent_not_null(parameter["schema"])
             # from msgspec, which decodes by them: Litestar's lack the bounds of nested types
-            _, schemas = msgspec.json.schema_components(BODIES, ref_template="#/components/schemas/{name}")
+            _, schemas = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
             openapi_schema["components"]["schemas"].update(schemas)
             self._encoded = self.render_json(request, openapi_schema)
         return self._encoded

@@ -9,7 +9,8 @@ from litestar.response import Response
 from litestar.status_codes import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND, HTTP_500_INTERNAL_SERVER_ERROR
 from litestar.types import ExceptionHandlersMap
 
-from recsys_assets.api.schemas import Problem, encode
+from recsys_assets.api.operation_schemas import Problem
+from recsys_assets.api.schemas import encode
 from recsys_assets.errors import (
     EventsUnavailableError,
     RecsysError,

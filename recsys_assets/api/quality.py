@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from recsys_assets.api.schemas import CheckDay, CheckHistory
+from recsys_assets.api.operation_schemas import CheckDay, CheckHistory
 
 _ROWS = """
 SELECT table_name, check_name, day, verdict, value, warn_above, failing_rows, detail FROM check_results

@@ -11,7 +11,7 @@ from backports import zstd
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from recsys_assets.api import schemas
+from recsys_assets.api import feature_schemas, operation_schemas, schemas
 from recsys_assets.api.keys import add_key
 from recsys_assets.release.load import Release
 from recsys_assets.settings import ApiSettings
@@ -45,14 +45,14 @@ def writer(client: Client) -> dict[str, str]:
         ("/v1/items/i5/similar", schemas.SimilarItems),
         ("/v1/popular", schemas.PopularItems),
         ("/v1/users/u1/history", schemas.UserHistory),
-        ("/v1/users/u1/features", schemas.FeatureRow),
-        ("/v1/items/i5/features", schemas.FeatureRow),
-        ("/v1/features", schemas.FeatureRegistry),
-        ("/v1/items?q=tea", schemas.ItemSearch),
-        ("/v1/users?q=u1", schemas.UserSearch),
-        ("/v1/categories", schemas.Categories),
-        ("/v1/release", schemas.ReleaseSummary),
-        ("/v1/releases", schemas.Releases),
+        ("/v1/users/u1/features", feature_schemas.FeatureRow),
+        ("/v1/items/i5/features", feature_schemas.FeatureRow),
+        ("/v1/features", feature_schemas.FeatureRegistry),
+        ("/v1/items?q=tea", feature_schemas.ItemSearch),
+        ("/v1/users?q=u1", feature_schemas.UserSearch),
+        ("/v1/categories", feature_schemas.Categories),
+        ("/v1/release", operation_schemas.ReleaseSummary),
+        ("/v1/releases", operation_schemas.Releases),
     ],
 )
 def test_every_answer_names_its_release_in_body_and_header(
@@ -102,7 +102,7 @@ def test_an_unknown_item_is_a_404_problem(client: Client) -> None:
     answer = client.get("/v1/items/nothing/similar")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
-    problem = msgspec.json.decode(answer.content, type=schemas.Problem)
+    problem = msgspec.json.decode(answer.content, type=operation_schemas.Problem)
     assert problem.status == 404
     assert "'nothing' is not in release" in (problem.detail or "")
     assert problem.instance == answer.headers["x-request-id"]
@@ -128,7 +128,7 @@ def test_an_unknown_item_is_a_404_problem(client: Client) -> None:
 def test_refusals_are_problems(client: Client, method: str, path: str, status: int) -> None:
     answer = client.request(method, path)
     assert answer.status_code == status
-    assert msgspec.json.decode(answer.content, type=schemas.Problem).status == status
+    assert msgspec.json.decode(answer.content, type=operation_schemas.Problem).status == status
     assert answer.headers["cache-control"] == "no-store"
 
 

@@ -10,8 +10,9 @@ from litestar.types import ASGIApp
 from recsys_assets.api.access import needs
 from recsys_assets.api.documentation import KEY_NEEDED, answers
 from recsys_assets.api.events import EventRow
+from recsys_assets.api.operation_schemas import Event, Events, EventsAccepted
 from recsys_assets.api.replies import Reply
-from recsys_assets.api.schemas import Event, Events, EventsAccepted, encode
+from recsys_assets.api.schemas import encode
 from recsys_assets.api.service import Service
 
 

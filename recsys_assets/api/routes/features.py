@@ -8,9 +8,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.documentation import ItemIdPath, UserIdPath, answers, release_headers
+from recsys_assets.api.feature_schemas import FeatureBatch, FeatureRegistry, FeatureRequest, FeatureRow
 from recsys_assets.api.paths import as_sent
 from recsys_assets.api.replies import PRIVATE, PUBLIC, Reply
-from recsys_assets.api.schemas import FeatureBatch, FeatureRegistry, FeatureRequest, FeatureRow, encode
+from recsys_assets.api.schemas import encode
 from recsys_assets.api.service import Service
 
 _TAG = "Features"

@@ -5,8 +5,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ASGIApp
 
+from recsys_assets.api.operation_schemas import Health
 from recsys_assets.api.replies import Reply
-from recsys_assets.api.schemas import Health, encode
+from recsys_assets.api.schemas import encode
 from recsys_assets.api.service import Service
 
 _TAG = "Operations"

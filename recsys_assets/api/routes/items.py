@@ -9,10 +9,11 @@ from litestar.types import ASGIApp
 
 from recsys_assets.api.documentation import Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.encoding import quoted
+from recsys_assets.api.feature_schemas import Categories, ItemSearch
 from recsys_assets.api.paths import as_sent
 from recsys_assets.api.queries import Wanted
 from recsys_assets.api.replies import PRIVATE, PUBLIC, Reply
-from recsys_assets.api.schemas import Categories, ItemSearch, SimilarItems, encode
+from recsys_assets.api.schemas import SimilarItems, encode
 from recsys_assets.api.service import Service
 
 _TAG = "Items"

@@ -8,9 +8,10 @@ from litestar.params import Parameter
 from litestar.types import ASGIApp
 
 from recsys_assets.api.documentation import answers, release_headers
+from recsys_assets.api.operation_schemas import Quality
 from recsys_assets.api.quality import check_histories
 from recsys_assets.api.replies import Reply
-from recsys_assets.api.schemas import Quality, encode
+from recsys_assets.api.schemas import encode
 from recsys_assets.api.service import Service
 
 Days = Annotated[int, Parameter(ge=1, le=400, description="How many days, the last ones, 1-400.")]

@@ -8,8 +8,9 @@ from litestar.types import ASGIApp
 
 from recsys_assets.api.access import needs
 from recsys_assets.api.documentation import KEY_NEEDED, answers, release_headers
+from recsys_assets.api.operation_schemas import Promoted, Promotion, Releases, ReleaseSummary
 from recsys_assets.api.replies import PRIVATE, Reply
-from recsys_assets.api.schemas import Promoted, Promotion, Releases, ReleaseSummary, encode
+from recsys_assets.api.schemas import encode
 from recsys_assets.api.service import Service
 from recsys_assets.release.manifest import Manifest
 

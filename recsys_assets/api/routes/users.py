@@ -10,10 +10,11 @@ from litestar.params import Parameter
 from litestar.types import ASGIApp
 
 from recsys_assets.api.documentation import K, UserIdPath, answers, release_headers
+from recsys_assets.api.feature_schemas import UserSearch
 from recsys_assets.api.live import Serving
 from recsys_assets.api.paths import as_sent
 from recsys_assets.api.replies import PRIVATE, Reply
-from recsys_assets.api.schemas import HistoryItem, UserHistory, UserSearch, encode
+from recsys_assets.api.schemas import HistoryItem, UserHistory, encode
 from recsys_assets.api.service import Service
 from recsys_assets.embeddings.vocabulary import Vocabulary
 
