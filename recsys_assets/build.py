@@ -4,10 +4,8 @@ Planning reads fingerprints (`freshness.py`) and Dagster's record of what it mat
 in-process Dagster run a stage (and, for days, one a stretch of stale days). Nothing is computed here.
 """
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import Final, Protocol
 
 import dagster as dg
 
-from recsys_assets.errors import BuildInterruptedError, BuildRunningError
+from recsys_assets.artifacts import only_build
+from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.freshness import INPUTS_KEY, Inputs, written_inputs
 from recsys_assets.lake.store import PartitionStore
 from recsys_assets.resources import Progress
@@ -70,24 +69,6 @@ class BuildOutcome:
     def built(self) -> bool:
         """Whether anything was made."""
         return any(row.status == "built" for row in self.rows)
-
-
-@contextmanager
-def only_build(home: Home) -> Iterator[None]:
-    """Hold the home's build lock; the system lets go of it when the process ends, however it ends.
-
-    Raises:
-        BuildRunningError: another process builds this home.
-    """
-    home.root.mkdir(parents=True, exist_ok=True)
-    with (home.root / ".build.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BuildRunningError(
-                f"{home.root}: another build of this home is running; wait for it to end"
-            ) from None
-        yield
 
 
 def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool = False) -> BuildOutcome:

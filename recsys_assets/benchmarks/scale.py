@@ -1,6 +1,6 @@
 """How time and memory of the factorisation grow with the interactions, each size in a process of its own.
 
-The sets are synthetic, in MovieLens 20M's proportions: `python -m recsys_assets.benchmarks.scale MILLIONS` fits one.
+The sets are synthetic, in MovieLens 20M's proportions: `python -m recsys_assets.benchmarks.scale PAIRS` fits one.
 """
 
 import json
@@ -11,28 +11,28 @@ from typing import Any
 
 import numpy as np
 
-MILLIONS = (1, 5, 20)
-"""Distinct user-item pairs; 100 takes a quarter of an hour and 20 GB: `run(millions=[100])`."""
+PAIRS = (1_000_000, 5_000_000, 20_000_000)
+"""About so many distinct user-item pairs."""
 _EVENTS_A_PAIR = 1.72
 """What the synthetic worlds have to draw, since popular pairs are drawn more than once."""
 
 
-def run(*, millions: list[int] | None = None) -> dict[str, Any]:
+def run(*, pairs: list[int] | None = None) -> dict[str, Any]:
     """Fit every size.
 
     Returns:
         `fits`: for each size `users`, `items`, `pairs`, `seconds`, `predicted_peak_mb`, `measured_peak_mb` and
         `prediction_error`, their relative difference; `exponent` of the seconds in the pairs, null for one size.
     """
-    fits = [_in_process(size) for size in millions or MILLIONS]
+    fits = [_in_process(size) for size in pairs or PAIRS]
     return {"fits": fits, "exponent": _exponent(fits)}
 
 
-def _in_process(millions: int) -> dict[str, Any]:
-    command = [sys.executable, "-W", "ignore", "-m", __name__, str(millions)]
+def _in_process(pairs: int) -> dict[str, Any]:
+    command = [sys.executable, "-W", "ignore", "-m", __name__, str(pairs)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own module
     if done.returncode != 0:
-        raise RuntimeError(f"fitting {millions} million pairs failed: {done.stderr.strip()[-2000:]}")
+        raise RuntimeError(f"fitting {pairs:,} pairs failed: {done.stderr.strip()[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -44,13 +44,12 @@ def _exponent(fits: list[dict[str, Any]]) -> float | None:
     return float(np.polyfit(pairs, seconds, 1)[0])
 
 
-def measure(millions: int) -> dict[str, Any]:
+def measure(pairs: int) -> dict[str, Any]:
     """Make the set and fit it in this process, 64 dimensions and 15 epochs."""
     from recsys_assets.benchmarks.synthetic import matrix, world  # noqa: PLC0415  not in the parent
     from recsys_assets.embeddings.ials import train  # noqa: PLC0415
     from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
 
-    pairs = millions * 1_000_000
     found = matrix(replace(world(pairs), interactions=round(pairs * _EVENTS_A_PAIR)))
     fitted = train(found, TrainingSettings())
     memory = fitted.memory_mb

@@ -18,14 +18,17 @@ _SHARE_OF_NOISE = 0.6
 _ITEMS_OF_ONE = 250
 """Of a mean user whose α₀ is 1: the same sets' best α₀ grow with the square of her items, from 0.01 to 1.2."""
 _LEAST, _MOST = 0.02, 2.0
-"""Of α₀."""
+_DENSE = 0.5
+"""Bounds of α₀. It is not less than twice the density either, up to `_DENSE`: where the unobserved pairs together weigh
+no more than the observed ones, predicting 1 for everything costs next to nothing."""
 
 
 def with_strengths(settings: TrainingSettings, matrix: InteractionMatrix) -> TrainingSettings:
     """The settings with `unobserved_weight` and `regularization` as given, or chosen where they are 0."""
     users, items = matrix.shape
     of_user, of_item = matrix.entries / users, matrix.entries / items
-    alpha = settings.unobserved_weight or min(max((of_user / _ITEMS_OF_ONE) ** 2, _LEAST), _MOST)
+    least = max(_LEAST, min(2 * of_user / items, _DENSE))
+    alpha = settings.unobserved_weight or min(max((of_user / _ITEMS_OF_ONE) ** 2, least), _MOST)
     threshold = min(_SHARE_OF_NOISE * (of_user**0.5 + of_item**0.5), 0.5 * (of_user * of_item) ** 0.5)
     frequency = ((of_user + alpha * items) * (of_item + alpha * users)) ** 0.5
     strength = settings.regularization or threshold / frequency

@@ -21,7 +21,9 @@ def world():
 
 def test_the_objective_falls_every_epoch(world):
     losses = ials.train(world, SMALL).losses
-    assert all(after < before for before, after in pairwise(losses))
+    assert all(after < before for before, after in pairwise(losses[:4]))
+    rounding = 1e-6  # once converged, the objective moves by no more
+    assert all(after < before * (1 + rounding) for before, after in pairwise(losses))
 
 
 def test_a_planted_block_world_is_recovered(world):

@@ -3,9 +3,12 @@ import pytest
 
 from recsys_assets.embeddings import ials
 from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.metrics import user_metrics
+from recsys_assets.embeddings.ranking import by_factors, rank
+from recsys_assets.embeddings.split import random_split
 from recsys_assets.embeddings.strengths import with_strengths
 from recsys_assets.settings import TrainingSettings
-from recsys_assets_tests.embeddings.worlds import block_world
+from recsys_assets_tests.embeddings.worlds import block_world, events
 
 
 def test_strengths_that_are_given_stay():
@@ -23,6 +26,40 @@ def test_the_weaker_the_unobserved_pairs_the_stronger_the_l2():
         with_strengths(TrainingSettings(unobserved_weight=weight), matrix) for weight in (0.05, 0.5)
     )
     assert weak.regularization > strong.regularization
+
+
+def noisy_blocks(*, users, items, each):
+    """Each user has about `each` items: 70 % of them of the user's block of four, the others of any."""
+    rng = np.random.default_rng(0)
+    rows = set()
+    for user in range(users):
+        anywhere = rng.random(each) < 0.3
+        at_home = rng.integers(items // 4, size=each) * 4 + user % 4
+        chosen = np.where(anywhere, rng.integers(items, size=each), at_home)
+        rows |= {(f"u{user:04}", f"i{item:04}", 1.0, 0) for item in chosen.tolist()}
+    return InteractionMatrix.from_interactions(events(sorted(rows)))
+
+
+def held_out_ndcg(split, settings):
+    found = ials.train(split.train, settings)
+    users = np.flatnonzero(np.diff(split.truth.indptr))
+    ranking = rank(split.train, users, by_factors(found.user_embeddings, found.item_embeddings), k=20)
+    return user_metrics(ranking, split.truth, k=20)["ndcg"].mean()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"users": 1000, "items": 400, "each": 6},
+        {"users": 400, "items": 200, "each": 60},
+        {"users": 200, "items": 1000, "each": 100},
+    ],
+    ids=["1 % dense", "20 % dense", "10 % dense"],
+)
+def test_an_untuned_run_ranks_better_than_one_constant_for_all_densities(shape):
+    split = random_split(noisy_blocks(**shape), held_out_share=0.2, seed=0)
+    constant = TrainingSettings(unobserved_weight=0.3, regularization=0.005)
+    assert held_out_ndcg(split, TrainingSettings()) > 1.1 * held_out_ndcg(split, constant)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 1.0])
