@@ -15,7 +15,8 @@ from msgspec import Meta
 
 from recsys_assets.errors import RulesError
 from recsys_assets.rules.engine import Engine
-from recsys_assets.rules.expressions import ExpressionError, parse
+from recsys_assets.rules.expression_tree import ExpressionError
+from recsys_assets.rules.expressions import parse
 from recsys_assets.rules.item_table import columns_of
 from recsys_assets.rules.positions import line_of
 from recsys_assets.rules.requests import Asked
@@ -124,7 +125,7 @@ def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -
         expression = parse(text, columns=known, kind="boolean")
     except ExpressionError as error:
         raise RulesError(
-            f"`{text}`: {error.found}; {error.suggestion or 'see rules/expressions.py'}"
+            f"`{text}`: {error.found}; {error.suggestion or 'mend the expression'}"
         ) from None
     truth = engine.with_columns(expression.item_columns()).truth(
         expression, np.asarray(nums, dtype=np.int32), {}

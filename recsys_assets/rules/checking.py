@@ -2,7 +2,8 @@
 
 import re
 
-from recsys_assets.rules.expressions import Columns, Expression, ExpressionError, Kind, closest, parse
+from recsys_assets.rules.expression_tree import Columns, Expression, ExpressionError, Kind
+from recsys_assets.rules.expressions import closest, parse
 from recsys_assets.rules.schema import (
     AnyStage,
     AtMost,

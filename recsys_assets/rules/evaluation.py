@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.rules.expressions import Expression, Node
+from recsys_assets.rules.expression_tree import Expression, Node
 from recsys_assets.rules.item_table import UNKNOWN, ItemTable
 
 Mask = npt.NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""The language of predicates: what may be written, its types, and what an expression looks like once checked.
+"""The language of predicates: what may be written, and its types.
 
 Expressions are read by Python's own parser (`ast.parse`) and never evaluated by Python: only the few nodes
 below are taken, each is checked against the known columns and types, all else is refused. No library is
@@ -13,11 +13,9 @@ import ast
 import difflib
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal, NoReturn
+from typing import Final, NoReturn
 
-Kind = Literal["number", "text", "boolean"]
-"""The type of a value."""
+from recsys_assets.rules.expression_tree import Columns, Constant, Expression, ExpressionError, Kind, Node
 
 LONGEST: Final = 2_000
 """Characters of an expression, at most."""
@@ -34,79 +32,10 @@ FUNCTIONS: Final[Mapping[str, tuple[tuple[Kind, ...], Kind]]] = {
 """Name -> types of its arguments and of its value. `log` is natural, unknown for x <= 0; `contains` and
 `starts_with` take a text column and a constant, and ignore case."""
 
-Constant = float | str | bool
-
 _OPERATORS: Final[Mapping[type[ast.AST], str]] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/",
 }  # fmt: skip
-
-
-class ExpressionError(Exception):
-    """What is wrong with an expression, and where in it. The reader adds file and line."""
-
-    def __init__(self, found: str, *, line: int = 1, suggestion: str | None = None) -> None:
-        super().__init__(found)
-        self.found = found
-        self.line = line
-        self.suggestion = suggestion
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """What an expression may name."""
-
-    items: Mapping[str, Kind]
-    """Item columns."""
-    users: Mapping[str, Kind]
-    """Features of the user, named `user.COLUMN`."""
-    lists: frozenset[str] = frozenset()
-    """Lists of item ids, named `lists.NAME`."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Node:
-    """One checked part of an expression."""
-
-    op: str
-    """`item`, `user`, `constant`, an operator, `in`, `null`, `and`, `or`, `not`, or a function's name."""
-    kind: Kind
-    """Its type."""
-    parts: tuple["Node", ...] = ()
-    """Its operands."""
-    name: str = ""
-    """Column or list."""
-    constants: tuple[Constant, ...] = ()
-    """The constant, or those of an `in`."""
-    of_user: bool = field(default=False)
-    """Whether a feature of the user decides, so that it differs between requests."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Expression:
-    """A checked expression."""
-
-    text: str
-    """As it was written."""
-    node: Node
-    """Its parts."""
-
-    @property
-    def of_user(self) -> bool:
-        """Whether it needs a user's features."""
-        return self.node.of_user
-
-    def item_columns(self) -> set[str]:
-        """The item columns that it reads."""
-        return {node.name for node in _walk(self.node) if node.op == "item"}
-
-    def user_columns(self) -> set[str]:
-        """The user's features that it reads."""
-        return {node.name for node in _walk(self.node) if node.op == "user"}
-
-    def lists(self) -> set[str]:
-        """The lists that it reads."""
-        return {node.name for node in _walk(self.node) if node.op == "list"}
 
 
 def parse(text: str, *, columns: Columns, kind: Kind) -> Expression:
@@ -173,12 +102,6 @@ def _syntax_hint(  # noqa: PLR0911  one hint a habit of other languages
     return None
 
 
-def _walk(node: Node) -> Iterable[Node]:
-    yield node
-    for part in node.parts:
-        yield from _walk(part)
-
-
 def _fail(at: ast.AST, found: str, suggestion: str | None = None) -> NoReturn:
     raise ExpressionError(found, line=getattr(at, "lineno", 1), suggestion=suggestion)
 
@@ -215,7 +138,8 @@ class _Checker:
                 _fail(
                     at,
                     f"`{ast.unparse(at)}` is not part of the language",
-                    "see the head of rules/expressions.py for what is",
+                    "write columns, `user.COLUMN`, numbers, 'text', comparisons, `in`, `is null`, `and`, "
+                    f"`or`, `not`, {', '.join(FUNCTIONS)}",
                 )
 
     def _item(self, at: ast.expr, name: str) -> Node:

@@ -9,7 +9,7 @@ import numpy as np
 
 from recsys_assets.rules import scratch
 from recsys_assets.rules.evaluation import Mask, Nums, UserFeatures
-from recsys_assets.rules.expressions import Expression
+from recsys_assets.rules.expression_tree import Expression
 from recsys_assets.rules.facts import Facts
 from recsys_assets.rules.reading import Checked, Scenario
 from recsys_assets.rules.requests import Asked

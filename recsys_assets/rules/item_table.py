@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.errors import BrokenReleaseError
-from recsys_assets.rules.expressions import Columns, Kind
+from recsys_assets.rules.expression_tree import Columns, Kind
 
 Float64 = npt.NDArray[np.float64]
 Int32 = npt.NDArray[np.int32]

@@ -12,7 +12,8 @@ import msgspec
 
 from recsys_assets.errors import RulesError
 from recsys_assets.rules.checking import StageError, check_stage
-from recsys_assets.rules.expressions import Columns, Expression, closest
+from recsys_assets.rules.expression_tree import Columns, Expression
+from recsys_assets.rules.expressions import closest
 from recsys_assets.rules.positions import Step, line_of
 from recsys_assets.rules.schema import (
     FORMAT,

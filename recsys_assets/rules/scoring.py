@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.rules.evaluation import Nums, UserFeatures
-from recsys_assets.rules.expressions import Expression
+from recsys_assets.rules.expression_tree import Expression
 from recsys_assets.rules.facts import Facts, Float32
 from recsys_assets.rules.reading import Checked, Scenario
 from recsys_assets.rules.schema import Boost, FeatureBoost, Newness, PopularityDebias, Scoring

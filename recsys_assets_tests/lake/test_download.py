@@ -1,10 +1,8 @@
 """Downloads from a real server on this machine that behaves as badly as servers do."""
 
 import gzip
-import random
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,64 +13,7 @@ from recsys_assets.lake.amazon_2023 import fetch_category
 from recsys_assets.lake.download import fetch
 from recsys_assets.lake.setup import initialise
 from recsys_assets.settings import Home, load_settings
-
-CONTENT = gzip.compress(random.Random(0).randbytes(2_000_000))
-
-
-@dataclass
-class Server:
-    """What it serves, how it misbehaves, and what it was asked."""
-
-    files: dict[str, bytes]
-    breaks: int = 0
-    """So many answers end after a third of their body."""
-    ranges: bool = True
-    """Whether it knows `Range`."""
-    length: bool = True
-    """Whether it says how long the file is."""
-    statuses: list[int] = field(default_factory=list)
-    """Answers to give first, instead of the file."""
-    etag: str = '"v1"'
-    asked: list[dict[str, str]] = field(default_factory=list)
-    url: str = ""
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        self.asked.append({name.lower(): value for name, value in request.headers.items()})
-        if self.statuses:
-            request.send_response(self.statuses.pop(0))
-            request.send_header("Content-Length", "0")
-            request.send_header("Retry-After", "7")
-            request.end_headers()
-            return
-        content = self.files.get(request.path)
-        if content is None:
-            request.send_error(404)
-            return
-        start = self._start(request, content)
-        if start is None:
-            request.send_response(416)
-            request.send_header("Content-Range", f"bytes */{len(content)}")
-            request.end_headers()
-            return
-        body = content[start:]
-        request.send_response(206 if start else 200)
-        request.send_header("ETag", self.etag)
-        if start:
-            request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        if self.length:
-            request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        if self.breaks:
-            self.breaks -= 1
-            body = body[: len(body) // 3]
-        request.wfile.write(body)
-
-    def _start(self, request: BaseHTTPRequestHandler, content: bytes) -> int | None:
-        asked = request.headers.get("Range")
-        if not asked or not self.ranges or request.headers.get("If-Range") not in {None, self.etag}:
-            return 0
-        start = int(asked.removeprefix("bytes=").removesuffix("-"))
-        return start if start < len(content) else None
+from recsys_assets_tests.lake.faulty_server import CONTENT, Server
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import pytest
 
 from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.rules.evaluation import Evaluator
-from recsys_assets.rules.expressions import Columns, ExpressionError, parse
+from recsys_assets.rules.expression_tree import Columns, ExpressionError
+from recsys_assets.rules.expressions import parse
 from recsys_assets.rules.item_table import ItemTable, TextColumn
 
 COLUMNS = Columns(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recsys_assets.errors import RulesError
-from recsys_assets.rules.expressions import Columns
+from recsys_assets.rules.expression_tree import Columns
 from recsys_assets.rules.reading import parse_rules, read_rules
 
 COLUMNS = Columns(
@@ -84,8 +84,8 @@ MALFORMED = {
     "bracket left open": (PREDICATE, "(price > 2", 13, "cannot be read", "close the bracket"),
     "a number for a predicate": (PREDICATE, "price * 2", 13, "is a number", "compare it"),
     "null compared": (PREDICATE, "price == null", 13, "nothing equals null", "is null"),
-    "Python that is no predicate": (PREDICATE, "__import__('os').system('id')", 13, "not part of the language", "see"),
-    "an attribute": (PREDICATE, "price.__class__ == 1", 13, "not part of the language", "see"),
+    "Python that is no predicate": (PREDICATE, "__import__('os').system('id')", 13, "not part of the language", "write columns"),
+    "an attribute": (PREDICATE, "price.__class__ == 1", 13, "not part of the language", "write columns"),
     "unknown function": (PREDICATE, "contain(title, 'tea')", 13, "`contain`", "did you mean `contains`?"),
     "unknown list": (PREDICATE, "item_id in lists.sold", 13, "`sold`", "`sold_out`"),
     "list of another column": (PREDICATE, "brand in lists.sold_out", 13, "in a list", "item_id in lists.sold_out"),
