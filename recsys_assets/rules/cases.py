@@ -124,9 +124,7 @@ def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -
     try:
         expression = parse(text, columns=known, kind="boolean")
     except ExpressionError as error:
-        raise RulesError(
-            f"`{text}`: {error.found}; {error.suggestion or 'mend the expression'}"
-        ) from None
+        raise RulesError(f"`{text}`: {error.found}; {error.suggestion or 'mend the expression'}") from None
     truth = engine.with_columns(expression.item_columns()).truth(
         expression, np.asarray(nums, dtype=np.int32), {}
     )
