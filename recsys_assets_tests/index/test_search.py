@@ -173,6 +173,18 @@ def test_a_tiny_catalogue_has_an_index(tmp_path, count):
     )
 
 
+@given(seed=st.integers(0, 1000), kinds=st.integers(2, 5))
+@settings(max_examples=25, deadline=None)
+def test_zeros_that_rounding_moved_are_equal_scores(tmp_path_factory, seed, kinds):
+    """Users and items of a log where each kind of item has its own users: products are 1/3 or noise near 0."""
+    rng = np.random.default_rng(seed)
+    axes_kD = np.linalg.qr(rng.normal(size=(16, kinds)))[0].T.astype(np.float32)
+    users_UD = np.repeat(axes_kD, 3, axis=0) * np.float32(0.577)
+    users_UD += rng.normal(scale=1e-9, size=users_UD.shape).astype(np.float32)
+    report = build_index(axes_kD, tmp_path_factory.mktemp("index"), IndexSettings(), queries=users_UD)
+    assert {trial.recall for trial in report.grid if trial.dtype == "f32"} == {1.0}
+
+
 def test_scores_descend(tmp_path):
     items_ID = even(1_000)
     build_index(items_ID, tmp_path, ONE_THREAD)
