@@ -23,6 +23,8 @@ from recsys_assets.rules.schema import AtMost, Diversity, Explore, Pin, Promote,
 
 _ROUNDING: Final = 1e-9
 _TWO_32: Final = 2.0**32
+_FULL_STRENGTH_AFTER: Final = 9
+"""Places above the one where diversity reaches its strength."""
 
 
 Places = npt.NDArray[np.intp]
@@ -130,27 +132,28 @@ def most_different(
 ) -> list[int]:
     """`count` places by maximal marginal relevance (Carbonell & Goldstein 1998), in the order chosen.
 
-    Each next place maximises (1 - strength) x score - strength x (greatest cosine with the places chosen, or
-    with the last `memory` of them); equal ones go by place.
+    Each next place maximises (1 - w) x score - w x (greatest cosine with the places chosen, or with the last
+    `memory` of them); equal ones go by place. w rises from 0 at the first place to `strength` at the tenth,
+    with the square of the places above, and stays there: whoever looks for relevance looks at the first places
+    most, while each pair of a list adds the same to its diversity.
     """
     if count <= 0 or strength <= 0:
         return list(range(count))
-    value_n = scores_n * np.float32(1 - strength)
-    weighted_nD = unit_nD * np.float32(strength)
     recent: deque[Float32] = deque(maxlen=memory)
-    current_n = np.full(len(scores_n), np.inf, dtype=np.float32)
-    place = int(value_n.argmax())
-    chosen = [place]
+    nearest_n = np.full(len(scores_n), -np.inf, dtype=np.float32)
+    chosen = [int(scores_n.argmax())]
     while len(chosen) < count:
-        value_n[place] = -np.inf
-        against_n = value_n - weighted_nD.dot(unit_nD[place])
+        cosines_n = unit_nD.dot(unit_nD[chosen[-1]])
         if memory is None:
-            np.minimum(current_n, against_n, out=current_n)
+            np.maximum(nearest_n, cosines_n, out=nearest_n)
         else:
-            recent.append(against_n)  # -inf wherever a place is chosen, so the least of all is so too
-            current_n = np.minimum.reduce(recent)
-        place = int(current_n.argmax())
-        chosen.append(place)
+            recent.append(cosines_n)
+            nearest_n = np.maximum.reduce(recent)
+        weight = strength * min(len(chosen) / _FULL_STRENGTH_AFTER, 1.0) ** 2
+        value_n = scores_n * np.float32(1 - weight)
+        value_n -= nearest_n * np.float32(weight)
+        value_n.put(chosen, -np.inf)
+        chosen.append(int(value_n.argmax()))
     return chosen
 
 

@@ -122,14 +122,15 @@ class PopularityDebias(_Stage, frozen=True, kw_only=True):
 
 
 class Diversity(_Stage, frozen=True, kw_only=True):
-    """The next item has the greatest (1 - strength) x score - strength x (greatest cosine with one above).
+    """The next item has the greatest (1 - w) x score - w x (greatest cosine with one above).
 
-    This is maximal marginal relevance (Carbonell & Goldstein 1998).
+    This is maximal marginal relevance (Carbonell & Goldstein 1998), with w = strength x (items above / 9)^2 down to
+    the tenth place and w = strength from there on.
     """
 
     kind: Literal["diversity"]
     strength: Share
-    """0 leaves the order as it is; 1 looks at nothing but difference."""
+    """0 leaves the order as it is; 1 looks, from the tenth place on, at nothing but difference."""
     pool: Count = 100
     """Best items among which it chooses."""
     memory: Count | None = None

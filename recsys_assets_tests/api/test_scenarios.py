@@ -143,8 +143,8 @@ def test_an_edited_rules_file_is_in_force_within_two_seconds_and_changes_the_eta
     assert ask().status_code == 304
     edit(
         client,
-        'kind = "seen"\n\n# Strength',
-        'kind = "seen"\n\n[scenarios.home.limits]\nat_most = 4\n\n# Strength',
+        'kind = "seen"\n\n# Out of season',
+        'kind = "seen"\n\n[scenarios.home.limits]\nat_most = 4\n\n# Out of season',
     )
     answer = eventually(ask, lambda answer: answer.status_code == 200)
     assert answer.status_code == 200

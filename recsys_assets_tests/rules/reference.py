@@ -264,11 +264,12 @@ def diversify(world, stage, order, scores, k, diversity):
     chosen = []
     while len(chosen) < min(k, len(pool)):
         compared = chosen[-stage["memory"] :] if "memory" in stage else chosen
+        weight = strength * min(len(chosen) / 9, 1) ** 2
 
-        def value(num, compared=compared):
+        def value(num, compared=compared, weight=weight):
             near = [world.cosine(world.vectors[num], world.vectors[other]) for other in compared]
-            gain = F(scores[num] * F(1 - strength))
-            return F(gain - F(F(strength) * max(near))) if near else gain
+            gain = F(scores[num] * F(1 - weight))
+            return F(gain - F(max(near) * F(weight))) if near else gain
 
         left = [num for num in pool if num not in chosen]
         best = max(value(num) for num in left)
