@@ -2,17 +2,22 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 _PREFIX = "date="
 _PART = "part-0.parquet"
-_SIDE_BY_SIDE = 16
+_SIDE_BY_SIDE, _ROWS_AT_ONCE = 16, 20_000
+"""Files of a group that is written at once, at most, and rows after which it is full."""
+_GROUPS = 2
+"""Groups of files written at once: planning one, which holds the interpreter, goes on while another is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +69,23 @@ class PartitionStore:
 
         It uses every core, and takes a fifth less processor time a file than `write`. A day may come once.
         """
-        days = iter(days)
-        while some := list(islice(days, _SIDE_BY_SIDE)):
-            staged = {day: self._staged(day) for day, _ in some}
-            pl.collect_all([self._sink(day, frame, staged[day]) for day, frame in some], engine="streaming")
-            for day, file in staged.items():
-                file.replace(self.path(day))
+        writing = deque[tuple[list[date], Future[Any]]]()
+        with ThreadPoolExecutor(_GROUPS, thread_name_prefix="write") as threads:
+            try:
+                for some in _groups(days):
+                    sinks = [self._sink(day, frame, self._staged(day)) for day, frame in some]
+                    written = threads.submit(pl.collect_all, sinks, engine="streaming")
+                    writing.append(([day for day, _ in some], written))
+                    if len(writing) > _GROUPS:
+                        self._replace(*writing.popleft())
+            finally:
+                while writing:
+                    self._replace(*writing.popleft())
+
+    def _replace(self, days: list[date], written: Future[Any]) -> None:
+        written.result()
+        for day in days:
+            self._staged(day).replace(self.path(day))
 
     def _staged(self, day: date) -> Path:
         folder = self.path(day).parent
@@ -100,3 +116,16 @@ class PartitionStore:
         """SHA-256 of `day`'s file, hexadecimal."""
         with self.path(day).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _groups(days: Iterable[tuple[date, pl.DataFrame]]) -> Iterator[list[tuple[date, pl.DataFrame]]]:
+    group: list[tuple[date, pl.DataFrame]] = []
+    rows = 0
+    for day, frame in days:
+        group.append((day, frame))
+        rows += frame.height
+        if len(group) == _SIDE_BY_SIDE or rows >= _ROWS_AT_ONCE:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group

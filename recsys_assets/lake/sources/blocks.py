@@ -22,6 +22,9 @@ LONGEST_LINE_BYTES: Final = 64 << 20
 """A longer line than this is taken for a file that isn't made of lines."""
 
 _PEEK_BYTES: Final = 1 << 16
+igzip.READ_BUFFER_SIZE = 4 << 20
+"""Compressed bytes at once, for isal's own setting: the thread that unzips has to get the interpreter back after each,
+and the reader, which decodes a block in one call, does not let go of it for long."""
 _GZIP: Final = b"\x1f\x8b"
 _OTHER_FORMATS: Final = {
     b"PK\x03\x04": "a zip archive",
