@@ -1,7 +1,8 @@
 """`quarantine …` and `report`: looking at refused days, and at any day."""
 
 import getpass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
@@ -11,6 +12,40 @@ from recsys_assets.settings import Home
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _SHOWN_ROWS = 5
+
+
+def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[date, date]]:
+    """First and last day of each `DAY` or `FIRST..LAST`."""
+    found = []
+    for value in values:
+        first, dots, last = value.partition("..")
+        start, end = (_DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
+        if start > end:
+            raise click.BadParameter(f"{value} ends before it starts; write FIRST..LAST", ctx, param)
+        found.append((start, end))
+    return found
+
+
+_days_argument = click.argument(
+    "spans", metavar="DAY|FIRST..LAST...", nargs=-1, required=True, callback=_spans
+)
+
+
+def _refused_within(quarantine: Path, spans: Sequence[tuple[date, date]]) -> list[date]:
+    """The days in quarantine within the spans, oldest first.
+
+    Raises:
+        QuarantineError: a span has none.
+    """
+    from recsys_assets.quality.quarantine import refused_day, refused_days  # noqa: PLC0415
+
+    refused, found = {one.day for one in refused_days(quarantine)}, set[date]()
+    for first, last in spans:
+        inside = {day for day in refused if first <= day <= last}
+        if not inside:
+            refused_day(quarantine, first)
+        found |= inside
+    return sorted(found)
 
 
 @click.group(epilog=example("recsys quarantine list", "recsys quarantine show 2017-09-01"))
@@ -47,13 +82,15 @@ def show(home: Path | None, day: datetime) -> None:
                 click.echo("    " + ", ".join(f"{name}={value}" for name, value in row.items()))
 
 
-@quarantine.command(epilog=example("recsys quarantine accept 2017-09-01 --why 'a price rise, asked finance'"))
+@quarantine.command(
+    epilog=example("recsys quarantine accept 2017-09-01..2017-09-30 --why 'a price rise, asked finance'")
+)
 @home_option
-@click.argument("day", type=_DAY)
+@_days_argument
 @click.option("--why", required=True, help="Kept with the release's lineage.")
 @click.option("--who", default=None, help="Who decides; default the name you are logged in as.")
-def accept(home: Path | None, day: datetime, why: str, who: str | None) -> None:
-    """Publish the refused delivery of DAY as it is, on the record."""
+def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
+    """Publish the refused deliveries of these days as they are, on the record."""
     from recsys_assets.commands.running import settings_for  # noqa: PLC0415
     from recsys_assets.freshness import accepting_stores  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
@@ -62,29 +99,32 @@ def accept(home: Path | None, day: datetime, why: str, who: str | None) -> None:
     place = Home.locate(home)
     stores = accepting_stores(place, settings_for(place, None, None))
     with Ledger(place.quality_db) as ledger:
-        accepted = accept_day(
-            place.quarantine,
-            day.date(),
-            stores=stores,
-            ledger=ledger,
-            who=who or getpass.getuser(),
-            why=why,
-            at=datetime.now(UTC),
-        )
-    for one in accepted:
-        click.echo(f"{one.day} {one.table}: published; accepted by {one.who}: {one.why}")
+        for day in _refused_within(place.quarantine, spans):
+            accepted = accept_day(
+                place.quarantine,
+                day,
+                stores=stores,
+                ledger=ledger,
+                who=who or getpass.getuser(),
+                why=why,
+                at=datetime.now(UTC),
+            )
+            for one in accepted:
+                click.echo(f"{one.day} {one.table}: published; accepted by {one.who}: {one.why}")
     click.echo("Next: recsys build")
 
 
-@quarantine.command(epilog=example("recsys quarantine drop 2017-09-01"))
+@quarantine.command(epilog=example("recsys quarantine drop 2017-09-01 2017-09-03"))
 @home_option
-@click.argument("day", type=_DAY)
-def drop(home: Path | None, day: datetime) -> None:
-    """Forget the refused delivery of DAY; what was published before stays."""
+@_days_argument
+def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
+    """Forget the refused deliveries of these days; what was published before stays."""
     from recsys_assets.quality.quarantine import drop as drop_day  # noqa: PLC0415
 
-    for one in drop_day(Home.locate(home).quarantine, day.date()):
-        click.echo(f"{one.day} {one.table}: {one.rows:,} refused rows removed")
+    place = Home.locate(home)
+    for day in _refused_within(place.quarantine, spans):
+        for one in drop_day(place.quarantine, day):
+            click.echo(f"{one.day} {one.table}: {one.rows:,} refused rows removed")
 
 
 @click.command(epilog=example("recsys report 2017-12-31", "recsys report 2017-12-31 --pdf"))

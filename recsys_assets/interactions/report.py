@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from recsys_assets.errors import ReportError
+from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.lake.store import PartitionStore
 from recsys_assets.settings import Home
 
 NOTEBOOK: Final = Path(__file__).parents[1] / "notebooks" / "increment_report.py"
@@ -31,14 +33,26 @@ def write_report(home: Home, day: date) -> Path:
     """Execute the notebook for `day` and replace the page in `<home>/reports/date=…/` by the result.
 
     Raises:
-        ReportError: the notebook failed; the message has its error.
+        ReportError: the day has not landed, or the notebook failed; the message has its error.
     """
+    _require_landed(home, day)
     folder = home.reports / f"date={day.isoformat()}"
     folder.mkdir(parents=True, exist_ok=True)
     page = execute_to_html(NOTEBOOK, {"home": str(home.root), "day": day.isoformat()})
     staged = folder / f".{HTML_FILE}.staged"
     staged.write_text(page, encoding="utf-8")
     return staged.replace(folder / HTML_FILE)
+
+
+def _require_landed(home: Home, day: date) -> None:
+    store = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
+    if store.path(day).is_file():
+        return
+    if any(home.quarantine.glob(f"date={day.isoformat()}/*.json")):
+        raise ReportError(f"{day} was refused and is in quarantine: see `recsys quarantine show {day}`")
+    days = store.days()
+    landed = f"{days[0]} to {days[-1]} have" if days else "none has"
+    raise ReportError(f"{day} has not landed ({landed}): run `recsys build`, or choose another day")
 
 
 def execute_to_html(notebook: Path, parameters: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions import window
-from recsys_assets.interactions.report import execute_to_html, write_pdf
+from recsys_assets.interactions.report import execute_to_html, write_pdf, write_report
 from recsys_assets.settings import Home
 
 
@@ -41,3 +41,20 @@ def test_without_a_browser_the_pdf_is_refused_with_what_to_install(tmp_path, mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ReportError, match="install"):
         write_pdf(tmp_path / "page.html")
+
+
+def test_a_day_without_events_is_told_without_starting_a_notebook(tmp_path):
+    home = Home(tmp_path)
+    with pytest.raises(ReportError, match=r"2017-09-01 has not landed \(none has\)"):
+        write_report(home, date(2017, 9, 1))
+    folder = home.interactions / "date=2017-08-31"
+    folder.mkdir(parents=True)
+    (folder / "part-0.parquet").touch()
+    with pytest.raises(ReportError, match="2017-08-31 to 2017-08-31 have"):
+        write_report(home, date(2017, 9, 1))
+    refused = home.quarantine / "date=2017-09-01"
+    refused.mkdir(parents=True)
+    (refused / "raw_interactions.json").touch()
+    with pytest.raises(ReportError, match="in quarantine: see `recsys quarantine show 2017-09-01`"):
+        write_report(home, date(2017, 9, 1))
+    assert not home.reports.exists()

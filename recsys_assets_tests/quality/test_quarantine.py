@@ -1,17 +1,28 @@
 """What a person can do with refused days."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from recsys_assets.commands.quality import quarantine
 from recsys_assets.errors import QuarantineError
 from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.evaluation import evaluate, schema_result
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.publishing import publish_days
-from recsys_assets.quality.quarantine import accept, drop, lineage_notes, refused_day, refused_days
+from recsys_assets.quality.quarantine import (
+    RefusedDay,
+    accept,
+    drop,
+    lineage_notes,
+    refused_day,
+    refused_days,
+)
 
 DAY = date(2017, 9, 1)
 SCHEMA = pl.Schema({"a": pl.Int64})
@@ -107,3 +118,47 @@ def test_dropping_leaves_the_published_file(tmp_path, deliver, store):
     drop(tmp_path / "quarantine", DAY)
     assert refused_days(tmp_path / "quarantine") == []
     assert store.checksum(DAY) == before
+
+
+def refused_home(tmp_path, days) -> Path:
+    """A home with nothing but refused deliveries of these days of September 2017."""
+    for day in days:
+        folder = tmp_path / "quarantine" / f"date=2017-09-{day:02d}"
+        folder.mkdir(parents=True)
+        note = RefusedDay(table="raw", day=date(2017, 9, day), rows=day, fingerprint="", reasons=[])
+        (folder / "raw.json").write_bytes(msgspec.json.encode(note))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("asked", "dropped"),
+    [
+        (["2017-09-03"], [3]),
+        (["2017-09-05", "2017-09-01"], [1, 5]),
+        (["2017-09-02..2017-09-05"], [3, 4, 5]),
+        (["2017-08-01..2017-12-31", "2017-09-03"], [1, 3, 4, 5, 8]),
+    ],
+)
+def test_many_days_are_dropped_at_once(tmp_path, asked, dropped):
+    home = refused_home(tmp_path, [1, 3, 4, 5, 8])
+    done = CliRunner().invoke(quarantine, ["drop", "--home", str(home), *asked])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == [f"2017-09-{d:02d} raw: {d} refused rows removed" for d in dropped]
+    left = [one.day.day for one in refused_days(home / "quarantine")]
+    assert left == sorted({1, 3, 4, 5, 8} - set(dropped))
+
+
+def test_a_span_without_refused_days_drops_nothing(tmp_path):
+    home = refused_home(tmp_path, [1])
+    done = CliRunner().invoke(
+        quarantine, ["drop", "--home", str(home), "2017-09-01", "2017-10-01..2017-10-31"]
+    )
+    assert isinstance(done.exception, QuarantineError)
+    assert "2017-10-01 is not in quarantine; in quarantine are 2017-09-01" in str(done.exception)
+    assert len(refused_days(home / "quarantine")) == 1
+
+
+@pytest.mark.parametrize("asked", ["2017-09-05..2017-09-01", "2017-09", "2017-09-01..", "yesterday"])
+def test_what_is_no_day_and_no_span_is_refused(tmp_path, asked):
+    done = CliRunner().invoke(quarantine, ["drop", "--home", str(refused_home(tmp_path, [1])), asked])
+    assert (done.exit_code, len(refused_days(tmp_path / "quarantine"))) == (2, 1)
