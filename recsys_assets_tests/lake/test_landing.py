@@ -159,7 +159,7 @@ print(rows, peak_rss_mb())
 @pytest.mark.parametrize("count", [1, 100], ids=["one day", "all days"])
 def test_peak_memory_does_not_grow_with_the_source(tmp_path, count):
     rows, peaks = [], []
-    for thousands in (120, 480):
+    for thousands in (400, 1200):  # below a few blocks' worth, memory does grow with the source
         path = tmp_path / f"{thousands}.jsonl.gz"
         with gzip.open(path, "wb", compresslevel=1) as file:
             file.write("".join(map(review, range(1000))).encode() * thousands)
@@ -170,8 +170,8 @@ def test_peak_memory_does_not_grow_with_the_source(tmp_path, count):
         rows.append(int(done.stdout.split()[0]))
         peaks.append(float(done.stdout.split()[1]))
 
-    assert rows[1] == 4 * rows[0] == thousands * 1000 * count // 100
-    assert peaks[1] < 1.25 * peaks[0]
+    assert rows[1] == 3 * rows[0] == thousands * 1000 * count // 100
+    assert peaks[1] < 1.15 * peaks[0]
 
 
 def review(number: int) -> str:
