@@ -87,6 +87,8 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Conjugate-gradient steps a half-epoch, 1-10."""
     count_exponent: float = 0.2
     """A pair's confidence grows with its summed weight to this power: 0 ignores repeats, 1 counts them, 0-1."""
+    debias_exponent: float = 0.0
+    """γ: a pair's confidence is divided by (users of its item)^γ, so that popular items count less, 0-1."""
     half_life_days: float | None = None
     """Days after which a pair counts half, by its last event; none: age doesn't matter."""
     held_out_share: float = 0.2

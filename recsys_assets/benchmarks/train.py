@@ -22,8 +22,8 @@ GRIDS: dict[str, list[Options]] = {
         {"threshold_times": 1.5},
         {"threshold_times": 0.6},
         {"unobserved_times": 2.5},
-        {"unobserved_times": 0.5, "threshold_times": 0.6},
-        {"half_life_days": 365.0},
+        {"unobserved_times": 2.0, "debias_exponent": 0.15, "activity_exponent": 0.75},
+        {"unobserved_times": 0.5, "threshold_times": 0.4, "debias_exponent": 0.35},
     ],
     ALS: [
         {"alpha": 1.0, "regularization": 0.01},

@@ -127,6 +127,7 @@ def _candidates(
             activity_exponent=float(rng.choice([0.0, 0.25, 0.5, 0.75])),
             frequency_exponent=float(rng.choice([0.75, 1.0])),
             count_exponent=float(rng.choice([0.0, 0.25, 0.5, 1.0])),
+            debias_exponent=float(rng.choice([0.0, 0.0, 0.1, 0.3])),
             half_life_days=_choice(rng, [None, None, 60.0, 180.0, 365.0]),
         )
     while True:
@@ -141,6 +142,7 @@ def _candidates(
             activity_exponent=float(np.clip(best.activity_exponent + rng.normal(0, 0.15), 0, 1)),
             frequency_exponent=float(np.clip(best.frequency_exponent + rng.normal(0, 0.1), 0, 1)),
             count_exponent=float(np.clip(best.count_exponent + rng.normal(0, 0.15), 0, 1)),
+            debias_exponent=float(np.clip(best.debias_exponent + rng.normal(0, 0.05), 0, 1)),
         )
 
 

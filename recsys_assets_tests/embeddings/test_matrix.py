@@ -62,3 +62,14 @@ def test_confidences_have_mean_one_and_halve_at_the_half_life():
     found = confidence(matrix, TrainingSettings(half_life_days=30, count_exponent=0.5))
     np.testing.assert_allclose(found.mean(), 1, rtol=1e-6)
     np.testing.assert_allclose(found / found[2], [1, 2, 1], rtol=1e-6)
+
+
+def test_debiasing_divides_by_a_power_of_the_items_users():
+    matrix = InteractionMatrix.from_interactions(
+        events([(user, "popular", 1, 0) for user in "stuv"] + [("u", "rare", 1, 0)])
+    )
+    plain, debiased = (confidence(matrix, TrainingSettings(debias_exponent=power)) for power in (0, 0.5))
+    rare = matrix.item_nums == matrix.items.num("rare")
+    np.testing.assert_allclose(plain, 1)
+    np.testing.assert_allclose(debiased.mean(), 1, rtol=1e-6)
+    np.testing.assert_allclose(debiased[rare] / debiased[~rare], [2] * 4, rtol=1e-6)
