@@ -1,6 +1,7 @@
 """A source that goes wrong: what is published, what is refused, what a person and Dagster's UI are told."""
 
 import os
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -109,3 +110,13 @@ def test_dagster_shows_which_check_which_days_and_which_rows(built, monkeypatch)
     assert [row["day"] for row in worst] == [str(BAD + timedelta(days=n)) for n in range(7)]
     assert found.metadata["failing_rows_of"].value == str(BAD)
     assert all(row.data["timestamp"].startswith(str(BAD)) for row in found.metadata["failing_rows"].records)
+
+
+def test_two_of_them_are_accepted_by_one_command(built, recsys, tmp_path):
+    home, second = tmp_path / "home", BAD + timedelta(days=1)
+    shutil.copytree(built[0], home, symlinks=True)
+    done = recsys("quarantine", "accept", f"{BAD}..{second}", "--why", "true", "--who", "ada", home=home)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("accepted by ada: true") == 2
+    assert days_in(home / "lake" / "raw")[-2:] == [BAD, second]
+    assert days_in(home / "quarantine")[0] == second + timedelta(days=1)

@@ -38,8 +38,8 @@ GRIDS: dict[str, list[Options]] = {
 }
 """Six settings each for the two whose time is compared. `implicit` ALS runs its CG solver, 15 iterations.
 
-Ours are the untuned run and five around it: `unobserved_times` multiplies its α₀, and `threshold_times` what λ is
-then chosen by.
+Ours are the untuned run and five around it: `unobserved_times` multiplies its α₀, `threshold_times` what λ is then
+chosen by, and the others are settings.
 """
 
 

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 REPEATS = 2
 """Times that each query is asked; the faster one counts, so that a busy moment does not."""
+TIED = 1e-5
+"""Products nearer to the k-th than this share of it are as good."""
 ROUNDING = 1e-6
 """Two ways to compute one product differ by less than this share of |item| |query|, eight units of float32."""
 
@@ -36,7 +38,7 @@ class Truth:
         cut = len(items_ID) - k
         least_Q = np.array([np.partition(items_ID @ x_D, cut)[cut] for x_D in asked_QD], dtype=np.float32)
         moved_Q = ROUNDING * np.linalg.norm(items_ID, axis=1).max() * np.linalg.norm(asked_QD, axis=1)
-        least_Q -= np.maximum(1e-5 * np.abs(least_Q), moved_Q)
+        least_Q -= np.maximum(TIED * np.abs(least_Q), moved_Q)
         return cls(items_ID=items_ID, asked_QD=asked_QD, k=k, least_Q=least_Q)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.store import PartitionStore
+from recsys_assets.quality.quarantine import refused_days
 from recsys_assets.settings import Home
 
 NOTEBOOK: Final = Path(__file__).parents[1] / "notebooks" / "increment_report.py"
@@ -48,7 +49,7 @@ def _require_landed(home: Home, day: date) -> None:
     store = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
     if store.path(day).is_file():
         return
-    if any(home.quarantine.glob(f"date={day.isoformat()}/*.json")):
+    if any(refused.day == day for refused in refused_days(home.quarantine)):
         raise ReportError(f"{day} was refused and is in quarantine: see `recsys quarantine show {day}`")
     days = store.days()
     landed = f"{days[0]} to {days[-1]} have" if days else "none has"

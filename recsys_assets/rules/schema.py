@@ -130,7 +130,7 @@ class Diversity(_Stage, frozen=True, kw_only=True):
 
     kind: Literal["diversity"]
     strength: Share
-    """0 leaves the order as it is; 1 looks, from the tenth place on, at nothing but difference."""
+    """Of the tenth place and those below: 0 leaves the order as it is, 1 looks at nothing but difference."""
     pool: Count = 100
     """Best items among which it chooses."""
     memory: Count | None = None

@@ -3,11 +3,13 @@
 import re
 from datetime import date
 
+import msgspec
 import pytest
 
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions import window
 from recsys_assets.interactions.report import execute_to_html, write_pdf, write_report
+from recsys_assets.quality.quarantine import RefusedDay
 from recsys_assets.settings import Home
 
 
@@ -54,7 +56,8 @@ def test_a_day_without_events_is_told_without_starting_a_notebook(tmp_path):
         write_report(home, date(2017, 9, 1))
     refused = home.quarantine / "date=2017-09-01"
     refused.mkdir(parents=True)
-    (refused / "raw_interactions.json").touch()
+    note = RefusedDay(table="raw", day=date(2017, 9, 1), rows=1, fingerprint="", reasons=[])
+    (refused / "raw.json").write_bytes(msgspec.json.encode(note))
     with pytest.raises(ReportError, match="in quarantine: see `recsys quarantine show 2017-09-01`"):
         write_report(home, date(2017, 9, 1))
     assert not home.reports.exists()

@@ -69,6 +69,21 @@ def test_what_came_before_a_broken_day_is_written(store):
     assert len(store.days()) == 16
 
 
+@pytest.mark.parametrize(("rows", "most"), [(1, 48), (25_000, 3)], ids=["small days", "large days"])
+def test_few_days_are_held_while_many_are_written(store, rows, most):
+    held = []
+
+    def days():
+        for n in range(60):
+            held.append(n - len(store.days()))
+            day = date.fromordinal(FIRST.toordinal() + n)
+            yield day, pl.concat([day_of("u", day)] * rows)
+
+    store.write_all(days())
+    assert len(store.days()) == 60
+    assert max(held) <= most
+
+
 def test_a_reader_keeps_the_file_it_opened(store):
     opened = store.write(FIRST, day_of("old", FIRST)).open("rb")
     store.write(FIRST, day_of("new", FIRST))
