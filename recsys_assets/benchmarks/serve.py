@@ -204,7 +204,10 @@ def _wait_until_answered(port: int, path: str, process: subprocess.Popen[bytes])
             time.sleep(0.01)
         else:
             return time.perf_counter() - started
-    raise RecsysError(f"the server on port {port} does not answer {path}; its own output says why")
+    raise RecsysError(
+        f"the server on port {port} does not answer {path}; its own output says why (a missing module:"
+        " pip install -e '.[bench]')"
+    )
 
 
 def _get(port: int, path: str) -> bytes:
