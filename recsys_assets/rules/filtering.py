@@ -1,6 +1,6 @@
 """Filters: what may be recommended at all. Filters over items alone become one mask a release."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -19,6 +19,10 @@ from recsys_assets.rules.sources import history_of
 _EPOCH: Final = date(1970, 1, 1)
 
 
+Keep = Callable[[Nums, Asked, UserFeatures], Mask]
+"""(n,): which of n item numbers pass, for this request and user."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BoundFilter:
     """One filter over one release."""
@@ -27,11 +31,9 @@ class BoundFilter:
     kind: str
     rule: str
     """In words."""
+    keep: Keep
     mask_I: Mask | None = None
     """(I,): what a filter over items alone keeps."""
-    spec: Filter | None = None
-    """For the others."""
-    expression: Expression | None = None
 
 
 class Filters:
@@ -43,36 +45,16 @@ class Filters:
         masks = [bound.mask_I for bound in self.bound if bound.mask_I is not None]
         self.mask_I: Mask | None = np.logical_and.reduce(masks) if masks else None
         """(I,): what all filters over items alone keep."""
-        self._of_request = [bound for bound in self.bound if bound.mask_I is None]
+        self._of_request = [bound.keep for bound in self.bound if bound.mask_I is None]
 
     def keep(self, nums: Nums, asked: Asked, user: UserFeatures) -> Mask:
         """(n,): which of `nums` pass everything, the request's own exclusions too."""
-        masks = [] if self.mask_I is None else [self.mask_I.take(nums)]
-        masks += [self.keep_one(bound, nums, asked, user) for bound in self._of_request]
-        masks += [mask for _, mask in self.asked_for(nums, asked)]
-        if not masks:
-            return np.ones(len(nums), dtype=np.bool_)
-        kept = masks[0]
-        for mask in masks[1:]:
-            kept = kept & mask
+        kept = np.ones(len(nums), dtype=np.bool_) if self.mask_I is None else self.mask_I.take(nums)
+        for keep in self._of_request:
+            kept &= keep(nums, asked, user)
+        for _, mask in self.asked_for(nums, asked):
+            kept &= mask
         return kept
-
-    def keep_one(self, bound: BoundFilter, nums: Nums, asked: Asked, user: UserFeatures) -> Mask:
-        """(n,): which of `nums` one filter keeps."""
-        if bound.mask_I is not None:
-            return bound.mask_I[nums]
-        match bound.spec:
-            case SeenFilter(cool_off_days=days):
-                return _unseen(nums, asked, self._facts, days)
-            case WhereFilter() as spec if bound.expression is not None:
-                truth = self._facts.evaluator.truth(bound.expression, nums, user)
-                return _passing(spec, bound.expression, truth.yes, truth.no)
-            case OwnFilter(column=column):
-                text = self._facts.table.text(column)
-                kept: Mask = text.codes[nums] != text.code_of.get(asked.user_id or "", -2)
-                return kept
-            case _:
-                raise AssertionError(bound.kind)  # every other kind has a mask
 
     def asked_for(self, nums: Nums, asked: Asked) -> list[tuple[str, Mask]]:
         """What the request itself excludes: name and (n,) mask of each condition."""
@@ -86,19 +68,46 @@ class Filters:
 
 
 def _bind(stage: Checked[Filter], facts: Facts) -> BoundFilter:
+    spec = stage.spec
+    mask_I = _mask(stage, facts)
+    keep = _keep_of_request(stage, facts) if mask_I is None else _keep_masked(mask_I)
+    return BoundFilter(name=stage.name, kind=spec.kind, rule=_in_words(spec), keep=keep, mask_I=mask_I)
+
+
+def _mask(stage: Checked[Filter], facts: Facts) -> Mask | None:
     spec, expression = stage.spec, stage.expression
-    mask: Mask | None = None
-    rule = _in_words(spec)
     if isinstance(spec, ExcludedFilter):
         nums = facts.release.items.nums(spec.items)
-        mask = np.ones(len(facts.table), dtype=np.bool_)
-        mask[nums[nums >= 0]] = False
-    elif isinstance(spec, WhereFilter) and expression is not None and not expression.of_user:
+        mask_I = np.ones(len(facts.table), dtype=np.bool_)
+        mask_I[nums[nums >= 0]] = False
+        return mask_I
+    if isinstance(spec, WhereFilter) and expression is not None and not expression.of_user:
         truth = facts.evaluator.mask(expression)
-        mask = _passing(spec, expression, truth.yes, truth.no)
-    return BoundFilter(
-        name=stage.name, kind=spec.kind, rule=rule, mask_I=mask, spec=spec, expression=expression
-    )
+        return _passing(spec, expression, truth.yes, truth.no)
+    return None
+
+
+def _keep_masked(mask_I: Mask) -> Keep:
+    return lambda nums, _asked, _user: mask_I.take(nums)
+
+
+def _keep_of_request(stage: Checked[Filter], facts: Facts) -> Keep:
+    expression = stage.expression
+    match stage.spec:
+        case SeenFilter(cool_off_days=days):
+            return lambda nums, asked, _: _unseen(nums, asked, facts, days)
+        case WhereFilter() as spec if expression is not None:
+
+            def keep_where(nums: Nums, _: Asked, user: UserFeatures) -> Mask:
+                truth = facts.evaluator.truth(expression, nums, user)
+                return _passing(spec, expression, truth.yes, truth.no)
+
+            return keep_where
+        case OwnFilter(column=column):
+            text = facts.table.text(column)
+            return lambda nums, asked, _: text.codes[nums] != text.code_of.get(asked.user_id or "", -2)
+        case _:
+            raise AssertionError(stage.spec)  # every other kind has a mask
 
 
 def _passing(spec: WhereFilter, expression: Expression, yes: Any, no: Any) -> Mask:

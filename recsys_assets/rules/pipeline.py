@@ -208,7 +208,7 @@ class Pipeline:
         kept = np.ones(len(nums), dtype=np.bool_)
         for bound in self.filters.bound:
             recorder.begin()
-            mask = self.filters.keep_one(bound, nums, run.asked, run.user)
+            mask = bound.keep(nums, run.asked, run.user)
             recorder.filtered(bound.name, bound.kind, bound.rule, nums[kept].tolist(), mask[kept].tolist())
             kept &= mask
         for name, mask in self.filters.asked_for(nums, run.asked):

@@ -6,6 +6,7 @@ Stages work in the file's order, and a later one may undo an earlier one's: put 
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, floor
 from random import Random
 from typing import Final, NamedTuple
@@ -25,6 +26,7 @@ _ROUNDING: Final = 1e-9
 _TWO_32: Final = 2.0**32
 _FULL_STRENGTH_AFTER: Final = 9
 """Places above the one where diversity reaches its strength."""
+_LEAST_STRENGTH: Final = 1e-6
 
 
 Places = npt.NDArray[np.intp]
@@ -132,35 +134,48 @@ def most_different(
 ) -> list[int]:
     """`count` places by maximal marginal relevance (Carbonell & Goldstein 1998), in the order chosen.
 
-    Each next place maximises (1 - w) x score - w x (greatest cosine with the places chosen, or with the last
+    Each next place maximises (1 - w) / w x score - (greatest cosine with the places chosen, or with the last
     `memory` of them); equal ones go by place. w rises from 0 at the first place to `strength` at the tenth,
     with the square of the places above, and stays there: whoever looks for relevance looks at the first places
-    most, while each pair of a list adds the same to its diversity.
+    most, while each pair of a list adds the same to its diversity. A strength below 1e-6 counts as none.
     """
-    if count <= 0 or strength <= 0:
+    if count <= 0 or strength < _LEAST_STRENGTH:
         return list(range(count))
+    chosen = [int(scores_n.argmax())]
     recent: deque[Float32] = deque(maxlen=memory)
     nearest_n = np.full(len(scores_n), -np.inf, dtype=np.float32)
-    chosen = [int(scores_n.argmax())]
-    while len(chosen) < count:
+    worth_kn = np.multiply.outer(_worth_of_scores(strength, count), scores_n)
+    value_n = np.empty_like(nearest_n)
+    for worth_n in worth_kn:
         cosines_n = unit_nD.dot(unit_nD[chosen[-1]])
         if memory is None:
             np.maximum(nearest_n, cosines_n, out=nearest_n)
+            nearest_n[chosen[-1]] = np.inf  # and stays, so that no place is chosen twice
         else:
             recent.append(cosines_n)
             nearest_n = np.maximum.reduce(recent)
-        weight = strength * min(len(chosen) / _FULL_STRENGTH_AFTER, 1.0) ** 2
-        value_n = scores_n * np.float32(1 - weight)
-        value_n -= nearest_n * np.float32(weight)
-        value_n.put(chosen, -np.inf)
+            nearest_n[chosen] = np.inf
+        np.subtract(worth_n, nearest_n, out=value_n)
         chosen.append(int(value_n.argmax()))
     return chosen
+
+
+@lru_cache(maxsize=64)
+def _worth_of_scores(strength: float, count: int) -> Float32:
+    """(count - 1,): (1 - w) / w of the second place and those below."""
+    weights = strength * np.minimum(np.arange(1, count) / _FULL_STRENGTH_AFTER, 1.0) ** 2
+    found: Float32 = ((1 - weights) / weights).astype(np.float32)
+    return found
 
 
 def _limit(spec: AtMost, codes_I: Nums) -> Rerank:
     def apply(order: Places, field: Field, k: int) -> Places:
         first = codes_I.take(field.nums.take(order[:k])).tolist()
-        if k <= spec.window and all(code == UNKNOWN or first.count(code) <= spec.n for code in set(first)):
+        different = set(first)
+        if k <= spec.window and (
+            len(first) - len(different) < spec.n
+            or all(code == UNKNOWN or first.count(code) <= spec.n for code in different)
+        ):
             return order
         codes = codes_I.take(field.nums.take(order)).tolist()
         places: list[int] = []

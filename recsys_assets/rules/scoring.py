@@ -5,6 +5,7 @@ there is none; all 0 where no s is positive. score = relevance + clip(sum of boo
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from recsys_assets.rules.expression_tree import Expression
 from recsys_assets.rules.facts import Facts, Float32
 from recsys_assets.rules.reading import Checked, Scenario
 from recsys_assets.rules.schema import Boost, FeatureBoost, Newness, PopularityDebias, Scoring
+
+_LOWER_31: Final = np.int32(2**31 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,18 +82,15 @@ def relevance(scores_n: Float32) -> Float32:
 def best_first(scores_n: Float32, nums: Nums) -> npt.NDArray[np.intp]:
     """(n,): places by descending score, of equal scores the lower item number first.
 
-    Candidates come in runs that are in order already, which a stable sort by score alone takes up; numbers are
-    sorted too only where equal scores do not lie in their order.
+    One sort of integers, whose upper half is the score and whose lower half the number: numpy sorts them without
+    branches, where a sort by score and a look at equal neighbours take twice the time.
     """
-    ascending_n = -scores_n
-    order = ascending_n.argsort(kind="stable")
-    sorted_n = ascending_n.take(order)
-    equal = sorted_n[1:] == sorted_n[:-1]
-    if np.count_nonzero(equal):
-        by_num = nums.take(order)
-        if np.count_nonzero(equal & (by_num[1:] < by_num[:-1])):
-            return np.lexsort((nums, ascending_n))
-    return order
+    bits_n = (np.float32(0) - scores_n).view(np.int32)  # the difference has no negative zero
+    # as integers, negative floats are in descending order: turned around, all are in their order
+    keys_n = (bits_n ^ ((bits_n >> 31) & _LOWER_31)).astype(np.int64)
+    keys_n <<= 32
+    keys_n |= nums
+    return keys_n.argsort()
 
 
 def _bind(stage: Checked[Scoring], facts: Facts) -> BoundBoost:

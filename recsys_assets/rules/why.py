@@ -71,9 +71,7 @@ def _would_drop(pipeline: Pipeline, asked: Asked, num: int) -> list[tuple[str, s
     nums = np.array([num], dtype=np.int32)
     user = pipeline.user_features(asked)
     found = [
-        (bound.name, bound.rule)
-        for bound in pipeline.filters.bound
-        if not pipeline.filters.keep_one(bound, nums, asked, user)[0]
+        (bound.name, bound.rule) for bound in pipeline.filters.bound if not bound.keep(nums, asked, user)[0]
     ]
     return found + [(name, name) for name, mask in pipeline.filters.asked_for(nums, asked) if not mask[0]]
 

@@ -259,7 +259,7 @@ def rerank(world, stage, order, scores, k, ask, diversity):
 def diversify(world, stage, order, scores, k, diversity):
     strength = stage["strength"] if diversity is None else diversity
     pool = order[: max(stage.get("pool", 100), k)]
-    if strength <= 0:
+    if strength < 1e-6:
         return order
     chosen = []
     while len(chosen) < min(k, len(pool)):
@@ -268,8 +268,7 @@ def diversify(world, stage, order, scores, k, diversity):
 
         def value(num, compared=compared, weight=weight):
             near = [world.cosine(world.vectors[num], world.vectors[other]) for other in compared]
-            gain = F(scores[num] * F(1 - weight))
-            return F(gain - F(max(near) * F(weight))) if near else gain
+            return F(F(scores[num] * F((1 - weight) / weight)) - max(near)) if near else scores[num]
 
         left = [num for num in pool if num not in chosen]
         best = max(value(num) for num in left)
