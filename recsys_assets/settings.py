@@ -41,22 +41,22 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class SoftmaxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The second objective: sampled softmax over cosines of smoothed embeddings."""
+    """The second objective: sampled softmax over cosines of smoothed embeddings, and popularity."""
 
-    epochs: int = 8
+    epochs: int = 12
     """Passes over the users; > 0."""
     temperature: float = 0.12
     """τ, what cosines are divided by, > 0."""
-    learning_rate: float = 0.02
+    learning_rate: float = 0.01
     """Of Adam, > 0."""
     batch_users: int = 1024
     """Users a step, > 0."""
     sampled_items: int = 8192
     """Items drawn a step as not wanted, > 0; the whole catalogue where that is smaller."""
-    smoothing_layers: int = 1
+    smoothing_layers: int = 3
     """Times that embeddings are averaged over neighbours in the user-item graph, 0-4."""
-    popularity_exponent: float = 0.1
-    """An item's vector has the length (its number of users) to this power, 0-1."""
+    popularity_weight: float = 0.7
+    """γ: γ · log(an item's number of users) is added to its cosine / τ, 0-1."""
 
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """The softmax objective on a published split: how good, how long, at which size.
 
-Its settings were chosen on a validation part of Gowalla's training part; the test part chose none of them.
+The default settings were chosen on a validation part of Gowalla's training part; the test part chose none of them.
 Another published split is tried the same way: `run(file=…)` takes any Parquet file of user, item, split.
 """
 
@@ -18,7 +18,6 @@ from recsys_assets.embeddings.split import Split
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 
 SIZE = 128
-EPOCHS = 9
 
 
 def run(
@@ -29,13 +28,13 @@ def run(
     Args:
         file: pairs with a `split` column; none: `gowalla_pairs.parquet` in the folder `RECSYS_TEST_DATA`.
         embedding_size: at most 128 for the published comparison.
-        options: of the objective; none: the defaults with 9 epochs.
+        options: of the objective; none: the defaults.
 
     Returns:
         `recall20`, `ndcg20`, `seconds` (training alone), `embedding_size`, `losses`, `memory_mb`, `options`.
     """
     found = gowalla_set() if file is None else published_set(file.stem, file)
-    chosen = options or SoftmaxSettings(epochs=EPOCHS)
+    chosen = options or SoftmaxSettings()
     return measure(
         found.test, TrainingSettings(objective="softmax", embedding_size=embedding_size, softmax=chosen)
     )

@@ -23,7 +23,7 @@ GRIDS: dict[str, list[Options]] = {
         {"threshold_times": 0.6},
         {"unobserved_times": 2.5},
         {"unobserved_times": 2.0, "debias_exponent": 0.15, "activity_exponent": 0.75},
-        {"unobserved_times": 0.5, "threshold_times": 0.4, "debias_exponent": 0.35},
+        {"unobserved_times": 0.5, "threshold_times": 0.4, "debias_exponent": 0.35, "epochs": 4},
     ],
     ALS: [
         {"alpha": 1.0, "regularization": 0.01},

@@ -16,6 +16,7 @@ import polars as pl
 from torch import Tensor
 
 from recsys_assets import columns
+from recsys_assets.embeddings import softmax
 from recsys_assets.embeddings.evaluate import sample_users
 from recsys_assets.embeddings.metrics import user_metrics
 from recsys_assets.embeddings.ranking import by_factors, rank
@@ -117,7 +118,8 @@ def _candidates(
     """The given settings, the other objective, random ones of iALS, then variations of the best so far; endless."""
     yield settings
     other: Literal["ials", "softmax"] = "softmax" if settings.objective == "ials" else "ials"
-    yield msgspec.structs.replace(settings, objective=other)
+    if settings.embedding_size >= softmax.LEAST_SIZE:
+        yield msgspec.structs.replace(settings, objective=other)
     settings = msgspec.structs.replace(settings, objective="ials")
     for _ in range(_EXPLORE):
         yield msgspec.structs.replace(
@@ -152,8 +154,8 @@ def _near_softmax(best: TrainingSettings, rng: np.random.Generator) -> TrainingS
         options,
         temperature=options.temperature * float(np.exp(rng.normal(0, 0.2))),
         learning_rate=options.learning_rate * float(np.exp(rng.normal(0, 0.4))),
-        popularity_exponent=float(np.clip(options.popularity_exponent + rng.normal(0, 0.05), 0, 1)),
-        smoothing_layers=int(rng.integers(0, 3)),
+        popularity_weight=float(np.clip(options.popularity_weight + rng.normal(0, 0.15), 0, 1)),
+        smoothing_layers=int(rng.integers(0, 4)),
     )
     return msgspec.structs.replace(best, softmax=varied)
 

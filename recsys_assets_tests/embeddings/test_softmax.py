@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -9,6 +10,7 @@ from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.embeddings.split import random_split
 from recsys_assets.embeddings.training import fit
 from recsys_assets.embeddings.warm_start import Start
+from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
@@ -42,11 +44,12 @@ def test_the_gradient_in_closed_form_is_that_of_the_stated_loss(world):
         torch.nn.functional.normalize(torch.randn(rows, 8, dtype=torch.float64)).requires_grad_()
         for rows in (80, 60)
     )
+    popularity = torch.linspace(0, 3, 60, dtype=torch.float64)
     loss = 0
     for user in batch:
         own = world.item_nums[world.indptr[user] : world.indptr[user + 1]]
         others = [item for item in sampled if item not in own]
-        scores = users[user] @ items.T / tau
+        scores = users[user] @ items.T / tau + popularity
         against = len(items) / len(sampled) * scores[others].exp().sum()
         for item in own:
             loss = loss - torch.log(scores[item].exp() / (scores[item].exp() + against))
@@ -55,8 +58,9 @@ def test_the_gradient_in_closed_form_is_that_of_the_stated_loss(world):
         world,
         batch,
         sampled,
-        users_UD=users.detach().float(),
-        items_ID=items.detach().float(),
+        users_UE=users.detach().float(),
+        items_IE=items.detach().float(),
+        popularity_I=popularity.float(),
         temperature=tau,
     )
     assert total == pytest.approx(loss.item(), rel=1e-5)
@@ -89,6 +93,24 @@ def test_the_start_holds_the_leading_singular_vectors(world):
 def test_an_embedding_larger_than_the_catalogue_and_one_pair_are_embedded():
     matrix = InteractionMatrix.from_interactions(events([("u", "a", 1, 0)]))
     assert np.isfinite(fit(matrix, SETTINGS).item_embeddings).all()
+
+
+def test_one_dimension_has_no_room_for_a_direction(world):
+    with pytest.raises(TrainingDataError, match="takes 2 or more"):
+        fit(world, msgspec.structs.replace(SETTINGS, embedding_size=1))
+
+
+def test_of_two_items_alike_the_one_of_more_users_comes_first():
+    matrix = InteractionMatrix.from_interactions(
+        events([(f"u{n}", "often", 1, 0) for n in range(9)] + [(f"u{n}", "seldom", 1, 0) for n in range(2)])
+    )
+    found = fit(matrix, SETTINGS)
+    often, seldom = (
+        found.item_embeddings[matrix.items.num("often")],
+        found.item_embeddings[matrix.items.num("seldom")],
+    )
+    assert often[-1] > seldom[-1]
+    assert (found.user_embeddings[:, -1] > 0).all()
 
 
 def test_a_new_item_starts_from_its_users(world):
