@@ -1,11 +1,16 @@
 """`recsys rules check | test | diff` as a person runs them, over a real release."""
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from recsys_assets.cli import main
+from recsys_assets.release.load import load_release
 from recsys_assets.rules.engine import packaged_engine
 from recsys_assets.rules.invariants import check_invariants
 from recsys_assets.rules.publish import PACKAGED
@@ -39,6 +44,17 @@ def test_check_of_a_malformed_file_ends_with_2_and_its_line(rules, tmp_path):
 
 def test_every_invariant_holds_of_the_packaged_rules(home, release):
     assert check_invariants(packaged_engine(release, home=home), users=40) == []
+
+
+def test_home_demotes_what_was_bought_less_lately_than_the_quarter_says(home, release, tmp_path):
+    folder = shutil.copytree(release.folder, tmp_path / release.folder.name)
+    with closing(sqlite3.connect(folder / "features.sqlite")) as database, database:
+        database.execute("UPDATE item_features SET events_28d = 0, events_90d = 90")
+        database.execute("UPDATE item_features SET events_28d = 28 WHERE item_id = ?", [release.items[3]])
+    engine = packaged_engine(load_release(folder, verify=False), home=home)
+    added = engine.scenario("home").boosts.added(np.arange(len(release.items)), {})
+    assert added[3] == pytest.approx(0.2)
+    assert np.delete(added, 3) == pytest.approx(0.2 / 29)
 
 
 def test_cases_that_hold_pass(rules, tmp_path, release):
