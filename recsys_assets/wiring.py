@@ -152,15 +152,16 @@ def blocked_summary(outcome: PublishOutcome, asset: str, *, home: Home) -> str:
     """What was refused, why, what still holds, and what to do: five lines for a tired person."""
     first, *_ = days = sorted(outcome.blocked)
     reason = next(result for result in outcome.blocked[first] if result.verdict == "block")
-    span = f"{first}" if len(days) == 1 else f"{first} to {days[-1]}"
-    quarantine = f"recsys quarantine {{}} {first}{home.option}"
+    span, days_given = f"{first}", f"{first}"
+    if len(days) > 1:
+        span, days_given = f"{first} to {days[-1]}", f"{first}..{days[-1]}"
     return (
         f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days refused ({span}), "
         f"{len(outcome.rows)} published.\n"
         f"Why: {first}, check {reason.check}: {reason.detail}\n"
         f"The refused days lie in quarantine; the release and the days that were good before stay in use.\n"
-        f"Look: {quarantine.format('show')}\n"
-        f"Then mend the source and build again, or: {quarantine.format('accept')} --why TEXT"
+        f"Look: recsys quarantine show {first}{home.option}\n"
+        f"Then mend the source and build again, or: recsys quarantine accept {days_given}{home.option} --why TEXT"
     )
 
 
