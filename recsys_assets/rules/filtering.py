@@ -45,15 +45,17 @@ class Filters:
         masks = [bound.mask_I for bound in self.bound if bound.mask_I is not None]
         self.mask_I: Mask | None = np.logical_and.reduce(masks) if masks else None
         """(I,): what all filters over items alone keep."""
-        self._of_request = [bound.keep for bound in self.bound if bound.mask_I is None]
+        of_request = [bound.keep for bound in self.bound if bound.mask_I is None]
+        of_items = [] if self.mask_I is None else [_keep_masked(self.mask_I)]
+        self._keep_first, *self._keep_also = [*of_items, *of_request] or [_keep_all]
 
     def keep(self, nums: Nums, asked: Asked, user: UserFeatures) -> Mask:
         """(n,): which of `nums` pass everything, the request's own exclusions too."""
-        kept = np.ones(len(nums), dtype=np.bool_) if self.mask_I is None else self.mask_I.take(nums)
-        for keep in self._of_request:
-            kept &= keep(nums, asked, user)
+        kept = self._keep_first(nums, asked, user)
+        for keep in self._keep_also:
+            kept = kept & keep(nums, asked, user)
         for _, mask in self.asked_for(nums, asked):
-            kept &= mask
+            kept = kept & mask
         return kept
 
     def asked_for(self, nums: Nums, asked: Asked) -> list[tuple[str, Mask]]:
@@ -85,6 +87,10 @@ def _mask(stage: Checked[Filter], facts: Facts) -> Mask | None:
         truth = facts.evaluator.mask(expression)
         return _passing(spec, expression, truth.yes, truth.no)
     return None
+
+
+def _keep_all(nums: Nums, _asked: Asked, _user: UserFeatures) -> Mask:
+    return np.ones(len(nums), dtype=np.bool_)
 
 
 def _keep_masked(mask_I: Mask) -> Keep:

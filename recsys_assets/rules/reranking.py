@@ -145,14 +145,14 @@ def most_different(
     recent: deque[Float32] = deque(maxlen=memory)
     nearest_n = np.full(len(scores_n), -np.inf, dtype=np.float32)
     worth_kn = np.multiply.outer(_worth_of_scores(strength, count), scores_n)
-    value_n = np.empty_like(nearest_n)
+    cosines_n, value_n = np.empty_like(nearest_n), np.empty_like(nearest_n)
     for worth_n in worth_kn:
-        cosines_n = unit_nD.dot(unit_nD[chosen[-1]])
+        unit_nD.dot(unit_nD[chosen[-1]], out=cosines_n)
         if memory is None:
             np.maximum(nearest_n, cosines_n, out=nearest_n)
             nearest_n[chosen[-1]] = np.inf  # and stays, so that no place is chosen twice
         else:
-            recent.append(cosines_n)
+            recent.append(cosines_n.copy())
             nearest_n = np.maximum.reduce(recent)
             nearest_n[chosen] = np.inf
         np.subtract(worth_n, nearest_n, out=value_n)
