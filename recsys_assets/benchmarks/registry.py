@@ -6,6 +6,7 @@ from typing import Any, Final
 from recsys_assets.errors import InputError
 
 BENCHMARKS: Final = (
+    "ablation",
     "build",
     "index",
     "ingest",
