@@ -12,15 +12,11 @@ Tried and not made a setting, on the default:
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from recsys_assets.benchmarks.datasets import SETS, BenchmarkSet, available_sets
-from recsys_assets.embeddings.metrics import user_metrics
-from recsys_assets.embeddings.ranking import by_factors, rank
-from recsys_assets.embeddings.training import fit
+from recsys_assets.benchmarks.refine import measure
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 
-K: Final = 20
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     "nothing": {},
     "half the dimensions": {"embedding_size": 32},
@@ -62,15 +58,9 @@ def _ablate(found: BenchmarkSet, changes: list[str]) -> dict[str, Any]:
 
 
 def _measure(found: BenchmarkSet, change: str) -> dict[str, Any]:
-    split, settings = found.test, TrainingSettings(**CHANGES[change])
-    trained = fit(split.train, settings)
-    users = np.flatnonzero(np.diff(split.truth.indptr))
-    ranking = rank(split.train, users, by_factors(trained.user_embeddings, trained.item_embeddings), k=K)
-    values = user_metrics(ranking, split.truth, k=K)
+    measured = measure(found.test, TrainingSettings(**CHANGES[change]))
     return {
         "change": change,
         "settings": msgspec.to_builtins(CHANGES[change]),
-        "ndcg20": float(values["ndcg"].mean()),
-        "recall20": float(values["recall"].mean()),
-        "seconds": trained.seconds,
+        **{key: measured[key] for key in ("ndcg20", "recall20", "seconds")},
     }

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from recsys_assets.benchmarks.datasets import gowalla_set, published_set
-from recsys_assets.embeddings import softmax
 from recsys_assets.embeddings.metrics import user_metrics
 from recsys_assets.embeddings.ranking import by_factors, rank
 from recsys_assets.embeddings.split import Split
+from recsys_assets.embeddings.training import fit
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 
 SIZE = 128
@@ -42,7 +42,7 @@ def run(
 
 def measure(split: Split, settings: TrainingSettings) -> dict[str, Any]:
     """One fit and its quality."""
-    trained = softmax.train(split.train, settings)
+    trained = fit(split.train, settings)
     users = np.flatnonzero(np.diff(split.truth.indptr))
     ranking = rank(split.train, users, by_factors(trained.user_embeddings, trained.item_embeddings), k=20)
     values = user_metrics(ranking, split.truth, k=20)

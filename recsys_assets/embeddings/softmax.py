@@ -53,8 +53,8 @@ def train(
     """Embed users and items by the softmax objective; arguments, seed and errors as in `ials.train`.
 
     Observed pairs all count the same here. `losses` are the mean loss of a pair in each epoch, while it ran.
-    `start` takes the place of the singular vectors; new rows in it, which are zero, get their
-    neighbours' average.
+    `start` takes the place of the singular vectors, all but its last dimension, which is the popularity; new rows
+    in it, which are zero, get their neighbours' average.
 
     Raises:
         TrainingDataError: also for an embedding of one dimension.

@@ -100,17 +100,16 @@ def test_one_dimension_has_no_room_for_a_direction(world):
         fit(world, msgspec.structs.replace(SETTINGS, embedding_size=1))
 
 
-def test_of_two_items_alike_the_one_of_more_users_comes_first():
+def test_what_is_served_is_the_cosine_and_the_weighed_log_of_the_users():
     matrix = InteractionMatrix.from_interactions(
         events([(f"u{n}", "often", 1, 0) for n in range(9)] + [(f"u{n}", "seldom", 1, 0) for n in range(2)])
     )
     found = fit(matrix, SETTINGS)
-    often, seldom = (
-        found.item_embeddings[matrix.items.num("often")],
-        found.item_embeddings[matrix.items.num("seldom")],
-    )
-    assert often[-1] > seldom[-1]
-    assert (found.user_embeddings[:, -1] > 0).all()
+    lengths = np.linalg.norm(found.item_embeddings[:, :-1], axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-5)
+    for item, users in (("often", 9), ("seldom", 2)):
+        last = found.item_embeddings[matrix.items.num(item), -1]
+        np.testing.assert_allclose(found.user_embeddings[:, -1] * last, 0.12 * 0.7 * np.log(users), rtol=1e-5)
 
 
 def test_a_new_item_starts_from_its_users(world):
