@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.table import Table
 
 from recsys_assets.api.schemas import UserRecommendations
-from recsys_assets.build import BuildOutcome, StageRow
+from recsys_assets.orchestration.build import BuildOutcome, StageRow
 
 _MARKS = {"fresh": "[dim]fresh[/dim]", "built": "[green]built[/green]", "failed": "[red]failed[/red]"}
 _TELL_EVERY_SECONDS = 10.0

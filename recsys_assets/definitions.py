@@ -2,18 +2,12 @@
 
 import dagster as dg
 
-from recsys_assets import automation
-from recsys_assets.api import assets as api
-from recsys_assets.embeddings import assets as embeddings
-from recsys_assets.features import assets as features
-from recsys_assets.index import assets as index
-from recsys_assets.interactions import assets as interactions
-from recsys_assets.lake import assets as lake
-from recsys_assets.release import assets as release
-from recsys_assets.resources import Artifacts, Lake, Progress, Releases, SilentProgress
-from recsys_assets.settings import Home
+from recsys_assets.orchestration import jobs
+from recsys_assets.orchestration.assets import embeddings, features, index, interactions, lake, release
+from recsys_assets.orchestration.resources import Artifacts, Lake, Progress, Releases, SilentProgress
+from recsys_assets.storage.home import Home
 
-STAGES = [lake, interactions, embeddings, features, index, release, api]
+STAGES = [lake, interactions, embeddings, features, index, release]
 """In the order of the data."""
 
 
@@ -27,9 +21,9 @@ def build_definitions(*, progress: Progress) -> dg.Definitions:
     return dg.Definitions(
         assets=[asset for stage in STAGES for asset in stage.ASSETS],
         asset_checks=[check for stage in STAGES for check in stage.CHECKS],
-        jobs=automation.JOBS,
-        schedules=automation.SCHEDULES,
-        sensors=automation.SENSORS,
+        jobs=jobs.JOBS,
+        schedules=jobs.SCHEDULES,
+        sensors=jobs.SENSORS,
         resources={
             "lake": Lake(home_path=home),
             "artifacts": Artifacts(home_path=home),

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys_assets.errors import RecsysError
-from recsys_assets.settings import Home, Settings, load_settings
+from recsys_assets.settings import Settings, load_settings
+from recsys_assets.storage.home import Home
 
 _PACKAGES: Final = (
     "recsys-assets",
@@ -70,7 +71,7 @@ def print_findings(console: Console, found: Findings) -> None:
 
 
 def _look_at_assets(home: Home, settings: Settings, found: Findings) -> None:
-    from recsys_assets.freshness import Inputs, written_inputs  # noqa: PLC0415  polars
+    from recsys_assets.orchestration.fingerprints import Inputs, written_inputs  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
     total, raw, cleaned = (

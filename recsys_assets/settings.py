@@ -4,18 +4,14 @@ Nothing here opens a source or imports a heavy library: Dagster and the API both
 """
 
 import os
-import shlex
 import tomllib
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from recsys_assets.errors import SettingsError
-
-HOME_VARIABLE = "RECSYS_HOME"
-DEFAULT_HOME = ".recsys"
+from recsys_assets.storage.home import Home
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -178,77 +174,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))
 """The embedded default and its days, so that a home without `recsys.toml` loads without opening it."""
-
-
-class Home(msgspec.Struct, frozen=True):
-    """Where one installation keeps its files. `root` is absolute."""
-
-    root: Path
-
-    @classmethod
-    def locate(cls, given: str | os.PathLike[str] | None = None) -> "Home":
-        """The home given, else `RECSYS_HOME`, else `.recsys/` in the working folder."""
-        return cls(Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
-
-    @property
-    def option(self) -> str:
-        """What a command needs besides to work here: ` --home ROOT`; nothing for the default of this folder."""
-        return "" if self.root == Path(DEFAULT_HOME).resolve() else f" --home {shlex.quote(str(self.root))}"
-
-    @property
-    def settings_file(self) -> Path:
-        """`recsys.toml`."""
-        return self.root / "recsys.toml"
-
-    @property
-    def dagster(self) -> Path:
-        """Dagster's own storage (`DAGSTER_HOME`)."""
-        return self.root / "dagster"
-
-    @property
-    def raw(self) -> Path:
-        """`raw_interactions`: `date=…/part-0.parquet`."""
-        return self.root / "lake" / "raw"
-
-    @property
-    def interactions(self) -> Path:
-        """`interactions`: `date=…/part-0.parquet`."""
-        return self.root / "lake" / "interactions"
-
-    @property
-    def catalogue(self) -> Path:
-        """`item_catalogue`: one Parquet file."""
-        return self.root / "lake" / "item_catalogue.parquet"
-
-    @property
-    def quarantine(self) -> Path:
-        """Refused days: `date=…/`."""
-        return self.root / "quarantine"
-
-    @property
-    def reports(self) -> Path:
-        """Increment reports: `date=…/increment_report.html`."""
-        return self.root / "reports"
-
-    @property
-    def artifacts(self) -> Path:
-        """The newest embeddings, features and index, before they are released together."""
-        return self.root / "artifacts"
-
-    @property
-    def releases(self) -> Path:
-        """Immutable releases, a folder each, and `current`."""
-        return self.root / "releases"
-
-    @property
-    def quality_db(self) -> Path:
-        """Every check result by day."""
-        return self.root / "quality.sqlite"
-
-    @property
-    def events_db(self) -> Path:
-        """Events that arrived by HTTP after the release."""
-        return self.root / "events.sqlite"
 
 
 def load_settings(home: Home) -> Settings:

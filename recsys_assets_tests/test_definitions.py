@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 
 from recsys_assets.definitions import STAGES, defs
+from recsys_assets.orchestration.metadata import blocked_summary
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.publishing import PublishOutcome
-from recsys_assets.settings import Home
-from recsys_assets.wiring import blocked_summary
+from recsys_assets.storage.home import Home
 
 GROUPS = {
     "raw_interactions": "lake",

@@ -30,7 +30,8 @@ from recsys_assets.api.routes.releases import release_routes
 from recsys_assets.api.routes.rules import rules_routes
 from recsys_assets.api.routes.users import user_routes
 from recsys_assets.api.service import Clock, Service
-from recsys_assets.settings import ApiSettings, Home
+from recsys_assets.settings import ApiSettings
+from recsys_assets.storage.home import Home
 
 
 def create_app(

@@ -16,10 +16,10 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from recsys_assets.api import logs
 from recsys_assets.api.deadlines import Deadlines
 from recsys_assets.api.keys import KeyRing
 from recsys_assets.api.limits import RateLimit
+from recsys_assets.api.logs import request_id as logged_request_id
 from recsys_assets.api.metrics import Metrics
 from recsys_assets.api.paths import routable
 from recsys_assets.api.problems import PROBLEM_JSON, problem
@@ -93,7 +93,7 @@ class Edge:
             scope["path"] = path
         headers = dict(scope["headers"])
         request_id = self._request_id(headers.get(b"x-request-id"))
-        logs.request_id.set(request_id)
+        logged_request_id.set(request_id)
         state: dict[str, Any] = scope["state"]
         state[ID_KEY] = request_id
         state[STARTED_KEY] = started

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import msgspec
 
 from recsys_assets.errors import ApiKeyError
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -18,8 +18,8 @@ from recsys_assets.api.scenarios import Scenarios
 from recsys_assets.errors import EventsUnavailableError, ReleaseError
 from recsys_assets.release.history import CURRENT_FILE
 from recsys_assets.release.load import load_release
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import Home
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.storage.home import Home
 
 log = logging.getLogger("recsys.api")
 

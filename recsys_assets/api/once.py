@@ -10,10 +10,10 @@ from recsys_assets.api.scenarios import as_ranked, asked_by_user
 from recsys_assets.api.schemas import ScoredItem, UserRecommendations
 from recsys_assets.errors import ReleaseError
 from recsys_assets.release.load import Release, load_release
-from recsys_assets.release.store import ReleaseStore
+from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.engine import load_engine
 from recsys_assets.rules.recorder import Recorder
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 
 def recommend_once(home: Home, user_id: str, k: int = 10) -> UserRecommendations:

@@ -11,7 +11,7 @@ from recsys_assets.errors import RecsysError, ReleaseError
 from recsys_assets.rules.engine import Engine
 from recsys_assets.rules.following import Followed, RulesFollower
 from recsys_assets.rules.requests import Answered, Asked
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 log = logging.getLogger("recsys.api")
 

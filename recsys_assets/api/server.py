@@ -13,7 +13,8 @@ from granian.server import Server
 from recsys_assets.api.live import Live
 from recsys_assets.api.logs import configure_logs
 from recsys_assets.api.options import OPTIONS_VARIABLE, ServeOptions
-from recsys_assets.settings import ApiSettings, Home, load_settings
+from recsys_assets.settings import ApiSettings, load_settings
+from recsys_assets.storage.home import Home
 from recsys_assets.supervisor import refuse_taken_port
 
 _HEADER_TIMEOUT_MS = 10_000

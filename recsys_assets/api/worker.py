@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from recsys_assets.api.app import create_app
 from recsys_assets.api.logs import configure_logs
 from recsys_assets.api.options import OPTIONS_VARIABLE, ServeOptions
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 
 def build_app() -> Litestar:

@@ -98,7 +98,7 @@ def land(reviews: Path, output: Path) -> Callable[[], None]:
     """Our conversion: every day that has events."""
     from recsys_assets.lake.landing import iter_days  # noqa: PLC0415  only the process that runs it
     from recsys_assets.lake.sources.amazon import Amazon  # noqa: PLC0415
-    from recsys_assets.lake.store import PartitionStore  # noqa: PLC0415
+    from recsys_assets.storage.partition_store import PartitionStore  # noqa: PLC0415
 
     def convert() -> None:
         source = Amazon(reviews)

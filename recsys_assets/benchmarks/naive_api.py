@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from fastapi import FastAPI, HTTPException
 
-from recsys_assets.embeddings.vocabulary import StringTable, Vocabulary
+from recsys_assets.storage.string_table import StringTable, Vocabulary
 
 folder = Path(os.environ["RECSYS_NAIVE_RELEASE"])
 release_id = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["release_id"]

@@ -65,7 +65,7 @@ def _load(folder: Path, part: str) -> dict[str, npt.NDArray[Any]]:
 
 def _matrix(folder: Path, part: str) -> Any:
     from recsys_assets.embeddings.matrix import InteractionMatrix  # noqa: PLC0415  not in a peer's measured part
-    from recsys_assets.embeddings.vocabulary import Vocabulary  # noqa: PLC0415
+    from recsys_assets.storage.string_table import Vocabulary  # noqa: PLC0415
 
     users, items = (Vocabulary.from_strings(map(str, range(rows))) for rows in np.load(folder / "shape.npy"))
     return InteractionMatrix(users=users, items=items, **_load(folder, part))

@@ -28,7 +28,7 @@ from recsys_assets.rules.pipeline import Pipeline
 from recsys_assets.rules.publish import PACKAGED
 from recsys_assets.rules.reading import parse_rules
 from recsys_assets.rules.requests import Asked
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 K: Final = 10
 STRENGTHS: Final = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)

@@ -29,10 +29,10 @@ import psutil
 from recsys_assets.benchmarks.serving_load import CONNECTIONS, Load, Request, drive, pinned
 from recsys_assets.benchmarks.serving_target import PREPARED_PATH, PREPARED_VARIABLE
 from recsys_assets.benchmarks.serving_worlds import ASKED_USERS, publish_default, publish_synthetic
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.errors import RecsysError
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import Home
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.string_table import Vocabulary
 
 _REQUESTS = 5_000
 _SESSION_ITEMS = 5

@@ -15,7 +15,6 @@ from recsys_assets.embeddings.artifact import load_embeddings, save_embeddings
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.ials import train
 from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.features.build import build_features, write_features
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.index.candidates import CANDIDATE_ITEMS, CANDIDATE_SCORES, write_candidates
@@ -27,7 +26,9 @@ from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.quality.contract import Column
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import Home, IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.settings import IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.string_table import Vocabulary
 
 _SPEC = "completejourney"
 _DAY = date(2024, 1, 1)

@@ -15,10 +15,10 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.contract import UTC_MICROSECONDS
+from recsys_assets.storage.partition_store import PartitionStore
+from recsys_assets.storage.string_table import Vocabulary
 
 _SECONDS_A_DAY = 86_400
 _FIRST_DAY = date(2024, 1, 1)

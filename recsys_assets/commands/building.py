@@ -13,12 +13,13 @@ import msgspec
 from recsys_assets.commands.options import days_option, example, home_option, json_option, source_option
 from recsys_assets.commands.running import settings_for
 from recsys_assets.errors import InputError
-from recsys_assets.settings import Home, Settings, TrainingSettings
+from recsys_assets.settings import Settings, TrainingSettings
+from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recsys_assets.build import BuildOutcome, Watcher
+    from recsys_assets.orchestration.build import BuildOutcome, Watcher
 
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -32,7 +33,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 )
 def build(home: Path | None, spec: str | None, days: int | None, landed: bool) -> None:
     """Materialise what is missing or stale through Dagster, and exit: 0 when all of it is there."""
-    from recsys_assets.build import build as build_home  # noqa: PLC0415
+    from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
 
     place = Home.locate(home)
     settings = settings_for(place, spec, days)
@@ -49,8 +50,8 @@ def build(home: Path | None, spec: str | None, days: int | None, landed: bool) -
 @click.option("--to", "last", type=_DATE, help="Last day to land; default the same day.")
 def land(home: Path | None, count: int | None, first: datetime | None, last: datetime | None) -> None:
     """Land days: raw events, audited and cleaned, with an increment report for the last of them."""
-    from recsys_assets.build import land as land_days  # noqa: PLC0415
-    from recsys_assets.freshness import Inputs  # noqa: PLC0415
+    from recsys_assets.orchestration.build import land as land_days  # noqa: PLC0415
+    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
 
     place = Home.locate(home)
     settings = settings_for(place, None, None)
@@ -71,8 +72,8 @@ def tune(home: Path | None, minutes: float) -> None:
     """Search hyperparameters on held-out days, and save the best in recsys.toml with its score."""
     from recsys_assets.embeddings.tune import Trial  # noqa: PLC0415
     from recsys_assets.embeddings.tune import tune as search  # noqa: PLC0415
-    from recsys_assets.freshness import Inputs  # noqa: PLC0415
     from recsys_assets.lake.setup import change_section  # noqa: PLC0415
+    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
 
     def tell(trial: Trial, best: Trial) -> None:
         click.echo(f"NDCG@20 {trial.ndcg:.4f} in {trial.seconds:.1f} s, best so far {best.ndcg:.4f}")
@@ -117,10 +118,7 @@ def run_build(home: Home, run: "Callable[[Watcher], BuildOutcome]") -> "BuildOut
     from rich.console import Console  # noqa: PLC0415
 
     from recsys_assets.console import ConsoleWatcher, print_summary  # noqa: PLC0415
-    from recsys_assets.dagster_home import (  # noqa: PLC0415
-        commit_without_waiting_for_the_disk,
-        prepare_dagster,
-    )
+    from recsys_assets.orchestration.instance import commit_without_waiting_for_the_disk, prepare_dagster  # noqa: PLC0415
 
     console, started = Console(), time.monotonic()
     prepare_dagster(home)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from recsys_assets.commands.options import example, home_option
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 
 @click.group(epilog=example("recsys keys add shop --scope read --scope write"))

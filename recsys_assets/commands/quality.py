@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from recsys_assets.commands.options import example, home_option
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _SHOWN_ROWS = 5
@@ -92,7 +92,7 @@ def show(home: Path | None, day: datetime) -> None:
 def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
     """Publish the refused deliveries of these days as they are, on the record."""
     from recsys_assets.commands.running import settings_for  # noqa: PLC0415
-    from recsys_assets.freshness import accepting_stores  # noqa: PLC0415
+    from recsys_assets.orchestration.fingerprints import accepting_stores  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.quality.quarantine import accept as accept_day  # noqa: PLC0415
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from recsys_assets.commands.options import example, home_option
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
-    from recsys_assets.release.store import ReleaseStore
+    from recsys_assets.release.release_store import ReleaseStore
 
 
 @click.group(epilog=example("recsys releases list", "recsys releases rollback"))
@@ -84,7 +84,7 @@ def prune(home: Path | None, keep: int) -> None:
 
 
 def _store(home: Path | None) -> "ReleaseStore":
-    from recsys_assets.release.store import ReleaseStore  # noqa: PLC0415
+    from recsys_assets.release.release_store import ReleaseStore  # noqa: PLC0415
 
     return ReleaseStore(Home.locate(home).releases)
 

@@ -7,7 +7,7 @@ import click
 
 from recsys_assets.commands.options import example, home_option, json_option
 from recsys_assets.errors import ReleaseError, RulesError
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.release.load import Release
@@ -129,7 +129,7 @@ def _table(found: "Difference") -> str:
 
 def _release(home: Home) -> "Release":
     from recsys_assets.release.load import load_release  # noqa: PLC0415
-    from recsys_assets.release.store import ReleaseStore  # noqa: PLC0415
+    from recsys_assets.release.release_store import ReleaseStore  # noqa: PLC0415
 
     current = ReleaseStore(home.releases).current_id()
     if current is None:

@@ -8,7 +8,8 @@ import click
 
 from recsys_assets.commands.options import days_option, example, home_option, source_option
 from recsys_assets.errors import SettingsError
-from recsys_assets.settings import Home, Settings, load_settings
+from recsys_assets.settings import Settings, load_settings
+from recsys_assets.storage.home import Home
 
 _DEFAULT_SPEC = "completejourney"
 _SHOWN_USERS = 3
@@ -54,8 +55,8 @@ def up(
     home: Path | None, spec: str | None, days: int | None, host: str, port: int, dagster_port: int
 ) -> None:
     """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
-    from recsys_assets.build import build as build_home  # noqa: PLC0415
     from recsys_assets.commands.building import run_build  # noqa: PLC0415
+    from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
     from recsys_assets.supervisor import Server, own_command, refuse_taken_port, run_until_stopped  # noqa: PLC0415
 
     place = Home.locate(home)

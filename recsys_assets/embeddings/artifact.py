@@ -13,7 +13,7 @@ import numpy.typing as npt
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.popularity import by_popularity, popularity
 from recsys_assets.embeddings.strengths import activity_scale
-from recsys_assets.embeddings.vocabulary import Vocabulary
+from recsys_assets.storage.string_table import Vocabulary
 
 if TYPE_CHECKING:
     from recsys_assets.embeddings.ials import Factorisation

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.matrix import InteractionMatrix, entries_of
 from recsys_assets.embeddings.popularity import by_popularity, popularity
-from recsys_assets.embeddings.ranking import ScoreUsers, by_item_scores, entries_of
+from recsys_assets.embeddings.ranking import ScoreUsers, by_item_scores
 
 NEIGHBOURS = 100
 """Neighbours kept an item by item-kNN."""
@@ -48,7 +48,7 @@ def item_knn(
     bags = torch.arange(len(chosen) + 1, dtype=torch.int32) * nearest.shape[1]
 
     def score(user_nums: npt.NDArray[np.int64]) -> Tensor:
-        row_n, item_n = entries_of(train, user_nums)
+        row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums))
         touched_CR = torch.zeros(len(chosen), len(user_nums))
         place_n = torch.from_numpy(position_I)[item_n]
         touched_CR[place_n[place_n >= 0], row_n[place_n >= 0]] = 1
@@ -85,7 +85,7 @@ def ease(train: InteractionMatrix, *, regularization: float | None = None) -> Sc
     weights_II.diagonal().zero_()
 
     def score(user_nums: npt.NDArray[np.int64]) -> Tensor:
-        row_n, item_n = entries_of(train, user_nums)
+        row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums))
         touched_RI = torch.zeros(len(user_nums), items)
         touched_RI[row_n, item_n] = 1
         return touched_RI @ weights_II

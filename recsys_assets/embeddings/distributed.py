@@ -27,10 +27,10 @@ from recsys_assets.embeddings.half_step import Side, half_step, sides
 from recsys_assets.embeddings.ials import CONVERGED_STEPS, initial_embeddings, objective_by_entry
 from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.embeddings.strengths import with_strengths
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.embeddings.warm_start import Start
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.string_table import Vocabulary
 
 
 def train_sharded(

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
+from recsys_assets.storage.string_table import Vocabulary
 
 _DAY = "day"
 
@@ -97,6 +97,18 @@ class InteractionMatrix:
             weights=_array(pairs[columns.WEIGHT], np.float32),
             last_day=_array(pairs[_DAY], np.int32),
         )
+
+
+def entries_of(
+    matrix: InteractionMatrix, user_nums: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Row (within `user_nums`) and item of every entry of these users, two arrays of one length, int64."""
+    starts, ends = matrix.indptr[user_nums], matrix.indptr[user_nums + 1]
+    lengths = ends - starts
+    row_n = np.repeat(np.arange(len(user_nums)), lengths)
+    within_n = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    item_n = matrix.item_nums[np.repeat(starts, lengths) + within_n]
+    return row_n, item_n.astype(np.int64)
 
 
 def _exact_sum(column: str) -> pl.Expr:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.matrix import InteractionMatrix, entries_of
 from recsys_assets.embeddings.popularity import by_popularity, popularity
 
 ScoreUsers = Callable[[npt.NDArray[np.int64]], Tensor]
@@ -42,7 +42,7 @@ def rank(train: InteractionMatrix, user_nums: npt.NDArray[np.int64], score: Scor
     found = np.full((len(user_nums), k), -1, dtype=np.int64)
     for rows in _chunks(len(user_nums), items):
         scores_RI = score(user_nums[rows])
-        row_n, item_n = entries_of(train, user_nums[rows])
+        row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums[rows]))
         scores_RI[row_n, item_n] = -torch.inf
         keys_Rk, items_Rk = torch.topk(_ordered(scores_RI) + tie_key_I, best, dim=1)
         items_Rk[keys_Rk < _SEEN_BELOW] = -1
@@ -80,13 +80,3 @@ _SEEN_BELOW = int(_ordered(torch.tensor([torch.finfo(torch.float32).min]))[0])
 def _chunks(users: int, items: int) -> Iterator[slice]:
     size = max(1, _CHUNK_SCORES // max(1, items))
     return (slice(start, min(start + size, users)) for start in range(0, users, size))
-
-
-def entries_of(train: InteractionMatrix, user_nums: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Row (within `user_nums`) and item of every entry of these users."""
-    starts, ends = train.indptr[user_nums], train.indptr[user_nums + 1]
-    lengths = ends - starts
-    row_n = np.repeat(np.arange(len(user_nums)), lengths)
-    within_n = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    item_n = train.item_nums[np.repeat(starts, lengths) + within_n]
-    return torch.from_numpy(row_n), torch.from_numpy(item_n.astype(np.int64))

@@ -25,9 +25,8 @@ from torch.nn.functional import embedding_bag, normalize
 
 from recsys_assets.embeddings.graph import Graph, spectral_embeddings
 from recsys_assets.embeddings.ials import Factorisation, StopAfter
-from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.matrix import InteractionMatrix, entries_of
 from recsys_assets.embeddings.memory import MEGABYTE, PeakWatch, plan_memory
-from recsys_assets.embeddings.ranking import entries_of
 from recsys_assets.embeddings.strengths import with_strengths
 from recsys_assets.embeddings.warm_start import Start
 from recsys_assets.errors import TrainingDataError
@@ -194,7 +193,7 @@ def loss_and_gradients(
     for first in range(0, len(batch), _CHUNK_USERS):
         chunk = batch[first : first + _CHUNK_USERS]
         rows = torch.from_numpy(chunk).to(items_IE.device)
-        row_n, item_n = (place.to(items_IE.device) for place in entries_of(matrix, chunk))
+        row_n, item_n = (torch.from_numpy(place).to(items_IE.device) for place in entries_of(matrix, chunk))
         users_RE, wanted_nE = users_UE[rows], items_IE[item_n]
         others_RS = torch.mm(users_RE, sampled_SE.T, out=scores_RS[: len(chunk)])
         others_RS.div_(temperature).add_(added_S).exp_()

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from recsys_assets.embeddings.artifact import Embeddings, load_embeddings
 from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.string_table import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import polars as pl
 
 from recsys_assets.errors import EmptySourceError
 from recsys_assets.features.compute import feature_tables
-from recsys_assets.lake.store import PartitionStore
+from recsys_assets.storage.partition_store import PartitionStore
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys_assets.artifacts import replaced_folder
 from recsys_assets.features.compute import feature_tables
 from recsys_assets.features.tables import (
     DATABASE_FILE,
@@ -15,6 +14,7 @@ from recsys_assets.features.tables import (
     write_registry,
     write_user_features,
 )
+from recsys_assets.storage.atomic import replaced_folder
 
 
 @dataclass(frozen=True, kw_only=True)

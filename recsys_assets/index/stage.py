@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys_assets.artifacts import replaced_folder
 from recsys_assets.embeddings.artifact import load_embeddings
 from recsys_assets.index.build import build_index
 from recsys_assets.index.candidates import Method, write_candidates, write_neighbours
 from recsys_assets.index.report import IndexReport
 from recsys_assets.index.search import ItemIndex
 from recsys_assets.settings import IndexSettings
+from recsys_assets.storage.atomic import replaced_folder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from typing import Final
 
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.quarantine import refused_days
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.partition_store import PartitionStore
 
 NOTEBOOK: Final = Path(__file__).parents[1] / "notebooks" / "increment_report.py"
 HTML_FILE: Final = "increment_report.html"

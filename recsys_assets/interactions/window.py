@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from recsys_assets import columns
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.profile import Profile, decode
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.partition_store import PartitionStore
 
 WINDOW_DAYS: Final = 28
 """How far back the trailing window goes."""

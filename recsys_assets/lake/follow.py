@@ -2,7 +2,8 @@
 
 from recsys_assets.lake.setup import initialise
 from recsys_assets.lake.sources.registry import open_source
-from recsys_assets.settings import Home, Settings
+from recsys_assets.settings import Settings
+from recsys_assets.storage.home import Home
 
 
 def follow_source(home: Home, settings: Settings, *, seen: str | None) -> Settings:

@@ -11,10 +11,11 @@ from typing import Any, Final
 from recsys_assets.errors import SettingsError, SourceFormatError
 from recsys_assets.lake.amazon_2023 import PUBLISHED, category_files, fetch_category
 from recsys_assets.lake.download import Progress
-from recsys_assets.lake.settings_file import render
 from recsys_assets.lake.sources.registry import Spec, open_source
 from recsys_assets.lake.sources.source import DateRange
-from recsys_assets.settings import Home, Settings, load_settings
+from recsys_assets.settings import Settings, load_settings
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.settings_file import render
 
 AMAZON_URL_VARIABLE: Final = "RECSYS_SOURCE__AMAZON_URL"
 MOST_DAYS: Final = 50_000

@@ -21,7 +21,7 @@ from pathlib import Path
 from IPython.display import HTML, Markdown, display
 
 from recsys_assets.interactions import history_figures, window
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 # %matplotlib inline
 # %config InlineBackend.print_figure_kwargs = {"bbox_inches": None}

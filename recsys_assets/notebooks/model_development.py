@@ -23,7 +23,7 @@ from IPython.display import HTML, Markdown, display
 
 from recsys_assets.notebooks import trials as trials_of
 from recsys_assets.interactions import window
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 # %matplotlib inline
 data = trials_of.load(Home(Path(home)), last_days=int(last_days))

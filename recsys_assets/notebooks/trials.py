@@ -17,8 +17,9 @@ from recsys_assets.embeddings.ranking import by_factors, rank
 from recsys_assets.embeddings.split import time_split
 from recsys_assets.embeddings.training import fit
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.lake.store import PartitionStore
-from recsys_assets.settings import Home, TrainingSettings, load_or_default_settings
+from recsys_assets.storage.partition_store import PartitionStore
+from recsys_assets.storage.home import Home
+from recsys_assets.settings import TrainingSettings, load_or_default_settings
 
 _K: Final = 20
 _USERS: Final = 2_000

@@ -7,13 +7,7 @@ from typing import Final
 import numpy as np
 
 from recsys_assets.quality.families import Score, ShareFamily
-from recsys_assets.quality.statistics import (
-    Floats,
-    agreeing,
-    count_residual,
-    jensen_shannon,
-    upper_spread,
-)
+from recsys_assets.quality.statistics import Floats, agreeing, count_residual, jensen_shannon, upper_spread
 from recsys_assets.quality.windows import LEAST_EVENTS, LEAST_SCORES, Table, Windows, usable
 
 _RARE: Final = 0.2

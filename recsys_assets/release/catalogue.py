@@ -5,8 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from recsys_assets.embeddings.vocabulary import StringTable, Vocabulary
 from recsys_assets.errors import ReleaseError
+from recsys_assets.storage.string_table import StringTable, Vocabulary
 
 TITLES: Final = "titles"
 CATEGORIES: Final = "categories"

@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from recsys_assets.storage.atomic import replace_file
+
 CURRENT_FILE: Final = "current"
 PROMOTIONS_FILE: Final = "promotions.jsonl"
 
@@ -85,13 +87,3 @@ def record_move(root: Path, promotion: Promotion) -> None:
         file.flush()
         os.fsync(file.fileno())
     replace_file(root / CURRENT_FILE, promotion.after.encode("ascii") + b"\n")
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` into `path`: a reader sees the old or the new, also after a power cut."""
-    staged = path.with_name(f".{path.name}.staged")
-    with staged.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)

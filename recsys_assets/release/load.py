@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.embeddings.fold_in import FoldIn
-from recsys_assets.embeddings.vocabulary import StringTable, Vocabulary
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.features.store import FeatureStore
 from recsys_assets.index.search import ItemIndex
 from recsys_assets.release.catalogue import CATEGORIES, DATABASE, TITLES
 from recsys_assets.release.manifest import WAY_OUT, Manifest, check_sizes, read_manifest
 from recsys_assets.release.verified import check_sums_once
+from recsys_assets.storage.string_table import StringTable, Vocabulary
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]

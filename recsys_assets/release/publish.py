@@ -16,10 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.catalogue import write_item_strings
-from recsys_assets.release.lock import PUBLISHING, locked
 from recsys_assets.release.manifest import (
     FileEntry,
     Manifest,
@@ -29,8 +27,11 @@ from recsys_assets.release.manifest import (
     sha256,
     write_manifest,
 )
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import Home, Settings
+from recsys_assets.release.release_store import PUBLISHING, ReleaseStore
+from recsys_assets.settings import Settings
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import locked
+from recsys_assets.storage.string_table import Vocabulary
 
 STAGING: Final = ".staging"
 _PARTS: Final = ("embeddings", "features", "index")

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from recsys_assets.release.history import replace_file
 from recsys_assets.release.manifest import Manifest, check_sizes, check_sums
+from recsys_assets.storage.atomic import replace_file
 
 STAMPS: Final = ".verified"
 """Folder beside the releases, one file a release."""

@@ -12,7 +12,7 @@ from recsys_assets.rules.item_table import columns_of, load_items
 from recsys_assets.rules.pipeline import Pipeline
 from recsys_assets.rules.publish import PACKAGED, rules_in_force
 from recsys_assets.rules.reading import Rules, read_rules
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 _VERSION_DIGITS = 12
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.errors import RulesError
 from recsys_assets.release.load import Release
 from recsys_assets.rules.evaluation import Evaluator, Mask, Nums
 from recsys_assets.rules.item_table import ItemTable, load_items
 from recsys_assets.rules.reading import Checked, Rules, Scenario
 from recsys_assets.rules.schema import CandidateSource, Newness
+from recsys_assets.storage.string_table import Vocabulary
 
 Float32 = npt.NDArray[np.float32]
 

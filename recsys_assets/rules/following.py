@@ -9,7 +9,7 @@ from recsys_assets.errors import RulesError
 from recsys_assets.release.load import Release
 from recsys_assets.rules.engine import Engine, load_engine, packaged_engine
 from recsys_assets.rules.publish import rules_in_force
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 Stamp = tuple[tuple[str, int, int], ...]
 """Path, mtime and size of each file that the rules are made of."""

@@ -25,8 +25,9 @@ from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.publish import publish
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import Home, Settings, SourceSettings, load_or_default_settings
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.settings import Settings, SourceSettings, load_or_default_settings
+from recsys_assets.storage.home import Home
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.rules.expression_tree import Columns, Kind
+from recsys_assets.storage.string_table import Vocabulary
 
 Float64 = npt.NDArray[np.float64]
 Int32 = npt.NDArray[np.int32]

@@ -5,10 +5,10 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Final
 
-from recsys_assets.artifacts import replaced_folder
 from recsys_assets.rules.item_table import columns_of
 from recsys_assets.rules.reading import read_rules
-from recsys_assets.settings import Home
+from recsys_assets.storage.atomic import replaced_folder
+from recsys_assets.storage.home import Home
 
 RULES_FILE: Final = "rules.toml"
 """The file's name in a home and in a release."""

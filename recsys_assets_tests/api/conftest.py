@@ -10,8 +10,8 @@ from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
 from recsys_assets.release.load import Release, load_release
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import Home
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.world import make_home
 
 NOW = datetime(2024, 4, 2, tzinfo=UTC)

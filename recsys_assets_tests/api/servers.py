@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import httpx
 
-from recsys_assets.settings import ApiSettings, Home
+from recsys_assets.settings import ApiSettings
+from recsys_assets.storage.home import Home
 
 _CODE = """
 import sys

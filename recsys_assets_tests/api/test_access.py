@@ -9,8 +9,9 @@ from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
 from recsys_assets.api.keys import add_key
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import ApiSettings, Home
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.settings import ApiSettings
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
 
 EVENT = {"events": [{"user_id": "u1", "item_id": "i3"}]}

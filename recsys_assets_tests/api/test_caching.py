@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.world import publish_release
 
 

@@ -12,8 +12,8 @@ from litestar.testing import TestClient
 from recsys_assets.api.app import create_app
 from recsys_assets.api.live import Live
 from recsys_assets.errors import ReleaseError
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import Home
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.world import publish_release
 
 

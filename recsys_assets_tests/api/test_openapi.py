@@ -7,7 +7,7 @@ from schemathesis.generation import GenerationMode
 
 from recsys_assets.api.app import create_app
 from recsys_assets.api.keys import add_key
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
 
 OPERATIONS = 22

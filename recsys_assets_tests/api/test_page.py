@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
 

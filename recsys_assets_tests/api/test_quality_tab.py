@@ -9,7 +9,7 @@ import pytest
 
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
 

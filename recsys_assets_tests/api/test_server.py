@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from recsys_assets.api.keys import add_key
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import ApiSettings, Home
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.settings import ApiSettings
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
 from recsys_assets_tests.api.servers import Server, ask, command, free_port, get, read_answer, running
 from recsys_assets_tests.api.world import publish_release

@@ -15,7 +15,8 @@ from recsys_assets.index.stage import build_item_index
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import Home, IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.settings import IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.storage.home import Home
 
 FIRST_DAY = date(2024, 3, 1)
 LAST_DAY = date(2024, 3, 30)

@@ -1,7 +1,7 @@
 from recsys_assets.benchmarks import synthetic
 from recsys_assets.embeddings.matrix import InteractionMatrix
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.lake.store import PartitionStore
+from recsys_assets.storage.partition_store import PartitionStore
 
 WORLD = synthetic.SyntheticWorld(users=60, items=40, interactions=2000, tastes=4, days=5)
 

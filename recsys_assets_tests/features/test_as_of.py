@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from recsys_assets.errors import EmptySourceError
 from recsys_assets.features.as_of import as_of
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.lake.store import PartitionStore
+from recsys_assets.storage.partition_store import PartitionStore
 from recsys_assets_tests.features.rows import DAY, catalogue, events
 
 CATALOGUE = catalogue(("a", "Apple", "FRUIT", None), ("b", "Bread", "BAKERY", 3.0))

@@ -10,7 +10,7 @@ from recsys_assets.errors import ReportError
 from recsys_assets.interactions import window
 from recsys_assets.interactions.report import execute_to_html, write_pdf, write_report
 from recsys_assets.quality.quarantine import RefusedDay
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 
 def test_the_page_has_figures_tables_and_checks_and_needs_no_network(built_home):

@@ -7,7 +7,8 @@ import pytest
 
 from recsys_assets.errors import InputError, SettingsError, SourceFormatError
 from recsys_assets.lake.setup import initialise, spec_as_written
-from recsys_assets.settings import Home, load_settings
+from recsys_assets.settings import load_settings
+from recsys_assets.storage.home import Home
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from recsys_assets.benchmarks.faults import FAULTS, Delivery
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.expectations import RAW_CHECKS, RawAudit
-from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.drift import DRIFT_CHECKS
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.monitor import Monitor
 from recsys_assets.settings import QualitySettings
+from recsys_assets.storage.partition_store import PartitionStore
 
 START = date(2020, 1, 6)
 SCHEMA = RAW_INTERACTIONS.polars_schema()

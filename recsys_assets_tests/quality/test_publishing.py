@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.evaluation import evaluate
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.quality.publishing import fingerprint, publish_days
+from recsys_assets.storage.partition_store import PartitionStore
 
 FIRST, SECOND, THIRD = (date(2017, 3, day) for day in (1, 2, 3))
 SCHEMA = pl.Schema({"a": pl.Int64})

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from recsys_assets.commands.quality import quarantine
 from recsys_assets.errors import QuarantineError
-from recsys_assets.lake.store import PartitionStore
 from recsys_assets.quality.evaluation import evaluate, schema_result
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Ledger
@@ -23,6 +22,7 @@ from recsys_assets.quality.quarantine import (
     refused_day,
     refused_days,
 )
+from recsys_assets.storage.partition_store import PartitionStore
 
 DAY = date(2017, 9, 1)
 SCHEMA = pl.Schema({"a": pl.Int64})

@@ -5,12 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from recsys_assets.quality.results import (
-    embedding_results,
-    freshness_result,
-    list_results,
-    recall_result,
-)
+from recsys_assets.quality.results import embedding_results, freshness_result, list_results, recall_result
 
 
 def verdicts(results):

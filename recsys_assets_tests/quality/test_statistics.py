@@ -6,13 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.quality.keys import KnownKeys
-from recsys_assets.quality.statistics import (
-    agreeing,
-    count_residual,
-    jensen_shannon,
-    share_residual,
-    spread,
-)
+from recsys_assets.quality.statistics import agreeing, count_residual, jensen_shannon, share_residual, spread
 from recsys_assets.quality.thresholds import daily_rate, thresholds
 
 

@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 
 from recsys_assets.errors import ContractError
+from recsys_assets.orchestration.checks.release import recommendations_table
 from recsys_assets.quality.evaluation import evaluate
 from recsys_assets.quality.validation import validate
-from recsys_assets.release.checks import recommendations_table
 from recsys_assets.release.contract import RECOMMENDATIONS, RECOMMENDATIONS_EXPECTATIONS
 from recsys_assets.release.load import load_release
-from recsys_assets.release.store import ReleaseStore
+from recsys_assets.release.release_store import ReleaseStore
 
 
 @pytest.fixture

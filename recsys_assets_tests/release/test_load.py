@@ -8,7 +8,7 @@ import pytest
 
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.release.load import load_release
-from recsys_assets.release.store import ReleaseStore
+from recsys_assets.release.release_store import ReleaseStore
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.history import Promotion, earlier
-from recsys_assets.release.store import ReleaseStore
+from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets_tests.release.world import LINEAGE, NOW
 
 DAYS = sorted(LINEAGE)

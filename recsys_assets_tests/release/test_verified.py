@@ -8,7 +8,7 @@ import pytest
 
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.release.manifest import read_manifest
-from recsys_assets.release.store import ReleaseStore
+from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.release.verified import STAMPS, check_sums_once
 from recsys_assets_tests.release.world import LINEAGE, NOW
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import Home, IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.settings import IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.storage.home import Home
 
 FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2024, 1, 31)
 NOW = datetime(2024, 2, 1, 6, tzinfo=UTC)

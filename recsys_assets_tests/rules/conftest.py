@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from recsys_assets.release.load import Release, load_release
-from recsys_assets.release.store import ReleaseStore
-from recsys_assets.settings import Home
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.world import make_home
 
 

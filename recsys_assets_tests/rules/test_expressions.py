@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from recsys_assets.embeddings.vocabulary import Vocabulary
 from recsys_assets.rules.evaluation import Evaluator
 from recsys_assets.rules.expression_tree import Columns, ExpressionError
 from recsys_assets.rules.expressions import parse
 from recsys_assets.rules.item_table import ItemTable, TextColumn
+from recsys_assets.storage.string_table import Vocabulary
 
 COLUMNS = Columns(
     items={"item_id": "text", "price": "number", "category": "text"},

@@ -8,7 +8,7 @@ import pytest
 from recsys_assets.errors import RulesError
 from recsys_assets.rules.following import RulesFollower
 from recsys_assets.rules.publish import PACKAGED, rules_fingerprint, rules_in_force, rules_part
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 
 WITH_LIST = """\
 version = 1

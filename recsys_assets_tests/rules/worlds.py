@@ -11,9 +11,9 @@ from typing import Any, cast
 import numpy as np
 from hypothesis import strategies as st
 
-from recsys_assets.embeddings.vocabulary import StringTable, Vocabulary
 from recsys_assets.release.load import Release
 from recsys_assets.release.manifest import Manifest
+from recsys_assets.storage.string_table import StringTable, Vocabulary
 from recsys_assets_tests.rules.predicates import (
     BRANDS,
     CATEGORIES,

@@ -16,7 +16,7 @@ from recsys_assets.api.paths import as_sent
 from recsys_assets.api.replies import PRIVATE, Reply
 from recsys_assets.api.schemas import HistoryItem, UserHistory, encode
 from recsys_assets.api.service import Service
-from recsys_assets.embeddings.vocabulary import Vocabulary
+from recsys_assets.storage.string_table import Vocabulary
 
 _TAG = "Users"
 _EPOCH = date(1970, 1, 1)

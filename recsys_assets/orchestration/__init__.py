@@ -1,0 +1,1 @@
+"""Dagster: the only folder that imports it, besides `definitions.py`."""

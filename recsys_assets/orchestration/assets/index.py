@@ -1,0 +1,50 @@
+"""The item index: one usearch file over the item embeddings, and what serving looks up without searching."""
+
+from typing import Any
+
+import dagster as dg
+
+from recsys_assets.index.stage import build_item_index
+from recsys_assets.orchestration.checks.index import INDEX_CHECKS
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
+from recsys_assets.orchestration.metadata import OWNER, rows_table
+from recsys_assets.orchestration.resources import Artifacts, Lake
+
+
+@dg.asset(
+    deps=["item_embeddings", "user_embeddings"],
+    group_name="index",
+    owners=[OWNER],
+    kinds={"usearch", "numpy"},
+    code_version=CODE_VERSIONS["item_index"],
+    description="One usearch file over the item embeddings, its settings measured there, and the best items "
+    "of each user and item scored ahead of serving.",
+)
+def item_index(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
+    """Try a small grid, take the fastest setting that reaches the recall asked for."""
+    settings, folder = lake.settings(), artifacts.folder("index")
+    with making(folder, inputs=Inputs(lake.home, settings).item_index):
+        outcome = build_item_index(
+            artifacts.folder("embeddings"), folder, settings.index, seed=settings.training.seed
+        )
+    report, precomputed = outcome.report, outcome.precomputed
+    return dg.MaterializeResult(
+        metadata={
+            "recall": report.recall,
+            "recall_target": report.recall_target,
+            "k": report.k,
+            "kind": report.kind,
+            "query_us": report.chosen.query_us,
+            "grid": rows_table(report.as_dict()["grid"]),
+            "candidates_by": precomputed.candidates_by,
+            "candidates": precomputed.candidates,
+            "neighbours": precomputed.neighbours,
+            "seconds": report.seconds,
+            "dagster/row_count": report.items,
+            "folder": dg.MetadataValue.path(str(folder)),
+        }
+    )
+
+
+ASSETS = [item_index]
+CHECKS = INDEX_CHECKS

@@ -1,0 +1,99 @@
+"""The interactions' assets: cleaned days, and a report on each increment."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.expectations import INTERACTIONS_CHECKS
+from recsys_assets.interactions.publishing import publish_interactions
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
+from recsys_assets.orchestration.metadata import (
+    OWNER,
+    check_specs,
+    column_schema,
+    figure_markdown,
+    report_days,
+    rows_by_day_figure,
+)
+from recsys_assets.orchestration.partitions import DAILY, RANGE_IN_ONE_RUN, days_of
+from recsys_assets.orchestration.resources import Lake, Progress
+
+
+@dg.asset(
+    deps=["raw_interactions"],
+    partitions_def=DAILY,
+    backfill_policy=RANGE_IN_ONE_RUN,
+    group_name="interactions",
+    owners=[OWNER],
+    kinds={"polars", "parquet"},
+    code_version=CODE_VERSIONS["interactions"],
+    description=f"{INTERACTIONS.description} One Parquet file a UTC day.",
+    metadata={"dagster/column_schema": column_schema(INTERACTIONS)},
+    check_specs=check_specs(INTERACTIONS_CHECKS, asset="interactions"),
+)
+def interactions(
+    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[Progress]
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Clean the run's days, each audited before it is published."""
+    days, inputs = days_of(context), Inputs(lake.home, lake.settings())
+    with lake.ledger() as ledger:
+        outcome = publish_interactions(
+            days,
+            raw=lake.raw(),
+            store=lake.interactions(lambda day: {INPUTS_KEY: inputs.interactions(day)}),
+            quarantine=lake.home.quarantine,
+            ledger=ledger,
+            progress=lambda day: progress.tell("interactions", days.index(day) + 1, len(days)),
+        )
+    metadata = {
+        "rows_by_day": figure_markdown(rows_by_day_figure(outcome.published.rows)),
+        "dropped": outcome.dropped,
+    }
+    missing = outcome.missing
+    yield from report_days(
+        context,
+        outcome.published,
+        asset="interactions",
+        home=lake.home,
+        declared=INTERACTIONS_CHECKS,
+        metadata=metadata,
+        problems=[f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
+        if missing
+        else [],
+    )
+
+
+@dg.asset(
+    deps=[interactions],
+    partitions_def=DAILY,
+    backfill_policy=RANGE_IN_ONE_RUN,
+    group_name="interactions",
+    owners=[OWNER],
+    kinds={"jupyter", "html"},
+    code_version=CODE_VERSIONS["increment_report"],
+    description="One executed notebook (HTML) on a day against its trailing window.",
+)
+def increment_report(
+    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[Progress]
+) -> dg.MaterializeResult[Any]:
+    """Execute the report notebook for each of the run's days."""
+    from recsys_assets.interactions.report import write_report  # noqa: PLC0415  the notebook machinery is heavy
+
+    days, inputs = days_of(context), Inputs(lake.home, lake.settings())
+    for count, day in enumerate(days, start=1):
+        folder = lake.home.reports / f"date={day.isoformat()}"
+        with making(folder, inputs=inputs.increment_report(day)):
+            page = write_report(lake.home, day)
+        context.add_asset_metadata(
+            {"report": dg.MetadataValue.path(str(page))}, partition_key=day.isoformat()
+        )
+        progress.tell("increment_report", count, len(days))
+    return dg.MaterializeResult(
+        metadata={"days": len(days), "last_report": dg.MetadataValue.url(page.as_uri())}
+    )
+
+
+ASSETS = [interactions, increment_report]
+CHECKS: list[dg.AssetChecksDefinition] = []

@@ -1,0 +1,102 @@
+"""The lake's assets: raw events, one file a day, and the item catalogue."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from recsys_assets.lake.catalogue import catalogue_of, write_catalogue
+from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
+from recsys_assets.lake.expectations import CATALOGUE_CHECKS, RAW_CHECKS, audit_catalogue
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
+from recsys_assets.orchestration.metadata import (
+    OWNER,
+    as_asset_checks,
+    check_specs,
+    column_schema,
+    figure_markdown,
+    report_days,
+    rows_by_day_figure,
+    rows_table,
+)
+from recsys_assets.orchestration.partitions import DAILY, RANGE_IN_ONE_RUN, days_of
+from recsys_assets.orchestration.resources import Lake, Progress
+from recsys_assets.quality.publishing import publish_days
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    backfill_policy=RANGE_IN_ONE_RUN,
+    group_name="lake",
+    owners=[OWNER],
+    kinds={"polars", "parquet"},
+    code_version=CODE_VERSIONS["raw_interactions"],
+    description=f"{RAW_INTERACTIONS.description} One Parquet file a UTC day; a day that fails its audit is "
+    "quarantined, and the file that was good before stays.",
+    metadata={"dagster/column_schema": column_schema(RAW_INTERACTIONS)},
+    check_specs=check_specs(RAW_CHECKS, asset="raw_interactions"),
+)
+def raw_interactions(
+    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[Progress]
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Land the run's days from the source, each audited before it is published."""
+    days, source = days_of(context), lake.source()
+    inputs = Inputs(lake.home, lake.settings()).raw_interactions
+    with lake.ledger() as ledger:
+        outcome = publish_days(
+            iter_days(source, days, scratch=lake.home.root / "scratch"),
+            store=lake.raw(lambda _: {INPUTS_KEY: inputs}),
+            audit=lake.raw_audit(source, ledger),
+            quarantine=lake.home.quarantine,
+            ledger=ledger,
+            progress=lambda day: progress.tell("raw_interactions", days.index(day) + 1, len(days)),
+        )
+    metadata = {
+        "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
+        "source": lake.settings().source.spec,
+    }
+    yield from report_days(
+        context,
+        outcome,
+        asset="raw_interactions",
+        home=lake.home,
+        declared=RAW_CHECKS,
+        metadata=metadata,
+    )
+
+
+@dg.asset(
+    group_name="lake",
+    owners=[OWNER],
+    kinds={"polars", "parquet"},
+    code_version=CODE_VERSIONS["item_catalogue"],
+    description=ITEM_CATALOGUE.description,
+    metadata={"dagster/column_schema": column_schema(ITEM_CATALOGUE)},
+    check_specs=check_specs(CATALOGUE_CHECKS, asset="item_catalogue"),
+)
+def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Read what the source says of its items; an unsound catalogue does not replace the one before."""
+    frame = catalogue_of(lake.source())
+    results = audit_catalogue(frame)
+    checks = as_asset_checks(results, asset="item_catalogue", declared=CATALOGUE_CHECKS)
+    refused = [result.detail for result in results if result.verdict == "block"]
+    if refused:
+        yield from checks
+        raise dg.Failure(f"item_catalogue: refused: {refused[0]}", allow_retries=False)
+    with making(lake.home.catalogue, inputs=Inputs(lake.home, lake.settings()).item_catalogue):
+        write_catalogue(lake.home.catalogue, frame)
+    known = {name: f"{1 - frame[name].null_count() / max(frame.height, 1):.1%}" for name in frame.columns[1:]}
+    yield dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": frame.height,
+            "known": known,
+            "first_items": rows_table(frame.head(5).to_dicts()),
+            "file": dg.MetadataValue.path(str(lake.home.catalogue)),
+        },
+        check_results=checks,
+    )
+
+
+ASSETS = [raw_interactions, item_catalogue]
+CHECKS: list[dg.AssetChecksDefinition] = []

@@ -1,0 +1,86 @@
+"""The release: one immutable folder of everything that serving needs; and the API that serves it, external."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from recsys_assets.index.report import read_report
+from recsys_assets.orchestration.checks.release import RELEASE_CHECKS
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
+from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
+from recsys_assets.orchestration.resources import Artifacts, Lake, Releases
+from recsys_assets.quality.quarantine import lineage_notes
+from recsys_assets.release.contract import RECOMMENDATIONS
+from recsys_assets.release.publish import publish
+
+PARTS = ("embeddings", "features", "index", "evaluation")
+"""The artifacts that a release holds."""
+_K = 10
+
+
+@dg.asset(
+    deps=["user_embeddings", "item_embeddings", "evaluation", "user_features", "item_features", "item_index"],
+    group_name="release",
+    owners=[OWNER],
+    kinds={"file"},
+    code_version=CODE_VERSIONS["release"],
+    description="One immutable folder: embeddings, features, index, rules, manifest, checksums. "
+    "The same content is the same release, however often it is built. The columns are those of the lists in it.",
+    metadata={"dagster/column_schema": column_schema(RECOMMENDATIONS)},
+)
+def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.MaterializeResult[Any]:
+    """Copy the artifacts into a new release and point `current` at it."""
+    settings = lake.settings()
+    inputs = Inputs(lake.home, settings)
+    marker = artifacts.folder("release")
+    with lake.ledger() as ledger:
+        accepted = lineage_notes(ledger)
+    with making(marker, inputs=inputs.release):
+        manifest = publish(
+            lake.home,
+            parts={**{name: artifacts.folder(name) for name in PARTS}, "rules": releases.rules_part()},
+            settings=settings,
+            lineage=inputs.lineage,
+            created_at=datetime.now(UTC),
+            metrics=headline_metrics(pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")),
+            index=read_report(artifacts.folder("index")).as_dict(),
+            accepted=accepted,
+        )
+        marker.write_text(manifest.release_id + "\n", encoding="utf-8")
+    return dg.MaterializeResult(
+        metadata={
+            "release_id": manifest.release_id,
+            "through_day": manifest.through_day.isoformat(),
+            "counts": manifest.counts,
+            "metrics": manifest.metrics,
+            "accepted_days": {day.isoformat(): notes for day, notes in manifest.accepted.items()},
+            "files": rows_table(
+                [
+                    {"file": name, "bytes": entry.bytes, "sha256": entry.sha256}
+                    for name, entry in manifest.files.items()
+                ]
+            ),
+            "folder": dg.MetadataValue.path(str(lake.home.releases / manifest.release_id)),
+        }
+    )
+
+
+def headline_metrics(evaluation: pl.DataFrame) -> dict[str, float]:
+    """`MODEL_ndcg@10` and `MODEL_recall@10` of every model, for the manifest."""
+    rows = evaluation.filter(pl.col("k") == _K, pl.col("metric").is_in(["ndcg", "recall"]))
+    return {f"{row['model']}_{row['metric']}@10": row["value"] for row in rows.iter_rows(named=True)}
+
+
+recommendation_api = dg.AssetSpec(
+    "recommendation_api",
+    deps=["release"],
+    group_name="serving",
+    owners=[OWNER],
+    kinds={"litestar"},
+    description="What `recsys serve` answers over HTTP: always the release that `current` points at.",
+)
+
+ASSETS = [release, recommendation_api]
+CHECKS = RELEASE_CHECKS

@@ -1,0 +1,284 @@
+"""`recsys build`: what is missing or stale, materialised through Dagster in the order of the data.
+
+Planning reads fingerprints (`freshness.py`) and Dagster's record of what it materialised; running is one
+in-process Dagster run a stage (and, for days, one a stretch of stale days). Nothing is computed here.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+import dagster as dg
+
+from recsys_assets.errors import BuildInterruptedError
+from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
+from recsys_assets.orchestration.metadata import range_tags
+from recsys_assets.orchestration.resources import Progress
+from recsys_assets.settings import Settings
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import only_build
+from recsys_assets.storage.partition_store import PartitionStore
+
+_GAP_DAYS: Final = 7
+"""Fresh days between stale ones that are made again: another run would cost half a second."""
+
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class Watcher(Progress, Protocol):
+    """Who is told how a build goes."""
+
+    def begin(self, stage: str, detail: str) -> None:
+        """A stage starts; `detail` says what is to be made."""
+
+    def end(self, row: "StageRow") -> None:
+        """A stage ended, or had nothing to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRow:
+    """How one stage went."""
+
+    stage: str
+    """Asset or assets."""
+    status: str
+    """`fresh`, `built` or `failed`."""
+    detail: str
+    """What was made, or why not."""
+    seconds: float = 0.0
+    """Wall time."""
+    warnings: tuple[str, ...] = ()
+    """Asset checks that did not pass."""
+
+
+@dataclass(kw_only=True)
+class BuildOutcome:
+    """How a build went."""
+
+    rows: list[StageRow] = field(default_factory=list)
+    """One a stage, in order."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a stage failed."""
+        return any(row.status == "failed" for row in self.rows)
+
+    @property
+    def built(self) -> bool:
+        """Whether anything was made."""
+        return any(row.status == "built" for row in self.rows)
+
+
+def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool = False) -> BuildOutcome:
+    """Materialise what is missing or stale, and stop at the first stage that fails.
+
+    Args:
+        home: where everything lies; `dagster_home.prepare_dagster` was called for it.
+        settings: its settings.
+        watcher: told of each stage.
+        landed_only: leave days that were never landed alone: train and release on what there is.
+    """
+    with only_build(home), dg.DagsterInstance.get() as instance:
+        return _Builder(home=home, settings=settings, watcher=watcher, instance=instance).run(
+            landed_only=landed_only
+        )
+
+
+def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date]) -> BuildOutcome:
+    """Land and clean `days`, stale or not, and report on the last of them (`[report] days`).
+
+    Raises:
+        BuildRunningError: another process builds this home.
+    """
+    with only_build(home), dg.DagsterInstance.get() as instance:
+        builder = _Builder(home=home, settings=settings, watcher=watcher, instance=instance)
+        reported = sorted(days)[-settings.report.days :] if settings.report.days else []
+        for asset, wanted in (
+            ("raw_interactions", days),
+            ("interactions", days),
+            ("increment_report", reported),
+        ):
+            if not builder.outcome.failed:
+                builder.make_days(asset, wanted)
+        return builder.outcome
+
+
+@dataclass(kw_only=True)
+class _Builder:
+    home: Home
+    settings: Settings
+    watcher: Watcher
+    instance: dg.DagsterInstance
+    outcome: BuildOutcome = field(default_factory=BuildOutcome)
+    _notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        from recsys_assets.definitions import build_definitions  # noqa: PLC0415  reads the home when imported
+
+        self.definitions = build_definitions(progress=self.watcher)
+
+    def run(self, *, landed_only: bool) -> BuildOutcome:
+        self._catalogue()  # first: the audit of raw days looks items up in it
+        self._raw(landed_only=landed_only)
+        self._interactions()
+        if not self.outcome.failed:
+            self._train()
+        if not self.outcome.failed:
+            self._report()
+        return self.outcome
+
+    def make_days(self, asset: str, days: Sequence[date]) -> None:
+        """Materialise `asset` for `days`, one run a stretch of days."""
+        if not days:
+            self._end(StageRow(stage=asset, status="fresh", detail=""))
+            return
+        self.watcher.begin(asset, _count(len(days), "day"))
+        started, problems = time.monotonic(), []
+        for first, last in stretches(days, gap=_GAP_DAYS):
+            problems += self._materialise("daily_increment", [asset], tags=range_tags(first, last))
+        self._end(
+            StageRow(
+                stage=asset,
+                status="failed" if problems else "built",
+                detail="\n".join(problems) or _count(len(days), "day"),
+                seconds=time.monotonic() - started,
+            )
+        )
+
+    def _raw(self, *, landed_only: bool) -> None:
+        inputs = Inputs(self.home, self.settings)
+        days = inputs.raw_store.days() if landed_only else self.settings.source.days()
+        stale = self._stale("raw_interactions", inputs.raw_store, days, lambda _: inputs.raw_interactions)
+        self.make_days("raw_interactions", stale)
+
+    def _catalogue(self) -> None:
+        inputs = Inputs(self.home, self.settings)
+        self._make(["item_catalogue"], {"item_catalogue": (self.home.catalogue, inputs.item_catalogue)})
+
+    def _interactions(self) -> None:
+        inputs = Inputs(self.home, self.settings)
+        days = inputs.raw_store.days()
+        self.make_days(
+            "interactions", self._stale("interactions", inputs.interaction_store, days, inputs.interactions)
+        )
+
+    def _train(self) -> None:
+        inputs, folder = Inputs(self.home, self.settings), self.home.artifacts
+        embeddings = (folder / "embeddings", inputs.embeddings)
+        features = (folder / "features", inputs.features)
+        for stage in (
+            {"user_embeddings": embeddings, "item_embeddings": embeddings},
+            {"evaluation": (folder / "evaluation", inputs.evaluation)},
+            {"user_features": features, "item_features": features},
+            {"item_index": (folder / "index", inputs.item_index)},
+            {"release": (folder / "release", inputs.release)},
+        ):
+            if not self.outcome.failed:
+                self._make(list(stage), stage)
+
+    def _report(self) -> None:
+        inputs = Inputs(self.home, self.settings)
+        days = (
+            inputs.interaction_store.days()[-self.settings.report.days :] if self.settings.report.days else []
+        )
+        recorded = self._recorded_days("increment_report")
+        stale = [
+            day
+            for day in days
+            if day not in recorded
+            or written_inputs(self.home.reports / f"date={day.isoformat()}") != inputs.increment_report(day)
+        ]
+        self.make_days("increment_report", stale)
+
+    def _make(self, assets: list[str], wanted: dict[str, tuple[Path, str]]) -> None:
+        stage = " + ".join(assets)
+        recorded = all(self.instance.get_latest_materialization_event(dg.AssetKey(asset)) for asset in assets)
+        if recorded and all(written_inputs(artifact) == inputs for artifact, inputs in wanted.values()):
+            self._end(StageRow(stage=stage, status="fresh", detail=""))
+            return
+        self.watcher.begin(stage, "")
+        started = time.monotonic()
+        problems = self._materialise("retrain_and_release", assets)
+        self._end(
+            StageRow(
+                stage=stage,
+                status="failed" if problems else "built",
+                detail="\n".join(problems),
+                seconds=time.monotonic() - started,
+            )
+        )
+
+    def _materialise(
+        self, job: str, assets: Sequence[str], *, tags: dict[str, str] | None = None
+    ) -> list[str]:
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(asset) for asset in assets],
+            run_config=_QUIET,
+            tags=tags or {},
+            raise_on_error=False,
+        )
+        failures = [event for event in result.all_events if event.is_step_failure]
+        if any(_was_interrupted(event) for event in failures):
+            raise BuildInterruptedError(
+                "interrupted; what was finished is kept, `recsys build` goes on from there"
+            )
+        self._notes += [
+            f"{check.asset_key.to_user_string()}: {check.check_name} warns"
+            for check in result.get_asset_check_evaluations()
+            if not check.passed
+        ]
+        return [_reason(event) for event in failures]
+
+    def _stale(
+        self, asset: str, store: PartitionStore, days: Sequence[date], inputs: Callable[[date], str]
+    ) -> list[date]:
+        recorded = self._recorded_days(asset)
+        return [
+            day
+            for day in days
+            if day not in recorded or store.read_provenance(day).get(INPUTS_KEY) != inputs(day)
+        ]
+
+    def _recorded_days(self, asset: str) -> set[date]:
+        return {
+            date.fromisoformat(key) for key in self.instance.get_materialized_partitions(dg.AssetKey(asset))
+        }
+
+    def _end(self, row: StageRow) -> None:
+        row = replace(row, warnings=tuple(self._notes))
+        self._notes.clear()
+        self.outcome.rows.append(row)
+        self.watcher.end(row)
+
+
+def stretches(days: Sequence[date], *, gap: int) -> list[tuple[date, date]]:
+    """First and last day of each run of days; at most `gap` days that are not asked for are bridged."""
+    found: list[tuple[date, date]] = []
+    for day in sorted(days):
+        if found and day - found[-1][1] <= timedelta(days=gap + 1):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == "DagsterExecutionInterruptedError"
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    error = failure.error
+    cause = error.cause if error is not None and error.cause is not None else error
+    return cause.message.strip() if cause is not None else f"step {event.step_key} failed"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""The asset checks of what is built, a module a stage."""

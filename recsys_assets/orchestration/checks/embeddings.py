@@ -1,0 +1,83 @@
+"""Checks on what training and evaluation gave: finite, alive, converging, and better than popularity."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import dagster as dg
+import polars as pl
+
+from recsys_assets.embeddings.artifact import load_embeddings
+from recsys_assets.orchestration.metadata import as_asset_checks
+from recsys_assets.orchestration.resources import Artifacts, Lake
+from recsys_assets.quality.results import EMBEDDING_CHECKS, embedding_results
+
+_ROUNDING = 1e-6
+"""Relative, of an objective summed in float32."""
+_K = 10
+"""Length of the lists compared."""
+_ENTITIES = ("user", "item")
+
+
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            name,
+            asset=f"{entity}_embeddings",
+            blocking=True,
+            description=f"{name.replace('_', ' ')}, of every {entity}'s vector.",
+        )
+        for entity in _ENTITIES
+        for name in EMBEDDING_CHECKS
+    ]
+)
+def embedding_checks(lake: Lake, artifacts: Artifacts) -> Iterator[dg.AssetCheckResult]:
+    """Look at every norm and every dimension."""
+    embeddings = load_embeddings(artifacts.folder("embeddings"))
+    with lake.ledger() as ledger:
+        for entity in _ENTITIES:
+            asset = f"{entity}_embeddings"
+            results = embedding_results(asset, getattr(embeddings, asset))
+            ledger.record(results, at=datetime.now(UTC))
+            yield from as_asset_checks(results, asset=asset, declared=EMBEDDING_CHECKS)
+
+
+@dg.asset_check(asset="item_embeddings", blocking=True, description="The objective fell in every epoch.")
+def objective_falls(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Compare each epoch's objective with the one before; once converged it moves by rounding only."""
+    losses = load_embeddings(artifacts.folder("embeddings")).training["losses"]
+    rises = [
+        epoch for epoch, (before, now) in enumerate(pairwise(losses), 2) if now > before * (1 + _ROUNDING)
+    ]
+    return dg.AssetCheckResult(
+        passed=not rises, metadata={"rising_epochs": rises, "first": losses[0], "last": losses[-1]}
+    )
+
+
+def _ndcg(artifacts: Artifacts) -> dict[str, float]:
+    rows = pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")
+    at_ten = rows.filter(pl.col("metric") == "ndcg", pl.col("k") == _K)
+    return dict(zip(at_ten["model"], at_ten["value"], strict=True))
+
+
+@dg.asset_check(asset="evaluation", description="Ours has a higher NDCG@10 than popularity on held-out days.")
+def better_than_popularity(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Compare the two values; too few held-out pairs to evaluate is something to look at."""
+    found = _ndcg(artifacts)
+    passed = bool(found) and found[lake.settings().training.objective] > found["popularity"]
+    return dg.AssetCheckResult(
+        passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata={"ndcg_at_10": found}
+    )
+
+
+@dg.asset_check(asset="evaluation", description="Every metric of every model is a number between its bounds.")
+def metrics_are_within_bounds(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """All but novelty, which is in bits, are shares."""
+    rows = pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")
+    share = pl.col("metric") != "novelty"
+    bad = rows.filter(~pl.col("value").is_finite() | (pl.col("value") < 0) | (share & (pl.col("value") > 1)))
+    return dg.AssetCheckResult(passed=bad.is_empty(), metadata={"bad": bad.to_dicts(), "rows": rows.height})
+
+
+CHECKS_OF_EMBEDDINGS = [embedding_checks, objective_falls]
+CHECKS_OF_EVALUATION = [better_than_popularity, metrics_are_within_bounds]

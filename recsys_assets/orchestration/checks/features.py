@@ -1,0 +1,83 @@
+"""Checks on the feature tables: as their contracts say, and complete for what has an embedding."""
+
+import sqlite3
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
+from recsys_assets.features.tables import DATABASE_FILE
+from recsys_assets.orchestration.resources import Artifacts, Lake
+from recsys_assets.quality.contract import Contract
+from recsys_assets.quality.evaluation import contract_expectations, evaluate
+from recsys_assets.quality.results import freshness_result
+
+
+def _read(database: Path, contract: Contract) -> pl.DataFrame:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        cursor = connection.execute(f"SELECT {', '.join(contract.columns)} FROM {contract.name}")  # noqa: S608
+        rows = cursor.fetchall()
+    return pl.DataFrame(rows, schema=contract.polars_schema(), orient="row", strict=False)
+
+
+def _keeps_its_contract(artifacts: Artifacts, contract: Contract) -> dg.AssetCheckResult:
+    frame = _read(artifacts.folder("features") / DATABASE_FILE, contract)
+    results = evaluate(contract_expectations(contract), frame, table=contract.name)
+    broken = [result.detail for result in results if result.verdict != "ok"]
+    return dg.AssetCheckResult(
+        passed=not broken and frame.height > 0, metadata={"rows": frame.height, "broken": broken}
+    )
+
+
+@dg.asset_check(
+    asset="user_features", blocking=True, description="Types, nulls, bounds and key are as the contract says."
+)
+def user_features_keep_their_contract(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Read the table back from SQLite."""
+    return _keeps_its_contract(artifacts, USER_FEATURES)
+
+
+@dg.asset_check(
+    asset="item_features", blocking=True, description="Types, nulls, bounds and key are as the contract says."
+)
+def item_features_keep_their_contract(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Read the table back from SQLite."""
+    return _keeps_its_contract(artifacts, ITEM_FEATURES)
+
+
+@dg.asset_check(asset="user_features", blocking=True, description="Every user with an interaction has a row.")
+def every_user_has_features(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Compare the ids with those of the landed days."""
+    store = lake.interactions()
+    known = store.scan(store.days()).select("user_id").unique().collect()
+    rows = _read(artifacts.folder("features") / DATABASE_FILE, USER_FEATURES)
+    missing = known.join(rows, on="user_id", how="anti")["user_id"]
+    return dg.AssetCheckResult(
+        passed=missing.is_empty(), metadata={"users": known.height, "missing": missing.head(20).to_list()}
+    )
+
+
+@dg.asset_check(asset="user_features", description="The features are as of the last landed day.")
+def features_are_fresh(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
+    """Compare the day that the tables were computed for with the last landed one."""
+    made = context.instance.get_latest_materialization_event(dg.AssetKey(USER_FEATURES.name))
+    if made is None or made.asset_materialization is None:
+        return dg.AssetCheckResult(passed=False, description="the features were never materialised")
+    as_of = date.fromisoformat(str(made.asset_materialization.metadata["as_of"].value))
+    result = freshness_result(USER_FEATURES.name, as_of=as_of, through_day=lake.interactions().days()[-1])
+    return dg.AssetCheckResult(
+        passed=result.verdict == "ok",
+        severity=dg.AssetCheckSeverity.ERROR if result.verdict == "block" else dg.AssetCheckSeverity.WARN,
+        metadata={"as_of": as_of.isoformat(), "days_behind": result.value or 0.0},
+    )
+
+
+FEATURE_CHECKS = [
+    user_features_keep_their_contract,
+    item_features_keep_their_contract,
+    every_user_has_features,
+    features_are_fresh,
+]

@@ -1,0 +1,51 @@
+"""Checks on the index: good enough against exact search, and whole."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from recsys_assets.embeddings.artifact import load_embeddings
+from recsys_assets.index.report import read_report
+from recsys_assets.index.search import ItemIndex
+from recsys_assets.orchestration.resources import Artifacts, Lake
+from recsys_assets.quality.results import recall_result
+
+
+@dg.asset_check(
+    asset="item_index",
+    blocking=True,
+    description="Recall@k against exact search reaches the target; a little less warns, much less blocks.",
+)
+def recall_reaches_target(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Compare what the build measured with what the settings ask for."""
+    report = read_report(artifacts.folder("index"))
+    result = recall_result(report.recall, target=report.recall_target)
+    with lake.ledger() as ledger:
+        ledger.record([result], at=datetime.now(UTC))
+    return dg.AssetCheckResult(
+        passed=result.verdict == "ok",
+        severity=dg.AssetCheckSeverity.ERROR if result.verdict == "block" else dg.AssetCheckSeverity.WARN,
+        metadata={
+            "recall": report.recall,
+            "target": report.recall_target,
+            "k": report.k,
+            "queries": report.queries,
+        },
+    )
+
+
+@dg.asset_check(asset="item_index", blocking=True, description="Every item embedding is in the index.")
+def every_item_is_indexed(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Compare the counts, and search for one item."""
+    items_ID = load_embeddings(artifacts.folder("embeddings")).item_embeddings
+    index = ItemIndex.load(artifacts.folder("index"), items_ID)
+    found, scores = index.search(items_ID[0], 1)
+    expected = len(items_ID)
+    indexed = read_report(artifacts.folder("index")).items
+    return dg.AssetCheckResult(
+        passed=indexed == expected and len(found) == 1,
+        metadata={"indexed": indexed, "expected": expected, "first_score": float(scores[0])},
+    )
+
+
+INDEX_CHECKS = [recall_reaches_target, every_item_is_indexed]

@@ -1,0 +1,240 @@
+"""Our plain values as Dagster's: contracts as column schemas, results as asset checks, plots as metadata."""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+import dagster as dg
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from recsys_assets.quality.contract import Contract
+from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.quality.publishing import PublishOutcome
+from recsys_assets.storage.home import Home
+
+OWNER: Final = "team:recommendations"
+"""Who answers for the assets."""
+
+_WORST_DAYS_SHOWN: Final = 20
+
+
+def column_schema(contract: Contract) -> dg.TableSchema:
+    """The contract's columns as the Dagster UI shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=str(column.dtype),
+                description=column.description + (f" Unit: {column.unit}." if column.unit else ""),
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable,
+                    unique=contract.key == (name,),
+                    other=[
+                        f"{sign} {bound:g}"
+                        for sign, bound in ((">=", column.ge), ("<=", column.le))
+                        if bound is not None
+                    ],
+                ),
+            )
+            for name, column in contract.columns.items()
+        ]
+    )
+
+
+def check_specs(names: Iterable[str], *, asset: str) -> list[dg.AssetCheckSpec]:
+    """One check spec a name, for checks that the asset's own step reports."""
+    return [
+        dg.AssetCheckSpec(
+            name,
+            asset=asset,
+            description=f"{name.replace('_', ' ')}: on each day of the run, before it is published.",
+        )
+        for name in names
+    ]
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Run tags that make one run out of the days `first` to `last`, inclusive."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }
+
+
+def figure_markdown(figure: "Figure") -> dg.MarkdownMetadataValue:
+    """A matplotlib figure as an image inside metadata."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{encoded})")
+
+
+def rows_table(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
+    """Rows as a table in metadata; anything that is not a plain number or text is written out."""
+    plain = [
+        {
+            key: value if isinstance(value, (int, float, str, bool)) else str(value)
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
+    schema = (
+        None if plain else dg.TableSchema(columns=[])
+    )  # Dagster infers one from rows, and wants one for none
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in plain], schema=schema)
+
+
+def as_asset_checks(
+    results: Iterable[CheckResult], *, asset: str, declared: Iterable[str]
+) -> list[dg.AssetCheckResult]:
+    """One asset check a declared name, over all days of the run: the worst verdict, its first days, and rows.
+
+    Args:
+        results: what the audit found, of one or many days.
+        asset: the asset that was audited.
+        declared: names of the asset's check specs; each gets a result, also when nothing was audited.
+    """
+    by_name: dict[str, list[CheckResult]] = {name: [] for name in declared}
+    for result in results:
+        by_name[result.check].append(result)
+    return [_as_asset_check(name, found, asset) for name, found in by_name.items()]
+
+
+def report_days(
+    context: dg.AssetExecutionContext,
+    outcome: PublishOutcome,
+    *,
+    asset: str,
+    home: Home,
+    declared: Iterable[str],
+    metadata: dict[str, Any],
+    problems: Sequence[str] = (),
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Tell Dagster which days were published, with their rows, and what the audit found.
+
+    Where days were refused, the others are still materialised, and then the step fails with a summary.
+
+    Args:
+        context: of the asset's run.
+        outcome: what publishing did.
+        asset: the asset's name.
+        home: where it lies, for the commands that the summary names.
+        declared: names of its check specs.
+        metadata: what else to show of the run.
+        problems: what else went wrong, a line each.
+
+    Raises:
+        dg.Failure: at least one day was refused, or there are other problems.
+    """
+    checks = as_asset_checks(outcome.results, asset=asset, declared=declared)
+    rows_by_day = {
+        day.isoformat(): {"dagster/partition_row_count": rows} for day, rows in outcome.rows.items()
+    }
+    problems = [*([blocked_summary(outcome, asset, home=home)] if outcome.blocked else []), *problems]
+    if problems:
+        version = context.assets_def.code_versions_by_key[dg.AssetKey(asset)]
+        tags = {"dagster/code_version": version} if version else {}
+        for day, rows in rows_by_day.items():
+            context.log_event(dg.AssetMaterialization(asset, partition=day, metadata=rows, tags=tags))
+        yield from checks
+        raise dg.Failure("\n".join(problems), allow_retries=False)
+    for day, rows in rows_by_day.items():
+        context.add_asset_metadata(rows, partition_key=day)
+    totals = {"days": len(outcome.rows), "rows": sum(outcome.rows.values())}
+    yield dg.MaterializeResult(metadata={**totals, **metadata}, check_results=checks)
+
+
+def blocked_summary(outcome: PublishOutcome, asset: str, *, home: Home) -> str:
+    """What was refused, why, what still holds, and what to do: five lines for a tired person."""
+    first, *_ = days = sorted(outcome.blocked)
+    reason = next(result for result in outcome.blocked[first] if result.verdict == "block")
+    span, days_given = f"{first}", f"{first}"
+    if len(days) > 1:
+        span, days_given = f"{first} to {days[-1]}", f"{first}..{days[-1]}"
+    return (
+        f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days refused ({span}), "
+        f"{len(outcome.rows)} published.\n"
+        f"Why: {first}, check {reason.check}: {reason.detail}\n"
+        f"The refused days lie in quarantine; the release and the days that were good before stay in use.\n"
+        f"Look: recsys quarantine show {first}{home.option}\n"
+        f"Then mend the source and build again, or: recsys quarantine accept {days_given}{home.option} --why TEXT"
+    )
+
+
+def _as_asset_check(name: str, results: list[CheckResult], asset: str) -> dg.AssetCheckResult:
+    bad = sorted(  # the first refused day is where a person begins to look
+        (r for r in results if r.verdict != "ok"), key=lambda r: (r.verdict != "block", r.day or date.min)
+    )
+    blocked = any(r.verdict == "block" for r in bad)
+    metadata: dict[str, Any] = {"audited": len(results), "warned": sum(r.verdict == "warn" for r in bad)}
+    metadata["blocked"] = sum(r.verdict == "block" for r in bad)
+    if bad:
+        metadata["worst"] = rows_table(
+            [
+                {
+                    "day": str(r.day),
+                    "verdict": r.verdict,
+                    "passed_share": "" if r.passed_share is None else f"{r.passed_share:.4f}",
+                    "failing_rows": r.failing_rows,
+                    "detail": r.detail,
+                }
+                for r in bad[:_WORST_DAYS_SHOWN]
+            ]
+        )
+        shown = next((r for r in bad if r.sample), None)
+        if shown is not None:
+            metadata["failing_rows"] = rows_table(shown.sample)
+            metadata["failing_rows_of"] = str(shown.day or "the whole table")
+    return dg.AssetCheckResult(
+        check_name=name,
+        asset_key=asset,
+        passed=not bad,
+        severity=dg.AssetCheckSeverity.ERROR if blocked else dg.AssetCheckSeverity.WARN,
+        description=f"{bad[0].day}: {bad[0].detail}"
+        if bad and bad[0].day
+        else bad[0].detail
+        if bad
+        else None,
+        metadata=metadata,
+    )
+
+
+def rows_by_day_figure(rows: Mapping[date, int]) -> Figure:
+    """Rows of each day, in the order of time."""
+    days = sorted(rows)
+    figure = Figure(figsize=(8, 2.4))
+    axes = figure.subplots()
+    axes.step(np.array(days, dtype="datetime64[D]"), [rows[day] for day in days], where="mid", linewidth=0.8)
+    axes.set(ylabel="rows", ylim=(0, None), title="Rows a day")
+    axes.grid(alpha=0.3)
+    figure.autofmt_xdate()
+    return figure
+
+
+def loss_figure(losses: Sequence[float]) -> Figure:
+    """The objective divided by the number of entries, after each epoch."""
+    figure = Figure(figsize=(6, 3))
+    axes = figure.subplots()
+    axes.plot(range(1, len(losses) + 1), losses, marker="o")
+    axes.set(xlabel="epoch", ylabel="objective per entry", title="iALS objective")
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def metric_figure(evaluation: pl.DataFrame, *, metric: str, k: int) -> Figure:
+    """One metric of every model at k, with its interval where there is one."""
+    rows = evaluation.filter(pl.col("metric") == metric, pl.col("k") == k).sort("value")
+    figure = Figure(figsize=(6, 0.6 + 0.4 * max(rows.height, 1)))
+    axes = figure.subplots()
+    values = rows["value"]
+    axes.barh(
+        rows["model"].to_list(),
+        values.to_list(),
+        xerr=[(values - rows["low"]).to_list(), (rows["high"] - values).to_list()],
+    )
+    axes.set(xlabel=f"{metric}@{k}, held-out days", title="Ours against the baselines")
+    return figure

@@ -1,0 +1,115 @@
+"""What the assets share: the lake, the artifacts, the releases, and where progress is told.
+
+Paths only: a resource opens nothing until an asset asks.
+"""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import dagster as dg
+
+from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.lake.catalogue import read_catalogue
+from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.expectations import RawAudit
+from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.lake.sources.source import Source
+from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.monitor import Monitor
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.rules.publish import rules_part
+from recsys_assets.settings import Settings, load_or_default_settings
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.partition_store import PartitionStore
+
+
+class Progress(Protocol):
+    """Where a long asset says how far it is."""
+
+    def tell(self, stage: str, done: int, total: int) -> None:
+        """`done` of `total` units of `stage` are finished."""
+
+
+class SilentProgress:
+    """Says nothing; Dagster's own event log shows the steps."""
+
+    def tell(self, stage: str, done: int, total: int) -> None:
+        """Ignore it."""
+
+
+class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The lake of one home: its source, its daily tables and the catalogue."""
+
+    home_path: str
+    """The home's folder, absolute."""
+
+    @property
+    def home(self) -> Home:
+        """Where everything lies."""
+        return Home(Path(self.home_path))
+
+    def settings(self) -> Settings:
+        """The home's settings as they are now."""
+        return load_or_default_settings(self.home)
+
+    def source(self) -> Source:
+        """The source that the settings name."""
+        settings = self.settings().source
+        return open_source(settings.spec, columns=settings.columns)
+
+    def raw(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
+        """The table `raw_interactions`."""
+        return PartitionStore(
+            root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema(), provenance=provenance
+        )
+
+    def interactions(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
+        """The table `interactions`."""
+        return PartitionStore(
+            root=self.home.interactions, schema=INTERACTIONS.polars_schema(), provenance=provenance
+        )
+
+    def ledger(self) -> Ledger:
+        """Every check result by day."""
+        return Ledger(self.home.quality_db)
+
+    def raw_audit(self, source: Source, ledger: Ledger) -> RawAudit:
+        """The audit of raw days: expectations, and drift against what was published before."""
+        catalogue = read_catalogue(self.home.catalogue) if self.home.catalogue.exists() else None
+        quality = self.settings().quality
+        monitor = Monitor(
+            RAW_INTERACTIONS.name, quality, store=self.raw(), ledger=ledger, catalogue=catalogue
+        )
+        return RawAudit(source.contract, monitor=monitor)
+
+
+class Artifacts(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The newest embeddings, feature tables and index of one home, before they are released together."""
+
+    home_path: str
+    """The home's folder, absolute."""
+
+    def folder(self, name: str) -> Path:
+        """Where the artifact `name` is kept."""
+        return Home(Path(self.home_path)).artifacts / name
+
+
+class Releases(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The immutable releases of one home."""
+
+    home_path: str
+    """The home's folder, absolute."""
+
+    def store(self) -> ReleaseStore:
+        """List, promote, roll back, verify."""
+        return ReleaseStore(Home(Path(self.home_path)).releases)
+
+    def rules_part(self) -> Path:
+        """The rules that the next release holds, checked against the features just built.
+
+        Raises:
+            RulesError: the home's `rules.toml` is not valid.
+        """
+        return rules_part(Home(Path(self.home_path)))

@@ -1,0 +1,144 @@
+"""One Parquet file a day, replaced atomically."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from recsys_assets.storage.partition_store import PartitionStore
+
+SCHEMA = pl.Schema({"user_id": pl.String, "timestamp": pl.Datetime("us", "UTC")})
+FIRST, SECOND = date(2017, 1, 1), date(2017, 1, 2)
+
+
+def day_of(user: str, day: date) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"user_id": [user], "timestamp": [datetime(day.year, day.month, day.day, 12, tzinfo=UTC)]},
+        schema=SCHEMA,
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return PartitionStore(root=tmp_path / "lake" / "raw", schema=SCHEMA)
+
+
+def test_a_store_without_a_folder_has_no_days(store):
+    assert store.days() == []
+    assert store.scan([]).collect().schema == SCHEMA
+
+
+def test_a_day_is_read_as_it_was_written(store):
+    frame = day_of("u", FIRST)
+
+    path = store.write(FIRST, frame)
+
+    assert path.parts[-2:] == ("date=2017-01-01", "part-0.parquet")
+    assert store.read(FIRST).equals(frame)
+
+
+def test_writing_a_day_again_replaces_it_and_leaves_one_file(store):
+    store.write(FIRST, day_of("old", FIRST))
+    path = store.write(FIRST, day_of("new", FIRST))
+
+    assert store.read(FIRST)["user_id"].to_list() == ["new"]
+    assert [file.name for file in path.parent.iterdir()] == ["part-0.parquet"]
+
+
+def test_many_days_are_written_as_one_by_one(store, tmp_path):
+    days = [date.fromordinal(FIRST.toordinal() + n) for n in range(40)]
+    single = PartitionStore(root=tmp_path / "single", schema=SCHEMA)
+    for day in days:
+        single.write(day, day_of("u", day))
+
+    store.write_all((day, day_of("u", day)) for day in days)
+
+    assert store.days() == days
+    assert [store.checksum(day) for day in days] == [single.checksum(day) for day in days]
+
+
+def test_what_came_before_a_broken_day_is_written(store):
+    def days():
+        for n in range(20):
+            day = date.fromordinal(FIRST.toordinal() + n)
+            yield day, day_of("u", day)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        store.write_all(days())
+    assert len(store.days()) == 16
+
+
+@pytest.mark.parametrize(("rows", "most"), [(1, 48), (25_000, 3)], ids=["small days", "large days"])
+def test_few_days_are_held_while_many_are_written(store, rows, most):
+    held = []
+
+    def days():
+        for n in range(60):
+            held.append(n - len(store.days()))
+            day = date.fromordinal(FIRST.toordinal() + n)
+            yield day, pl.concat([day_of("u", day)] * rows)
+
+    store.write_all(days())
+    assert len(store.days()) == 60
+    assert max(held) <= most
+
+
+def test_a_reader_keeps_the_file_it_opened(store):
+    opened = store.write(FIRST, day_of("old", FIRST)).open("rb")
+    store.write(FIRST, day_of("new", FIRST))
+
+    with opened:
+        assert pl.read_parquet(opened)["user_id"].to_list() == ["old"]
+
+
+def test_days_are_in_order_whatever_was_written_first(store):
+    store.write(SECOND, day_of("b", SECOND))
+    store.write(FIRST, day_of("a", FIRST))
+
+    assert store.days() == [FIRST, SECOND]
+    assert store.scan(store.days()).collect()["user_id"].to_list() == ["a", "b"]
+
+
+def test_a_staged_file_of_a_killed_write_is_no_day(store):
+    folder = store.path(FIRST).parent
+    folder.mkdir(parents=True)
+    (folder / ".part-0.parquet.staged").write_bytes(b"half")
+
+    assert store.days() == []
+
+
+def test_an_empty_day_keeps_its_schema(store):
+    store.write(FIRST, SCHEMA.to_frame())
+
+    assert store.read(FIRST).schema == SCHEMA
+    assert store.days() == [FIRST]
+
+
+def test_the_checksum_is_of_the_content(store):
+    store.write(FIRST, day_of("a", FIRST))
+    before = store.checksum(FIRST)
+    store.write(FIRST, day_of("a", FIRST))
+    again = store.checksum(FIRST)
+    store.write(FIRST, day_of("b", FIRST))
+
+    assert before == again != store.checksum(FIRST)
+
+
+def test_a_day_removed_is_gone_and_may_be_removed_again(store):
+    store.write(FIRST, day_of("a", FIRST))
+
+    store.remove(FIRST)
+    store.remove(FIRST)
+
+    assert store.days() == []
+
+
+def test_a_day_says_what_it_was_made_from(tmp_path):
+    store = PartitionStore(
+        root=tmp_path, schema=SCHEMA, provenance=lambda day: {"made-from": f"source of {day}"}
+    )
+    store.write(FIRST, day_of("a", FIRST))
+
+    assert store.read_provenance(FIRST)["made-from"] == "source of 2017-01-01"
+    assert store.read_provenance(SECOND) == {}
