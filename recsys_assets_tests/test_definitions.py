@@ -9,8 +9,8 @@ import pytest
 
 from recsys_assets.definitions import STAGES, defs
 from recsys_assets.orchestration.metadata import blocked_summary
+from recsys_assets.quality.audit_and_publish import PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.publishing import PublishOutcome
 from recsys_assets.storage.home import Home
 
 GROUPS = {

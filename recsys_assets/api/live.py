@@ -16,7 +16,7 @@ from recsys_assets.api.keys import KeyRing
 from recsys_assets.api.recommender import Recommender
 from recsys_assets.api.scenarios import Scenarios
 from recsys_assets.errors import EventsUnavailableError, ReleaseError
-from recsys_assets.release.history import CURRENT_FILE
+from recsys_assets.release.current import CURRENT_FILE
 from recsys_assets.release.load import load_release
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home

@@ -58,23 +58,23 @@ def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
 
 def build_without_dagster(home: Home, *, days: int | None) -> None:
     """Everything that `recsys build` makes of the default, by direct calls."""
-    from recsys_assets.embeddings.artifact import save_embeddings  # noqa: PLC0415
-    from recsys_assets.embeddings.evaluate import evaluate  # noqa: PLC0415
+    from recsys_assets.drift.monitor import Monitor  # noqa: PLC0415
     from recsys_assets.embeddings.ials import train  # noqa: PLC0415
-    from recsys_assets.embeddings.matrix import InteractionMatrix  # noqa: PLC0415
-    from recsys_assets.features.build import build_features  # noqa: PLC0415
-    from recsys_assets.index.stage import build_item_index  # noqa: PLC0415
-    from recsys_assets.interactions.publishing import publish_interactions  # noqa: PLC0415
-    from recsys_assets.interactions.report import write_report  # noqa: PLC0415
-    from recsys_assets.lake.catalogue import catalogue_of, write_catalogue  # noqa: PLC0415
-    from recsys_assets.lake.expectations import RawAudit  # noqa: PLC0415
+    from recsys_assets.embeddings.interaction_matrix import InteractionMatrix  # noqa: PLC0415
+    from recsys_assets.embeddings.model_files import save_embeddings  # noqa: PLC0415
+    from recsys_assets.evaluation.comparison import evaluate  # noqa: PLC0415
+    from recsys_assets.features.feature_database import build_features  # noqa: PLC0415
+    from recsys_assets.index.build_index import build_item_index  # noqa: PLC0415
+    from recsys_assets.interactions.cleaning import publish_interactions  # noqa: PLC0415
+    from recsys_assets.interactions.report_page import write_report  # noqa: PLC0415
+    from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
+    from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue  # noqa: PLC0415
     from recsys_assets.lake.landing import iter_days  # noqa: PLC0415
-    from recsys_assets.lake.setup import initialise  # noqa: PLC0415
+    from recsys_assets.lake.raw_audit import RawAudit  # noqa: PLC0415
     from recsys_assets.lake.sources.registry import open_source  # noqa: PLC0415
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+    from recsys_assets.quality.audit_and_publish import publish_days  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
-    from recsys_assets.quality.monitor import Monitor  # noqa: PLC0415
-    from recsys_assets.quality.publishing import publish_days  # noqa: PLC0415
     from recsys_assets.release.publish import publish  # noqa: PLC0415
     from recsys_assets.rules.publish import rules_part  # noqa: PLC0415
     from recsys_assets.storage.atomic import replaced_folder  # noqa: PLC0415  what it needs is timed too

@@ -13,10 +13,10 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.benchmarks.synthetic import matrix as synthetic_matrix
 from recsys_assets.benchmarks.synthetic import world
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.split import Split, entries_where, random_split, time_split
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.errors import InputError
-from recsys_assets.interactions.clean import clean
+from recsys_assets.evaluation.splits import Split, entries_where, random_split, time_split
+from recsys_assets.interactions.cleaning import clean
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.quality.contract import UTC_MICROSECONDS

@@ -22,10 +22,9 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.ials import train
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.index.build import build_index
-from recsys_assets.index.measure import Search, Truth, measure
-from recsys_assets.index.search import GraphSearch, ItemIndex
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.index.choose_index import ExactAnswers, Search, build_index, measure
+from recsys_assets.index.item_index import GraphSearch, ItemIndex
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import IndexSettings, TrainingSettings
 
@@ -71,7 +70,7 @@ def run(*, synthetic: int = 100_000) -> dict[str, Any]:
 def _compare(name: str, items_ID: Float32, users_UD: Float32, *, orders: Iterable[str]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     asked_QD = np.ascontiguousarray(users_UD[rng.choice(len(users_UD), QUERIES, replace=False)])
-    truth = Truth.of(items_ID, asked_QD, k=K)
+    truth = ExactAnswers.of(items_ID, asked_QD, k=K)
     found: dict[str, dict[str, Any]] = {}
     searches: dict[str, Search] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +111,7 @@ def _compare(name: str, items_ID: Float32, users_UD: Float32, *, orders: Iterabl
 
 
 def _best_order(
-    build: Callable[[Float32, npt.NDArray[np.int64]], Peer], truth: Truth, orders: Iterable[str]
+    build: Callable[[Float32, npt.NDArray[np.int64]], Peer], truth: ExactAnswers, orders: Iterable[str]
 ) -> tuple[dict[str, Any], Search]:
     """The insertion order in which the library reaches the recall the fastest, else comes nearest to it."""
     best: tuple[tuple[bool, float], dict[str, Any], Search] | None = None

@@ -64,7 +64,7 @@ def _load(folder: Path, part: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def _matrix(folder: Path, part: str) -> Any:
-    from recsys_assets.embeddings.matrix import InteractionMatrix  # noqa: PLC0415  not in a peer's measured part
+    from recsys_assets.embeddings.interaction_matrix import InteractionMatrix  # noqa: PLC0415  not in a peer's measured part
     from recsys_assets.storage.string_table import Vocabulary  # noqa: PLC0415
 
     users, items = (Vocabulary.from_strings(map(str, range(rows))) for rows in np.load(folder / "shape.npy"))
@@ -104,7 +104,7 @@ def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors],
 
 def _around_the_untuned(matrix: Any, options: dict[str, Any]) -> Any:
     """The settings of an untuned run with α₀, and the threshold that λ is chosen by, times something."""
-    from recsys_assets.embeddings.strengths import with_strengths  # noqa: PLC0415
+    from recsys_assets.embeddings.training import with_strengths  # noqa: PLC0415
     from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
 
     alpha_times, threshold_times = options.pop("unobserved_times", 1.0), options.pop("threshold_times", 1.0)
@@ -165,8 +165,8 @@ def _lenskit(folder: Path, options: dict[str, Any]) -> Callable[[], Factors]:
 def _quality(
     folder: Path, users_UD: npt.NDArray[np.float32], items_ID: npt.NDArray[np.float32]
 ) -> dict[str, float]:
-    from recsys_assets.embeddings.metrics import user_metrics  # noqa: PLC0415  after the peak was taken
-    from recsys_assets.embeddings.ranking import by_factors, rank  # noqa: PLC0415
+    from recsys_assets.evaluation.metrics import user_metrics  # noqa: PLC0415  after the peak was taken
+    from recsys_assets.evaluation.ranking import by_factors, rank  # noqa: PLC0415
 
     train, truth = _matrix(folder, "train"), _matrix(folder, "truth")
     users = np.flatnonzero(np.diff(truth.indptr))

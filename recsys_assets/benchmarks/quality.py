@@ -17,12 +17,12 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.benchmarks.faults import DESTRUCTIVE, FAULTS, Delivery
+from recsys_assets.drift.monitor import Monitor
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.lake.expectations import RawAudit
 from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.raw_audit import RawAudit
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.monitor import Monitor
 from recsys_assets.settings import QualitySettings
 
 FIRST_JUDGED: Final = 57

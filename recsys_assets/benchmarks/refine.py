@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from recsys_assets.benchmarks.datasets import gowalla_set, published_set
-from recsys_assets.embeddings.metrics import user_metrics
-from recsys_assets.embeddings.ranking import by_factors, rank
-from recsys_assets.embeddings.split import Split
-from recsys_assets.embeddings.training import fit
+from recsys_assets.embeddings.models import fit
+from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.evaluation.ranking import by_factors, rank
+from recsys_assets.evaluation.splits import Split
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 
 SIZE = 128

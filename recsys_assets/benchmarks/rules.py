@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.embeddings.metrics import mean_intervals
+from recsys_assets.evaluation.metrics import mean_intervals
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules import measures
 from recsys_assets.rules.engine import Engine, packaged_engine

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.quality.contract import UTC_MICROSECONDS
 from recsys_assets.storage.partition_store import PartitionStore

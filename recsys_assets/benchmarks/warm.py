@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from recsys_assets.benchmarks.datasets import default_increment
-from recsys_assets.embeddings.artifact import save_embeddings
-from recsys_assets.embeddings.ials import Factorisation, train
-from recsys_assets.embeddings.metrics import user_metrics
-from recsys_assets.embeddings.ranking import by_factors, rank
-from recsys_assets.embeddings.split import Split
-from recsys_assets.embeddings.warm_start import last_trained
+from recsys_assets.embeddings.ials import train
+from recsys_assets.embeddings.model_files import last_trained, save_embeddings
+from recsys_assets.embeddings.training import Factorisation
+from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.evaluation.ranking import by_factors, rank
+from recsys_assets.evaluation.splits import Split
 from recsys_assets.settings import TrainingSettings
 
 _EPOCHS = (1, 2, 3)

@@ -133,7 +133,7 @@ def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
 @click.option("--pdf", is_flag=True, help="Print it to a PDF too, by headless Chromium.")
 def report(home: Path | None, day: datetime, pdf: bool) -> None:
     """Write the increment report on DAY: its figures and checks against its trailing window."""
-    from recsys_assets.interactions.report import write_pdf, write_report  # noqa: PLC0415
+    from recsys_assets.interactions.report_page import write_pdf, write_report  # noqa: PLC0415
 
     page = write_report(Home.locate(home), day.date())
     click.echo(str(page))

@@ -137,7 +137,7 @@ def _initialise(home: Home, spec: str, *, days: int | None, columns: dict[str, s
     from rich.console import Console  # noqa: PLC0415
 
     from recsys_assets.commands.downloading import download_shown  # noqa: PLC0415
-    from recsys_assets.lake.setup import initialise  # noqa: PLC0415
+    from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
 
     with download_shown(Console(stderr=True)) as progress:
         return initialise(home, spec, days=days, columns=columns, progress=progress)
@@ -151,7 +151,7 @@ def settings_for(home: Home, spec: str | None, days: int | None) -> Settings:
     """
     if not home.settings_file.exists():
         return _initialise(home, spec or _DEFAULT_SPEC, days=days, columns={})
-    from recsys_assets.lake.setup import spec_as_written  # noqa: PLC0415
+    from recsys_assets.lake.initialise import spec_as_written  # noqa: PLC0415
 
     settings = load_settings(home)
     other_days = days is not None and days != len(settings.source.days())
@@ -169,7 +169,7 @@ def _show_some(home: Home) -> None:
 
     from recsys_assets.api.once import recommend_once  # noqa: PLC0415
     from recsys_assets.console import print_recommendations  # noqa: PLC0415
-    from recsys_assets.embeddings.artifact import load_embeddings  # noqa: PLC0415
+    from recsys_assets.embeddings.model_files import load_embeddings  # noqa: PLC0415
 
     users = load_embeddings(home.artifacts / "embeddings").users
     for user_id in itertools.islice(users, _SHOWN_USERS):

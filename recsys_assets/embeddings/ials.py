@@ -17,48 +17,20 @@ All numbers are float32; the Gram matrix's eigenvectors and sums over rows are f
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recsys_assets.embeddings.confidence import confidence
-from recsys_assets.embeddings.half_step import Side, half_step, sides
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.memory import MEGABYTE, PeakWatch, plan_memory
-from recsys_assets.embeddings.strengths import with_strengths
-from recsys_assets.embeddings.warm_start import Start
+from recsys_assets.embeddings.ials_half_step import Side, half_step, sides
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
+from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, plan_memory
+from recsys_assets.embeddings.training import Factorisation, Start, StopAfter, with_strengths
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import TrainingSettings
 
 CONVERGED_STEPS = 12
 """CG steps of the last half-step, after which a user's vector is the exact solution to 1e-4."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Factorisation:
-    """What a training run found."""
-
-    user_embeddings: npt.NDArray[np.float32]
-    """(U, D)."""
-    item_embeddings: npt.NDArray[np.float32]
-    """(I, D)."""
-    confidences: npt.NDArray[np.float32]
-    """Of each entry of the matrix, n."""
-    losses: list[float]
-    """The objective after each epoch, divided by the number of entries."""
-    seconds: float
-    """Wall time of the training."""
-    settings: TrainingSettings
-    """What it was trained with; strengths that were left open are filled in."""
-    memory_mb: dict[str, float]
-    """Resident memory: `predicted_peak_mb` and `memory_budget_mb` before, `measured_peak_mb` meanwhile."""
-
-
-StopAfter = Callable[[int, Tensor, Tensor], bool]
-"""From the epoch and both sides' present embeddings, (U, D) and (I, D), to whether to stop."""
 
 
 def train(

@@ -23,12 +23,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
-from recsys_assets.embeddings.graph import Graph, spectral_embeddings
-from recsys_assets.embeddings.ials import Factorisation, StopAfter
-from recsys_assets.embeddings.matrix import InteractionMatrix, entries_of
-from recsys_assets.embeddings.memory import MEGABYTE, PeakWatch, plan_memory
-from recsys_assets.embeddings.strengths import with_strengths
-from recsys_assets.embeddings.warm_start import Start
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
+from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, plan_memory
+from recsys_assets.embeddings.training import Factorisation, Start, StopAfter, with_strengths
+from recsys_assets.embeddings.user_item_graph import UserItemGraph, spectral_embeddings
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import TrainingSettings
 
@@ -69,7 +67,7 @@ def train(
     )
     losses: list[float] = []
     with PeakWatch() as watch:
-        graph = Graph.of(matrix, device=settings.device)
+        graph = UserItemGraph.of(matrix, device=settings.device)
         given = (
             _carried(graph, start)
             if start
@@ -100,7 +98,7 @@ def train(
     )
 
 
-def published(graph: Graph, base: list[Tensor], settings: TrainingSettings) -> tuple[Tensor, Tensor]:
+def published(graph: UserItemGraph, base: list[Tensor], settings: TrainingSettings) -> tuple[Tensor, Tensor]:
     """What is served, (U, D) and (I, D): unit vectors, and the popularity in the last dimension."""
     options = settings.softmax
     users_UE, items_IE = graph.smooth(*base, layers=options.smoothing_layers)
@@ -111,14 +109,14 @@ def published(graph: Graph, base: list[Tensor], settings: TrainingSettings) -> t
     )
 
 
-def _popularity(graph: Graph, settings: TrainingSettings) -> Tensor:
+def _popularity(graph: UserItemGraph, settings: TrainingSettings) -> Tensor:
     """(I,): γ log n."""
     return settings.softmax.popularity_weight * graph.item_degrees.clamp(min=1).log()
 
 
 def _epoch(
     matrix: InteractionMatrix,
-    graph: Graph,
+    graph: UserItemGraph,
     base: list[Tensor],
     optimiser: torch.optim.Optimizer,
     *,
@@ -221,7 +219,7 @@ def _offsets(matrix: InteractionMatrix, users: npt.NDArray[np.int64]) -> npt.NDA
     return np.concatenate([[0], np.cumsum(lengths)])
 
 
-def _carried(graph: Graph, start: Start) -> tuple[Tensor, Tensor]:
+def _carried(graph: UserItemGraph, start: Start) -> tuple[Tensor, Tensor]:
     users_UE, items_IE = (
         torch.from_numpy(side[:, :-1]) for side in (start.user_embeddings, start.item_embeddings)
     )

@@ -22,8 +22,8 @@ import psutil
 import pyarrow as pa
 
 from recsys_assets import columns
-from recsys_assets.lake.sources.ahead import ahead
 from recsys_assets.lake.sources.source import Source
+from recsys_assets.lake.sources.text_blocks import ahead
 
 RUN_ROWS: Final = 500_000
 """Rows sorted in memory at once; about 100 MB."""

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from IPython.display import HTML, Markdown, display
 
-from recsys_assets.interactions import history_figures, window
+from recsys_assets.interactions import day_in_window
 from recsys_assets.storage.home import Home
 
 # %matplotlib inline
 # %config InlineBackend.print_figure_kwargs = {"bbox_inches": None}
-data = window.load_day(Home(Path(home)), date.fromisoformat(day))
+data = day_in_window.load_day(Home(Path(home)), date.fromisoformat(day))
 worst = data.results[0].verdict if data.results else "not audited"
 display(Markdown(f"# Increment of {day}\n\n{date.fromisoformat(day):%A}; worst verdict: **{worst}**"))
 
@@ -33,13 +33,13 @@ display(Markdown(f"# Increment of {day}\n\n{date.fromisoformat(day):%A}; worst v
 # ## The day beside its trailing window
 
 # %%
-display(HTML(window.as_html(window.summary(data))))
+display(HTML(day_in_window.as_html(day_in_window.summary(data))))
 
 # %%
-display(window.rows_figure(data))
-display(window.hours_figure(data))
-display(window.values_figure(data))
-display(history_figures.newcomers_figure(data.profiles))
+display(day_in_window.rows_figure(data))
+display(day_in_window.hours_figure(data))
+display(day_in_window.values_figure(data))
+display(day_in_window.newcomers_figure(data.profiles))
 
 # %% [markdown]
 # ## Drift
@@ -47,13 +47,13 @@ display(history_figures.newcomers_figure(data.profiles))
 # Each statistic of the day against the last 28 days and the same weekdays before it.
 
 # %%
-display(history_figures.drift_figure(data.results))
+display(day_in_window.drift_figure(data.results))
 
 # %% [markdown]
 # ## Top items
 
 # %%
-display(HTML(window.as_html(window.top_items(data))))
+display(HTML(day_in_window.as_html(day_in_window.top_items(data))))
 
 # %% [markdown]
 # ## Checks
@@ -61,14 +61,14 @@ display(HTML(window.as_html(window.top_items(data))))
 # Each with its value and its thresholds, worst first.
 
 # %%
-display(HTML(window.as_html(window.checks(data))))
+display(HTML(day_in_window.as_html(day_in_window.checks(data))))
 
 # %% [markdown]
 # ## Failing rows
 
 # %%
-failing = window.failing_rows(data)
+failing = day_in_window.failing_rows(data)
 for check, rows in failing.items():
-    display(Markdown(f"**{check}**"), HTML(window.as_html(rows)))
+    display(Markdown(f"**{check}**"), HTML(day_in_window.as_html(rows)))
 if not failing:
     display(Markdown("None."))

@@ -22,7 +22,7 @@ from pathlib import Path
 from IPython.display import HTML, Markdown, display
 
 from recsys_assets.notebooks import trials as trials_of
-from recsys_assets.interactions import window
+from recsys_assets.interactions import day_in_window
 from recsys_assets.storage.home import Home
 
 # %matplotlib inline
@@ -38,7 +38,7 @@ trials = trials_of.try_settings(
     sizes=[int(size) for size in embedding_sizes.split(",")],
     regularizations=[float(strength) for strength in regularizations.split(",")],
 )
-display(HTML(window.as_html(trials)))
+display(HTML(day_in_window.as_html(trials)))
 display(trials_of.trials_figure(trials))
 
 # %% [markdown]

@@ -11,11 +11,11 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from recsys_assets import columns
-from recsys_assets.embeddings.evaluate import sample_users
-from recsys_assets.embeddings.metrics import user_metrics
-from recsys_assets.embeddings.ranking import by_factors, rank
-from recsys_assets.embeddings.split import time_split
-from recsys_assets.embeddings.training import fit
+from recsys_assets.evaluation.comparison import sample_users
+from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.evaluation.ranking import by_factors, rank
+from recsys_assets.evaluation.splits import time_split
+from recsys_assets.embeddings.models import fit
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.storage.partition_store import PartitionStore
 from recsys_assets.storage.home import Home

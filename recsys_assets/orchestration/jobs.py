@@ -5,7 +5,7 @@ from typing import Final
 
 import dagster as dg
 
-from recsys_assets.lake.follow import follow_source
+from recsys_assets.lake.initialise import follow_source
 from recsys_assets.orchestration.metadata import range_tags
 from recsys_assets.orchestration.partitions import DAILY, SETTINGS
 from recsys_assets.orchestration.resources import Lake

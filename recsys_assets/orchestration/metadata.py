@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
+from recsys_assets.quality.audit_and_publish import PublishOutcome
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.publishing import PublishOutcome
 from recsys_assets.storage.home import Home
 
 OWNER: Final = "team:recommendations"

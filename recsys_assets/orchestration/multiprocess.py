@@ -10,13 +10,10 @@ import dagster as dg
 import msgspec
 import numpy as np
 
-from recsys_assets.embeddings.confidence import confidence
-from recsys_assets.embeddings.distributed import save_matrix
-from recsys_assets.embeddings.ials import Factorisation
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.memory import plan_memory
-from recsys_assets.embeddings.strengths import with_strengths
-from recsys_assets.embeddings.warm_start import Start
+from recsys_assets.embeddings.ials_sharded import save_matrix
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
+from recsys_assets.embeddings.memory_plan import plan_memory
+from recsys_assets.embeddings.training import Factorisation, Start, with_strengths
 from recsys_assets.settings import TrainingSettings
 
 
@@ -50,7 +47,7 @@ def fit_by_processes(
         given, out = Path(folder) / "matrix", Path(folder) / "out"
         save_matrix(given, matrix, start)
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        worker = ["-m", "recsys_assets.embeddings.distributed", str(given), str(out)]
+        worker = ["-m", "recsys_assets.embeddings.ials_sharded", str(given), str(out)]
         dg.PipesSubprocessClient().run(
             context=context,
             command=[

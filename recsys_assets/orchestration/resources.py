@@ -10,14 +10,14 @@ from typing import Protocol
 
 import dagster as dg
 
+from recsys_assets.drift.monitor import Monitor
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.lake.catalogue import read_catalogue
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.lake.expectations import RawAudit
+from recsys_assets.lake.item_catalogue import read_catalogue
+from recsys_assets.lake.raw_audit import RawAudit
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.quality.monitor import Monitor
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.publish import rules_part
 from recsys_assets.settings import Settings, load_or_default_settings

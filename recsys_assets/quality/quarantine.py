@@ -1,5 +1,12 @@
-"""Refused days: listing them, looking at one, letting one through with a reason, or dropping one."""
+"""Write, audit, publish: a day becomes visible only when its audit does not block it.
 
+A refused day goes to quarantine with its failing rows and the reasons; the file that was published before
+stays as it is, and the other days go on. Where partitions lie is the store's matter, what a day must
+satisfy the audit's.
+"""
+
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -8,10 +15,53 @@ from typing import Protocol
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 from recsys_assets.errors import QuarantineError
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Acceptance, Ledger
+
+
+def put_aside(quarantine: Path, day: date, frame: pl.DataFrame, blocking: list[CheckResult]) -> Path:
+    """Keep a refused day: `<table>.parquet`, and (last) `<table>.json` with reasons and failing rows."""
+    folder = quarantine / f"date={day.isoformat()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    table = blocking[0].table
+    staged = folder / f".{table}.parquet.staged"
+    frame.write_parquet(staged, compression="zstd")
+    staged.replace(folder / f"{table}.parquet")
+    reasons = {
+        "table": table,
+        "day": day,
+        "rows": frame.height,
+        "fingerprint": content_fingerprint(frame),
+        "reasons": blocking,
+    }
+    staged = folder / f".{table}.json.staged"
+    staged.write_bytes(msgspec.json.format(msgspec.json.encode(reasons), indent=2))
+    staged.replace(folder / f"{table}.json")
+    return folder
+
+
+def content_fingerprint(frame: pl.DataFrame) -> str:
+    """A digest of the frame's columns, types and rows in their order; the same in every process."""
+    digest = hashlib.sha256(json.dumps([(name, str(dtype)) for name, dtype in frame.schema.items()]).encode())
+    # physical: Python cannot hold the times of a broken day
+    for row in frame.with_columns(cs.temporal().to_physical()).iter_rows():
+        digest.update(repr(row).encode())
+    return digest.hexdigest()
+
+
+def clear(quarantine: Path, day: date, results: list[CheckResult]) -> None:
+    """Drop what quarantine keeps of a day that has passed now."""
+    folder = quarantine / f"date={day.isoformat()}"
+    if not results or not folder.is_dir():
+        return
+    for suffix in ("json", "parquet"):
+        (folder / f"{results[0].table}.{suffix}").unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        shutil.rmtree(folder)
+
 
 _PREFIX = "date="
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.errors import BrokenReleaseError
-from recsys_assets.features.store import FeatureStore
-from recsys_assets.index.search import ItemIndex
-from recsys_assets.release.catalogue import CATEGORIES, DATABASE, TITLES
-from recsys_assets.release.manifest import WAY_OUT, Manifest, check_sizes, read_manifest
-from recsys_assets.release.verified import check_sums_once
+from recsys_assets.features.feature_store import FeatureStore
+from recsys_assets.index.item_index import ItemIndex
+from recsys_assets.release.checksums import check_sizes, check_sums_once
+from recsys_assets.release.item_names import CATEGORIES, DATABASE, TITLES
+from recsys_assets.release.manifest import WAY_OUT, Manifest, read_manifest
 from recsys_assets.storage.string_table import StringTable, Vocabulary
 
 Float32 = npt.NDArray[np.float32]

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -104,48 +103,3 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: format {manifest.format}, this version reads {FORMAT}; publish again"
         )
     return manifest
-
-
-def check_sizes(folder: Path, manifest: Manifest) -> None:
-    """Cheap: every file is there with the size it was published with (finds what was cut short).
-
-    Raises:
-        BrokenReleaseError: the first file that is not.
-    """
-    for name, entry in manifest.files.items():
-        try:
-            found = (folder / name).stat().st_size
-        except OSError:
-            raise BrokenReleaseError(
-                f"{folder / name}: missing, expected {entry.bytes} bytes; {WAY_OUT}"
-            ) from None
-        if found != entry.bytes:
-            raise BrokenReleaseError(f"{folder / name}: {found} bytes, expected {entry.bytes}; {WAY_OUT}")
-
-
-def check_sums(folder: Path, manifest: Manifest, *, only: Collection[str] | None = None) -> None:
-    """Read everything, or `only` these files, and compare checksums.
-
-    Raises:
-        BrokenReleaseError: names each file that differs, with the checksum expected and found.
-    """
-    check_sizes(folder, manifest)
-    # the largest first, so that no core waits for one at the end
-    names = sorted(
-        manifest.files if only is None else only, key=lambda name: manifest.files[name].bytes, reverse=True
-    )
-    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter, so files are read side by side
-        found = dict(zip(names, pool.map(lambda name: sha256(folder / name), names), strict=True))
-    wrong = [
-        f"{folder / name}: sha256 is {found[name]}, expected {entry.sha256}"
-        for name, entry in manifest.files.items()
-        if name in found and found[name] != entry.sha256
-    ]
-    if wrong:
-        raise BrokenReleaseError("\n".join([*wrong, WAY_OUT]))
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.embeddings.artifact import save_embeddings
 from recsys_assets.embeddings.ials import train
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.split import time_split
-from recsys_assets.features.build import build_features
-from recsys_assets.index.report import read_report
-from recsys_assets.index.stage import build_item_index
-from recsys_assets.interactions.clean import clean
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import save_embeddings
+from recsys_assets.evaluation.splits import time_split
+from recsys_assets.features.feature_database import build_features
+from recsys_assets.index.build_index import build_item_index
+from recsys_assets.index.index_report import read_report
+from recsys_assets.interactions.cleaning import clean
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.release.load import Release, load_release

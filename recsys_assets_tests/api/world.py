@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_assets.embeddings.artifact import save_embeddings
 from recsys_assets.embeddings.ials import train
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.features.build import build_features
-from recsys_assets.index.report import read_report
-from recsys_assets.index.stage import build_item_index
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import save_embeddings
+from recsys_assets.features.feature_database import build_features
+from recsys_assets.index.build_index import build_item_index
+from recsys_assets.index.index_report import read_report
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.release.publish import publish

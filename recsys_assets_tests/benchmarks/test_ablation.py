@@ -2,7 +2,7 @@ import pytest
 
 from recsys_assets.benchmarks import ablation
 from recsys_assets.benchmarks.datasets import BenchmarkSet
-from recsys_assets.embeddings.split import time_split
+from recsys_assets.evaluation.splits import time_split
 from recsys_assets.settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 

@@ -1,5 +1,5 @@
 from recsys_assets.benchmarks import synthetic
-from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.storage.partition_store import PartitionStore
 

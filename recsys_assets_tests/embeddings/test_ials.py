@@ -3,10 +3,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from recsys_assets.embeddings import half_step, ials
-from recsys_assets.embeddings.artifact import load_embeddings, save_embeddings
-from recsys_assets.embeddings.half_step import sides
-from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings import ials
+from recsys_assets.embeddings import ials_half_step as half_step
+from recsys_assets.embeddings.ials_half_step import sides
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import load_embeddings, save_embeddings
 from recsys_assets.errors import EmptyHistoryError
 from recsys_assets.settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events

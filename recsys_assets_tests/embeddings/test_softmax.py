@@ -5,12 +5,12 @@ import torch
 
 from recsys_assets.benchmarks.refine import measure
 from recsys_assets.embeddings import softmax
-from recsys_assets.embeddings.graph import Graph, spectral_embeddings
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.split import random_split
-from recsys_assets.embeddings.training import fit
-from recsys_assets.embeddings.warm_start import Start
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.models import fit
+from recsys_assets.embeddings.training import Start
+from recsys_assets.embeddings.user_item_graph import UserItemGraph, spectral_embeddings
 from recsys_assets.errors import TrainingDataError
+from recsys_assets.evaluation.splits import random_split
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
@@ -72,7 +72,7 @@ def test_smoothing_is_one_step_over_the_normalised_graph():
     matrix = InteractionMatrix.from_interactions(
         events([("u", "a", 5, 0), ("u", "b", 1, 0), ("v", "b", 1, 0)])
     )
-    graph = Graph.of(matrix, device="cpu")
+    graph = UserItemGraph.of(matrix, device="cpu")
     users, items = torch.eye(2), torch.eye(2)
     smooth_users, _ = graph.smooth(users, items, layers=1)
     edges = np.array([[1 / 2**0.5, 1 / 2], [0, 1 / 2**0.5]])
@@ -80,7 +80,7 @@ def test_smoothing_is_one_step_over_the_normalised_graph():
 
 
 def test_the_start_holds_the_leading_singular_vectors(world):
-    graph = Graph.of(world, device="cpu")
+    graph = UserItemGraph.of(world, device="cpu")
     users, items = spectral_embeddings(graph, 4, seed=0)
     dense = np.zeros(world.shape)
     degrees = np.diff(world.indptr)[world.user_nums()] * graph.item_degrees.numpy()[world.item_nums]

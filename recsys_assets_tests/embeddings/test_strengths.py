@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from recsys_assets.embeddings import ials
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.metrics import user_metrics
-from recsys_assets.embeddings.ranking import by_factors, rank
-from recsys_assets.embeddings.split import random_split
-from recsys_assets.embeddings.strengths import with_strengths
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.training import with_strengths
+from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.evaluation.ranking import by_factors, rank
+from recsys_assets.evaluation.splits import random_split
 from recsys_assets.settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 

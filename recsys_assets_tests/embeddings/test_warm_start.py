@@ -3,9 +3,8 @@ import pytest
 
 from recsys_assets import columns
 from recsys_assets.embeddings import ials
-from recsys_assets.embeddings.artifact import load_embeddings, save_embeddings
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.embeddings.warm_start import last_trained, start_from
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import last_trained, load_embeddings, save_embeddings, start_from
 from recsys_assets.settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import START, block_world
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from recsys_assets.errors import ContractError
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.quality.contract import Column, Contract
-from recsys_assets.quality.evaluation import contract_expectations, evaluate, schema_result
-from recsys_assets.quality.validation import validate
+from recsys_assets.quality.contract import Column, Contract, validate
+from recsys_assets.quality.run_expectations import contract_expectations, evaluate, schema_result
 
 CONTRACT = Contract(
     name="t",

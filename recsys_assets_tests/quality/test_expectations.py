@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from recsys_assets.errors import ExpectationError
-from recsys_assets.quality.evaluation import evaluate
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
+from recsys_assets.quality.run_expectations import evaluate
 
 
 def judge(expectation: Expectation, **values: list) -> CheckResult:

@@ -10,10 +10,9 @@ from click.testing import CliRunner
 
 from recsys_assets.commands.quality import quarantine
 from recsys_assets.errors import QuarantineError
-from recsys_assets.quality.evaluation import evaluate, schema_result
+from recsys_assets.quality.audit_and_publish import publish_days
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.quality.publishing import publish_days
 from recsys_assets.quality.quarantine import (
     RefusedDay,
     accept,
@@ -22,6 +21,7 @@ from recsys_assets.quality.quarantine import (
     refused_day,
     refused_days,
 )
+from recsys_assets.quality.run_expectations import evaluate, schema_result
 from recsys_assets.storage.partition_store import PartitionStore
 
 DAY = date(2017, 9, 1)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys_assets.embeddings.artifact import save_embeddings
 from recsys_assets.embeddings.ials import train
-from recsys_assets.embeddings.matrix import InteractionMatrix
-from recsys_assets.features.build import build_features
-from recsys_assets.index.stage import build_item_index
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import save_embeddings
+from recsys_assets.features.feature_database import build_features
+from recsys_assets.index.build_index import build_item_index
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets_tests.release.world import FIRST_DAY, LAST_DAY, SETTINGS, World

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
-from recsys_assets.index.stage import build_item_index
+from recsys_assets.index.build_index import build_item_index
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets_tests.release.building import build_world
 from recsys_assets_tests.release.world import LAST_DAY, LINEAGE, NOW, SETTINGS, World

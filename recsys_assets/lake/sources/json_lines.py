@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.sources.blocks import BLOCK_BYTES, Block, first_line, line_blocks
+from recsys_assets.lake.sources.text_blocks import BLOCK_BYTES, Block, first_line, line_blocks
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -12,18 +12,18 @@ milliseconds, microseconds or nanoseconds since 1970, told apart by the size of 
 
 import difflib
 import glob
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from recsys_assets import columns
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
-from recsys_assets.lake.sources.chunk import Chunk
+from recsys_assets.lake.sources.delimited import Chunk
 from recsys_assets.lake.sources.source import Source, raw_contract
-from recsys_assets.lake.sources.tabular_catalogue import last_said
 from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
 from recsys_assets.lake.sources.times import microseconds_per_unit, utc_from_epoch, utc_from_text
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
@@ -136,3 +136,35 @@ def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, floa
     times = utc_from_epoch(numbers if integers.null_count() else integers, microseconds=unit)
     chunk.refuse(column, times.is_null(), "is no date")
     return times, unit
+
+
+def last_said(batches: Iterable[pl.DataFrame], said: Sequence[str]) -> pl.DataFrame:
+    """What the newest event with a value says of each item, column by column.
+
+    Args:
+        batches: events, with the columns `said` as text.
+        said: columns of the catalogue that the events have.
+
+    Returns:
+        One row an item, `ITEM_CATALOGUE`'s schema, sorted by item id; a price that is no number, or below
+        zero, is null.
+    """
+    schema = ITEM_CATALOGUE.polars_schema()
+    key, when = columns.ITEM_ID, columns.TIMESTAMP
+    items = pl.DataFrame(schema={key: pl.String})
+    newest: dict[str, pl.DataFrame] = {}
+    for batch in batches:
+        known = batch.filter(pl.col(key).str.len_chars() > 0)
+        items = pl.concat([items, known.select(key)]).unique()
+        for name in said:
+            value = pl.col(name).cast(schema[name], strict=False)
+            usable = value.is_not_null() & (value >= 0 if name == columns.PRICE else True)
+            found = known.filter(usable).select(key, when, value)
+            earlier = newest.get(name, found.clear())
+            newest[name] = (
+                pl.concat([earlier, found]).sort(when, maintain_order=True).unique(key, keep="last")
+            )
+    for name in said:
+        items = items.join(newest[name].drop(when), on=key, how="left") if name in newest else items
+    unsaid = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in items.columns]
+    return items.with_columns(unsaid).select(schema.names()).sort(key)

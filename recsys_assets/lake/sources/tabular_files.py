@@ -18,10 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
-from recsys_assets.lake.sources.blocks import first_line, line_blocks
-from recsys_assets.lake.sources.chunk import Chunk
-from recsys_assets.lake.sources.delimited import Dialect, header, tables
+from recsys_assets.lake.sources.delimited import Chunk, Dialect, header, tables
 from recsys_assets.lake.sources.json_lines import Records, first_object, json_records
+from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
 
 _PARQUET: Final = b"PAR1"
 _PARQUET_BATCH_ROWS: Final = 100_000

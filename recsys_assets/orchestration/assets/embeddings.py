@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 import msgspec
 
-from recsys_assets.embeddings.artifact import save_embeddings
-from recsys_assets.embeddings.matrix import InteractionMatrix
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import save_embeddings
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.orchestration.checks.embeddings import CHECKS_OF_EMBEDDINGS, CHECKS_OF_EVALUATION
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
@@ -44,8 +44,8 @@ def factorisation(
     context: dg.AssetExecutionContext, lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[Progress]
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Factorise all landed days; both sides are written as one folder."""
-    from recsys_assets.embeddings.training import fit, with_epochs  # noqa: PLC0415  torch takes a second to import
-    from recsys_assets.embeddings.warm_start import last_trained  # noqa: PLC0415
+    from recsys_assets.embeddings.model_files import last_trained  # noqa: PLC0415
+    from recsys_assets.embeddings.models import fit, with_epochs  # noqa: PLC0415  torch takes a second to import
     from recsys_assets.orchestration.multiprocess import fit_by_processes  # noqa: PLC0415
 
     settings = lake.settings().training
@@ -95,7 +95,7 @@ def factorisation(
 )
 def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     """Train on the earlier days, rank for the later ones, compare with popularity and item-kNN."""
-    from recsys_assets.embeddings import evaluate  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.evaluation import comparison as evaluate  # noqa: PLC0415  torch takes a second to import
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
     with making(folder, inputs=Inputs(lake.home, settings).evaluation), replaced_folder(folder) as staged:

@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_assets.features.build import build_features
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
-from recsys_assets.lake.catalogue import read_catalogue
+from recsys_assets.features.feature_database import build_features
+from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.checks.features import FEATURE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
 from recsys_assets.orchestration.metadata import OWNER, column_schema

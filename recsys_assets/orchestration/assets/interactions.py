@@ -5,9 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from recsys_assets.interactions.cleaning import INTERACTIONS_CHECKS, publish_interactions
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.interactions.expectations import INTERACTIONS_CHECKS
-from recsys_assets.interactions.publishing import publish_interactions
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
     OWNER,
@@ -79,7 +78,7 @@ def increment_report(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[Progress]
 ) -> dg.MaterializeResult[Any]:
     """Execute the report notebook for each of the run's days."""
-    from recsys_assets.interactions.report import write_report  # noqa: PLC0415  the notebook machinery is heavy
+    from recsys_assets.interactions.report_page import write_report  # noqa: PLC0415  the notebook machinery is heavy
 
     days, inputs = days_of(context), Inputs(lake.home, lake.settings())
     for count, day in enumerate(days, start=1):

@@ -5,10 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_assets.lake.catalogue import catalogue_of, write_catalogue
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
-from recsys_assets.lake.expectations import CATALOGUE_CHECKS, RAW_CHECKS, audit_catalogue
+from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.raw_audit import CATALOGUE_CHECKS, RAW_CHECKS, audit_catalogue
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
     OWNER,
@@ -22,7 +22,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.partitions import DAILY, RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.resources import Lake, Progress
-from recsys_assets.quality.publishing import publish_days
+from recsys_assets.quality.audit_and_publish import publish_days
 
 
 @dg.asset(

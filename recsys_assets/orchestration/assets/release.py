@@ -6,13 +6,13 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from recsys_assets.index.report import read_report
+from recsys_assets.index.index_report import read_report
 from recsys_assets.orchestration.checks.release import RELEASE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
 from recsys_assets.orchestration.resources import Artifacts, Lake, Releases
 from recsys_assets.quality.quarantine import lineage_notes
-from recsys_assets.release.contract import RECOMMENDATIONS
+from recsys_assets.release.list_audit import RECOMMENDATIONS
 from recsys_assets.release.publish import publish
 
 PARTS = ("embeddings", "features", "index", "evaluation")

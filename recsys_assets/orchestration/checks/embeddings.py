@@ -7,10 +7,9 @@ from itertools import pairwise
 import dagster as dg
 import polars as pl
 
-from recsys_assets.embeddings.artifact import load_embeddings
+from recsys_assets.embeddings.model_files import EMBEDDING_CHECKS, embedding_results, load_embeddings
 from recsys_assets.orchestration.metadata import as_asset_checks
 from recsys_assets.orchestration.resources import Artifacts, Lake
-from recsys_assets.quality.results import EMBEDDING_CHECKS, embedding_results
 
 _ROUNDING = 1e-6
 """Relative, of an objective summed in float32."""

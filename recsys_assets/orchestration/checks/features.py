@@ -1,4 +1,7 @@
-"""Checks on the feature tables: as their contracts say, and complete for what has an embedding."""
+"""Checks on what was made, not only on what came in: embeddings, recommendations, index recall, freshness.
+
+Plain arrays in, `CheckResult`s out; the bounds are expectations with two bands, as for any other table.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -9,11 +12,18 @@ import dagster as dg
 import polars as pl
 
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
-from recsys_assets.features.tables import DATABASE_FILE
+from recsys_assets.features.feature_database import DATABASE_FILE
 from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
-from recsys_assets.quality.evaluation import contract_expectations, evaluate
-from recsys_assets.quality.results import freshness_result
+from recsys_assets.quality.expectations import CheckResult, expect
+from recsys_assets.quality.run_expectations import contract_expectations, evaluate
+
+
+def freshness_result(table: str, *, as_of: date, through_day: date) -> CheckResult:
+    """Days that a feature table is behind the interactions; one warns, more than seven block."""
+    bounds = expect("days_behind").mean_within(None, 0, block_high=7)
+    behind = float((through_day - as_of).days)
+    return evaluate([bounds], pl.DataFrame({"days_behind": [behind]}), table=table)[0]
 
 
 def _read(database: Path, contract: Contract) -> pl.DataFrame:

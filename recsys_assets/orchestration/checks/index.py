@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from recsys_assets.embeddings.artifact import load_embeddings
-from recsys_assets.index.report import read_report
-from recsys_assets.index.search import ItemIndex
+from recsys_assets.embeddings.model_files import load_embeddings
+from recsys_assets.index.choose_index import recall_result
+from recsys_assets.index.index_report import read_report
+from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.orchestration.resources import Artifacts, Lake
-from recsys_assets.quality.results import recall_result
 
 
 @dg.asset_check(

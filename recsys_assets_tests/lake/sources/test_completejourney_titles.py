@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_assets.lake.sources.completejourney_titles import known_words, spelt_out, title, without_stump
+from recsys_assets.lake.sources.completejourney import known_words, spelt_out, title, without_stump
 
 KNOWN = known_words(["WHEAT/MULTIGRAIN BREAD", "SOUP", "CANDY BARS (SINGLES)(INCLUDING"])
 

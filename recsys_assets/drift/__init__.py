@@ -1,0 +1,1 @@
+"""A day judged against the history of its own table."""

@@ -1,0 +1,153 @@
+"""Which past days a day is compared with, and the growing arrays that keep them."""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_assets.drift.statistics import Floats, normal_quantile, spread
+
+Indexes = npt.NDArray[np.int64]
+
+WINDOW_DAYS: Final = 28
+LATEST_DAYS: Final = 3
+WEEKDAY_WEEKS: Final = 8
+YEAR_DAYS: Final = 365
+KEPT_DAYS: Final = YEAR_DAYS + 7 * WEEKDAY_WEEKS
+"""Older days are in no window of the days whose residuals still count."""
+LEAST_EVENTS: Final = 30
+"""Of fewer events a mean or a histogram says little."""
+LEAST_SCORES: Final = 28
+"""Of fewer past residuals the spread is unknown, and nothing is judged."""
+_CROWDED: Final = 0.25
+"""Where more of a window than this was alarming, the alarming level is the new normal, and counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Positions in the kept history that a day is compared with."""
+
+    latest: Indexes
+    """The last 3 kept days: what has been the rule for so long is no news."""
+    latest_weekdays: tuple[Indexes, ...]
+    """For each of these the up to 8 kept days of its weekday before it."""
+    recent: Indexes
+    """The last 28 kept days."""
+    weekday: Indexes
+    """The last 8 kept days of the same weekday."""
+    weeks: Indexes
+    """The last 56 kept days."""
+    year: Indexes
+    """The last 365 kept days up to the last Sunday: the spread of residuals is taken anew once a week."""
+    week: int
+    """Number of the week, which tells whether spreads are still those."""
+
+
+class Days:
+    """The days that are kept, and the windows of a day to come."""
+
+    def __init__(self) -> None:
+        self._ordinals: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._ordinals)
+
+    def append(self, day: date) -> None:
+        """Keep `day`, later than all before."""
+        self._ordinals.append(day.toordinal())
+
+    def places(self, days: Iterable[date]) -> list[int]:
+        """Positions of those of `days` that are kept."""
+        found = [(bisect_left(self._ordinals, day.toordinal()), day.toordinal()) for day in days]
+        return [n for n, ordinal in found if n < len(self) and self._ordinals[n] == ordinal]
+
+    def forget(self, count: int) -> None:
+        """Drop the oldest `count` days."""
+        del self._ordinals[:count]
+
+    def surplus(self) -> int:
+        """How many of the oldest days nothing will look at; reported once there are many."""
+        return len(self._ordinals) - KEPT_DAYS if len(self._ordinals) >= 2 * KEPT_DAYS else 0
+
+    def windows(self, day: date) -> Windows:
+        """What `day`, later than all kept ones, is compared with.
+
+        Days are counted, not dates: while every day is refused, the last good ones stay the reference.
+        """
+        kept, today = np.array(self._ordinals, dtype=np.int64), day.toordinal()
+        monday = today - day.weekday()
+        every = np.arange(len(kept))
+        weekdays, shown = kept % 7, every[-KEPT_DAYS:]
+        latest = every[-LATEST_DAYS:]
+        return Windows(
+            latest=latest,
+            latest_weekdays=tuple(
+                (own := shown[weekdays[shown] == weekdays[place]])[own < place][-WEEKDAY_WEEKS:]
+                for place in latest
+            ),
+            recent=every[-WINDOW_DAYS:],
+            weekday=shown[weekdays[shown] == today % 7][-WEEKDAY_WEEKS:],
+            weeks=every[-7 * WEEKDAY_WEEKS :],
+            year=every[: np.searchsorted(kept, monday)][-YEAR_DAYS:],
+            week=monday,
+        )
+
+
+class Table:
+    """A growing float64 array, one row a day; columns may be added."""
+
+    def __init__(self, columns: int, *, rows: int = 0, fill: float = np.nan) -> None:
+        """Begin with `rows` rows of `fill`."""
+        self._array = np.full((rows + 64, columns), fill)
+        self._rows = rows
+
+    @property
+    def rows(self) -> Floats:
+        """All rows, oldest first."""
+        return self._array[: self._rows]
+
+    def append(self, row: Any) -> None:
+        """Add a row."""
+        if self._rows == len(self._array):
+            self._array = np.concatenate([self._array, np.empty_like(self._array)])
+        self._array[self._rows] = row
+        self._rows += 1
+
+    def widen(self, columns: int, fill: float) -> None:
+        """Add columns to the right, `fill` for the days before."""
+        self._array = np.concatenate([self._array, np.full((len(self._array), columns), fill)], axis=1)
+
+    def forget(self, count: int) -> None:
+        """Drop the oldest rows."""
+        self._array = self._array[count:].copy()
+        self._rows -= count
+
+
+def usable(alarming: Floats) -> Floats:
+    """1 for days that serve as reference, 0 for alarming ones, unless those are too many to be exceptions."""
+    if not alarming.any():
+        return np.ones_like(alarming)
+    return np.where(alarming.mean(axis=0) > _CROWDED, 1.0, 1.0 - alarming)
+
+
+def typical(counts: Floats) -> Floats:
+    """The mean after each column is clipped to median ± 3 robust standard deviations."""
+    if not len(counts):
+        return np.full(counts.shape[1], np.nan)
+    middle = np.median(counts, axis=0)
+    deviation = np.median(np.abs(counts - middle), axis=0) / normal_quantile(0.75)
+    width = 3 * np.maximum(deviation, np.sqrt(middle + 1))
+    clipped: Floats = np.clip(counts, middle - width, middle + width)
+    mean: Floats = (clipped.sum(axis=0) + 0.5) / (len(counts) + 1)
+    return mean
+
+
+def known_spread(residuals: Floats) -> Floats:
+    """`spread`, (2, m), NaN for columns of which too few residuals are known."""
+    known = (~np.isnan(residuals)).sum(axis=0) >= LEAST_SCORES
+    found: Floats = np.where(known, spread(residuals), np.nan)
+    return found

@@ -1,0 +1,193 @@
+"""The interactions as one sparse matrix, users by items, with the vocabularies of its rows and columns.
+
+One entry a (user, item) pair: the summed weight of its events and the day of the last one. How an entry's
+weight becomes a confidence is decided in `confidence`; here nothing is scaled.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.errors import NothingHeldOutError, TrainingDataError
+from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.string_table import Vocabulary
+
+_DAY = "day"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InteractionMatrix:
+    """CSR by user; within a user the items ascend. Shapes: U users, I items, n entries."""
+
+    users: Vocabulary
+    """Row number <-> user_id."""
+    items: Vocabulary
+    """Column number <-> item_id."""
+    indptr: npt.NDArray[np.int64]
+    """Where each user's entries start, U + 1."""
+    item_nums: npt.NDArray[np.int32]
+    """Column of each entry, n."""
+    weights: npt.NDArray[np.float32]
+    """Summed weight of the pair's events, n, > 0."""
+    last_day: npt.NDArray[np.int32]
+    """Day of the pair's last event, days since 1970-01-01, n."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(U, I)."""
+        return len(self.users), len(self.items)
+
+    @property
+    def entries(self) -> int:
+        """n, the number of pairs observed."""
+        return len(self.item_nums)
+
+    @property
+    def through_day(self) -> int:
+        """The last day of all, days since 1970-01-01."""
+        return int(self.last_day.max())
+
+    def user_nums(self) -> npt.NDArray[np.int32]:
+        """Row of each entry, n."""
+        return np.repeat(np.arange(len(self.users), dtype=np.int32), np.diff(self.indptr))
+
+    @classmethod
+    def from_interactions(
+        cls, frame: pl.LazyFrame, *, users: Vocabulary | None = None, items: Vocabulary | None = None
+    ) -> "InteractionMatrix":
+        """Gather `interactions` rows into pairs; events of weight 0 are left out.
+
+        Args:
+            frame: the columns of the INTERACTIONS contract; only ids, weight and timestamp are read.
+            users: rows to use instead of the users found; other users' events are left out.
+            items: likewise for columns.
+
+        Raises:
+            TrainingDataError: no event with a positive weight, or a weight that is NaN, infinite or negative.
+        """
+        pairs = (
+            frame.select(columns.USER_ID, columns.ITEM_ID, columns.WEIGHT, columns.TIMESTAMP)
+            .filter(pl.col(columns.WEIGHT) != 0)  # keeps NaN, which is refused below
+            .group_by(columns.USER_ID, columns.ITEM_ID)
+            .agg(
+                _exact_sum(columns.WEIGHT),
+                pl.col(columns.WEIGHT).min().alias("least"),
+                pl.col(columns.TIMESTAMP).max().dt.date().to_physical().alias(_DAY),
+            )
+            .collect()
+        )
+        _refuse_bad_weights(pairs)
+        users = users or _vocabulary(pairs[columns.USER_ID])
+        items = items or _vocabulary(pairs[columns.ITEM_ID])
+        pairs = _numbered(_numbered(pairs, columns.USER_ID, users), columns.ITEM_ID, items)
+        pairs = pairs.sort(columns.USER_ID, columns.ITEM_ID)
+        if pairs.is_empty():
+            raise NothingHeldOutError(
+                "none of the interactions is of a known user and item; nothing to factorise"
+            )
+        counts = np.bincount(pairs[columns.USER_ID].to_numpy(), minlength=len(users))
+        return cls(
+            users=users,
+            items=items,
+            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            item_nums=_array(pairs[columns.ITEM_ID], np.int32),
+            weights=_array(pairs[columns.WEIGHT], np.float32),
+            last_day=_array(pairs[_DAY], np.int32),
+        )
+
+
+def entries_of(
+    matrix: InteractionMatrix, user_nums: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Row (within `user_nums`) and item of every entry of these users, two arrays of one length, int64."""
+    starts, ends = matrix.indptr[user_nums], matrix.indptr[user_nums + 1]
+    lengths = ends - starts
+    row_n = np.repeat(np.arange(len(user_nums)), lengths)
+    within_n = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    item_n = matrix.item_nums[np.repeat(starts, lengths) + within_n]
+    return row_n, item_n.astype(np.int64)
+
+
+def _exact_sum(column: str) -> pl.Expr:
+    """The sum of float32 values, the same bits in whatever order the threads add them.
+
+    Float64 has 29 bits more than float32, so that no addition is rounded while a pair's weights are within a
+    factor of 2^29 of their sum; added as float32 they gave other last bits in every run.
+    """
+    return pl.col(column).cast(pl.Float64).sum()
+
+
+def _refuse_bad_weights(pairs: pl.DataFrame) -> None:
+    if pairs.is_empty():
+        raise TrainingDataError(
+            "0 interactions with a positive weight; nothing to factorise:"
+            " materialise `interactions` for days with events"
+        )
+    bad = pairs.filter(~pl.col(columns.WEIGHT).is_finite() | (pl.col("least") < 0))
+    if len(bad):
+        row = bad.row(0, named=True)
+        raise TrainingDataError(
+            f"{len(bad)} user-item pairs have a weight that is NaN, infinite or negative, e.g. user"
+            f" {row[columns.USER_ID]!r}, item {row[columns.ITEM_ID]!r}: {row[columns.WEIGHT]};"
+            " mend `interactions`"
+        )
+
+
+def _vocabulary(ids: pl.Series) -> Vocabulary:
+    return Vocabulary.from_strings(ids.unique().to_list())
+
+
+def _numbered(pairs: pl.DataFrame, column: str, vocabulary: Vocabulary) -> pl.DataFrame:
+    numbers = pl.DataFrame({column: list(vocabulary)}, schema={column: pl.String}).with_row_index("num")
+    return pairs.join(numbers, on=column).drop(column).rename({"num": column})
+
+
+def _array(series: pl.Series, dtype: Any) -> npt.NDArray[Any]:
+    return np.ascontiguousarray(series.to_numpy(), dtype=dtype)
+
+
+def confidence(matrix: InteractionMatrix, settings: TrainingSettings) -> npt.NDArray[np.float32]:
+    """One confidence an entry, float32, > 0, mean 1.
+
+    weight ** count_exponent / users of the item ** debias_exponent * 0.5 ** (age / half_life_days), divided by
+    its mean, so that α₀ and λ mean the same whatever the units of the weights. An entry's age is counted from the
+    matrix's last day. With a random split debiasing pays (0.1 on MovieLens 1M +1.2 % NDCG@20, 0.35 on Gowalla
+    +2 %); on later days of the default, where what is popular stays so, it costs (0.1: 0.5 %).
+    """
+    found = matrix.weights.astype(np.float64) ** settings.count_exponent
+    if settings.debias_exponent:
+        found /= np.bincount(matrix.item_nums)[matrix.item_nums] ** settings.debias_exponent
+    if settings.half_life_days is not None:
+        found *= 0.5 ** ((matrix.through_day - matrix.last_day) / settings.half_life_days)
+    # An ancient entry must not vanish by underflow: it is still an observed pair.
+    scaled: npt.NDArray[np.float32] = np.maximum(found / found.mean(), 1e-6).astype(np.float32)
+    return scaled
+
+
+HALF_LIFE_DAYS = 30.0
+"""A user's touch counts half after so many days."""
+
+
+def popularity(
+    matrix: "InteractionMatrix", *, half_life_days: float | None = HALF_LIFE_DAYS
+) -> npt.NDArray[np.float64]:
+    """Users who touched each item, each 0.5 ** (days since the last touch / half life); (I,), float64.
+
+    Without a half life every user counts 1.
+    """
+    if half_life_days is None:
+        share = np.ones(matrix.entries)
+    else:
+        share = 0.5 ** ((matrix.through_day - matrix.last_day) / half_life_days)
+    return np.asarray(
+        np.bincount(matrix.item_nums, weights=share, minlength=len(matrix.items)), dtype=np.float64
+    )
+
+
+def by_popularity(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+    """Item numbers, most popular first; equal ones in the order of their numbers."""
+    return np.argsort(-scores, kind="stable").astype(np.int32)

@@ -1,0 +1,150 @@
+"""How much memory a training run will need, and whether it may: predicted before, measured after.
+
+The prediction adds to what the process holds already (the matrix among it) the arrays that training makes;
+`training_bytes` lists them.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from recsys_assets.embeddings.ials_half_step import CHUNK_ENTRIES, CHUNK_NUMBERS
+from recsys_assets.errors import MemoryBudgetError
+from recsys_assets.settings import TrainingSettings
+
+MEGABYTE = 1 << 20
+SHARE_OF_AVAILABLE = 0.8
+"""The budget where `memory_budget_mb` sets none: so much of what is available at the start."""
+
+_CGROUP = Path("/sys/fs/cgroup")
+_LOOK_EVERY = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPlan:
+    """What a training run is expected to need. All in bytes, whole process."""
+
+    predicted: int
+    """Expected peak of resident memory."""
+    budget: int
+    """The most it may be."""
+
+    def megabytes(self) -> dict[str, float]:
+        """For metadata."""
+        return {
+            "predicted_peak_mb": round(self.predicted / MEGABYTE, 1),
+            "memory_budget_mb": round(self.budget / MEGABYTE, 1),
+        }
+
+
+def plan_memory(
+    *,
+    shape: tuple[int, int],
+    entries: int,
+    settings: TrainingSettings,
+    resident: int | None = None,
+    available: int | None = None,
+    more_rows: int = 0,
+    processes: int = 1,
+) -> MemoryPlan:
+    """Predict the peak of training on a matrix that is in memory already.
+
+    Args:
+        shape: (users, items).
+        entries: observed pairs.
+        settings: size and budget.
+        resident: bytes that the process holds now; none: ask the system.
+        available: bytes that could still be had; none: ask the system.
+        more_rows: so many more copies of both sides' embeddings than iALS keeps.
+        processes: so many that each hold all of it, >= 1.
+
+    Raises:
+        MemoryBudgetError: the prediction is above the budget; with the numbers, and the sizes that would fit.
+    """
+    resident = psutil.Process().memory_info().rss if resident is None else resident
+    available = available_bytes() if available is None else available
+    if settings.memory_budget_mb is None:
+        budget = resident + int(SHARE_OF_AVAILABLE * available)
+    else:
+        budget = settings.memory_budget_mb * MEGABYTE
+    needed = training_bytes(shape, entries, settings.embedding_size)
+    needed += 4 * more_rows * settings.embedding_size * sum(shape)
+    plan = MemoryPlan(predicted=resident + needed * processes, budget=budget)
+    if plan.predicted > plan.budget:
+        raise MemoryBudgetError(_refusal(plan, shape, entries, settings.embedding_size, resident))
+    return plan
+
+
+def training_bytes(shape: tuple[int, int], entries: int, embedding_size: int) -> int:
+    """Bytes that training holds at its worst moment beside the matrix; chunks are bounded."""
+    users, items = shape
+    by_user = 4 * entries  # the confidences; columns and row starts are the matrix's own
+    by_item = 8 * entries  # columns and confidences
+    sorting = 8 * entries  # number and position of each entry, before `by_item` is there
+    rows = 4 * embedding_size * (users + items)
+    turned = 4 * embedding_size * max(users, items)  # one side in the eigenvectors of its Gram matrix
+    copied = rows  # initial embeddings are copied to where training writes
+    chunk = 4 * (4 * CHUNK_ENTRIES + 8 * max(CHUNK_NUMBERS, embedding_size))
+    small = 40 * (users + items)
+    return by_user + max(by_item + 4 * entries, sorting) + rows + max(turned, copied) + chunk + small
+
+
+def available_bytes() -> int:
+    """What could be had now: the system's figure, or what the control group leaves where that is less."""
+    free: int = psutil.virtual_memory().available
+    try:
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - used))
+
+
+class PeakWatch:
+    """The highest resident memory of this process while the `with` block runs, looked at every 10 ms."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._process = psutil.Process()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="peak-memory", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._look()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_EVERY):
+            self._look()
+
+    def _look(self) -> None:
+        self.peak = max(self.peak, self._process.memory_info().rss)
+
+
+def _refusal(
+    plan: MemoryPlan, shape: tuple[int, int], entries: int, embedding_size: int, resident: int
+) -> str:
+    room = plan.budget - resident
+    without = training_bytes(shape, entries, 0)
+    a_dimension = (training_bytes(shape, entries, embedding_size) - without) / embedding_size
+    fits = int((room - without) / a_dimension)
+    ways = [f"embedding_size = {fits}"] if fits >= 1 else []
+    if room > 0:
+        share = min(0.99, room / (plan.predicted - resident))
+        ways.append(f"a sample of {share:.0%} of the users")
+    ways.append(f"memory_budget_mb = {plan.predicted // MEGABYTE + 1}")
+    return (
+        f"training {shape[0]:,} users, {shape[1]:,} items and {entries:,} pairs at embedding_size ="
+        f" {embedding_size} would need {plan.predicted / MEGABYTE:,.0f} MB, the budget is"
+        f" {plan.budget / MEGABYTE:,.0f} MB;"
+        f" set in [training]: {' or '.join(ways)}"
+    )

@@ -1,0 +1,231 @@
+"""The embeddings' folder: plain arrays that a release copies and the API memory-maps."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_assets.embeddings.fold_in import FoldIn
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, by_popularity, popularity
+from recsys_assets.embeddings.training import Start, activity_scale
+from recsys_assets.quality.expectations import CheckResult, Expectation, expect
+from recsys_assets.quality.run_expectations import evaluate
+from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.string_table import Vocabulary
+
+if TYPE_CHECKING:
+    from recsys_assets.embeddings.training import Factorisation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embeddings:
+    """A saved factorisation, memory-mapped. Shapes: U users, I items, n pairs, D embedding_size."""
+
+    users: Vocabulary
+    """U ids."""
+    items: Vocabulary
+    """I ids."""
+    user_embeddings: npt.NDArray[np.float32]
+    """(U, D)."""
+    item_embeddings: npt.NDArray[np.float32]
+    """(I, D)."""
+    history_indptr: npt.NDArray[np.int64]
+    """Where each user's history starts, U + 1."""
+    history_items: npt.NDArray[np.int32]
+    """Item numbers, most recent first within a user, n."""
+    history_days: npt.NDArray[np.int32]
+    """Day of the last event with each, days since 1970-01-01, n."""
+    history_weights: npt.NDArray[np.float32]
+    """Confidence in each, mean 1, n."""
+    popular_items: npt.NDArray[np.int32]
+    """Item numbers, most popular first, I."""
+    popular_scores: npt.NDArray[np.float32]
+    """Their recency-weighted popularity, I."""
+    fold_in: FoldIn
+    """Embeds users and sessions without retraining."""
+    training: dict[str, Any]
+    """`training.json`: settings, losses, seconds, memory, counts, through_day."""
+
+
+def save_embeddings(
+    folder: Path,
+    *,
+    matrix: "InteractionMatrix",
+    factorisation: "Factorisation",
+    notes: dict[str, Any] | None = None,
+) -> None:
+    """Write every array of `Embeddings` and `training.json` into `folder`, made where it isn't there.
+
+    The bytes depend on the matrix and the factorisation only, but for `training.json`, which
+    holds the wall time too.
+
+    Args:
+        folder: where to; files there are overwritten, so give a new folder and swap it in.
+        matrix: what was factorised.
+        factorisation: what training found.
+        notes: what else `training.json` should say, e.g. predicted and measured memory.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    matrix.users.save(folder, "users")
+    matrix.items.save(folder, "items")
+    recent_first = np.lexsort((matrix.item_nums, -matrix.last_day, matrix.user_nums()))
+    scores = popularity(matrix)
+    popular = by_popularity(scores)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "user_embeddings": factorisation.user_embeddings,
+        "item_embeddings": factorisation.item_embeddings,
+        "history_indptr": matrix.indptr,
+        "history_items": matrix.item_nums[recent_first],
+        "history_days": matrix.last_day[recent_first],
+        "history_weights": factorisation.confidences[recent_first],
+        "popular_items": popular,
+        "popular_scores": scores[popular].astype(np.float32),
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    items_ID, settings = factorisation.item_embeddings, factorisation.settings
+    FoldIn(
+        item_embeddings=items_ID,
+        gram_DD=settings.unobserved_weight * (items_ID.T @ items_ID),
+        unobserved_weight=settings.unobserved_weight,
+        regularization=settings.regularization,
+        frequency_exponent=settings.frequency_exponent,
+        activity_exponent=settings.activity_exponent,
+        activity_scale=activity_scale(np.diff(matrix.indptr), settings.activity_exponent),
+    ).save(folder)
+    training = {
+        "settings": msgspec.to_builtins(settings),
+        "losses": factorisation.losses,
+        "seconds": factorisation.seconds,
+        **factorisation.memory_mb,
+        "users": len(matrix.users),
+        "items": len(matrix.items),
+        "entries": matrix.entries,
+        "through_day": (date(1970, 1, 1) + timedelta(days=matrix.through_day)).isoformat(),
+        **(notes or {}),
+    }
+    (folder / "training.json").write_text(json.dumps(training, indent=2) + "\n", encoding="utf-8")
+
+
+def load_embeddings(folder: Path) -> Embeddings:
+    """Memory-map what `save_embeddings` wrote.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+    """
+    arrays = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for name in (
+            "user_embeddings",
+            "item_embeddings",
+            "history_indptr",
+            "history_items",
+            "history_days",
+            "history_weights",
+            "popular_items",
+            "popular_scores",
+        )
+    }
+    return Embeddings(
+        users=Vocabulary.load(folder, "users"),
+        items=Vocabulary.load(folder, "items"),
+        fold_in=FoldIn.load(folder, arrays["item_embeddings"]),
+        training=json.loads((folder / "training.json").read_text(encoding="utf-8")),
+        **arrays,
+    )
+
+
+def last_trained(folder: Path, matrix: InteractionMatrix, settings: TrainingSettings) -> Start | None:
+    """What to go on from: the embeddings in `folder`; None where the settings want none, or none fit.
+
+    A start makes the result depend on what was trained before, so that only `warm_start_epochs` asks for it.
+    """
+    if settings.warm_start_epochs == 0 or not (folder / "training.json").is_file():
+        return None
+    return start_from(
+        load_embeddings(folder),
+        users=matrix.users,
+        items=matrix.items,
+        embedding_size=settings.embedding_size,
+    )
+
+
+def start_from(
+    earlier: Embeddings, *, users: Vocabulary, items: Vocabulary, embedding_size: int
+) -> Start | None:
+    """The earlier embeddings in the numbering of `users` and `items`; None where their size is another.
+
+    New ids are zero: the first half-step of their side solves them from their history given the known ones,
+    which is a fold-in.
+    """
+    if earlier.item_embeddings.shape[1] != embedding_size:
+        return None
+    return Start(
+        user_embeddings=_carried(earlier.user_embeddings, earlier.users, users),
+        item_embeddings=_carried(earlier.item_embeddings, earlier.items, items),
+    )
+
+
+def _carried(
+    embeddings: npt.NDArray[np.float32], earlier: Vocabulary, wanted: Vocabulary
+) -> npt.NDArray[np.float32]:
+    nums = earlier.nums(list(wanted))
+    found = np.zeros((len(wanted), embeddings.shape[1]), dtype=np.float32)
+    found[nums >= 0] = embeddings[nums[nums >= 0]]
+    return found
+
+
+_NOTHING: Final = 1e-6
+
+
+EMBEDDING_EXPECTATIONS: Final[list[Expectation]] = [
+    expect("norm").that(pl.col("norm").is_finite(), name="finite", block_below=1.0),
+    expect("norm").that(pl.col("norm") > _NOTHING, name="not_zero", mostly=0.25, block_below=0.01),
+    expect("norm").that(
+        pl.col("norm") < 20 * pl.col("norm").quantile(0.9), name="no_giants", mostly=0.999, block_below=0.95
+    ),
+]
+"""About a frame with one row an embedding.
+
+In a sparse log many items hang together with few others and rightly get vectors of nearly nothing: half of
+them in Amazon's smaller categories. So only a model of nothing else blocks, and giants are measured against
+the larger ones.
+"""
+
+DIMENSION_EXPECTATIONS: Final[list[Expectation]] = [
+    expect("deviation").that(
+        pl.col("deviation") > _NOTHING * pl.col("deviation").max(),
+        name="alive",
+        mostly=0.95,
+        block_below=0.5,
+    )
+]
+"""About a frame with one row a dimension: its standard deviation over the embeddings."""
+
+EMBEDDING_CHECKS: Final = tuple(
+    expectation.name for expectation in (*EMBEDDING_EXPECTATIONS, *DIMENSION_EXPECTATIONS)
+)
+"""Names of the checks of `embedding_results`."""
+
+
+def embedding_results(table: str, vectors_ND: npt.NDArray[np.floating[Any]]) -> list[CheckResult]:
+    """Norms and dimensions of embeddings: N vectors of D dimensions."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        norms = np.linalg.norm(vectors_ND.astype(np.float64), axis=1)
+        deviations = np.nanstd(np.where(np.isfinite(vectors_ND), vectors_ND, np.nan), axis=0)
+    return [
+        *evaluate(
+            EMBEDDING_EXPECTATIONS, pl.DataFrame({"num": np.arange(len(norms)), "norm": norms}), table=table
+        ),
+        *evaluate(
+            DIMENSION_EXPECTATIONS,
+            pl.DataFrame({"dimension": np.arange(len(deviations)), "deviation": deviations}),
+            table=table,
+        ),
+    ]

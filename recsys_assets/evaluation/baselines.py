@@ -1,0 +1,130 @@
+"""What the factorisation has to beat: popularity, recency-weighted popularity, item-kNN and EASE."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from recsys_assets.embeddings.interaction_matrix import (
+    InteractionMatrix,
+    by_popularity,
+    entries_of,
+    popularity,
+)
+from recsys_assets.evaluation.ranking import ScoreUsers, by_item_scores
+
+NEIGHBOURS = 100
+"""Neighbours kept an item by item-kNN."""
+KNN_ITEMS = 20_000
+"""Item-kNN compares the most popular so many items; the others score 0. Its cost grows with their square."""
+
+EASE_ITEMS = 6_000
+"""Largest catalogue that `ease` is meant for: time goes with its cube, memory with its square."""
+
+_CHUNK_SIMILARITIES = 1 << 22
+
+
+def popular(train: InteractionMatrix) -> ScoreUsers:
+    """Every user gets the items with the most users."""
+    return by_item_scores(popularity(train, half_life_days=None))
+
+
+def recently_popular(train: InteractionMatrix) -> ScoreUsers:
+    """Every user gets the items with the most users lately (half life 30 days)."""
+    return by_item_scores(popularity(train))
+
+
+def item_knn(
+    train: InteractionMatrix, *, neighbours: int = NEIGHBOURS, most_items: int = KNN_ITEMS
+) -> ScoreUsers:
+    """Score = summed cosine similarity of an item to the user's items, over each item's nearest neighbours.
+
+    Cosine of the binary columns (Sarwar et al. 2001) among the `most_items` most popular items; of each the
+    `neighbours` best are kept. Computed in chunks of items, never as a whole matrix of items by items.
+    """
+    chosen = np.sort(by_popularity(popularity(train, half_life_days=None))[:most_items])
+    position_I = np.full(len(train.items), -1)
+    position_I[chosen] = np.arange(len(chosen))
+    nearest, similar = _nearest_items(train, position_I, min(neighbours, len(chosen)))
+    bags = torch.arange(len(chosen) + 1, dtype=torch.int32) * nearest.shape[1]
+
+    def score(user_nums: npt.NDArray[np.int64]) -> Tensor:
+        row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums))
+        touched_CR = torch.zeros(len(chosen), len(user_nums))
+        place_n = torch.from_numpy(position_I)[item_n]
+        touched_CR[place_n[place_n >= 0], row_n[place_n >= 0]] = 1
+        scores_CR = embedding_bag(
+            nearest.flatten(), touched_CR, bags, mode="sum",
+            per_sample_weights=similar.flatten(), include_last_offset=True,
+        )  # fmt: skip
+        scores_RI = torch.zeros(len(user_nums), len(train.items))
+        scores_RI[:, torch.from_numpy(chosen.astype(np.int64))] = scores_CR.T
+        return scores_RI
+
+    return score
+
+
+def ease(train: InteractionMatrix, *, regularization: float | None = None) -> ScoreUsers:
+    """Score = the user's items times the closed-form item-item weights of EASE (Steck 2019, eq. 8).
+
+    One dense matrix of items by items is inverted: for catalogues up to `EASE_ITEMS`.
+
+    Args:
+        train: the observed pairs, taken as binary.
+        regularization: λ of the paper; none: the mean number of users an item has, times 5.
+    """
+    items = len(train.items)
+    counts_I = np.bincount(train.item_nums, minlength=items)
+    by_user = _ones(train.user_nums(), train.item_nums, train.shape)
+    order = np.argsort(train.item_nums, kind="stable")
+    by_item = _ones(train.item_nums[order], train.user_nums()[order], (items, len(train.users)))
+    gram_II = (by_item @ by_user).to_dense()
+    strength = float(5 * counts_I.mean()) if regularization is None else regularization
+    gram_II.diagonal().add_(strength)
+    inverse_II = torch.linalg.inv(gram_II)
+    weights_II = -inverse_II / inverse_II.diagonal()
+    weights_II.diagonal().zero_()
+
+    def score(user_nums: npt.NDArray[np.int64]) -> Tensor:
+        row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums))
+        touched_RI = torch.zeros(len(user_nums), items)
+        touched_RI[row_n, item_n] = 1
+        return touched_RI @ weights_II
+
+    return score
+
+
+def _nearest_items(
+    train: InteractionMatrix, position_I: npt.NDArray[np.int64], kept: int
+) -> tuple[Tensor, Tensor]:
+    """(C, kept) positions and cosines of the nearest of the C chosen items, those with a position >= 0."""
+    users, columns_n = train.user_nums(), position_I[train.item_nums]
+    users, columns_n = users[columns_n >= 0], columns_n[columns_n >= 0]
+    chosen = int(position_I.max()) + 1
+    norms_C = torch.from_numpy(np.bincount(columns_n, minlength=chosen)).clamp(min=1).float().sqrt()
+    by_user = _ones(users, columns_n, (len(train.users), chosen))
+    by_item = np.argsort(columns_n, kind="stable")
+    users, columns_n = users[by_item], columns_n[by_item]
+    nearest, similar = torch.zeros(chosen, kept, dtype=torch.int32), torch.zeros(chosen, kept)
+    size = max(1, _CHUNK_SIMILARITIES // chosen)
+    for start in range(0, chosen, size):
+        stop = min(start + size, chosen)
+        entries = slice(*np.searchsorted(columns_n, [start, stop]))
+        rows = _ones(columns_n[entries] - start, users[entries], (stop - start, len(train.users)))
+        cosines_RC = (rows @ by_user).to_dense() / norms_C / norms_C[start:stop, None]
+        cosines_RC[torch.arange(stop - start), torch.arange(start, stop)] = 0
+        similar[start:stop], found = torch.topk(cosines_RC, kept, dim=1)
+        nearest[start:stop] = found.int()
+    return nearest, similar
+
+
+def _ones(rows_n: npt.NDArray[Any], columns_n: npt.NDArray[Any], shape: tuple[int, int]) -> Tensor:
+    """A CSR tensor of ones; `rows_n` ascend."""
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows_n, minlength=shape[0]))]).astype(np.int32)
+    columns = torch.from_numpy(columns_n.astype(np.int32))
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(indptr), columns, torch.ones(len(columns)), shape, check_invariants=False
+    )

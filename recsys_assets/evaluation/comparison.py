@@ -1,0 +1,167 @@
+"""How good the factorisation is on held-out time, beside simple baselines, with intervals and by segment.
+
+The protocol: one global time split (`split`), items a user has in the training part are not ranked and not
+counted, ties as in `ranking`, metrics as in `metrics`. The model is trained on the training part only.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recsys_assets.embeddings.interaction_matrix import by_popularity, popularity
+from recsys_assets.embeddings.models import fit
+from recsys_assets.evaluation import baselines
+from recsys_assets.evaluation.metrics import catalogue_metrics, mean_intervals, user_metrics
+from recsys_assets.evaluation.ranking import Ranking, ScoreUsers, by_factors, rank
+from recsys_assets.evaluation.splits import Split, entries_where, time_split
+from recsys_assets.settings import TrainingSettings
+
+SCHEMA = pl.Schema(
+    {
+        "model": pl.String,
+        "metric": pl.String,
+        "k": pl.Int32,
+        "value": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "users": pl.Int32,
+    }
+)
+"""One metric of one model; `low` and `high` bound the 95 % interval, null where not a mean over users."""
+
+SEGMENT_SCHEMA = pl.Schema([("segment", pl.String), *SCHEMA.items()])
+"""The same for the users of a segment, or for held-out items of a segment."""
+
+DEPTHS = (10, 20)
+MOST_USERS = 20_000
+"""More users with held-out items than these are sampled."""
+HISTORY_EDGES = (5, 20, 100)
+"""Segments of users by their number of training items: below 5, 5 to 19, 20 to 99, 100 and more."""
+
+Row = tuple[str, str, int, float, float | None, float | None, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What was measured."""
+
+    table: pl.DataFrame
+    """`SCHEMA`: ndcg, recall, hit_rate, mrr, coverage and novelty at 10 and 20 of every model."""
+    segments: pl.DataFrame
+    """`SEGMENT_SCHEMA`: ndcg at 20 by history length, recall at 20 by the held-out items' popularity."""
+
+
+NOTHING = Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame())
+"""What is known where nothing could be held out."""
+
+
+def evaluate(
+    interactions: pl.LazyFrame, settings: TrainingSettings, *, most_users: int = MOST_USERS
+) -> Evaluation:
+    """What `evaluate_split` finds on the time split that the settings ask for.
+
+    Args:
+        interactions: the columns of the INTERACTIONS contract.
+        settings: what to train with; `held_out_share` sets the split and `seed` the sampling.
+        most_users: at most so many users are ranked, drawn by `seed`.
+
+    Raises:
+        NothingHeldOutError: too few days, or nothing new is held out.
+    """
+    split = time_split(interactions, held_out_share=settings.held_out_share)
+    return evaluate_split(split, settings, most_users=most_users)
+
+
+def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int = MOST_USERS) -> Evaluation:
+    """Train on the training part and measure ours beside the baselines.
+
+    Raises:
+        TrainingDataError: nothing can be trained on.
+    """
+    users = sample_users(split, most_users=most_users, seed=settings.seed)
+    rows: list[Row] = []
+    segment_rows: list[tuple[str, *Row]] = []
+    for model, score in scorers(split, settings).items():
+        ranking = rank(split.train, users, score, k=max(DEPTHS))
+        rows += metric_rows(model, ranking, split, seed=settings.seed)
+        segment_rows += by_history(model, ranking, split, seed=settings.seed)
+        segment_rows += by_item_popularity(model, ranking, split, seed=settings.seed)
+    return Evaluation(
+        table=pl.DataFrame(rows, schema=SCHEMA, orient="row"),
+        segments=pl.DataFrame(segment_rows, schema=SEGMENT_SCHEMA, orient="row"),
+    )
+
+
+def scorers(split: Split, settings: TrainingSettings) -> dict[str, ScoreUsers]:
+    """Every model of the table, fitted on the training part; EASE where the catalogue is small enough."""
+    ours = fit(split.train, settings)
+    found = {
+        settings.objective: by_factors(ours.user_embeddings, ours.item_embeddings),
+        "popularity": baselines.popular(split.train),
+        "recency_popularity": baselines.recently_popular(split.train),
+        "item_knn": baselines.item_knn(split.train),
+    }
+    if len(split.train.items) <= baselines.EASE_ITEMS:
+        found["ease"] = baselines.ease(split.train)
+    return found
+
+
+def sample_users(split: Split, *, most_users: int, seed: int) -> npt.NDArray[np.int64]:
+    """Users with anything to find, at most `most_users` of them, ascending."""
+    users = split.users()
+    if len(users) <= most_users:
+        return users
+    return np.sort(np.random.default_rng(seed).choice(users, most_users, replace=False))
+
+
+def metric_rows(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[Row]:
+    """The rows of one model."""
+    values = {
+        (metric, k): value
+        for k in DEPTHS
+        for metric, value in user_metrics(ranking, split.truth, k=k).items()
+    }
+    users = len(ranking.user_nums)
+    found = mean_intervals(values, seed=seed)
+    rows: list[Row] = [(model, *name, *bounds, users) for name, bounds in found.items()]
+    for k in DEPTHS:
+        for metric, value in catalogue_metrics(ranking, split.train, k=k).items():
+            rows.append((model, metric, k, value, None, None, users))
+    return rows
+
+
+def by_history(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[tuple[str, *Row]]:
+    """NDCG at 20 of users with few and with many training items."""
+    k = max(DEPTHS)
+    ndcg_R = user_metrics(ranking, split.truth, k=k)["ndcg"]
+    segment_R = np.searchsorted(HISTORY_EDGES, np.diff(split.train.indptr)[ranking.user_nums], side="right")
+    edges = (1, *HISTORY_EDGES)
+    rows: list[tuple[str, *Row]] = []
+    for segment in np.unique(segment_R):
+        last = segment + 1 == len(edges)
+        name = f"history {edges[segment]}+" if last else f"history {edges[segment]}-{edges[segment + 1] - 1}"
+        chosen = ndcg_R[segment_R == segment]
+        bounds = mean_intervals({"ndcg": chosen}, seed=seed)["ndcg"]
+        rows.append((name, model, "ndcg", k, *bounds, len(chosen)))
+    return rows
+
+
+def by_item_popularity(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[tuple[str, *Row]]:
+    """Recall at 20 of popular, middling and rare held-out items; each third has as many training pairs."""
+    counts_I = popularity(split.train, half_life_days=None)
+    order = by_popularity(counts_I)
+    third_I = np.empty(len(order), dtype=np.int64)
+    share = np.cumsum(counts_I[order]) / counts_I.sum()
+    third_I[order] = np.minimum((share - 1e-9) * 3, 2).astype(np.int64)
+    rows: list[tuple[str, *Row]] = []
+    for third, name in enumerate(("head items", "middle items", "tail items")):
+        truth = entries_where(split.truth, third_I[split.truth.item_nums] == third)
+        has_any = np.diff(truth.indptr)[ranking.user_nums] > 0
+        if has_any.any():
+            theirs = Ranking(user_nums=ranking.user_nums[has_any], items_Rk=ranking.items_Rk[has_any])
+            recall_R = user_metrics(theirs, truth, k=max(DEPTHS))["recall"]
+            bounds = mean_intervals({"recall": recall_R}, seed=seed)["recall"]
+            rows.append((name, model, "recall", max(DEPTHS), *bounds, len(recall_R)))
+    return rows

@@ -1,0 +1,168 @@
+"""`recsys init`: look at a source once and write what it covers to `<home>/recsys.toml`."""
+
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from recsys_assets.errors import SettingsError, SourceFormatError
+from recsys_assets.lake.amazon_2023 import PUBLISHED, category_files, fetch_category
+from recsys_assets.lake.download import Progress
+from recsys_assets.lake.sources.registry import Spec, open_source
+from recsys_assets.lake.sources.source import DateRange
+from recsys_assets.settings import Settings, load_settings
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.settings_file import render
+
+AMAZON_URL_VARIABLE: Final = "RECSYS_SOURCE__AMAZON_URL"
+MOST_DAYS: Final = 50_000
+"""More daily partitions than these (137 years) are taken for timestamps of another unit."""
+
+
+def initialise(
+    home: Home,
+    spec: str,
+    *,
+    days: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    amazon_url: str | None = None,
+    progress: Progress | None = None,
+) -> Settings:
+    """Read the source once, from end to end, and write what it covers to `<home>/recsys.toml`.
+
+    `amazon-2023:CATEGORY` is downloaded to `<home>/downloads` first and is an `amazon` source from then on.
+    What an earlier `recsys.toml` sets outside of `[source]` is kept.
+
+    Args:
+        home: where the installation keeps its files; made if needed.
+        spec: the source; relative paths are made absolute.
+        days: take only the first so many days, >= 1, and do not follow the source when it grows; None takes
+            all and follows.
+        columns: for `tabular`, our column name -> the file's.
+        amazon_url: where `amazon-2023` is downloaded from; None takes `RECSYS_SOURCE__AMAZON_URL`, else what
+            an earlier `recsys.toml` says, else the published place.
+        progress: told about a download's every chunk.
+
+    Returns:
+        The settings in force now.
+
+    Raises:
+        InputError: the source cannot be downloaded or read; the settings file is as it was then.
+        SettingsError: `days` < 1, or an earlier `recsys.toml` cannot be read.
+    """
+    if days is not None and days < 1:
+        raise SettingsError(f"days is {days}; give at least 1")
+    kept = _earlier(home.settings_file)
+    parts = Spec.parse(spec)
+    url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
+    if parts.kind == "amazon-2023":
+        fetch_category(parts.path, _downloads(home), base_url=url or PUBLISHED, progress=progress)
+    written = spec_as_written(home, spec)
+    found = open_source(written, columns=columns).date_range()
+    _refuse_absurd(written, found)
+    last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
+    source = {
+        "spec": written,
+        "first_day": found.first_day,
+        "last_day": min(found.last_day, last_day),
+        "follow": days is None,
+        **({"amazon_url": url} if url else {}),
+        **({"columns": dict(columns)} if columns else {}),
+    }
+    note = f"{found.rows:,} events from {found.first_day} to {found.last_day} when `recsys init` read it."
+    home.root.mkdir(parents=True, exist_ok=True)
+    _replace(home.settings_file, render({**kept, "source": source}, notes={"source": note}))
+    return load_settings(home)
+
+
+def spec_as_written(home: Home, spec: str) -> str:
+    """What `recsys.toml` says where `spec` was given: absolute paths, and the files of a download.
+
+    Raises:
+        InputError: `spec` is none.
+    """
+    parts = Spec.parse(spec)
+    if parts.kind == "amazon-2023":
+        reviews, products = category_files(parts.path, _downloads(home))
+        parts = Spec(kind="amazon", path=str(reviews), meta=str(products))
+    return str(parts.absolute())
+
+
+def _downloads(home: Home) -> Path:
+    return home.root / "downloads"
+
+
+def _earlier(file: Path) -> dict[str, dict[str, Any]]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: not valid TOML ({error}); mend or remove it") from None
+    return table
+
+
+def _refuse_absurd(spec: str, found: DateRange) -> None:
+    count = (found.last_day - found.first_day).days + 1
+    if count > MOST_DAYS:
+        raise SourceFormatError(
+            f"{spec}: events from {found.first_day} to {found.last_day} would be {count:,} daily partitions; "
+            "look for timestamps in another unit or placeholders, and mend them"
+        )
+
+
+def change_section(home: Home, section: str, values: Mapping[str, Any], *, note: str) -> Settings:
+    """Set fields of one section of `<home>/recsys.toml`, keep everything else, and return what is in force now.
+
+    Args:
+        home: has a `recsys.toml`.
+        section: its heading, such as `training`.
+        values: field -> value; None leaves the field at its default.
+        note: a line under the heading, such as where the values come from.
+    """
+    table = tomllib.loads(home.settings_file.read_text(encoding="utf-8"))
+    given = {name: value for name, value in values.items() if value is not None}
+    changed = {**table, section: {**table.get(section, {}), **given}}
+    _replace(home.settings_file, render(changed, notes={section: note}))
+    return load_settings(home)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write atomically: a reader sees the old text or the new one."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
+    ) as new:
+        try:
+            new.write(text)
+            new.close()
+            Path(new.name).replace(file)
+        except BaseException:
+            Path(new.name).unlink(missing_ok=True)
+            raise
+
+
+def follow_source(home: Home, settings: Settings, *, seen: str | None) -> Settings:
+    """Look at the source's days again where its files are not as `seen`, and write down a later last day.
+
+    Args:
+        home: whose `recsys.toml` is moved on.
+        settings: as they are now.
+        seen: the source's fingerprint at the last look; None where nobody looked yet.
+
+    Returns:
+        The settings in force now; those given where `recsys.toml` does not follow its source, is not there,
+        or nothing changed.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    given = settings.source
+    source = open_source(given.spec, columns=given.columns)
+    if not given.follow or not home.settings_file.exists() or source.fingerprint() == seen:
+        return settings
+    if source.date_range().last_day <= given.last_day:
+        return settings
+    return initialise(home, given.spec, columns=given.columns)

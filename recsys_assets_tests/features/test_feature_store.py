@@ -1,0 +1,151 @@
+"""Reading back what was written, from a real SQLite file."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_assets.errors import BrokenReleaseError
+from recsys_assets.features.compute import item_features, user_features
+from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
+from recsys_assets.features.feature_database import DATABASE_FILE, build_features, table_ddl, write_features
+from recsys_assets.features.feature_store import FeatureStore
+from recsys_assets_tests.features.rows import DAY, catalogue, events
+
+ROWS = events(("u", "a", 3, 1.5), ("u", "b", 2, 2.0), ("v\n'\0😀", "b", 1, 2.0))
+CATALOGUE = catalogue(
+    ("a", "Crème brûlée", "DESSERT", 4.0),
+    ("b", "Brown bread", "BAKERY", 3.0),
+    ("c", "Bread knife", "KITCHEN", 9.0),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("artifacts") / "features"
+    build_features(ROWS, CATALOGUE, folder, as_of=DAY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(folder):
+    return FeatureStore(folder / DATABASE_FILE)
+
+
+def test_rows_come_back_as_they_were_computed(store):
+    users = user_features(ROWS, CATALOGUE, as_of=DAY).to_dicts()
+    items = item_features(ROWS, CATALOGUE, as_of=DAY).to_dicts()
+
+    assert [store.user(row["user_id"]) for row in users] == users
+    assert [store.item(row["item_id"]) for row in items] == items
+
+
+def test_strangers_are_none(store):
+    assert (store.user("nobody"), store.item("x' OR '1'='1")) == (None, None)
+
+
+def test_batches_hold_those_that_exist(store):
+    assert set(store.items(["a", "zz", "c", "a"])) == {"a", "c"}
+    assert store.users(["u"]) == {"u": store.user("u")}
+
+
+def test_a_batch_may_be_longer_than_sqlite_takes_parameters(store):
+    assert set(store.items([f"x{n}" for n in range(40_000)] + ["b"])) == {"b"}
+
+
+def test_search_ignores_accents_and_case(store):
+    assert [row["item_id"] for row in store.search("BRULEE creme")] == ["a"]
+
+
+def test_the_last_word_may_be_a_beginning(store):
+    assert [row["item_id"] for row in store.search("brown br")] == ["b"]
+
+
+def test_every_word_has_to_be_there(store):
+    assert store.search("brown knife") == []
+
+
+def test_search_returns_at_most_limit(store):
+    assert len(store.search("bread", 1)) == 1
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "\0"])
+def test_a_search_for_nothing_finds_nothing(store, nothing):
+    assert store.search(nothing) == []
+
+
+@given(q=st.text(max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_no_text_is_query_syntax(store, q):
+    assert isinstance(store.search(q), list)
+
+
+def test_the_registry_describes_every_feature_and_is_published_as_json_too(store, folder):
+    registry = store.registry()
+
+    assert len(registry) == len(USER_FEATURES.columns) + len(ITEM_FEATURES.columns) - 2
+    assert json.loads((folder / "features.json").read_text()) == registry
+    assert all(
+        row["description"] and row["owner"] and row["freshness"] and row["source_assets"] for row in registry
+    )
+
+
+def test_the_database_holds_the_bounds_of_the_contract(folder, tmp_path):
+    copy = tmp_path / "copy.sqlite"
+    copy.write_bytes((folder / DATABASE_FILE).read_bytes())
+    with closing(sqlite3.connect(copy)) as connection, pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        connection.execute("UPDATE user_features SET repeat_share = 1.5")
+
+
+def test_ddl_has_a_line_a_column():
+    assert table_ddl(USER_FEATURES).count("\n") == len(USER_FEATURES.columns) + 2
+
+
+def test_the_same_rows_give_the_same_bytes(folder, tmp_path):
+    build_features(ROWS, CATALOGUE, tmp_path / "features", as_of=DAY)
+
+    assert (tmp_path / "features" / DATABASE_FILE).read_bytes() == (folder / DATABASE_FILE).read_bytes()
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    folder = tmp_path / "features"
+    build_features(ROWS, CATALOGUE, folder, as_of=DAY)
+    (folder / "left-over").write_text("x")
+    write_features(user_features(ROWS, None, as_of=DAY), item_features(ROWS, None, as_of=DAY), folder)
+
+    assert sorted(path.name for path in folder.iterdir()) == ["features.json", "features.sqlite"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["features"]
+
+
+def test_raises_when_the_file_is_missing(tmp_path):
+    with pytest.raises(BrokenReleaseError, match="no such file"):
+        FeatureStore(tmp_path / "none.sqlite")
+
+
+def test_raises_when_a_table_is_missing(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "empty.sqlite")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    with pytest.raises(BrokenReleaseError, match="user_features"):
+        FeatureStore(tmp_path / "empty.sqlite")
+
+
+def test_raises_when_the_file_is_cut_short(folder, tmp_path):
+    cut = tmp_path / "cut.sqlite"
+    cut.write_bytes((folder / DATABASE_FILE).read_bytes()[:500])
+    with pytest.raises(BrokenReleaseError, match="cannot be read"):
+        FeatureStore(cut)
+
+
+def test_reading_imports_no_heavy_library():
+    heavy = "('polars', 'pandera', 'torch', 'dagster')"
+    code = (
+        f"import sys, recsys_assets.features.feature_store; print([m for m in sys.modules if m in {heavy}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,121 @@
+"""Which raw rows become interactions, and what the dropped ones are counted as."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_assets.interactions.cleaning import audit_interactions, clean
+from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.quality.contract import validate
+
+DAY = date(2017, 3, 5)
+NOON = datetime(2017, 3, 5, 12, tzinfo=UTC)
+
+
+def raw(*rows: dict) -> pl.DataFrame:
+    plain = {"user_id": "u", "item_id": "i", "timestamp": NOON, "rating": None, "quantity": 1.0, "value": 2.0}
+    return pl.DataFrame([plain | row for row in rows], schema=RAW_INTERACTIONS.polars_schema())
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"user_id": None}, "no_user"),
+        ({"user_id": "  "}, "no_user"),
+        ({"item_id": None}, "no_item"),
+        ({"timestamp": NOON + timedelta(days=1)}, "outside_day"),
+        ({"timestamp": datetime(2017, 3, 6, tzinfo=UTC)}, "outside_day"),
+        ({"quantity": 0.0}, "quantity_not_positive"),
+        ({"quantity": -2.0}, "quantity_not_positive"),
+        ({"value": -2.0}, "value_negative"),
+        ({"value": float("nan")}, "not_finite"),
+        ({"rating": float("inf")}, "not_finite"),
+    ],
+)
+def test_drops_and_counts(row, reason):
+    cleaned = clean(raw({"item_id": "other"}, row), day=DAY)
+    assert cleaned.dropped == {reason: 1}
+    assert cleaned.frame["item_id"].to_list() == ["other"]
+
+
+def test_keeps_the_first_and_the_last_microsecond_of_the_day():
+    start = datetime(2017, 3, 5, tzinfo=UTC)
+    end = start + timedelta(days=1) - timedelta(microseconds=1)
+    assert clean(raw({"timestamp": start}, {"timestamp": end}), day=DAY).frame.height == 2
+
+
+def test_strips_ids():
+    cleaned = clean(raw({"user_id": " u\t", "item_id": "i "}), day=DAY)
+    assert cleaned.frame.select("user_id", "item_id").row(0) == ("u", "i")
+
+
+def test_equal_rows_are_one_event():
+    cleaned = clean(raw({}, {}, {}), day=DAY)
+    assert (cleaned.frame.height, cleaned.dropped) == (1, {"duplicate": 2})
+
+
+def test_lines_of_one_event_add_up():
+    cleaned = clean(raw({"quantity": 1.0, "value": 2.0}, {"quantity": 2.0, "value": 4.0}), day=DAY)
+    assert cleaned.frame.select("quantity", "value").row(0) == (3.0, 6.0)
+    assert cleaned.dropped == {"merged": 1}
+
+
+def test_merging_leaves_the_unknown_unknown():
+    rows = ({"quantity": None, "value": None, "rating": rating} for rating in (2.0, 5.0))
+    frame = clean(raw(*rows), day=DAY).frame
+    assert frame.select("rating", "quantity", "value").row(0) == (5.0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "weight"), [(None, 1.0), (1.0, 1.0), (3.0, 2.0), (15.0, 4.0), (9000.0, 4.0)]
+)
+def test_weight_of_a_quantity(quantity, weight):
+    assert clean(raw({"quantity": quantity}), day=DAY).frame["weight"].to_list() == [weight]
+
+
+def test_empty_day_is_a_typed_empty_frame():
+    cleaned = clean(RAW_INTERACTIONS.polars_schema().to_frame(), day=DAY)
+    assert cleaned.frame.schema == INTERACTIONS.polars_schema()
+    assert cleaned.dropped == {}
+
+
+def test_losing_most_of_a_day_in_cleaning_blocks_it():
+    rows = [{"quantity": 0.0 if n % 4 else 1.0, "item_id": str(n)} for n in range(100)]
+    results = audit_interactions(DAY, clean(raw(*rows), day=DAY))
+    assert {r.check for r in results if r.verdict == "block"} == {"kept_by_cleaning"}
+
+
+NUMBER = st.none() | st.floats(-1e6, 1e6, width=32) | st.sampled_from([float("nan"), float("inf")])
+ROW = st.fixed_dictionaries(
+    {
+        "user_id": st.none() | st.text(" ab", max_size=2),
+        "item_id": st.none() | st.text(" ab", max_size=2),
+        "timestamp": st.none()
+        | st.sampled_from([NOON, NOON + timedelta(days=1), NOON - timedelta(days=400)]),
+        "rating": NUMBER,
+        "quantity": NUMBER,
+        "value": NUMBER,
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(ROW, max_size=8))
+def test_whatever_comes_in_keeps_the_contract_going_out(rows):
+    frame = pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema())
+    cleaned = clean(frame, day=DAY)
+    validate(INTERACTIONS, cleaned.frame)
+    assert cleaned.frame.height + sum(cleaned.dropped.values()) == len(rows)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.lists(ROW, max_size=8))
+def test_cleaning_what_is_clean_changes_nothing(rows):
+    once = clean(pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema()), day=DAY).frame
+    again = clean(once.select(list(RAW_INTERACTIONS.columns)), day=DAY)
+    assert again.frame.equals(once)
+    assert again.dropped == {}

@@ -1,0 +1,193 @@
+"""Blocks of whole lines, whatever the compression and the block size."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.sources.text_blocks import check_gzip, first_line, line_blocks
+
+LINES = st.lists(
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n\x00\ufeff"), max_size=40), min_size=1
+)
+
+
+def joined(path: Path, **options: object) -> bytes:
+    return b"".join(bytes(block.data) for block in line_blocks(path, **options))
+
+
+@given(lines=LINES, zipped=st.booleans(), block_bytes=st.integers(1, 200))
+def test_blocks_put_together_are_the_file(tmp_path_factory, lines, zipped, block_bytes):
+    content = "\n".join([*lines, "end"]).encode()
+    path = tmp_path_factory.mktemp("blocks") / "file"
+    path.write_bytes(gzip.compress(content) if zipped else content)
+
+    assert joined(path, block_bytes=block_bytes) == content
+
+
+@given(lines=LINES, block_bytes=st.integers(1, 200))
+def test_every_block_but_the_last_ends_with_a_line(tmp_path_factory, lines, block_bytes):
+    path = tmp_path_factory.mktemp("blocks") / "file"
+    path.write_bytes("\n".join([*lines, "end"]).encode())
+
+    *before, _ = line_blocks(path, block_bytes=block_bytes)
+
+    assert all(bytes(block.data).endswith(b"\n") for block in before)
+
+
+@given(
+    fields=st.lists(st.text(alphabet='a",\n', max_size=8), min_size=1, max_size=30),
+    block_bytes=st.integers(1, 60),
+)
+def test_a_quoted_newline_never_parts_two_blocks(tmp_path_factory, fields, block_bytes):
+    records = ['"' + field.replace('"', '""') + '",x\n' for field in fields]
+    path = tmp_path_factory.mktemp("blocks") / "file.csv"
+    path.write_text("".join(records), newline="")
+
+    blocks = [bytes(block.data) for block in line_blocks(path, quoted=True, block_bytes=block_bytes)]
+
+    assert all(block.count(b'"') % 2 == 0 for block in blocks)
+    assert b"".join(blocks).decode() == "".join(records)
+
+
+def test_records_know_their_line_in_the_block(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text('a\n\n"b\nb"\nc\n', newline="")
+
+    (block,) = line_blocks(path, quoted=True)
+
+    assert list(block.records(quoted=True)) == [(0, b"a\n"), (2, b'"b\nb"\n'), (4, b"c\n")]
+
+
+def test_a_later_block_knows_its_lines_in_the_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(gzip.compress(b"one\ntwo\nthree\nfour\n"))
+
+    *_, last = line_blocks(path, block_bytes=8)
+
+    assert (bytes(last.data), last.line(0)) == (b"four\n", 4)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"\xef\xbb\xbfone\ntwo\n")
+
+    assert joined(path) == b"one\ntwo\n"
+
+
+def test_gzip_is_told_by_content_not_by_name(tmp_path):
+    path = tmp_path / "named.txt"
+    path.write_bytes(gzip.compress(b"one\n"))
+
+    assert joined(path) == b"one\n"
+
+
+def test_a_gzip_of_several_members_is_read_to_its_end(tmp_path):
+    path = tmp_path / "file.gz"
+    path.write_bytes(gzip.compress(b"one\n") + gzip.compress(b"two\n"))
+
+    assert joined(path) == b"one\ntwo\n"
+
+
+def test_leaving_early_ends_the_thread_and_closes_the_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"line\n" * 1000)
+    blocks = line_blocks(path, block_bytes=50)
+    next(blocks)
+
+    blocks.close()
+
+    assert list(blocks) == []
+
+
+def test_first_line_skips_blank_ones(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"\n  \r\nfirst\r\nsecond\n")
+
+    assert first_line(path) == b"first"
+
+
+def test_raises_when_there_is_no_file(tmp_path):
+    with pytest.raises(SourceNotFoundError, match=re.escape(str(tmp_path / "none"))):
+        joined(tmp_path / "none")
+
+
+def test_raises_when_the_path_is_a_folder(tmp_path):
+    with pytest.raises(SourceNotFoundError, match="directory"):
+        joined(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", gzip.compress(b""), b"\xef\xbb\xbf"], ids=["empty", "empty gzip", "mark only"]
+)
+def test_raises_when_the_file_is_empty(tmp_path, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    with pytest.raises(EmptySourceError, match="empty"):
+        joined(path)
+
+
+def test_raises_when_there_are_only_blank_lines(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"\n\n \n")
+
+    with pytest.raises(EmptySourceError, match="blank"):
+        first_line(path)
+
+
+def test_raises_with_the_line_when_the_gzip_is_truncated(tmp_path):
+    path = tmp_path / "file.gz"
+    path.write_bytes(gzip.compress(b"".join(b"line %d\n" % n for n in range(100_000)))[:-2000])
+
+    with pytest.raises(SourceFormatError, match=r"truncated or damaged after line \d{4,}") as raised:
+        joined(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_raises_when_the_gzip_is_damaged_inside(tmp_path):
+    content = bytearray(gzip.compress(bytes(range(256)) * 4000))
+    content[len(content) // 2] ^= 0xFF
+    path = tmp_path / "file.gz"
+    path.write_bytes(content)
+
+    with pytest.raises(SourceFormatError, match="truncated or damaged"):
+        joined(path)
+    with pytest.raises(SourceFormatError, match="truncated or damaged"):
+        check_gzip(path)
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"PK\x03\x04", "zip"), (b"BZh91", "bzip2"), (b"\xfd7zXZ\x00", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zstandard"), (b"PAR1", "Parquet"), (b"\xff\xfea\x00", "UTF-16"),
+    ],
+)  # fmt: skip
+def test_raises_by_name_when_the_file_is_of_another_kind(tmp_path, start, name):
+    path = tmp_path / "file"
+    path.write_bytes(start + b"rest")
+
+    with pytest.raises(SourceFormatError, match=name):
+        joined(path)
+
+
+def test_raises_when_the_file_is_binary(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"\x01\x00\x02")
+
+    with pytest.raises(SourceFormatError, match="binary"):
+        first_line(path)
+
+
+def test_raises_when_a_quote_is_never_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr("recsys_assets.lake.sources.text_blocks.LONGEST_LINE_BYTES", 1000)
+    path = tmp_path / "file.csv"
+    path.write_bytes(b'a,b\n"open,\n' + b"x,y\n" * 1000)
+
+    with pytest.raises(SourceFormatError, match=r"line 2 is longer than .* unclosed quote"):
+        joined(path, quoted=True, block_bytes=200)

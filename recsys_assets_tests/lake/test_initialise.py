@@ -1,0 +1,141 @@
+"""`recsys init` looks at a source once and writes what it covers."""
+
+import threading
+from datetime import date
+
+import pytest
+
+from recsys_assets.errors import InputError, SettingsError, SourceFormatError
+from recsys_assets.lake.initialise import initialise, spec_as_written
+from recsys_assets.settings import load_settings
+from recsys_assets.storage.home import Home
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def events(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("who,item_id,timestamp\nu,i,2017-07-14\nu,i,2017-07-01\nu,i,2017-07-20T23:59:59.9\n")
+    return path
+
+
+COLUMNS = {"user_id": "who"}
+
+
+def test_the_settings_name_source_days_and_mapping(home, events):
+    settings = initialise(home, f"tabular:{events}", columns=COLUMNS)
+
+    assert settings == load_settings(home)
+    assert settings.source.spec == f"tabular:{events}"
+    assert (settings.source.first_day, settings.source.last_day) == (date(2017, 7, 1), date(2017, 7, 20))
+    assert settings.source.columns == COLUMNS
+    assert settings.source.follow
+
+
+def test_a_relative_path_is_made_absolute(home, events, monkeypatch):
+    monkeypatch.chdir(events.parent)
+
+    assert initialise(home, "tabular:events.csv", columns=COLUMNS).source.spec == f"tabular:{events}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "written"),
+    [
+        ("completejourney", "completejourney"),
+        ("amazon:r.gz,meta=m.gz", "amazon:{here}/r.gz,meta={here}/m.gz"),
+        ("amazon-2023:Books", "amazon:{down}/Books.jsonl.gz,meta={down}/meta_Books.jsonl.gz"),
+    ],
+)
+def test_it_can_be_told_what_a_spec_is_written_as(home, tmp_path, monkeypatch, spec, written):
+    monkeypatch.chdir(tmp_path)
+
+    assert spec_as_written(home, spec) == written.format(here=tmp_path, down=home.root / "downloads")
+
+
+@pytest.mark.parametrize(
+    ("days", "last"), [(1, date(2017, 7, 1)), (5, date(2017, 7, 5)), (500, date(2017, 7, 20))]
+)
+def test_only_the_first_days_are_taken_where_asked(home, events, days, last):
+    settings = initialise(home, f"tabular:{events}", days=days, columns=COLUMNS)
+
+    assert (settings.source.last_day, settings.source.follow) == (last, False)
+
+
+def test_the_file_says_how_many_events_there_are(home, events):
+    initialise(home, f"tabular:{events}", columns=COLUMNS)
+
+    assert "# 3 events from 2017-07-01 to 2017-07-20" in home.settings_file.read_text()
+
+
+def test_other_sections_survive_a_new_source(home, events):
+    initialise(home, f"tabular:{events}", columns=COLUMNS)
+    with home.settings_file.open("a") as file:
+        file.write("\n[training]\nepochs = 3\n")
+
+    settings = initialise(home, f"tabular:{events}", days=2, columns=COLUMNS)
+
+    assert settings.training.epochs == 3
+    assert settings.source.last_day == date(2017, 7, 2)
+
+
+def test_a_reader_sees_the_old_settings_or_the_new(home, events):
+    initialise(home, f"tabular:{events}", columns=COLUMNS)
+    found, stop = set(), threading.Event()
+
+    def read():
+        while not stop.is_set():
+            found.add(load_settings(home).source.last_day)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for days in [1, 3] * 10:
+        initialise(home, f"tabular:{events}", days=days, columns=COLUMNS)
+    stop.set()
+    reader.join()
+
+    assert found <= {date(2017, 7, 1), date(2017, 7, 3), date(2017, 7, 20)}
+
+
+def test_nothing_is_written_when_the_source_is_broken(home, events):
+    events.write_text("who,item_id,timestamp\nu,i,2017-07-14\nu,i,never\n")
+
+    with pytest.raises(SourceFormatError, match="line 3"):
+        initialise(home, f"tabular:{events}", columns=COLUMNS)
+    assert not home.root.exists()
+
+
+def test_the_old_settings_stay_when_the_new_source_is_broken(home, events, tmp_path):
+    initialise(home, f"tabular:{events}", columns=COLUMNS)
+    before = home.settings_file.read_text()
+
+    with pytest.raises(InputError):
+        initialise(home, f"tabular:{tmp_path / 'none.csv'}")
+    assert home.settings_file.read_text() == before
+    assert [path.name for path in home.root.iterdir()] == ["recsys.toml"]
+
+
+def test_raises_when_the_days_are_more_than_anyone_has(home, events):
+    events.write_text("who,item_id,timestamp\nu,i,0001-01-01\nu,i,2017-07-14\n")
+
+    with pytest.raises(
+        SourceFormatError, match=r"from 0001-01-01 to 2017-07-14 would be 736,\d{3} daily partitions"
+    ):
+        initialise(home, f"tabular:{events}", columns=COLUMNS)
+
+
+@pytest.mark.parametrize("days", [0, -1])
+def test_raises_when_less_than_a_day_is_asked_for(home, events, days):
+    with pytest.raises(SettingsError, match="give at least 1"):
+        initialise(home, f"tabular:{events}", days=days)
+
+
+def test_raises_when_the_old_settings_are_broken(home, events):
+    home.root.mkdir()
+    home.settings_file.write_text("[source\n")
+
+    with pytest.raises(SettingsError, match=r"recsys\.toml: not valid TOML"):
+        initialise(home, f"tabular:{events}", columns=COLUMNS)

@@ -1,0 +1,101 @@
+"""Write, audit, publish: what becomes visible, what goes to quarantine, what stays."""
+
+import json
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from recsys_assets.quality.audit_and_publish import publish_days
+from recsys_assets.quality.expectations import expect
+from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.quarantine import content_fingerprint
+from recsys_assets.quality.run_expectations import evaluate
+from recsys_assets.storage.partition_store import PartitionStore
+
+FIRST, SECOND, THIRD = (date(2017, 3, day) for day in (1, 2, 3))
+SCHEMA = pl.Schema({"a": pl.Int64})
+GOOD = pl.DataFrame({"a": [1, 2]})
+BAD = pl.DataFrame({"a": [1, -7]})
+
+
+def audit(day, frame):
+    return evaluate([expect("a").between(0, 9, block_below=0.9)], frame, table="raw", day=day)
+
+
+def publish(tmp_path, *frames, ledger=None):
+    return publish_days(
+        frames,
+        store=PartitionStore(root=tmp_path / "raw", schema=SCHEMA),
+        audit=audit,
+        quarantine=tmp_path / "quarantine",
+        ledger=ledger,
+        now=lambda: datetime(2017, 4, 1, tzinfo=UTC),
+    )
+
+
+def test_other_days_of_the_range_are_published(tmp_path):
+    outcome = publish(tmp_path, (FIRST, GOOD), (SECOND, BAD), (THIRD, GOOD))
+    assert outcome.rows == {FIRST: 2, THIRD: 2}
+    assert list(outcome.blocked) == [SECOND]
+    assert PartitionStore(root=tmp_path / "raw", schema=SCHEMA).days() == [FIRST, THIRD]
+
+
+def test_good_file_of_a_blocked_day_stays_byte_for_byte(tmp_path):
+    store = PartitionStore(root=tmp_path / "raw", schema=SCHEMA)
+    publish(tmp_path, (FIRST, GOOD))
+    before = store.checksum(FIRST)
+    publish(tmp_path, (FIRST, BAD))
+    assert store.checksum(FIRST) == before
+
+
+def test_quarantine_holds_the_day_its_failing_rows_and_the_reason(tmp_path):
+    publish(tmp_path, (FIRST, BAD))
+    folder = tmp_path / "quarantine" / "date=2017-03-01"
+    assert pl.read_parquet(folder / "raw.parquet").equals(BAD)
+    (reason,) = json.loads((folder / "raw.json").read_text())["reasons"]
+    assert reason["check"] == "a_between"
+    assert reason["sample"] == [{"a": -7}]
+
+
+def test_a_good_delivery_ends_the_days_quarantine(tmp_path):
+    publish(tmp_path, (FIRST, BAD))
+    publish(tmp_path, (FIRST, GOOD))
+    assert not (tmp_path / "quarantine" / "date=2017-03-01").exists()
+
+
+def test_every_result_is_in_the_ledger(tmp_path):
+    with Ledger(tmp_path / "quality.sqlite") as ledger:
+        publish(tmp_path, (FIRST, GOOD), (SECOND, BAD), ledger=ledger)
+        found = ledger.results()
+    assert [(r.day, r.verdict) for r in found] == [(FIRST, "ok"), (SECOND, "block")]
+    assert found[1].sample == [{"a": -7}]
+
+
+def test_auditing_again_replaces_the_result(tmp_path):
+    with Ledger(tmp_path / "quality.sqlite") as ledger:
+        publish(tmp_path, (FIRST, BAD), ledger=ledger)
+        publish(tmp_path, (FIRST, GOOD), ledger=ledger)
+        assert [r.verdict for r in ledger.results()] == ["ok"]
+
+
+def test_accepted_delivery_is_published_with_a_warning(tmp_path):
+    with Ledger(tmp_path / "quality.sqlite") as ledger:
+        ledger.accept(
+            Acceptance(
+                table="raw",
+                day=FIRST,
+                content_fingerprint=content_fingerprint(BAD),
+                who="ada",
+                why="refunds are real",
+                accepted_at=datetime(2017, 4, 1, tzinfo=UTC),
+            )
+        )
+        outcome = publish(tmp_path, (FIRST, BAD), (SECOND, BAD), ledger=ledger)
+    assert list(outcome.rows) == [FIRST]
+    assert list(outcome.blocked) == [SECOND]
+    assert "refunds are real" in outcome.warned[FIRST][0].detail
+
+
+def test_another_delivery_of_an_accepted_day_is_judged_anew():
+    accepted = pl.DataFrame({"a": [1, -8]})
+    assert content_fingerprint(accepted) != content_fingerprint(BAD)
