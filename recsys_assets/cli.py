@@ -4,7 +4,14 @@ from typing import Any
 
 import click
 
-from recsys_assets.commands import building, keys, quality, releases, rules, running
+from recsys_assets.commands import (
+    key_commands,
+    making,
+    quarantine_commands,
+    release_commands,
+    rules_commands,
+    running,
+)
 from recsys_assets.errors import RecsysError
 
 
@@ -28,6 +35,6 @@ def main() -> None:
     """Recommendations from a log of who touched what: audited, replayable, explainable."""
 
 
-for topic in (running, building, releases, rules, quality, keys):
+for topic in (running, making, release_commands, rules_commands, quarantine_commands, key_commands):
     for command in topic.COMMANDS:
         main.add_command(command)

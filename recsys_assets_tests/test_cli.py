@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from recsys_assets.benchmarks.registry import BENCHMARKS
+from recsys_assets.benchmarks.benchmark_names import BENCHMARKS
 from recsys_assets.cli import main
 from recsys_assets.errors import InputError, RecsysError
 
@@ -94,11 +94,13 @@ def test_every_error_has_an_exit_code():
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_can_be_run_with_its_defaults(name):
-    arguments = inspect.signature(importlib.import_module(f"recsys_assets.benchmarks.{name}").run).parameters
+    arguments = inspect.signature(
+        importlib.import_module(f"recsys_assets.benchmarks.bench_{name}").run
+    ).parameters
     assert all(argument.default is not inspect.Parameter.empty for argument in arguments.values())
 
 
 def test_a_benchmark_prints_one_json_object(monkeypatch):
-    monkeypatch.setattr("recsys_assets.benchmarks.build.run", lambda: {"seconds": 1.5})
+    monkeypatch.setattr("recsys_assets.benchmarks.bench_build.run", lambda: {"seconds": 1.5})
     done = CliRunner().invoke(main, ["bench", "build", "--json"])
     assert json.loads(done.output) == {"seconds": 1.5}

@@ -3,33 +3,37 @@
 What it imports has neither torch, Dagster, pandera nor polars, so a server is ready in well under a second.
 """
 
+import gc
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
+from threadpoolctl import threadpool_limits
 
-from recsys_assets.api.access import needs
-from recsys_assets.api.bodies import StrictRequest
-from recsys_assets.api.edge import Edge
-from recsys_assets.api.keys import KeyRing
-from recsys_assets.api.live import Live
-from recsys_assets.api.metrics import Metrics
-from recsys_assets.api.openapi_pages import openapi_config
-from recsys_assets.api.problems import HANDLERS
-from recsys_assets.api.routes.events import event_routes
-from recsys_assets.api.routes.features import feature_routes
-from recsys_assets.api.routes.health import health_routes
-from recsys_assets.api.routes.items import item_routes
-from recsys_assets.api.routes.pages import page_routes
-from recsys_assets.api.routes.quality import quality_routes
-from recsys_assets.api.routes.recommendations import recommendation_routes
-from recsys_assets.api.routes.releases import release_routes
-from recsys_assets.api.routes.rules import rules_routes
-from recsys_assets.api.routes.users import user_routes
-from recsys_assets.api.service import Clock, Service
+from recsys_assets.api.http.auth import KeyRing, needs
+from recsys_assets.api.http.edge import Edge
+from recsys_assets.api.http.json_bodies import StrictRequest
+from recsys_assets.api.http.problems import HANDLERS
+from recsys_assets.api.http.telemetry import Metrics, configure_logs
+from recsys_assets.api.openapi import openapi_config
+from recsys_assets.api.routes.event_controller import event_routes
+from recsys_assets.api.routes.feature_controller import feature_routes
+from recsys_assets.api.routes.health_controller import health_routes
+from recsys_assets.api.routes.item_controller import item_routes
+from recsys_assets.api.routes.page_controller import page_routes
+from recsys_assets.api.routes.quality_controller import quality_routes
+from recsys_assets.api.routes.recommendation_controller import recommendation_routes
+from recsys_assets.api.routes.release_controller import release_routes
+from recsys_assets.api.routes.rules_controller import rules_routes
+from recsys_assets.api.routes.user_controller import user_routes
+from recsys_assets.api.serving.live import Live
+from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions
+from recsys_assets.api.serving.service import Clock, Service
 from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
 
@@ -111,3 +115,23 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
         expose_headers=["ETag", "X-Release-Id", "X-Request-Id"],
         max_age=600,
     )
+
+
+def build_app() -> Litestar:
+    """The application of one worker."""
+    options = msgspec.json.decode(os.environ[OPTIONS_VARIABLE], type=ServeOptions)
+    configure_logs()
+    # Requests are answered one after another on the event loop, with products too small to share out: more BLAS
+    # threads only compete with it. The parent has loaded numpy by now, so no environment variable can say so.
+    threadpool_limits(1, user_api="blas")
+    app = create_app(
+        Home(Path(options.home)),
+        settings=options.api,
+        verify=options.fallback_previous,
+        fallback_previous=options.fallback_previous,
+        shared_events=options.workers > 1,
+        shared_limits=None if options.shared is None else Path(options.shared, "limits"),
+    )
+    # What is loaded by now stays: no collection need walk through it again in the middle of a request.
+    gc.freeze()
+    return app

@@ -1,11 +1,8 @@
-"""One fit in a process of its own, of ours or of a peer: `python -m recsys_assets.benchmarks.peers MODEL FOLDER JSON`.
-
-It prints one JSON object: seconds of the fit, the process's peak memory right after it, and the quality of the
-factors on the held-out pairs, ranked and measured by this project's evaluation for every model alike.
-"""
+"""The most memory that this process has held."""
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -17,7 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from recsys_assets.benchmarks.process_memory import peak_rss_mb
+
+def peak_rss_mb() -> float:
+    """The process's own peak; `getrusage` would include what its parent held when it was forked."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) / 1024
+    kilobyte = 1024 if sys.platform == "darwin" else 1
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024
+
 
 THREADS = 2
 SIZE = 64

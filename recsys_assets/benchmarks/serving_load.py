@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -9,10 +10,16 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from litestar import Litestar, get
+from litestar.types import ASGIApp
+
+from recsys_assets.api.app import build_app
+from recsys_assets.api.http.replies import PRIVATE, Reply
 
 CONNECTIONS = 16
 
@@ -128,3 +135,24 @@ def _encode(request: Request) -> bytes:
     if request.body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n"
     return head.encode() + b"\r\n" + request.body
+
+
+PREPARED_VARIABLE = "RECSYS_PREPARED_ANSWER"
+"""File with the bytes of the prepared answer, read when that is first asked for."""
+PREPARED_PATH = "/prepared"
+
+
+def build_with_prepared() -> Litestar:
+    """The product's application and `GET /prepared`, which sends the same bytes every time."""
+    app = build_app()
+
+    @cache
+    def body() -> bytes:
+        return Path(os.environ[PREPARED_VARIABLE]).read_bytes()
+
+    @get(PREPARED_PATH, sync_to_thread=False, include_in_schema=False)
+    def prepared() -> ASGIApp:
+        return Reply(body(), release=b"prepared", etag="prepared", cache=PRIVATE)
+
+    app.register(prepared)
+    return app

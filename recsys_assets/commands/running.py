@@ -55,9 +55,10 @@ def up(
     home: Path | None, spec: str | None, days: int | None, host: str, port: int, dagster_port: int
 ) -> None:
     """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
-    from recsys_assets.commands.building import run_build  # noqa: PLC0415
+    from recsys_assets.api.serving.server import refuse_taken_port  # noqa: PLC0415
+    from recsys_assets.commands.making import run_build  # noqa: PLC0415
+    from recsys_assets.commands.supervisor import Server, own_command, run_until_stopped  # noqa: PLC0415
     from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
-    from recsys_assets.supervisor import Server, own_command, refuse_taken_port, run_until_stopped  # noqa: PLC0415
 
     place = Home.locate(home)
     refuse_taken_port(host, port, option="--port")
@@ -92,7 +93,7 @@ def up(
 )
 def serve(home: Path | None, host: str, port: int, workers: int, fallback_previous: bool) -> None:
     """Serve the API and its page from the release that `current` points at."""
-    from recsys_assets.api.server import serve as serve_api  # noqa: PLC0415
+    from recsys_assets.api.serving.server import serve as serve_api  # noqa: PLC0415
 
     place = Home.locate(home)
     serve_api(place, host=host, port=port, workers=workers, fallback_previous=fallback_previous)
@@ -108,12 +109,12 @@ def recommend(home: Path | None, user: str, k: int, scenario: str | None, explai
     """Print recommendations for USER, by name, from the current release."""
     from rich.console import Console  # noqa: PLC0415
 
-    from recsys_assets.api.once import recommend_once  # noqa: PLC0415
-    from recsys_assets.console import print_recommendations  # noqa: PLC0415
+    from recsys_assets.api.serving.once import recommend_once  # noqa: PLC0415
+    from recsys_assets.commands.console import print_recommendations  # noqa: PLC0415
 
     if scenario is not None or explain:
-        from recsys_assets.api.once import recommend_by_rules  # noqa: PLC0415
-        from recsys_assets.console import print_trace  # noqa: PLC0415
+        from recsys_assets.api.serving.once import recommend_by_rules  # noqa: PLC0415
+        from recsys_assets.commands.console import print_trace  # noqa: PLC0415
 
         found = recommend_by_rules(Home.locate(home), user, k, scenario=scenario, explain=explain)
         print_recommendations(Console(), found)
@@ -128,7 +129,7 @@ def doctor(home: Path | None) -> None:
     """Say what is installed, what is where, what is materialised, and what to do next."""
     from rich.console import Console  # noqa: PLC0415
 
-    from recsys_assets.doctor import examine, print_findings  # noqa: PLC0415
+    from recsys_assets.commands.doctor import examine, print_findings  # noqa: PLC0415
 
     print_findings(Console(), examine(Home.locate(home)))
 
@@ -136,7 +137,7 @@ def doctor(home: Path | None) -> None:
 def _initialise(home: Home, spec: str, *, days: int | None, columns: dict[str, str]) -> Settings:
     from rich.console import Console  # noqa: PLC0415
 
-    from recsys_assets.commands.downloading import download_shown  # noqa: PLC0415
+    from recsys_assets.commands.console import download_shown  # noqa: PLC0415
     from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
 
     with download_shown(Console(stderr=True)) as progress:
@@ -167,8 +168,8 @@ def _show_some(home: Home) -> None:
     """Print recommendations for a few users of the current release, by name."""
     from rich.console import Console  # noqa: PLC0415
 
-    from recsys_assets.api.once import recommend_once  # noqa: PLC0415
-    from recsys_assets.console import print_recommendations  # noqa: PLC0415
+    from recsys_assets.api.serving.once import recommend_once  # noqa: PLC0415
+    from recsys_assets.commands.console import print_recommendations  # noqa: PLC0415
     from recsys_assets.embeddings.model_files import load_embeddings  # noqa: PLC0415
 
     users = load_embeddings(home.artifacts / "embeddings").users

@@ -1,7 +1,7 @@
 """The same training with rows sharded over processes by `torch.distributed` (gloo), started by `torchrun`.
 
 Each process solves its share of the rows of a side and then all of them gather the side; the matrix and both
-sides' embeddings are in every process. `torchrun --nproc-per-node 2 -m recsys_assets.embeddings.distributed
+sides' embeddings are in every process. `torchrun --nproc-per-node 2 -m recsys_assets.embeddings.ials_sharded
 MATRIX_FOLDER OUT_FOLDER SETTINGS_JSON` is what `processes` starts through Dagster's pipes client; on several
 machines, the same with torchrun's rendezvous options and the folders on a shared disk.
 """

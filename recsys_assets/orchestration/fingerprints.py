@@ -19,7 +19,7 @@ import msgspec
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.sources.registry import open_source
-from recsys_assets.rules.publish import rules_fingerprint
+from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore

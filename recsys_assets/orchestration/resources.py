@@ -19,7 +19,7 @@ from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.rules.publish import rules_part
+from recsys_assets.rules.rules_file import rules_part
 from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore

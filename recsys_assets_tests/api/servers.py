@@ -19,7 +19,7 @@ _CODE = """
 import sys
 from pathlib import Path
 import msgspec
-from recsys_assets.api.server import serve
+from recsys_assets.api.serving.server import serve
 from recsys_assets.settings import ApiSettings, Home
 home, port, workers, fallback, settings = sys.argv[1:]
 serve(Home(Path(home)), port=int(port), workers=int(workers), fallback_previous=fallback == "True",

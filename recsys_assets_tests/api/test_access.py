@@ -8,7 +8,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
-from recsys_assets.api.keys import add_key
+from recsys_assets.api.http.auth import add_key
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.cohorts import LEAST_USERS, Cohorts
-from recsys_assets.api.events import EventStore
-from recsys_assets.api.queries import Wanted
-from recsys_assets.api.recommender import Recommender
+from recsys_assets.api.serving.cohorts import LEAST_USERS, Cohorts
+from recsys_assets.api.serving.event_store import EventStore
+from recsys_assets.api.serving.queries import Wanted
+from recsys_assets.api.serving.recommender import Recommender
 from recsys_assets.errors import UnknownCohortError
 from recsys_assets.release.load import Release
 

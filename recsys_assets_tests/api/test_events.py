@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.events import EventRow, EventStore
+from recsys_assets.api.serving.event_store import EventRow, EventStore
 from recsys_assets.errors import EventsUnavailableError
 
 AT = "2024-04-02T00:00:00.000000+00:00"

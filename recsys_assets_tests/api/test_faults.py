@@ -10,7 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
-from recsys_assets.api.live import Live
+from recsys_assets.api.serving.live import Live
 from recsys_assets.errors import ReleaseError
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home

@@ -11,8 +11,8 @@ from backports import zstd
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from recsys_assets.api import feature_schemas, operation_schemas, schemas
-from recsys_assets.api.keys import add_key
+from recsys_assets.api.http.auth import add_key
+from recsys_assets.api.schemas import operation_schemas, recommendation_schemas
 from recsys_assets.release.load import Release
 from recsys_assets.settings import ApiSettings
 from recsys_assets_tests.api.conftest import NOW
@@ -39,18 +39,21 @@ def writer(client: Client) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/users/u1/recommendations", schemas.UserRecommendations),
-        ("/v1/users/u1/recommendations?reasons=true&include_seen=true", schemas.UserRecommendations),
-        ("/v1/users/nobody/recommendations", schemas.UserRecommendations),
-        ("/v1/items/i5/similar", schemas.SimilarItems),
-        ("/v1/popular", schemas.PopularItems),
-        ("/v1/users/u1/history", schemas.UserHistory),
-        ("/v1/users/u1/features", feature_schemas.FeatureRow),
-        ("/v1/items/i5/features", feature_schemas.FeatureRow),
-        ("/v1/features", feature_schemas.FeatureRegistry),
-        ("/v1/items?q=tea", feature_schemas.ItemSearch),
-        ("/v1/users?q=u1", feature_schemas.UserSearch),
-        ("/v1/categories", feature_schemas.Categories),
+        ("/v1/users/u1/recommendations", recommendation_schemas.UserRecommendations),
+        (
+            "/v1/users/u1/recommendations?reasons=true&include_seen=true",
+            recommendation_schemas.UserRecommendations,
+        ),
+        ("/v1/users/nobody/recommendations", recommendation_schemas.UserRecommendations),
+        ("/v1/items/i5/similar", recommendation_schemas.SimilarItems),
+        ("/v1/popular", recommendation_schemas.PopularItems),
+        ("/v1/users/u1/history", recommendation_schemas.UserHistory),
+        ("/v1/users/u1/features", operation_schemas.FeatureRow),
+        ("/v1/items/i5/features", operation_schemas.FeatureRow),
+        ("/v1/features", operation_schemas.FeatureRegistry),
+        ("/v1/items?q=tea", operation_schemas.ItemSearch),
+        ("/v1/users?q=u1", operation_schemas.UserSearch),
+        ("/v1/categories", operation_schemas.Categories),
         ("/v1/release", operation_schemas.ReleaseSummary),
         ("/v1/releases", operation_schemas.Releases),
     ],

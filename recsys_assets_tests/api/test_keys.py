@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.keys import KeyRing, add_key, keys_file, list_keys, revoke_key
+from recsys_assets.api.http.auth import KeyRing, add_key, keys_file, list_keys, revoke_key
 from recsys_assets.errors import ApiKeyError
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from recsys_assets.api.limits import SLOTS, RateLimit
+from recsys_assets.api.http.limits import SLOTS, RateLimit
 
 
 def test_a_burst_is_allowed_then_the_rate_counts() -> None:

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
 
 from recsys_assets.api.app import create_app
-from recsys_assets.api.keys import add_key
+from recsys_assets.api.http.auth import add_key
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recsys_assets.api.paths import as_sent, routable
+from recsys_assets.api.http.edge import as_sent, routable
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

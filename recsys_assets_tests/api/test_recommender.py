@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys_assets.api.events import EventRow, EventStore
-from recsys_assets.api.queries import Wanted
-from recsys_assets.api.recommender import Recommender
+from recsys_assets.api.serving.event_store import EventRow, EventStore
+from recsys_assets.api.serving.queries import Wanted
+from recsys_assets.api.serving.recommender import Recommender
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.release.load import Release
 from recsys_assets_tests.api.world import CATEGORIES, item_id

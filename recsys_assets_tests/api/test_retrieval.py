@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_assets.api import retrieval
-from recsys_assets.api.retrieval import Retrieval, WouldBlockError, best
+from recsys_assets.api.serving import retrieval
+from recsys_assets.api.serving.retrieval import Retrieval, WouldBlockError, best
 
 
 class LossyIndex:

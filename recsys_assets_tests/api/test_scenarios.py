@@ -4,9 +4,9 @@ from time import monotonic
 
 import msgspec
 
-from recsys_assets.api import schemas
-from recsys_assets.api.keys import add_key
-from recsys_assets.rules.publish import PACKAGED
+from recsys_assets.api.http.auth import add_key
+from recsys_assets.api.schemas import recommendation_schemas
+from recsys_assets.rules.rules_file import PACKAGED
 from recsys_assets_tests.api.conftest import NOW
 
 USER = "/v1/users/u3/recommendations"
@@ -37,7 +37,7 @@ def edit(client, old, new):
 
 def test_a_scenario_names_itself_and_its_rules(client):
     answer = client.get(USER, params={"scenario": "home", "k": 5})
-    found = decode(answer, schemas.UserRecommendations)
+    found = decode(answer, recommendation_schemas.UserRecommendations)
     assert (found.scenario, len(found.items)) == ("home", 5)
     assert answer.headers["etag"].endswith(f'-{found.rules}"')
 
@@ -74,7 +74,7 @@ def test_an_unknown_scenario_is_refused_with_a_suggestion(client):
 
 
 def test_an_explanation_says_what_each_stage_did(client):
-    found = decode(client.get(USER, params={"explain": "true"}), schemas.UserRecommendations)
+    found = decode(client.get(USER, params={"explain": "true"}), recommendation_schemas.UserRecommendations)
     assert [stage.name for stage in found.trace.stages][:2] == ["for you", "this session"]
     seen = next(stage for stage in found.trace.stages if stage.name == "seen")
     assert seen.items_in > seen.items_out > 0
@@ -90,7 +90,9 @@ def test_an_explained_list_is_the_list(client):
 
 def test_a_session_may_be_explained(client):
     body = {"item_ids": ["i1", "i5", "none such"], "scenario": "basket", "explain": True, "reasons": True}
-    found = decode(client.post("/v1/recommendations", json=body), schemas.SessionRecommendations)
+    found = decode(
+        client.post("/v1/recommendations", json=body), recommendation_schemas.SessionRecommendations
+    )
     assert found.unknown_item_ids == ["none such"]
     assert found.scenario == "basket"
     assert found.trace.stages
@@ -98,7 +100,10 @@ def test_a_session_may_be_explained(client):
 
 
 def test_a_stranger_gets_popular_items_by_a_scenario(client):
-    found = decode(client.get("/v1/users/nobody/recommendations?scenario=home"), schemas.UserRecommendations)
+    found = decode(
+        client.get("/v1/users/nobody/recommendations?scenario=home"),
+        recommendation_schemas.UserRecommendations,
+    )
     assert found.source == "popular"
     assert len(found.items) == 10
 
@@ -110,7 +115,9 @@ def test_the_strength_of_diversity_may_be_asked_for(client):
 
 def test_why_names_the_rule_that_dropped_an_item(client):
     has = client.get("/v1/users/u3/history").json()["items"][0]["item_id"]
-    found = decode(client.get(WHY, params={"item_id": has, "scenario": "home"}), schemas.WhyItem)
+    found = decode(
+        client.get(WHY, params={"item_id": has, "scenario": "home"}), recommendation_schemas.WhyItem
+    )
     assert found.verdict in {"dropped", "no candidate"}
     assert [rule.stage for rule in found.dropped_by] == ["seen"]
     assert "seen" in found.words
@@ -118,9 +125,13 @@ def test_why_names_the_rule_that_dropped_an_item(client):
 
 def test_why_gives_the_rank_of_what_is_shown_and_of_what_is_not(client):
     items = client.get(USER, params={"scenario": "home", "k": 6}).json()["items"]
-    shown = decode(client.get(WHY, params={"item_id": items[1]["item_id"], "k": 6}), schemas.WhyItem)
+    shown = decode(
+        client.get(WHY, params={"item_id": items[1]["item_id"], "k": 6}), recommendation_schemas.WhyItem
+    )
     assert (shown.verdict, shown.rank) == ("shown", 2)
-    below = decode(client.get(WHY, params={"item_id": items[5]["item_id"], "k": 1}), schemas.WhyItem)
+    below = decode(
+        client.get(WHY, params={"item_id": items[5]["item_id"], "k": 1}), recommendation_schemas.WhyItem
+    )
     assert below.verdict == "ranked below"
     assert below.rank > 1
 
@@ -130,7 +141,7 @@ def test_why_of_an_unknown_item_is_not_found(client):
 
 
 def test_the_scenarios_are_listed(client):
-    found = decode(client.get("/v1/scenarios"), schemas.ScenarioList)
+    found = decode(client.get("/v1/scenarios"), recommendation_schemas.ScenarioList)
     assert {"home", "basket", "similar", "email"} <= {one.name for one in found.scenarios}
     assert [one.name for one in found.scenarios if one.default] == ["home"]
 

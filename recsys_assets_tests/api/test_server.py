@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from recsys_assets.api.keys import add_key
+from recsys_assets.api.http.auth import add_key
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home

@@ -3,8 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from recsys_assets.embeddings import ials
-from recsys_assets.embeddings import ials_half_step as half_step
+from recsys_assets.embeddings import ials, ials_half_step
 from recsys_assets.embeddings.ials_half_step import sides
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import load_embeddings, save_embeddings
@@ -65,14 +64,14 @@ def test_the_objective_is_the_sum_over_all_pairs(world):
 
 def test_small_chunks_give_the_same_factors(world, monkeypatch):
     whole = ials.train(world, SMALL)
-    monkeypatch.setattr(half_step, "CHUNK_ENTRIES", 100)
-    monkeypatch.setattr(half_step, "CHUNK_NUMBERS", 56)
+    monkeypatch.setattr(ials_half_step, "CHUNK_ENTRIES", 100)
+    monkeypatch.setattr(ials_half_step, "CHUNK_NUMBERS", 56)
     np.testing.assert_allclose(ials.train(world, SMALL).user_embeddings, whole.user_embeddings, atol=1e-5)
 
 
 def test_order_by_is_a_stable_argsort():
     nums = np.random.default_rng(0).integers(0, 50, 1000).astype(np.int32)
-    assert half_step.order_by(nums).tolist() == np.argsort(nums, kind="stable").tolist()
+    assert ials_half_step.order_by(nums).tolist() == np.argsort(nums, kind="stable").tolist()
 
 
 @pytest.mark.parametrize(

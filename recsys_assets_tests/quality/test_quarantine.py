@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from recsys_assets.commands.quality import quarantine
+from recsys_assets.commands.quarantine_commands import quarantine
 from recsys_assets.errors import QuarantineError
 from recsys_assets.quality.audit_and_publish import publish_days
 from recsys_assets.quality.expectations import expect

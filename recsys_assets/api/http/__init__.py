@@ -1,0 +1,1 @@
+"""What surrounds a request: keys, limits, bodies, replies, errors and metrics."""

@@ -1,0 +1,249 @@
+"""What happens around every request: limits, keys, request id, headers, metrics, logs.
+
+It wraps the whole application, so that a 404 or a refusal has the same headers and is counted like an answer.
+"""
+
+import asyncio
+import itertools
+import logging
+import re
+import secrets
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from recsys_assets.api.http.auth import KEY_KEY, KeyRing
+from recsys_assets.api.http.limits import Deadlines, RateLimit
+from recsys_assets.api.http.problems import PROBLEM_JSON, problem
+from recsys_assets.api.http.replies import SOURCE_KEY
+from recsys_assets.api.http.telemetry import Metrics
+from recsys_assets.api.http.telemetry import request_id as logged_request_id
+from recsys_assets.settings import ApiSettings
+
+log = logging.getLogger("recsys.api.requests")
+
+
+STARTED_KEY: Final = "recsys.started"
+"""When the request arrived, by `perf_counter`."""
+ID_KEY: Final = "recsys.request_id"
+
+_SLOW_SECONDS = 0.25
+_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_COMMON_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+_POLICY = (
+    b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    b"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE_HEADERS = (
+    *_COMMON_HEADERS,
+    (
+        b"content-security-policy",
+        _POLICY,
+    ),
+)
+_UNROUTED = "unrouted"
+
+
+class Edge:
+    """The outermost ASGI application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: ApiSettings,
+        metrics: Metrics,
+        keys: KeyRing,
+        shared_limits: Path | None = None,
+    ) -> None:
+        """`shared_limits`: a file in which all workers count what each caller asks."""
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._keys = keys
+        self._limit = (
+            RateLimit(per_second=settings.requests_per_second, burst=settings.burst, shared=shared_limits)
+            if settings.requests_per_second > 0
+            else None
+        )
+        self._deadlines = Deadlines()
+        self._prefix = secrets.token_hex(4)
+        self._number = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        path = routable(scope.get("raw_path") or b"")
+        if path is not None:
+            scope["path"] = path
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers.get(b"x-request-id"))
+        logged_request_id.set(request_id)
+        state: dict[str, Any] = scope["state"]
+        state[ID_KEY] = request_id
+        state[STARTED_KEY] = started
+        method = scope["method"]
+        bodiless = method == "HEAD"
+        if bodiless:
+            scope["method"] = "GET"
+        status = 0
+        common = _COMMON_HEADERS if scope["path"].startswith("/v1/") else _PAGE_HEADERS
+        own_headers = ((b"x-request-id", request_id.encode()), *common)
+
+        async def outbound(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *own_headers]
+            elif bodiless and message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        try:
+            refusal = self._refuse(scope, headers, state, started)
+            if refusal is not None:
+                await _send_refusal(outbound, *refusal, request_id)
+            else:
+                inbound = receive if method == "GET" or bodiless else self._limited(receive, headers)
+                await self._app(scope, inbound, outbound)
+        finally:
+            self._finish(scope, method, status, perf_counter() - started)
+
+    def _request_id(self, given: bytes | None) -> str:
+        if given is not None and _ACCEPTED_ID.fullmatch(given):
+            return given.decode()
+        return f"{self._prefix}-{next(self._number):x}"
+
+    def _refuse(
+        self, scope: HTTPScope, headers: dict[bytes, bytes], state: dict[str, Any], now: float
+    ) -> tuple[int, str, tuple[tuple[bytes, bytes], ...]] | None:
+        settings = self._settings
+        if len(scope["query_string"]) > settings.max_query_bytes:
+            found = len(scope["query_string"])
+            return 414, f"the query has {found} bytes; at most {settings.max_query_bytes} are taken", ()
+        presented = _presented(headers)
+        caller = scope["client"][0] if scope["client"] else "unknown"
+        if presented is not None:
+            key = self._keys.find(presented)
+            if key is None:
+                return 401, "this API key is not known here; it may have been revoked", _CHALLENGE
+            state[KEY_KEY] = key
+            caller = key.id
+        if self._limit is not None and not scope["path"].startswith("/health/"):
+            wait = self._limit.wait_seconds(caller, now)
+            if wait > 0:
+                return 429, f"ask again in {wait:.2f} s", ((b"retry-after", str(int(wait) + 1).encode()),)
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > settings.max_body_bytes:
+            return 413, f"the body has {int(length)} bytes; at most {settings.max_body_bytes} are taken", ()
+        return None
+
+    def _limited(self, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
+        declared = headers.get(b"content-length", b"")
+        if declared == b"0":
+            return receive
+        expected = int(declared) if declared.isdigit() else None
+        settings = self._settings
+        deadline = asyncio.get_running_loop().time() + settings.body_timeout_seconds
+        taken = 0
+        complete = False
+
+        async def inbound() -> Any:
+            nonlocal taken, complete
+            if complete:
+                return await receive()
+            task = self._deadlines.begin(deadline)
+            try:
+                message = await receive()
+            except asyncio.CancelledError:
+                if not self._deadlines.passed(task):
+                    raise
+                detail = f"the body was not here after {settings.body_timeout_seconds} s"
+                raise HTTPException(status_code=408, detail=detail) from None
+            finally:
+                self._deadlines.end(task)
+            if message["type"] == "http.request":
+                taken += len(message.get("body", b""))
+                if taken == expected:
+                    # nothing can follow: say so now and spare a turn of the loop that would fetch an empty end
+                    message["more_body"] = False
+                complete = not message.get("more_body", False)
+                if taken > settings.max_body_bytes:
+                    detail = f"the body has more than {settings.max_body_bytes} bytes"
+                    raise HTTPException(status_code=413, detail=detail)
+            return message
+
+        return inbound
+
+    def _finish(self, scope: HTTPScope, method: str, status: int, seconds: float) -> None:
+        route = str(scope.get("path_template") or _UNROUTED)
+        source = scope["state"].get(SOURCE_KEY, "")
+        self._metrics.observe(route, method if route != _UNROUTED else "ANY", status, source, seconds)
+        if self._settings.log_requests or status >= 500 or seconds > _SLOW_SECONDS:  # noqa: PLR2004
+            log.info(
+                "request",
+                extra={
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "source": source or None,
+                    "ms": round(seconds * 1000, 3),
+                },
+            )
+
+
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="recsys"'),)
+
+
+def _presented(headers: dict[bytes, bytes]) -> str | None:
+    given = headers.get(b"x-api-key")
+    if given is not None:
+        return given.decode("latin-1").strip()
+    scheme, _, credentials = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else None
+
+
+async def _send_refusal(
+    send: Send, status: int, detail: str, extra: tuple[tuple[bytes, bytes], ...], request_id: str
+) -> None:
+    body = problem(status, detail, instance=request_id)
+    headers = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+_SLASH: Final = "\x001"
+_NUL: Final = "\x000"
+
+
+def routable(raw_path: bytes) -> str | None:
+    """The path to route by; None where ASGI's own will do, which is nearly always."""
+    if b"%" not in raw_path or not (b"%2f" in raw_path.lower() or b"%00" in raw_path):
+        return None
+    decoded = (
+        unquote_to_bytes(part).decode("utf-8", "replace") for part in raw_path.partition(b"?")[0].split(b"/")
+    )
+    return "/".join(part.replace("\0", _NUL).replace("/", _SLASH) for part in decoded)
+
+
+def as_sent(path_id: str) -> str:
+    """An id from a path, as the client meant it."""
+    return path_id.replace(_SLASH, "/").replace(_NUL, "\0") if "\0" in path_id else path_id

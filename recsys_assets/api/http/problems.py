@@ -1,0 +1,104 @@
+"""Errors as RFC 9457 problem bodies, in one place."""
+
+import logging
+from typing import Any
+
+from litestar import Request
+from litestar.exceptions import HTTPException
+from litestar.response import Response
+from litestar.status_codes import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND, HTTP_500_INTERNAL_SERVER_ERROR
+from litestar.types import ExceptionHandlersMap
+
+from recsys_assets.api.schemas.operation_schemas import Problem
+from recsys_assets.api.schemas.recommendation_schemas import encode
+from recsys_assets.errors import (
+    EventsUnavailableError,
+    RecsysError,
+    ReleaseError,
+    RulesError,
+    UnknownCohortError,
+    UnknownItemError,
+)
+
+log = logging.getLogger("recsys.api")
+
+PROBLEM_JSON = "application/problem+json"
+_TITLES = {
+    400: "The request is not valid",
+    401: "An API key is needed",
+    403: "The API key may not do this",
+    404: "Not found",
+    405: "The method is not allowed here",
+    408: "The request took too long to arrive",
+    413: "The body is too large",
+    414: "The URL is too long",
+    415: "The body's media type is not supported",
+    429: "Too many requests",
+    500: "The server failed",
+    503: "Not available now",
+}
+_STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
+    (UnknownItemError, HTTP_404_NOT_FOUND),
+    (UnknownCohortError, HTTP_404_NOT_FOUND),
+    (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that is not there
+    (EventsUnavailableError, 503),
+    (ReleaseError, 503),
+)
+
+
+def problem(status: int, detail: str | None, *, instance: str | None = None, errors: Any = None) -> bytes:
+    """A problem body."""
+    title = _TITLES.get(status, "The request failed")
+    return encode(
+        Problem(title=title, status=status, detail=detail, instance=instance, errors=errors or None)
+    )
+
+
+def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What Litestar found wrong with a request."""
+    status = error.status_code
+    if status >= HTTP_500_INTERNAL_SERVER_ERROR:
+        return from_bug(request, error)
+    errors = error.extra if isinstance(error.extra, list) else None
+    detail = "Parameters or body do not fit; see errors" if errors else error.detail
+    return _response(request, status, detail, errors=errors, headers=error.headers)
+
+
+def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Response[bytes]:
+    """An error that this package raised on purpose."""
+    status = next(
+        (status for kind, status in _STATUS_BY_ERROR if isinstance(error, kind)), HTTP_400_BAD_REQUEST
+    )
+    return _response(request, status, str(error))
+
+
+def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Anything else: logged with its traceback under the request id, and not shown."""
+    log.error("unhandled error", exc_info=error, extra={"path": request.url.path})
+    return _response(
+        request, HTTP_500_INTERNAL_SERVER_ERROR, "See the server's log under the request id in `instance`"
+    )
+
+
+def _response(
+    request: Request[Any, Any, Any],
+    status: int,
+    detail: str | None,
+    *,
+    errors: Any = None,
+    headers: Any = None,
+) -> Response[bytes]:
+    instance = request.scope["state"].get("recsys.request_id")
+    return Response(
+        problem(status, detail, instance=instance, errors=errors),
+        status_code=status,
+        media_type=PROBLEM_JSON,
+        headers={**(headers or {}), "cache-control": "no-store"},
+    )
+
+
+HANDLERS: ExceptionHandlersMap = {
+    HTTPException: from_http_exception,
+    RecsysError: from_recsys_error,
+    Exception: from_bug,
+}

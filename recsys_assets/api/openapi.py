@@ -1,0 +1,278 @@
+"""What OpenAPI says of parameters and answers, shared by the routes."""
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.spec import Components, Example, License, SecurityScheme, Tag
+from litestar.params import Parameter
+from msgspec import Struct
+
+from recsys_assets.api.http.problems import PROBLEM_JSON
+from recsys_assets.api.schemas.operation_schemas import (
+    Categories,
+    Events,
+    EventsAccepted,
+    FeatureBatch,
+    FeatureRegistry,
+    FeatureRequest,
+    FeatureRow,
+    Health,
+    ItemSearch,
+    Problem,
+    Promoted,
+    Promotion,
+    Quality,
+    Releases,
+    ReleaseSummary,
+    UserSearch,
+)
+from recsys_assets.api.schemas.recommendation_schemas import (
+    PopularItems,
+    ScenarioList,
+    Session,
+    SessionRecommendations,
+    SimilarItems,
+    UserHistory,
+    UserRecommendations,
+    WhyItem,
+)
+
+K = Annotated[
+    int, Parameter(ge=1, le=500, description="How many items, 1-500.", examples=[Example(value=10)])
+]
+IncludeSeen = Annotated[bool, Parameter(description="Keep items that the user already has.")]
+Reasons = Annotated[
+    bool, Parameter(description="Say for each item which item of the history it is nearest to.")
+]
+Exclude = Annotated[
+    list[str] | None,
+    Parameter(
+        description="Item ids never to return; repeat the parameter for more. Unknown ids are ignored."
+    ),
+]
+Category = Annotated[str | None, Parameter(max_length=512, description="Return items of this category only.")]
+CohortName = Annotated[
+    str | None,
+    Parameter(
+        query="cohort",
+        max_length=512,
+        description=(
+            "What is known of a stranger, as FEATURE:VALUE with a text feature of users (see /v1/features), for"
+            " example `favourite_department:GROCERY`. Where nothing else is known, what is popular among such"
+            " users answers."
+        ),
+    ),
+]
+BudgetMs = Annotated[
+    float | None,
+    Parameter(
+        ge=0,
+        description="Time the answer may take, ms; a lesser source answers where it is short, and says why.",
+    ),
+]
+ScenarioName = Annotated[
+    str | None,
+    Parameter(
+        query="scenario",
+        max_length=40,
+        description="Apply this scenario of the rules; see /v1/scenarios. Without one no rules apply.",
+    ),
+]
+DiversityStrength = Annotated[
+    float | None,
+    Parameter(
+        query="diversity",
+        ge=0,
+        le=1,
+        description="In place of the scenario's own strength, 0-1; the default scenario where none is named.",
+    ),
+]
+Explain = Annotated[
+    bool,
+    Parameter(description="Say how the list came about; the default scenario where none is named."),
+]
+UserIdPath = Annotated[
+    str, Parameter(description="The source's id of the user.", examples=[Example(value="1")])
+]
+ItemIdPath = Annotated[
+    str, Parameter(description="The source's id of the item.", examples=[Example(value="1082185")])
+]
+
+KEY_NEEDED: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
+"""For OpenAPI: the route wants a key, in either header."""
+
+_PROBLEMS = {
+    400: "A parameter or the body does not fit.",
+    401: "No API key, or an unknown one, where one is needed.",
+    403: "The API key's scope is too small.",
+    404: "There is no such thing in the release that is served.",
+    408: "The body took too long to arrive.",
+    413: "The body is too large.",
+    414: "The query is too long.",
+    429: "This caller asks too often; see Retry-After.",
+    503: "No release is ready, or the event store cannot be used.",
+}
+
+_RELEASE_HEADERS = [
+    ResponseHeader(name="X-Release-Id", description="The release that answered.", documentation_only=True),
+    ResponseHeader(name="ETag", description="Changes with the answer.", documentation_only=True),
+]
+
+
+def answers(
+    body: type[Struct], *, also: tuple[int, ...] = (), status: int = 200, cached: bool = False
+) -> dict[int, ResponseSpec]:
+    """The documented answers of a route.
+
+    Args:
+        body: of the good answer.
+        also: statuses of problems beside those that every route may answer with.
+        status: of the good answer.
+        cached: whether `If-None-Match` may be answered by 304.
+    """
+    found = {status: ResponseSpec(data_container=body, description="The answer.", generate_examples=False)}
+    if cached:
+        found[304] = ResponseSpec(data_container=None, description="The client has this answer already.")
+    for code in sorted({400, 401, 403, 414, 429, 503, *also}):
+        found[code] = ResponseSpec(
+            data_container=Problem,
+            description=_PROBLEMS[code],
+            media_type=PROBLEM_JSON,
+            generate_examples=False,
+        )
+    return found
+
+
+def release_headers() -> list[ResponseHeader]:
+    """Headers of every answer that comes from a release."""
+    return list(_RELEASE_HEADERS)
+
+
+_BODIES: tuple[type[Struct], ...] = (
+    UserRecommendations,
+    SessionRecommendations,
+    SimilarItems,
+    PopularItems,
+    UserHistory,
+    Session,
+    FeatureRow,
+    FeatureRequest,
+    FeatureBatch,
+    FeatureRegistry,
+    ItemSearch,
+    UserSearch,
+    Categories,
+    Events,
+    EventsAccepted,
+    Quality,
+    ReleaseSummary,
+    Releases,
+    Promotion,
+    Promoted,
+    ScenarioList,
+    WhyItem,
+    Health,
+    Problem,
+)
+"""Every body that a route takes or gives."""
+
+
+_DESCRIPTION = """\
+Recommendations from one immutable release at a time: every answer names the release it comes from.
+
+Items that a user has are left out unless `include_seen=true`. Answers carry strong entity tags that change
+with the release (and, for one user, with the user's events since): until then
+`If-None-Match` is answered by 304.
+Errors are problem bodies (RFC 9457).
+"""
+_TAGS = (
+    ("Recommendations", "What to show."),
+    ("Items", "Similar items, search and categories."),
+    ("Users", "What a user has."),
+    ("Features", "The feature store of the release."),
+    ("Events", "What happened after the release."),
+    ("Releases", "Which release is served."),
+    ("Operations", "For load balancers and Prometheus."),
+)
+
+
+def openapi_config() -> OpenAPIConfig:
+    """The OpenAPI document and where its pages are: `/schema`, `/schema/scalar`, `/schema/openapi.json`."""
+    return OpenAPIConfig(
+        title="Recommendations",
+        version=version("recsys-assets"),
+        description=_DESCRIPTION,
+        license=License(name="MIT", identifier="MIT"),
+        tags=[Tag(name=name, description=description) for name, description in _TAGS],
+        components=Components(
+            security_schemes={
+                "apiKey": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+                "bearer": SecurityScheme(type="http", scheme="bearer"),
+            }
+        ),
+        path="/schema",
+        create_examples=False,
+        render_plugins=[
+            LocalPage("swagger", script="vendor/swagger-ui-bundle.js", style="vendor/swagger-ui.css"),
+            LocalPage("scalar", script="vendor/scalar.js"),
+            Document(),
+        ],
+    )
+
+
+class Document(JsonRenderPlugin):
+    """The document itself, with what Litestar says of bodies and optional query parameters put right."""
+
+    def __init__(self) -> None:
+        """Served at `/schema/openapi.json`."""
+        super().__init__(path="/openapi.json")
+        self._encoded: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document, encoded once."""
+        if self._encoded is None:
+            for path in openapi_schema["paths"].values():
+                for operation in path.values():
+                    for parameter in operation.get("parameters", ()):
+                        _say_absent_not_null(parameter["schema"])
+            # from msgspec, which decodes by them: Litestar's lack the bounds of nested types
+            _, schemas = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
+            openapi_schema["components"]["schemas"].update(schemas)
+            self._encoded = self.render_json(request, openapi_schema)
+        return self._encoded
+
+
+def _say_absent_not_null(schema: dict[str, Any]) -> None:
+    # A query string cannot hold null: an optional parameter is left out. Litestar writes `oneOf: [X, null]`
+    # and loses the bounds of X.
+    alternatives = schema.pop("oneOf", None)
+    if alternatives is not None:
+        (kept,) = (one for one in alternatives if one.get("type") != "null")
+        schema.update(kept)
+    if schema.get("type") == "number":
+        schema.setdefault("minimum", 0)
+
+
+class LocalPage(OpenAPIRenderPlugin):
+    """A documentation page whose scripts and styles come from `/static`."""
+
+    def __init__(self, name: str, *, script: str, style: str | None = None) -> None:
+        """`name`: the page's path and the name of its starting script, `/static/<name>.js`."""
+        super().__init__(path=f"/{name}")
+        link = f'<link rel="stylesheet" href="/static/{style}">' if style else ""
+        self._page = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>API – Recommendations</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<link rel="icon" href="/static/icon.svg">{link}</head><body><div id="app"></div>'
+            f'<script src="/static/{script}"></script><script src="/static/{name}.js"></script></body></html>'
+        ).encode()
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
+        """The page; it fetches the document itself."""
+        return self._page

@@ -1,0 +1,51 @@
+"""Events after the release, so that what a user just took is not recommended again."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from litestar import post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from recsys_assets.api.http.auth import needs
+from recsys_assets.api.http.replies import Reply
+from recsys_assets.api.openapi import KEY_NEEDED, answers
+from recsys_assets.api.schemas.operation_schemas import Event, Events, EventsAccepted
+from recsys_assets.api.schemas.recommendation_schemas import encode
+from recsys_assets.api.serving.event_store import EventRow
+from recsys_assets.api.serving.service import Service
+
+
+def event_routes(service: Service) -> list[HTTPRouteHandler]:
+    """The routes, over one service."""
+
+    @post(
+        "/events",
+        summary="Remember events",
+        description=(
+            "Stored durably before the answer is sent, all or none. Needs scope `write`. Items are "
+            "left out of the user's recommendations at once; they enter training through the lake."
+        ),
+        operation_id="addEvents",
+        tags=["Events"],
+        status_code=202,
+        guards=[needs("write")],
+        security=KEY_NEEDED,
+        responses=answers(EventsAccepted, status=202, also=(408, 413)),
+    )
+    async def add(data: Events) -> ASGIApp:
+        now = service.clock()
+        rows = [_row(event, now) for event in data.events]
+        count = await asyncio.to_thread(service.live.events.add, rows)
+        return Reply(encode(EventsAccepted(accepted=count)), status=202)
+
+    return [add]
+
+
+def _row(event: Event, now: datetime) -> EventRow:
+    when = now if event.timestamp is None else event.timestamp
+    return EventRow(event.user_id, event.item_id, _stored(when), _stored(now))
+
+
+def _stored(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

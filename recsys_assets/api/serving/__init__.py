@@ -1,0 +1,1 @@
+"""The release being served, and the processes that serve it."""

@@ -1,0 +1,130 @@
+"""What the server process tells its workers, through the environment, since they are new processes."""
+
+import os
+import socket
+import tempfile
+from contextlib import ExitStack
+
+import msgspec
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from recsys_assets.api.serving.live import Live
+from recsys_assets.errors import PortInUseError
+from recsys_assets.settings import ApiSettings, load_settings
+from recsys_assets.storage.home import Home
+
+OPTIONS_VARIABLE = "RECSYS_SERVE_OPTIONS"
+
+
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One `recsys serve`."""
+
+    home: str
+    """The installation's folder, absolute."""
+    workers: int
+    """How many processes share the port."""
+    fallback_previous: bool
+    """Whether another release may be served where the current one is broken."""
+    api: ApiSettings
+    """What the API allows."""
+    shared: str | None = None
+    """A folder for what the workers have in common, where there are several."""
+
+
+_HEADER_TIMEOUT_MS = 10_000
+_CONNECTIONS = 512
+_KILL_AFTER_SECONDS = 15
+
+
+def serve(
+    home: Home,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    fallback_previous: bool = False,
+    settings: ApiSettings | None = None,
+    target: str = "recsys_assets.api.app:build_app",
+) -> None:
+    """Serve `home`'s current release until SIGINT or SIGTERM; requests under way are answered first.
+
+    Args:
+        home: an installation with a release.
+        host: address to listen on.
+        port: port to listen on.
+        workers: processes; they share the release's memory-mapped pages.
+        fallback_previous: serve the newest whole release before `current` where that is broken.
+        settings: what the API allows; those of `recsys.toml` where None.
+        target: `module:function` that builds the application in a worker.
+
+    Raises:
+        ReleaseError: no release is current, or it is broken.
+        PortInUseError: something listens there already.
+    """
+    refuse_taken_port(host, port, option="--port")
+    # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
+    Live(home).choose(verify=True, fallback_previous=fallback_previous)
+    allowed = settings or _settings(home)
+    with ExitStack() as stack:
+        shared: str | None = None
+        if workers > 1:
+            shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-workers-"))
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="recsys-metrics-")
+            )
+        options = ServeOptions(
+            home=str(home.root),
+            workers=workers,
+            fallback_previous=fallback_previous,
+            api=allowed,
+            shared=shared,
+        )
+        os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()
+        _run(target, host, port, workers)
+
+
+def _settings(home: Home) -> ApiSettings:
+    return load_settings(home).api if home.settings_file.is_file() else ApiSettings()
+
+
+def _run(target: str, host: str, port: int, workers: int) -> None:
+    # not before: prometheus_client reads PROMETHEUS_MULTIPROC_DIR when it is imported, and workers are forked
+    from recsys_assets.api.http.telemetry import configure_logs  # noqa: PLC0415
+
+    configure_logs()
+    server = Server(
+        target,
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=workers,
+        loop=Loops.auto,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=1024,
+        backpressure=_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MS, max_buffer_size=64 * 1024),
+        log_level=LogLevels.warning,
+        log_access=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_KILL_AFTER_SECONDS,
+    )
+    server.serve()
+
+
+def refuse_taken_port(host: str, port: int, *, option: str) -> None:
+    """Look whether somebody listens.
+
+    Raises:
+        PortInUseError: somebody does; names the option that chooses another port.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortInUseError(f"{host}:{port}: {error.strerror}; give another {option}") from None

@@ -1,0 +1,154 @@
+"""`recsys bench build`: the default graph in a new home, through Dagster and by direct calls.
+
+Both run in processes of their own, in turn. The floor calls the functions that the assets call, in their
+order, on the same days; it keeps no event log, runs no asset check and draws no plot for one.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+
+from recsys_assets.storage.home import Home
+
+_POLL_SECONDS = 0.1
+
+
+def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
+    """Time both, alternating.
+
+    Args:
+        days: only the first so many days of the default; None takes the year.
+        rounds: runs of each, of which the medians are reported.
+
+    Returns:
+        `seconds`, `floor_seconds`, `ratio`, `peak_rss_mb`, `floor_peak_rss_mb`, `partitions` and every run.
+    """
+    runs: list[dict[str, float]] = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="recsys-bench-") as folder:
+            graph, floor = Path(folder, "graph"), Path(folder, "floor")
+            limit = ["--days", str(days)] if days else []
+            seconds, peak = _timed(
+                [sys.executable, "-m", "recsys_assets", "build", "--home", str(graph), *limit]
+            )
+            floor_seconds, floor_peak = _timed(
+                [sys.executable, "-m", "recsys_assets.benchmarks.bench_build", str(floor), str(days or 0)]
+            )
+            partitions = len(list((graph / "lake" / "interactions").glob("date=*")))
+        runs.append(
+            {
+                "seconds": seconds,
+                "floor_seconds": floor_seconds,
+                "peak_rss_mb": peak,
+                "floor_peak_rss_mb": floor_peak,
+                "partitions": partitions,
+            }
+        )
+    found: dict[str, Any] = {key: median(one[key] for one in runs) for key in runs[0]}
+    found["ratio"] = found["seconds"] / found["floor_seconds"]
+    return {**found, "runs": runs}
+
+
+def build_without_dagster(home: Home, *, days: int | None) -> None:
+    """Everything that `recsys build` makes of the default, by direct calls."""
+    from recsys_assets.drift.monitor import Monitor  # noqa: PLC0415
+    from recsys_assets.embeddings.ials import train  # noqa: PLC0415
+    from recsys_assets.embeddings.interaction_matrix import InteractionMatrix  # noqa: PLC0415
+    from recsys_assets.embeddings.model_files import save_embeddings  # noqa: PLC0415
+    from recsys_assets.evaluation.comparison import evaluate  # noqa: PLC0415
+    from recsys_assets.features.feature_database import build_features  # noqa: PLC0415
+    from recsys_assets.index.build_index import build_item_index  # noqa: PLC0415
+    from recsys_assets.interactions.cleaning import publish_interactions  # noqa: PLC0415
+    from recsys_assets.interactions.report_page import write_report  # noqa: PLC0415
+    from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
+    from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue  # noqa: PLC0415
+    from recsys_assets.lake.landing import iter_days  # noqa: PLC0415
+    from recsys_assets.lake.raw_audit import RawAudit  # noqa: PLC0415
+    from recsys_assets.lake.sources.registry import open_source  # noqa: PLC0415
+    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+    from recsys_assets.quality.audit_and_publish import publish_days  # noqa: PLC0415
+    from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
+    from recsys_assets.release.publish import publish  # noqa: PLC0415
+    from recsys_assets.rules.rules_file import rules_part  # noqa: PLC0415
+    from recsys_assets.storage.atomic import replaced_folder  # noqa: PLC0415  what it needs is timed too
+
+    settings = initialise(home, "completejourney", days=days)
+    source, inputs, artifacts = open_source(settings.source.spec), Inputs(home, settings), home.artifacts
+    with Ledger(home.quality_db) as ledger:
+        catalogue = catalogue_of(source)
+        write_catalogue(home.catalogue, catalogue)
+        monitor = Monitor(
+            "raw_interactions", settings.quality, store=inputs.raw_store, ledger=ledger, catalogue=catalogue
+        )
+        publish_days(
+            iter_days(source, settings.source.days(), scratch=home.root / "scratch"),
+            store=inputs.raw_store,
+            audit=RawAudit(source.contract, monitor=monitor),
+            quarantine=home.quarantine,
+            ledger=ledger,
+        )
+        publish_interactions(
+            inputs.raw_store.days(),
+            raw=inputs.raw_store,
+            store=inputs.interaction_store,
+            quarantine=home.quarantine,
+            ledger=ledger,
+        )
+    landed = inputs.interaction_store.days()
+    events = inputs.interaction_store.scan(landed)
+    matrix = InteractionMatrix.from_interactions(events)
+    found = train(matrix, settings.training)
+    with replaced_folder(artifacts / "embeddings") as folder:
+        save_embeddings(folder, matrix=matrix, factorisation=found)
+    with replaced_folder(artifacts / "evaluation") as folder:
+        evaluate(events, settings.training).table.write_parquet(folder / "evaluation.parquet")
+    build_features(events, catalogue, artifacts / "features", as_of=landed[-1])
+    build_item_index(artifacts / "embeddings", artifacts / "index", settings.index)
+    publish(
+        home,
+        parts={
+            **{name: artifacts / name for name in ("embeddings", "features", "index", "evaluation")},
+            "rules": rules_part(home),
+        },
+        settings=settings,
+        lineage=inputs.lineage,
+        created_at=datetime.now(UTC),
+    )
+    for day in landed[-settings.report.days :]:
+        write_report(home, day)
+
+
+def _timed(command: list[str]) -> tuple[float, float]:
+    """Wall seconds, and the greatest resident memory in MB of the process and its children together."""
+    started, peak = time.monotonic(), 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:  # noqa: S603
+        watched = psutil.Process(process.pid)
+        while process.poll() is None:
+            peak = max(peak, _resident(watched))
+            time.sleep(_POLL_SECONDS)
+        output = process.stdout.read().decode(errors="replace") if process.stdout else ""
+        seconds = time.monotonic() - started
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
+    return seconds, peak / 1e6
+
+
+def _resident(process: psutil.Process) -> int:
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            total += one.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+if __name__ == "__main__":
+    build_without_dagster(Home.locate(sys.argv[1]), days=int(sys.argv[2]) or None)

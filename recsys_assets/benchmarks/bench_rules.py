@@ -1,0 +1,147 @@
+"""`recsys bench rules`: the packaged `home` scenario against the plain best k, on time that neither has seen.
+
+The default's days are split once; a release of the first part is built, every user gets a list of ten from both,
+and NDCG@10 is taken over the items touched for the first time in the held-out days. The overhead is the whole
+scenario, candidates included, one request at a time, nothing cached.
+"""
+
+import os
+import platform
+import re
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.evaluation.metrics import mean_intervals
+from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.rules.engine.pipeline import Pipeline
+from recsys_assets.rules.engine.requests import Asked
+from recsys_assets.rules.engine.scenario_engine import Engine, packaged_engine
+from recsys_assets.rules.language.item_table import columns_of
+from recsys_assets.rules.language.reading import parse_rules
+from recsys_assets.rules.rules_file import PACKAGED
+from recsys_assets.rules.testing import list_measures
+from recsys_assets.rules.testing.held_out_release import HeldOut, cleaned_source, hold_out
+from recsys_assets.storage.home import Home
+
+K: Final = 10
+STRENGTHS: Final = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
+"""Points of the curve."""
+ROUNDS: Final = 3
+_STRENGTH: Final = re.compile(r"strength = [0-9.]+")
+
+
+def run(
+    *, spec: str = "completejourney", days: int | None = None, home: Path | None = None
+) -> dict[str, Any]:
+    """Measure.
+
+    Args:
+        spec: the source.
+        days: only its first so many days; all where None.
+        home: where the held-out release is kept; a temporary folder where None.
+
+    Returns:
+        `diversity_gain`, `coverage_gain`, `ndcg_loss` as shares of the plain list's (`ndcg_loss_high` is the upper
+        end of its 95 % interval), `overhead_ms`, `candidates`, what both lists are like, the `curve` over the
+        strength of diversity, and the machine.
+    """
+    with tempfile.TemporaryDirectory(prefix="recsys-rules-") as scratch:
+        held = _held_out(spec, days, Home(home or Path(scratch)))
+        truth = list_measures.Truth(indptr=held.truth.indptr, items=held.truth.item_nums)
+        engine = packaged_engine(held.release, home=held.home)
+        plain = _Lists(engine, engine.scenario("plain"), truth)
+        ruled = _Lists(engine, engine.scenario("home"), truth)
+        difference = plain.ndcg - ruled.ndcg
+        _, low, high = mean_intervals({"loss": difference[np.isfinite(difference)]}, seed=0)["loss"]
+        base = list_measures.mean(plain.ndcg)
+        return {
+            "diversity_gain": ruled.diversity / plain.diversity - 1,
+            "coverage_gain": ruled.coverage / plain.coverage - 1,
+            "ndcg_loss": 1 - list_measures.mean(ruled.ndcg) / base,
+            "ndcg_loss_low": low / base,
+            "ndcg_loss_high": high / base,
+            **_overhead(engine),
+            "plain": plain.as_dict(),
+            "home": ruled.as_dict(),
+            "curve": _curve(held, truth),
+            "users": len(held.release.users),
+            "items": len(held.release.items),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        }
+
+
+class _Lists:
+    """The lists of every user by one scenario, and what they are like."""
+
+    def __init__(self, engine: Engine, pipeline: Pipeline, truth: list_measures.Truth) -> None:
+        release = engine.release
+        nums = np.arange(len(release.users))
+        lists_Rk = list_measures.as_lists(
+            [
+                pipeline.recommend(Asked(k=K, user_id=release.users[num], user_num=num)).nums
+                for num in nums.tolist()
+            ],
+            K,
+        )
+        self.ndcg = list_measures.ndcg(lists_Rk, nums, truth)
+        self.diversity = list_measures.mean(list_measures.intra_list_diversity(lists_Rk, engine.facts))
+        self.coverage = list_measures.coverage(lists_Rk, len(release.items))
+        self.categories = list_measures.mean(list_measures.categories(lists_Rk, engine.facts))
+
+    def as_dict(self) -> dict[str, float]:
+        return {
+            "ndcg": list_measures.mean(self.ndcg),
+            "diversity": self.diversity,
+            "coverage": self.coverage,
+            "categories": self.categories,
+        }
+
+
+def _held_out(spec: str, days: int | None, home: Home) -> HeldOut:
+    interactions = cleaned_source(spec)
+    if days is not None:
+        day = pl.col(columns.TIMESTAMP).dt.date()
+        first = interactions.select(day.min()).collect().item()
+        interactions = interactions.filter(day < first + timedelta(days=days))
+    return hold_out(interactions, open_source(spec).catalogue(), home, spec=spec)
+
+
+def _overhead(engine: Engine) -> dict[str, float]:
+    """Median and 99th percentile of one request to the home scenario, over rounds of real users."""
+    release, pipeline = engine.release, engine.scenario("home")
+    asks = [
+        Asked(k=K, user_id=release.users[num], user_num=num) for num in range(min(500, len(release.users)))
+    ]
+    seconds, candidates = [], []
+    for _ in range(ROUNDS + 1):
+        for asked in asks:
+            started = perf_counter()
+            answered = pipeline.recommend(asked)
+            seconds.append(perf_counter() - started)
+            candidates.append(answered.candidates)
+    warm = np.asarray(seconds[len(asks) :]) * 1000
+    return {
+        "overhead_ms": float(np.median(warm)),
+        "overhead_p99_ms": float(np.percentile(warm, 99)),
+        "candidates": float(np.median(candidates)),
+    }
+
+
+def _curve(held: HeldOut, truth: list_measures.Truth) -> list[dict[str, float]]:
+    """The home scenario at other strengths of diversity, everything else as it is."""
+    known = columns_of(held.release.folder / "features.sqlite")
+    points = []
+    for strength in STRENGTHS:
+        # the first strength of the file is the home scenario's
+        text = _STRENGTH.sub(f"strength = {strength}", PACKAGED.read_text(encoding="utf-8"), count=1)
+        rules = parse_rules(text.encode(), path=PACKAGED, columns=known)
+        engine = Engine(held.release, rules, lists_folder=held.home.root)
+        points.append({"strength": strength, **_Lists(engine, engine.scenario("home"), truth).as_dict()})
+    return points

@@ -1,0 +1,249 @@
+"""`recsys bench serve`: real servers, each with one worker, driven over HTTP with random real users.
+
+All runs alternate in one call and medians are given, so that a busy machine slows every figure alike. Every
+answer is computed for the request; nothing caches answers. `recommend` starts from the candidates that the
+release holds for each user; `live` is the same question with `include_seen=true`, which has to search the
+index for every answer.
+"""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import psutil
+
+from recsys_assets.benchmarks.serving_load import (
+    CONNECTIONS,
+    PREPARED_PATH,
+    PREPARED_VARIABLE,
+    Load,
+    Request,
+    drive,
+    pinned,
+)
+from recsys_assets.benchmarks.serving_worlds import ASKED_USERS, publish_default, publish_synthetic
+from recsys_assets.errors import RecsysError
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.string_table import Vocabulary
+
+_REQUESTS = 5_000
+_SESSION_ITEMS = 5
+_POPULAR = 5_000
+_READY_WITHIN_SECONDS = 60
+
+
+def run(
+    *, seconds: float = 3.0, rounds: int = 3, million: int = 1_000_000, home: Home | None = None
+) -> dict[str, Any]:
+    """Measure serving.
+
+    Args:
+        seconds: of each run, of which there are `rounds` a figure.
+        rounds: of alternating runs.
+        million: users and items of the synthetic release; 0 leaves it out.
+        home: an installation to measure; None builds the embedded default in a temporary folder.
+
+    Returns:
+        `static_rps`, then `recommend_rps`, `recommend_p50_ms`, `recommend_p99_ms` and the same for `live`,
+        `home` (the default scenario of the rules), `cold_user`, `session` and `similar`; `naive_rps`; ratios
+        of these, as the median of the rounds; `ready_seconds`; `rss_mb` of all processes of the server after
+        `requests` answers, and `pss_mb`, which counts pages that they share once; `errors`; under `million`
+        the same keys; and the machine.
+    """
+    with tempfile.TemporaryDirectory(prefix="recsys-bench-serve-") as folder:
+        if home is None:
+            home = Home(Path(folder, "default"))
+            publish_default(home)
+        found = _measure(home, seconds=seconds, rounds=rounds)
+        if million:
+            large = Home(Path(folder, "million"))
+            publish_synthetic(large, users=million, items=million)
+            found["million"] = {
+                "users": million,
+                "items": million,
+                **_measure(large, seconds=seconds, rounds=rounds, naive=False, asked=ASKED_USERS),
+            }
+    return {**found, "connections": CONNECTIONS, "machine": _machine()}
+
+
+def _measure(
+    home: Home, *, seconds: float, rounds: int, naive: bool = True, asked: int | None = None
+) -> dict[str, Any]:
+    current = ReleaseStore(home.releases).current_id()
+    release = home.releases / str(current)
+    questions = _questions(release, asked)
+    server_core, load_core = (0, 1) if (os.cpu_count() or 1) > 1 else (None, None)
+    with tempfile.TemporaryDirectory() as scratch, _product(home, Path(scratch), server_core) as product:
+        port = product.port
+        product.prepare(questions["recommend"][0])
+        questions = {"static": [Request(path=PREPARED_PATH)], **questions}
+        runs: dict[str, list[Load]] = {name: [] for name in questions}
+        naive_runs: list[Load] = []
+        with _naive(release, server_core, wanted=naive) as naive_port:
+            for _ in range(rounds):
+                for name, wanted in questions.items():
+                    runs[name].append(drive(port, wanted, seconds=seconds, cpu=load_core))
+                if naive_port is not None:
+                    wanted = questions["recommend"]
+                    naive_runs.append(drive(naive_port, wanted, seconds=seconds, cpu=load_core))
+        answered = sum(round(load.rps * seconds) for loads in runs.values() for load in loads)
+        rss_mb, pss_mb = _memory_mb(product.process)
+    figures: dict[str, Any] = {}
+    for name, loads in runs.items():
+        figures[f"{name}_rps"] = median(load.rps for load in loads)
+        figures[f"{name}_p50_ms"] = median(load.p50_ms for load in loads)
+        figures[f"{name}_p99_ms"] = median(load.p99_ms for load in loads)
+    for name in runs.keys() - {"static"}:
+        figures[f"{name}_to_static"] = _ratio(runs[name], runs["static"])
+    if naive_runs:
+        figures["naive_rps"] = median(load.rps for load in naive_runs)
+        figures["recommend_to_naive"] = _ratio(runs["recommend"], naive_runs)
+    return {
+        **figures,
+        "ready_seconds": product.ready_seconds,
+        "rss_mb": rss_mb,
+        "pss_mb": pss_mb,
+        "requests": answered,
+        "errors": sum(load.errors for loads in [*runs.values(), naive_runs] for load in loads),
+    }
+
+
+def _ratio(ours: Sequence[Load], theirs: Sequence[Load]) -> float:
+    return median(one.rps / other.rps for one, other in zip(ours, theirs, strict=True))
+
+
+def _questions(release: Path, users_asked: int | None) -> Mapping[str, list[Request]]:
+    rng = np.random.default_rng(0)
+    users, items = Vocabulary.load(release, "users"), Vocabulary.load(release, "items")
+    popular = np.load(release / "popular_items.npy", mmap_mode="r")[:_POPULAR]
+    asked = [users[int(num)] for num in rng.integers(0, users_asked or len(users), _REQUESTS)]
+    wanted = [[items[int(num)] for num in rng.choice(popular, _SESSION_ITEMS)] for _ in range(_REQUESTS)]
+    return {
+        "recommend": [Request(path=f"/v1/users/{user}/recommendations?k=10") for user in asked],
+        "live": [Request(path=f"/v1/users/{user}/recommendations?k=10&include_seen=true") for user in asked],
+        "home": [Request(path=f"/v1/users/{user}/recommendations?k=10&scenario=home") for user in asked],
+        "cold_user": [
+            Request(path=f"/v1/users/stranger-{place}/recommendations?k=10") for place in range(_REQUESTS)
+        ],
+        "session": [
+            Request(path="/v1/recommendations", body=json.dumps({"item_ids": ids, "k": 10}).encode())
+            for ids in wanted
+        ],
+        "similar": [Request(path=f"/v1/items/{ids[0]}/similar?k=10") for ids in wanted],
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Product:
+    """The product's server, running."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    ready_seconds: float
+    prepared: Path
+
+    def prepare(self, request: Request) -> None:
+        """Take the answer to a request as what the prepared route sends."""
+        self.prepared.write_bytes(_get(self.port, request.path))
+
+
+@contextmanager
+def _product(home: Home, scratch: Path, core: int | None) -> Iterator[_Product]:
+    port, prepared = _free_port(), scratch / "prepared.json"
+    code = (
+        "import sys, pathlib; from recsys_assets.api.serving.server import serve;"
+        " from recsys_assets.storage.home import Home;"
+        " serve(Home(pathlib.Path(sys.argv[1])), port=int(sys.argv[2]),"
+        " target='recsys_assets.benchmarks.serving_load:build_with_prepared')"
+    )
+    command = [*pinned(core), sys.executable, "-c", code, str(home.root), str(port)]
+    environment = {**os.environ, PREPARED_VARIABLE: str(prepared)}
+    with _running(command, environment) as process:
+        ready = _wait_until_answered(port, "/health/ready", process)
+        yield _Product(process=process, port=port, ready_seconds=ready, prepared=prepared)
+
+
+@contextmanager
+def _naive(release: Path, core: int | None, *, wanted: bool) -> Iterator[int | None]:
+    if not wanted:
+        yield None
+        return
+    port = _free_port()
+    target = "recsys_assets.benchmarks.naive_api:app"
+    command = [*pinned(core), sys.executable, "-m", "uvicorn", target, "--port", str(port)]
+    command += ["--log-level", "error", "--no-access-log"]
+    with _running(command, {**os.environ, "RECSYS_NAIVE_RELEASE": str(release)}) as process:
+        _wait_until_answered(port, "/openapi.json", process)
+        yield port
+
+
+@contextmanager
+def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(command, env=environment) as process:  # noqa: S603  our own command
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _wait_until_answered(port: int, path: str, process: subprocess.Popen[bytes]) -> float:
+    started = time.perf_counter()
+    while process.poll() is None and time.perf_counter() - started < _READY_WITHIN_SECONDS:
+        try:
+            _get(port, path)
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return time.perf_counter() - started
+    raise RecsysError(
+        f"the server on port {port} does not answer {path}; its own output says why (a missing module:"
+        " pip install -e '.[bench]')"
+    )
+
+
+def _get(port: int, path: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _memory_mb(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """RSS summed over the server's processes, and the same with shared pages counted once (PSS)."""
+    root = psutil.Process(process.pid)
+    everyone = [root, *root.children(recursive=True)]
+    found = [one.memory_full_info() for one in everyone]
+    return float(sum(one.rss for one in found)) / 2**20, float(sum(one.pss for one in found)) / 2**20
+
+
+def _machine() -> dict[str, Any]:
+    libraries = ("litestar", "granian", "msgspec", "numpy", "usearch", "fastapi", "uvicorn")
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+        "python": platform.python_version(),
+        **{library: version(library) for library in libraries},
+    }

@@ -1,0 +1,156 @@
+"""What a person sees of a build: a progress bar on a terminal, a line a stage elsewhere, and the summary."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import msgspec
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from recsys_assets.api.schemas.recommendation_schemas import UserRecommendations
+from recsys_assets.orchestration.build import BuildOutcome, StageRow
+
+_MARKS = {"fresh": "[dim]fresh[/dim]", "built": "[green]built[/green]", "failed": "[red]failed[/red]"}
+_TELL_EVERY_SECONDS = 10.0
+
+
+class ConsoleWatcher:
+    """Shows how a build goes on `console`; a context manager, since a progress bar must be taken down."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told = 0.0
+        self._bar: Progress | None = None
+        if console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, stage: str, detail: str) -> None:
+        """A stage starts."""
+        self._told = time.monotonic()
+        if self._bar is not None:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._bar.add_task(stage, total=None)
+        elif detail:
+            self._console.print(f"{stage}: {detail} …", highlight=False)
+
+    def tell(self, stage: str, done: int, total: int) -> None:
+        """`done` of `total` units of the running stage are finished."""
+        if self._bar is not None:
+            for task in self._bar.task_ids:
+                self._bar.update(task, completed=done, total=total)
+        elif time.monotonic() - self._told > _TELL_EVERY_SECONDS:
+            self._told = time.monotonic()
+            self._console.print(f"{stage}: {done} of {total} …", highlight=False)
+
+    def end(self, row: StageRow) -> None:
+        """A stage ended."""
+        if self._bar is None and row.status != "fresh":
+            self._console.print(f"{row.stage}: {row.status} in {row.seconds:.1f} s", highlight=False)
+
+
+def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) -> None:
+    """A table of the stages, warnings, and last, after an empty line, what failed in full."""
+    if not outcome.built and not outcome.failed:
+        console.print(f"Nothing to do: everything is fresh ({seconds:.1f} s).", highlight=False)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("asset", "state", "made"):
+        table.add_column(column)
+    table.add_column("seconds", justify="right")
+    for row in outcome.rows:
+        shown = "" if row.status == "failed" else row.detail
+        table.add_row(row.stage, _MARKS[row.status], shown, f"{row.seconds:.1f}" if row.seconds else "")
+    if outcome.failed:
+        table.add_row("in all", _MARKS["failed"], "", f"{seconds:.1f}")
+    console.print(table)
+    if not outcome.failed:
+        console.print(f"Done in {seconds:.1f} s.", highlight=False)
+    for warning in (warning for row in outcome.rows if row.status == "built" for warning in row.warnings):
+        console.print(f"Look at: {warning}", highlight=False)
+    for row in outcome.rows:
+        if row.status == "failed":
+            console.print(f"\n{row.detail}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_recommendations(console: Console, found: UserRecommendations) -> None:
+    """A table of the items by name, best first; where a lesser source answered, why."""
+    lesser = f", {found.source}: {found.reason}" if found.reason else ""
+    console.print(f"\nRecommendations for {found.user_id} (release {found.release}{lesser})", highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for rank, item in enumerate(found.items, start=1):
+        table.add_row(
+            str(rank), item.title or item.item_id, item.category or "", f"{item.score:.3f}", item.item_id
+        )
+    console.print(table)
+
+
+def print_trace(console: Console, found: UserRecommendations) -> None:
+    """The stages of a scenario as a funnel, then for each item shown what brought and moved it."""
+    trace = found.trace
+    if isinstance(trace, msgspec.UnsetType):
+        return
+    stages = Table(box=None, pad_edge=False, title=f"Scenario {found.scenario}, rules {found.rules}")
+    for column in ("section", "stage", "rule"):
+        stages.add_column(column)
+    for column in ("in", "out", "ms"):
+        stages.add_column(column, justify="right")
+    for stage in trace.stages:
+        stages.add_row(
+            stage.section,
+            stage.name,
+            stage.rule,
+            str(stage.items_in),
+            str(stage.items_out),
+            f"{stage.ms:.3f}",
+        )
+    console.print(stages, highlight=False)
+    items = Table(box=None, pad_edge=False)
+    for column in ("", "item", "sources", "relevance", "score", "rules"):
+        items.add_column(column)
+    for rank, item in enumerate(trace.items[: len(found.items)], start=1):
+        relevance, score = (0.0 if value is None else value for value in (item.relevance, item.score))
+        effects = ", ".join(f"{effect.stage} {effect.effect}" for effect in item.effects)
+        items.add_row(
+            str(rank), item.title or item.item_id, ", ".join(item.sources), f"{relevance:.3f}", f"{score:.3f}",
+            effects,
+        )  # fmt: skip
+    console.print(items, highlight=False)
+
+
+@contextmanager
+def download_shown(console: Console) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yield what to tell a file's name, the bytes that are here, and the bytes that there will be."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bars: dict[str, TaskID] = {}
+    with Progress(*columns, console=console) as shown:
+
+        def tell(name: str, here: int, whole: int | None) -> None:
+            if name not in bars:
+                bars[name] = shown.add_task(name, total=whole)
+            shown.update(bars[name], completed=here, total=whole)
+
+        yield tell

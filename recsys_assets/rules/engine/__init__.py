@@ -1,0 +1,1 @@
+"""The one pipeline that answers every request: candidates, filters, scoring, re-ranking."""

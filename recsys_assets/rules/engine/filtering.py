@@ -1,0 +1,166 @@
+"""Filters: what may be recommended at all. Filters over items alone become one mask a release."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+
+from recsys_assets.rules.engine import scratch
+from recsys_assets.rules.engine.item_facts import Facts
+from recsys_assets.rules.engine.requests import Asked
+from recsys_assets.rules.engine.sources import history_of
+from recsys_assets.rules.language.evaluator import Mask, Nums, UserFeatures
+from recsys_assets.rules.language.expression_tree import Expression
+from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.schema import ExcludedFilter, Filter, OwnFilter, SeenFilter, WhereFilter
+
+_EPOCH: Final = date(1970, 1, 1)
+
+
+Keep = Callable[[Nums, Asked, UserFeatures], Mask]
+"""(n,): which of n item numbers pass, for this request and user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundFilter:
+    """One filter over one release."""
+
+    name: str
+    kind: str
+    rule: str
+    """In words."""
+    keep: Keep
+    mask_I: Mask | None = None
+    """(I,): what a filter over items alone keeps."""
+
+
+class Filters:
+    """A scenario's filters, bound to a release."""
+
+    def __init__(self, scenario: Scenario, facts: Facts) -> None:
+        self._facts = facts
+        self.bound = [_bind(stage, facts) for stage in scenario.filters]
+        masks = [bound.mask_I for bound in self.bound if bound.mask_I is not None]
+        self.mask_I: Mask | None = np.logical_and.reduce(masks) if masks else None
+        """(I,): what all filters over items alone keep."""
+        of_request = [bound.keep for bound in self.bound if bound.mask_I is None]
+        of_items = [] if self.mask_I is None else [_keep_masked(self.mask_I)]
+        self._keep_first, *self._keep_also = [*of_items, *of_request] or [_keep_all]
+
+    def keep(self, nums: Nums, asked: Asked, user: UserFeatures) -> Mask:
+        """(n,): which of `nums` pass everything, the request's own exclusions too."""
+        kept = self._keep_first(nums, asked, user)
+        for keep in self._keep_also:
+            kept = kept & keep(nums, asked, user)
+        for _, mask in self.asked_for(nums, asked):
+            kept = kept & mask
+        return kept
+
+    def asked_for(self, nums: Nums, asked: Asked) -> list[tuple[str, Mask]]:
+        """What the request itself excludes: name and (n,) mask of each condition."""
+        found: list[tuple[str, Mask]] = []
+        if asked.exclude:
+            found.append(("asked: exclude", ~np.isin(nums, list(asked.exclude))))
+        if asked.category is not None:
+            text = self._facts.table.text("category")
+            found.append(("asked: category", text.codes[nums] == text.code_of.get(asked.category, -2)))
+        return found
+
+
+def _bind(stage: Checked[Filter], facts: Facts) -> BoundFilter:
+    spec = stage.spec
+    mask_I = _mask(stage, facts)
+    keep = _keep_of_request(stage, facts) if mask_I is None else _keep_masked(mask_I)
+    return BoundFilter(name=stage.name, kind=spec.kind, rule=_in_words(spec), keep=keep, mask_I=mask_I)
+
+
+def _mask(stage: Checked[Filter], facts: Facts) -> Mask | None:
+    spec, expression = stage.spec, stage.expression
+    if isinstance(spec, ExcludedFilter):
+        nums = facts.release.items.nums(spec.items)
+        mask_I = np.ones(len(facts.table), dtype=np.bool_)
+        mask_I[nums[nums >= 0]] = False
+        return mask_I
+    if isinstance(spec, WhereFilter) and expression is not None and not expression.of_user:
+        truth = facts.evaluator.mask(expression)
+        return _passing(spec, expression, truth.yes, truth.no)
+    return None
+
+
+def _keep_all(nums: Nums, _asked: Asked, _user: UserFeatures) -> Mask:
+    return np.ones(len(nums), dtype=np.bool_)
+
+
+def _keep_masked(mask_I: Mask) -> Keep:
+    return lambda nums, _asked, _user: mask_I.take(nums)
+
+
+def _keep_of_request(stage: Checked[Filter], facts: Facts) -> Keep:
+    expression = stage.expression
+    match stage.spec:
+        case SeenFilter(cool_off_days=days):
+            return lambda nums, asked, _: _unseen(nums, asked, facts, days)
+        case WhereFilter() as spec if expression is not None:
+
+            def keep_where(nums: Nums, _: Asked, user: UserFeatures) -> Mask:
+                truth = facts.evaluator.truth(expression, nums, user)
+                return _passing(spec, expression, truth.yes, truth.no)
+
+            return keep_where
+        case OwnFilter(column=column):
+            text = facts.table.text(column)
+            return lambda nums, asked, _: text.codes[nums] != text.code_of.get(asked.user_id or "", -2)
+        case _:
+            raise AssertionError(stage.spec)  # every other kind has a mask
+
+
+def _passing(spec: WhereFilter, expression: Expression, yes: Any, no: Any) -> Mask:
+    if spec.drop is not None:
+        passing: Mask = no if spec.unknown == "drop" else ~yes
+        return passing
+    keep_unknown = expression.of_user if spec.unknown is None else spec.unknown == "keep"
+    kept: Mask = ~no if keep_unknown else yes
+    return kept
+
+
+def _unseen(nums: Nums, asked: Asked, facts: Facts, cool_off_days: int | None) -> Mask:
+    if asked.include_seen:
+        return np.ones(len(nums), dtype=np.bool_)
+    seen = history_of(asked, facts)
+    if cool_off_days is not None and asked.user_num is not None:
+        release = facts.release
+        start, end = release.history_indptr[asked.user_num : asked.user_num + 2].tolist()
+        last = (release.manifest.through_day - _EPOCH).days
+        # most recent first, so those inside the cool-off come first
+        inside = int(np.searchsorted(-release.history_days[start:end], cool_off_days - last, side="left"))
+        seen = seen[: len(asked.session) + inside]
+    return _not_among(nums, seen, len(facts.table))
+
+
+def _not_among(nums: Nums, others: Nums, items: int) -> Mask:
+    marks = scratch.marks(items)
+    marks.put(others, True)  # noqa: FBT003  a value; quicker than an assignment
+    found: Mask = ~marks.take(nums)
+    marks.put(others, False)  # noqa: FBT003
+    return found
+
+
+def _in_words(spec: Filter) -> str:
+    match spec:
+        case SeenFilter(cool_off_days=None):
+            return "not what the user has"
+        case SeenFilter(cool_off_days=days):
+            return f"not what the user had in the last {days} days"
+        case WhereFilter(keep=keep, drop=drop):
+            return f"keep {keep}" if keep is not None else f"drop {drop}"
+        case ExcludedFilter(items=items):
+            return f"not {_some(items)}"
+        case OwnFilter(column=column):
+            return f"not where {column} is the user"
+
+
+def _some(items: Sequence[str], shown: int = 3) -> str:
+    more = f" and {len(items) - shown} more" if len(items) > shown else ""
+    return ", ".join(items[:shown]) + more

@@ -1,0 +1,293 @@
+"""Reading a rules file: every mistake at once, each with file, line, what was found and a suggestion."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from recsys_assets.errors import RulesError
+from recsys_assets.rules.language.checking import StageError, Step, check_stage, line_of
+from recsys_assets.rules.language.expression_tree import Columns, Expression
+from recsys_assets.rules.language.expressions import closest
+from recsys_assets.rules.language.schema import (
+    FORMAT,
+    SECTIONS,
+    AnyStage,
+    CandidateSource,
+    Filter,
+    Limits,
+    Reranking,
+    Scoring,
+    stage_name,
+)
+
+S = TypeVar("S", bound=AnyStage)
+T = TypeVar("T", bound=msgspec.Struct)
+Place = tuple[Step, ...]
+"""Keys and places in arrays, outermost first."""
+
+_TOP: Final = ("version", "default", "lists", "scenarios")
+_SCENARIO: Final = ("description", "candidates", "filters", "scoring", "reranking", "limits")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TOML_PLACE: Final = re.compile(r"\(at line (\d+), column \d+\)")
+_VERSION_DIGITS: Final = 12
+_STAGE_DEPTH: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked(Generic[S]):
+    """A stage and its expression, where it has one."""
+
+    spec: S
+    """As it stands in the file."""
+    expression: Expression | None = None
+    """Its predicate or number, checked."""
+
+    @property
+    def name(self) -> str:
+        """What the trace calls it."""
+        return stage_name(self.spec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One pipeline."""
+
+    name: str
+    description: str
+    candidates: tuple[Checked[CandidateSource], ...]
+    filters: tuple[Checked[Filter], ...]
+    scoring: tuple[Checked[Scoring], ...]
+    reranking: tuple[Checked[Reranking], ...]
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """A whole, valid rules file."""
+
+    path: Path
+    """Where it stood."""
+    version: str
+    """The first 12 hexadecimal digits of the SHA-256 of its bytes."""
+    default: str
+    """The scenario that is meant where none is asked for."""
+    scenarios: Mapping[str, Scenario]
+    """By name."""
+    lists: Mapping[str, PurePosixPath] = field(default_factory=dict)
+    """List -> its file, relative to the folder that the lists are read from."""
+
+
+def read_rules(path: Path, *, columns: Columns) -> Rules:
+    """Read and check `path`.
+
+    Raises:
+        RulesError: it cannot be read, or anything in it is not valid; one line a mistake.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RulesError(f"{path}: cannot be read ({error.strerror}); write one or remove it") from None
+    return parse_rules(content, path=path, columns=columns)
+
+
+def parse_rules(content: bytes, *, path: Path, columns: Columns) -> Rules:
+    """Check the content of a rules file; `path` is for messages.
+
+    Raises:
+        RulesError: anything is not valid; one line a mistake.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise RulesError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = _TOML_PLACE.search(str(error))
+        line = int(place[1]) if place else text.count("\n") + 1
+        found = _TOML_PLACE.sub("", str(error)).strip()
+        raise RulesError(
+            f"{path}:{line}: not valid TOML: {found}; text needs quotes, and a key stands once in a table"
+        ) from None
+    return _Reader(path, text, columns).read(table, hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS])
+
+
+class _Reader:
+    """Collects mistakes, so that all are told at once."""
+
+    def __init__(self, path: Path, text: str, columns: Columns) -> None:
+        self._path = path
+        self._text = text
+        self._columns = columns
+        self._mistakes: set[tuple[int, str]] = set()
+
+    def read(self, table: dict[str, Any], version: str) -> Rules:
+        self._keys((), table, _TOP)
+        found_format = table.get("version")
+        if found_format != FORMAT:
+            found = "no version" if found_format is None else f"version {found_format!r}"
+            self._wrong(("version",), f"{found}, this package reads {FORMAT}", f"write version = {FORMAT}")
+        lists = self._lists(table.get("lists", {}))
+        self._columns = Columns(items=self._columns.items, users=self._columns.users, lists=frozenset(lists))
+        given = table.get("scenarios", {})
+        if not isinstance(given, dict) or not given:
+            self._wrong(("scenarios",), "no scenario", "write [scenarios.home] and its candidates")
+            given = {}
+        scenarios = {name: self._scenario(name, body) for name, body in given.items()}
+        default = table.get("default", next(iter(given), ""))
+        if given and default not in given:
+            self._wrong(("default",), f"there is no scenario {default!r}", closest(str(default), given))
+        if self._mistakes:
+            raise RulesError(
+                "\n".join(f"{self._path}:{line}: {what}" for line, what in sorted(self._mistakes))
+            )
+        return Rules(path=self._path, version=version, default=default, scenarios=scenarios, lists=lists)
+
+    def _lists(self, given: Any) -> dict[str, PurePosixPath]:
+        if not isinstance(given, dict):
+            self._wrong(("lists",), "`lists` is no table", 'write [lists] and NAME = "FILE"')
+            return {}
+        found = {}
+        for name, file in given.items():
+            place = PurePosixPath(file) if isinstance(file, str) else PurePosixPath()
+            if not isinstance(file, str) or not place.name or place.is_absolute() or ".." in place.parts:
+                self._wrong(("lists", name), f"{file!r} is no file below the home", "e.g. lists/sold_out.txt")
+            else:
+                found[name] = place
+        return found
+
+    def _scenario(self, name: str, body: Any) -> Scenario:
+        at: Place = ("scenarios", name)
+        if not _NAME.fullmatch(name):
+            self._wrong(at, f"scenario {name!r} is no name", "small letters, digits and _, at most 40")
+        if not isinstance(body, dict):
+            self._wrong(at, f"scenario {name} is no table", f"write [scenarios.{name}]")
+            body = {"candidates": None}
+        self._keys(at, body, _SCENARIO)
+        description = body.get("description", "")
+        if not isinstance(description, str):
+            self._wrong((*at, "description"), f"{description!r} is no text", "put it in quotes")
+        candidates = self._stages((*at, "candidates"), body.get("candidates", []), None)
+        if body.get("candidates") == [] or "candidates" not in body:
+            self._wrong(at, f"scenario {name} has no candidates", f"write [[scenarios.{name}.candidates]]")
+        sections = {
+            section: self._stages((*at, section), body.get(section, []), kinds)
+            for section, kinds in SECTIONS.items()
+        }
+        self._refuse_twins(
+            {(*at, "candidates"): candidates} | {(*at, key): sections[key] for key in sections}
+        )
+        return Scenario(
+            name=name,
+            description=str(description),
+            candidates=tuple(stage for stage in candidates if stage is not None),
+            filters=tuple(stage for stage in sections["filters"] if stage is not None),
+            scoring=tuple(stage for stage in sections["scoring"] if stage is not None),
+            reranking=tuple(stage for stage in sections["reranking"] if stage is not None),
+            limits=self._convert((*at, "limits"), body.get("limits", {}), Limits) or Limits(),
+        )
+
+    def _stages(self, at: Place, given: Any, kinds: Mapping[str, Any] | None) -> list[Checked[Any] | None]:
+        if not isinstance(given, list):
+            if given is not None:
+                self._wrong(at, f"`{at[-1]}` is no list of stages", f"write [[{'.'.join(map(str, at))}]]")
+            return []
+        return [self._stage((*at, place), body, kinds) for place, body in enumerate(given)]
+
+    def _stage(self, at: Place, body: Any, kinds: Mapping[str, Any] | None) -> Checked[Any] | None:
+        if not isinstance(body, dict):
+            self._wrong(at, f"{body!r} is no stage", f"write [[{'.'.join(map(str, at[:-1]))}]]")
+            return None
+        struct: Any = CandidateSource
+        if kinds is not None:
+            kind = body.get("kind")
+            if not isinstance(kind, str) or kind not in kinds:
+                found = "no kind" if kind is None else f"{kind!r} is no kind of {at[-2]}"
+                self._wrong((*at, "kind"), found, closest(str(kind or ""), kinds))
+                return None
+            struct = kinds[kind]
+        spec = self._convert(at, body, struct)
+        if spec is None:
+            return None
+        try:
+            return Checked(spec=spec, expression=check_stage(spec, self._columns))
+        except StageError as error:
+            line = self._line((*at, error.field)) + error.line
+            self._mistakes.add((line, _sentence(f"{_named(at, body)}: {error.found}", error.suggestion)))
+            return None
+
+    def _convert(self, at: Place, body: Any, struct: type[T]) -> T | None:
+        if isinstance(body, dict):
+            unknown = self._keys(at, body, msgspec.structs.fields(struct))
+            if unknown:
+                return None
+        try:
+            return msgspec.convert(body, struct)
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `$")
+            field = re.match(r"\.(\w+)", where)
+            place = (*at, field[1]) if field else at
+            value = f" (found {body[field[1]]!r})" if field and field[1] in body else ""
+            hint = _enum_hint(str(body.get(field[1])), struct, field[1]) if field and value else None
+            name = f"`{field[1]}`: " if field else ""
+            self._wrong(place, f"{_named(at, body)}: {name}{what[0].lower()}{what[1:]}{value}", hint)
+            return None
+
+    def _keys(self, at: Place, body: Mapping[str, Any], known: Any) -> list[str]:
+        names = [field if isinstance(field, str) else field.encode_name for field in known]
+        unknown = [key for key in body if key not in names]
+        for key in unknown:
+            where = _named(at, body) + ": " if at else ""
+            self._wrong((*at, key), f"{where}there is no `{key}` here", closest(key, names))
+        return unknown
+
+    def _refuse_twins(self, sections: Mapping[Place, list[Checked[Any] | None]]) -> None:
+        names: set[str] = set()
+        for at, stages in sections.items():
+            for place, stage in enumerate(stages):
+                if stage is not None and stage.name in names:
+                    self._wrong(
+                        (*at, place),
+                        f"{at[1]}: two stages are called {stage.name!r}",
+                        "give one a `name`, so that the trace can tell them apart",
+                    )
+                elif stage is not None:
+                    names.add(stage.name)
+
+    def _line(self, at: Place) -> int:
+        return line_of(self._text, at)
+
+    def _wrong(self, at: Place, found: str, suggestion: str | None) -> None:
+        self._mistakes.add((self._line(at), _sentence(found, suggestion)))
+
+
+def _sentence(found: str, suggestion: str | None) -> str:
+    return f"{found}; {suggestion}" if suggestion else found
+
+
+def _named(at: Place, body: Any) -> str:
+    """`home, filters 2 "no fuel"`."""
+    if len(at) < _STAGE_DEPTH:
+        return ".".join(map(str, at))
+    name = body.get("name") if isinstance(body, dict) else None
+    return f"{at[1]}, {at[2]} {int(at[3]) + 1}" + (f' "{name}"' if isinstance(name, str) else "")
+
+
+def _enum_hint(value: str, struct: Any, field: str) -> str | None:
+    """The nearest of a field's allowed words, or what is allowed."""
+    schema = msgspec.json.schema(struct)["$defs"][struct.__name__]["properties"].get(field, {})
+    schema = schema.get("items", schema)
+    words = schema.get("enum") or next(
+        (one["enum"] for one in schema.get("anyOf", []) if "enum" in one), None
+    )
+    if words:
+        return closest(value, [str(word) for word in words])
+    low, high = schema.get("minimum"), schema.get("maximum")
+    return None if low is None and high is None else f"write {low} to {high}"

@@ -1,0 +1,22 @@
+import pytest
+
+from recsys_assets.benchmarks import bench_scale
+
+
+def test_every_size_is_fitted_and_the_growth_of_time_told():
+    found = bench_scale.run(pairs=[20_000, 80_000])
+    assert [len(found["fits"]), found["fits"][1]["epochs"]] == [2, 15]
+    assert found["fits"][1]["pairs"] > 2 * found["fits"][0]["pairs"]
+    for fit in found["fits"]:
+        assert fit["measured_peak_mb"] > 50
+        assert abs(fit["prediction_error"]) < 0.5
+    assert found["exponent"] is not None
+
+
+def test_one_size_has_no_exponent():
+    assert bench_scale.run(pairs=[20_000])["exponent"] is None
+
+
+def test_a_failed_fit_raises_with_what_it_said():
+    with pytest.raises(RuntimeError, match="-1 pairs failed"):
+        bench_scale.run(pairs=[-1])

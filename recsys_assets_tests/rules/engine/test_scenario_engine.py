@@ -1,0 +1,112 @@
+"""Which rules are in force, and what becomes of an edit."""
+
+import os
+import shutil
+
+import pytest
+
+from recsys_assets.errors import RulesError
+from recsys_assets.rules.engine.scenario_engine import RulesFollower
+from recsys_assets.rules.rules_file import PACKAGED, rules_fingerprint, rules_in_force, rules_part
+from recsys_assets.storage.home import Home
+
+WITH_LIST = """\
+version = 1
+[lists]
+sold_out = "sold_out.txt"
+[scenarios.home]
+[[scenarios.home.candidates]]
+source = "popular"
+quota = 50
+[[scenarios.home.filters]]
+kind = "where"
+drop = "item_id in lists.sold_out"
+"""
+
+
+def test_without_a_file_the_packaged_rules_are_in_force(home, release):
+    assert RulesFollower(release, home).followed.engine.rules.path == PACKAGED
+
+
+def test_nothing_changes_while_the_files_stay(home, release):
+    follower = RulesFollower(release, home)
+    engine = follower.followed.engine
+    assert not follower.look()
+    assert follower.followed.engine is engine
+
+
+def test_an_edit_is_taken_up_and_changes_the_version(home, release):
+    follower = RulesFollower(release, home)
+    before = follower.followed.engine.version
+    (home.root / "rules.toml").write_text(PACKAGED.read_text() + "\n# another word\n")
+    assert follower.look()
+    assert follower.followed.engine.version != before
+    assert follower.followed.problem is None
+
+
+def test_a_malformed_edit_leaves_the_last_good_rules(home, release):
+    follower = RulesFollower(release, home)
+    engine = follower.followed.engine
+    (home.root / "rules.toml").write_text("version = 7\n")
+    assert follower.look()
+    assert follower.followed.engine is engine
+    assert "rules.toml:1: version 7" in follower.followed.problem
+    assert not follower.look()
+
+
+def test_a_server_that_starts_on_a_malformed_file_has_the_packaged_rules_and_says_so(home, release):
+    (home.root / "rules.toml").write_text("version = 7\n")
+    followed = RulesFollower(release, home).followed
+    assert followed.engine.rules.path == PACKAGED
+    assert "version 7" in followed.problem
+
+
+def test_a_changed_list_is_taken_up_and_changes_the_version(home, release):
+    (home.root / "rules.toml").write_text(WITH_LIST)
+    (home.root / "sold_out.txt").write_text("i1\n")
+    follower = RulesFollower(release, home)
+    before = follower.followed.engine.version
+    (home.root / "sold_out.txt").write_text("i1\ni2\n")
+    assert follower.look()
+    assert follower.followed.engine.version != before
+
+
+def test_a_missing_list_is_told_and_taken_up_once_it_is_there(home, release):
+    (home.root / "rules.toml").write_text(WITH_LIST)
+    follower = RulesFollower(release, home)
+    assert "sold_out.txt: the list `sold_out` cannot be read" in follower.followed.problem
+    (home.root / "sold_out.txt").write_text("i1\n")
+    assert follower.look()
+    assert follower.followed.problem is None
+
+
+def test_a_promotion_after_the_edit_brings_the_release_s_own_rules_back(tmp_path):
+    home = Home(tmp_path)
+    folder = home.releases / "20240330-0123456789"
+    folder.mkdir(parents=True)
+    for at, file in enumerate([folder / "rules.toml", home.root / "rules.toml", home.releases / "current"]):
+        file.write_text("")
+        os.utime(file, (1_700_000_000 + at, 1_700_000_000 + at))
+    assert rules_in_force(home, folder) == folder / "rules.toml"
+    os.utime(home.root / "rules.toml", (1_700_000_009, 1_700_000_009))
+    assert rules_in_force(home, folder) == home.root / "rules.toml"
+
+
+def test_the_release_part_is_the_home_s_file_once_it_is_valid(shared, tmp_path):
+    home = Home(tmp_path)
+    shutil.copytree(shared.artifacts / "features", home.artifacts / "features")
+    packaged = rules_fingerprint(home)
+    assert (rules_part(home) / "rules.toml").read_bytes() == PACKAGED.read_bytes()
+    (home.root / "rules.toml").write_text(PACKAGED.read_text() + "# mine\n")
+    assert (rules_part(home) / "rules.toml").read_text().endswith("# mine\n")
+    assert rules_fingerprint(home) != packaged
+
+
+def test_malformed_rules_are_refused_for_a_release_and_the_part_stays(shared, tmp_path):
+    home = Home(tmp_path)
+    shutil.copytree(shared.artifacts / "features", home.artifacts / "features")
+    part = rules_part(home)
+    (home.root / "rules.toml").write_text("version = 7\n")
+    with pytest.raises(RulesError, match=r"rules\.toml:1"):
+        rules_part(home)
+    assert (part / "rules.toml").read_bytes() == PACKAGED.read_bytes()

@@ -1,0 +1,159 @@
+"""Malformed rules files: each is refused with file, line, what was found and a suggestion."""
+
+# ruff: noqa: E501  a table reads better with a row a line
+
+from pathlib import Path
+
+import pytest
+
+from recsys_assets.errors import RulesError
+from recsys_assets.rules.language.expression_tree import Columns
+from recsys_assets.rules.language.reading import parse_rules, read_rules
+
+COLUMNS = Columns(
+    items={"item_id": "text", "price": "number", "department": "text", "category": "text", "brand": "text",
+           "title": "text", "popularity_trend": "number", "events_28d": "number", "days_since_first": "number"},
+    users={"user_id": "text", "median_price": "number", "favourite_category": "text"},
+)  # fmt: skip
+GOOD = """\
+version = 1
+default = "home"
+[lists]
+sold_out = "lists/sold_out.txt"
+[scenarios.home]
+description = "The first page."
+[[scenarios.home.candidates]]
+source = "user"
+quota = 200
+[[scenarios.home.filters]]
+name = "cheap"
+kind = "where"
+keep = "price <= 20 and department != 'FUEL'"
+[[scenarios.home.scoring]]
+kind = "boost"
+where = "price <= user.median_price * 2"
+by = 0.2
+[[scenarios.home.reranking]]
+kind = "diversity"
+strength = 0.3
+[[scenarios.home.reranking]]
+kind = "at_most"
+n = 2
+by = "category"
+[scenarios.home.limits]
+fallback = ["catalogue"]
+"""
+PREDICATE = "price <= 20 and department != 'FUEL'"
+
+# what is replaced, by what, the line, words of the message
+MALFORMED = {
+    "no version": ("version = 1\n", "\n", 1, "no version", "version = 1"),
+    "version of tomorrow": ("version = 1", "version = 2", 1, "version 2", "version = 1"),
+    "unknown key at the top": ("default =", "defualt =", 2, "`defualt`", "did you mean `default`?"),
+    "default that is not there": ('default = "home"', 'default = "hom"', 2, "'hom'", "did you mean `home`?"),
+    "no scenario": (GOOD, "version = 1\n", 1, "no scenario", "[scenarios.home]"),
+    "list outside the home": ("lists/sold_out.txt", "../sold_out.txt", 4, "'../sold_out.txt'", "lists/"),
+    "list that is a number": ('"lists/sold_out.txt"', "3", 4, "3 is no file", "lists/"),
+    "unknown section": ('home.reranking]]\nkind = "at', 'home.rerank]]\nkind = "at', 21, "`rerank`", "`reranking`?"),
+    "description that is a list": ('"The first page."', "[]", 6, "[] is no text", "quotes"),
+    "no candidates": ('[[scenarios.home.candidates]]\nsource = "user"\nquota = 200\n', "", 5, "no candidates", "write [["),
+    "one bracket too few": ("[[scenarios.home.filters]]", "[scenarios.home.filters]", 10, "no list of stages", "[["),
+    "not TOML": ("quota = 200", "quota = ", 9, "not valid TOML", "quotes"),
+    "quote left open": ('"user"', '"user', 8, "not valid TOML", "quotes"),
+    "key twice": ("quota = 200", "quota = 200\nquota = 300", 10, "not valid TOML", "once"),
+    "unknown source": ('"user"', '"usr"', 8, "'usr'", "did you mean `user`?"),
+    "quota in quotes": ("quota = 200", 'quota = "200"', 9, "expected `int`", "`quota`"),
+    "quota below 1": ("quota = 200", "quota = 0", 9, ">= 1", "write 1 to"),
+    "no quota": ("quota = 200\n", "", 7, "quota", "missing"),
+    "unknown field": ("quota = 200", "quata = 200", 9, "`quata`", "did you mean `quota`?"),
+    "field of another kind": ("strength = 0.3", "n = 3", 20, "`n`", "there are: "),
+    "unknown kind": ('kind = "diversity"', 'kind = "diversty"', 19, "'diversty'", "did you mean `diversity`?"),
+    "kind of another section": ('kind = "where"', 'kind = "boost"', 12, "no kind of filters", "there are: "),
+    "no kind": ('kind = "where"\n', "", 10, "no kind", "there are: "),
+    "strength above 1": ("strength = 0.3", "strength = 3", 20, "<= 1", "write 0 to 1"),
+    "boost out of bounds": ("by = 0.2", "by = 20", 17, "<= 1.0", "write -1 to 1"),
+    "unknown fallback": ('["catalogue"]', '["catalog"]', 26, "'catalog'", "catalogue"),
+    "unknown item column": (PREDICATE, "prize <= 20", 13, "`prize`", "did you mean `price`?"),
+    "a user's feature as an item's": (PREDICATE, "median_price <= 20", 13, "`median_price`", "`user.median_price`"),
+    "unknown feature of the user": ("user.median_price", "user.medianprice", 16, "`medianprice`", "`median_price`?"),
+    "text compared with a number": (PREDICATE, "price <= '20'", 13, "compares a number with a text", "quotes"),
+    "text ordered": (PREDICATE, "department < 'FUEL'", 13, "< takes numbers", "== and !="),
+    "one equals sign": (PREDICATE, "price = 20", 13, "cannot be read", "`==`"),
+    "SQL's not equal": (PREDICATE, "price <> 20", 13, "cannot be read", "`!=`"),
+    "capital AND": (PREDICATE, "price > 2 AND price < 4", 13, "cannot be read", "write `and`"),
+    "bracket left open": (PREDICATE, "(price > 2", 13, "cannot be read", "close the bracket"),
+    "a number for a predicate": (PREDICATE, "price * 2", 13, "is a number", "compare it"),
+    "null compared": (PREDICATE, "price == null", 13, "nothing equals null", "is null"),
+    "Python that is no predicate": (PREDICATE, "__import__('os').system('id')", 13, "not part of the language", "write columns"),
+    "an attribute": (PREDICATE, "price.__class__ == 1", 13, "not part of the language", "write columns"),
+    "unknown function": (PREDICATE, "contain(title, 'tea')", 13, "`contain`", "did you mean `contains`?"),
+    "unknown list": (PREDICATE, "item_id in lists.sold", 13, "`sold`", "`sold_out`"),
+    "list of another column": (PREDICATE, "brand in lists.sold_out", 13, "in a list", "item_id in lists.sold_out"),
+    "an error on the second line": (f'"{PREDICATE}"', "'''price > 2 and\nprize < 3'''", 14, "`prize`", "`price`?"),
+    "keep and drop": ("keep =", 'drop = "price > 3"\nkeep =', 12, "either `keep` or `drop`", "keep ="),
+    "unknown column to limit": ('by = "category"', 'by = "categry"', 24, "`categry`", "did you mean `category`?"),
+    "number column to limit": ('by = "category"', 'by = "price"', 24, "is a number", "there are: "),
+    "two stages of a name": ('kind = "at_most"', 'name = "cheap"\nkind = "at_most"', 21, "two stages", "`name`"),
+    "a promotion that asks for the user": (
+        'kind = "at_most"\nn = 2\nby = "category"', 'kind = "promote"\nshare = 0.2\nwhere = "price < user.median_price"',
+        24, "asks for the user", "boost",
+    ),
+    "an item at two places": (
+        'kind = "at_most"\nn = 2\nby = "category"', 'kind = "pin"\nslots = {"1" = "a", "2" = "a"}',
+        23, "two places", "pin it once",
+    ),
+    "place 0": (
+        'kind = "at_most"\nn = 2\nby = "category"', 'kind = "pin"\nslots = {"0" = "a"}', 23, "'0' is no place", '"1"',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_malformed_file_is_refused_with_line_and_suggestion(case):
+    old, new, line, found, suggestion = MALFORMED[case]
+    assert old in GOOD
+    with pytest.raises(RulesError) as caught:
+        parse_rules(GOOD.replace(old, new, 1).encode(), path=Path("rules.toml"), columns=COLUMNS)
+    first = str(caught.value).splitlines()[0]
+    assert first.startswith(f"rules.toml:{line}: "), str(caught.value)
+    assert found in first
+    assert suggestion in first
+
+
+def test_the_good_file_is_taken():
+    rules = parse_rules(GOOD.encode(), path=Path("rules.toml"), columns=COLUMNS)
+    assert [stage.name for stage in rules.scenarios["home"].filters] == ["cheap"]
+
+
+def test_every_mistake_is_told_at_once():
+    text = (
+        GOOD.replace("quota = 200", "quota = 0").replace("by = 0.2", "by = 2").replace("strength", "strenght")
+    )
+    with pytest.raises(RulesError) as caught:
+        parse_rules(text.encode(), path=Path("rules.toml"), columns=COLUMNS)
+    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == [
+        "rules.toml:9", "rules.toml:17", "rules.toml:20",
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_not_utf8_is_refused_with_its_line():
+    with pytest.raises(RulesError, match=r"rules\.toml:2: not UTF-8"):
+        parse_rules(b"version = 1\ndefault = '\xff'\n", path=Path("rules.toml"), columns=COLUMNS)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(RulesError, match=r"rules\.toml: cannot be read"):
+        read_rules(tmp_path / "rules.toml", columns=COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 3_000, "not " * 400 + "price", "price <= 1" + " and price <= 1" * 300]
+)
+def test_an_expression_built_to_exhaust_the_parser_is_refused_or_read(text):
+    file = GOOD.replace(PREDICATE, text)
+    told = ""
+    try:
+        parse_rules(file.encode(), path=Path("rules.toml"), columns=COLUMNS)
+    except RulesError as error:
+        told = str(error)
+    assert not told or told.startswith("rules.toml:13: ")
