@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import Home, days_under
 
 _POLL_SECONDS = 0.1
 
@@ -41,7 +41,7 @@ def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
             floor_seconds, floor_peak = _timed(
                 [sys.executable, "-m", "recsys_assets.benchmarks.bench_build", str(floor), str(days or 0)]
             )
-            partitions = len(list((graph / "lake" / "interactions").glob("date=*")))
+            partitions = len(days_under(Home(graph).interactions))
         runs.append(
             {
                 "seconds": seconds,

@@ -27,8 +27,7 @@ from recsys_assets.index.choose_index import ExactAnswers, Search, build_index, 
 from recsys_assets.index.item_index import GraphSearch, ItemIndex
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import IndexSettings, TrainingSettings
-
-Float32 = npt.NDArray[np.float32]
+from recsys_assets.storage.arrays import Float32
 
 RECALL = 0.99
 K = 100

@@ -28,7 +28,7 @@ from recsys_assets.rules.language.reading import parse_rules
 from recsys_assets.rules.rules_file import PACKAGED
 from recsys_assets.rules.testing import list_measures
 from recsys_assets.rules.testing.held_out_release import HeldOut, cleaned_source, hold_out
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 K: Final = 10
 STRENGTHS: Final = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
@@ -136,7 +136,7 @@ def _overhead(engine: Engine) -> dict[str, float]:
 
 def _curve(held: HeldOut, truth: list_measures.Truth) -> list[dict[str, float]]:
     """The home scenario at other strengths of diversity, everything else as it is."""
-    known = columns_of(held.release.folder / "features.sqlite")
+    known = columns_of(held.release.folder / FEATURE_DATABASE)
     points = []
     for strength in STRENGTHS:
         # the first strength of the file is the home scenario's

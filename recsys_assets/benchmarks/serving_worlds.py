@@ -52,12 +52,12 @@ def publish_default(home: Home) -> None:
     settings = Settings(source=SourceSettings(spec=_SPEC, first_day=dates.first_day, last_day=dates.last_day))
     matrix = InteractionMatrix.from_interactions(interactions.lazy())
     save_embeddings(
-        home.artifacts / "embeddings",
+        home.artifact("embeddings"),
         matrix=matrix,
         factorisation=train(matrix, settings.training),
     )
-    build_features(interactions.lazy(), source.catalogue(), home.artifacts / "features", as_of=dates.last_day)
-    build_item_index(home.artifacts / "embeddings", home.artifacts / "index", settings.index)
+    build_features(interactions.lazy(), source.catalogue(), home.artifact("features"), as_of=dates.last_day)
+    build_item_index(home.artifact("embeddings"), home.artifact("index"), settings.index)
     _publish(home, settings)
 
 
@@ -70,7 +70,7 @@ def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> 
     """
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(_TASTES, size)).astype(np.float32)
-    embeddings = home.artifacts / "embeddings"
+    embeddings = home.artifact("embeddings")
     embeddings.mkdir(parents=True)
     items_ID = _around(centres, items, 0.5, rng)
     item_ids = _ids("i", items)
@@ -105,21 +105,21 @@ def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> 
     write_features(
         _plain_rows(USER_FEATURES.columns, "user_id", user_ids),
         _plain_rows(ITEM_FEATURES.columns, "item_id", item_ids),
-        home.artifacts / "features",
+        home.artifact("features"),
     )
     settings = Settings(
         source=SourceSettings(spec="tabular:synthetic", first_day=_DAY, last_day=_DAY),
         training=training,
         index=IndexSettings(candidates_per_user=0, neighbours_per_item=0),
     )
-    build_item_index(embeddings, home.artifacts / "index", settings.index)
+    build_item_index(embeddings, home.artifact("index"), settings.index)
     write_some_candidates(home)
     _publish(home, settings)
 
 
 def write_some_candidates(home: Home, *, kept: int = 50) -> None:
     """Write candidates for the first `ASKED_USERS`; the other rows are empty."""
-    found, index = load_embeddings(home.artifacts / "embeddings"), home.artifacts / "index"
+    found, index = load_embeddings(home.artifact("embeddings")), home.artifact("index")
     asked = min(ASKED_USERS, len(found.users))
     with tempfile.TemporaryDirectory() as folder:
         write_candidates(
@@ -139,7 +139,7 @@ def write_some_candidates(home: Home, *, kept: int = 50) -> None:
 
 
 def _publish(home: Home, settings: Settings) -> None:
-    parts = {name: home.artifacts / name for name in ("embeddings", "features", "index")}
+    parts = {name: home.artifact(name) for name in ("embeddings", "features", "index")}
     publish(
         home,
         parts=parts,

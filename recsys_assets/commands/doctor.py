@@ -13,7 +13,7 @@ from rich.table import Table
 
 from recsys_assets.errors import RecsysError
 from recsys_assets.settings import Settings, load_settings
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import Home, days_under
 
 _PACKAGES: Final = (
     "recsys-assets",
@@ -81,7 +81,7 @@ def _look_at_assets(home: Home, settings: Settings, found: Findings) -> None:
     )
     found.facts.append(("raw_interactions", f"{len(raw)} of {total} days"))
     found.facts.append(("interactions", f"{len(cleaned)} of {total} days"))
-    refused = sorted(folder.name.removeprefix("date=") for folder in home.quarantine.glob("date=*"))
+    refused = [day.isoformat() for day in days_under(home.quarantine)]
     if refused:
         found.facts.append(("quarantine", f"{len(refused)} days, the first {refused[0]}"))
     wanted = {
@@ -93,7 +93,7 @@ def _look_at_assets(home: Home, settings: Settings, found: Findings) -> None:
     }
     stale = []
     for name, fingerprint in wanted.items():
-        written = written_inputs(home.artifacts / name)
+        written = written_inputs(home.artifact(name))
         state = "fresh" if written == fingerprint else "stale" if written else "missing"
         stale += [] if state == "fresh" else [name]
         found.facts.append((name, state))

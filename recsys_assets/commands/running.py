@@ -172,7 +172,7 @@ def _show_some(home: Home) -> None:
     from recsys_assets.commands.console import print_recommendations  # noqa: PLC0415
     from recsys_assets.embeddings.model_files import load_embeddings  # noqa: PLC0415
 
-    users = load_embeddings(home.artifacts / "embeddings").users
+    users = load_embeddings(home.artifact("embeddings")).users
     for user_id in itertools.islice(users, _SHOWN_USERS):
         print_recommendations(Console(), recommend_once(home, user_id, _SHOWN_ITEMS))
 

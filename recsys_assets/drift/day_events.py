@@ -11,6 +11,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.drift.day_profile import BINS_PER_OCTAVE, CATEGORIES, log_bins
 from recsys_assets.drift.statistics import Floats
+from recsys_assets.storage.arrays import EPOCH
 
 Keys: TypeAlias = npt.NDArray[np.uint64]
 
@@ -53,7 +54,6 @@ Places: TypeAlias = npt.NDArray[np.int64]
 
 _DAY_US: Final = 86_400_000_000
 _HOUR_US: Final = 3_600_000_000
-_EPOCH: Final = date(1970, 1, 1)
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 _MIX: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(32))
 _NUMBERS: Final = (columns.RATING, columns.QUANTITY, columns.VALUE)
@@ -110,7 +110,7 @@ class Events:
         self._times, self._has_time, self._start = (
             array["time"],
             array["has_time"],
-            (day - _EPOCH).days * _DAY_US,
+            (day - EPOCH).days * _DAY_US,
         )
         self._numbers: dict[str, Floats] = {name: array[name] for name in _NUMBERS}
         self._keys = array["user"], array["item"]

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ from recsys_assets.embeddings.training import Start, activity_scale
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.arrays import EPOCH, map_array
 from recsys_assets.storage.string_table import Vocabulary
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def save_embeddings(
         "users": len(matrix.users),
         "items": len(matrix.items),
         "entries": matrix.entries,
-        "through_day": (date(1970, 1, 1) + timedelta(days=matrix.through_day)).isoformat(),
+        "through_day": (EPOCH + timedelta(days=matrix.through_day)).isoformat(),
         **(notes or {}),
     }
     (folder / "training.json").write_text(json.dumps(training, indent=2) + "\n", encoding="utf-8")
@@ -120,7 +121,7 @@ def load_embeddings(folder: Path) -> Embeddings:
         FileNotFoundError: a file is missing.
     """
     arrays = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        name: map_array(folder / f"{name}.npy")
         for name in (
             "user_embeddings",
             "item_embeddings",

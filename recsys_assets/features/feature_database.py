@@ -20,9 +20,8 @@ from recsys_assets.features.compute import feature_tables
 from recsys_assets.features.contract import ITEM_FEATURES, REGISTRY_FILE, USER_FEATURES, registry_rows
 from recsys_assets.quality.contract import Column, Contract
 from recsys_assets.storage.atomic import replaced_folder
+from recsys_assets.storage.home import FEATURE_DATABASE
 
-DATABASE_FILE: Final = "features.sqlite"
-"""The database's name in the features folder and in a release."""
 REGISTRY_TABLE: Final = "feature_registry"
 """One row a feature."""
 
@@ -47,7 +46,7 @@ def write_item_features(path: Path, frame: pl.DataFrame) -> None:
 def write_registry(folder: Path) -> None:
     """Publish the registry as a table of the database in `folder` and as `features.json` beside it."""
     rows = registry_rows()
-    with closing(sqlite3.connect(folder / DATABASE_FILE)) as connection:
+    with closing(sqlite3.connect(folder / FEATURE_DATABASE)) as connection:
         database = sqlite_utils.Database(connection)
         database.table(REGISTRY_TABLE).insert_all(rows, pk=("entity", "name"), replace=True)
     (folder / REGISTRY_FILE).write_text(
@@ -124,7 +123,7 @@ def build_features(
 def write_features(users: pl.DataFrame, items: pl.DataFrame, folder: Path) -> None:
     """Replace `folder` by one with `features.sqlite` and `features.json` of these rows."""
     with replaced_folder(folder) as staged:
-        write_user_features(staged / DATABASE_FILE, users)
-        write_item_features(staged / DATABASE_FILE, items)
+        write_user_features(staged / FEATURE_DATABASE, users)
+        write_item_features(staged / FEATURE_DATABASE, items)
         write_registry(staged)
-        finish(staged / DATABASE_FILE)
+        finish(staged / FEATURE_DATABASE)

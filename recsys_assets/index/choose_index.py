@@ -27,6 +27,7 @@ from recsys_assets.index.item_index import GraphSearch
 from recsys_assets.quality.expectations import CheckResult, expect
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.settings import IndexSettings
+from recsys_assets.storage.arrays import Float32
 
 REPEATS = 2
 """Times that each query is asked; the faster one counts, so that a busy moment does not."""
@@ -35,7 +36,6 @@ TIED = 1e-5
 ROUNDING = 1e-6
 """Two ways to compute one product differ by less than this share of |item| |query|, eight units of float32."""
 
-Float32 = npt.NDArray[np.float32]
 Search = Callable[[Float32, int], tuple[npt.NDArray[np.int32], Float32]]
 
 

@@ -14,11 +14,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64
+
 FIRST_BLOCK = 512
 """Items scored before the first look at the bound: the longest few nearly always hold a good k-th score."""
-
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +90,8 @@ def _kth(scores_n: Float32, k: int) -> float:
 FIRST_ITEMS: Final = 4_096
 MOST_ITEMS: Final = 16_384
 """Items scored at once, at first and at most: for 256 vectors, 16 MB of scores."""
-NO_ITEM: Final = -1
-"""Fills a list that has fewer items than asked for; its score is -inf."""
 
 
-Int64 = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 _EMPTY: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)

@@ -8,19 +8,14 @@ System"), for which the graph is made: 0.99, but slower to fill.
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from usearch.index import Index
 
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.index.index_report import Metric, Trial
-
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
-
-_NO_ITEM: Final = -1
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32
 
 
 class HnswGraph:
@@ -104,7 +99,7 @@ class HnswGraph:
         queries = x_ND if self._metric == "ip" else np.pad(x_ND, ((0, 0), (0, 1)))
         matches = self._index.search(queries, k, threads=threads)
         nums: Int32 = matches.keys.reshape(len(x_ND), k).astype(np.int64).astype(np.int32)
-        nums[np.arange(k) >= np.asarray(matches.counts).reshape(-1, 1)] = _NO_ITEM
+        nums[np.arange(k) >= np.asarray(matches.counts).reshape(-1, 1)] = NO_ITEM
         return nums
 
 

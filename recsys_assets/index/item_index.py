@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.errors import BrokenReleaseError
-from recsys_assets.index.exact_search import NO_ITEM, NormOrdered, Pairs, top_products
+from recsys_assets.index.exact_search import NormOrdered, Pairs, top_products
 from recsys_assets.index.index_report import (
     INDEX_FILE,
     NORMS_FILE,
@@ -17,14 +17,12 @@ from recsys_assets.index.index_report import (
     IndexReport,
     read_report,
 )
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, map_array
 
 if TYPE_CHECKING:
     from recsys_assets.index.hnsw import HnswGraph
 
 EMBEDDINGS_FILE: Final = "item_embeddings.npy"
-
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
 
 
 class ItemIndex:
@@ -125,7 +123,6 @@ def _ordered(folder: Path, report: IndexReport) -> NormOrdered:
 
 def _map(path: Path) -> npt.NDArray[Any]:
     try:
-        mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        return map_array(path)
     except (OSError, ValueError) as error:
         raise BrokenReleaseError(f"{path}: cannot be mapped ({error}); build the index again") from error
-    return mapped

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from recsys_assets.index.exact_search import NO_ITEM, NormOrdered, Pairs, top_products
+from recsys_assets.index.exact_search import NormOrdered, Pairs, top_products
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.settings import IndexSettings
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64
 
 CANDIDATE_ITEMS: Final = "candidates_items.npy"
 CANDIDATE_SCORES: Final = "candidates_scores.npy"
@@ -25,9 +25,6 @@ BLOCK: Final = 256
 SHORTEST: Final = 1e-12
 """A vector shorter than this has no direction worth a neighbour."""
 
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 Method = Literal["exact", "index", "nothing"]
 
 

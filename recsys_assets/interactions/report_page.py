@@ -10,7 +10,8 @@ from typing import Final
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.quality.quarantine import refused_days
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.partition_store import PartitionStore
 
 NOTEBOOK: Final = Path(__file__).parents[1] / "notebooks" / "increment_report.py"
@@ -37,12 +38,10 @@ def write_report(home: Home, day: date) -> Path:
         ReportError: the day has not landed, or the notebook failed; the message has its error.
     """
     _require_landed(home, day)
-    folder = home.reports / f"date={day.isoformat()}"
-    folder.mkdir(parents=True, exist_ok=True)
+    target = day_folder(home.reports, day) / HTML_FILE
     page = execute_to_html(NOTEBOOK, {"home": str(home.root), "day": day.isoformat()})
-    staged = folder / f".{HTML_FILE}.staged"
-    staged.write_text(page, encoding="utf-8")
-    return staged.replace(folder / HTML_FILE)
+    replace_file(target, page.encode(), durable=False)
+    return target
 
 
 def _require_landed(home: Home, day: date) -> None:

@@ -1,7 +1,6 @@
 """`recsys init`: look at a source once and write what it covers to `<home>/recsys.toml`."""
 
 import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,6 +13,7 @@ from recsys_assets.lake.download import Progress
 from recsys_assets.lake.sources.registry import Spec, open_source
 from recsys_assets.lake.sources.source import DateRange
 from recsys_assets.settings import Settings, load_settings
+from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.settings_file import render
 
@@ -74,7 +74,7 @@ def initialise(
     }
     note = f"{found.rows:,} events from {found.first_day} to {found.last_day} when `recsys init` read it."
     home.root.mkdir(parents=True, exist_ok=True)
-    _replace(home.settings_file, render({**kept, "source": source}, notes={"source": note}))
+    replace_file(home.settings_file, render({**kept, "source": source}, notes={"source": note}).encode())
     return load_settings(home)
 
 
@@ -92,7 +92,7 @@ def spec_as_written(home: Home, spec: str) -> str:
 
 
 def _downloads(home: Home) -> Path:
-    return home.root / "downloads"
+    return home.downloads
 
 
 def _earlier(file: Path) -> dict[str, dict[str, Any]]:
@@ -126,22 +126,8 @@ def change_section(home: Home, section: str, values: Mapping[str, Any], *, note:
     table = tomllib.loads(home.settings_file.read_text(encoding="utf-8"))
     given = {name: value for name, value in values.items() if value is not None}
     changed = {**table, section: {**table.get(section, {}), **given}}
-    _replace(home.settings_file, render(changed, notes={section: note}))
+    replace_file(home.settings_file, render(changed, notes={section: note}).encode())
     return load_settings(home)
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write atomically: a reader sees the old text or the new one."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as new:
-        try:
-            new.write(text)
-            new.close()
-            Path(new.name).replace(file)
-        except BaseException:
-            Path(new.name).unlink(missing_ok=True)
-            raise
 
 
 def follow_source(home: Home, settings: Settings, *, seen: str | None) -> Settings:

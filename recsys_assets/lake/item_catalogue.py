@@ -7,6 +7,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.lake.sources.source import Source
+from recsys_assets.storage.atomic import replaced_file
 
 
 def catalogue_of(source: Source) -> pl.DataFrame:
@@ -34,10 +35,8 @@ def catalogue_of(source: Source) -> pl.DataFrame:
 
 def write_catalogue(path: Path, frame: pl.DataFrame) -> None:
     """Replace the file at `path`, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.staged")
-    frame.write_parquet(staged, compression="zstd", statistics=True)
-    staged.replace(path)
+    with replaced_file(path) as staged:
+        frame.write_parquet(staged, compression="zstd", statistics=True)
 
 
 def read_catalogue(path: Path) -> pl.DataFrame:

@@ -24,6 +24,7 @@ import pyarrow as pa
 from recsys_assets import columns
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.sources.text_blocks import ahead
+from recsys_assets.storage.arrays import EPOCH
 
 RUN_ROWS: Final = 500_000
 """Rows sorted in memory at once; about 100 MB."""
@@ -35,7 +36,6 @@ _PLAIN: Final = (
 )  # strings end to end, not as views into buffers all over: read 5 x faster
 _SPILL_PREFIX: Final = "landing-"
 _DAY: Final = "__day"
-_EPOCH: Final = date(1970, 1, 1)
 
 _Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -60,7 +60,7 @@ def iter_days(
     """
     if days is not None and not days:
         return
-    wanted = None if days is None else np.unique([(day - _EPOCH).days for day in days])
+    wanted = None if days is None else np.unique([(day - EPOCH).days for day in days])
     scratch.mkdir(parents=True, exist_ok=True)
     _remove_what_killed_processes_left(scratch)
     with tempfile.TemporaryDirectory(prefix=f"{_SPILL_PREFIX}{os.getpid()}-", dir=scratch) as folder:
@@ -69,7 +69,7 @@ def iter_days(
             bounds = np.searchsorted(frame[_DAY].to_numpy(), [*group, group[-1] + 1])
             events = frame.drop(_DAY)
             for day, start, stop in zip(group.tolist(), bounds, bounds[1:], strict=False):
-                yield _EPOCH + timedelta(days=day), events.slice(start, stop - start)
+                yield EPOCH + timedelta(days=day), events.slice(start, stop - start)
 
 
 @dataclass(frozen=True, kw_only=True)

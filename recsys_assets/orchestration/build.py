@@ -18,8 +18,8 @@ from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written
 from recsys_assets.orchestration.metadata import range_tags
 from recsys_assets.orchestration.resources import Progress
 from recsys_assets.settings import Settings
-from recsys_assets.storage.home import Home
-from recsys_assets.storage.locks import only_build
+from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.partition_store import PartitionStore
 
 _GAP_DAYS: Final = 7
@@ -81,7 +81,7 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
         watcher: told of each stage.
         landed_only: leave days that were never landed alone: train and release on what there is.
     """
-    with only_build(home), dg.DagsterInstance.get() as instance:
+    with build_lock(home), dg.DagsterInstance.get() as instance:
         return _Builder(home=home, settings=settings, watcher=watcher, instance=instance).run(
             landed_only=landed_only
         )
@@ -93,7 +93,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
     Raises:
         BuildRunningError: another process builds this home.
     """
-    with only_build(home), dg.DagsterInstance.get() as instance:
+    with build_lock(home), dg.DagsterInstance.get() as instance:
         builder = _Builder(home=home, settings=settings, watcher=watcher, instance=instance)
         reported = sorted(days)[-settings.report.days :] if settings.report.days else []
         for asset, wanted in (
@@ -166,15 +166,15 @@ class _Builder:
         )
 
     def _train(self) -> None:
-        inputs, folder = Inputs(self.home, self.settings), self.home.artifacts
-        embeddings = (folder / "embeddings", inputs.embeddings)
-        features = (folder / "features", inputs.features)
+        inputs, artifact = Inputs(self.home, self.settings), self.home.artifact
+        embeddings = (artifact("embeddings"), inputs.embeddings)
+        features = (artifact("features"), inputs.features)
         for stage in (
             {"user_embeddings": embeddings, "item_embeddings": embeddings},
-            {"evaluation": (folder / "evaluation", inputs.evaluation)},
+            {"evaluation": (artifact("evaluation"), inputs.evaluation)},
             {"user_features": features, "item_features": features},
-            {"item_index": (folder / "index", inputs.item_index)},
-            {"release": (folder / "release", inputs.release)},
+            {"item_index": (artifact("index"), inputs.item_index)},
+            {"release": (artifact("release"), inputs.release)},
         ):
             if not self.outcome.failed:
                 self._make(list(stage), stage)
@@ -189,7 +189,7 @@ class _Builder:
             day
             for day in days
             if day not in recorded
-            or written_inputs(self.home.reports / f"date={day.isoformat()}") != inputs.increment_report(day)
+            or written_inputs(day_folder(self.home.reports, day)) != inputs.increment_report(day)
         ]
         self.make_days("increment_report", stale)
 

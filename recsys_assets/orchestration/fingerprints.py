@@ -21,6 +21,7 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
+from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -64,9 +65,7 @@ def making(artifact: Path, *, inputs: str) -> Iterator[None]:
     note.parent.mkdir(parents=True, exist_ok=True)
     note.unlink(missing_ok=True)
     yield
-    staged = note.with_name(f"{note.name}.staged")
-    staged.write_text(inputs, encoding="utf-8")
-    staged.replace(note)
+    replace_file(note, inputs.encode(), durable=False)
 
 
 def _inputs_file(artifact: Path) -> Path:

@@ -20,16 +20,16 @@ import polars.selectors as cs
 from recsys_assets.errors import QuarantineError
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.storage.atomic import replace_file, replaced_file
+from recsys_assets.storage.home import day_folder, days_under
 
 
 def put_aside(quarantine: Path, day: date, frame: pl.DataFrame, blocking: list[CheckResult]) -> Path:
     """Keep a refused day: `<table>.parquet`, and (last) `<table>.json` with reasons and failing rows."""
-    folder = quarantine / f"date={day.isoformat()}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = day_folder(quarantine, day)
     table = blocking[0].table
-    staged = folder / f".{table}.parquet.staged"
-    frame.write_parquet(staged, compression="zstd")
-    staged.replace(folder / f"{table}.parquet")
+    with replaced_file(folder / f"{table}.parquet") as staged:
+        frame.write_parquet(staged, compression="zstd")
     reasons = {
         "table": table,
         "day": day,
@@ -37,9 +37,8 @@ def put_aside(quarantine: Path, day: date, frame: pl.DataFrame, blocking: list[C
         "fingerprint": content_fingerprint(frame),
         "reasons": blocking,
     }
-    staged = folder / f".{table}.json.staged"
-    staged.write_bytes(msgspec.json.format(msgspec.json.encode(reasons), indent=2))
-    staged.replace(folder / f"{table}.json")
+    content = msgspec.json.format(msgspec.json.encode(reasons), indent=2)
+    replace_file(folder / f"{table}.json", content, durable=False)
     return folder
 
 
@@ -54,16 +53,13 @@ def content_fingerprint(frame: pl.DataFrame) -> str:
 
 def clear(quarantine: Path, day: date, results: list[CheckResult]) -> None:
     """Drop what quarantine keeps of a day that has passed now."""
-    folder = quarantine / f"date={day.isoformat()}"
+    folder = day_folder(quarantine, day)
     if not results or not folder.is_dir():
         return
     for suffix in ("json", "parquet"):
         (folder / f"{results[0].table}.{suffix}").unlink(missing_ok=True)
     if not any(folder.iterdir()):
         shutil.rmtree(folder)
-
-
-_PREFIX = "date="
 
 
 class RefusedDay(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,10 +90,8 @@ class AcceptingStore(Protocol):
 
 def refused_days(quarantine: Path) -> list[RefusedDay]:
     """Everything in quarantine, by day and table."""
-    if not quarantine.is_dir():
-        return []
-    notes = sorted(quarantine.glob(f"{_PREFIX}*/*.json"))
-    return [_read(note) for note in notes]
+    folders = [day_folder(quarantine, day) for day in days_under(quarantine)]
+    return [_read(note) for folder in folders for note in sorted(folder.glob("*.json"))]
 
 
 def refused_day(quarantine: Path, day: date) -> list[RefusedDay]:
@@ -106,7 +100,7 @@ def refused_day(quarantine: Path, day: date) -> list[RefusedDay]:
     Raises:
         QuarantineError: nothing is.
     """
-    found = [_read(note) for note in sorted((quarantine / f"{_PREFIX}{day.isoformat()}").glob("*.json"))]
+    found = [_read(note) for note in sorted(day_folder(quarantine, day).glob("*.json"))]
     if not found:
         others = sorted({refused.day.isoformat() for refused in refused_days(quarantine)})
         known = f"; in quarantine are {', '.join(others[:5])}" if others else "; the quarantine is empty"
@@ -144,7 +138,7 @@ def accept(
     if not why.strip():
         raise QuarantineError("accepting a refused day needs a reason: --why TEXT")
     found = refused_day(quarantine, day)
-    folder = quarantine / f"{_PREFIX}{day.isoformat()}"
+    folder = day_folder(quarantine, day)
     frames = {refused.table: pl.read_parquet(folder / f"{refused.table}.parquet") for refused in found}
     for table, frame in frames.items():
         _require_columns(table, frame, stores, day)
@@ -168,7 +162,7 @@ def drop(quarantine: Path, day: date) -> list[RefusedDay]:
         QuarantineError: the day is not in quarantine.
     """
     found = refused_day(quarantine, day)
-    shutil.rmtree(quarantine / f"{_PREFIX}{day.isoformat()}")
+    shutil.rmtree(day_folder(quarantine, day))
     return found
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from recsys_assets.errors import ReleaseError
+from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import StringTable, Vocabulary
 
 TITLES: Final = "titles"
 CATEGORIES: Final = "categories"
-DATABASE: Final = "features.sqlite"
 
 _COLUMNS: Final = {TITLES: "title", CATEGORIES: "category"}
 
@@ -24,7 +24,7 @@ def write_item_strings(folder: Path) -> list[Path]:
         ReleaseError: an item of the vocabulary has no row in `item_features`.
     """
     items = Vocabulary.load(folder, "items")
-    database = folder / DATABASE
+    database = folder / FEATURE_DATABASE
     with closing(sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)) as connection:
         rows = {
             row[0]: row[1:]

@@ -12,6 +12,7 @@ from recsys_assets.quality.expectations import CheckResult, Expectation, expect
 from recsys_assets.quality.run_expectations import contract_expectations, evaluate
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.storage.arrays import NO_ITEM
 
 RECOMMENDATIONS = Contract(
     name="recommendations",
@@ -42,9 +43,6 @@ RECOMMENDATIONS_EXPECTATIONS: Final[list[Expectation]] = [
 
 
 Items = npt.NDArray[np.integer[Any]]
-
-
-_NO_ITEM: Final = -1
 
 
 LIST_EXPECTATIONS: Final[list[Expectation]] = [
@@ -86,7 +84,7 @@ def list_results(
         previous_UK: what the previous release listed for the same users, in the same item numbers; None where
             there is none.
     """
-    listed = items_UK != _NO_ITEM
+    listed = items_UK != NO_ITEM
     rows = pl.DataFrame(
         {
             "user": np.arange(len(items_UK)),
@@ -121,9 +119,9 @@ def _overlap(items_UK: Items, previous_UK: Items | None) -> float | None:
     if previous_UK is None or not len(items_UK):
         return None
     shares = [
-        np.isin(now[now != _NO_ITEM], before).mean()
+        np.isin(now[now != NO_ITEM], before).mean()
         for now, before in zip(items_UK, previous_UK, strict=True)
-        if (now != _NO_ITEM).any()
+        if (now != NO_ITEM).any()
     ]
     return float(np.mean(shares)) if shares else None
 
@@ -147,7 +145,7 @@ def recommendations_table(
         items_UK: K item numbers each, best first; -1 where a list is shorter.
         scores_UK: their scores.
     """
-    rows, places = np.nonzero(items_UK != _NO_ITEM)
+    rows, places = np.nonzero(items_UK != NO_ITEM)
     return pl.DataFrame(
         [
             [release.users.id(nums[row]) for row in rows],
@@ -175,7 +173,7 @@ def history_of_user(release: Release, num: int) -> npt.NDArray[np.int32]:
 
 def served_lists(release: Release, nums: list[int]) -> tuple[Items, npt.NDArray[np.float32]]:
     """The first ten of each user as serving starts from them, -1 where there are fewer."""
-    items_UK = np.full((len(nums), LIST_LENGTH), _NO_ITEM, dtype=np.int32)
+    items_UK = np.full((len(nums), LIST_LENGTH), NO_ITEM, dtype=np.int32)
     scores_UK = np.full((len(nums), LIST_LENGTH), -np.inf, dtype=np.float32)
     for row, num in enumerate(nums):
         if release.candidates_items is not None and release.candidates_scores is not None:
@@ -201,12 +199,12 @@ def previous_lists(store: ReleaseStore, release: Release, nums: list[int]) -> It
     previous = load_release(store.path(before), verify=False)
     known = [previous.users.num(release.users.id(num)) for num in nums]
     found_UK, _ = served_lists(previous, [num for num in known if num is not None])
-    renamed = [_NO_ITEM if item < 0 else _renumbered(release, previous, int(item)) for item in found_UK.flat]
-    rows_UK = np.full((len(nums), LIST_LENGTH), _NO_ITEM, dtype=np.int32)
+    renamed = [NO_ITEM if item < 0 else _renumbered(release, previous, int(item)) for item in found_UK.flat]
+    rows_UK = np.full((len(nums), LIST_LENGTH), NO_ITEM, dtype=np.int32)
     rows_UK[[num is not None for num in known]] = np.array(renamed, dtype=np.int32).reshape(-1, LIST_LENGTH)
     return rows_UK
 
 
 def _renumbered(release: Release, previous: Release, item: int) -> int:
     num = release.items.num(previous.items.id(item))
-    return _NO_ITEM if num is None else num
+    return NO_ITEM if num is None else num

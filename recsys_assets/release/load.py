@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.embeddings.fold_in import FoldIn
@@ -15,13 +14,11 @@ from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.features.feature_store import FeatureStore
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.release.checksums import check_sizes, check_sums_once
-from recsys_assets.release.item_names import CATEGORIES, DATABASE, TITLES
+from recsys_assets.release.item_names import CATEGORIES, TITLES
 from recsys_assets.release.manifest import WAY_OUT, Manifest, read_manifest
+from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
+from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import StringTable, Vocabulary
-
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +110,7 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
         categories=StringTable.load(folder, CATEGORIES),
         index=ItemIndex.load(folder),
         fold_in=FoldIn.load(folder, item_embeddings),
-        features=FeatureStore(folder / DATABASE),
+        features=FeatureStore(folder / FEATURE_DATABASE),
     )
     _refuse_misfits(release)
     return release
@@ -148,11 +145,9 @@ def _refuse_misfits(release: Release) -> None:
 def _map(folder: Path, name: str) -> npt.NDArray[Any]:
     path = folder / f"{name}.npy"
     try:
-        # a plain array over the map: slicing it costs a third of what np.memmap's own does
-        mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        return map_array(path)
     except (OSError, ValueError) as error:
         raise BrokenReleaseError(f"{path}: cannot be mapped ({error}); {WAY_OUT}") from error
-    return mapped
 
 
 def _map_if_there(folder: Path, name: str) -> npt.NDArray[Any] | None:

@@ -16,14 +16,9 @@ PACKAGED: Final = Path(__file__).with_name("default.toml")
 """What holds where nobody wrote rules."""
 
 
-def home_rules(home: Home) -> Path:
-    """Where a home's own rules are, or would be."""
-    return home.root / RULES_FILE
-
-
 def rules_source(home: Home) -> Path:
     """The file that the next release will hold: the home's own, else the packaged one."""
-    own = home_rules(home)
+    own = home.rules_file
     return own if own.is_file() else PACKAGED
 
 
@@ -40,8 +35,8 @@ def rules_part(home: Home) -> Path:
         BrokenReleaseError: the features have not been built.
     """
     source = rules_source(home)
-    read_rules(source, columns=columns_of(home.artifacts / "features" / "features.sqlite"))
-    folder = home.artifacts / "rules"
+    read_rules(source, columns=columns_of(home.feature_database))
+    folder = home.artifact("rules")
     with replaced_folder(folder) as staged:
         copyfile(source, staged / RULES_FILE)
     return folder
@@ -53,7 +48,7 @@ def rules_in_force(home: Home, release_folder: Path) -> Path:
     So an edit counts at once, and rolling back to a release rolls its rules back too. A release without rules
     (older than rules are) has the packaged ones.
     """
-    own, released = home_rules(home), release_folder / RULES_FILE
+    own, released = home.rules_file, release_folder / RULES_FILE
     promoted = (home.releases / "current").lstat().st_mtime_ns if (home.releases / "current").exists() else 0
     if own.is_file() and (own.stat().st_mtime_ns >= promoted or not released.is_file()):
         return own

@@ -1,28 +1,37 @@
-"""The home: one installation's folder, and the path of everything in it."""
+"""The home: one installation's folder, and the path of everything in it. No other module spells one.
+
+A daily table, quarantine and reports keep one folder a day, named `date=YYYY-MM-DD`.
+"""
 
 import os
 import shlex
+from datetime import date
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-HOME_VARIABLE = "RECSYS_HOME"
-DEFAULT_HOME = ".recsys"
+HOME_VARIABLE: Final = "RECSYS_HOME"
+DEFAULT_HOME: Final = ".recsys"
+FEATURE_DATABASE: Final = "features.sqlite"
+"""The feature tables' file, in the artifact `features` and in every release."""
+_DAY_PREFIX: Final = "date="
 
 
 class Home(msgspec.Struct, frozen=True):
-    """Where one installation keeps its files. `root` is absolute."""
+    """Where one installation keeps its files."""
 
     root: Path
+    """The folder, absolute."""
 
     @classmethod
     def locate(cls, given: str | os.PathLike[str] | None = None) -> "Home":
-        """The home given, else `RECSYS_HOME`, else `.recsys/` in the working folder."""
+        """Return the home given, else `RECSYS_HOME`, else `.recsys/` in the working folder."""
         return cls(Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
 
     @property
     def option(self) -> str:
-        """What a command needs besides to work here: ` --home ROOT`; nothing for the default of this folder."""
+        """The option that makes a command work here: ` --home ROOT`; nothing for the default of this folder."""
         return "" if self.root == Path(DEFAULT_HOME).resolve() else f" --home {shlex.quote(str(self.root))}"
 
     @property
@@ -31,18 +40,33 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "recsys.toml"
 
     @property
+    def rules_file(self) -> Path:
+        """`rules.toml`, where the home has rules of its own."""
+        return self.root / "rules.toml"
+
+    @property
+    def api_keys(self) -> Path:
+        """API keys, as hashes."""
+        return self.root / "api_keys.json"
+
+    @property
+    def build_lock(self) -> Path:
+        """Held by the process that builds."""
+        return self.root / ".build.lock"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage (`DAGSTER_HOME`)."""
         return self.root / "dagster"
 
     @property
     def raw(self) -> Path:
-        """`raw_interactions`: `date=…/part-0.parquet`."""
+        """`raw_interactions`, a folder a day."""
         return self.root / "lake" / "raw"
 
     @property
     def interactions(self) -> Path:
-        """`interactions`: `date=…/part-0.parquet`."""
+        """`interactions`, a folder a day."""
         return self.root / "lake" / "interactions"
 
     @property
@@ -52,23 +76,42 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def quarantine(self) -> Path:
-        """Refused days: `date=…/`."""
+        """Rejected days, a folder each."""
         return self.root / "quarantine"
 
     @property
     def reports(self) -> Path:
-        """Increment reports: `date=…/increment_report.html`."""
+        """Increment reports, a folder a day."""
         return self.root / "reports"
 
     @property
     def artifacts(self) -> Path:
-        """The newest embeddings, features and index, before they are released together."""
+        """The newest embeddings, evaluation, features and index, before they are released together."""
         return self.root / "artifacts"
+
+    def artifact(self, name: str) -> Path:
+        """The newest `embeddings`, `evaluation`, `features`, `index` or `rules`, or the mark `release`."""
+        return self.artifacts / name
+
+    @property
+    def feature_database(self) -> Path:
+        """The newest feature tables."""
+        return self.artifact("features") / FEATURE_DATABASE
 
     @property
     def releases(self) -> Path:
         """Immutable releases, a folder each, and `current`."""
         return self.root / "releases"
+
+    @property
+    def downloads(self) -> Path:
+        """Source files that were downloaded."""
+        return self.root / "downloads"
+
+    @property
+    def scratch(self) -> Path:
+        """Sorted runs of events while days are being landed."""
+        return self.root / "scratch"
 
     @property
     def quality_db(self) -> Path:
@@ -79,3 +122,17 @@ class Home(msgspec.Struct, frozen=True):
     def events_db(self) -> Path:
         """Events that arrived by HTTP after the release."""
         return self.root / "events.sqlite"
+
+
+def day_folder(root: Path, day: date) -> Path:
+    """The folder of one day under `root`, a daily table's folder, `Home.quarantine` or `Home.reports`."""
+    return root / f"{_DAY_PREFIX}{day.isoformat()}"
+
+
+def days_under(root: Path) -> list[date]:
+    """The days that have a folder under `root`, oldest first; none where `root` is missing."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        date.fromisoformat(folder.name.removeprefix(_DAY_PREFIX)) for folder in root.glob(f"{_DAY_PREFIX}*")
+    )

@@ -1,8 +1,8 @@
-"""Locks between processes, which end with the process that holds them, however that ends."""
+"""Locks between processes. The system releases one when the process that holds it ends, however it ends."""
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from recsys_assets.errors import BuildRunningError
@@ -10,27 +10,43 @@ from recsys_assets.storage.home import Home
 
 
 @contextmanager
-def only_build(home: Home) -> Iterator[None]:
-    """Hold the home's build lock; the system lets go of it when the process ends, however it ends.
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file `path`, which is made where missing.
+
+    Args:
+        path: the lock file.
+        wait: wait for another holder to release it.
 
     Raises:
-        BuildRunningError: another process builds this home.
+        BlockingIOError: another process holds it and `wait` is False.
     """
-    home.root.mkdir(parents=True, exist_ok=True)
-    with (home.root / ".build.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BuildRunningError(
-                f"{home.root}: another build of this home is running; wait for it to end"
-            ) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file, locked_descriptor(file.fileno(), wait=wait):
         yield
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` (made where missing), waiting for whoever holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def locked_descriptor(descriptor: int, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of a file that is open already; errors as in `locked`."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+@contextmanager
+def build_lock(home: Home) -> Iterator[None]:
+    """Hold the home's build lock, so that one process at a time builds it.
+
+    Raises:
+        BuildRunningError: another process builds this home.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(home.build_lock, wait=False))
+        except BlockingIOError:
+            raise BuildRunningError(
+                f"{home.root}: another build of this home is running; wait for it to end"
+            ) from None
         yield

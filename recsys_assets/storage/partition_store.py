@@ -12,7 +12,9 @@ from typing import Any
 
 import polars as pl
 
-_PREFIX = "date="
+from recsys_assets.storage.atomic import put_in_place, replaced_file, staging_path
+from recsys_assets.storage.home import day_folder, days_under
+
 _PART = "part-0.parquet"
 _SIDE_BY_SIDE, _ROWS_AT_ONCE = 16, 20_000
 """Files of a group that is written at once, at most, and rows after which it is full."""
@@ -33,18 +35,11 @@ class PartitionStore:
 
     def path(self, day: date) -> Path:
         """Where `day`'s file is or would be."""
-        return self.root / f"{_PREFIX}{day.isoformat()}" / _PART
+        return day_folder(self.root, day) / _PART
 
     def days(self) -> list[date]:
         """Days that have a file, oldest first."""
-        if not self.root.is_dir():
-            return []
-        found = (
-            entry.name.removeprefix(_PREFIX)
-            for entry in self.root.glob(f"{_PREFIX}*")
-            if (entry / _PART).is_file()
-        )
-        return sorted(date.fromisoformat(day) for day in found)
+        return [day for day in days_under(self.root) if self.path(day).is_file()]
 
     def scan(self, days: Iterable[date]) -> pl.LazyFrame:
         """The days' rows, lazily, in the order of the days; a typed empty frame for no days."""
@@ -59,9 +54,9 @@ class PartitionStore:
 
     def write(self, day: date, frame: pl.DataFrame) -> Path:
         """Replace `day`'s file by `frame`, atomically: a reader sees the old file or the new one."""
-        staged, target = self._staged(day), self.path(day)
-        frame.write_parquet(staged, compression="zstd", statistics=True, metadata=self._metadata(day))
-        staged.replace(target)
+        target = self.path(day)
+        with replaced_file(target) as staged:
+            frame.write_parquet(staged, compression="zstd", statistics=True, metadata=self._metadata(day))
         return target
 
     def write_all(self, days: Iterable[tuple[date, pl.DataFrame]]) -> None:
@@ -85,12 +80,12 @@ class PartitionStore:
     def _replace(self, days: list[date], written: Future[Any]) -> None:
         written.result()
         for day in days:
-            self._staged(day).replace(self.path(day))
+            put_in_place(staging_path(self.path(day)), self.path(day))
 
     def _staged(self, day: date) -> Path:
-        folder = self.path(day).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f".{_PART}.staged"
+        target = self.path(day)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return staging_path(target)
 
     def _sink(self, day: date, frame: pl.DataFrame, file: Path) -> pl.LazyFrame:
         metadata = self._metadata(day)

@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
-import numpy.typing as npt
 
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
+from recsys_assets.storage.arrays import Int32, Int64, UInt8, map_array
 
 
 class StringTable:
     """Strings by position: UTF-8 bytes one after another, and where each one starts."""
 
-    def __init__(self, offsets: Int64, data: Bytes) -> None:
+    def __init__(self, offsets: Int64, data: UInt8) -> None:
         """`offsets`: int64, n + 1, ascending; `data`: uint8, all strings' bytes."""
         self.offsets = offsets
         self.data = data
@@ -54,7 +51,7 @@ class StringTable:
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Memory-map what `save` wrote."""
-        return cls(_map(folder / f"{name}.offsets.npy"), _map(folder / f"{name}.bytes.npy"))
+        return cls(map_array(folder / f"{name}.offsets.npy"), map_array(folder / f"{name}.bytes.npy"))
 
     def _raw(self, num: int) -> bytes:
         return bytes(self._bytes[self._starts[num] : self._starts[num + 1]])
@@ -67,7 +64,7 @@ class Vocabulary(StringTable):
     `buckets` is one int32 array: 2**b + 1 bucket starts, then the numbers, bucket by bucket.
     """
 
-    def __init__(self, offsets: Int64, data: Bytes, buckets: Int32) -> None:
+    def __init__(self, offsets: Int64, data: UInt8, buckets: Int32) -> None:
         """`buckets` as `_fill_buckets` makes them."""
         super().__init__(offsets, data)
         self.buckets = buckets
@@ -118,8 +115,8 @@ class Vocabulary(StringTable):
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Memory-map what `save` wrote; a million ids in milliseconds."""
-        offsets, data = _map(folder / f"{name}.offsets.npy"), _map(folder / f"{name}.bytes.npy")
-        return cls(offsets, data, _map(folder / f"{name}.hash.npy"))
+        offsets, data = map_array(folder / f"{name}.offsets.npy"), map_array(folder / f"{name}.bytes.npy")
+        return cls(offsets, data, map_array(folder / f"{name}.hash.npy"))
 
 
 def _bucket_bits(count: int) -> int:
@@ -134,8 +131,3 @@ def _fill_buckets(encoded: Sequence[bytes]) -> Int32:
     buckets[1 : slots + 1] = np.cumsum(np.bincount(hashes, minlength=slots))
     buckets[slots + 1 :] = np.argsort(hashes, kind="stable")
     return buckets
-
-
-def _map(file: Path) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-    return array

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.http.auth import KeyRing, add_key, keys_file, list_keys, revoke_key
+from recsys_assets.api.http.auth import KeyRing, add_key, list_keys, revoke_key
 from recsys_assets.errors import ApiKeyError
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
@@ -27,7 +27,7 @@ def test_a_key_opens_what_its_scope_says_and_nothing_above(empty: Home) -> None:
 
 def test_the_secret_is_nowhere_in_the_file_and_the_file_is_for_its_owner_only(empty: Home) -> None:
     _, secret = add_key(empty, name="shop", scopes=["read"], now=NOW)
-    file = keys_file(empty)
+    file = empty.api_keys
     assert secret.split("_", 2)[2] not in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -77,7 +77,7 @@ def test_a_broken_file_is_an_error_and_keys_known_stay(empty: Home) -> None:
     _, secret = add_key(empty, name="one", scopes=["read"], now=NOW)
     ring = KeyRing(empty)
     ring.refresh()
-    keys_file(empty).write_text("[{]")
+    empty.api_keys.write_text("[{]")
     with pytest.raises(ApiKeyError, match=r"api_keys\.json"):
         ring.refresh()
     assert ring.find(secret) is not None

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.features.compute import item_features, user_features
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
-from recsys_assets.features.feature_database import DATABASE_FILE, build_features, table_ddl, write_features
+from recsys_assets.features.feature_database import build_features, table_ddl, write_features
 from recsys_assets.features.feature_store import FeatureStore
+from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets_tests.features.rows import DAY, catalogue, events
 
 ROWS = events(("u", "a", 3, 1.5), ("u", "b", 2, 2.0), ("v\n'\0😀", "b", 1, 2.0))
@@ -34,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(folder):
-    return FeatureStore(folder / DATABASE_FILE)
+    return FeatureStore(folder / FEATURE_DATABASE)
 
 
 def test_rows_come_back_as_they_were_computed(store):
@@ -97,7 +98,7 @@ def test_the_registry_describes_every_feature_and_is_published_as_json_too(store
 
 def test_the_database_holds_the_bounds_of_the_contract(folder, tmp_path):
     copy = tmp_path / "copy.sqlite"
-    copy.write_bytes((folder / DATABASE_FILE).read_bytes())
+    copy.write_bytes((folder / FEATURE_DATABASE).read_bytes())
     with closing(sqlite3.connect(copy)) as connection, pytest.raises(sqlite3.IntegrityError, match="CHECK"):
         connection.execute("UPDATE user_features SET repeat_share = 1.5")
 
@@ -109,7 +110,7 @@ def test_ddl_has_a_line_a_column():
 def test_the_same_rows_give_the_same_bytes(folder, tmp_path):
     build_features(ROWS, CATALOGUE, tmp_path / "features", as_of=DAY)
 
-    assert (tmp_path / "features" / DATABASE_FILE).read_bytes() == (folder / DATABASE_FILE).read_bytes()
+    assert (tmp_path / "features" / FEATURE_DATABASE).read_bytes() == (folder / FEATURE_DATABASE).read_bytes()
 
 
 def test_a_folder_is_replaced_whole(tmp_path):
@@ -136,7 +137,7 @@ def test_raises_when_a_table_is_missing(tmp_path):
 
 def test_raises_when_the_file_is_cut_short(folder, tmp_path):
     cut = tmp_path / "cut.sqlite"
-    cut.write_bytes((folder / DATABASE_FILE).read_bytes()[:500])
+    cut.write_bytes((folder / FEATURE_DATABASE).read_bytes()[:500])
     with pytest.raises(BrokenReleaseError, match="cannot be read"):
         FeatureStore(cut)
 

@@ -7,11 +7,9 @@ nothing to guess. A process that serves looks at the file's time stamp and takes
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -20,12 +18,12 @@ from litestar.exceptions import NotAuthorizedException, PermissionDeniedExceptio
 from litestar.handlers import BaseRouteHandler
 
 from recsys_assets.errors import ApiKeyError
+from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-_FILE = "api_keys.json"
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
 
@@ -46,11 +44,6 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def allows(self, scope: Scope) -> bool:
         """Whether the key may do what needs `scope`."""
         return any(SCOPES.index(held) >= SCOPES.index(scope) for held in self.scopes)
-
-
-def keys_file(home: Home) -> Path:
-    """Where a home keeps its keys."""
-    return home.root / _FILE
 
 
 def add_key(home: Home, *, name: str, scopes: Iterable[str], now: datetime) -> tuple[ApiKey, str]:
@@ -83,7 +76,7 @@ def list_keys(home: Home) -> list[ApiKey]:
     Raises:
         ApiKeyError: the file is not what `add_key` writes.
     """
-    file = keys_file(home)
+    file = home.api_keys
     try:
         return msgspec.json.decode(file.read_bytes(), type=list[ApiKey])
     except FileNotFoundError:
@@ -122,7 +115,7 @@ class KeyRing:
             ApiKeyError: the file cannot be read; the keys known stay.
         """
         try:
-            status = keys_file(self._home).stat()
+            status = self._home.api_keys.stat()
         except FileNotFoundError:
             self._stamp, self._by_id = None, {}
             return
@@ -146,15 +139,8 @@ def _hash(secret: str) -> str:
 
 
 def _write(home: Home, keys: list[ApiKey]) -> None:
-    home.root.mkdir(parents=True, exist_ok=True)
-    staged = keys_file(home).with_name(f".{_FILE}.staged")
-    staged.unlink(missing_ok=True)
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump([msgspec.to_builtins(key) for key in keys], file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(keys_file(home))
+    content = json.dumps([msgspec.to_builtins(key) for key in keys], indent=1)
+    replace_file(home.api_keys, content.encode(), mode=0o600)
 
 
 KEY_KEY: Final = "recsys.key"

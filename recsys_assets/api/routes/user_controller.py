@@ -1,6 +1,6 @@
 """Users: what one has, and which there are."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from litestar import get
@@ -16,10 +16,10 @@ from recsys_assets.api.schemas.operation_schemas import UserSearch
 from recsys_assets.api.schemas.recommendation_schemas import HistoryItem, UserHistory, encode
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import Service
+from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.string_table import Vocabulary
 
 _TAG = "Users"
-_EPOCH = date(1970, 1, 1)
 Beginning = Annotated[
     str, Parameter(query="q", max_length=512, description="How the user's id begins; empty: any.")
 ]
@@ -106,5 +106,5 @@ def _item(serving: Serving, num: int, day: int | None) -> HistoryItem:
         item_id=release.items[num],
         title=release.titles[num] or None,
         category=release.categories[num] or None,
-        last_day=None if day is None else (_EPOCH + timedelta(days=day)).isoformat(),
+        last_day=None if day is None else (EPOCH + timedelta(days=day)).isoformat(),
     )

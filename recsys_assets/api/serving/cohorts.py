@@ -9,11 +9,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from recsys_assets.api.serving.retrieval import Float32, Int32, WouldBlockError
+from recsys_assets.api.serving.retrieval import WouldBlockError
 from recsys_assets.errors import UnknownCohortError
 from recsys_assets.release.load import Release
 from recsys_assets.rules.language.expressions import closest
 from recsys_assets.rules.language.item_table import columns_of
+from recsys_assets.storage.arrays import Float32, Int32
+from recsys_assets.storage.home import FEATURE_DATABASE
 
 LEAST_USERS: Final = 5
 """A cohort of fewer says more about its members than about a stranger, and would show what they have."""
@@ -51,7 +53,7 @@ class Cohorts:
         if kept is not None:
             return kept
         column, colon, value = name.partition(":")
-        kinds = columns_of(self._release.folder / "features.sqlite").users
+        kinds = columns_of(self._release.folder / FEATURE_DATABASE).users
         known = sorted(found for found, kind in kinds.items() if kind == "text" and found != "user_id")
         if not colon or column not in known:
             raise UnknownCohortError(

@@ -5,8 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from recsys_assets.api.serving.retrieval import Float32, Found, Int32
+from recsys_assets.api.serving.retrieval import Found
 from recsys_assets.release.load import Release
+from recsys_assets.storage.arrays import Float32, Int32
 
 _NO_ITEMS = np.empty(0, dtype=np.int32)
 

@@ -13,10 +13,11 @@ from recsys_assets.api.serving.cohorts import LEAST_USERS, Cohorts
 from recsys_assets.api.serving.event_store import EventStore
 from recsys_assets.api.serving.neighbours import Catalogue
 from recsys_assets.api.serving.queries import Ranked, Source, Wanted
-from recsys_assets.api.serving.retrieval import NOTHING, Float32, Found, Int32, Retrieval
+from recsys_assets.api.serving.retrieval import NOTHING, Found, Retrieval
 from recsys_assets.api.serving.time_budget import Costs
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.release.load import Release
+from recsys_assets.storage.arrays import Float32, Int32
 
 SIMILAR_REACH = 50
 """Neighbours by inner product, at least, that are ordered by cosine where those were not computed ahead."""

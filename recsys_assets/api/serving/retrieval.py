@@ -10,8 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
+from recsys_assets.storage.arrays import Float32, Int32
 
 EXACT_AT_ONCE = 2_000_000
 """Multiply-adds (I x D) that exact scoring may take on the event loop, about 1 ms."""

@@ -18,6 +18,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.partitions import DAILY, RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.resources import Lake, Progress
+from recsys_assets.storage.home import day_folder
 
 
 @dg.asset(
@@ -82,7 +83,7 @@ def increment_report(
 
     days, inputs = days_of(context), Inputs(lake.home, lake.settings())
     for count, day in enumerate(days, start=1):
-        folder = lake.home.reports / f"date={day.isoformat()}"
+        folder = day_folder(lake.home.reports, day)
         with making(folder, inputs=inputs.increment_report(day)):
             page = write_report(lake.home, day)
         context.add_asset_metadata(

@@ -45,7 +45,7 @@ def raw_interactions(
     inputs = Inputs(lake.home, lake.settings()).raw_interactions
     with lake.ledger() as ledger:
         outcome = publish_days(
-            iter_days(source, days, scratch=lake.home.root / "scratch"),
+            iter_days(source, days, scratch=lake.home.scratch),
             store=lake.raw(lambda _: {INPUTS_KEY: inputs}),
             audit=lake.raw_audit(source, ledger),
             quarantine=lake.home.quarantine,

@@ -12,11 +12,11 @@ import dagster as dg
 import polars as pl
 
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
-from recsys_assets.features.feature_database import DATABASE_FILE
 from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import CheckResult, expect
 from recsys_assets.quality.run_expectations import contract_expectations, evaluate
+from recsys_assets.storage.home import FEATURE_DATABASE
 
 
 def freshness_result(table: str, *, as_of: date, through_day: date) -> CheckResult:
@@ -34,7 +34,7 @@ def _read(database: Path, contract: Contract) -> pl.DataFrame:
 
 
 def _keeps_its_contract(artifacts: Artifacts, contract: Contract) -> dg.AssetCheckResult:
-    frame = _read(artifacts.folder("features") / DATABASE_FILE, contract)
+    frame = _read(artifacts.folder("features") / FEATURE_DATABASE, contract)
     results = evaluate(contract_expectations(contract), frame, table=contract.name)
     broken = [result.detail for result in results if result.verdict != "ok"]
     return dg.AssetCheckResult(
@@ -63,7 +63,7 @@ def every_user_has_features(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckRe
     """Compare the ids with those of the landed days."""
     store = lake.interactions()
     known = store.scan(store.days()).select("user_id").unique().collect()
-    rows = _read(artifacts.folder("features") / DATABASE_FILE, USER_FEATURES)
+    rows = _read(artifacts.folder("features") / FEATURE_DATABASE, USER_FEATURES)
     missing = known.join(rows, on="user_id", how="anti")["user_id"]
     return dg.AssetCheckResult(
         passed=missing.is_empty(), metadata={"users": known.height, "missing": missing.head(20).to_list()}

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +14,7 @@ from recsys_assets.rules.language.evaluator import Mask, Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import Expression
 from recsys_assets.rules.language.reading import Checked, Scenario
 from recsys_assets.rules.language.schema import ExcludedFilter, Filter, OwnFilter, SeenFilter, WhereFilter
-
-_EPOCH: Final = date(1970, 1, 1)
-
+from recsys_assets.storage.arrays import EPOCH
 
 Keep = Callable[[Nums, Asked, UserFeatures], Mask]
 """(n,): which of n item numbers pass, for this request and user."""
@@ -132,7 +129,7 @@ def _unseen(nums: Nums, asked: Asked, facts: Facts, cool_off_days: int | None) -
     if cool_off_days is not None and asked.user_num is not None:
         release = facts.release
         start, end = release.history_indptr[asked.user_num : asked.user_num + 2].tolist()
-        last = (release.manifest.through_day - _EPOCH).days
+        last = (release.manifest.through_day - EPOCH).days
         # most recent first, so those inside the cool-off come first
         inside = int(np.searchsorted(-release.history_days[start:end], cool_off_days - last, side="left"))
         seen = seen[: len(asked.session) + inside]

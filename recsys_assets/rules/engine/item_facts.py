@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from recsys_assets.errors import RulesError
 from recsys_assets.release.load import Release
@@ -18,11 +17,10 @@ from recsys_assets.rules.language.evaluator import Evaluator, Mask, Nums
 from recsys_assets.rules.language.item_table import ItemTable, load_items
 from recsys_assets.rules.language.reading import Checked, Rules, Scenario
 from recsys_assets.rules.language.schema import CandidateSource, Newness
+from recsys_assets.storage.arrays import Float32
+from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import Vocabulary
 
-Float32 = npt.NDArray[np.float32]
-
-_DATABASE: Final = "features.sqlite"
 _BLOCK: Final = 65_536
 
 
@@ -81,7 +79,9 @@ def gather_facts(release: Release, rules: Rules, lists_folder: Path) -> Facts:
     Raises:
         RulesError: a list's file cannot be read.
     """
-    table = load_items(release.folder / _DATABASE, release.items, _columns_read(rules.scenarios.values()))
+    table = load_items(
+        release.folder / FEATURE_DATABASE, release.items, _columns_read(rules.scenarios.values())
+    )
     lists = {
         name: read_list(lists_folder / file, release.items, name=name) for name, file in rules.lists.items()
     }

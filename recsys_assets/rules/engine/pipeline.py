@@ -9,7 +9,7 @@ import numpy as np
 
 from recsys_assets.rules.engine import scratch
 from recsys_assets.rules.engine.filtering import Filters
-from recsys_assets.rules.engine.item_facts import Facts, Float32
+from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Answered, Asked, Context
 from recsys_assets.rules.engine.reranking import Field, Places, bind_reranking, pinned
 from recsys_assets.rules.engine.scoring import Boosts, best_first, relevance
@@ -27,6 +27,7 @@ from recsys_assets.rules.engine.trace import Recorder
 from recsys_assets.rules.language.evaluator import Mask, Nums, UserFeatures
 from recsys_assets.rules.language.reading import Checked, Scenario
 from recsys_assets.rules.language.schema import CandidateSource
+from recsys_assets.storage.arrays import Float32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

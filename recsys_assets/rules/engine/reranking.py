@@ -15,12 +15,13 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.rules.engine.item_facts import Facts, Float32
+from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Asked
 from recsys_assets.rules.language.evaluator import Nums
 from recsys_assets.rules.language.item_table import UNKNOWN
 from recsys_assets.rules.language.reading import Checked, Scenario
 from recsys_assets.rules.language.schema import AtMost, Diversity, Explore, Pin, Promote, Reranking, Variants
+from recsys_assets.storage.arrays import Float32
 
 _ROUNDING: Final = 1e-9
 _TWO_32: Final = 2.0**32

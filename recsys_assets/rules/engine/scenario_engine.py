@@ -15,7 +15,7 @@ from recsys_assets.rules.language.expressions import closest
 from recsys_assets.rules.language.item_table import columns_of, load_items
 from recsys_assets.rules.language.reading import Rules, read_rules
 from recsys_assets.rules.rules_file import PACKAGED, rules_in_force
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 _VERSION_DIGITS = 12
 
@@ -40,7 +40,7 @@ class Engine:
 
     def with_columns(self, names: set[str]) -> Evaluator:
         """An evaluator over item columns that the rules themselves may not read."""
-        table = load_items(self.release.folder / "features.sqlite", self.release.items, names)
+        table = load_items(self.release.folder / FEATURE_DATABASE, self.release.items, names)
         return Evaluator(table, self.facts.lists)
 
     def scenario(self, name: str | None = None) -> Pipeline:
@@ -63,7 +63,7 @@ def load_engine(release: Release, *, home: Home, path: Path | None = None) -> En
         RulesError: the file or one of its lists is not valid.
     """
     file = path or rules_in_force(home, release.folder)
-    rules = read_rules(file, columns=columns_of(release.folder / "features.sqlite"))
+    rules = read_rules(file, columns=columns_of(release.folder / FEATURE_DATABASE))
     return Engine(release, rules, lists_folder=home.root)
 
 

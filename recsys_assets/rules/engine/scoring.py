@@ -10,11 +10,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.rules.engine.item_facts import Facts, Float32
+from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.language.evaluator import Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import Expression
 from recsys_assets.rules.language.reading import Checked, Scenario
 from recsys_assets.rules.language.schema import Boost, FeatureBoost, Newness, PopularityDebias, Scoring
+from recsys_assets.storage.arrays import Float32
 
 _LOWER_31: Final = np.int32(2**31 - 1)
 

@@ -5,11 +5,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from recsys_assets.rules.engine.item_facts import Facts, Float32
+from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Asked
 from recsys_assets.rules.language.evaluator import Nums
 from recsys_assets.rules.language.reading import Checked
 from recsys_assets.rules.language.schema import CandidateSource
+from recsys_assets.storage.arrays import Float32
 
 NO_ITEMS: Final = np.empty(0, dtype=np.int32)
 

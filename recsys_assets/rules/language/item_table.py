@@ -9,14 +9,11 @@ from typing import Final
 from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.rules.language.expression_tree import Columns, Kind
+from recsys_assets.storage.arrays import Float64, Int32
 from recsys_assets.storage.string_table import Vocabulary
-
-Float64 = npt.NDArray[np.float64]
-Int32 = npt.NDArray[np.int32]
 
 ITEM_TABLE: Final = "item_features"
 USER_TABLE: Final = "user_features"

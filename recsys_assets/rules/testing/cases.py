@@ -21,6 +21,7 @@ from recsys_assets.rules.language.checking import line_of
 from recsys_assets.rules.language.expression_tree import ExpressionError
 from recsys_assets.rules.language.expressions import parse
 from recsys_assets.rules.language.item_table import columns_of
+from recsys_assets.storage.home import FEATURE_DATABASE
 
 CASES_FILE: Final = "rules_tests.toml"
 """The file's name, beside `rules.toml`."""
@@ -120,7 +121,7 @@ def run_case(case: Case, engine: Engine) -> Verdict:
 
 
 def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -> list[str]:
-    known = columns_of(engine.release.folder / "features.sqlite")
+    known = columns_of(engine.release.folder / FEATURE_DATABASE)
     try:
         expression = parse(text, columns=known, kind="boolean")
     except ExpressionError as error:

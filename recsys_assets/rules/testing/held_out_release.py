@@ -21,6 +21,7 @@ from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
 from recsys_assets.index.index_report import read_report
 from recsys_assets.interactions.cleaning import clean
+from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.release.load import Release, load_release
@@ -28,6 +29,7 @@ from recsys_assets.release.publish import publish
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import Settings, SourceSettings, load_or_default_settings
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.partition_store import PartitionStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ def hold_out(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, home: H
     split = time_split(interactions, held_out_share=settings.training.held_out_share)
     before = interactions.filter(pl.col(columns.TIMESTAMP).dt.date() < split.first_held_out_day)
     last = split.first_held_out_day - timedelta(days=1)
-    parts = {name: home.artifacts / name for name in ("embeddings", "features", "index")}
+    parts = {name: home.artifact(name) for name in ("embeddings", "features", "index")}
     save_embeddings(
         parts["embeddings"],
         matrix=split.train,
@@ -94,9 +96,9 @@ def hold_out(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, home: H
 
 def hold_out_home(home: Home) -> HeldOut:
     """Likewise of a home's own interactions; the release is built anew in `artifacts/held_out`."""
-    files = sorted(home.interactions.glob("date=*/part-0.parquet"))
-    frame = pl.scan_parquet(files, hive_partitioning=False, glob=False)
+    store = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
+    frame = store.scan(store.days())
     catalogue = pl.read_parquet(home.catalogue) if home.catalogue.is_file() else None
-    place = Home(home.artifacts / "held_out")
+    place = Home(home.artifact("held_out"))
     shutil.rmtree(place.root, ignore_errors=True)
     return hold_out(frame, catalogue, place, spec=load_or_default_settings(home).source.spec)

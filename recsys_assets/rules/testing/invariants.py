@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from math import ceil
 
 import numpy as np
@@ -12,8 +11,8 @@ from recsys_assets.rules.engine.requests import Answered, Asked
 from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.trace import Recorder
 from recsys_assets.rules.language.schema import AtMost, Promote, SeenFilter
+from recsys_assets.storage.arrays import EPOCH
 
-_EPOCH = date(1970, 1, 1)
 _SHOWN = 5
 
 
@@ -61,7 +60,7 @@ def _unseen(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answered
     last = dict(
         zip(release.history_items[start:end].tolist(), release.history_days[start:end].tolist(), strict=True)
     )
-    today = (release.manifest.through_day - _EPOCH).days
+    today = (release.manifest.through_day - EPOCH).days
     for stage in pipeline.scenario.filters:
         if isinstance(stage.spec, SeenFilter):
             days = stage.spec.cool_off_days
