@@ -22,12 +22,11 @@ from recsys_assets.evaluation.metrics import mean_intervals
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.engine.pipeline import Pipeline
 from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.scenario_engine import Engine, packaged_engine
 from recsys_assets.rules.language.item_table import columns_of
 from recsys_assets.rules.language.reading import parse_rules
-from recsys_assets.rules.rules_file import PACKAGED
+from recsys_assets.rules.rules_file import PACKAGED, Engine, packaged_engine
 from recsys_assets.rules.testing import list_measures
-from recsys_assets.rules.testing.held_out_release import HeldOut, cleaned_source, hold_out
+from recsys_assets.rules.testing.difference import HeldOut, cleaned_source, hold_out
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 K: Final = 10

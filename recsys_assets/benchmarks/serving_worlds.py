@@ -17,10 +17,14 @@ from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import load_embeddings, save_embeddings
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.feature_database import build_features, write_features
-from recsys_assets.index.build_index import build_item_index
+from recsys_assets.index.build_index import (
+    CANDIDATE_ITEMS,
+    CANDIDATE_SCORES,
+    build_item_index,
+    write_candidates,
+)
 from recsys_assets.index.index_report import read_report
 from recsys_assets.index.item_index import ItemIndex
-from recsys_assets.index.precompute import CANDIDATE_ITEMS, CANDIDATE_SCORES, write_candidates
 from recsys_assets.interactions.cleaning import clean
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source

@@ -27,7 +27,7 @@ def rules() -> None:
 @click.argument("file", required=False, type=_FILE)
 def check(home: Path | None, file: Path | None) -> None:
     """Say whether FILE, the rules in force by default, is valid for the current release."""
-    from recsys_assets.rules.engine.scenario_engine import load_engine  # noqa: PLC0415
+    from recsys_assets.rules.rules_file import load_engine  # noqa: PLC0415
 
     place = Home.locate(home)
     engine = load_engine(_release(place), home=place, path=file)
@@ -47,7 +47,7 @@ def check(home: Path | None, file: Path | None) -> None:
 @click.option("--seed", default=0, show_default=True, help="Seed of the sample.")
 def test(home: Path | None, file: Path | None, cases: Path | None, users: int, seed: int) -> None:
     """Run the cases kept beside FILE, and the built-in invariants on a sample of real users."""
-    from recsys_assets.rules.engine.scenario_engine import load_engine  # noqa: PLC0415
+    from recsys_assets.rules.rules_file import load_engine  # noqa: PLC0415
     from recsys_assets.rules.testing.cases import CASES_FILE, read_cases, run_case  # noqa: PLC0415
     from recsys_assets.rules.testing.invariants import INVARIANTS, check_invariants  # noqa: PLC0415
 
@@ -97,7 +97,7 @@ def diff(
     """Say what changing the rules from BEFORE to AFTER does to real users' lists."""
     import msgspec  # noqa: PLC0415
 
-    from recsys_assets.rules.engine.scenario_engine import load_engine  # noqa: PLC0415
+    from recsys_assets.rules.rules_file import load_engine  # noqa: PLC0415
     from recsys_assets.rules.testing.difference import difference  # noqa: PLC0415
 
     place = Home.locate(home)
@@ -138,7 +138,7 @@ def _release(home: Home) -> "Release":
 
 
 def _held_out(home: Home) -> "tuple[Release, Truth]":
-    from recsys_assets.rules.testing.held_out_release import hold_out_home  # noqa: PLC0415
+    from recsys_assets.rules.testing.difference import hold_out_home  # noqa: PLC0415
     from recsys_assets.rules.testing.list_measures import Truth  # noqa: PLC0415
 
     if not home.interactions.is_dir():

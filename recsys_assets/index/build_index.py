@@ -1,15 +1,153 @@
-"""The index folder from an embeddings folder: index, candidates and neighbours, swapped in whole."""
+"""What is scored ahead of serving: each user's best unseen items, and each item's nearest ones by cosine.
 
+A request then starts from a row of an array instead of a search. numpy only; blocks bound the memory.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
 
 from recsys_assets.embeddings.model_files import load_embeddings
 from recsys_assets.index.choose_index import build_index
+from recsys_assets.index.exact_search import NormOrdered, Pairs, top_products
 from recsys_assets.index.index_report import IndexReport
 from recsys_assets.index.item_index import ItemIndex
-from recsys_assets.index.precompute import Method, write_candidates, write_neighbours
 from recsys_assets.settings import IndexSettings
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64
 from recsys_assets.storage.atomic import replaced_folder
+
+CANDIDATE_ITEMS: Final = "candidates_items.npy"
+CANDIDATE_SCORES: Final = "candidates_scores.npy"
+NEIGHBOUR_ITEMS: Final = "neighbours_items.npy"
+NEIGHBOUR_SCORES: Final = "neighbours_scores.npy"
+
+BLOCK: Final = 256
+"""Vectors scored together: enough for a fast matrix product."""
+SHORTEST: Final = 1e-12
+"""A vector shorter than this has no direction worth a neighbour."""
+
+Method = Literal["exact", "index", "nothing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """How users' candidates were found."""
+
+    by: Method
+    """`exact` products, the `index`, or `nothing` where the settings ask for none."""
+    kept: int
+    """Items a user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """How many items have neighbours."""
+
+    kept: int
+    """Items an item."""
+    items: int
+    """Items that have them, the most popular ones; the rows of the others hold -1."""
+
+
+def write_candidates(
+    folder: Path,
+    *,
+    user_embeddings: Float32,
+    item_embeddings: Float32,
+    history_indptr: Int64,
+    history_items: Int32,
+    index: ItemIndex,
+    settings: IndexSettings,
+) -> Candidates:
+    """Write each user's best unseen items: `candidates_items.npy`, int32, and `candidates_scores.npy`.
+
+    Both are (U, C): item numbers and float32 inner products, descending, without the items of the user's
+    history. A list with fewer ends with -1 and -inf. They are exact while that takes at most
+    `precompute_pairs` scores (estimated from the first block of users), else from the index, where a long
+    history may leave fewer.
+    """
+    users, items = len(user_embeddings), len(item_embeddings)
+    kept = min(settings.candidates_per_user, items)
+    if kept <= 0 or not users:
+        return Candidates(by="nothing", kept=0)
+    nums, scores = (
+        np.lib.format.open_memmap(folder / name, "w+", dtype, (users, kept))
+        for name, dtype in ((CANDIDATE_ITEMS, np.int32), (CANDIDATE_SCORES, np.float32))
+    )
+    ordered = NormOrdered.of(item_embeddings)
+    by: Method = "exact"
+    for rows in _blocks(users):
+        x_BD = np.ascontiguousarray(user_embeddings[rows])
+        seen = Pairs.of(history_indptr, history_items, rows)
+        if by == "exact":
+            top = top_products(x_BD, ordered, kept, left_out=seen)
+            nums[rows], scores[rows] = top.nums, top.scores
+            if rows.start == 0 and top.scored * (users / len(x_BD)) > settings.precompute_pairs:
+                by = "index"
+        if by == "index":
+            found = index.search_many(x_BD, min(items, 2 * kept), threads=settings.threads)
+            nums[rows], scores[rows] = _without(*found, seen, kept)
+    nums.flush()
+    scores.flush()
+    return Candidates(by=by, kept=kept)
+
+
+def write_neighbours(
+    folder: Path, *, item_embeddings: Float32, popular_items: Int32, settings: IndexSettings
+) -> Neighbours:
+    """Write each item's nearest ones: `neighbours_items.npy`, int32, and `neighbours_scores.npy`.
+
+    Both are (I, N): item numbers and float32 cosines, descending, without the item itself. Only the most
+    popular items have them, as many as `precompute_pairs` allows; the rows of the others hold -1 and -inf,
+    and serving computes them when asked.
+    """
+    items = len(item_embeddings)
+    kept = min(settings.neighbours_per_item, items - 1)
+    if kept <= 0:
+        return Neighbours(kept=0, items=0)
+    norms_I = np.linalg.norm(item_embeddings, axis=1, keepdims=True)
+    unit_ID = np.divide(
+        item_embeddings, norms_I, out=np.zeros_like(item_embeddings), where=norms_I > SHORTEST
+    )
+    ordered = NormOrdered(
+        vectors_ID=unit_ID,
+        order_I=np.arange(items, dtype=np.int32),
+        negative_norms_I=np.full(items, -1, dtype=np.float32),
+    )
+    asked = np.sort(popular_items[: settings.precompute_pairs // items])
+    nums, scores = (
+        np.lib.format.open_memmap(folder / name, "w+", dtype, (items, kept))
+        for name, dtype in ((NEIGHBOUR_ITEMS, np.int32), (NEIGHBOUR_SCORES, np.float32))
+    )
+    nums[:], scores[:] = NO_ITEM, -np.inf
+    for rows in _blocks(len(asked)):
+        own = asked[rows]
+        itself = Pairs(rows=np.arange(len(own)), items=own)
+        top = top_products(unit_ID[own], ordered, kept, left_out=itself)
+        nums[own], scores[own] = top.nums, top.scores
+    nums.flush()
+    scores.flush()
+    return Neighbours(kept=kept, items=len(asked))
+
+
+def _without(nums: Int32, scores: Float32, seen: Pairs, k: int) -> tuple[Int32, Float32]:
+    """Drop seen items from lists of search results and cut them to k, filled up with -1 and -inf."""
+    width = max(int(nums.max(initial=0)), int(seen.items.max(initial=0))) + 1
+    keys = np.arange(len(nums))[:, None] * width + nums
+    drop = (nums == NO_ITEM) | np.isin(keys, seen.rows * width + seen.items)
+    order = np.argsort(drop, axis=1, kind="stable")[:, :k]
+    dropped = np.take_along_axis(drop, order, axis=1)
+    return (
+        np.where(dropped, np.int32(NO_ITEM), np.take_along_axis(nums, order, axis=1)),
+        np.where(dropped, np.float32(-np.inf), np.take_along_axis(scores, order, axis=1)),
+    )
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK))
 
 
 @dataclass(frozen=True, kw_only=True)

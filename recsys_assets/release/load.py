@@ -3,19 +3,19 @@
 The API imports this: neither torch, dagster, pandera nor polars.
 """
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy.typing as npt
 
 from recsys_assets.embeddings.fold_in import FoldIn
-from recsys_assets.errors import BrokenReleaseError
+from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.features.feature_store import FeatureStore
 from recsys_assets.index.item_index import ItemIndex
-from recsys_assets.release.checksums import check_sizes, check_sums_once
-from recsys_assets.release.item_names import CATEGORIES, TITLES
-from recsys_assets.release.manifest import WAY_OUT, Manifest, read_manifest
+from recsys_assets.release.manifest import WAY_OUT, Manifest, check_sizes, check_sums_once, read_manifest
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
 from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import StringTable, Vocabulary
@@ -152,3 +152,37 @@ def _map(folder: Path, name: str) -> npt.NDArray[Any]:
 
 def _map_if_there(folder: Path, name: str) -> npt.NDArray[Any] | None:
     return _map(folder, name) if (folder / f"{name}.npy").is_file() else None
+
+
+TITLES: Final = "titles"
+CATEGORIES: Final = "categories"
+
+_COLUMNS: Final = {TITLES: "title", CATEGORIES: "category"}
+
+
+def write_item_strings(folder: Path) -> list[Path]:
+    """Write `titles.*` and `categories.*` for the items of `folder`'s vocabulary; return the files.
+
+    An item without title or category has the empty string.
+
+    Raises:
+        ReleaseError: an item of the vocabulary has no row in `item_features`.
+    """
+    items = Vocabulary.load(folder, "items")
+    database = folder / FEATURE_DATABASE
+    with closing(sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)) as connection:
+        rows = {
+            row[0]: row[1:]
+            for row in connection.execute("SELECT item_id, title, category FROM item_features")
+        }
+    missing = next((item for item in items if item not in rows), None)
+    if missing is not None:
+        raise ReleaseError(
+            f"{database}: no row for item {missing!r}, which has an embedding; build features and embeddings"
+            " from the same interactions"
+        )
+    written = []
+    for place, name in enumerate(_COLUMNS):
+        StringTable.from_strings(rows[item][place] for item in items).save(folder, name)
+        written += sorted(folder.glob(f"{name}.*.npy"))
+    return written

@@ -17,9 +17,16 @@ from typing import Any, Final
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
-from recsys_assets.release.checksums import check_sums, sha256
-from recsys_assets.release.item_names import write_item_strings
-from recsys_assets.release.manifest import FileEntry, Manifest, read_manifest, release_id, write_manifest
+from recsys_assets.release.load import write_item_strings
+from recsys_assets.release.manifest import (
+    FileEntry,
+    Manifest,
+    check_sums,
+    read_manifest,
+    release_id,
+    sha256,
+    write_manifest,
+)
 from recsys_assets.release.release_store import PUBLISHING, ReleaseStore
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home

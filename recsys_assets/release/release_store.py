@@ -10,9 +10,8 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
-from recsys_assets.release.checksums import STAMPS, check_sums
 from recsys_assets.release.current import Move, Promotion, earlier, read_current, read_promotions, record_move
-from recsys_assets.release.manifest import MANIFEST_FILE, Manifest, read_manifest
+from recsys_assets.release.manifest import MANIFEST_FILE, STAMPS, Manifest, check_sums, read_manifest
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.locks import locked
 

@@ -23,7 +23,7 @@ def _supervise(folder, *servers: str) -> subprocess.Popen[str]:
         import sys
         from pathlib import Path
         from recsys_assets.errors import ServerStoppedError
-        from recsys_assets.commands.supervisor import Server, run_until_stopped
+        from recsys_assets.commands.running import Server, run_until_stopped
         folder = Path({str(folder)!r})
         servers = [
             Server(name=f"server {{n}}", command=[sys.executable, "-c", code, str(folder / f"started-{{n}}")],

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from recsys_assets.index.build_index import write_candidates, write_neighbours
 from recsys_assets.index.choose_index import build_index
 from recsys_assets.index.item_index import ItemIndex
-from recsys_assets.index.precompute import write_candidates, write_neighbours
 from recsys_assets.settings import IndexSettings
 from recsys_assets_tests.index.test_item_index import even, skewed
 

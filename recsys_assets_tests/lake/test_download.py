@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from recsys_assets.errors import DownloadError, InputError
-from recsys_assets.lake.amazon_2023 import fetch_category
 from recsys_assets.lake.download import fetch
-from recsys_assets.lake.initialise import initialise
+from recsys_assets.lake.initialise import fetch_category, initialise
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.lake.faulty_server import CONTENT, Server

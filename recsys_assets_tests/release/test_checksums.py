@@ -7,8 +7,7 @@ import msgspec
 import pytest
 
 from recsys_assets.errors import BrokenReleaseError
-from recsys_assets.release.checksums import STAMPS, check_sums_once
-from recsys_assets.release.manifest import read_manifest
+from recsys_assets.release.manifest import STAMPS, check_sums_once, read_manifest
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets_tests.release.world import LINEAGE, NOW
 

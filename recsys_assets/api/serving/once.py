@@ -11,8 +11,8 @@ from recsys_assets.api.serving.scenarios import as_ranked, asked_by_user
 from recsys_assets.errors import ReleaseError
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.rules.engine.scenario_engine import load_engine
 from recsys_assets.rules.engine.trace import Recorder
+from recsys_assets.rules.rules_file import load_engine
 from recsys_assets.storage.home import Home
 
 

@@ -9,7 +9,7 @@ from recsys_assets.api.serving.queries import Ranked, Wanted
 from recsys_assets.api.serving.recommender import Recommender
 from recsys_assets.errors import RecsysError, ReleaseError
 from recsys_assets.rules.engine.requests import Answered, Asked
-from recsys_assets.rules.engine.scenario_engine import Engine, Followed, RulesFollower
+from recsys_assets.rules.rules_file import Engine, Followed, RulesFollower
 from recsys_assets.storage.home import Home
 
 log = logging.getLogger("recsys.api")

@@ -22,11 +22,9 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources import amazon_products
-from recsys_assets.lake.sources.delimited import Dialect, header, tables
-from recsys_assets.lake.sources.json_lines import first_object, json_records
-from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.sources.source import Source, microseconds_per_unit, raw_contract, utc_from_epoch
 from recsys_assets.lake.sources.text_blocks import first_line
-from recsys_assets.lake.sources.times import microseconds_per_unit, utc_from_epoch
+from recsys_assets.lake.sources.text_records import Dialect, first_object, header, json_records, tables
 from recsys_assets.quality.contract import Column
 
 EXTRAS: Final = {

@@ -13,10 +13,9 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.lake.sources.delimited import Dialect, tables
-from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.sources.source import Source, raw_contract, utc_from_epoch
 from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
-from recsys_assets.lake.sources.times import utc_from_epoch
+from recsys_assets.lake.sources.text_records import Dialect, tables
 
 _RATINGS: Final = ("userId", "movieId", "rating", "timestamp")
 _MOVIES: Final = ("movieId", "title", "genres")

@@ -22,10 +22,15 @@ from recsys_assets import columns
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
-from recsys_assets.lake.sources.delimited import Chunk
-from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.sources.source import (
+    Source,
+    microseconds_per_unit,
+    raw_contract,
+    utc_from_epoch,
+    utc_from_text,
+)
 from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
-from recsys_assets.lake.sources.times import microseconds_per_unit, utc_from_epoch, utc_from_text
+from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
 
 REQUIRED: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)

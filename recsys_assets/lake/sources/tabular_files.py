@@ -18,9 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
-from recsys_assets.lake.sources.delimited import Chunk, Dialect, header, tables
-from recsys_assets.lake.sources.json_lines import Records, first_object, json_records
 from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
+from recsys_assets.lake.sources.text_records import (
+    Chunk,
+    Dialect,
+    Records,
+    first_object,
+    header,
+    json_records,
+    tables,
+)
 
 _PARQUET: Final = b"PAR1"
 _PARQUET_BATCH_ROWS: Final = 100_000

@@ -1,12 +1,13 @@
 """Filters: what may be recommended at all. Filters over items alone become one mask a release."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from recsys_assets.rules.engine import scratch
 from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Asked
 from recsys_assets.rules.engine.sources import history_of
@@ -137,10 +138,10 @@ def _unseen(nums: Nums, asked: Asked, facts: Facts, cool_off_days: int | None) -
 
 
 def _not_among(nums: Nums, others: Nums, items: int) -> Mask:
-    marks = scratch.marks(items)
-    marks.put(others, True)  # noqa: FBT003  a value; quicker than an assignment
-    found: Mask = ~marks.take(nums)
-    marks.put(others, False)  # noqa: FBT003
+    taken = marks(items)
+    taken.put(others, True)  # noqa: FBT003  a value; quicker than an assignment
+    found: Mask = ~taken.take(nums)
+    taken.put(others, False)  # noqa: FBT003
     return found
 
 
@@ -161,3 +162,20 @@ def _in_words(spec: Filter) -> str:
 def _some(items: Sequence[str], shown: int = 3) -> str:
     more = f" and {len(items) - shown} more" if len(items) > shown else ""
     return ", ".join(items[:shown]) + more
+
+
+_LOCAL = threading.local()
+
+
+def marks(items: int) -> npt.NDArray[np.bool_]:
+    """(>= items,), all False; whoever sets places sets them back before the next use."""
+    found: npt.NDArray[np.bool_] = _kept("marks", items, np.bool_)
+    return found
+
+
+def _kept(name: str, items: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] | None = getattr(_LOCAL, name, None)
+    if array is None or len(array) < items:
+        array = np.zeros(items, dtype=dtype)
+        setattr(_LOCAL, name, array)
+    return array

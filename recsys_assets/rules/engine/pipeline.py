@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from recsys_assets.rules.engine import scratch
-from recsys_assets.rules.engine.filtering import Filters
+from recsys_assets.rules.engine.filtering import Filters, marks
 from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Answered, Asked, Context
 from recsys_assets.rules.engine.reranking import Field, Places, bind_reranking, pinned
@@ -192,7 +191,7 @@ class Pipeline:
 
     def _each_once(self, parts: list[Nums]) -> Nums:
         """The different numbers of all parts, each of which holds a number once, in order."""
-        taken = scratch.marks(len(self._facts.table))
+        taken = marks(len(self._facts.table))
         new = []
         for nums in parts:
             fresh = nums[~taken.take(nums)]

@@ -8,8 +8,8 @@ import numpy as np
 
 from recsys_assets.rules.engine.pipeline import Pipeline
 from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.trace import ItemRecord, Recorder, Trace
+from recsys_assets.rules.rules_file import Engine
 
 Verdict = Literal["shown", "ranked below", "dropped", "no candidate"]
 

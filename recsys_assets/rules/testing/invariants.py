@@ -8,9 +8,9 @@ import numpy as np
 
 from recsys_assets.rules.engine.pipeline import Pipeline
 from recsys_assets.rules.engine.requests import Answered, Asked
-from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.trace import Recorder
 from recsys_assets.rules.language.schema import AtMost, Promote, SeenFilter
+from recsys_assets.rules.rules_file import Engine
 from recsys_assets.storage.arrays import EPOCH
 
 _SHOWN = 5

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.sources.delimited import Dialect, header, tables
+from recsys_assets.lake.sources.text_records import Dialect, header, tables
 
 TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00\r\ufeff"), max_size=12)
 

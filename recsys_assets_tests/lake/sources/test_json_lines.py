@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.sources.json_lines import first_object, json_records
+from recsys_assets.lake.sources.text_records import first_object, json_records
 
 
 class Row(msgspec.Struct):

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.trace import Recorder
 from recsys_assets.rules.language.item_table import columns_of
 from recsys_assets.rules.language.reading import parse_rules
+from recsys_assets.rules.rules_file import Engine
 from recsys_assets_tests.rules import reference
 from recsys_assets_tests.rules.worlds import CATEGORIES, SHARES, scenarios, to_release, to_toml, worlds
 

@@ -6,8 +6,13 @@ import shutil
 import pytest
 
 from recsys_assets.errors import RulesError
-from recsys_assets.rules.engine.scenario_engine import RulesFollower
-from recsys_assets.rules.rules_file import PACKAGED, rules_fingerprint, rules_in_force, rules_part
+from recsys_assets.rules.rules_file import (
+    PACKAGED,
+    RulesFollower,
+    rules_fingerprint,
+    rules_in_force,
+    rules_part,
+)
 from recsys_assets.storage.home import Home
 
 WITH_LIST = """\

@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 from recsys_assets.cli import main
 from recsys_assets.release.load import load_release
-from recsys_assets.rules.engine.scenario_engine import packaged_engine
-from recsys_assets.rules.rules_file import PACKAGED
+from recsys_assets.rules.rules_file import PACKAGED, packaged_engine
 from recsys_assets.rules.testing.invariants import check_invariants
 
 
