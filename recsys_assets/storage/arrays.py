@@ -1,4 +1,4 @@
-"""Array types by the width of their numbers, the marks that stand in them, and arrays mapped from disk."""
+"""Array types by the width of their numbers, special values in arrays, and `.npy` files mapped to memory."""
 
 from datetime import date
 from pathlib import Path
@@ -16,19 +16,24 @@ UInt64: TypeAlias = npt.NDArray[np.uint64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 NO_ITEM: Final = -1
-"""Stands in an array of item numbers where a list is shorter than its row."""
+"""Fills an array of item numbers where a list is shorter than its row."""
 EPOCH: Final = date(1970, 1, 1)
 """Day 0 of an array of day numbers."""
 
 
 def map_array(path: Path) -> npt.NDArray[Any]:
-    """Map an `.npy` file read-only; nothing is read until it is used, and nothing is unpickled.
+    """Map an `.npy` file read-only; pages are read when they are used, and nothing is unpickled.
 
-    The result is a plain array over the map: slicing it costs a third of what `np.memmap`'s own slicing does.
+    The result is a plain array over the map, since slicing an `np.memmap` takes three times as long.
 
     Raises:
         OSError: the file is missing or cannot be read.
-        ValueError: it is no array, or shorter than its header says.
+        ValueError: the file is not an array, or is shorter than its header says.
     """
     mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     return mapped
+
+
+def create_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.memmap[Any, Any]:
+    """Create an `.npy` file of zeros and map it for writing; call `flush` on the result when it is filled."""
+    return np.lib.format.open_memmap(path, "w+", dtype, shape)

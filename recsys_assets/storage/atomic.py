@@ -1,6 +1,6 @@
-"""Files and folders replaced as one thing: a reader sees the old one or the new one, never a part of one.
+"""Atomic replacement of files and folders: a reader sees the old content or the new, never part of either.
 
-Everything that is replaced is first written to a hidden sibling (`staging_path`), then renamed over its target.
+New content is first written to a hidden sibling (`staging_path`), which is then renamed over its target.
 """
 
 import os
@@ -11,16 +11,16 @@ from shutil import rmtree
 
 
 def staging_path(target: Path) -> Path:
-    """The hidden sibling where the next content of `target` is written."""
+    """Return the hidden sibling of `target` where its next content is written."""
     return target.with_name(f".{target.name}.staged")
 
 
 @contextmanager
 def replaced_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yield a path to write to, which takes `target`'s place when the block ends well; else nothing changes.
+    """Yield a path to write to; the file replaces `target` when the block ends well, else nothing changes.
 
     Args:
-        target: the file to replace; its folder is made where missing.
+        target: the file to replace; its folder is created if missing.
         durable: also survive a power cut (fsync of file and folder), which costs some milliseconds.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -34,11 +34,11 @@ def replaced_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def replace_file(target: Path, content: bytes, *, durable: bool = True, mode: int = 0o666) -> None:
-    """Replace `target` by `content`.
+    """Replace the content of `target` by `content`.
 
     Args:
-        target: the file; its folder is made where missing.
-        content: all of it.
+        target: the file; its folder is created if missing.
+        content: all bytes of the new file.
         durable: as in `replaced_file`.
         mode: permissions of the new file, less the process's umask.
     """
@@ -50,7 +50,7 @@ def replace_file(target: Path, content: bytes, *, durable: bool = True, mode: in
 
 
 def put_in_place(staged: Path, target: Path, *, durable: bool = False) -> None:
-    """Rename a staged file over `target`; with `durable` both survive a power cut from then on."""
+    """Rename a staged file over `target`; with `durable`, content and name then survive a power cut."""
     if durable:
         sync(staged)
     staged.replace(target)
@@ -59,25 +59,57 @@ def put_in_place(staged: Path, target: Path, *, durable: bool = False) -> None:
 
 
 @contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
-    """Yield a new empty folder that takes `folder`'s place when the block ends well; else nothing changes."""
-    staged, old = staging_path(folder), folder.with_name(f".{folder.name}.old")
-    for left_over in (staged, old):
-        rmtree(left_over, ignore_errors=True)
+def staging_folder(staged: Path) -> Iterator[Path]:
+    """Yield `staged` as a new, empty folder; it is removed at the end unless it was moved away."""
+    rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
     try:
         yield staged
-    except BaseException:
+    finally:
         rmtree(staged, ignore_errors=True)
-        raise
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new, empty folder that replaces `folder` when the block ends well; else nothing changes."""
+    old = folder.with_name(f".{folder.name}.old")
+    rmtree(old, ignore_errors=True)
+    with staging_folder(staging_path(folder)) as staged:
+        yield staged
+        put_folder_in_place(staged, folder, old=old)
+
+
+def put_folder_in_place(staged: Path, folder: Path, *, old: Path, durable: bool = False) -> None:
+    """Rename a staged folder to `folder`.
+
+    A folder that is there already is renamed to `old` and then removed. Its files are never overwritten, since
+    a running process may have mapped them.
+
+    Args:
+        staged: the new content, in the same file system.
+        folder: the final name.
+        old: a free name beside it.
+        durable: also survive a power cut; the staged files and folders are then synced first.
+    """
+    if durable:
+        sync_tree(staged)
     if folder.exists():
         folder.rename(old)
     staged.rename(folder)
+    if durable:
+        sync(folder.parent)
     rmtree(old, ignore_errors=True)
 
 
+def sync_tree(root: Path) -> None:
+    """Wait until every file and folder under `root`, and `root` itself, is on the disk."""
+    for path in root.rglob("*"):
+        sync(path)
+    sync(root)
+
+
 def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's entries, are on the disk."""
+    """Wait until the content of a file, or the entries of a folder, are on the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

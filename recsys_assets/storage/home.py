@@ -1,4 +1,4 @@
-"""The home: one installation's folder, and the path of everything in it. No other module spells one.
+"""The home: the folder of one installation, and the path of everything in it. No other module spells a path.
 
 A daily table, quarantine and reports keep one folder a day, named `date=YYYY-MM-DD`.
 """
@@ -19,10 +19,10 @@ _DAY_PREFIX: Final = "date="
 
 
 class Home(msgspec.Struct, frozen=True):
-    """Where one installation keeps its files."""
+    """The folder of one installation."""
 
     root: Path
-    """The folder, absolute."""
+    """Absolute path of the folder."""
 
     @classmethod
     def locate(cls, given: str | os.PathLike[str] | None = None) -> "Home":
@@ -31,7 +31,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def option(self) -> str:
-        """The option that makes a command work here: ` --home ROOT`; nothing for the default of this folder."""
+        """The option that selects this home: ` --home ROOT`, or empty for the working folder's default home."""
         return "" if self.root == Path(DEFAULT_HOME).resolve() else f" --home {shlex.quote(str(self.root))}"
 
     @property
@@ -41,7 +41,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def rules_file(self) -> Path:
-        """`rules.toml`, where the home has rules of its own."""
+        """`rules.toml`; missing where the built-in rules apply."""
         return self.root / "rules.toml"
 
     @property
@@ -51,7 +51,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def build_lock(self) -> Path:
-        """Held by the process that builds."""
+        """Lock file of the process that builds."""
         return self.root / ".build.lock"
 
     @property
@@ -76,7 +76,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def quarantine(self) -> Path:
-        """Rejected days, a folder each."""
+        """Rejected days, a folder a day."""
         return self.root / "quarantine"
 
     @property
@@ -90,7 +90,7 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "artifacts"
 
     def artifact(self, name: str) -> Path:
-        """The newest `embeddings`, `evaluation`, `features`, `index` or `rules`, or the mark `release`."""
+        """The newest `embeddings`, `evaluation`, `features`, `index` or `rules`, or the marker `release`."""
         return self.artifacts / name
 
     @property
@@ -105,17 +105,17 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def downloads(self) -> Path:
-        """Source files that were downloaded."""
+        """Downloaded source files."""
         return self.root / "downloads"
 
     @property
     def scratch(self) -> Path:
-        """Sorted runs of events while days are being landed."""
+        """Sorted runs of events, while days are landing."""
         return self.root / "scratch"
 
     @property
     def quality_db(self) -> Path:
-        """Every check result by day."""
+        """Every check result, by day."""
         return self.root / "quality.sqlite"
 
     @property
@@ -125,12 +125,12 @@ class Home(msgspec.Struct, frozen=True):
 
 
 def day_folder(root: Path, day: date) -> Path:
-    """The folder of one day under `root`, a daily table's folder, `Home.quarantine` or `Home.reports`."""
+    """Return the folder of one day under `root`: a daily table, `Home.quarantine` or `Home.reports`."""
     return root / f"{_DAY_PREFIX}{day.isoformat()}"
 
 
 def days_under(root: Path) -> list[date]:
-    """The days that have a folder under `root`, oldest first; none where `root` is missing."""
+    """Return the days that have a folder under `root`, oldest first; none if `root` is missing."""
     if not root.is_dir():
         return []
     return sorted(

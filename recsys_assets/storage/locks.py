@@ -1,4 +1,4 @@
-"""Locks between processes. The system releases one when the process that holds it ends, however it ends."""
+"""File locks between processes. The system releases a lock when its process ends, even if it was killed."""
 
 import fcntl
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from recsys_assets.storage.home import Home
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file `path`, which is made where missing.
+    """Hold the lock file `path` while the block runs.
 
     Args:
-        path: the lock file.
-        wait: wait for another holder to release it.
+        path: the lock file; created if missing, with its folder.
+        wait: wait until another holder releases it.
 
     Raises:
         BlockingIOError: another process holds it and `wait` is False.
@@ -27,7 +27,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 @contextmanager
 def locked_descriptor(descriptor: int, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock of a file that is open already; errors as in `locked`."""
+    """Hold the lock of an open file; arguments and errors as in `locked`."""
     fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         yield
@@ -37,10 +37,10 @@ def locked_descriptor(descriptor: int, *, wait: bool = True) -> Iterator[None]:
 
 @contextmanager
 def build_lock(home: Home) -> Iterator[None]:
-    """Hold the home's build lock, so that one process at a time builds it.
+    """Hold the build lock of a home, so that only one process builds it.
 
     Raises:
-        BuildRunningError: another process builds this home.
+        BuildRunningError: another process is building this home.
     """
     with ExitStack() as held:
         try:

@@ -1,6 +1,6 @@
-"""Strings as memory-mapped arrays: `StringTable` by position, `Vocabulary` also from an id to its number.
+"""Strings in memory-mapped arrays: `StringTable` finds one by position, `Vocabulary` also finds an id's number.
 
-The API process imports this, so numpy only. Nothing is pickled: `.npy` files, two or three.
+Each is saved as two or three `.npy` files. The API imports this module: numpy only.
 """
 
 import zlib
@@ -14,10 +14,10 @@ from recsys_assets.storage.arrays import Int32, Int64, UInt8, map_array
 
 
 class StringTable:
-    """Strings by position: UTF-8 bytes one after another, and where each one starts."""
+    """Strings by position, kept as their UTF-8 bytes end to end and the offset of each."""
 
     def __init__(self, offsets: Int64, data: UInt8) -> None:
-        """`offsets`: int64, n + 1, ascending; `data`: uint8, all strings' bytes."""
+        """Take `offsets`, (n + 1,) int64, ascending, and `data`, uint8, the bytes of all n strings."""
         self.offsets = offsets
         self.data = data
         # A memoryview gives plain ints and bytes ten times faster than indexing a memory-mapped array.
@@ -26,7 +26,7 @@ class StringTable:
 
     @classmethod
     def from_strings(cls, strings: Iterable[str | None]) -> Self:
-        """A table in the order given; None becomes the empty string."""
+        """Build a table in the order given; None becomes the empty string."""
         encoded = [(text or "").encode() for text in strings]
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
@@ -60,12 +60,12 @@ class StringTable:
 class Vocabulary(StringTable):
     """Ids sorted by their UTF-8 bytes; an id's number is its position.
 
-    A lookup hashes the id (CRC-32) to a bucket and compares the few ids in it, about 1 µs whatever the size.
+    A lookup hashes the id (CRC-32) to a bucket and compares the few ids in it: about 1 µs at any size.
     `buckets` is one int32 array: 2**b + 1 bucket starts, then the numbers, bucket by bucket.
     """
 
     def __init__(self, offsets: Int64, data: UInt8, buckets: Int32) -> None:
-        """`buckets` as `_fill_buckets` makes them."""
+        """Take the arrays of a `StringTable` and `buckets` as `_fill_buckets` returns them."""
         super().__init__(offsets, data)
         self.buckets = buckets
         self._table: Sequence[int] = memoryview(cast("Any", buckets))
@@ -75,14 +75,14 @@ class Vocabulary(StringTable):
 
     @classmethod
     def from_strings(cls, strings: Iterable[str | None]) -> Self:
-        """Sorts and deduplicates; None is left out."""
+        """Build a vocabulary of the distinct strings; None is left out."""
         encoded = sorted({text.encode() for text in strings if text is not None})
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
         return cls(offsets, np.frombuffer(b"".join(encoded), dtype=np.uint8), _fill_buckets(encoded))
 
     def num(self, key: str) -> int | None:
-        """The id's number, or None where the vocabulary doesn't hold it."""
+        """Return the number of an id, or None if the vocabulary doesn't hold it."""
         wanted = key.encode()
         bucket = zlib.crc32(wanted) & self._mask
         for place in range(self._nums_at + self._table[bucket], self._nums_at + self._table[bucket + 1]):
@@ -92,12 +92,12 @@ class Vocabulary(StringTable):
         return None
 
     def nums(self, ids: Sequence[str]) -> Int32:
-        """int32, one an id; -1 where the vocabulary doesn't hold it."""
+        """Return the numbers of N ids, (N,) int32; -1 for an id that the vocabulary doesn't hold."""
         found = (self.num(key) for key in ids)
         return np.fromiter((-1 if num is None else num for num in found), dtype=np.int32, count=len(ids))
 
     def id(self, num: int) -> str:
-        """The id at `num`.
+        """Return the id of a number.
 
         Raises:
             IndexError: `num` is negative or not below `len`.
@@ -114,7 +114,7 @@ class Vocabulary(StringTable):
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
-        """Memory-map what `save` wrote; a million ids in milliseconds."""
+        """Memory-map what `save` wrote, a million ids in milliseconds."""
         offsets, data = map_array(folder / f"{name}.offsets.npy"), map_array(folder / f"{name}.bytes.npy")
         return cls(offsets, data, map_array(folder / f"{name}.hash.npy"))
 

@@ -21,7 +21,7 @@ def test_ids_are_sorted_by_their_utf8_bytes(ids):
 def test_a_saved_vocabulary_is_memory_mapped_and_equal(tmp_path):
     Vocabulary.from_strings(["b", "ä", "a", "b"]).save(tmp_path, "users")
     loaded = Vocabulary.load(tmp_path, "users")
-    assert isinstance(loaded.offsets, np.memmap)
+    assert isinstance(loaded.offsets.base, np.memmap)
     assert list(loaded) == ["a", "b", "ä"]
     assert loaded.nums(["ä", "none", "a"]).tolist() == [2, -1, 0]
 

@@ -1,0 +1,85 @@
+"""Files and folders are replaced whole or not at all."""
+
+import pytest
+
+from recsys_assets.storage.atomic import (
+    put_folder_in_place,
+    replace_file,
+    replaced_file,
+    replaced_folder,
+    staging_folder,
+)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_replaced_file_has_the_new_content_and_leaves_nothing_beside_it(tmp_path):
+    target = tmp_path / "new" / "file"
+    replace_file(target, b"old")
+    replace_file(target, b"new")
+
+    assert target.read_bytes() == b"new"
+    assert names(target.parent) == ["file"]
+
+
+def test_a_file_keeps_its_content_when_writing_fails(tmp_path):
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+    with pytest.raises(IsADirectoryError), replaced_file(target):
+        tmp_path.write_bytes(b"")
+
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_replaced_folder_has_only_the_new_files(tmp_path):
+    folder = tmp_path / "folder"
+    for name in ("one", "two"):
+        with replaced_folder(folder) as staged:
+            (staged / name).write_bytes(b"x")
+
+    assert names(folder) == ["two"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_a_folder_keeps_its_files_when_writing_fails(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "old").write_bytes(b"x")
+    with pytest.raises(FileExistsError), replaced_folder(folder) as staged:
+        staged.mkdir()
+
+    assert names(folder) == ["old"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_what_a_killed_process_left_is_replaced(tmp_path):
+    for left_over in (".folder.staged", ".folder.old"):
+        (tmp_path / left_over / "below").mkdir(parents=True)
+    with replaced_folder(tmp_path / "folder") as staged:
+        (staged / "new").write_bytes(b"x")
+
+    assert names(tmp_path / "folder") == ["new"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_a_reader_keeps_the_files_of_a_folder_that_was_replaced(tmp_path):
+    folder, staged = tmp_path / "folder", tmp_path / "staged"
+    for place, content in ((folder, b"old"), (staged, b"new")):
+        place.mkdir()
+        (place / "file").write_bytes(content)
+    with (folder / "file").open("rb") as opened:
+        put_folder_in_place(staged, folder, old=tmp_path / "old", durable=True)
+
+        assert opened.read() == b"old"
+    assert (folder / "file").read_bytes() == b"new"
+    assert names(tmp_path) == ["folder"]
+
+
+def test_a_staging_folder_that_was_not_moved_is_removed(tmp_path):
+    with staging_folder(tmp_path / "staged") as staged:
+        (staged / "file").write_bytes(b"x")
+
+    assert names(tmp_path) == []
