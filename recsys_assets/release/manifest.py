@@ -1,9 +1,8 @@
-"""The manifest: what a release is made of, with checksums, and how its id follows from its content."""
+"""The manifest of a release: its files with their checksums, and the id that follows from its content."""
 
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,50 +17,50 @@ from recsys_assets.storage.atomic import replace_file
 
 MANIFEST_FILE: Final = "manifest.json"
 FORMAT: Final = 1
-"""Raised whenever a release's files or their meaning change; part of the id."""
+"""Version of the layout, raised whenever a release's files or their meaning change; part of the id."""
 
 WAY_OUT: Final = "publish the release again (`recsys build`) or roll back"
-"""What to do about a broken release."""
+"""The remedy that every message about a broken release ends with."""
 
 _DERIVED: Final = ("item_index.", "candidates_", "neighbours_", "training.json")
-"""Files that hold timings, or follow from other files by a search chosen by timings. They do not count for
-the id; their checksums are verified like any other's."""
+"""Beginnings of the names of files that hold timings, or come from a search that was chosen by timings. They are
+no part of the id; their checksums are verified like those of all files."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One file as it was published."""
+    """Checksum and size of one file, as published."""
 
     sha256: str
-    """Checksum, hexadecimal."""
+    """SHA-256, hexadecimal."""
     bytes: int
-    """Size."""
+    """Size in bytes."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is known of a release without opening its files."""
+    """Description of a release, for readers that don't open its other files."""
 
     release_id: str
     """`<through_day as YYYYMMDD>-<10 hex digits of the content>`."""
     created_at: datetime
-    """When it was published first, UTC."""
+    """Time of its first publication, UTC."""
     first_day: date
-    """First day of the events in it."""
+    """First UTC day of its events."""
     through_day: date
-    """Last day of the events in it."""
+    """Last UTC day of its events."""
     counts: dict[str, int]
-    """`users`, `items`, `events`, …"""
+    """Numbers of `users`, `items`, `events`, …"""
     settings: dict[str, Any]
     """The settings it was built with."""
     metrics: dict[str, float]
-    """Held-out quality, by name."""
+    """Metrics on held-out days, by name."""
     index: dict[str, Any]
-    """What the index build found and chose."""
+    """The index report: the searches measured and the one chosen."""
     lineage: dict[date, str]
-    """Each day's partition of `interactions` -> its checksum when this was built."""
+    """Day -> checksum of its partition of `interactions` at build time."""
     files: dict[str, FileEntry]
-    """Path inside the folder -> checksum and size."""
+    """Path in the folder -> checksum and size."""
     accepted: dict[date, list[str]] = {}
-    """Days in it whose audit had refused them -> who let them through, why and when; no part of the content."""
+    """Rejected day that was accepted all the same -> by whom, why and when; no part of the id."""
     format: int = FORMAT
     """Version of the layout."""
 
@@ -72,7 +71,7 @@ def release_id(
     settings: Mapping[str, Any],
     lineage: Mapping[date, str],
 ) -> str:
-    """The id of this content; time does not count, so that building again finds the same release."""
+    """Return the id of this content; time is no part of it, so a rebuild of the same content has the same id."""
     content = {
         "format": FORMAT,
         "files": {name: entry.sha256 for name, entry in files.items() if not name.startswith(_DERIVED)},
@@ -84,18 +83,16 @@ def release_id(
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` and see it onto the disk."""
-    with (folder / MANIFEST_FILE).open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Write `manifest.json` into a staged release."""
+    content = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    (folder / MANIFEST_FILE).write_bytes(content)
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read `manifest.json`.
 
     Raises:
-        BrokenReleaseError: it is missing, not a manifest, or of a format that this version does not read.
+        BrokenReleaseError: the file is missing, not a manifest, or of a format that this version doesn't read.
     """
     path = folder / MANIFEST_FILE
     try:
@@ -110,10 +107,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_sizes(folder: Path, manifest: Manifest) -> None:
-    """Cheap: every file is there with the size it was published with (finds what was cut short).
+    """Check that every file exists and has its published size: cheap, and finds files that were cut short.
 
     Raises:
-        BrokenReleaseError: the first file that is not.
+        BrokenReleaseError: names the first file that is missing or has another size.
     """
     for name, entry in manifest.files.items():
         try:
@@ -127,17 +124,22 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
 
 
 def check_sums(folder: Path, manifest: Manifest, *, only: Collection[str] | None = None) -> None:
-    """Read everything, or `only` these files, and compare checksums.
+    """Read the files and compare their checksums.
+
+    Args:
+        folder: a release.
+        manifest: its manifest.
+        only: the files to read; None for all.
 
     Raises:
-        BrokenReleaseError: names each file that differs, with the checksum expected and found.
+        BrokenReleaseError: names each file that differs, with the checksums expected and found.
     """
     check_sizes(folder, manifest)
-    # the largest first, so that no core waits for one at the end
+    # the largest first, so that no core is left with a large one at the end
     names = sorted(
         manifest.files if only is None else only, key=lambda name: manifest.files[name].bytes, reverse=True
     )
-    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter, so files are read side by side
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter, so threads run in parallel
         found = dict(zip(names, pool.map(lambda name: sha256(folder / name), names), strict=True))
     wrong = [
         f"{folder / name}: sha256 is {found[name]}, expected {entry.sha256}"
@@ -149,36 +151,36 @@ def check_sums(folder: Path, manifest: Manifest, *, only: Collection[str] | None
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file, hexadecimal."""
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 STAMPS: Final = ".verified"
-"""Folder beside the releases, one file a release."""
-SETTLED_SECONDS: Final = 2.0
-"""A file changed more recently gets no stamp: clocks of file systems are coarse, and a second change in the same
-tick would not be seen."""
+"""Folder beside the releases with the stamps of verified files, one JSON file a release."""
+_SETTLED_SECONDS: Final = 2.0
+"""A file that changed more recently gets no stamp: file systems have coarse clocks, and a second change in the
+same tick would not be noticed."""
 
-Stamp = tuple[int, int, int, int, int]
-"""Device, inode, bytes, and when the content and the entry changed, ns."""
-Stamps = Mapping[str, tuple[str, Stamp]]
-"""File -> the checksum that it was found to have, and its stamp then."""
+_Stamp = tuple[int, int, int, int, int]
+"""Device, inode, size in bytes, and the times of the last change of content and of metadata, ns."""
 
 
-def check_sums_once(folder: Path, manifest: Manifest, *, settled_seconds: float = SETTLED_SECONDS) -> None:
-    """`check_sums` of the files that were not found right before, or have changed since.
+def check_sums_once(folder: Path, manifest: Manifest, *, settled_seconds: float = _SETTLED_SECONDS) -> None:
+    """Compare the checksums of the files that were never verified or have changed since.
+
+    A verified file is remembered by its stamp (inode, size, times of change).
 
     Args:
         folder: a release.
         manifest: its manifest.
-        settled_seconds: how long ago a file must have changed last to get a stamp.
+        settled_seconds: least age of a file's last change for it to get a stamp.
 
     Raises:
-        BrokenReleaseError: names each file that differs, with the checksum expected and found.
+        BrokenReleaseError: names each file that differs, with the checksums expected and found.
     """
     check_sizes(folder, manifest)
-    known = _read(folder)
+    known = _read_stamps(folder)
     # taken before reading, so that a change in between makes the stamp stale
     stamps = {name: (entry.sha256, _stamp(folder / name)) for name, entry in manifest.files.items()}
     unknown = [name for name, stamp in stamps.items() if known.get(name) != stamp]
@@ -187,22 +189,22 @@ def check_sums_once(folder: Path, manifest: Manifest, *, settled_seconds: float 
     settled = time.time_ns() - int(settled_seconds * 1e9)
     check_sums(folder, manifest, only=unknown)
     found = {name: stamp for name, stamp in stamps.items() if max(stamp[1][3:]) < settled}
-    with contextlib.suppress(OSError):  # a read-only or full disk: the next start reads again
-        _file(folder).parent.mkdir(exist_ok=True)
-        replace_file(_file(folder), msgspec.json.encode(found))
+    with contextlib.suppress(OSError):  # a read-only or full disk: the next start reads the files again
+        replace_file(_stamps_file(folder), msgspec.json.encode(found))
 
 
-def _read(folder: Path) -> Stamps:
+def _read_stamps(folder: Path) -> Mapping[str, tuple[str, _Stamp]]:
+    """Read the checksum and stamp of each verified file."""
     try:
-        return msgspec.json.decode(_file(folder).read_bytes(), type=dict[str, tuple[str, Stamp]])
+        return msgspec.json.decode(_stamps_file(folder).read_bytes(), type=dict[str, tuple[str, _Stamp]])
     except (OSError, msgspec.DecodeError):
         return {}
 
 
-def _file(folder: Path) -> Path:
+def _stamps_file(folder: Path) -> Path:
     return folder.parent / STAMPS / f"{folder.name}.json"
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: Path) -> _Stamp:
     found = path.stat()
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,12 +1,11 @@
-"""Publishing: artifacts become one immutable, checksummed folder, whole or not at all.
+"""Publishing: artifacts become one immutable folder with checksums, whole or not at all.
 
-Everything is copied into a staging folder and seen onto the disk; one rename makes the release. Killed before
-it, there is nothing but a staging folder, which the next publisher removes; killed after it, publishing again
-finds the same release. A lock keeps two publishers apart and goes with the process that holds it.
+Everything is copied into a staging folder and synced to disk, then one rename makes the release. A process killed
+before the rename leaves a staging folder, which the next publisher removes; after the rename, publishing again
+finds the same release. A file lock lets only one process publish at a time.
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,14 +28,15 @@ from recsys_assets.release.manifest import (
 )
 from recsys_assets.release.release_store import PUBLISHING, ReleaseStore
 from recsys_assets.settings import Settings
+from recsys_assets.storage.atomic import put_folder_in_place, staging_folder
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 from recsys_assets.storage.string_table import Vocabulary
 
-STAGING: Final = ".staging"
+_STAGING: Final = ".staging"
 _PARTS: Final = ("embeddings", "features", "index")
-"""Artifact folders without which there is no release."""
-_CHUNK: Final = 1 << 20
+"""Artifacts that every release has."""
+_CHUNK_BYTES: Final = 1 << 20
 """Bytes copied at a time."""
 
 
@@ -54,33 +54,35 @@ def publish(
     promote: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Manifest:
-    """Copy the artifacts into a new release under `home.releases` and point `current` at it.
+    """Copy the artifacts into a new release under `home.releases`, and point `current` at it.
 
-    Content that was published before is the same release: it is verified, and mended where it is broken.
+    Publishing the same content again finds the same release: it is verified, and replaced if it is broken.
 
     Args:
         home: where the releases are.
-        parts: `embeddings`, `features`, `index` and whatever else (`evaluation`, `rules`) -> its folder.
-            No two may hold a file of the same name.
-        settings: what everything was built with.
-        lineage: day -> checksum of each partition of `interactions` that went in.
+        parts: `embeddings`, `features`, `index` and any others (`evaluation`, `rules`) -> its folder. A file
+            name may occur in one of them only.
+        settings: the settings of the build.
+        lineage: UTC day -> checksum of each partition of `interactions` that was used.
         created_at: now, UTC.
-        counts: further counts beside `users` and `items`.
-        metrics: held-out quality by name.
+        counts: more counts beside `users` and `items`.
+        metrics: metrics on held-out days, by name.
         index: the index report as plain values.
-        accepted: day -> who let a refused delivery of it through, why and when.
-        promote: whether `current` shall point at it afterwards.
-        progress: told each step that has been done: the name of a file copied, `staged`, `moved`, `promoted`.
+        accepted: rejected day that was accepted all the same -> by whom, why and when.
+        promote: point `current` at the release.
+        progress: called after each step, with the name of a copied file, `staged`, `moved` or `promoted`.
+
+    Returns:
+        The manifest of the new release, or of the sound one that has the same content.
 
     Raises:
-        ReleaseError: a part or a day is missing, two parts hold the same file, or a day was recalled.
+        ReleaseError: a part or all days are missing, two parts hold the same file, or a day was recalled.
     """
-    _refuse_incomplete(parts, lineage)
+    _check_complete(parts, lineage)
     store = ReleaseStore(home.releases, clock=lambda: created_at)
-    tell = progress or (lambda _: None)
-    with locked(home.releases / PUBLISHING), _staging(home.releases) as staged:
-        files = _copy_parts(parts, staged, tell)
-        files |= _add_item_strings(staged)
+    report = progress or (lambda _: None)
+    with locked(home.releases / PUBLISHING), _staged_release(home.releases) as staged:
+        files = _copy_parts(parts, staged, report) | _write_item_strings(staged)
         manifest = _manifest(
             staged,
             files=files,
@@ -92,19 +94,18 @@ def publish(
             index=index or {},
             accepted=accepted or {},
         )
-        store.refuse_recalled(manifest)
+        store.check_not_recalled(manifest)
         write_manifest(staged, manifest)
-        _sync_folders(staged)
-        tell("staged")
-        manifest = _move_into_place(staged, home.releases / manifest.release_id, manifest)
-        tell("moved")
+        report("staged")
+        manifest = _put_in_place(staged, home.releases / manifest.release_id, manifest)
+        report("moved")
     if promote and store.current_id() != manifest.release_id:
         store.promote(manifest.release_id)
-        tell("promoted")
+        report("promoted")
     return manifest
 
 
-def _refuse_incomplete(parts: Mapping[str, Path], lineage: Mapping[date, str]) -> None:
+def _check_complete(parts: Mapping[str, Path], lineage: Mapping[date, str]) -> None:
     missing = [
         f"{name} ({parts.get(name, 'not given')})"
         for name in _PARTS
@@ -117,52 +118,44 @@ def _refuse_incomplete(parts: Mapping[str, Path], lineage: Mapping[date, str]) -
 
 
 @contextmanager
-def _staging(releases: Path) -> Iterator[Path]:
-    """An empty staging folder, the only one; gone afterwards unless it was moved."""
-    for left_over in releases.glob(f"{STAGING}*"):
+def _staged_release(releases: Path) -> Iterator[Path]:
+    """Yield the only staging folder, after removing those that killed publishers left."""
+    for left_over in releases.glob(f"{_STAGING}*"):
         shutil.rmtree(left_over)
-    staged = releases / f"{STAGING}-{os.getpid()}"
-    staged.mkdir()
-    try:
+    with staging_folder(releases / _STAGING) as staged:
         yield staged
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
-def _copy_parts(parts: Mapping[str, Path], staged: Path, tell: Callable[[str], None]) -> dict[str, FileEntry]:
+def _copy_parts(
+    parts: Mapping[str, Path], staged: Path, report: Callable[[str], None]
+) -> dict[str, FileEntry]:
     files: dict[str, FileEntry] = {}
     for part, folder in parts.items():
         for source in sorted(path for path in folder.rglob("*") if path.is_file()):
             name = source.relative_to(folder).as_posix()
             if name in files:
-                raise ReleaseError(
-                    f"{source}: a second file named {name}; part {part} must name it otherwise"
-                )
+                raise ReleaseError(f"{source}: a second file named {name}; rename it in the part {part}")
             files[name] = _copy(source, staged / name)
-            tell(name)
+            report(name)
     return files
 
 
 def _copy(source: Path, target: Path) -> FileEntry:
-    """Copy, checksum what is written, and see it onto the disk."""
+    """Copy a file, and compute its checksum on the way."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with source.open("rb") as reader, target.open("wb") as writer:
-        while chunk := reader.read(_CHUNK):
+        while chunk := reader.read(_CHUNK_BYTES):
             digest.update(chunk)
             size += writer.write(chunk)
-        writer.flush()
-        os.fsync(writer.fileno())
     return FileEntry(sha256=digest.hexdigest(), bytes=size)
 
 
-def _add_item_strings(staged: Path) -> dict[str, FileEntry]:
-    files = {}
-    for path in write_item_strings(staged):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        files[path.name] = FileEntry(sha256=sha256(path), bytes=path.stat().st_size)
-    return files
+def _write_item_strings(staged: Path) -> dict[str, FileEntry]:
+    return {
+        path.name: FileEntry(sha256=sha256(path), bytes=path.stat().st_size)
+        for path in write_item_strings(staged)
+    }
 
 
 def _manifest(
@@ -177,7 +170,7 @@ def _manifest(
     index: Mapping[str, Any],
     accepted: Mapping[date, list[str]],
 ) -> Manifest:
-    # how the API answers and what is reported are no part of what a release is
+    # the settings of the API and the reports don't change a release's content
     plain = {part: msgspec.to_builtins(getattr(settings, part)) for part in ("source", "training", "index")}
     return Manifest(
         release_id=release_id(max(lineage), files, plain, lineage),
@@ -198,34 +191,17 @@ def _manifest(
     )
 
 
-def _move_into_place(staged: Path, target: Path, manifest: Manifest) -> Manifest:
-    """Rename the staging folder, or leave the sound release that is there already."""
+def _put_in_place(staged: Path, target: Path, manifest: Manifest) -> Manifest:
+    """Rename the staging folder, unless a sound release of the same content is there; return the manifest."""
     if target.exists():
         try:
             published = read_manifest(target)
             check_sums(target, published)
         except BrokenReleaseError:
-            # a running API may have mapped its files: move them aside, never overwrite them
-            broken = target.with_name(f"{STAGING}-broken-{target.name}")
-            target.rename(broken)
-            staged.rename(target)
-            shutil.rmtree(broken)
+            pass  # it is replaced below
         else:
             return published
-    else:
-        staged.rename(target)
-    _sync_folder(target.parent)
+    put_folder_in_place(
+        staged, target, old=target.with_name(f"{_STAGING}-broken-{target.name}"), durable=True
+    )
     return manifest
-
-
-def _sync_folders(root: Path) -> None:
-    for folder, _, _ in os.walk(root):
-        _sync_folder(Path(folder))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

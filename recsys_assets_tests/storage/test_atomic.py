@@ -15,6 +15,11 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def write_half(path):
+    path.write_bytes(b"half")
+    raise OSError("disk is full")
+
+
 def test_a_replaced_file_has_the_new_content_and_leaves_nothing_beside_it(tmp_path):
     target = tmp_path / "new" / "file"
     replace_file(target, b"old")
@@ -27,8 +32,8 @@ def test_a_replaced_file_has_the_new_content_and_leaves_nothing_beside_it(tmp_pa
 def test_a_file_keeps_its_content_when_writing_fails(tmp_path):
     target = tmp_path / "file"
     target.write_bytes(b"old")
-    with pytest.raises(IsADirectoryError), replaced_file(target):
-        tmp_path.write_bytes(b"")
+    with pytest.raises(OSError, match="disk is full"), replaced_file(target) as staged:
+        write_half(staged)
 
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
@@ -48,8 +53,8 @@ def test_a_folder_keeps_its_files_when_writing_fails(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "old").write_bytes(b"x")
-    with pytest.raises(FileExistsError), replaced_folder(folder) as staged:
-        staged.mkdir()
+    with pytest.raises(OSError, match="disk is full"), replaced_folder(folder) as staged:
+        write_half(staged / "new")
 
     assert names(folder) == ["old"]
     assert names(tmp_path) == ["folder"]
