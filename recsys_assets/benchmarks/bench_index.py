@@ -23,7 +23,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.embeddings.ials import train
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.index.choose_index import ExactAnswers, Search, build_index, measure
+from recsys_assets.index.choose_index import ExactAnswers, Search, choose_index, measure
 from recsys_assets.index.item_index import GraphSearch, ItemIndex
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import IndexSettings, TrainingSettings
@@ -74,7 +74,7 @@ def _compare(name: str, items_ID: Float32, users_UD: Float32, *, orders: Iterabl
     searches: dict[str, Search] = {}
     with tempfile.TemporaryDirectory() as folder:
         settings = IndexSettings(recall_target=RECALL, threads=THREADS)
-        report = build_index(items_ID, Path(folder), settings, queries=users_UD)
+        report = choose_index(items_ID, Path(folder), settings, queries=users_UD)
         index = ItemIndex.load(Path(folder), items_ID)
         found["ours"] = {
             "kind": report.kind,

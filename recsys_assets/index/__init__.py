@@ -1,1 +1,1 @@
-"""The usearch index over item embeddings: build, search, measured recall."""
+"""Exact search, the search by a graph, the measured choice between them, and precomputed lists."""

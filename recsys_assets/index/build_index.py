@@ -1,6 +1,6 @@
-"""What is scored ahead of serving: each user's best unseen items, and each item's nearest ones by cosine.
+"""The index artifact: the search, and the lists scored ahead of serving, from which a request starts.
 
-A request then starts from a row of an array instead of a search. numpy only; blocks bound the memory.
+These are each user's best unseen items and each item's nearest ones by cosine. Work in blocks bounds the memory.
 """
 
 from collections.abc import Iterator
@@ -11,45 +11,44 @@ from typing import Final, Literal
 import numpy as np
 
 from recsys_assets.embeddings.model_files import load_embeddings
-from recsys_assets.index.choose_index import build_index
+from recsys_assets.index.choose_index import choose_index
 from recsys_assets.index.exact_search import NormOrdered, Pairs, top_products
 from recsys_assets.index.index_report import IndexReport
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.settings import IndexSettings
-from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64, create_array
 from recsys_assets.storage.atomic import replaced_folder
 
 CANDIDATE_ITEMS: Final = "candidates_items.npy"
 CANDIDATE_SCORES: Final = "candidates_scores.npy"
-NEIGHBOUR_ITEMS: Final = "neighbours_items.npy"
-NEIGHBOUR_SCORES: Final = "neighbours_scores.npy"
-
-BLOCK: Final = 256
+_NEIGHBOUR_ITEMS: Final = "neighbours_items.npy"
+_NEIGHBOUR_SCORES: Final = "neighbours_scores.npy"
+_BLOCK: Final = 256
 """Vectors scored together: enough for a fast matrix product."""
-SHORTEST: Final = 1e-12
-"""A vector shorter than this has no direction worth a neighbour."""
+_SHORTEST: Final = 1e-12
+"""A vector shorter than this has no meaningful direction."""
 
 Method = Literal["exact", "index", "nothing"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """How users' candidates were found."""
+    """Method and length of the users' candidate lists."""
 
     by: Method
-    """`exact` products, the `index`, or `nothing` where the settings ask for none."""
+    """`exact` products, the `index`, or `nothing` if the settings turn candidates off."""
     kept: int
     """Items a user."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """How many items have neighbours."""
+    """Length of the items' neighbour lists, and the number of items that have one."""
 
     kept: int
-    """Items an item."""
+    """Neighbours an item."""
     items: int
-    """Items that have them, the most popular ones; the rows of the others hold -1."""
+    """Items that have neighbours, the most popular ones; the rows of all others hold -1."""
 
 
 def write_candidates(
@@ -65,16 +64,25 @@ def write_candidates(
     """Write each user's best unseen items: `candidates_items.npy`, int32, and `candidates_scores.npy`.
 
     Both are (U, C): item numbers and float32 inner products, descending, without the items of the user's
-    history. A list with fewer ends with -1 and -inf. They are exact while that takes at most
-    `precompute_pairs` scores (estimated from the first block of users), else from the index, where a long
-    history may leave fewer.
+    history. A short list ends with -1 and -inf. The lists are exact if that takes at most `precompute_pairs`
+    scores, as estimated from the first block of users. Otherwise they come from the index, and a user with a
+    long history may get a short list.
+
+    Args:
+        folder: where the two files go.
+        user_embeddings: (U, D) float32.
+        item_embeddings: (I, D) float32.
+        history_indptr: start of each user's history in `history_items`, (U + 1,).
+        history_items: item numbers of all histories, one after another.
+        index: the index of the same items.
+        settings: list length, pairs and threads.
     """
     users, items = len(user_embeddings), len(item_embeddings)
     kept = min(settings.candidates_per_user, items)
     if kept <= 0 or not users:
         return Candidates(by="nothing", kept=0)
     nums, scores = (
-        np.lib.format.open_memmap(folder / name, "w+", dtype, (users, kept))
+        create_array(folder / name, (users, kept), dtype)
         for name, dtype in ((CANDIDATE_ITEMS, np.int32), (CANDIDATE_SCORES, np.float32))
     )
     ordered = NormOrdered.of(item_embeddings)
@@ -101,8 +109,14 @@ def write_neighbours(
     """Write each item's nearest ones: `neighbours_items.npy`, int32, and `neighbours_scores.npy`.
 
     Both are (I, N): item numbers and float32 cosines, descending, without the item itself. Only the most
-    popular items have them, as many as `precompute_pairs` allows; the rows of the others hold -1 and -inf,
-    and serving computes them when asked.
+    popular items have neighbours, as many as `precompute_pairs` allows. The rows of all others hold -1 and
+    -inf, and serving computes them on request.
+
+    Args:
+        folder: where the two files go.
+        item_embeddings: (I, D) float32.
+        popular_items: (I,) item numbers, most popular first.
+        settings: list length and pairs.
     """
     items = len(item_embeddings)
     kept = min(settings.neighbours_per_item, items - 1)
@@ -110,31 +124,31 @@ def write_neighbours(
         return Neighbours(kept=0, items=0)
     norms_I = np.linalg.norm(item_embeddings, axis=1, keepdims=True)
     unit_ID = np.divide(
-        item_embeddings, norms_I, out=np.zeros_like(item_embeddings), where=norms_I > SHORTEST
+        item_embeddings, norms_I, out=np.zeros_like(item_embeddings), where=norms_I > _SHORTEST
     )
     ordered = NormOrdered(
         vectors_ID=unit_ID,
         order_I=np.arange(items, dtype=np.int32),
         negative_norms_I=np.full(items, -1, dtype=np.float32),
     )
-    asked = np.sort(popular_items[: settings.precompute_pairs // items])
+    listed = np.sort(popular_items[: settings.precompute_pairs // items])
     nums, scores = (
-        np.lib.format.open_memmap(folder / name, "w+", dtype, (items, kept))
-        for name, dtype in ((NEIGHBOUR_ITEMS, np.int32), (NEIGHBOUR_SCORES, np.float32))
+        create_array(folder / name, (items, kept), dtype)
+        for name, dtype in ((_NEIGHBOUR_ITEMS, np.int32), (_NEIGHBOUR_SCORES, np.float32))
     )
     nums[:], scores[:] = NO_ITEM, -np.inf
-    for rows in _blocks(len(asked)):
-        own = asked[rows]
+    for rows in _blocks(len(listed)):
+        own = listed[rows]
         itself = Pairs(rows=np.arange(len(own)), items=own)
         top = top_products(unit_ID[own], ordered, kept, left_out=itself)
         nums[own], scores[own] = top.nums, top.scores
     nums.flush()
     scores.flush()
-    return Neighbours(kept=kept, items=len(asked))
+    return Neighbours(kept=kept, items=len(listed))
 
 
 def _without(nums: Int32, scores: Float32, seen: Pairs, k: int) -> tuple[Int32, Float32]:
-    """Drop seen items from lists of search results and cut them to k, filled up with -1 and -inf."""
+    """Drop seen items from search results, (N, more than k), and cut them to k; short lists end with -1 and -inf."""
     width = max(int(nums.max(initial=0)), int(seen.items.max(initial=0))) + 1
     keys = np.arange(len(nums))[:, None] * width + nums
     drop = (nums == NO_ITEM) | np.isin(keys, seen.rows * width + seen.items)
@@ -147,15 +161,15 @@ def _without(nums: Int32, scores: Float32, seen: Pairs, k: int) -> tuple[Int32, 
 
 
 def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK))
+    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Precomputed:
-    """What serving needs not search for."""
+    """Lists scored ahead of serving."""
 
     candidates_by: Method
-    """How users' candidates were found."""
+    """Method that found the users' candidates."""
     candidates: int
     """Items kept for a user."""
     neighbours: int
@@ -166,31 +180,31 @@ class Precomputed:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexOutcome:
-    """What was built."""
+    """Result of an index build."""
 
     report: IndexReport
-    """The search: what was tried and chosen."""
+    """Searches measured and the one chosen."""
     precomputed: Precomputed
-    """What was scored ahead of serving."""
+    """Lists scored ahead of serving."""
 
 
 def build_item_index(
     embeddings: Path, folder: Path, settings: IndexSettings, *, seed: int = 0
 ) -> IndexOutcome:
-    """Build everything that serving looks items up in, and replace `folder` by it.
+    """Build the search and the precomputed lists, and replace the artifact in `folder` by them.
 
     Args:
-        embeddings: the folder that `save_embeddings` wrote.
-        folder: the index artifact's folder.
-        settings: recall target, threads, and how much to precompute.
-        seed: of the samples that the search is measured on.
+        embeddings: a folder that `save_embeddings` wrote.
+        folder: the index artifact.
+        settings: recall target, threads, and sizes of the precomputed lists.
+        seed: seed of the samples that the search is measured on.
 
     Raises:
         TrainingDataError: an embedding is not finite.
     """
     found = load_embeddings(embeddings)
     with replaced_folder(folder) as staged:
-        report = build_index(
+        report = choose_index(
             found.item_embeddings, staged, settings, seed=seed, queries=found.user_embeddings
         )
         candidates = write_candidates(

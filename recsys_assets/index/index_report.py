@@ -1,4 +1,4 @@
-"""What the index build found and chose, kept as `item_index.json` beside the index and in the manifest."""
+"""The index report: every search measured and the one chosen. It is `item_index.json`, and in the manifest."""
 
 import json
 from pathlib import Path
@@ -19,68 +19,68 @@ Metric = Literal["ip", "l2sq"]
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One way of searching, measured."""
+    """Measurement of one search method."""
 
     kind: Kind
-    """`exact`: every item that could be among the best is scored; `usearch`: the HNSW graph."""
+    """`exact` scores every item that may be among the best; `usearch` is the HNSW graph."""
     metric: Metric = "ip"
-    """`ip`: the inner product itself; `l2sq`: squared distance after one added dimension, ordering alike."""
+    """`ip` is the inner product; `l2sq` the squared distance after one added dimension, with the same order."""
     dtype: str = "f32"
-    """How the vectors are stored."""
+    """Storage type of the vectors: `f32`, `f16` or `i8`."""
     connectivity: int = 0
     """Neighbours of a node in the graph."""
     expansion_add: int = 0
-    """Nodes looked at when one is added."""
+    """Nodes visited when one is added."""
     expansion_search: int = 0
-    """Nodes looked at by a search."""
+    """Nodes visited by a search."""
     recall: float
-    """Share of the true best k that is found, 0-1."""
+    """Share of the true best k items that are found, 0-1."""
     query_us: float
     """Median time of a search by one thread, microseconds."""
     build_seconds: float
-    """Time to build it."""
+    """Time to build it, seconds."""
     items: int
-    """How many items it was measured on."""
+    """Items that it was measured on."""
 
 
 class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was tried on these embeddings, what was taken, and how good that is."""
+    """Search methods measured on one set of embeddings, and the one chosen."""
 
     chosen: Trial
-    """What `search` does, measured on all items."""
+    """Method of `ItemIndex.search`, measured on all items."""
     graph: Trial
-    """The usearch file, measured on all items; the same as `chosen` unless the exact search is faster."""
+    """The usearch file, measured on all items; equal to `chosen` unless the exact search is faster."""
     grid: list[Trial]
-    """Everything that was measured, in order."""
+    """All measurements, in order."""
     k: int
     """Length of the lists compared."""
     queries: int
-    """How many searches a figure rests on."""
+    """Searches behind each figure."""
     recall_target: float
-    """What the chosen one should reach."""
+    """Recall@k that the chosen method should reach, 0-1."""
     items: int
     """Items in the index."""
     embedding_size: int
     """Width of a vector."""
     threads: int
-    """Threads that built it; a search uses one."""
+    """Threads of the build; a search uses one."""
     usearch_version: str
-    """The library that wrote the file."""
+    """Version of the library that wrote the file."""
     seconds: float
-    """Time of the whole build, grid included."""
+    """Time of the whole build with its measurements, seconds."""
 
     @property
     def recall(self) -> float:
-        """Recall@k of the chosen one."""
+        """Recall@k of the chosen method, 0-1."""
         return self.chosen.recall
 
     @property
     def kind(self) -> Kind:
-        """What answers a search."""
+        """Kind of the chosen method."""
         return self.chosen.kind
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for metadata and manifest."""
+        """Return plain values for metadata and manifest."""
         return {**msgspec.to_builtins(self), "recall": self.recall, "kind": self.kind}
 
 
@@ -94,7 +94,7 @@ def read_report(folder: Path) -> IndexReport:
     """Read `item_index.json`.
 
     Raises:
-        BrokenReleaseError: it is missing or not what `write_report` writes.
+        BrokenReleaseError: the file is missing or not a report.
     """
     path = folder / REPORT_FILE
     try:

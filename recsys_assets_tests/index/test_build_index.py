@@ -1,4 +1,4 @@
-"""What is scored ahead of serving, against scoring everything."""
+"""Lists scored ahead of serving equal those from scoring everything."""
 
 from types import SimpleNamespace
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from recsys_assets.index.build_index import write_candidates, write_neighbours
-from recsys_assets.index.choose_index import build_index
+from recsys_assets.index.choose_index import choose_index
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.settings import IndexSettings
-from recsys_assets_tests.index.test_item_index import even, skewed
+from recsys_assets_tests.index.vectors import even, skewed
 
 USERS, ITEMS = 600, 5_000
 
@@ -21,7 +21,7 @@ def world(tmp_path_factory):
     rng = np.random.default_rng(3)
     seen = [np.argsort(-(items_ID @ x_D))[: rng.integers(0, 30)].astype(np.int32) for x_D in users_UD]
     indptr = np.concatenate([[0], np.cumsum([len(nums) for nums in seen])]).astype(np.int64)
-    build_index(items_ID, folder, IndexSettings(threads=1), queries=users_UD)
+    choose_index(items_ID, folder, IndexSettings(threads=1), queries=users_UD)
     return SimpleNamespace(
         folder=folder,
         users_UD=users_UD,
@@ -72,7 +72,7 @@ def test_the_same_vectors_give_the_same_bytes(world, tmp_path):
 
 def test_a_user_who_saw_nearly_everything_has_a_short_list(tmp_path):
     items_ID = even(10)
-    build_index(items_ID, tmp_path, IndexSettings(threads=1))
+    choose_index(items_ID, tmp_path, IndexSettings(threads=1))
     write_candidates(
         tmp_path,
         user_embeddings=items_ID[:1],

@@ -1,0 +1,65 @@
+"""The chosen search reaches its recall target, and the report says how it was chosen."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_assets.errors import TrainingDataError
+from recsys_assets.index.choose_index import choose_index
+from recsys_assets.index.index_report import read_report
+from recsys_assets.index.item_index import ItemIndex
+from recsys_assets.settings import IndexSettings
+from recsys_assets_tests.index.vectors import even, skewed
+
+ONE_THREAD = IndexSettings(threads=1)
+
+
+@pytest.mark.parametrize("make", [skewed, even])
+def test_the_index_reaches_the_recall_asked_for(tmp_path, make):
+    items_ID = make(4_000)
+    report = choose_index(items_ID, tmp_path, ONE_THREAD)
+    index = ItemIndex.load(tmp_path, items_ID)
+    hits = [
+        len(np.intersect1d(index.search(x, 100)[0], np.argsort(-(items_ID @ x))[:100])) for x in items_ID[:20]
+    ]
+
+    assert report.recall >= report.recall_target
+    assert sum(hits) / 2_000 > 0.97
+
+
+def test_the_report_holds_everything_tried_and_the_file_says_the_same(tmp_path):
+    report = choose_index(skewed(500), tmp_path, ONE_THREAD)
+
+    assert read_report(tmp_path) == report
+    assert {trial.kind for trial in report.grid} == {"exact", "usearch"}
+    assert report.chosen in report.grid
+    assert report.graph in report.grid
+
+
+@pytest.mark.parametrize("count", [1, 2, 99])
+def test_a_tiny_catalogue_has_an_index(tmp_path, count):
+    items_ID = even(count)
+    choose_index(items_ID, tmp_path, ONE_THREAD)
+
+    assert sorted(ItemIndex.load(tmp_path, items_ID).search(items_ID[0], 200)[0].tolist()) == list(
+        range(count)
+    )
+
+
+@given(seed=st.integers(0, 1000), kinds=st.integers(2, 5))
+@settings(max_examples=25, deadline=None)
+def test_zeros_that_rounding_moved_are_equal_scores(tmp_path_factory, seed, kinds):
+    """Users and items of a log where each kind of item has its own users: products are 1/3 or noise near 0."""
+    rng = np.random.default_rng(seed)
+    axes_kD = np.linalg.qr(rng.normal(size=(16, kinds)))[0].T.astype(np.float32)
+    users_UD = np.repeat(axes_kD, 3, axis=0) * np.float32(0.577)
+    users_UD += rng.normal(scale=1e-9, size=users_UD.shape).astype(np.float32)
+    report = choose_index(axes_kD, tmp_path_factory.mktemp("index"), IndexSettings(), queries=users_UD)
+    assert {trial.recall for trial in report.grid if trial.dtype == "f32"} == {1.0}
+
+
+@pytest.mark.parametrize("items_ID", [np.zeros((0, 4), np.float32), np.full((3, 4), np.nan, np.float32)])
+def test_raises_when_embeddings_are_missing_or_not_finite(tmp_path, items_ID):
+    with pytest.raises(TrainingDataError, match="train again"):
+        choose_index(items_ID, tmp_path, ONE_THREAD)
