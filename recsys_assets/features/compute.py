@@ -1,12 +1,13 @@
-"""`user_features` and `item_features` out of interactions and catalogue, by polars; nothing is stored here.
+"""Computation of `user_features` and `item_features` from interactions and catalogue; nothing is stored here.
 
-Every function takes the day explicitly and first drops later events, so the same code serves today's tables
-and point-in-time look-ups. Ids and labels are categoricals in between: grouping numbers takes half the time
-of grouping strings.
+The day is an argument and later events are dropped first, so the same code computes today's tables and those of
+any day before. Ids and labels are categoricals in between, since numbers are grouped twice as fast as
+strings.
 """
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
 import polars as pl
 
@@ -14,58 +15,44 @@ from recsys_assets import columns
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 
-WINDOWS = (7, 28, 90)
-"""Days of the counting windows."""
-LARGEST_BASKET = 100
-"""A user's day with more items than this says nothing of what belongs together, and costs its square."""
-DECIMALS = 6
+LARGEST_BASKET: Final = 100
+"""Greatest number of items that a user's day may have to count as a basket: larger ones don't show which items
+belong together, and their cost is quadratic."""
+
+_WINDOWS: Final = (7, 28, 90)
+"""Lengths of the counting windows, days."""
+_MONTH: Final = 28
+_DECIMALS: Final = 6
 """Decimals of every float feature."""
-
-_MONTH = 28
-_AGE = "age"
-_PIECE_PRICE = "piece_price"
-_LABELS = (columns.DEPARTMENT, columns.CATEGORY, columns.BRAND)
-
-
-def user_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, as_of: date) -> pl.DataFrame:
-    """The USER_FEATURES table as it was at the end of `as_of`, sorted by id.
-
-    Args:
-        interactions: rows of the INTERACTIONS contract; later ones than `as_of` are ignored.
-        catalogue: rows of ITEM_CATALOGUE, or None where the source has none.
-        as_of: the UTC day; windows of n days end with it.
-    """
-    events = _events_until(interactions, as_of)
-    return _user_table(events, _items(events, catalogue))
-
-
-def item_features(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, as_of: date) -> pl.DataFrame:
-    """The ITEM_FEATURES table as it was at the end of `as_of`, sorted by id.
-
-    Items of the catalogue without any event have a row too (counts 0), so that a reader can tell an item
-    that nobody touched yet from an id that does not exist.
-
-    Args:
-        interactions: rows of the INTERACTIONS contract; later ones than `as_of` are ignored.
-        catalogue: rows of ITEM_CATALOGUE, or None where the source has none. It carries no time: titles and
-            prices are today's, whatever `as_of` is.
-        as_of: the UTC day; windows of n days end with it.
-    """
-    events = _events_until(interactions, as_of)
-    return _item_table(events, _items(events, catalogue))
+_AGE: Final = "age"
+_PIECE_PRICE: Final = "piece_price"
+_LABELS: Final = (columns.DEPARTMENT, columns.CATEGORY, columns.BRAND)
 
 
 def feature_tables(
     interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, as_of: date
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`user_features` and `item_features` of the same day, reading the interactions once."""
+    """Compute both tables as of the end of a day; the interactions are read once.
+
+    Items of the catalogue without any event have a row too, with counts of 0, so that a reader can tell an item
+    without events from an unknown id.
+
+    Args:
+        interactions: rows of the INTERACTIONS contract; those after `as_of` are ignored.
+        catalogue: rows of ITEM_CATALOGUE, or None if the source has none. It has no time: titles and prices are
+            today's for any `as_of`.
+        as_of: the UTC day; windows of n days end with it.
+
+    Returns:
+        USER_FEATURES sorted by user id, and ITEM_FEATURES sorted by item id.
+    """
     events = _events_until(interactions, as_of)
     items = _items(events, catalogue)
     return _user_table(events, items), _item_table(events, items)
 
 
 def _events_until(interactions: pl.LazyFrame, as_of: date) -> pl.DataFrame:
-    """Ids, value, rating, price of a piece and age in days of the events up to the end of `as_of`."""
+    """Read the events up to the end of `as_of`: ids, value, rating, price of a piece and age in days."""
     age = (pl.lit(as_of) - pl.col(columns.TIMESTAMP).dt.date()).dt.total_days().cast(pl.Int32)
     return (
         interactions.with_columns(age.alias(_AGE))
@@ -85,35 +72,16 @@ def _events_until(interactions: pl.LazyFrame, as_of: date) -> pl.DataFrame:
 
 
 def _items(events: pl.DataFrame, catalogue: pl.DataFrame | None) -> pl.DataFrame:
-    """Every known item with its catalogue fields and the features that need no pairs of items."""
-    counted = (
-        events.lazy()
-        .group_by(columns.ITEM_ID)
-        .agg(
-            pl.len().cast(pl.Int64).alias("events_total"),
-            *_window_counts(),
-            _trend().alias("popularity_trend"),
-            pl.col(columns.USER_ID).n_unique().cast(pl.Int64).alias("users_distinct"),
-            pl.col(columns.USER_ID)
-            .filter(pl.col(_AGE) < _MONTH)
-            .n_unique()
-            .cast(pl.Int64)
-            .alias("users_28d"),
-            pl.col(_AGE).max().alias("days_since_first"),
-            pl.col(_AGE).min().alias("days_since_last"),
-            pl.col(_PIECE_PRICE).median().alias("median_price"),
-            pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
-        )
-    )
+    """Compute every known item's catalogue fields and the features that need no pairs of items."""
     known = pl.DataFrame(schema=ITEM_CATALOGUE.polars_schema()) if catalogue is None else catalogue
     coded = known.lazy().select(
         pl.col(name).cast(pl.Categorical) if name in {columns.ITEM_ID, *_LABELS} else pl.col(name)
         for name in ITEM_CATALOGUE.columns
     )
-    counts = ("events_total", *(f"events_{days}d" for days in WINDOWS), "users_distinct", "users_28d")
+    counts = ("events_total", *(f"events_{days}d" for days in _WINDOWS), "users_distinct", "users_28d")
     touched = pl.col("events_total") > 0
     return (
-        coded.join(counted, on=columns.ITEM_ID, how="full", coalesce=True)
+        coded.join(_events_by_item(events), on=columns.ITEM_ID, how="full", coalesce=True)
         .with_columns(
             *(pl.col(name).fill_null(0) for name in counts),
             pl.col("popularity_trend").fill_null(1.0),
@@ -137,6 +105,25 @@ def _items(events: pl.DataFrame, catalogue: pl.DataFrame | None) -> pl.DataFrame
     )
 
 
+def _events_by_item(events: pl.DataFrame) -> pl.LazyFrame:
+    users, recent = pl.col(columns.USER_ID), pl.col(_AGE) < _MONTH
+    return (
+        events.lazy()
+        .group_by(columns.ITEM_ID)
+        .agg(
+            pl.len().cast(pl.Int64).alias("events_total"),
+            *_window_counts(),
+            _trend().alias("popularity_trend"),
+            users.n_unique().cast(pl.Int64).alias("users_distinct"),
+            users.filter(recent).n_unique().cast(pl.Int64).alias("users_28d"),
+            pl.col(_AGE).max().alias("days_since_first"),
+            pl.col(_AGE).min().alias("days_since_last"),
+            pl.col(_PIECE_PRICE).median().alias("median_price"),
+            pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
+        )
+    )
+
+
 def _item_table(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
     return (
         items.lazy()
@@ -153,23 +140,7 @@ def _user_table(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
         columns.ITEM_ID, *_LABELS, columns.PRICE, "price_percentile", "popularity_percentile"
     )
     joined = events.join(described, on=columns.ITEM_ID, how="left", maintain_order="left").lazy()
-    totals = joined.group_by(columns.USER_ID).agg(
-        pl.len().cast(pl.Int64).alias("events_total"),
-        *_window_counts(),
-        _trend().alias("activity_trend"),
-        pl.col(columns.ITEM_ID).n_unique().cast(pl.Int64).alias("items_distinct"),
-        pl.col(columns.CATEGORY).drop_nulls().n_unique().cast(pl.Int64).alias("categories_distinct"),
-        pl.col(_AGE).n_unique().cast(pl.Int64).alias("active_days"),
-        pl.col(_AGE).filter(pl.col(_AGE) < _MONTH).n_unique().cast(pl.Int64).alias("active_days_28d"),
-        pl.col(_AGE).max().alias("days_since_first"),
-        pl.col(_AGE).min().alias("days_since_last"),
-        pl.col("popularity_percentile").mean().alias("mean_popularity"),
-        _sum_or_null(pl.col(columns.VALUE)).alias("spend_total"),
-        _spend_28d().alias("spend_28d"),
-        pl.coalesce(_PIECE_PRICE, columns.PRICE).median().alias("median_price"),
-        pl.col("price_percentile").mean().alias("price_level"),
-        pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
-    )
+    totals = joined.group_by(columns.USER_ID).agg(*_user_aggregates())
     for label in _LABELS:
         totals = totals.join(_favourite(joined, label), on=columns.USER_ID, how="left")
     return (
@@ -186,11 +157,33 @@ def _user_table(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _user_aggregates() -> Sequence[pl.Expr]:
+    values, recent = pl.col(columns.VALUE), pl.col(_AGE) < _MONTH
+    has_values = values.count() > 0
+    return [
+        pl.len().cast(pl.Int64).alias("events_total"),
+        *_window_counts(),
+        _trend().alias("activity_trend"),
+        pl.col(columns.ITEM_ID).n_unique().cast(pl.Int64).alias("items_distinct"),
+        pl.col(columns.CATEGORY).drop_nulls().n_unique().cast(pl.Int64).alias("categories_distinct"),
+        pl.col(_AGE).n_unique().cast(pl.Int64).alias("active_days"),
+        pl.col(_AGE).filter(recent).n_unique().cast(pl.Int64).alias("active_days_28d"),
+        pl.col(_AGE).max().alias("days_since_first"),
+        pl.col(_AGE).min().alias("days_since_last"),
+        pl.col("popularity_percentile").mean().alias("mean_popularity"),
+        pl.when(has_values).then(values.sum()).alias("spend_total"),
+        pl.when(has_values).then(values.filter(recent).sum()).alias("spend_28d"),
+        pl.coalesce(_PIECE_PRICE, columns.PRICE).median().alias("median_price"),
+        pl.col("price_percentile").mean().alias("price_level"),
+        pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
+    ]
+
+
 def _copurchase_degree(events: pl.LazyFrame) -> pl.LazyFrame:
-    """Different other items in the same baskets, each what a user touched on one day of the last 90."""
+    """Count the other items in the same baskets; a basket is a user's items of one day of the last 90."""
     basket = pl.col(columns.USER_ID).to_physical().cast(pl.UInt64) * 2**32 + pl.col(_AGE).cast(pl.UInt64)
     baskets = (
-        events.filter(pl.col(_AGE) < max(WINDOWS))
+        events.filter(pl.col(_AGE) < max(_WINDOWS))
         .select(columns.ITEM_ID, pl.col(columns.ITEM_ID).to_physical().alias("num"), basket.alias("basket"))
         .unique(["basket", "num"])
         .filter(pl.len().over("basket").is_between(2, LARGEST_BASKET))
@@ -211,7 +204,7 @@ def _copurchase_degree(events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _favourite(joined: pl.LazyFrame, label: str) -> pl.LazyFrame:
-    """Each user's most frequent value of `label` (ties: the first by name) and its events."""
+    """Find each user's most frequent value of `label` (ties: the first by name) and count its events."""
     name = f"favourite_{label}"
     return (
         joined.filter(pl.col(label).is_not_null())
@@ -224,7 +217,7 @@ def _favourite(joined: pl.LazyFrame, label: str) -> pl.LazyFrame:
 
 
 def _window_counts() -> list[pl.Expr]:
-    return [(pl.col(_AGE) < days).sum().cast(pl.Int64).alias(f"events_{days}d") for days in WINDOWS]
+    return [(pl.col(_AGE) < days).sum().cast(pl.Int64).alias(f"events_{days}d") for days in _WINDOWS]
 
 
 def _trend() -> pl.Expr:
@@ -232,23 +225,14 @@ def _trend() -> pl.Expr:
     return (recent + 1) / (before + 1)
 
 
-def _sum_or_null(values: pl.Expr) -> pl.Expr:
-    return pl.when(values.count() > 0).then(values.sum())
-
-
-def _spend_28d() -> pl.Expr:
-    values = pl.col(columns.VALUE)
-    return pl.when(values.count() > 0).then(values.filter(pl.col(_AGE) < _MONTH).sum())
-
-
 def _percentile(value: str, group: str) -> pl.Expr:
-    """Rank of `value` among the non-null ones of its group, in (0, 1]; null stays null."""
+    """Return the rank of `value` among the non-null ones of its group, in (0, 1]; null stays null."""
     return (pl.col(value).rank("max") / pl.col(value).count()).over(group)
 
 
 def _typed(schema: pl.Schema) -> Sequence[pl.Expr]:
-    """The columns as declared; floats without the digits that depend on the order of a sum."""
+    """Cast the columns to the schema, and drop those digits of floats that depend on the order of a sum."""
     return [
-        pl.col(name).cast(dtype).round(DECIMALS) if dtype.is_float() else pl.col(name).cast(dtype)
+        pl.col(name).cast(dtype).round(_DECIMALS) if dtype.is_float() else pl.col(name).cast(dtype)
         for name, dtype in schema.items()
     ]

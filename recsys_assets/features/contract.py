@@ -1,7 +1,7 @@
 """The contracts of `user_features` and `item_features`: every feature once, with type, unit and meaning.
 
-The SQLite DDL (`tables.py`), the pandera schema and the registry that the API shows (`registry.py`) are all
-derived from these. All values are as of the end of a UTC day, *that day*; windows of n days include it.
+The SQLite DDL, the pandera schema and the feature registry that the API shows are derived from them. All values
+are as of the end of one UTC day; windows of n days include it.
 """
 
 from dataclasses import dataclass
@@ -134,30 +134,29 @@ ITEM_FEATURES = Contract(
     key=(columns.ITEM_ID,),
 )
 
-
 REGISTRY_FILE: Final = "features.json"
-"""The registry beside the database, for readers without SQLite."""
+"""The registry as a file beside the database, for readers without SQLite."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureTable:
-    """What holds for all features of one table."""
+    """Properties that all features of one table share."""
 
     contract: Contract
     """The table's columns."""
     entity: str
-    """What one row describes: `user` or `item`."""
+    """Subject of a row: `user` or `item`."""
     owner: str
-    """Who answers questions about it."""
+    """Team that answers questions about the table."""
     source_assets: tuple[str, ...]
-    """The assets that the values are computed from."""
+    """Assets that the values are computed from."""
     freshness: str
-    """How old a value may be, in words."""
+    """Greatest age of a value, in words."""
     version: int
-    """Raised whenever a feature's meaning changes."""
+    """Number raised whenever the meaning of a feature changes."""
 
 
-FEATURE_TABLES: Final = (
+_FEATURE_TABLES: Final = (
     FeatureTable(
         contract=USER_FEATURES,
         entity="user",
@@ -175,11 +174,11 @@ FEATURE_TABLES: Final = (
         version=1,
     ),
 )
-"""The tables in a release's `features.sqlite`."""
+"""The tables of `features.sqlite`."""
 
 
 def registry_rows() -> list[dict[str, Any]]:
-    """One row a feature: what it is, its bounds, whose it is and how fresh."""
+    """Return one row a feature: its type, unit, meaning, bounds, owner and freshness."""
     return [
         {
             "entity": table.entity,
@@ -195,7 +194,7 @@ def registry_rows() -> list[dict[str, Any]]:
             "freshness": table.freshness,
             "version": table.version,
         }
-        for table in FEATURE_TABLES
+        for table in _FEATURE_TABLES
         for name, column in table.contract.columns.items()
         if name not in table.contract.key
     ]

@@ -1,6 +1,6 @@
-"""Reading a release's feature tables, from a finished SQLite file that nobody writes any more.
+"""Reader of a release's feature tables, from a finished SQLite file.
 
-The API imports this: the standard library only.
+The API imports this module: standard library only.
 """
 
 import sqlite3
@@ -16,46 +16,47 @@ _BATCH: Final = 500
 
 
 class FeatureStore:
-    """Look-ups by id and by words. Safe to share between threads; a look-up takes microseconds.
-
-    Raises:
-        BrokenReleaseError: the file is missing, no database, or lacks a table.
-    """
+    """Lookups by id and by words. It may be shared between threads; a lookup takes microseconds."""
 
     def __init__(self, path: Path) -> None:
+        """Open the database at `path`.
+
+        Raises:
+            BrokenReleaseError: the file is missing, not a database, or lacks a table.
+        """
         if not path.is_file():
             raise BrokenReleaseError(f"{path}: no such file; publish the release again or roll back")
-        # immutable: no locks and no journal are looked at, which is right for a file that never changes
+        # immutable: SQLite takes no locks and looks for no journal, which is right for a file that never changes
         uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
         self._path = path
         self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False, cached_statements=64)
         self._columns = {entity: self._read_columns(table) for entity, (table, _) in _TABLES.items()}
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def user(self, user_id: str) -> dict[str, Any] | None:
-        """All features of a user, or None for a stranger."""
+        """Return all features of a user, or None for an unknown id."""
         return self._one("user", user_id)
 
     def item(self, item_id: str) -> dict[str, Any] | None:
-        """All features of an item, or None for an id that is neither in the catalogue nor in any event."""
+        """Return all features of an item, or None for an id that is neither in the catalogue nor in any event."""
         return self._one("item", item_id)
 
     def users(self, user_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Features of those users that exist, by id."""
+        """Return the features of those users that exist, by id."""
         return self._many("user", user_ids)
 
     def items(self, item_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Features of those items that exist, by id."""
+        """Return the features of those items that exist, by id."""
         return self._many("item", item_ids)
 
     def users_with(self, column: str, value: str) -> list[str]:
-        """Ids of the users whose feature `column` is `value`.
+        """Return the ids of the users whose feature `column` equals `value`.
 
         Raises:
-            KeyError: users have no such feature.
+            KeyError: there is no such feature of users.
         """
         if column not in self._columns["user"]:
             raise KeyError(column)
@@ -64,11 +65,14 @@ class FeatureStore:
         return [row[0] for row in rows]
 
     def search(self, q: str, limit: int = 20) -> list[dict[str, Any]]:
-        """Items whose title, brand or category has each word of `q` (the last a beginning), best first.
+        """Find items whose title, brand, category or department have every word of a query, best match first.
 
         Args:
-            q: what a person typed; nothing in it is query syntax.
-            limit: most items returned, >= 0.
+            q: words, of which the last may be the beginning of one; nothing in them is query syntax.
+            limit: greatest number of items returned, >= 0.
+
+        Returns:
+            All features of each item.
         """
         words = q.replace("\0", " ").split()
         if not words:
@@ -82,7 +86,7 @@ class FeatureStore:
         return [self._named("item", row) for row in self._connection.execute(sql, (match, limit))]
 
     def registry(self) -> list[dict[str, Any]]:
-        """One row a feature: what it is, its bounds, whose it is and how fresh."""
+        """Return one row a feature: its type, unit, meaning, bounds, owner and freshness."""
         cursor = self._connection.execute("SELECT * FROM feature_registry ORDER BY rowid")
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]

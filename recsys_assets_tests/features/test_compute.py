@@ -1,8 +1,8 @@
 """Features of literal histories, computed by hand."""
 
-from recsys_assets.features.compute import LARGEST_BASKET, item_features, user_features
+from recsys_assets.features.compute import LARGEST_BASKET
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
-from recsys_assets_tests.features.rows import DAY, catalogue, events
+from recsys_assets_tests.features.rows import catalogue, events, item_features, user_features
 
 CATALOGUE = catalogue(
     ("a", "Apple", "FRUIT", 1.0), ("b", "Bread", "BAKERY", 3.0), ("c", "Cherry", "FRUIT", 2.0)
@@ -16,11 +16,11 @@ def one(frame, key, value):
 
 
 def user(*rows, known=CATALOGUE):
-    return one(user_features(events(*rows), known, as_of=DAY), "user_id", "u")
+    return one(user_features(events(*rows), known), "user_id", "u")
 
 
 def item(item_id, *rows, known=CATALOGUE):
-    return one(item_features(events(*rows), known, as_of=DAY), "item_id", item_id)
+    return one(item_features(events(*rows), known), "item_id", item_id)
 
 
 def test_windows_count_the_day_itself_and_the_days_before_it():
@@ -130,12 +130,12 @@ def test_repeat_share_of_an_item_is_by_user():
 def test_both_tables_meet_their_contracts():
     rows = events(("u", "a", 3, 1.0), ("v", "b", 2), ("v", "x", 2, 0.0))
 
-    USER_FEATURES.pandera_schema().validate(user_features(rows, CATALOGUE, as_of=DAY))
-    ITEM_FEATURES.pandera_schema().validate(item_features(rows, CATALOGUE, as_of=DAY))
+    USER_FEATURES.pandera_schema().validate(user_features(rows, CATALOGUE))
+    ITEM_FEATURES.pandera_schema().validate(item_features(rows, CATALOGUE))
 
 
 def test_no_events_give_typed_empty_users():
-    found = user_features(events(), None, as_of=DAY)
+    found = user_features(events(), None)
 
     assert (found.height, found.schema) == (0, USER_FEATURES.polars_schema())
 

@@ -11,26 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.errors import BrokenReleaseError
-from recsys_assets.features.compute import item_features, user_features
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
-from recsys_assets.features.feature_database import build_features, table_ddl, write_features
 from recsys_assets.features.feature_store import FeatureStore
 from recsys_assets.storage.home import FEATURE_DATABASE
-from recsys_assets_tests.features.rows import DAY, catalogue, events
-
-ROWS = events(("u", "a", 3, 1.5), ("u", "b", 2, 2.0), ("v\n'\0😀", "b", 1, 2.0))
-CATALOGUE = catalogue(
-    ("a", "Crème brûlée", "DESSERT", 4.0),
-    ("b", "Brown bread", "BAKERY", 3.0),
-    ("c", "Bread knife", "KITCHEN", 9.0),
-)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("artifacts") / "features"
-    build_features(ROWS, CATALOGUE, folder, as_of=DAY)
-    return folder
+from recsys_assets_tests.features.rows import CATALOGUE, ROWS, item_features, user_features
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +23,8 @@ def store(folder):
 
 
 def test_rows_come_back_as_they_were_computed(store):
-    users = user_features(ROWS, CATALOGUE, as_of=DAY).to_dicts()
-    items = item_features(ROWS, CATALOGUE, as_of=DAY).to_dicts()
+    users = user_features(ROWS, CATALOGUE).to_dicts()
+    items = item_features(ROWS, CATALOGUE).to_dicts()
 
     assert [store.user(row["user_id"]) for row in users] == users
     assert [store.item(row["item_id"]) for row in items] == items
@@ -94,33 +78,6 @@ def test_the_registry_describes_every_feature_and_is_published_as_json_too(store
     assert all(
         row["description"] and row["owner"] and row["freshness"] and row["source_assets"] for row in registry
     )
-
-
-def test_the_database_holds_the_bounds_of_the_contract(folder, tmp_path):
-    copy = tmp_path / "copy.sqlite"
-    copy.write_bytes((folder / FEATURE_DATABASE).read_bytes())
-    with closing(sqlite3.connect(copy)) as connection, pytest.raises(sqlite3.IntegrityError, match="CHECK"):
-        connection.execute("UPDATE user_features SET repeat_share = 1.5")
-
-
-def test_ddl_has_a_line_a_column():
-    assert table_ddl(USER_FEATURES).count("\n") == len(USER_FEATURES.columns) + 2
-
-
-def test_the_same_rows_give_the_same_bytes(folder, tmp_path):
-    build_features(ROWS, CATALOGUE, tmp_path / "features", as_of=DAY)
-
-    assert (tmp_path / "features" / FEATURE_DATABASE).read_bytes() == (folder / FEATURE_DATABASE).read_bytes()
-
-
-def test_a_folder_is_replaced_whole(tmp_path):
-    folder = tmp_path / "features"
-    build_features(ROWS, CATALOGUE, folder, as_of=DAY)
-    (folder / "left-over").write_text("x")
-    write_features(user_features(ROWS, None, as_of=DAY), item_features(ROWS, None, as_of=DAY), folder)
-
-    assert sorted(path.name for path in folder.iterdir()) == ["features.json", "features.sqlite"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["features"]
 
 
 def test_raises_when_the_file_is_missing(tmp_path):
