@@ -32,10 +32,6 @@ class FeatureStore:
         self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False, cached_statements=64)
         self._columns = {entity: self._read_columns(table) for entity, (table, _) in _TABLES.items()}
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
     def user(self, user_id: str) -> dict[str, Any] | None:
         """Return all features of a user, or None for an unknown id."""
         return self._one("user", user_id)
