@@ -1,1 +1,1 @@
-"""Sources to raw Parquet, one file a day; the partition store that every lake table uses."""
+"""Sources to raw Parquet, one file a day, and the item catalogue."""

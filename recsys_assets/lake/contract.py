@@ -11,7 +11,7 @@ RAW_INTERACTIONS = Contract(
     columns={
         columns.USER_ID: Column(dtype=pl.String, nullable=True, description="The source's id of the user."),
         columns.ITEM_ID: Column(dtype=pl.String, nullable=True, description="The source's id of the item."),
-        columns.TIMESTAMP: Column(dtype=UTC_MICROSECONDS, description="When it happened, UTC."),
+        columns.TIMESTAMP: Column(dtype=UTC_MICROSECONDS, description="Time of the event, UTC."),
         columns.RATING: Column(
             dtype=pl.Float32,
             nullable=True,
@@ -22,13 +22,13 @@ RAW_INTERACTIONS = Contract(
             dtype=pl.Float32,
             nullable=True,
             unit="pieces",
-            description="How many; null where the source has none.",
+            description="Number of pieces; null where the source has none.",
         ),
         columns.VALUE: Column(
             dtype=pl.Float64,
             nullable=True,
             unit="source's currency",
-            description="What was paid for all pieces; null where the source has none.",
+            description="Amount paid for all pieces; null where the source has none.",
         ),
     },
 )
@@ -38,7 +38,7 @@ ITEM_CATALOGUE = Contract(
     description="One item: title, category, brand and price where known.",
     columns={
         columns.ITEM_ID: Column(dtype=pl.String, min_length=1, description="The source's id of the item."),
-        columns.TITLE: Column(dtype=pl.String, nullable=True, description="What a person calls the item."),
+        columns.TITLE: Column(dtype=pl.String, nullable=True, description="Name of the item, for people."),
         columns.DEPARTMENT: Column(dtype=pl.String, nullable=True, description="Coarse category."),
         columns.CATEGORY: Column(dtype=pl.String, nullable=True, description="Fine category."),
         columns.BRAND: Column(dtype=pl.String, nullable=True, description="Brand or maker."),

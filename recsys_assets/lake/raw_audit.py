@@ -1,24 +1,25 @@
-"""The audit of the lake's tables: what must hold of them, whatever their history."""
+"""The audit of raw days: expectations that hold for every source, and drift against published days."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.drift.judgement import DRIFT_CHECKS
 from recsys_assets.drift.monitor import Monitor
-from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
-from recsys_assets.quality.run_expectations import contract_expectations, evaluate, schema_result
+from recsys_assets.quality.run_expectations import evaluate, schema_result
 
-_ENOUGH_ROWS = 50
-"""Of fewer rows than this a share of bad ones says little: one return among three sales is a Tuesday."""
-_TRIMMED = r"(?s)^\S(.*\S)?$"
+TRIMMED: Final = r"(?s)^\S(.*\S)?$"
+"""Pattern of text without blanks at either end."""
+_ENOUGH_ROWS: Final = 50
+"""Rows below which a share of bad rows means little: one return among three sales is normal."""
 
 
 def raw_expectations(day: date) -> list[Expectation]:
-    """The expectations of `day`'s raw events."""
+    """Return the expectations of one day's raw events."""
     start = datetime.combine(day, time(), UTC)
     last = start + timedelta(days=1) - timedelta(microseconds=1)
     rating, quantity, value = pl.col(columns.RATING), pl.col(columns.QUANTITY), pl.col(columns.VALUE)
@@ -27,8 +28,8 @@ def raw_expectations(day: date) -> list[Expectation]:
         expect(columns.TIMESTAMP).between(start, last, mostly=0.99, block_below=0.5),
         expect(columns.USER_ID).not_null(mostly=0.5, block_below=0.1, from_rows=_ENOUGH_ROWS),
         expect(columns.ITEM_ID).not_null(mostly=0.5, block_below=0.1, from_rows=_ENOUGH_ROWS),
-        expect(columns.USER_ID).matches(_TRIMMED, mostly=0.9),
-        expect(columns.ITEM_ID).matches(_TRIMMED, mostly=0.9),
+        expect(columns.USER_ID).matches(TRIMMED, mostly=0.9),
+        expect(columns.ITEM_ID).matches(TRIMMED, mostly=0.9),
         expect(columns.RATING).that(rating.is_finite(), name="finite", mostly=0.99, block_below=0.5),
         expect(columns.QUANTITY).that(quantity.is_finite(), name="finite", mostly=0.99, block_below=0.5),
         expect(columns.VALUE).that(value.is_finite(), name="finite", mostly=0.99, block_below=0.5),
@@ -41,33 +42,29 @@ def raw_expectations(day: date) -> list[Expectation]:
     ]
 
 
-RAW_CHECKS: tuple[str, ...] = (
+RAW_CHECKS: Final[tuple[str, ...]] = (
     "schema",
     *(e.name for e in raw_expectations(date(2000, 1, 1))),
     *DRIFT_CHECKS,
 )
-"""Names of the checks of a raw day, whatever the source."""
-
-CATALOGUE_EXPECTATIONS: list[Expectation] = [
-    *contract_expectations(ITEM_CATALOGUE),
-    expect().row_count(least=1),
-    expect(columns.ITEM_ID).matches(_TRIMMED, mostly=0.99),
-]
-
-CATALOGUE_CHECKS: tuple[str, ...] = ("schema", *(e.name for e in CATALOGUE_EXPECTATIONS))
-"""Names of the checks of the item catalogue."""
+"""Names of the checks of a raw day, the same for every source."""
 
 
 class RawAudit:
     """Judges raw days: the contract's columns, `raw_expectations`, and drift against published days."""
 
     def __init__(self, contract: Contract, *, monitor: Monitor | None = None) -> None:
-        """Audit days of a source with this contract (RAW_INTERACTIONS' columns, then the source's own)."""
+        """Audit days of a source.
+
+        Args:
+            contract: the source's `raw_interactions`: the common columns, then its own.
+            monitor: judges drift; None for no drift checks.
+        """
         self._contract, self._monitor = contract, monitor
         self._schema = contract.polars_schema()
 
     def __call__(self, day: date, frame: pl.DataFrame) -> list[CheckResult]:
-        """Every check of RAW_CHECKS on `day`'s frame; only `schema` where the columns are not as declared."""
+        """Run every check of RAW_CHECKS on one day; only `schema` if the columns differ from the contract."""
         table = self._contract.name
         columns_found = schema_result(frame, self._schema, table=table, day=day)
         if columns_found.verdict != "ok":
@@ -78,19 +75,11 @@ class RawAudit:
         return results
 
     def published(self, day: date, frame: pl.DataFrame) -> None:
-        """`day` is visible now, as `frame`."""
+        """Tell the monitor that `day` was published as `frame`."""
         if self._monitor is not None:
             self._monitor.published(day, frame)
 
     def refused(self, day: date) -> None:
-        """`day` went to quarantine; what was there before stays."""
+        """Tell the monitor that `day` was rejected, and an earlier version stays."""
         if self._monitor is not None:
             self._monitor.refused(day)
-
-
-def audit_catalogue(frame: pl.DataFrame) -> list[CheckResult]:
-    """Every check of CATALOGUE_CHECKS on the whole catalogue."""
-    return [
-        schema_result(frame, ITEM_CATALOGUE.polars_schema(), table=ITEM_CATALOGUE.name),
-        *evaluate(CATALOGUE_EXPECTATIONS, frame, table=ITEM_CATALOGUE.name),
-    ]

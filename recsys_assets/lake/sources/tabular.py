@@ -1,13 +1,12 @@
 """Any table of events: CSV, TSV, JSON lines (each plain or gzip) or Parquet, one file or a glob of them.
 
-Which column is which is said by a mapping, `[source.columns]` in recsys.toml: our column name -> the
-file's. Without an entry the names are taken to be the same. `user_id`, `item_id` and `timestamp` must be
-there, `rating`, `quantity` and `value` may be; any other name in the mapping is kept as text. Where the
-mapping names `title`, `department`, `category`, `brand` or `price`, every item's last known ones are its
-catalogue.
+A mapping, `[source.columns]` in recsys.toml, gives for each of our column names the file's; without an entry both
+are the same. `user_id`, `item_id` and `timestamp` are required, `rating`, `quantity` and `value` are optional, and
+any other name in the mapping is kept as text. If the mapping names `title`, `department`, `category`, `brand` or
+`price`, each item's last known values are its catalogue.
 
-A timestamp may be ISO 8601 text, a date, a datetime (one without a zone is UTC), or a number of seconds,
-milliseconds, microseconds or nanoseconds since 1970, told apart by the size of a file's first one.
+A timestamp may be ISO 8601 text, a date, a datetime (UTC if it has no zone), or a number of seconds, milliseconds,
+microseconds or nanoseconds since 1970, distinguished by the size of a file's first one.
 """
 
 import difflib
@@ -18,7 +17,6 @@ from typing import Final
 
 import polars as pl
 
-from recsys_assets import columns
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
@@ -33,21 +31,21 @@ from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
 
-REQUIRED: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
+_REQUIRED: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
 
 
 class Tabular(Source):
-    """One or more files of one layout, read in the order of their names."""
+    """One or more files with the same columns, read in the order of their names."""
 
     def __init__(self, pattern: Path, *, columns: Mapping[str, str] | None = None) -> None:
         """Find the files and the columns.
 
         Args:
-            pattern: a file, or a glob of files (`*`, `?`, `[…]`, `**`).
+            pattern: a file, or a glob (`*`, `?`, `[…]`, `**`).
             columns: our column name -> the files'.
 
         Raises:
-            InputError: no such file, an unknown format, or a column that a file doesn't have.
+            InputError: a file is missing, of an unknown format, or lacks a column.
         """
         given = dict(columns or {})
         self._files = [open_tabular(path) for path in _expand(pattern)]
@@ -63,11 +61,11 @@ class Tabular(Source):
         )
 
     def files(self) -> Sequence[Path]:
-        """The files, sorted by name."""
+        """Return the files, sorted by name."""
         return [file.path for file in self._files]
 
     def batches(self) -> Generator[pl.DataFrame]:
-        """Some 10,000 to 500,000 rows a batch."""
+        """Yield 10,000 to 500,000 rows a batch."""
         for file in self._files:
             unit: float | None = None
             for chunk in file.chunks(list(dict.fromkeys(self._columns.values()))):
@@ -75,11 +73,11 @@ class Tabular(Source):
                 yield pl.DataFrame([self._column(chunk, name, times) for name in self.contract.columns])
 
     def catalogue(self) -> pl.DataFrame | None:
-        """What the mapped columns last say of each item; None where none is mapped."""
-        said = [
+        """Return each item's last known values of the mapped columns; None if no such column is mapped."""
+        described = [
             name for name in ITEM_CATALOGUE.columns if name in self.contract.columns and name != names.ITEM_ID
         ]
-        return last_said(self.batches(), said) if said else None
+        return _last_known(self.batches(), described) if described else None
 
     def _column(self, chunk: Chunk, name: str, times: pl.Series) -> pl.Series:
         if name == names.TIMESTAMP:
@@ -101,17 +99,17 @@ def _expand(pattern: Path) -> list[Path]:
 
 
 def _resolve(file: TabularFile, given: Mapping[str, str]) -> dict[str, str]:
-    """Our name -> the file's, for every column that will be read."""
+    """Return our name -> the file's for every column to read."""
     has = file.column_names()
     for name, column in given.items():
         if column not in has:
             raise SourceFormatError(f"{file.path}: {_missing(column, has)}; mend {name} in [source.columns]")
     wanted = {name: given.get(name, name) for name in RAW_INTERACTIONS.columns}
     found = {name: column for name, column in wanted.items() if column in has}
-    for name in REQUIRED:
+    for name in _REQUIRED:
         if name not in found:
             raise SourceFormatError(
-                f"{file.path}: {_missing(name, has)}; say which it is by --column {name}=… or in [source.columns]"
+                f"{file.path}: {_missing(name, has)}; name it by --column {name}=… or in [source.columns]"
             )
     return {**found, **given}
 
@@ -123,9 +121,9 @@ def _missing(column: str, has: Sequence[str]) -> str:
 
 
 def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, float | None]:
-    """The chunk's timestamps, and the unit of numbers in this file once it is known."""
+    """Return the chunk's timestamps, and the unit of this file's numbers once it is known."""
     found = chunk.frame[column]
-    chunk.refuse(column, found.is_null(), "is no timestamp")
+    chunk.raise_where(column, found.is_null(), "is no timestamp")
     if isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone is not None:
         return found.dt.convert_time_zone("UTC").cast(UTC_MICROSECONDS), unit
     if isinstance(found.dtype, pl.Date | pl.Datetime):
@@ -135,41 +133,41 @@ def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, floa
         unit = microseconds_per_unit(numbers[0])
     if unit is None:
         times = utc_from_text(found.cast(pl.String))
-        chunk.refuse(column, times.is_null(), "is neither ISO 8601 nor a number")
+        chunk.raise_where(column, times.is_null(), "is neither ISO 8601 nor a number")
         return times, unit
     integers = numbers if numbers.dtype == found.dtype else found.cast(pl.Int64, strict=False)
     times = utc_from_epoch(numbers if integers.null_count() else integers, microseconds=unit)
-    chunk.refuse(column, times.is_null(), "is no date")
+    chunk.raise_where(column, times.is_null(), "is no date")
     return times, unit
 
 
-def last_said(batches: Iterable[pl.DataFrame], said: Sequence[str]) -> pl.DataFrame:
-    """What the newest event with a value says of each item, column by column.
+def _last_known(batches: Iterable[pl.DataFrame], described: Sequence[str]) -> pl.DataFrame:
+    """Return the newest known value of each described column for each item.
 
     Args:
-        batches: events, with the columns `said` as text.
-        said: columns of the catalogue that the events have.
+        batches: events, with the described columns as text.
+        described: columns of the catalogue that the events have.
 
     Returns:
-        One row an item, `ITEM_CATALOGUE`'s schema, sorted by item id; a price that is no number, or below
+        One row an item, in `ITEM_CATALOGUE`'s schema, sorted by item id. A price that is no number, or below
         zero, is null.
     """
     schema = ITEM_CATALOGUE.polars_schema()
-    key, when = columns.ITEM_ID, columns.TIMESTAMP
+    key, when = names.ITEM_ID, names.TIMESTAMP
     items = pl.DataFrame(schema={key: pl.String})
     newest: dict[str, pl.DataFrame] = {}
     for batch in batches:
         known = batch.filter(pl.col(key).str.len_chars() > 0)
         items = pl.concat([items, known.select(key)]).unique()
-        for name in said:
+        for name in described:
             value = pl.col(name).cast(schema[name], strict=False)
-            usable = value.is_not_null() & (value >= 0 if name == columns.PRICE else True)
+            usable = value.is_not_null() & (value >= 0 if name == names.PRICE else True)
             found = known.filter(usable).select(key, when, value)
             earlier = newest.get(name, found.clear())
             newest[name] = (
                 pl.concat([earlier, found]).sort(when, maintain_order=True).unique(key, keep="last")
             )
-    for name in said:
+    for name in described:
         items = items.join(newest[name].drop(when), on=key, how="left") if name in newest else items
-    unsaid = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in items.columns]
-    return items.with_columns(unsaid).select(schema.names()).sort(key)
+    unknown = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in items.columns]
+    return items.with_columns(unknown).select(schema.names()).sort(key)

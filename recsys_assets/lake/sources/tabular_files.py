@@ -1,7 +1,7 @@
-"""One file of a table, in any of the formats, as chunks of the columns asked for.
+"""Files of a table as chunks of selected columns: CSV, TSV, JSON lines or Parquet.
 
-Which format it is is told by its first bytes, not by its name. What the columns mean is `tabular.py`'s
-business.
+The first bytes of a file show its format; its name doesn't matter. The meaning of the columns belongs to
+`tabular.py`.
 """
 
 import json
@@ -43,11 +43,11 @@ class TabularFile(ABC):
 
     @abstractmethod
     def column_names(self) -> Sequence[str]:
-        """What the file calls its columns."""
+        """Return the file's own column names."""
 
     @abstractmethod
     def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
-        """The rows in order, with these columns, in bounded memory; no chunk is empty.
+        """Yield the rows in order, with these columns at least, in bounded memory; no chunk is empty.
 
         Raises:
             InputError: the file is broken; the message names file and place.
@@ -55,7 +55,7 @@ class TabularFile(ABC):
 
 
 def open_tabular(path: Path) -> TabularFile:
-    """Tell a file's format.
+    """Open a file in the format that its first bytes show.
 
     Raises:
         InputError: the file is missing, empty, or in none of the formats.
@@ -82,7 +82,7 @@ class _Delimited(TabularFile):
     def column_names(self) -> Sequence[str]:
         return header(self.path, self._dialect)
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:  # noqa: ARG002  all are split in one go
+    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:  # noqa: ARG002  a line is split into all its fields
         return tables(self.path, self._dialect)
 
 
@@ -93,7 +93,7 @@ class _JsonLines(TabularFile):
             try:
                 names.update(dict.fromkeys(json.loads(line)))
             except (ValueError, TypeError):
-                break  # reading the file will say what is wrong with this line
+                break  # reading the file reports what is wrong with this line
         return list(names)
 
     def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
@@ -120,7 +120,7 @@ class _JsonChunk(Chunk):
 
 
 def _series(name: str, values: list[Any]) -> pl.Series:
-    """Text where one value is text, numbers where all are."""
+    """Return text if one value is text, else numbers."""
     if any(isinstance(value, str) for value in values):
         return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
     return pl.Series(name, values, strict=False)

@@ -1,4 +1,4 @@
-"""Reading one step ahead: the next item is made in a thread while this one is used."""
+"""Text files, plain or gzip, as blocks of whole lines, in bounded memory; the next block is read ahead in a thread."""
 
 import codecs
 import gzip
@@ -15,32 +15,15 @@ from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotF
 
 T = TypeVar("T")
 
-
-def ahead(items: Generator[T]) -> Iterator[T]:
-    """The same items; while the caller uses one, a thread makes the next.
-
-    It pays where making and using release the interpreter: gunzip, polars, files. At most one item waits.
-    An error while making an item is raised where the item would have come. Leaving early closes `items`.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
-        try:
-            pending = thread.submit(next, items, None)
-            while (item := pending.result()) is not None:
-                pending = thread.submit(next, items, None)
-                yield item
-        finally:
-            thread.submit(items.close)
-
-
 BLOCK_BYTES: Final = 8 << 20
-"""Decompressed bytes a block."""
+"""Size of a block, decompressed bytes."""
 LONGEST_LINE_BYTES: Final = 64 << 20
-"""A longer line than this is taken for a file that isn't made of lines."""
+"""Length beyond which a line shows that the file has no lines, bytes."""
 
 _PEEK_BYTES: Final = 1 << 16
 igzip.READ_BUFFER_SIZE = 4 << 20
-"""Compressed bytes at once, for isal's own setting: the thread that unzips has to get the interpreter back after each,
-and the reader, which decodes a block in one call, does not let go of it for long."""
+"""Compressed bytes that isal reads at once. Between reads, the thread that unzips waits for the interpreter, which
+the reader holds for long while it decodes a block in one call; so reads are few and large."""
 _GZIP: Final = b"\x1f\x8b"
 _OTHER_FORMATS: Final = {
     b"PK\x03\x04": "a zip archive",
@@ -54,29 +37,45 @@ _OTHER_FORMATS: Final = {
 _GZIP_FAULTS: Final = (EOFError, gzip.BadGzipFile, zlib.error, cast("type[Exception]", igzip_lib.IsalError))
 
 
+def read_ahead(items: Generator[T]) -> Iterator[T]:
+    """Yield the same items; a thread computes the next one while the caller uses this one.
+
+    It pays where both release the interpreter: gunzip, polars, files. At most one item waits. An error in an item
+    is raised in its place. When the caller stops early, `items` is closed.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+        try:
+            pending = thread.submit(next, items, None)
+            while (item := pending.result()) is not None:
+                pending = thread.submit(next, items, None)
+                yield item
+        finally:
+            thread.submit(items.close)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Some whole lines of a file."""
+    """Consecutive whole lines of a file."""
 
     path: Path
     """The file."""
     data: memoryview
-    """The lines, each with its newline (the file's last line may lack it)."""
+    """The lines with their newlines (the last line of the file may lack it)."""
     offset: int
     """Decompressed bytes before the first line."""
 
     def line(self, number: int) -> int:
-        """Number in the file, from 1, of the block's line `number`, from 0.
+        """Return the number in the file, from 1, of the block's line `number`, from 0.
 
-        For messages only: the file is read again to count the lines before this block.
+        It is for messages, and slow: the file is read again to count the lines before this block.
         """
         return 1 + _newlines(self.path, before=self.offset) + number
 
     def records(self, *, quoted: bool = False) -> Iterator[tuple[int, bytes]]:
-        """Each record that isn't blank, with the number of its first line in the block, from 0.
+        """Yield each record that isn't blank, after the number of its first line in the block, from 0.
 
         Args:
-            quoted: as in `line_blocks`.
+            quoted: a newline between two `"` is part of a record, as in `line_blocks`.
         """
         number = start = open_quotes = 0
         record = b""
@@ -93,26 +92,28 @@ class Block:
 
 
 def line_blocks(path: Path, *, quoted: bool = False, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Read `path` as blocks of whole lines; the next block is decompressed while this one is parsed.
+    """Read a file as blocks of whole lines; the next block is decompressed while this one is parsed.
 
     Args:
-        path: a plain or gzip file; which one is told by its first bytes, not by its name.
-        quoted: a newline between two `"` belongs to a field (RFC 4180) and ends no line.
-        block_bytes: decompressed bytes a block, about.
+        path: a plain or gzip file, recognised by its first bytes, not by its name.
+        quoted: a newline between two `"` belongs to a field (RFC 4180) and doesn't end the line.
+        block_bytes: approximate size of a block, decompressed bytes.
 
     Raises:
-        SourceNotFoundError: no such file.
-        EmptySourceError: not one byte.
-        SourceFormatError: a truncated or damaged gzip, another compression, or no line ends.
+        SourceNotFoundError: the file doesn't exist.
+        EmptySourceError: the file is empty.
+        SourceFormatError: the gzip is truncated or damaged, the compression is another one, or there are no lines.
     """
-    yield from ahead(_cut(path, quoted=quoted, block_bytes=block_bytes))
+    yield from read_ahead(_cut(path, quoted=quoted, block_bytes=block_bytes))
 
 
 def first_line(path: Path) -> bytes:
-    """The first line that isn't blank, without its end.
+    """Return the first line that isn't blank, without its newline.
 
     Raises:
-        InputError: as `line_blocks`.
+        EmptySourceError: every line is blank.
+        SourceFormatError: the file is binary.
+        InputError: as in `line_blocks`.
     """
     for block in line_blocks(path, block_bytes=_PEEK_BYTES):
         for line in bytes(block.data).splitlines():
@@ -126,10 +127,10 @@ def first_line(path: Path) -> bytes:
 
 
 def check_gzip(path: Path) -> None:
-    """Read a gzip to its end, so that its checksum is compared; any other file is left alone.
+    """Read a gzip to its end, which compares its checksum; any other file is not read.
 
     Raises:
-        SourceFormatError: it is truncated or damaged.
+        SourceFormatError: the gzip is truncated or damaged.
     """
     with _open(path) as file:
         try:
@@ -140,7 +141,7 @@ def check_gzip(path: Path) -> None:
 
 
 def _cut(path: Path, *, quoted: bool, block_bytes: int) -> Generator[Block]:
-    """Read the file on, and cut it after the last whole line."""
+    """Read the file in blocks, each cut after its last whole line."""
     offset, carry, empty = 0, b"", True
     with _open(path) as file:
         while chunk := _read(file, path, block_bytes):
@@ -199,9 +200,9 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _line_end(data: bytes, *, quoted: bool) -> int:
-    """Where the last whole line ends, 0 where none does.
+    """Return the end of the last whole line, 0 if there is none.
 
-    With `quoted`, an odd number of quotes before a newline means that it lies inside a field.
+    With `quoted`, a newline after an odd number of quotes is inside a field.
     """
     end = data.rfind(b"\n") + 1
     if not quoted:
@@ -215,7 +216,7 @@ def _line_end(data: bytes, *, quoted: bool) -> int:
 
 
 def _newlines(path: Path, *, before: int | None = None) -> int:
-    """How many newlines are among the first `before` bytes, or up to where the file can be read."""
+    """Count the newlines in the first `before` bytes, or in everything that can be read."""
     found, left = 0, before
     with _open(path) as file:
         while left is None or left > 0:

@@ -1,4 +1,4 @@
-"""Some rows of a file that know where they stand in it, so that a wrong value is refused with its place."""
+"""Rows of text files, delimited or JSON lines, with their line numbers for the messages about wrong values."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from recsys_assets.lake.sources.text_blocks import BLOCK_BYTES, Block, first_lin
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk(ABC):
-    """Consecutive rows of one file, columns named and typed as the file has them."""
+    """Consecutive rows of one file, with the file's own column names and types."""
 
     frame: pl.DataFrame
     """The rows."""
@@ -27,26 +27,32 @@ class Chunk(ABC):
 
     @abstractmethod
     def place(self, row: int) -> str:
-        """Where row `row`, from 0, stands, for messages: `line 12` or `row 12`, from 1; may be slow."""
+        """Return the place of row `row`, from 0, for messages: `line 12` or `row 12`, from 1. It may be slow."""
 
     def typed(self, column: str, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
-        """One column as `dtype`; nulls and empty text are null.
+        """Return one column as `dtype`; empty text becomes null.
 
         Raises:
-            SourceFormatError: a value that isn't one; names file, place, column and value.
+            SourceFormatError: a value has another type; the message names file, place, column and value.
         """
         found = self.frame[column]
         if found.dtype == pl.String and dtype != pl.String:
             found = found.str.strip_chars().replace("", None)
         if found.dtype.is_float() and dtype == pl.String:
-            found = _whole(found)
+            found = _integers(found)
         values = found.cast(dtype, strict=False)
         kind = "a number" if values.dtype.is_numeric() else str(dtype)
-        self.refuse(column, found.is_not_null() & values.is_null(), f"is not {kind}")
+        self.raise_where(column, found.is_not_null() & values.is_null(), f"is not {kind}")
         return values
 
-    def refuse(self, column: str, bad: pl.Series, reason: str) -> None:
-        """Raise SourceFormatError for the first row where `bad`; nothing happens where none is."""
+    def raise_where(self, column: str, bad: pl.Series, reason: str) -> None:
+        """Raise SourceFormatError for the first row where `bad` is true, if there is one.
+
+        Args:
+            column: the column whose value the message shows.
+            bad: boolean, one a row.
+            reason: text after the value, such as `is no date`.
+        """
         if bad.any():
             row = int(bad.arg_max() or 0)
             raise SourceFormatError(
@@ -55,49 +61,49 @@ class Chunk(ABC):
             )
 
 
-def _whole(ids: pl.Series) -> pl.Series:
-    """Ids that somebody's missing values made floats, as the integers they were."""
+def _integers(ids: pl.Series) -> pl.Series:
+    """Return integer ids that missing values had turned into floats as integers again."""
     whole = ids.cast(pl.Int64, strict=False)
     return whole if whole.cast(ids.dtype).eq_missing(ids).all() else ids
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """How a file's fields are parted and named."""
+    """Format of a delimited file."""
 
     separator: str = ","
-    """What stands between two fields; longer than one character only where no field holds a tab."""
+    """Text between two fields; if longer than one character, no field may hold a tab."""
     names: tuple[str, ...] | None = None
-    """The columns of a file without a header; None takes them from the first line."""
+    """Column names of a file without a header; None takes them from the first line."""
     quoted: bool = True
-    """Whether fields may be quoted as RFC 4180 has it."""
+    """Fields may be quoted (RFC 4180)."""
     encoding: str = "utf-8"
     """UTF-8 or a single-byte encoding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Chunk):
-    """Some rows of a delimited file, every column a string; an empty field is null, an empty row is none."""
+    """Rows of a delimited file, every column a string; an empty field is null, an empty line is no row."""
 
     block: Block
-    """Where they come from."""
+    """The lines that the rows come from."""
     quoted: bool
-    """As in the dialect."""
+    """Fields may be quoted, as in the dialect."""
     skipped: int
-    """1 where the block starts with the header, 0 otherwise."""
+    """1 if the block starts with the header, else 0."""
 
     def place(self, row: int) -> str:
-        """`line 12`: the file is read again."""
+        """Return `line 12`; the file is read again."""
         number, _ = next(islice(self.block.records(quoted=self.quoted), row + self.skipped, None))
         return f"line {self.block.line(number)}"
 
 
 def header(path: Path, dialect: Dialect) -> Sequence[str]:
-    """The dialect's names, or the fields of the first line.
+    """Return the column names: the dialect's, or the fields of the first line.
 
     Raises:
         SourceFormatError: two columns have the same name.
-        InputError: as `line_blocks`.
+        InputError: as in `line_blocks`.
     """
     if dialect.names is not None:
         return dialect.names
@@ -112,11 +118,17 @@ def header(path: Path, dialect: Dialect) -> Sequence[str]:
 def tables(path: Path, dialect: Dialect, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Table]:
     """Read a delimited file, plain or gzip, in bounded memory.
 
-    A row with fewer fields than columns has nulls in the others.
+    A row with fewer fields than columns has nulls in the remaining ones.
+
+    Args:
+        path: the file.
+        dialect: its format.
+        block_bytes: approximate decompressed size of the lines of one table.
 
     Raises:
-        SourceFormatError: a row has too many fields or broken quotes, or the text is in another encoding.
-        InputError: as `line_blocks`.
+        SourceFormatError: a row has too many fields or broken quotes, or the text is in another encoding; the
+            message names file and line.
+        InputError: as in `line_blocks`.
     """
     names = header(path, dialect)
     skipped = 0 if dialect.names is not None else 1
@@ -137,7 +149,7 @@ def _parse(data: bytes, names: Sequence[str], dialect: Dialect, *, skip: int) ->
         data = data.decode(dialect.encoding).encode()
     if len(separator) > 1:
         data, separator = data.replace(separator.encode(), b"\t"), "\t"
-    # polars counts a block's columns on its first line, which may be blank or short: give it one of our own.
+    # polars takes the number of columns from the first line, which may be blank or short: put a header before it
     first = separator.join(f"c{number}" for number in range(len(names))).encode()
     frame = pl.read_csv(
         first + b"\n" + data,
@@ -154,7 +166,7 @@ def _parse(data: bytes, names: Sequence[str], dialect: Dialect, *, skip: int) ->
 def _first_fault(
     block: Block, names: Sequence[str], dialect: Dialect, error: pl.exceptions.PolarsError
 ) -> SourceFormatError:
-    """Bisect for the first record that polars refuses."""
+    """Find the first record that polars rejects, by bisection."""
     records = list(block.records(quoted=dialect.quoted))
     good, bad = 0, len(records)
     while bad - good > 1:
@@ -179,29 +191,35 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 @dataclass(frozen=True, kw_only=True)
 class Records(Generic[T]):
-    """The objects of one block, in the file's order; a blank line is none."""
+    """Objects of the JSON lines of one block, in the file's order; blank lines are skipped."""
 
     rows: list[T]
     """One object a line."""
     block: Block
-    """Where they come from."""
+    """The lines that the objects come from."""
 
     def fault(self, row: int, reason: str) -> SourceFormatError:
-        """The error that says what is wrong with one row."""
+        """Return the error about one row; `reason` follows its line number."""
         return SourceFormatError(f"{self.block.path}: {self.place(row)} {reason}; mend or remove the line")
 
     def place(self, row: int) -> str:
-        """Where row `row`, from 0, stands: `line 12`. For messages only: the file is read again."""
+        """Return the place of row `row`, from 0: `line 12`. The file is read again."""
         number, _ = next(islice(self.block.records(), row, None))
         return f"line {self.block.line(number)}"
 
 
 def json_records(path: Path, record: type[T], *, block_bytes: int = BLOCK_BYTES) -> Iterator[Records[T]]:
-    """Decode every line as a `record`; keys that it doesn't declare are skipped, numbers may be quoted.
+    """Decode every JSON line as a `record`; undeclared keys are skipped, and numbers may be quoted.
+
+    Args:
+        path: the file, plain or gzip.
+        record: the struct of one line.
+        block_bytes: approximate decompressed size of the lines of one block.
 
     Raises:
-        SourceFormatError: a line isn't JSON, or a field has another type: file, line, what was found.
-        InputError: as `line_blocks`.
+        SourceFormatError: a line isn't JSON, or a field has another type; the message names file, line and the
+            value found.
+        InputError: as in `line_blocks`.
     """
     decoder = msgspec.json.Decoder(record, strict=False)
     for block in line_blocks(path, block_bytes=block_bytes):
@@ -214,11 +232,11 @@ def json_records(path: Path, record: type[T], *, block_bytes: int = BLOCK_BYTES)
 
 
 def first_object(path: Path) -> dict[str, Any]:
-    """The first line's object, to tell a file's format by its keys.
+    """Return the object of the first line, whose keys show the file's format.
 
     Raises:
         SourceFormatError: the line isn't a JSON object.
-        InputError: as `line_blocks`.
+        InputError: as in `line_blocks`.
     """
     try:
         found = json.loads(first_line(path))

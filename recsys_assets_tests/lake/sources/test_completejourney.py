@@ -1,4 +1,4 @@
-"""The embedded default."""
+"""The embedded default: its events, its catalogue, and titles in readable words."""
 
 import subprocess
 import sys
@@ -8,7 +8,15 @@ import polars as pl
 import pytest
 
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.lake.sources.completejourney import CompleteJourney
+from recsys_assets.lake.sources.completejourney import (
+    CompleteJourney,
+    known_words,
+    spell_out,
+    title,
+    without_cut_word,
+)
+
+KNOWN = known_words(["WHEAT/MULTIGRAIN BREAD", "SOUP", "CANDY BARS (SINGLES)(INCLUDING"])
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +91,36 @@ def test_the_package_with_its_pandas_is_not_imported():
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "category", "size", "private", "name"),
+    [
+        ("FLUID MILK WHITE ONLY", "FLUID MILK PRODUCTS", "1 GA", True, "White Milk, 1 gal (store brand)"),
+        ("SFT DRNK 2 LITER BTL CARB INCL", "SOFT DRINKS", None, False, "Soft Drink 2 Liter Bottle"),
+        ("EGGS - LARGE", "EGGS", "1 DZ", False, "Eggs - Large, 1 dozen"),
+        ("CANDY BARS (SINGLES)(INCLUDING", "CANDY - CHECKLANE", None, False, "Candy Bars"),
+        ("TOMATOES: STEWED/DICED/CRMD", "TOMATOES", "15 OZ", False, "Tomatoes: Stewed/Diced/Creamed, 15 oz"),
+        ("GASOLINE-REG UNLEADED", "COUPON/MISC ITEMS", None, False, "Gasoline-Regular Unleaded"),
+        ("SANDWICHES&HANDHELDS", "FROZEN PIZZA", None, False, "Sandwiches & Handhelds"),
+        ("LEAN", "BEEF", None, False, "Lean (Beef)"),
+        ("BUTTER", "BUTTER", "1 LB", False, "Butter, 1 lb"),
+        ("MAINSTREAM", "PASTA SAUCE", None, False, "Pasta Sauce"),
+        (None, "GROCERY", "8 OZ", False, "Grocery, 8 oz"),
+        (None, None, None, False, "Unnamed product"),
+    ],
+)  # fmt: skip
+def test_a_product_has_a_name(kind, category, size, private, name):
+    assert title(kind, category, size, private=private, known=KNOWN) == name
+
+
+def test_a_word_that_was_cut_off_is_left_out():
+    assert without_cut_word("MAINSTREAM WHEAT/MULTIGRAIN BR", known=KNOWN) == "MAINSTREAM WHEAT/MULTIGRAIN"
+
+
+def test_a_whole_word_at_the_end_of_the_field_stays():
+    assert without_cut_word("A VERY LONG NAME FOR SOME SOUP", known=KNOWN) == "A VERY LONG NAME FOR SOME SOUP"
+
+
+def test_an_apostrophe_capitalises_nothing():
+    assert spell_out("CAMPBELL'S SOUP") == "Campbell's Soup"

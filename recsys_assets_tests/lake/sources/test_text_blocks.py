@@ -1,7 +1,8 @@
-"""Blocks of whole lines, whatever the compression and the block size."""
+"""Files come as blocks of whole lines for any compression and block size; reading ahead changes nothing else."""
 
 import gzip
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotFoundError
-from recsys_assets.lake.sources.text_blocks import check_gzip, first_line, line_blocks
+from recsys_assets.lake.sources.text_blocks import check_gzip, first_line, line_blocks, read_ahead
 
 LINES = st.lists(
     st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n\x00\ufeff"), max_size=40), min_size=1
@@ -191,3 +192,49 @@ def test_raises_when_a_quote_is_never_closed(tmp_path, monkeypatch):
 
     with pytest.raises(SourceFormatError, match=r"line 2 is longer than .* unclosed quote"):
         joined(path, quoted=True, block_bytes=200)
+
+
+@given(st.lists(st.integers()))
+def test_the_items_and_their_order_are_the_same(items):
+    assert list(read_ahead(item for item in items)) == items
+
+
+def test_the_next_item_is_made_while_this_one_is_used():
+    second_is_made = threading.Event()
+
+    def items():
+        yield 1
+        second_is_made.set()
+        yield 2
+
+    first = next(read_ahead(items()))
+
+    assert first == 1
+    assert second_is_made.wait(timeout=60)
+
+
+def test_an_error_comes_where_the_item_would_have():
+    def items():
+        yield 1
+        raise ValueError("broken")
+
+    found = []
+    with pytest.raises(ValueError, match="broken"):
+        found.extend(read_ahead(items()))
+    assert found == [1]
+
+
+def test_leaving_early_closes_the_source():
+    closed = threading.Event()
+
+    def items():
+        try:
+            yield from range(100)
+        finally:
+            closed.set()
+
+    reading = read_ahead(items())
+    next(reading)
+    reading.close()
+
+    assert closed.is_set()
