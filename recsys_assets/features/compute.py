@@ -34,8 +34,8 @@ def feature_tables(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Compute both tables as of the end of a day; the interactions are read once.
 
-    Items of the catalogue without any event have a row too, with counts of 0, so that a reader can tell an item
-    without events from an unknown id.
+    Items of the catalogue without any event have a row too, with counts of 0, so that a reader can
+    distinguish an item without events from an unknown id.
 
     Args:
         interactions: rows of the INTERACTIONS contract; those after `as_of` are ignored.

@@ -64,7 +64,7 @@ class FeatureStore:
         """Find items whose title, brand, category or department have every word of a query, best match first.
 
         Args:
-            q: words, of which the last may be the beginning of one; nothing in them is query syntax.
+            q: words; the last may be the beginning of one. Nothing in them is query syntax.
             limit: greatest number of items returned, >= 0.
 
         Returns:

@@ -154,7 +154,7 @@ class HnswGraph:
             found = index.metadata(str(path))
             if found is not None:
                 index.view(str(path))
-        except Exception as error:  # usearch raises whatever its reader meets
+        except Exception as error:  # usearch raises many types
             raise BrokenReleaseError(f"{path}: no usearch index ({error}); build the index again") from error
         # `view` silently keeps the metric of the new object, so the metadata of the file are compared
         expected = {"dimensions": width, "count_present": items, "kind_metric": index.metric_kind}

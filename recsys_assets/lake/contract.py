@@ -38,7 +38,7 @@ ITEM_CATALOGUE = Contract(
     description="One item: title, category, brand and price where known.",
     columns={
         columns.ITEM_ID: Column(dtype=pl.String, min_length=1, description="The source's id of the item."),
-        columns.TITLE: Column(dtype=pl.String, nullable=True, description="Name of the item, for people."),
+        columns.TITLE: Column(dtype=pl.String, nullable=True, description="Readable name of the item."),
         columns.DEPARTMENT: Column(dtype=pl.String, nullable=True, description="Coarse category."),
         columns.CATEGORY: Column(dtype=pl.String, nullable=True, description="Fine category."),
         columns.BRAND: Column(dtype=pl.String, nullable=True, description="Brand or maker."),

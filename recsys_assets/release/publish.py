@@ -56,12 +56,12 @@ def publish(
 ) -> Manifest:
     """Copy the artifacts into a new release under `home.releases`, and point `current` at it.
 
-    Publishing the same content again finds the same release: it is verified, and replaced if it is broken.
+    The same content published again is the same release: it is verified, replaced if it is broken, and its
+    manifest is returned.
 
     Args:
         home: where the releases are.
-        parts: `embeddings`, `features`, `index` and any others (`evaluation`, `rules`) -> its folder. A file
-            name may occur in one of them only.
+        parts: `embeddings`, `features`, `index` and any others -> its folder. No two have a file of one name.
         settings: the settings of the build.
         lineage: UTC day -> checksum of each partition of `interactions` that was used.
         created_at: now, UTC.
@@ -71,9 +71,6 @@ def publish(
         accepted: rejected day that was accepted all the same -> by whom, why and when.
         promote: point `current` at the release.
         progress: called after each step, with the name of a copied file, `staged`, `moved` or `promoted`.
-
-    Returns:
-        The manifest of the new release, or of the sound one that has the same content.
 
     Raises:
         ReleaseError: a part or all days are missing, two parts hold the same file, or a day was recalled.

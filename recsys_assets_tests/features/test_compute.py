@@ -50,7 +50,7 @@ def test_median_price_is_that_of_a_piece():
     assert user(("u", "a", 3, 1.0), ("u", "b", 2, 4.0), ("u", "c", 1, 2.5))["median_price"] == 2.5
 
 
-def test_where_nothing_says_what_was_paid_the_items_price_counts():
+def test_without_a_value_the_items_price_counts():
     assert user(("u", "a", 3), ("u", "b", 2), ("u", "c", 1))["median_price"] == 2.0
 
 
@@ -89,7 +89,7 @@ def test_price_level_is_relative_to_the_category():
     assert user(("u", "a", 3))["price_level"] == 0.5
 
 
-def test_an_item_nobody_touched_has_a_row_of_zeros():
+def test_an_item_without_events_has_a_row_of_zeros():
     found = item("b", ("u", "a", 1))
 
     assert (found["events_total"], found["popularity_rank"], found["popularity_percentile"]) == (0, None, 0.0)

@@ -30,7 +30,7 @@ def test_rows_come_back_as_they_were_computed(store):
     assert [store.item(row["item_id"]) for row in items] == items
 
 
-def test_strangers_are_none(store):
+def test_unknown_ids_are_none(store):
     assert (store.user("nobody"), store.item("x' OR '1'='1")) == (None, None)
 
 

@@ -53,7 +53,7 @@ def test_candidates_are_each_users_best_unseen_items(world, tmp_path):
         assert not np.isin(nums[user], world.seen[user]).any()
 
 
-def test_where_exact_scoring_is_too_much_the_index_answers(world, tmp_path):
+def test_candidates_come_from_the_index_when_exact_scoring_is_too_much(world, tmp_path):
     found, nums, _ = candidates(world, tmp_path, candidates_per_user=50, precompute_pairs=1_000)
     _, exact, _ = candidates(world, tmp_path, candidates_per_user=50)
 
@@ -87,7 +87,7 @@ def test_a_user_who_saw_nearly_everything_has_a_short_list(tmp_path):
     assert (sorted(nums[0, :2].tolist()), nums[0, 2:].tolist()) == ([8, 9], [-1, -1, -1])
 
 
-def test_none_asked_for_writes_nothing(world, tmp_path):
+def test_zero_candidates_a_user_writes_nothing(world, tmp_path):
     found = write_candidates(tmp_path, settings=IndexSettings(candidates_per_user=0), **world.arguments)
 
     assert (found.by, list(tmp_path.iterdir())) == ("nothing", [])

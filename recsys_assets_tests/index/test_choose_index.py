@@ -16,7 +16,7 @@ ONE_THREAD = IndexSettings(threads=1)
 
 
 @pytest.mark.parametrize("make", [skewed, even])
-def test_the_index_reaches_the_recall_asked_for(tmp_path, make):
+def test_the_index_reaches_the_recall_target(tmp_path, make):
     items_ID = make(4_000)
     report = choose_index(items_ID, tmp_path, ONE_THREAD)
     index = ItemIndex.load(tmp_path, items_ID)
@@ -28,7 +28,7 @@ def test_the_index_reaches_the_recall_asked_for(tmp_path, make):
     assert sum(hits) / 2_000 > 0.97
 
 
-def test_the_report_holds_everything_tried_and_the_file_says_the_same(tmp_path):
+def test_the_report_holds_every_trial_and_is_read_back_from_its_file(tmp_path):
     report = choose_index(skewed(500), tmp_path, ONE_THREAD)
 
     assert read_report(tmp_path) == report
@@ -49,7 +49,7 @@ def test_a_tiny_catalogue_has_an_index(tmp_path, count):
 
 @given(seed=st.integers(0, 1000), kinds=st.integers(2, 5))
 @settings(max_examples=25, deadline=None)
-def test_zeros_that_rounding_moved_are_equal_scores(tmp_path_factory, seed, kinds):
+def test_zeros_with_rounding_errors_are_equal_scores(tmp_path_factory, seed, kinds):
     """Users and items of a log where each kind of item has its own users: products are 1/3 or noise near 0."""
     rng = np.random.default_rng(seed)
     axes_kD = np.linalg.qr(rng.normal(size=(16, kinds)))[0].T.astype(np.float32)

@@ -35,7 +35,7 @@ def test_a_zero_vector_gets_a_full_list():
     assert (len(nums), scores.tolist()) == (5, [0.0] * 5)
 
 
-def test_asking_for_nothing_gives_nothing():
+def test_a_list_of_length_zero_is_empty():
     nums, scores = NormOrdered.of(skewed(10)).search(np.ones(16, dtype=np.float32), 0)
 
     assert (len(nums), len(scores)) == (0, 0)

@@ -64,7 +64,7 @@ def test_one_thread_builds_the_same_file_every_time(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_graph_asked_for_more_than_it_holds_gives_what_it_holds():
+def test_a_graph_with_fewer_items_than_k_gives_all_of_them():
     items_ID = even(5)
     graph = HnswGraph.build(items_ID, metric="ip", dtype="f32", connectivity=16, expansion_add=64, threads=1)
     nums, scores = GraphSearch(graph, items_ID).search_many(items_ID[:2], 8, threads=1)

@@ -1,4 +1,4 @@
-"""What the lake's tests share: the folder of real files, where there is one."""
+"""Fixtures that the lake's tests share: real files, where a folder of them is given."""
 
 import os
 from collections.abc import Callable

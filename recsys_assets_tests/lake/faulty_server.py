@@ -1,4 +1,4 @@
-"""A local HTTP server that breaks off, changes its files and is busy, as asked."""
+"""A local HTTP server that ends answers early, changes its files and is busy, as a test wants."""
 
 import gzip
 import random
@@ -10,23 +10,23 @@ CONTENT = gzip.compress(random.Random(0).randbytes(2_000_000))
 
 @dataclass
 class Server:
-    """What it serves, how it misbehaves, and what it was asked."""
+    """The files that it serves, the faults that it shows, and the requests that it got."""
 
     files: dict[str, bytes]
     breaks: int = 0
-    """So many answers end after a third of their body."""
+    """Number of answers that end after a third of their body."""
     ranges: bool = True
-    """Whether it knows `Range`."""
+    """It understands `Range`."""
     length: bool = True
-    """Whether it says how long the file is."""
+    """It states the length of the file."""
     statuses: list[int] = field(default_factory=list)
-    """Answers to give first, instead of the file."""
+    """Statuses to answer first, instead of the file."""
     etag: str = '"v1"'
-    asked: list[dict[str, str]] = field(default_factory=list)
+    requests: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        self.asked.append({name.lower(): value for name, value in request.headers.items()})
+        self.requests.append({name.lower(): value for name, value in request.headers.items()})
         if self.statuses:
             request.send_response(self.statuses.pop(0))
             request.send_header("Content-Length", "0")
@@ -57,8 +57,8 @@ class Server:
         request.wfile.write(body)
 
     def _start(self, request: BaseHTTPRequestHandler, content: bytes) -> int | None:
-        asked = request.headers.get("Range")
-        if not asked or not self.ranges or request.headers.get("If-Range") not in {None, self.etag}:
+        requests = request.headers.get("Range")
+        if not requests or not self.ranges or request.headers.get("If-Range") not in {None, self.etag}:
             return 0
-        start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        start = int(requests.removeprefix("bytes=").removesuffix("-"))
         return start if start < len(content) else None

@@ -55,22 +55,22 @@ def test_a_file_arrives_whole_and_leaves_nothing_beside_it(server, target):
     assert only_target_in(target.parent)
 
 
-def test_a_file_that_is_there_is_not_asked_for(server, target):
+def test_a_file_that_exists_is_not_requested(server, target):
     target.parent.mkdir()
     target.write_bytes(b"here")
 
     assert download(server, target) == b"here"
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_broken_connection_is_resumed_where_it_broke(server, target):
     server.breaks = 3
 
     assert download(server, target) == CONTENT
-    starts = [int(asked.get("range", "bytes=0-")[6:-1]) for asked in server.asked]
+    starts = [int(request.get("range", "bytes=0-")[6:-1]) for request in server.requests]
     assert starts == sorted(set(starts))
     assert len(starts) == 4
-    assert all(asked["if-range"] == '"v1"' for asked in server.asked[1:])
+    assert all(request["if-range"] == '"v1"' for request in server.requests[1:])
 
 
 def test_a_later_call_resumes_an_earlier_one(server, target):
@@ -84,7 +84,7 @@ def test_a_later_call_resumes_an_earlier_one(server, target):
     assert not target.exists()
 
     assert download(server, target) == CONTENT
-    assert server.asked[-1]["range"] == f"bytes={len(CONTENT) // 3}-"
+    assert server.requests[-1]["range"] == f"bytes={len(CONTENT) // 3}-"
 
 
 def test_a_file_that_changed_in_between_starts_again(server, target):
@@ -117,7 +117,7 @@ def test_a_server_that_ignores_range_sends_all_of_it_again(server, target):
     assert download(server, target) == CONTENT
 
 
-def test_what_arrived_whole_before_a_kill_is_not_sent_again(server, target):
+def test_a_file_that_was_complete_before_a_kill_is_not_sent_again(server, target):
     server.breaks = 1
     with pytest.raises(KeyboardInterrupt):
         fetch(f"{server.url}/file.gz", target, wait=lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -149,7 +149,7 @@ def test_without_a_length_the_gzip_itself_says_whether_it_is_whole(server, targe
     assert not any(target.parent.iterdir())
 
 
-def test_a_damaged_gzip_is_refused_and_deleted(server, target):
+def test_a_damaged_gzip_is_rejected_and_deleted(server, target):
     damaged = bytearray(CONTENT)
     damaged[1_000_000] ^= 0xFF
     server.files["/file.gz"] = bytes(damaged)
@@ -159,7 +159,7 @@ def test_a_damaged_gzip_is_refused_and_deleted(server, target):
     assert not any(target.parent.iterdir())
 
 
-def test_a_busy_server_is_asked_again_when_it_says(server, target):
+def test_a_busy_server_gets_another_request_after_the_time_it_states(server, target):
     server.statuses = [503, 429]
     waits = []
 
@@ -172,7 +172,7 @@ def test_raises_at_once_when_there_is_no_such_file(server, target):
 
     with pytest.raises(DownloadError, match=rf"{server.url}/file\.gz: the server answered 404"):
         download(server, target)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert not any(target.parent.iterdir())
 
 
@@ -187,7 +187,7 @@ def test_raises_when_attempts_bring_nothing_new_and_keeps_what_is_there(server, 
     assert waits == sorted(waits)
 
 
-def test_raises_when_nobody_listens(target):
+def test_raises_when_no_server_listens(target):
     with pytest.raises(DownloadError, match="brought nothing new"):
         fetch("http://127.0.0.1:9/file.gz", target, wait=lambda _: None)
 
@@ -198,7 +198,7 @@ def test_raises_when_the_address_is_no_http(target, url):
         fetch(url, target)
 
 
-def test_progress_is_told_up_to_the_whole(server, target):
+def test_progress_is_reported_up_to_the_last_byte(server, target):
     server.breaks = 1
     told = []
 
@@ -253,7 +253,7 @@ def test_init_takes_the_address_from_a_variable(mirror, tmp_path, monkeypatch):
 
     initialise(Home(tmp_path / "home"), "amazon-2023:Gift_Cards")
 
-    assert len(mirror.asked) == 2
+    assert len(mirror.requests) == 2
 
 
 def test_init_writes_no_settings_when_the_download_fails(mirror, tmp_path):

@@ -111,7 +111,7 @@ def test_leaving_early_leaves_nothing_behind(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not(tmp_path):
+def test_only_the_runs_of_killed_processes_are_removed(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     left = tmp_path / f"landing-{ended.pid}-x"

@@ -1,4 +1,4 @@
-"""What was found right before is not read again, and whatever changed since is."""
+"""A file that was verified is not read again unless it has changed."""
 
 import os
 from datetime import timedelta
@@ -55,7 +55,7 @@ def test_a_copy_in_place_of_a_file_is_read(folder):
         check(folder, settled_seconds=0)
 
 
-def test_a_file_that_is_cut_short_is_refused_before_anything_is_read(folder):
+def test_a_file_that_is_cut_short_is_rejected_before_any_file_is_read(folder):
     check(folder, settled_seconds=0)
     (folder / NAME).write_bytes((folder / NAME).read_bytes()[:-1])
 
@@ -63,7 +63,7 @@ def test_a_file_that_is_cut_short_is_refused_before_anything_is_read(folder):
         check(folder)
 
 
-def test_what_has_its_stamp_is_not_read(folder):
+def test_a_file_with_its_stamp_is_not_read(folder):
     check(folder, settled_seconds=0)
     flip_a_bit(folder / NAME)
     file, found = stamps(folder)

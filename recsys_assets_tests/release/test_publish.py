@@ -97,7 +97,7 @@ def test_other_lineage_is_another_release(world, tmp_path):
     assert world.publish(tmp_path, lineage=changed).release_id != world.publish(tmp_path).release_id
 
 
-def test_a_broken_release_is_mended_by_publishing_again(world, tmp_path):
+def test_a_broken_release_is_replaced_by_publishing_again(world, tmp_path):
     manifest = world.publish(tmp_path)
     store = ReleaseStore(tmp_path / "releases")
     (store.path(manifest.release_id) / "item_embeddings.npy").write_bytes(b"rot")

@@ -1,4 +1,4 @@
-"""Moving between releases: promote, roll back, recall, prune, and what is remembered of it."""
+"""Moves between releases (promote, roll back, recall, prune) and their log."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -88,7 +88,7 @@ def test_a_recalled_release_cannot_be_promoted_again(four):
         store.promote(ids[3])
 
 
-def test_rolling_back_passes_over_recalled_releases(world, four):
+def test_rolling_back_skips_recalled_releases(world, four):
     store, ids = four
     mended = {day: LINEAGE[day] for day in DAYS[:14]}
     store.recall([DAYS[12]])
@@ -99,7 +99,7 @@ def test_rolling_back_passes_over_recalled_releases(world, four):
     assert store.rollback() == ids[2]
 
 
-def test_a_recall_of_what_is_not_current_moves_nothing(four):
+def test_a_recall_that_does_not_affect_the_current_release_moves_nothing(four):
     store, ids = four
     store.promote(ids[0])
 

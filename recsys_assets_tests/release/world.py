@@ -29,7 +29,7 @@ class World:
 
     @property
     def parts(self) -> dict[str, Path]:
-        """What `publish` takes."""
+        """The argument `parts` of `publish`."""
         return {name: self.artifacts / name for name in PARTS}
 
     def publish(

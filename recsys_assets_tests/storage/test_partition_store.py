@@ -57,7 +57,7 @@ def test_many_days_are_written_as_one_by_one(store, tmp_path):
     assert [store.checksum(day) for day in days] == [single.checksum(day) for day in days]
 
 
-def test_what_came_before_a_broken_day_is_written(store):
+def test_the_groups_before_a_broken_day_are_written(store):
     def days():
         for n in range(20):
             day = date.fromordinal(FIRST.toordinal() + n)
@@ -92,7 +92,7 @@ def test_a_reader_keeps_the_file_it_opened(store):
         assert pl.read_parquet(opened)["user_id"].to_list() == ["old"]
 
 
-def test_days_are_in_order_whatever_was_written_first(store):
+def test_days_are_in_order_of_date_not_of_writing(store):
     store.write(SECOND, day_of("b", SECOND))
     store.write(FIRST, day_of("a", FIRST))
 
@@ -134,7 +134,7 @@ def test_a_day_removed_is_gone_and_may_be_removed_again(store):
     assert store.days() == []
 
 
-def test_a_day_says_what_it_was_made_from(tmp_path):
+def test_a_day_keeps_its_provenance(tmp_path):
     store = PartitionStore(
         root=tmp_path, schema=SCHEMA, provenance=lambda day: {"made-from": f"source of {day}"}
     )

@@ -1,3 +1,5 @@
+"""Strings in mapped arrays, found by position and by id."""
+
 import numpy as np
 import pytest
 from hypothesis import given

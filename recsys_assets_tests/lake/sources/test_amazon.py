@@ -1,4 +1,4 @@
-"""Amazon's releases, told apart by their keys, become the same events."""
+"""Amazon's releases, recognised by their keys, become the same events."""
 
 import gzip
 import json
@@ -65,7 +65,7 @@ def test_a_review_of_2023_is_an_event_on_the_parent_product(tmp_path):
     assert (found["verified"], found["helpful_votes"]) == (False, 2)
 
 
-def test_seconds_in_a_file_of_2023_are_told_from_milliseconds(tmp_path):
+def test_seconds_in_a_file_of_2023_are_not_read_as_milliseconds(tmp_path):
     assert (
         event(written(tmp_path / "f.json", {**REVIEW_2023, "timestamp": 1602133857}))["timestamp"].year
         == 2020
@@ -107,7 +107,7 @@ def test_ratings_of_2023_have_a_header(tmp_path):
     assert found["timestamp"].microsecond == 705_000
 
 
-def test_a_scan_reads_only_as_far_as_it_is_asked(tmp_path):
+def test_a_scan_stops_reading_after_the_requested_rows(tmp_path):
     path = tmp_path / "f.json"
     path.write_text(json.dumps(REVIEW_2014) + "\n" + "{broken\n")
     with path.open("a") as file:

@@ -16,7 +16,7 @@ MOMENTS = st.integers(126_230_400_000_000, 95_617_584_000_000_000).map(
 
 
 @given(moment=MOMENTS, unit=st.sampled_from([1_000_000, 1_000, 1]))
-def test_an_epoch_in_any_unit_is_told_and_read_exactly(moment, unit):
+def test_an_epoch_in_any_unit_is_recognised_and_read_exactly(moment, unit):
     microseconds = (moment - EPOCH) // timedelta(microseconds=1)
     epoch = microseconds // unit
 
@@ -25,7 +25,7 @@ def test_an_epoch_in_any_unit_is_told_and_read_exactly(moment, unit):
     assert read.to_physical()[0] == epoch * unit
 
 
-def test_nanoseconds_are_told_and_rounded():
+def test_nanoseconds_are_recognised_and_rounded():
     epoch = 1_500_000_000_123_456_789
 
     read = utc_from_epoch(pl.Series([epoch]), microseconds=microseconds_per_unit(epoch))

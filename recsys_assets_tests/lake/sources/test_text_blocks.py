@@ -80,7 +80,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
     assert joined(path) == b"one\ntwo\n"
 
 
-def test_gzip_is_told_by_content_not_by_name(tmp_path):
+def test_gzip_is_recognised_by_content_not_by_name(tmp_path):
     path = tmp_path / "named.txt"
     path.write_bytes(gzip.compress(b"one\n"))
 

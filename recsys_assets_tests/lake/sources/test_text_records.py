@@ -160,7 +160,7 @@ def test_raises_with_the_line_when_json_is_not_utf8(tmp_path):
         objects(path)
 
 
-def test_a_record_tells_its_line_past_blank_ones(tmp_path):
+def test_a_record_knows_its_line_after_blank_ones(tmp_path):
     path = tmp_path / "f.jsonl"
     path.write_text('{"name": "a"}\n\n\n{"name": "b"}\n')
 
