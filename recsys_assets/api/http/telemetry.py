@@ -1,12 +1,12 @@
-"""Structured logs: one JSON object a line on standard error, with the request id where there is one."""
+"""Logs as one JSON object a line on standard error, and Prometheus metrics."""
 
-import json
 import logging
 import os
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -14,16 +14,17 @@ from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.queries import SOURCES, Ranked
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""Of the request being answered in this context."""
+"""Id of the request that is answered in this context."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class JsonFormatter(logging.Formatter):
-    """A log record as one line of JSON; what was given as `extra` are fields of their own."""
+    """One line of JSON a record: time, level, logger, message, request id, and each `extra` as a field."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -35,7 +36,7 @@ class JsonFormatter(logging.Formatter):
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return _encode(line).decode()
 
 
 def configure_logs(level: int = logging.INFO) -> None:
@@ -53,7 +54,7 @@ _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 
 
 class Metrics:
-    """The API's own registry, one an application, so that tests and reloads do not clash."""
+    """The API's metrics, in a registry of each application, so that tests and reloads do not clash."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -66,11 +67,11 @@ class Metrics:
             registry=self.registry,
         )
         candidates = Counter(
-            "recsys_candidates", "Items looked at to answer.", ["source"], registry=self.registry
+            "recsys_candidates", "Items scored for the answers.", ["source"], registry=self.registry
         )
         fallbacks = Counter(
             "recsys_fallbacks",
-            "Answers by a lesser source than asked for.",
+            "Answers from another source than the first choice.",
             ["source"],
             registry=self.registry,
         )
@@ -78,7 +79,7 @@ class Metrics:
         self._fallbacks_of = {source: fallbacks.labels(source) for source in SOURCES}
         self._seen_filtered = Counter(
             "recsys_seen_filter_hits",
-            "Items held back because the user has them or excluded them.",
+            "Items left out because the user has them or excluded them.",
             registry=self.registry,
         )
         self._release_age = Gauge(
@@ -117,7 +118,7 @@ class Metrics:
         observer.observe(seconds)
 
     def count(self, ranked: Ranked) -> None:
-        """Count what one ranked answer took."""
+        """Count the candidates, the fallback and the left-out items of one ranked answer."""
         source = ranked.source
         self._candidates_of[source].inc(ranked.candidates)
         if ranked.reason is not None:
@@ -126,7 +127,7 @@ class Metrics:
             self._seen_filtered.inc(ranked.blocked)
 
     def exposition(self, now: datetime) -> bytes:
-        """All metrics in the Prometheus text format."""
+        """Return all metrics in the Prometheus text format; `now` gives the age of the release."""
         serving = self._live.serving
         self._swaps.set(self._live.swaps)
         if serving is not None:
