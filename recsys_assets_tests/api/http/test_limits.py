@@ -1,4 +1,4 @@
-"""How often a caller may ask."""
+"""Rate limits of callers."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_callers_do_not_share_their_allowance() -> None:
     assert limit.wait_seconds("a", 0.0) == 1
 
 
-def test_memory_is_bounded_whoever_asks() -> None:
+def test_memory_is_bounded_with_more_callers_than_slots() -> None:
     limit = RateLimit(per_second=1, burst=1)
     for caller in range(2 * SLOTS):
         limit.wait_seconds(str(caller), 0.0)
