@@ -16,8 +16,8 @@ from litestar.config.cors import CORSConfig
 from threadpoolctl import threadpool_limits
 
 from recsys_assets.api.http.auth import KeyRing, needs
+from recsys_assets.api.http.bodies import StrictRequest
 from recsys_assets.api.http.edge import Edge
-from recsys_assets.api.http.json_bodies import StrictRequest
 from recsys_assets.api.http.problems import HANDLERS
 from recsys_assets.api.http.telemetry import Metrics, configure_logs
 from recsys_assets.api.openapi import openapi_config

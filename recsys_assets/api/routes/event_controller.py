@@ -8,10 +8,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.auth import needs
-from recsys_assets.api.http.replies import Reply
+from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers
 from recsys_assets.api.schemas.operation_schemas import Event, Events, EventsAccepted
-from recsys_assets.api.schemas.recommendation_schemas import encode
 from recsys_assets.api.serving.event_store import EventRow
 from recsys_assets.api.serving.service import Service
 

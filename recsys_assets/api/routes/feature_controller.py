@@ -7,8 +7,8 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply, encode
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.openapi import ItemIdPath, UserIdPath, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import (
     FeatureBatch,
@@ -16,7 +16,6 @@ from recsys_assets.api.schemas.operation_schemas import (
     FeatureRequest,
     FeatureRow,
 )
-from recsys_assets.api.schemas.recommendation_schemas import encode
 from recsys_assets.api.serving.service import Service
 
 _TAG = "Features"

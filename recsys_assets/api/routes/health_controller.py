@@ -5,9 +5,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ASGIApp
 
-from recsys_assets.api.http.replies import Reply
+from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.schemas.operation_schemas import Health
-from recsys_assets.api.schemas.recommendation_schemas import encode
 from recsys_assets.api.serving.service import Service
 
 _TAG = "Operations"

@@ -7,12 +7,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
+from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply, encode, quoted
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.json_bodies import quoted
-from recsys_assets.api.http.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.openapi import Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Categories, ItemSearch
-from recsys_assets.api.schemas.recommendation_schemas import SimilarItems, encode
+from recsys_assets.api.schemas.recommendation_schemas import SimilarItems
 from recsys_assets.api.serving.queries import Wanted
 from recsys_assets.api.serving.service import Service
 

@@ -13,7 +13,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from recsys_assets.api.http.replies import PUBLIC, Reply
+from recsys_assets.api.http.bodies import PUBLIC, Reply
 from recsys_assets.settings import ApiSettings
 
 _PAGE = "index.html"

@@ -11,10 +11,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
-from recsys_assets.api.http.replies import Reply
+from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import CheckDay, CheckHistory, Quality
-from recsys_assets.api.schemas.recommendation_schemas import encode
 from recsys_assets.api.serving.service import Service
 
 Days = Annotated[int, Parameter(ge=1, le=400, description="How many days, the last ones, 1-400.")]

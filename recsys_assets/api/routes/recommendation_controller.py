@@ -6,9 +6,8 @@ from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply, quoted
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.json_bodies import quoted
-from recsys_assets.api.http.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.openapi import (
     BudgetMs,
     Category,

@@ -7,10 +7,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.auth import needs
-from recsys_assets.api.http.replies import PRIVATE, Reply
+from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Promoted, Promotion, Releases, ReleaseSummary
-from recsys_assets.api.schemas.recommendation_schemas import encode
 from recsys_assets.api.serving.service import Service
 from recsys_assets.release.manifest import Manifest
 

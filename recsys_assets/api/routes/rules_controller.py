@@ -9,8 +9,8 @@ from litestar.openapi.spec import Example
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
+from recsys_assets.api.http.bodies import NO_STORE, PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.replies import NO_STORE, PRIVATE, Reply
 from recsys_assets.api.openapi import (
     Category,
     DiversityStrength,
@@ -22,7 +22,7 @@ from recsys_assets.api.openapi import (
     answers,
     release_headers,
 )
-from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioList, WhyItem, encode
+from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioList, WhyItem
 from recsys_assets.api.serving.queries import Wanted
 from recsys_assets.api.serving.ruled import effects_json, item_json, trace_json
 from recsys_assets.api.serving.scenarios import asked_by_user

@@ -9,11 +9,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
+from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.replies import PRIVATE, Reply
 from recsys_assets.api.openapi import K, UserIdPath, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import UserSearch
-from recsys_assets.api.schemas.recommendation_schemas import HistoryItem, UserHistory, encode
+from recsys_assets.api.schemas.recommendation_schemas import HistoryItem, UserHistory
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import Service
 from recsys_assets.storage.arrays import EPOCH

@@ -6,7 +6,6 @@ Items, lists of them and how rules made them; features and search are in `featur
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from recsys_assets.api.serving.queries import Source
@@ -220,6 +219,3 @@ class Session(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[float, Meta(description="In place of the scenario's own strength, 0-1.", ge=0, le=1)] | None
     ) = None
     explain: Annotated[bool, Meta(description="Say how the list came about.")] = False
-
-
-encode = msgspec.json.Encoder().encode

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from time import perf_counter
 
 from recsys_assets.api.http.auth import KeyRing
-from recsys_assets.api.http.json_bodies import ItemJson
+from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.api.serving.event_store import EventStore
 from recsys_assets.api.serving.recommender import Recommender
 from recsys_assets.api.serving.scenarios import Scenarios

@@ -3,15 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from recsys_assets.api.http.json_bodies import quoted
-from recsys_assets.api.schemas.recommendation_schemas import (
-    Effect,
-    Item,
-    ItemTrace,
-    StageTrace,
-    Trace,
-    encode,
-)
+from recsys_assets.api.http.bodies import encode, quoted
+from recsys_assets.api.schemas.recommendation_schemas import Effect, Item, ItemTrace, StageTrace, Trace
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.queries import Ranked
 from recsys_assets.api.serving.scenarios import as_ranked
