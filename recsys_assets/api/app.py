@@ -24,13 +24,13 @@ from recsys_assets.api.openapi import openapi_config
 from recsys_assets.api.routes.event_controller import event_routes
 from recsys_assets.api.routes.feature_controller import feature_routes
 from recsys_assets.api.routes.health_controller import health_routes
-from recsys_assets.api.routes.item_controller import item_routes
+from recsys_assets.api.routes.item_controller import ItemController
 from recsys_assets.api.routes.page_controller import page_routes
 from recsys_assets.api.routes.quality_controller import quality_routes
-from recsys_assets.api.routes.recommendation_controller import recommendation_routes
+from recsys_assets.api.routes.recommendation_controller import RecommendationController
 from recsys_assets.api.routes.release_controller import release_routes
-from recsys_assets.api.routes.rules_controller import rules_routes
-from recsys_assets.api.routes.user_controller import user_routes
+from recsys_assets.api.routes.rules_controller import RulesController
+from recsys_assets.api.routes.user_controller import UserController
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions
 from recsys_assets.api.serving.service import Clock, Service
@@ -78,10 +78,10 @@ def create_app(
     reads = Router(
         "/v1",
         route_handlers=[
-            *recommendation_routes(service),
-            *rules_routes(service),
-            *item_routes(service),
-            *user_routes(service),
+            RecommendationController.over(service),
+            RulesController.over(service),
+            ItemController.over(service),
+            UserController.over(service),
             *feature_routes(service),
             *release_routes(service),
             *quality_routes(service),

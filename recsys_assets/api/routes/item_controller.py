@@ -3,19 +3,17 @@
 from typing import Annotated
 
 from litestar import get
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
-from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply, encode, quoted
+from recsys_assets.api.http.bodies import Reply, encode, quoted
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Categories, ItemSearch
 from recsys_assets.api.schemas.recommendation_schemas import SimilarItems
 from recsys_assets.api.serving.queries import Wanted
-from recsys_assets.api.serving.service import Service
+from recsys_assets.api.serving.service import ServiceController
 
-_TAG = "Items"
 Words = Annotated[
     str,
     Parameter(
@@ -27,27 +25,27 @@ Words = Annotated[
 Limit = Annotated[int, Parameter(ge=1, le=100, description="How many items, 1-100.")]
 
 
-def item_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
-    public = PRIVATE if service.settings.require_key_for_reads else PUBLIC
+class ItemController(ServiceController):
+    """Similar items, search by words, and categories."""
+
+    tags = ("Items",)
 
     @get(
         "/items/{item_id:str}/similar",
         summary="Similar items",
         description="Items that the same users want, nearest first.",
         operation_id="listSimilarItems",
-        tags=[_TAG],
         responses=answers(SimilarItems, also=(404,), cached=True),
         response_headers=release_headers(),
     )
     async def similar(
-        item_id: ItemIdPath, k: K = 10, exclude: Exclude = None, category: Category = None
+        self, item_id: ItemIdPath, k: K = 10, exclude: Exclude = None, category: Category = None
     ) -> ASGIApp:
         item_id = as_sent(item_id)
-        serving = service.serving()
+        serving = self.service.serving()
         wanted = Wanted(k=k, exclude=exclude or (), category=category)
         recommender = serving.recommender
-        found = await service.ranked(
+        found = await self.service.ranked(
             serving, lambda may_block: recommender.similar(item_id, wanted, may_block=may_block)
         )
         body = (
@@ -58,7 +56,7 @@ def item_routes(service: Service) -> list[HTTPRouteHandler]:
             body.encode(),
             release=serving.release_header,
             etag=serving.release_id,
-            cache=public,
+            cache=self.service.public,
             source=found.source,
         )
 
@@ -66,33 +64,31 @@ def item_routes(service: Service) -> list[HTTPRouteHandler]:
         "/items",
         summary="Search items by name",
         operation_id="searchItems",
-        tags=[_TAG],
         sync_to_thread=True,
         responses=answers(ItemSearch, cached=True),
         response_headers=release_headers(),
     )
-    def search(words: Words, limit: Limit = 20) -> ASGIApp:
-        serving = service.serving()
+    def search(self, words: Words, limit: Limit = 20) -> ASGIApp:
+        serving = self.service.serving()
         release = serving.recommender.release
         rows = release.features.search(words, limit)
         nums = [num for num in (release.items.num(row["item_id"]) for row in rows) if num is not None]
         body = f'{{"release":"{serving.release_id}","items":{serving.items.plain(nums)}}}'
-        return Reply(body.encode(), release=serving.release_header, etag=serving.release_id, cache=public)
+        return Reply(
+            body.encode(), release=serving.release_header, etag=serving.release_id, cache=self.service.public
+        )
 
     @get(
         "/categories",
         summary="Categories",
         operation_id="listCategories",
-        tags=[_TAG],
         sync_to_thread=True,
         responses=answers(Categories, cached=True),
         response_headers=release_headers(),
     )
-    def categories() -> ASGIApp:
-        serving = service.serving()
+    def categories(self) -> ASGIApp:
+        serving = self.service.serving()
         body = encode(
             Categories(release=serving.release_id, categories=serving.recommender.catalogue.categories())
         )
-        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=public)
-
-    return [similar, search, categories]
+        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=self.service.public)

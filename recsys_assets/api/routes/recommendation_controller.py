@@ -3,10 +3,9 @@
 from typing import Any
 
 from litestar import Request, get, post
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply, quoted
+from recsys_assets.api.http.bodies import PRIVATE, Reply, quoted
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import (
     BudgetMs,
@@ -33,16 +32,16 @@ from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.queries import Ranked, Wanted
 from recsys_assets.api.serving.ruled import run_scenario
 from recsys_assets.api.serving.scenarios import asked_by_session, asked_by_user
-from recsys_assets.api.serving.service import Service, refuse_null, spent_ms
+from recsys_assets.api.serving.service import ServiceController, refuse_null, spent_ms
 
-_TAG = "Recommendations"
 _HISTORY_FOR_REASONS = 300
 """Most recent items of a history that a reason may name."""
 
 
-def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
-    public = PRIVATE if service.settings.require_key_for_reads else PUBLIC
+class RecommendationController(ServiceController):
+    """Lists for a user, for a session, and of popular items."""
+
+    tags = ("Recommendations",)
 
     @get(
         "/users/{user_id:str}/recommendations",
@@ -53,11 +52,11 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
             "the user has is left out, events since the release included."
         ),
         operation_id="recommendForUser",
-        tags=[_TAG],
         responses=answers(UserRecommendations, also=(404,), cached=True),
         response_headers=release_headers(),
     )
     async def for_user(  # noqa: PLR0917  query parameters, which come by name
+        self,
         request: Request[Any, Any, Any],
         user_id: UserIdPath,
         k: K = 10,
@@ -73,7 +72,7 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
     ) -> ASGIApp:
         refuse_null(request.scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
-        serving = service.serving()
+        serving = self.service.serving()
         wanted = Wanted(
             k=k,
             include_seen=include_seen,
@@ -83,11 +82,11 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
             budget_ms=budget_ms,
             spent_ms=0.0 if budget_ms is None else spent_ms(request.scope),
         )
-        events = service.live.events_since(user_id)
+        events = self.service.live.events_since(user_id)
         recommender = serving.recommender
         if scenario is not None or explain or diversity is not None:
             asked = asked_by_user(recommender, user_id, wanted, diversity=diversity)
-            ruled = await run_scenario(service, serving, scenario, asked, explain=explain)
+            ruled = await run_scenario(self.service, serving, scenario, asked, explain=explain)
             reason_items = recommender.items_of(user_id) if reasons else None
             return Reply(
                 ruled.body(f'"user_id":{quoted(user_id)}', serving, reason_items),
@@ -96,7 +95,7 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
                 cache=PRIVATE,
                 source=ruled.found.source,
             )
-        found = await service.ranked(
+        found = await self.service.ranked(
             serving, lambda may_block: recommender.for_user(user_id, wanted, may_block=may_block)
         )
         items = (
@@ -121,13 +120,12 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         summary="Recommendations for a session",
         description="What goes with the items of a session, by fold-in; no user is needed or remembered.",
         operation_id="recommendForSession",
-        tags=[_TAG],
         status_code=200,
         responses=answers(SessionRecommendations, also=(404, 408, 413)),
         response_headers=release_headers(),
     )
-    async def for_session(request: Request[Any, Any, Any], data: Session) -> ASGIApp:
-        serving = service.serving()
+    async def for_session(self, request: Request[Any, Any, Any], data: Session) -> ASGIApp:
+        serving = self.service.serving()
         wanted = Wanted(
             k=data.k,
             include_seen=data.include_seen,
@@ -140,11 +138,11 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         known, unknown = recommender.known_items(data.item_ids)
         if data.scenario is not None or data.explain or data.diversity is not None:
             asked = asked_by_session(recommender, known, wanted, diversity=data.diversity)
-            ruled = await run_scenario(service, serving, data.scenario, asked, explain=data.explain)
+            ruled = await run_scenario(self.service, serving, data.scenario, asked, explain=data.explain)
             lead = f'"unknown_item_ids":[{",".join(map(quoted, unknown))}]'
             body = ruled.body(lead, serving, known if data.reasons else None)
             return Reply(body, release=serving.release_header, cache=PRIVATE, source=ruled.found.source)
-        found = await service.ranked(
+        found = await self.service.ranked(
             serving, lambda may_block: recommender.for_session(known, wanted, may_block=may_block)
         )
         items = _with_reasons(serving, found, known) if data.reasons else _plain(serving, found)
@@ -160,24 +158,21 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         summary="Popular items",
         description="The same for everyone; a recent event counts more than an old one.",
         operation_id="listPopular",
-        tags=[_TAG],
         responses=answers(PopularItems, cached=True),
         response_headers=release_headers(),
     )
-    async def popular(k: K = 10, exclude: Exclude = None, category: Category = None) -> ASGIApp:
-        serving = service.serving()
+    async def popular(self, k: K = 10, exclude: Exclude = None, category: Category = None) -> ASGIApp:
+        serving = self.service.serving()
         wanted = Wanted(k=k, exclude=exclude or (), category=category)
-        found = service.count(serving, serving.recommender.popular(wanted))
+        found = self.service.count(serving, serving.recommender.popular(wanted))
         body = f'{{"release":"{serving.release_id}","items":{_plain(serving, found)}}}'
         return Reply(
             body.encode(),
             release=serving.release_header,
             etag=serving.release_id,
-            cache=public,
+            cache=self.service.public,
             source=found.source,
         )
-
-    return [for_user, for_session, popular]
 
 
 def _plain(serving: Serving, found: Ranked) -> str:

@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import Parameter
 from litestar.types import ASGIApp
@@ -26,11 +25,10 @@ from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioL
 from recsys_assets.api.serving.queries import Wanted
 from recsys_assets.api.serving.ruled import effects_json, item_json, trace_json
 from recsys_assets.api.serving.scenarios import asked_by_user
-from recsys_assets.api.serving.service import Service, refuse_null
+from recsys_assets.api.serving.service import ServiceController, refuse_null
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.rules.engine.why import why
 
-_TAG = "Rules"
 AskedItem = Annotated[
     str,
     Parameter(
@@ -43,19 +41,20 @@ AskedItem = Annotated[
 ]
 
 
-def rules_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
+class RulesController(ServiceController):
+    """The scenarios in force, and why an item is or is not in a list."""
+
+    tags = ("Rules",)
 
     @get(
         "/scenarios",
         summary="The scenarios of the rules in force",
         operation_id="listScenarios",
-        tags=[_TAG],
         responses=answers(ScenarioList),
         response_headers=release_headers(),
     )
-    async def scenarios() -> ASGIApp:
-        serving = service.serving()
+    async def scenarios(self) -> ASGIApp:
+        serving = self.service.serving()
         engine = await serving.scenarios.engine()
         followed = serving.scenarios.followed
         rules = engine.rules
@@ -86,11 +85,11 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
         summary="Why an item is, or is not, in a user's list",
         description="Which rule dropped the item, or at which rank it stands; with the trace of the list.",
         operation_id="whyItem",
-        tags=[_TAG],
         responses=answers(WhyItem, also=(404,)),
         response_headers=release_headers(),
     )
     async def why_item(  # noqa: PLR0917  query parameters, which come by name
+        self,
         request: Request[Any, Any, Any],
         user_id: UserIdPath,
         item_id: AskedItem,
@@ -103,8 +102,8 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
     ) -> ASGIApp:
         refuse_null(request.scope, "diversity")
         user_id = as_sent(user_id)
-        serving = service.serving()
-        service.live.events_since(user_id)
+        serving = self.service.serving()
+        self.service.live.events_since(user_id)
         release = serving.recommender.release
         num = release.items.num(item_id)
         if num is None:
@@ -131,5 +130,3 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
             )
         )
         return Reply(body, release=serving.release_header, cache=PRIVATE)
-
-    return [scenarios, why_item]

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
-from typing import Protocol
+from typing import ClassVar, Protocol, Self
 from urllib.parse import parse_qsl
 
+from litestar import Controller
 from litestar.exceptions import ValidationException
 from litestar.types import Scope
 
 from recsys_assets.api.http.auth import KeyRing
+from recsys_assets.api.http.bodies import PRIVATE, PUBLIC
 from recsys_assets.api.http.edge import STARTED_KEY
 from recsys_assets.api.http.telemetry import Metrics
 from recsys_assets.api.serving.live import Live, Serving
@@ -40,6 +42,8 @@ class Service:
         self.keys = keys
         self.settings = settings
         self.clock = clock
+        self.public = PRIVATE if settings.require_key_for_reads else PUBLIC
+        """How caches may keep an answer that is the same for everyone."""
 
     def serving(self) -> Serving:
         """The release to answer this request from; take it once a request.
@@ -67,6 +71,20 @@ class Service:
         for num in found.nums:
             served[num] = 1
         return found
+
+
+class ServiceController(Controller):
+    """A controller whose methods answer from one application's `service`.
+
+    The service is a class attribute, since injecting it costs a request about 2 of its 45 µs.
+    """
+
+    service: ClassVar[Service]
+
+    @classmethod
+    def over(cls, service: Service) -> type[Self]:
+        """Return this controller over `service`, to be registered as a route handler."""
+        return type(cls.__name__, (cls,), {"service": service})
 
 
 def refuse_null(scope: Scope, *names: str) -> None:
