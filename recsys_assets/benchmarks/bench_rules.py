@@ -27,6 +27,7 @@ from recsys_assets.rules.language.reading import parse_rules
 from recsys_assets.rules.rules_file import PACKAGED, Engine, packaged_engine
 from recsys_assets.rules.testing import list_measures
 from recsys_assets.rules.testing.difference import HeldOut, cleaned_source, hold_out
+from recsys_assets.settings import Settings, SourceSettings
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 K: Final = 10
@@ -109,7 +110,10 @@ def _held_out(spec: str, days: int | None, home: Home) -> HeldOut:
         day = pl.col(columns.TIMESTAMP).dt.date()
         first = interactions.select(day.min()).collect().item()
         interactions = interactions.filter(day < first + timedelta(days=days))
-    return hold_out(interactions, open_source(spec).catalogue(), home, spec=spec)
+    source = open_source(spec)
+    dates = source.date_range()
+    settings = Settings(source=SourceSettings(spec=spec, first_day=dates.first_day, last_day=dates.last_day))
+    return hold_out(interactions, source.catalogue(), home, settings=settings)
 
 
 def _overhead(engine: Engine) -> dict[str, float]:
