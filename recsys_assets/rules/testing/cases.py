@@ -1,6 +1,6 @@
-"""Test cases of rules: kept beside the file as `rules_tests.toml`, run against a release, told with what was found.
+"""Test cases of rules, written in `rules_tests.toml` next to the rules file and run against a release.
 
-A case asks a scenario for a user, a session or a stranger, and says what has to hold of the list: items or
+A case runs a scenario for a user, a session or a stranger, and states what has to hold of the list: items or
 predicates absent or present, a least number of categories, the rule that drops an item, a length.
 """
 
@@ -24,14 +24,14 @@ from recsys_assets.rules.rules_file import Engine
 from recsys_assets.storage.home import FEATURE_DATABASE
 
 CASES_FILE: Final = "rules_tests.toml"
-"""The file's name, beside `rules.toml`."""
+"""Name of the file next to `rules.toml`."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One case."""
+    """One test case."""
 
     name: Annotated[str, Meta(min_length=1)]
-    """What it is about."""
+    """A sentence that says what is tested."""
     scenario: str | None = None
     """The file's default where not given."""
     user: str | None = None
@@ -44,7 +44,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     all_where: str | None = None
     """Every item of the list satisfies it."""
     absent: dict[str, str] = {}
-    """Item id -> the rule that has to drop it; an empty text for whichever reason."""
+    """Item id -> the rule that has to drop it; an empty text for any reason."""
     present: list[str] = []
     """Item ids that have to be in the list."""
     least_categories: Annotated[int, Meta(ge=1)] | None = None
@@ -54,20 +54,20 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """How one case ended."""
+class CaseResult:
+    """Result of one case."""
 
     name: str
     """The case's name."""
     failures: list[str]
-    """What was expected and what was found, a line each; empty where it passed."""
+    """Expected and found, a line for each failure; empty where the case passed."""
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The cases of a file, `[[case]]` each.
+    """Read the cases of a file, one in each `[[case]]`.
 
     Raises:
-        RulesError: the file cannot be read or holds what is no case; with file and line.
+        RulesError: the file cannot be read, or an entry is not a case; with file and line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -86,11 +86,11 @@ def read_cases(path: Path) -> list[Case]:
     return found
 
 
-def run_case(case: Case, engine: Engine) -> Verdict:
+def run_case(case: Case, engine: Engine) -> CaseResult:
     """Run one case.
 
     Raises:
-        RulesError: the case names a scenario or a column that is not there.
+        RulesError: the case names a scenario or a column that does not exist.
     """
     release, pipeline = engine.release, engine.scenario(case.scenario)
     session = [num for num in release.items.nums(case.session).tolist() if num >= 0]
@@ -117,7 +117,7 @@ def run_case(case: Case, engine: Engine) -> Verdict:
         )
     if case.least_items is not None and len(nums) < case.least_items:
         failures.append(f"expected at least {case.least_items} items, found {len(nums)}")
-    return Verdict(name=case.name, failures=failures)
+    return CaseResult(name=case.name, failures=failures)
 
 
 def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -> list[str]:
@@ -125,7 +125,7 @@ def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -
     try:
         expression = parse(text, columns=known, kind="boolean")
     except ExpressionError as error:
-        raise RulesError(f"`{text}`: {error.found}; {error.suggestion or 'mend the expression'}") from None
+        raise RulesError(f"`{text}`: {error.found}; {error.suggestion or 'correct the expression'}") from None
     truth = engine.with_columns(expression.item_columns()).truth(
         expression, np.asarray(nums, dtype=np.int32), {}
     )

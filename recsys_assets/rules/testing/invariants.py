@@ -1,4 +1,4 @@
-"""What has to hold of every scenario whatever its rules, tried on a sample of real users."""
+"""Invariants of every scenario whatever its rules, checked on a sample of real users."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,22 +17,24 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Broken:
-    """One invariant that does not hold of some users."""
+class BrokenInvariant:
+    """One invariant that some users' lists break."""
 
     scenario: str
     invariant: str
     users: int
-    """Of how many users it does not hold."""
+    """Number of users whose lists break it."""
     examples: list[str]
-    """What was found, user by user, at most five."""
+    """Findings, one a user, at most five."""
 
 
-def check_invariants(engine: Engine, *, users: int = 100, k: int = 10, seed: int = 0) -> list[Broken]:
-    """Every invariant over `users` users drawn by `seed`, in every scenario; what is broken.
+def check_invariants(
+    engine: Engine, *, users: int = 100, k: int = 10, seed: int = 0
+) -> list[BrokenInvariant]:
+    """Check every invariant in every scenario, on `users` users drawn by `seed`; return the broken ones.
 
-    The invariants: no item seen inside the cool-off, no item twice, k delivered while k pass the filters, what the
-    last re-ranking stage promises, the same answer when asked again, the same answer with a trace.
+    The invariants: no item seen inside the cool-off, no item twice, k items while k pass the filters, the quota of the
+    last re-ranking stage, the same answer to the same request, the same answer with a trace.
     """
     count = len(engine.release.users)
     drawn = np.sort(np.random.default_rng(seed).choice(count, min(users, count), replace=False)).tolist()
@@ -47,7 +49,7 @@ def check_invariants(engine: Engine, *, users: int = 100, k: int = 10, seed: int
                 if what is not None:
                     found.setdefault(invariant, []).append(f"user {user_id}: {what}")
         broken += [
-            Broken(scenario=name, invariant=invariant, users=len(texts), examples=texts[:_SHOWN])
+            BrokenInvariant(scenario=name, invariant=invariant, users=len(texts), examples=texts[:_SHOWN])
             for invariant, texts in found.items()
         ]
     return broken
@@ -71,7 +73,7 @@ def _unseen(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answered
 
 
 def _different(_: Engine, __: Pipeline, ___: Asked, answered: Answered) -> str | None:
-    return None if len(set(answered.nums)) == len(answered.nums) else "an item stands twice"
+    return None if len(set(answered.nums)) == len(answered.nums) else "an item is in the list twice"
 
 
 def _delivered(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
@@ -85,7 +87,7 @@ def _delivered(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answe
 
 
 def _promised(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
-    """Only the last stage can be held to its word: a later one may undo an earlier one's."""
+    """Check the last stage's quota only: a later stage may undo an earlier one's."""
     if not pipeline.scenario.reranking:
         return None
     stage = pipeline.scenario.reranking[-1]
@@ -106,7 +108,7 @@ def _promised(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answer
 
 
 def _others_fit(engine: Engine, pipeline: Pipeline, asked: Asked, nums: list[int], spec: AtMost) -> bool:
-    """Whether an item that is not shown would keep the limit; where none does, the limit gives way."""
+    """Look for an item outside the list that would keep the limit; where there is none, the limit may be broken."""
     if spec.by == "item_id":
         return False
     codes_I = engine.facts.table.text(spec.by).codes
@@ -116,14 +118,14 @@ def _others_fit(engine: Engine, pipeline: Pipeline, asked: Asked, nums: list[int
 
 
 def _ranked(pipeline: Pipeline, asked: Asked) -> list[int]:
-    """Every item that is left after the filters and the re-ranking."""
+    """Return every item that is left after the filters and the re-ranking."""
     recorder = Recorder(pipeline.scenario.name)
     pipeline.recommend(asked, recorder=recorder)
     return [num for num, record in recorder.trace.items.items() if record.rank is not None]
 
 
 def _repeatable(_: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
-    return None if pipeline.recommend(asked) == answered else "another answer to the same question"
+    return None if pipeline.recommend(asked) == answered else "another answer to the same request"
 
 
 def _traced(_: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
@@ -141,4 +143,4 @@ _INVARIANTS: dict[str, Check] = {
     "a trace changes nothing": _traced,
 }
 INVARIANTS: Sequence[str] = tuple(_INVARIANTS)
-"""Their names."""
+"""Names of the invariants."""
