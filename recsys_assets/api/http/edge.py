@@ -20,9 +20,9 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from recsys_assets.api.http.auth import CALLER_KEY, KeyRing
 from recsys_assets.api.http.bodies import SOURCE_KEY
 from recsys_assets.api.http.limits import Deadlines, RateLimit
+from recsys_assets.api.http.logs import request_id as logged_request_id
 from recsys_assets.api.http.problems import PROBLEM_JSON, REQUEST_ID_KEY, problem
-from recsys_assets.api.http.telemetry import Metrics
-from recsys_assets.api.http.telemetry import request_id as logged_request_id
+from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.settings import ApiSettings
 
 log = logging.getLogger("recsys.api.requests")

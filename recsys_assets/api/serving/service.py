@@ -14,7 +14,7 @@ from litestar.types import Scope
 from recsys_assets.api.http.auth import KeyRing
 from recsys_assets.api.http.bodies import PRIVATE, PUBLIC
 from recsys_assets.api.http.edge import STARTED_KEY
-from recsys_assets.api.http.telemetry import Metrics
+from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.serving.live import Live, Serving
 from recsys_assets.api.serving.queries import Ranked
 from recsys_assets.api.serving.retrieval import WouldBlockError

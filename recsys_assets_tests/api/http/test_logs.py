@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.http.telemetry import JsonFormatter, request_id
+from recsys_assets.api.http.logs import JsonFormatter, request_id
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def lines() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
-    logger = logging.getLogger("recsys.test_telemetry")
+    logger = logging.getLogger("recsys.test_logs")
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.handlers[:] = [handler]
@@ -34,7 +34,7 @@ def test_a_line_has_time_level_logger_message_and_the_extra_fields(
     found = json.loads(line)
     assert found.pop("time").endswith("+00:00")
     assert found == {
-        "level": "info", "logger": "recsys.test_telemetry", "message": "hello ☕",
+        "level": "info", "logger": "recsys.test_logs", "message": "hello ☕",
         "ms": 1.5, "source": None, "file": "a",
     }  # fmt: skip
 
