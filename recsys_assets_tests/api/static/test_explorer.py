@@ -1,4 +1,4 @@
-"""The explorer page in headless Chromium, as a person uses it."""
+"""The explorer page in headless Chromium."""
 
 from collections.abc import Iterator
 

@@ -93,7 +93,7 @@ async def _ask_while_moving(server: Server, store: ReleaseStore, prefixes: dict[
     return seen
 
 
-def test_sigterm_under_load_answers_what_was_asked_and_exits_cleanly(home: Home) -> None:
+def test_sigterm_under_load_answers_open_requests_and_exits_cleanly(home: Home) -> None:
     with running(home) as server:
         whole, cut = asyncio.run(_ask_until_stopped(server))
         assert server.process.wait(timeout=60) == 0
@@ -187,14 +187,14 @@ def test_raw_requests_are_answered_as_documented(server: Server, request_bytes: 
     assert asyncio.run(exchange()) == status
 
 
-def test_a_body_of_ten_megabytes_is_refused_without_being_kept(server: Server) -> None:
+def test_a_body_of_ten_megabytes_is_rejected_without_being_kept(server: Server) -> None:
     before = _memory(server)
     for _ in range(5):
         try:
             answer = httpx.post(f"{server.url}/v1/recommendations", content=b"[" * 10_000_000)
             assert answer.status_code == 413
         except httpx.WriteError:
-            pass  # the server hung up on the rest of it, which is as good
+            pass  # the server closed the connection before all of it was sent, which is as good
     assert _memory(server) - before < 50
 
 

@@ -23,7 +23,7 @@ LAST = FIRST + timedelta(days=DAYS - 1)
 
 
 def results() -> Iterator[CheckResult]:
-    """Drift of rows (warns once), of values (refused at the end, unknown at first), and a check without score."""
+    """Drift of rows (warns once), of values (rejected at the end, unknown at first), and a check without score."""
     for place in range(DAYS):
         day = FIRST + timedelta(days=place)
         of = {"table": "raw_interactions", "day": day}
@@ -68,7 +68,7 @@ def page(browser: "playwright.Browser", server: Server) -> Iterator["playwright.
         yield opened
 
 
-def test_the_api_tells_the_threshold_of_each_day(server: Server) -> None:
+def test_the_api_gives_the_threshold_of_each_day(server: Server) -> None:
     checks = {one["check"]: one["days"] for one in httpx.get(f"{server.url}/v1/quality").json()["checks"]}
     assert {day["warn_above"] for day in checks["drift_rows"]} == {5.0}
     assert {day["warn_above"] for day in checks["schema"]} == {None}
@@ -86,13 +86,13 @@ def test_a_line_says_its_last_score_threshold_and_warnings(page: "playwright.Pag
     expect(page.get_by_role("button", name="rows 1 of 5 · 1 warning")).to_have_text(
         f"rows1 of 5 · 1 warning; the last of 20 days is {LAST}, score 1, which warns from 5"
     )
-    expect(page.get_by_role("button", name="value shape 60 of 5 · 0 warnings, 1 refused")).to_be_visible()
+    expect(page.get_by_role("button", name="value shape 60 of 5 · 0 warnings, 1 rejected")).to_be_visible()
 
 
 def test_the_keyboard_reads_a_line_day_by_day(page: "playwright.Page") -> None:
     page.locator("#drift-lines button").first.focus()
     expect(page.locator("#drift-detail")).to_have_text(
-        f"{LAST} · value shape: refused, score 60, warns from 5. prices are high"
+        f"{LAST} · value shape: rejected, score 60, warns from 5. prices are high"
     )
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#drift-detail")).to_contain_text(f"{LAST - timedelta(days=1)} · value shape: passed")

@@ -1,4 +1,4 @@
-"""Events after the release: durable, shared between processes, and refused with a reason."""
+"""Events after the release: durable, shared between processes, and rejected with a reason."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_events_are_there_after_a_restart(tmp_path: Path) -> None:
     assert again.count_of("a") == 3
 
 
-def test_events_of_another_process_are_taken_over(tmp_path: Path) -> None:
+def test_events_of_another_process_are_read(tmp_path: Path) -> None:
     one, other = EventStore(tmp_path / "events.sqlite"), EventStore(tmp_path / "events.sqlite")
     one.add([row("a", "x")])
     other.refresh()
@@ -34,7 +34,7 @@ def test_events_of_another_process_are_taken_over(tmp_path: Path) -> None:
     assert one.count_of("a") == 2
 
 
-def test_reading_makes_no_file(tmp_path: Path) -> None:
+def test_reading_creates_no_file(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "events.sqlite")
     store.refresh()
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Broken releases: refused with the file's name, never served; and a good one that takes their place."""
+"""Broken releases are rejected with the file's name and never served; a good one takes their place."""
 
 import shutil
 import sqlite3
@@ -89,7 +89,7 @@ def test_the_one_before_is_served_where_that_is_allowed(copy: Home, damage: str)
         assert client.get("/v1/popular").json()["release"] == ready["release"]
 
 
-def test_a_broken_newcomer_is_refused_and_the_old_release_stays(copy: Home) -> None:
+def test_a_broken_new_release_is_rejected_and_the_old_one_stays(copy: Home) -> None:
     store = ReleaseStore(copy.releases)
     newer = current(copy)
     older = store.rollback()
@@ -129,7 +129,7 @@ def test_without_any_whole_release_the_error_says_what_to_do(copy: Home) -> None
         create_app(copy, fallback_previous=True)
 
 
-def test_a_home_that_cannot_be_written_serves_and_refuses_events_only(copy: Home) -> None:
+def test_a_home_that_cannot_be_written_serves_and_rejects_events_only(copy: Home) -> None:
     copy.events_db.mkdir()  # nothing can be stored there, as on a full or read-only disk
     app = create_app(copy)
     with TestClient(app) as client:

@@ -1,4 +1,4 @@
-"""API keys: what is kept, what they open, and that a changed file is taken over."""
+"""API keys: scopes, the file, and changes of it."""
 
 import stat
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_the_secret_is_nowhere_in_the_file_and_the_file_is_for_its_owner_only(em
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_revoked_key_is_forgotten_and_others_stay(empty: Home) -> None:
+def test_a_revoked_key_opens_nothing_and_others_stay(empty: Home) -> None:
     first, first_secret = add_key(empty, name="one", scopes=["read"], now=NOW)
     _, second_secret = add_key(empty, name="two", scopes=["admin"], now=NOW)
     ring = KeyRing(empty)
@@ -62,18 +62,18 @@ def test_a_secret_with_another_keys_id_opens_nothing(empty: Home) -> None:
 
 
 @pytest.mark.parametrize(("name", "scopes"), [("one", ["root"]), ("one", []), (" ", ["read"])])
-def test_a_key_without_name_or_known_scope_is_refused(empty: Home, name: str, scopes: list[str]) -> None:
+def test_a_key_without_name_or_known_scope_is_an_error(empty: Home, name: str, scopes: list[str]) -> None:
     with pytest.raises(ApiKeyError):
         add_key(empty, name=name, scopes=scopes, now=NOW)
 
 
-def test_revoking_what_is_not_there_names_what_is(empty: Home) -> None:
+def test_revoking_an_unknown_key_names_the_known_ones(empty: Home) -> None:
     key, _ = add_key(empty, name="one", scopes=["read"], now=NOW)
     with pytest.raises(ApiKeyError, match=key.id):
         revoke_key(empty, "12345678")
 
 
-def test_a_broken_file_is_an_error_and_keys_known_stay(empty: Home) -> None:
+def test_a_broken_file_is_an_error_and_the_keys_read_before_stay(empty: Home) -> None:
     _, secret = add_key(empty, name="one", scopes=["read"], now=NOW)
     ring = KeyRing(empty)
     ring.refresh()
