@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from recsys_assets.api.serving.live import Live
-from recsys_assets.api.serving.queries import SOURCES, Ranked
+from recsys_assets.rules.engine.requests import SOURCES, Answer
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Of the request being answered in this context."""
@@ -116,21 +116,21 @@ class Metrics:
             observer = self._observers[key] = self.requests.labels(route, method, str(status), source)
         observer.observe(seconds)
 
-    def count(self, ranked: Ranked) -> None:
-        """Count what one ranked answer took."""
-        source = ranked.source
-        self._candidates_of[source].inc(ranked.candidates)
-        if ranked.reason is not None:
+    def count(self, answer: Answer) -> None:
+        """Count one answer by its source, candidates and blocked items."""
+        source = answer.source
+        self._candidates_of[source].inc(answer.candidates)
+        if answer.reason is not None:
             self._fallbacks_of[source].inc()
-        if ranked.blocked:
-            self._seen_filtered.inc(ranked.blocked)
+        if answer.blocked:
+            self._seen_filtered.inc(answer.blocked)
 
     def exposition(self, now: datetime) -> bytes:
         """All metrics in the Prometheus text format."""
         serving = self._live.serving
         self._swaps.set(self._live.swaps)
         if serving is not None:
-            created = datetime.fromisoformat(str(serving.recommender.release.manifest.created_at))
+            created = datetime.fromisoformat(str(serving.release.manifest.created_at))
             self._release_age.set((now - created.astimezone(UTC)).total_seconds())
             self._coverage.set(serving.covered())
             self._info.clear()

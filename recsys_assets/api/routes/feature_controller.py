@@ -38,7 +38,7 @@ def feature_routes(service: Service) -> list[HTTPRouteHandler]:
     def of_user(user_id: UserIdPath) -> ASGIApp:
         user_id = as_sent(user_id)
         serving = service.serving()
-        row = serving.recommender.release.features.user(user_id)
+        row = serving.release.features.user(user_id)
         if row is None:
             raise NotFoundException(f"user {user_id!r} is not in release {serving.release_id}")
         body = encode(FeatureRow(release=serving.release_id, id=user_id, features=row))
@@ -56,7 +56,7 @@ def feature_routes(service: Service) -> list[HTTPRouteHandler]:
     def of_item(item_id: ItemIdPath) -> ASGIApp:
         item_id = as_sent(item_id)
         serving = service.serving()
-        row = serving.recommender.release.features.item(item_id)
+        row = serving.release.features.item(item_id)
         if row is None:
             raise NotFoundException(f"item {item_id!r} is not in release {serving.release_id}")
         body = encode(FeatureRow(release=serving.release_id, id=item_id, features=row))
@@ -73,7 +73,7 @@ def feature_routes(service: Service) -> list[HTTPRouteHandler]:
     )
     def registry() -> ASGIApp:
         serving = service.serving()
-        rows = serving.recommender.release.features.registry()
+        rows = serving.release.features.registry()
         body = encode(FeatureRegistry(release=serving.release_id, features=rows))
         return Reply(body, release=serving.release_header, etag=serving.release_id, cache=public)
 
@@ -89,7 +89,7 @@ def feature_routes(service: Service) -> list[HTTPRouteHandler]:
     )
     def batch(data: FeatureRequest) -> ASGIApp:
         serving = service.serving()
-        store = serving.recommender.release.features
+        store = serving.release.features
         found = store.users(data.ids) if data.entity == "user" else store.items(data.ids)
         rows = [_narrowed(found.get(wanted), data.names) for wanted in data.ids]
         body = encode(FeatureBatch(release=serving.release_id, rows=rows))

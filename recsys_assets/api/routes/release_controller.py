@@ -31,7 +31,7 @@ def release_routes(service: Service) -> list[HTTPRouteHandler]:
     )
     def current() -> ASGIApp:
         serving = service.serving()
-        body = encode(_summary(serving.recommender.release.manifest, serving.release_id))
+        body = encode(_summary(serving.release.manifest, serving.release_id))
         return Reply(body, release=serving.release_header, etag=serving.release_id, cache=PRIVATE)
 
     @get(

@@ -14,13 +14,13 @@ import numpy as np
 from msgspec import Meta
 
 from recsys_assets.errors import RulesError
-from recsys_assets.rules.engine.requests import Asked
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.why import why
 from recsys_assets.rules.language.checking import line_of
 from recsys_assets.rules.language.expression_tree import ExpressionError
 from recsys_assets.rules.language.expressions import parse
 from recsys_assets.rules.language.item_table import columns_of
-from recsys_assets.rules.rules_file import Engine
 from recsys_assets.storage.home import FEATURE_DATABASE
 
 CASES_FILE: Final = "rules_tests.toml"
@@ -94,7 +94,7 @@ def run_case(case: Case, engine: Engine) -> Verdict:
     """
     release, pipeline = engine.release, engine.scenario(case.scenario)
     session = [num for num in release.items.nums(case.session).tolist() if num >= 0]
-    asked = Asked(
+    asked = Request(
         k=case.k,
         user_id=case.user,
         user_num=None if case.user is None else release.users.num(case.user),
@@ -137,7 +137,7 @@ def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -
     ]
 
 
-def _absent(case: Case, nums: list[int], asked: Asked, engine: Engine) -> list[str]:
+def _absent(case: Case, nums: list[int], asked: Request, engine: Engine) -> list[str]:
     failures = []
     for item, rule in case.absent.items():
         num = engine.release.items.num(item)

@@ -25,9 +25,9 @@ from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.publish import publish
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.engine.pipeline import Pipeline
-from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.trace import Recorder, Trace
-from recsys_assets.rules.rules_file import Engine
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
+from recsys_assets.rules.engine.trace import Trace
 from recsys_assets.rules.testing import list_measures
 from recsys_assets.settings import Settings, SourceSettings, load_or_default_settings
 from recsys_assets.storage.home import Home
@@ -84,7 +84,7 @@ def difference(
     one, other = before.scenario(scenario), after.scenario(scenario)
     ids = before.release.users
     drawn = np.sort(np.random.default_rng(seed).choice(len(ids), min(users, len(ids)), replace=False))
-    asks = [Asked(k=k, user_id=ids[num], user_num=num) for num in drawn.tolist()]
+    asks = [Request(k=k, user_id=ids[num], user_num=num) for num in drawn.tolist()]
     one_Rk, other_Rk = (
         list_measures.as_lists([pipeline.recommend(asked).nums for asked in asks], k)
         for pipeline in (one, other)
@@ -130,15 +130,15 @@ def difference(
     )
 
 
-def _by_rule(one: Pipeline, other: Pipeline, asks: list[Asked]) -> list[tuple[str, int]]:
+def _by_rule(one: Pipeline, other: Pipeline, asks: list[Request]) -> list[tuple[str, int]]:
     """For every item that only one of the two lists has: the stage that dropped or lowered it in the other."""
     counts: dict[str, int] = {}
     for asked in asks:
         lists, traces = [], []
         for pipeline in (one, other):
-            recorder = Recorder(pipeline.scenario.name)
-            lists.append(pipeline.recommend(asked, recorder=recorder).nums)
-            traces.append(recorder.trace)
+            answer, trace = pipeline.explain(asked)
+            lists.append(answer.nums)
+            traces.append(trace)
         for shown, missing, where, trace in (
             (lists[0], lists[1], "after", traces[1]),
             (lists[1], lists[0], "before", traces[0]),

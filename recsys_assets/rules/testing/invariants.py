@@ -7,10 +7,9 @@ from math import ceil
 import numpy as np
 
 from recsys_assets.rules.engine.pipeline import Pipeline
-from recsys_assets.rules.engine.requests import Answered, Asked
-from recsys_assets.rules.engine.trace import Recorder
+from recsys_assets.rules.engine.requests import Answer, Request
+from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.language.schema import AtMost, Promote, SeenFilter
-from recsys_assets.rules.rules_file import Engine
 from recsys_assets.storage.arrays import EPOCH
 
 _SHOWN = 5
@@ -41,7 +40,7 @@ def check_invariants(engine: Engine, *, users: int = 100, k: int = 10, seed: int
         found: dict[str, list[str]] = {}
         for num in drawn:
             user_id = engine.release.users[num]
-            asked = Asked(k=k, user_id=user_id, user_num=num)
+            asked = Request(k=k, user_id=user_id, user_num=num)
             for invariant, check in _INVARIANTS.items():
                 what = check(engine, pipeline, asked, pipeline.recommend(asked))
                 if what is not None:
@@ -53,7 +52,7 @@ def check_invariants(engine: Engine, *, users: int = 100, k: int = 10, seed: int
     return broken
 
 
-def _unseen(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
+def _unseen(engine: Engine, pipeline: Pipeline, asked: Request, answered: Answer) -> str | None:
     release = engine.release
     user_num = asked.user_num or 0
     start, end = release.history_indptr[user_num : user_num + 2].tolist()
@@ -70,11 +69,11 @@ def _unseen(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answered
     return None
 
 
-def _different(_: Engine, __: Pipeline, ___: Asked, answered: Answered) -> str | None:
+def _different(_: Engine, __: Pipeline, ___: Request, answered: Answer) -> str | None:
     return None if len(set(answered.nums)) == len(answered.nums) else "an item stands twice"
 
 
-def _delivered(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
+def _delivered(engine: Engine, pipeline: Pipeline, asked: Request, answered: Answer) -> str | None:
     wanted = min(asked.k, pipeline.scenario.limits.at_most or asked.k)
     if len(answered.nums) >= wanted:
         return None
@@ -84,7 +83,7 @@ def _delivered(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answe
     return f"{len(answered.nums)} items, while {left} pass the filters" if short else None
 
 
-def _promised(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
+def _promised(engine: Engine, pipeline: Pipeline, asked: Request, answered: Answer) -> str | None:
     """Only the last stage can be held to its word: a later one may undo an earlier one's."""
     if not pipeline.scenario.reranking:
         return None
@@ -105,7 +104,7 @@ def _promised(engine: Engine, pipeline: Pipeline, asked: Asked, answered: Answer
     return None
 
 
-def _others_fit(engine: Engine, pipeline: Pipeline, asked: Asked, nums: list[int], spec: AtMost) -> bool:
+def _others_fit(engine: Engine, pipeline: Pipeline, asked: Request, nums: list[int], spec: AtMost) -> bool:
     """Whether an item that is not shown would keep the limit; where none does, the limit gives way."""
     if spec.by == "item_id":
         return False
@@ -115,23 +114,22 @@ def _others_fit(engine: Engine, pipeline: Pipeline, asked: Asked, nums: list[int
     return any(code < 0 or shown.count(code) < spec.n for code in left)
 
 
-def _ranked(pipeline: Pipeline, asked: Asked) -> list[int]:
+def _ranked(pipeline: Pipeline, asked: Request) -> list[int]:
     """Every item that is left after the filters and the re-ranking."""
-    recorder = Recorder(pipeline.scenario.name)
-    pipeline.recommend(asked, recorder=recorder)
-    return [num for num, record in recorder.trace.items.items() if record.rank is not None]
+    _, trace = pipeline.explain(asked)
+    return [num for num, record in trace.items.items() if record.rank is not None]
 
 
-def _repeatable(_: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
+def _repeatable(_: Engine, pipeline: Pipeline, asked: Request, answered: Answer) -> str | None:
     return None if pipeline.recommend(asked) == answered else "another answer to the same question"
 
 
-def _traced(_: Engine, pipeline: Pipeline, asked: Asked, answered: Answered) -> str | None:
-    traced = pipeline.recommend(asked, recorder=Recorder(pipeline.scenario.name))
+def _traced(_: Engine, pipeline: Pipeline, asked: Request, answered: Answer) -> str | None:
+    traced = pipeline.explain(asked)[0]
     return None if traced == answered else "another answer when traced"
 
 
-Check = Callable[[Engine, Pipeline, Asked, Answered], str | None]
+Check = Callable[[Engine, Pipeline, Request, Answer], str | None]
 _INVARIANTS: dict[str, Check] = {
     "nothing seen inside the cool-off": _unseen,
     "no item twice": _different,
