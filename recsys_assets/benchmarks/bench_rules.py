@@ -21,10 +21,11 @@ from recsys_assets import columns
 from recsys_assets.evaluation.metrics import mean_intervals
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.engine.pipeline import Pipeline
-from recsys_assets.rules.engine.requests import Asked
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.language.item_table import columns_of
 from recsys_assets.rules.language.reading import parse_rules
-from recsys_assets.rules.rules_file import PACKAGED, Engine, packaged_engine
+from recsys_assets.rules.rules_file import PACKAGED, packaged_engine
 from recsys_assets.rules.testing import list_measures
 from recsys_assets.rules.testing.difference import HeldOut, cleaned_source, hold_out
 from recsys_assets.settings import Settings, SourceSettings
@@ -85,7 +86,7 @@ class _Lists:
         nums = np.arange(len(release.users))
         lists_Rk = list_measures.as_lists(
             [
-                pipeline.recommend(Asked(k=K, user_id=release.users[num], user_num=num)).nums
+                pipeline.recommend(Request(k=K, user_id=release.users[num], user_num=num)).nums
                 for num in nums.tolist()
             ],
             K,
@@ -120,7 +121,7 @@ def _overhead(engine: Engine) -> dict[str, float]:
     """Median and 99th percentile of one request to the home scenario, over rounds of real users."""
     release, pipeline = engine.release, engine.scenario("home")
     asks = [
-        Asked(k=K, user_id=release.users[num], user_num=num) for num in range(min(500, len(release.users)))
+        Request(k=K, user_id=release.users[num], user_num=num) for num in range(min(500, len(release.users)))
     ]
     seconds, candidates = [], []
     for _ in range(ROUNDS + 1):

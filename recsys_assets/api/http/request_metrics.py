@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from recsys_assets.api.serving.live import Live
-from recsys_assets.api.serving.queries import SOURCES, Ranked
+from recsys_assets.rules.engine.requests import SOURCES, Answer
 
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -80,21 +80,21 @@ class Metrics:
             observer = self._observers[key] = self.requests.labels(route, method, str(status), source)
         observer.observe(seconds)
 
-    def count(self, ranked: Ranked) -> None:
-        """Count the candidates, the fallback and the left-out items of one ranked answer."""
-        source = ranked.source
-        self._candidates_of[source].inc(ranked.candidates)
-        if ranked.reason is not None:
+    def count(self, answer: Answer) -> None:
+        """Count the candidates, the fallback and the left-out items of one answer."""
+        source = answer.source
+        self._candidates_of[source].inc(answer.candidates)
+        if answer.reason is not None:
             self._fallbacks_of[source].inc()
-        if ranked.blocked:
-            self._seen_filtered.inc(ranked.blocked)
+        if answer.blocked:
+            self._seen_filtered.inc(answer.blocked)
 
     def exposition(self, now: datetime) -> bytes:
         """Return all metrics in the Prometheus text format; `now` gives the age of the release."""
         serving = self._live.serving
         self._swaps.set(self._live.swaps)
         if serving is not None:
-            created = datetime.fromisoformat(str(serving.recommender.release.manifest.created_at))
+            created = datetime.fromisoformat(str(serving.release.manifest.created_at))
             self._release_age.set((now - created.astimezone(UTC)).total_seconds())
             self._coverage.set(serving.covered())
             self._info.clear()

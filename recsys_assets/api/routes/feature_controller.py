@@ -34,7 +34,7 @@ class FeatureController(ServiceController):
     def of_user(self, user_id: UserIdPath) -> ASGIApp:
         user_id = as_sent(user_id)
         serving = self.service.serving()
-        row = serving.recommender.release.features.user(user_id)
+        row = serving.release.features.user(user_id)
         if row is None:
             raise NotFoundException(f"user {user_id!r} is not in release {serving.release_id}")
         body = encode(FeatureRow(release=serving.release_id, id=user_id, features=row))
@@ -51,7 +51,7 @@ class FeatureController(ServiceController):
     def of_item(self, item_id: ItemIdPath) -> ASGIApp:
         item_id = as_sent(item_id)
         serving = self.service.serving()
-        row = serving.recommender.release.features.item(item_id)
+        row = serving.release.features.item(item_id)
         if row is None:
             raise NotFoundException(f"item {item_id!r} is not in release {serving.release_id}")
         body = encode(FeatureRow(release=serving.release_id, id=item_id, features=row))
@@ -67,7 +67,7 @@ class FeatureController(ServiceController):
     )
     def registry(self) -> ASGIApp:
         serving = self.service.serving()
-        rows = serving.recommender.release.features.registry()
+        rows = serving.release.features.registry()
         body = encode(FeatureRegistry(release=serving.release_id, features=rows))
         return Reply(body, release=serving.release_header, etag=serving.release_id, cache=self.service.public)
 
@@ -82,7 +82,7 @@ class FeatureController(ServiceController):
     )
     def batch(self, data: FeatureRequest) -> ASGIApp:
         serving = self.service.serving()
-        store = serving.recommender.release.features
+        store = serving.release.features
         found = store.users(data.ids) if data.entity == "user" else store.items(data.ids)
         rows = [_narrowed(found.get(wanted), data.names) for wanted in data.ids]
         body = encode(FeatureBatch(release=serving.release_id, rows=rows))

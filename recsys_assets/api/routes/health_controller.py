@@ -44,13 +44,13 @@ class HealthController(ServiceController):
         serving = self.service.live.serving
         if serving is None:
             return Reply(encode(Health(status="unavailable")), status=503)
-        followed = serving.scenarios.followed
+        bound = serving.rules.bound
         body = encode(
             Health(
                 status="ready",
                 release=serving.release_id,
-                rules=None if followed is None else followed.engine.version,
-                rules_problem=None if followed is None else followed.problem,
+                rules=None if bound is None else bound.engine.version,
+                rules_problem=None if bound is None else bound.problem,
             )
         )
         return Reply(body, release=serving.release_header)

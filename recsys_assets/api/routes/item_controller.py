@@ -1,5 +1,6 @@
-"""Items: which are similar, which match some words, and in which categories."""
+"""Items: similar ones, search by words, and categories."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import get
@@ -11,8 +12,8 @@ from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Categories, ItemSearch
 from recsys_assets.api.schemas.recommendation_schemas import SimilarItems
-from recsys_assets.api.serving.queries import Wanted
 from recsys_assets.api.serving.service import ServiceController
+from recsys_assets.rules.engine.requests import Request
 
 Words = Annotated[
     str,
@@ -43,21 +44,17 @@ class ItemController(ServiceController):
     ) -> ASGIApp:
         item_id = as_sent(item_id)
         serving = self.service.serving()
-        wanted = Wanted(k=k, exclude=exclude or (), category=category)
-        recommender = serving.recommender
-        found = await self.service.ranked(
-            serving, lambda may_block: recommender.similar(item_id, wanted, may_block=may_block)
-        )
-        body = (
-            f'{{"release":"{serving.release_id}","item_id":{quoted(item_id)},'
-            f'"items":{serving.items.scored(found.nums, found.scores)}}}'
-        )
+        num = serving.item_num(item_id)
+        request = Request(k=k, exclude=serving.known_items(exclude)[0] if exclude else (), category=category)
+        answer = await self.service.compute(partial(serving.plain.similar, num), request)
+        self.service.count(serving, answer)
+        items = serving.items.scored(answer.nums, answer.scores)
         return Reply(
-            body.encode(),
+            f'{{"release":"{serving.release_id}","item_id":{quoted(item_id)},"items":{items}}}'.encode(),
             release=serving.release_header,
             etag=serving.release_id,
             cache=self.service.public,
-            source=found.source,
+            source=answer.source,
         )
 
     @get(
@@ -70,7 +67,7 @@ class ItemController(ServiceController):
     )
     def search(self, words: Words, limit: Limit = 20) -> ASGIApp:
         serving = self.service.serving()
-        release = serving.recommender.release
+        release = serving.release
         rows = release.features.search(words, limit)
         nums = [num for num in (release.items.num(row["item_id"]) for row in rows) if num is not None]
         body = f'{{"release":"{serving.release_id}","items":{serving.items.plain(nums)}}}'
@@ -88,7 +85,5 @@ class ItemController(ServiceController):
     )
     def categories(self) -> ASGIApp:
         serving = self.service.serving()
-        body = encode(
-            Categories(release=serving.release_id, categories=serving.recommender.catalogue.categories())
-        )
+        body = encode(Categories(release=serving.release_id, categories=serving.plain.lookups.categories()))
         return Reply(body, release=serving.release_header, etag=serving.release_id, cache=self.service.public)

@@ -28,7 +28,7 @@ class ReleaseController(ServiceController):
     )
     def current(self) -> ASGIApp:
         serving = self.service.serving()
-        body = encode(_summary(serving.recommender.release.manifest, serving.release_id))
+        body = encode(_summary(serving.release.manifest, serving.release_id))
         return Reply(body, release=serving.release_header, etag=serving.release_id, cache=PRIVATE)
 
     @get(

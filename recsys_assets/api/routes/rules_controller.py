@@ -1,12 +1,12 @@
-"""The rules over HTTP: which scenarios there are, and why an item is or is not in a user's list."""
+"""The rules over HTTP: the scenarios in force, and why an item is or is not in a user's list."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, get
+from litestar import get
 from litestar.openapi.spec import Example
 from litestar.params import Parameter
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import NO_STORE, PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
@@ -22,11 +22,8 @@ from recsys_assets.api.openapi import (
     release_headers,
 )
 from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioList, WhyItem
-from recsys_assets.api.serving.queries import Wanted
-from recsys_assets.api.serving.ruled import effects_json, item_json, trace_json
-from recsys_assets.api.serving.scenarios import asked_by_user
-from recsys_assets.api.serving.service import ServiceController, refuse_null
-from recsys_assets.errors import UnknownItemError
+from recsys_assets.api.serving.answers import effects_json, item_json, trace_json
+from recsys_assets.api.serving.service import ServiceController, reject_null
 from recsys_assets.rules.engine.why import why
 
 AskedItem = Annotated[
@@ -55,14 +52,13 @@ class RulesController(ServiceController):
     )
     async def scenarios(self) -> ASGIApp:
         serving = self.service.serving()
-        engine = await serving.scenarios.engine()
-        followed = serving.scenarios.followed
-        rules = engine.rules
+        engine = await serving.rules.engine()
+        bound, rules = serving.rules.bound, engine.rules
         body = encode(
             ScenarioList(
                 release=serving.release_id,
                 rules=engine.version,
-                problem=None if followed is None else followed.problem,
+                problem=None if bound is None else bound.problem,
                 scenarios=[
                     Scenario(
                         name=name,
@@ -90,7 +86,7 @@ class RulesController(ServiceController):
     )
     async def why_item(  # noqa: PLR0917  query parameters, which come by name
         self,
-        request: Request[Any, Any, Any],
+        scope: Scope,
         user_id: UserIdPath,
         item_id: AskedItem,
         scenario: ScenarioName = None,
@@ -100,33 +96,31 @@ class RulesController(ServiceController):
         category: Category = None,
         diversity: DiversityStrength = None,
     ) -> ASGIApp:
-        refuse_null(request.scope, "diversity")
+        reject_null(scope, "diversity")
         user_id = as_sent(user_id)
         serving = self.service.serving()
         self.service.live.events_since(user_id)
-        release = serving.recommender.release
-        num = release.items.num(item_id)
-        if num is None:
-            raise UnknownItemError(f"item {item_id!r} is not in release {serving.release_id}")
-        engine = await serving.scenarios.engine()
+        num = serving.item_num(item_id)
+        engine = await serving.rules.engine()
         pipeline = engine.scenario(scenario)
-        wanted = Wanted(k=k, include_seen=include_seen, exclude=exclude or (), category=category)
-        asked = asked_by_user(serving.recommender, user_id, wanted, diversity=diversity)
-        found = await asyncio.to_thread(why, engine, pipeline, asked, num)
+        request = serving.request_of(
+            user_id, k=k, include_seen=include_seen, exclude=exclude, category=category, diversity=diversity
+        )
+        found = await asyncio.to_thread(why, engine, pipeline, request, num)
         body = encode(
             WhyItem(
                 release=serving.release_id,
                 user_id=user_id,
                 scenario=pipeline.scenario.name,
                 rules=engine.version,
-                item=item_json(num, release),
+                item=item_json(num, serving.release),
                 verdict=found.verdict,
                 words=found.words,
                 rank=found.rank,
                 relevance_rank=found.relevance_rank,
                 dropped_by=effects_json(found.rules),
                 values=dict(found.values),
-                trace=trace_json(found.trace, release),
+                trace=trace_json(found.trace, serving.release),
             )
         )
         return Reply(body, release=serving.release_header, cache=PRIVATE)

@@ -1,4 +1,4 @@
-"""Users: what one has, and which there are."""
+"""Users: the history of one, and search by the beginning of an id."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -42,10 +42,10 @@ class UserController(ServiceController):
     def history(self, user_id: UserIdPath, k: K = 50) -> ASGIApp:
         user_id = as_sent(user_id)
         serving = self.service.serving()
-        release = serving.recommender.release
+        release = serving.release
         events = self.service.live.events_since(user_id)
         user_num = release.users.num(user_id)
-        since = serving.recommender.since(user_id)
+        since = serving.items_since(user_id)
         if user_num is None and not since:
             raise NotFoundException(f"user {user_id!r} is not in release {serving.release_id}")
         rows = [_item(serving, num, None) for num in since[:k]]
@@ -71,14 +71,14 @@ class UserController(ServiceController):
     )
     def search(self, beginning: Beginning = "", limit: Limit = 20) -> ASGIApp:
         serving = self.service.serving()
-        users = serving.recommender.release.users
+        users = serving.release.users
         found = users_beginning(users, beginning, limit)
         body = encode(UserSearch(release=serving.release_id, total=len(users), user_ids=found))
         return Reply(body, release=serving.release_header, etag=serving.release_id, cache=PRIVATE)
 
 
 def users_beginning(users: Vocabulary, beginning: str, limit: int) -> list[str]:
-    """The first `limit` ids that begin so; a binary search, since a vocabulary is sorted by UTF-8 bytes."""
+    """Return the first `limit` ids that begin so; a binary search, since a vocabulary is sorted by UTF-8 bytes."""
     wanted = beginning.encode("utf-8", "surrogatepass")
     low, high = 0, len(users)
     while low < high:
@@ -97,7 +97,7 @@ def users_beginning(users: Vocabulary, beginning: str, limit: int) -> list[str]:
 
 
 def _item(serving: Serving, num: int, day: int | None) -> HistoryItem:
-    release = serving.recommender.release
+    release = serving.release
     return HistoryItem(
         item_id=release.items[num],
         title=release.titles[num] or None,

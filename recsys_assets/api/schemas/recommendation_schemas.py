@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from recsys_assets.api.serving.queries import Source
+from recsys_assets.rules.engine.requests import Source
 
 ReleaseId = Annotated[str, Meta(description="The release that answered.", examples=["20171231-3f9a1c0b7e"])]
 ItemId = Annotated[

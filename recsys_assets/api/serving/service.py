@@ -1,10 +1,10 @@
-"""What the routes share: the live release, metrics, and computing on or off the event loop."""
+"""The parts that the routes share: the live release, metrics, and computing on or off the event loop."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Self, TypeVar
 from urllib.parse import parse_qsl
 
 from litestar import Controller
@@ -16,19 +16,13 @@ from recsys_assets.api.http.bodies import PRIVATE, PUBLIC
 from recsys_assets.api.http.edge import STARTED_KEY
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.serving.live import Live, Serving
-from recsys_assets.api.serving.queries import Ranked
-from recsys_assets.api.serving.retrieval import WouldBlockError
 from recsys_assets.errors import ReleaseError
+from recsys_assets.release.retrieval import WouldBlockError
+from recsys_assets.rules.engine.requests import Answer, Request
 from recsys_assets.settings import ApiSettings
 
 Clock = Callable[[], datetime]
-
-
-class Compute(Protocol):
-    """Ranks items; may refuse to where it would block the event loop."""
-
-    def __call__(self, *, may_block: bool) -> Ranked:
-        """The answer, or WouldBlockError."""
+T = TypeVar("T")
 
 
 class Service:
@@ -43,10 +37,10 @@ class Service:
         self.settings = settings
         self.clock = clock
         self.public = PRIVATE if settings.require_key_for_reads else PUBLIC
-        """How caches may keep an answer that is the same for everyone."""
+        """Cache control of an answer that is the same for everyone."""
 
     def serving(self) -> Serving:
-        """The release to answer this request from; take it once a request.
+        """Return the release to answer this request from; take it once a request.
 
         Raises:
             ReleaseError: none is loaded.
@@ -56,21 +50,20 @@ class Service:
             raise ReleaseError("no release is loaded; see /health/ready")
         return serving
 
-    async def ranked(self, serving: Serving, compute: Compute) -> Ranked:
-        """Compute on the event loop where that is quick, else in a thread."""
+    async def compute(self, answer: Callable[..., T], request: Request) -> T:
+        """Answer on the event loop where that is quick, else in a thread."""
         try:
-            found = compute(may_block=False)
+            return answer(request, may_block=False)
         except WouldBlockError:
-            found = await asyncio.to_thread(compute, may_block=True)
-        return self.count(serving, found)
+            return await asyncio.to_thread(answer, request, may_block=True)
 
-    def count(self, serving: Serving, found: Ranked) -> Ranked:
-        """Count an answer that is about to be given."""
-        self.metrics.count(found)
+    def count(self, serving: Serving, answer: Answer) -> Answer:
+        """Count an answer that is about to be given, and return it."""
+        self.metrics.count(answer)
         served = serving.served
-        for num in found.nums:
+        for num in answer.nums:
             served[num] = 1
-        return found
+        return answer
 
 
 class ServiceController(Controller):
@@ -87,8 +80,8 @@ class ServiceController(Controller):
         return type(cls.__name__, (cls,), {"service": service})
 
 
-def refuse_null(scope: Scope, *names: str) -> None:
-    """Refuse `null` for the numbers of these names in a query, which Litestar takes for one that is not given.
+def reject_null(scope: Scope, *names: str) -> None:
+    """Reject `null` for the numbers of these names in a query, which Litestar takes for one that is not given.
 
     Raises:
         ValidationException: names the first.
@@ -103,6 +96,6 @@ def refuse_null(scope: Scope, *names: str) -> None:
 
 
 def spent_ms(scope: Scope) -> float:
-    """How long ago the request arrived, ms."""
+    """Return the time since the request arrived, ms."""
     started: float = scope["state"][STARTED_KEY]
     return (perf_counter() - started) * 1000

@@ -14,13 +14,13 @@ import numpy as np
 from msgspec import Meta
 
 from recsys_assets.errors import RulesError
-from recsys_assets.rules.engine.requests import Asked
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.why import why
 from recsys_assets.rules.language.checking import line_of
 from recsys_assets.rules.language.expression_tree import ExpressionError
 from recsys_assets.rules.language.expressions import parse
 from recsys_assets.rules.language.item_table import columns_of
-from recsys_assets.rules.rules_file import Engine
 from recsys_assets.storage.home import FEATURE_DATABASE
 
 CASES_FILE: Final = "rules_tests.toml"
@@ -94,17 +94,17 @@ def run_case(case: Case, engine: Engine) -> CaseResult:
     """
     release, pipeline = engine.release, engine.scenario(case.scenario)
     session = [num for num in release.items.nums(case.session).tolist() if num >= 0]
-    asked = Asked(
+    request = Request(
         k=case.k,
         user_id=case.user,
         user_num=None if case.user is None else release.users.num(case.user),
         session=session,
     )
-    nums = pipeline.recommend(asked).nums
+    nums = pipeline.recommend(request).nums
     failures: list[str] = []
     for predicate, wanted in ((case.none_where, False), (case.all_where, True)):
         failures += [] if predicate is None else _by_predicate(predicate, nums, engine, wanted=wanted)
-    failures += _absent(case, nums, asked, engine)
+    failures += _absent(case, nums, request, engine)
     failures += [
         f"expected {item} ({_title(item, engine)}) in the list; it is not" for item in case.present
         if release.items.num(item) not in nums
@@ -137,7 +137,7 @@ def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -
     ]
 
 
-def _absent(case: Case, nums: list[int], asked: Asked, engine: Engine) -> list[str]:
+def _absent(case: Case, nums: list[int], request: Request, engine: Engine) -> list[str]:
     failures = []
     for item, rule in case.absent.items():
         num = engine.release.items.num(item)
@@ -146,7 +146,7 @@ def _absent(case: Case, nums: list[int], asked: Asked, engine: Engine) -> list[s
         if num in nums:
             failures.append(f"expected {_named(num, engine)} absent; it is at place {nums.index(num) + 1}")
         elif rule:
-            found = why(engine, engine.scenario(case.scenario), asked, num)
+            found = why(engine, engine.scenario(case.scenario), request, num)
             names = [name for name, _ in found.rules]
             if rule not in names:
                 failures.append(f"expected {item} absent because of “{rule}”; found: {found.words}")

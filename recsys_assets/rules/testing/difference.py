@@ -27,9 +27,9 @@ from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.publish import publish
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.engine.pipeline import Pipeline
-from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.trace import Recorder, Trace
-from recsys_assets.rules.rules_file import Engine
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
+from recsys_assets.rules.engine.trace import Trace
 from recsys_assets.rules.testing import list_measures
 from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.home import Home
@@ -86,9 +86,9 @@ def difference(
     one, other = before.scenario(scenario), after.scenario(scenario)
     ids, facts = before.release.users, before.facts
     drawn = np.sort(np.random.default_rng(seed).choice(len(ids), min(users, len(ids)), replace=False))
-    asks = [Asked(k=k, user_id=ids[num], user_num=num) for num in drawn.tolist()]
+    requests = [Request(k=k, user_id=ids[num], user_num=num) for num in drawn.tolist()]
     one_Rk, other_Rk = (
-        list_measures.as_lists([pipeline.recommend(asked).nums for asked in asks], k)
+        list_measures.as_lists([pipeline.recommend(request).nums for request in requests], k)
         for pipeline in (one, other)
     )
     price_I = before.with_columns({"price"}).numbers_of("price")
@@ -107,19 +107,19 @@ def difference(
         diversity=pair(lambda lists: mean(list_measures.intra_list_diversity(lists, facts))),
         coverage=pair(lambda lists: list_measures.coverage(lists, len(before.release.items))),
         ndcg=None if truth is None else pair(lambda lists: mean(list_measures.ndcg(lists, drawn, truth))),
-        by_rule=_by_rule(one, other, asks),
+        by_rule=_by_rule(one, other, requests),
     )
 
 
-def _by_rule(one: Pipeline, other: Pipeline, asks: list[Asked]) -> list[tuple[str, int]]:
+def _by_rule(one: Pipeline, other: Pipeline, requests: list[Request]) -> list[tuple[str, int]]:
     """Count, for every item in only one of the two lists, the stage that dropped or lowered it in the other."""
     counts: dict[str, int] = {}
-    for asked in asks:
+    for request in requests:
         lists, traces = [], []
         for pipeline in (one, other):
-            recorder = Recorder(pipeline.scenario.name)
-            lists.append(pipeline.recommend(asked, recorder=recorder).nums)
-            traces.append(recorder.trace)
+            answer, trace = pipeline.explain(request)
+            lists.append(answer.nums)
+            traces.append(trace)
         for shown, missing, where, trace in (
             (lists[0], lists[1], "after", traces[1]),
             (lists[1], lists[0], "before", traces[0]),

@@ -1,138 +1,75 @@
-"""Broken releases are rejected with the file's name and never served; a good one takes their place."""
+"""A release as it is served: requests by id, with the events since the release."""
 
-import shutil
-import sqlite3
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from litestar.testing import TestClient
 
-from recsys_assets.api.app import create_app
-from recsys_assets.api.serving.live import Live
-from recsys_assets.errors import ReleaseError
-from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.api.serving.event_store import EventRow, EventStore
+from recsys_assets.api.serving.live import Serving
+from recsys_assets.errors import UnknownItemError
+from recsys_assets.release.load import Release
+from recsys_assets.rules.engine.requests import Answer
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.api.world import publish_release
+from recsys_assets_tests.api.world import item_id
 
-
-def truncate(name: str) -> Callable[[Path], None]:
-    def damage(release: Path) -> None:
-        whole = (release / name).read_bytes()
-        (release / name).write_bytes(whole[: len(whole) // 2])
-
-    return damage
-
-
-def flip_a_bit(name: str) -> Callable[[Path], None]:
-    def damage(release: Path) -> None:
-        content = bytearray((release / name).read_bytes())
-        content[-1] ^= 1
-        (release / name).write_bytes(content)
-
-    return damage
-
-
-def drop_table(release: Path) -> None:
-    with sqlite3.connect(release / "features.sqlite") as connection:
-        connection.execute("DROP TABLE item_features")
-    connection.close()
-
-
-DAMAGES = {
-    "item_index.usearch: cut short": truncate("item_index.usearch"),
-    "user_embeddings.npy: a bit flipped": flip_a_bit("user_embeddings.npy"),
-    "features.sqlite: a table dropped": drop_table,
-    "manifest.json: cut short": truncate("manifest.json"),
-    "history_items.npy: gone": lambda release: (release / "history_items.npy").unlink(),
-    "titles.bytes.npy: emptied": lambda release: (release / "titles.bytes.npy").write_bytes(b""),
-}
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    home = Home(tmp_path_factory.mktemp("two"))
-    publish_release(home, seed=1)
-    publish_release(home, seed=2, created_at=datetime(2024, 4, 2, tzinfo=UTC))
-    return home
+AT = "2024-04-02T00:00:00.000000+00:00"
 
 
 @pytest.fixture
-def copy(two: Home, tmp_path: Path) -> Home:
-    """A home of its own to damage; the newer release is current."""
-    shutil.copytree(two.releases, tmp_path / "releases")
-    return Home(tmp_path)
+def events(tmp_path: Path) -> EventStore:
+    return EventStore(tmp_path / "events.sqlite")
 
 
-def current(home: Home) -> str:
-    found = ReleaseStore(home.releases).current_id()
-    assert found is not None
-    return found
+@pytest.fixture
+def serving(release: Release, events: EventStore, home: Home) -> Serving:
+    return Serving(release, events, home)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_broken_release_is_not_served_and_the_error_names_the_file(copy: Home, damage: str) -> None:
-    DAMAGES[damage](copy.releases / current(copy))
-    with pytest.raises(ReleaseError, match=damage.split(":", maxsplit=1)[0].replace(".", r"\.")):
-        create_app(copy)
+def ask(serving: Serving, user_id: str) -> Answer:
+    return serving.plain.recommend(serving.request_of(user_id, k=10))
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_the_one_before_is_served_where_that_is_allowed(copy: Home, damage: str) -> None:
-    broken = current(copy)
-    DAMAGES[damage](copy.releases / broken)
-    with TestClient(create_app(copy, fallback_previous=True)) as client:
-        ready = client.get("/health/ready").json()
-        assert ready["status"] == "ready"
-        assert ready["release"] != broken
-        assert client.get("/v1/popular").json()["release"] == ready["release"]
+def test_items_of_events_after_the_release_are_seen(serving: Serving, events: EventStore) -> None:
+    before = ask(serving, "u3").nums
+    events.add([EventRow("u3", serving.release.items[num], AT, AT) for num in before[:4]])
+    after = ask(serving, "u3").nums
+    assert set(before[:4]).isdisjoint(after)
+    assert after[:6] == before[4:]
 
 
-def test_a_broken_new_release_is_rejected_and_the_old_one_stays(copy: Home) -> None:
-    store = ReleaseStore(copy.releases)
-    newer = current(copy)
-    older = store.rollback()
-    live = Live(copy)
-    live.start()
-    flip_a_bit("item_embeddings.npy")(copy.releases / newer)
-    store.promote(newer)
-    assert live.swap() is False
-    assert live.serving is not None
-    assert live.serving.release_id == older
-    store.promote(older)
-    assert live.swap() is False
+def test_a_user_newer_than_the_release_is_answered_from_the_items_since(
+    serving: Serving, events: EventStore
+) -> None:
+    events.add([EventRow("newcomer", item_id(5), AT, AT), EventRow("newcomer", "unheard-of", AT, AT)])
+    found = ask(serving, "newcomer")
+    assert found.source == "session"
+    assert serving.item_num(item_id(5)) not in found.nums
 
 
-def test_a_release_mended_and_promoted_again_is_served(copy: Home, two: Home) -> None:
-    store = ReleaseStore(copy.releases)
-    newer = current(copy)
-    older = store.rollback()
-    live = Live(copy)
-    live.start()
-    flip_a_bit("item_embeddings.npy")(copy.releases / newer)
-    store.promote(newer)
-    live.swap()
-    store.promote(older)
-    live.swap()
-    shutil.copy(two.releases / newer / "item_embeddings.npy", copy.releases / newer / "item_embeddings.npy")
-    store.promote(newer)
-    assert live.swap() is True
-    assert live.serving is not None
-    assert live.serving.release_id == newer
+def test_the_items_of_a_user_are_those_since_the_release_then_the_history(
+    serving: Serving, events: EventStore
+) -> None:
+    history = serving.release.history(serving.release.users.num("u3")).tolist()
+    events.add([EventRow("u3", serving.release.items[history[-1]], AT, AT)])
+    assert serving.items_of(serving.request_of("u3", k=1)) == [history[-1], *history[:-1]]
 
 
-def test_without_any_whole_release_the_error_says_what_to_do(copy: Home) -> None:
-    for manifest in ReleaseStore(copy.releases).list():
-        truncate("items.bytes.npy")(copy.releases / manifest.release_id)
-    with pytest.raises(ReleaseError, match="recsys build"):
-        create_app(copy, fallback_previous=True)
+def test_known_and_unknown_items_are_told_apart_and_each_is_there_once(serving: Serving) -> None:
+    num = serving.item_num(item_id(5))
+    assert serving.known_items([item_id(5), "unheard-of", item_id(5)]) == ([num], ["unheard-of"])
 
 
-def test_a_home_that_cannot_be_written_serves_and_rejects_events_only(copy: Home) -> None:
-    copy.events_db.mkdir()  # nothing can be stored there, as on a full or read-only disk
-    app = create_app(copy)
-    with TestClient(app) as client:
-        assert client.get("/v1/users/u1/recommendations").status_code == 200
-    with pytest.raises(Exception, match="cannot be stored"):
-        app.state.service.live.events.add([])
+def test_an_unknown_item_is_an_error_that_names_it(serving: Serving) -> None:
+    with pytest.raises(UnknownItemError, match="nothing-like-it"):
+        serving.item_num("nothing-like-it")
+
+
+def test_plain_lists_are_served_before_the_rules_are_bound(serving: Serving) -> None:
+    assert serving.rules.bound is None
+    assert len(ask(serving, "u3").nums) == 10
+
+
+def test_the_rules_are_bound_over_the_same_plain_scenario(serving: Serving) -> None:
+    serving.rules.bind()
+    assert serving.rules.bound is not None
+    assert serving.rules.bound.engine.plain is serving.plain

@@ -1,23 +1,21 @@
 """Strangers of whom one feature is known."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.serving.cohorts import LEAST_USERS, Cohorts
-from recsys_assets.api.serving.event_store import EventStore
-from recsys_assets.api.serving.queries import Wanted
-from recsys_assets.api.serving.recommender import Recommender
 from recsys_assets.errors import UnknownCohortError
 from recsys_assets.release.load import Release
+from recsys_assets.rules.engine.lookups import LEAST_USERS, Cohorts
+from recsys_assets.rules.engine.plain import PlainScenario
+from recsys_assets.rules.engine.requests import Request
 
 NAME = "favourite_category:Tea"
 
 
 @pytest.fixture
-def recommender(release: Release, tmp_path: Path) -> Recommender:
-    return Recommender(release, EventStore(tmp_path / "events.sqlite"))
+def plain(release: Release) -> PlainScenario:
+    return PlainScenario(release)
 
 
 def who_prefer(release: Release, category: str) -> list[str]:
@@ -25,7 +23,7 @@ def who_prefer(release: Release, category: str) -> list[str]:
     return [user for user, row in rows.items() if row["favourite_category"] == category]
 
 
-def test_a_stranger_gets_what_the_cohort_wants_most(recommender: Recommender, release: Release) -> None:
+def test_a_stranger_gets_what_the_cohort_wants_most(plain: PlainScenario, release: Release) -> None:
     users = who_prefer(release, "Tea")
     totals = Counter[int]()
     for user in users:
@@ -34,36 +32,38 @@ def test_a_stranger_gets_what_the_cohort_wants_most(recommender: Recommender, re
         for item, weight in zip(release.history_items[span], release.history_weights[span], strict=True):
             totals[int(item)] += float(weight)
 
-    found = recommender.for_user("stranger", Wanted(k=5, cohort=NAME))
+    found = plain.recommend(Request(user_id="stranger", k=5, cohort=NAME))
 
     assert found.source == "cohort"
     assert f"{len(users)} users who are {NAME}" in (found.reason or "")
     assert found.nums == sorted(totals, key=lambda num: (-totals[num], num))[:5]
 
 
-def test_the_list_is_filled_up_with_popular_items(recommender: Recommender, release: Release) -> None:
-    found = recommender.for_user("stranger", Wanted(k=len(release.items), cohort=NAME))
+def test_the_list_is_filled_up_with_popular_items(plain: PlainScenario, release: Release) -> None:
+    found = plain.recommend(Request(user_id="stranger", k=len(release.items), cohort=NAME))
 
     assert sorted(found.nums) == list(range(len(release.items)))
     assert "popular items" in (found.reason or "")
 
 
-def test_exclusions_and_category_hold(recommender: Recommender, release: Release) -> None:
-    first = recommender.for_user("stranger", Wanted(k=1, cohort=NAME)).nums[0]
-    wanted = Wanted(k=100, cohort=NAME, category="Tea", exclude=[release.items[first]])
+def test_exclusions_and_category_hold(plain: PlainScenario, release: Release) -> None:
+    first = plain.recommend(Request(user_id="stranger", k=1, cohort=NAME)).nums[0]
+    wanted = Request(user_id="stranger", k=100, cohort=NAME, category="Tea", exclude=[first])
 
-    found = recommender.for_user("stranger", wanted)
+    found = plain.recommend(wanted)
 
     assert first not in found.nums
     assert {release.categories[num] for num in found.nums} == {"Tea"}
 
 
-def test_a_user_who_is_known_needs_no_cohort(recommender: Recommender) -> None:
-    assert recommender.for_user("u1", Wanted(cohort=NAME)).source == "user"
+def test_a_user_who_is_known_needs_no_cohort(plain: PlainScenario, release: Release) -> None:
+    assert (
+        plain.recommend(Request(user_id="u1", user_num=release.users.num("u1"), cohort=NAME)).source == "user"
+    )
 
 
-def test_too_few_users_are_no_cohort(recommender: Recommender) -> None:
-    found = recommender.for_user("stranger", Wanted(cohort="favourite_category:Nothing such"))
+def test_too_few_users_are_no_cohort(plain: PlainScenario) -> None:
+    found = plain.recommend(Request(user_id="stranger", cohort="favourite_category:Nothing such"))
 
     assert found.source == "popular"
     assert "0 users are" in (found.reason or "")

@@ -1,22 +1,21 @@
 """The best items for a vector, under filters: index search, widened where filters leave too few, then exact.
 
-Shapes: I items of the catalogue, D embedding_size, n items found.
+Shapes: I items of the catalogue, D embedding_size, n items found. No rules here: see `rules/engine`.
 """
 
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.storage.arrays import Float32, Int32
 
-EXACT_AT_ONCE = 2_000_000
+EXACT_AT_ONCE: Final = 2_000_000
 """Multiply-adds (I x D) that exact scoring may take on the event loop, about 1 ms."""
-SEARCH_AT_ONCE_US = 2_000
+SEARCH_AT_ONCE_US: Final = 2_000
 """A search that takes longer is done in a thread, so that others are answered meanwhile."""
-_WIDEST = 2_048
+_WIDEST: Final = 2_048
 
 
 class WouldBlockError(Exception):
@@ -30,23 +29,31 @@ class Index(Protocol):
         """Item numbers and inner products of the k nearest, descending."""
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A ranked list of items, best first."""
+class Candidates(NamedTuple):
+    """Items that a source brings for one request, each once, best first. Shape: n items."""
 
-    nums: list[int]
-    scores: list[float]
-    candidates: int
-    """How many were looked at."""
+    nums: Int32
+    """(n,): item numbers."""
+    scores: Float32 | None = None
+    """(n,): what the source ranks by, inner products with the asker's vector in most; None where unknown."""
+    examined: int = 0
+    """Items that were looked at to find these."""
+    blocked: int = 0
+    """Items that were held back, at most."""
 
 
-NOTHING = Found([], [], 0)
+NO_ITEMS: Final = np.empty(0, dtype=np.int32)
+NOTHING: Final = Candidates(NO_ITEMS, np.empty(0, dtype=np.float32))
 
 
 class Retrieval:
     """Top items by inner product."""
 
     def __init__(self, item_embeddings: Float32, index: Index, *, search_us: float = 0.0) -> None:
-        """`search_us`: what a search was measured to take, µs; a long one is not done on the event loop."""
+        """Search `index` for `item_embeddings` (I, D).
+
+        `search_us` is the measured time of a search, µs; a long one is not done on the event loop.
+        """
         self._items_ID = item_embeddings
         self._index = index
         self._slow = search_us > SEARCH_AT_ONCE_US
@@ -59,8 +66,8 @@ class Retrieval:
         blocked: Collection[int],
         among: Int32 | None = None,
         may_block: bool = False,
-    ) -> Found:
-        """The k best items that are not blocked; fewer only where no more are eligible.
+    ) -> Candidates:
+        """Return the k best items that are not blocked; fewer only where no more are eligible.
 
         Args:
             x_D: the user's or session's vector.
@@ -78,8 +85,7 @@ class Retrieval:
             raise WouldBlockError
         wanted = k + min(len(blocked), k)
         while wanted <= _WIDEST and wanted < len(self._items_ID):
-            nums, scores = self._index.search(x_D, wanted)
-            found = _keep(nums.tolist(), scores.tolist(), k, blocked)
+            found = without(*self._index.search(x_D, wanted), k, blocked)
             if len(found.nums) == k:
                 return found
             wanted *= 4
@@ -87,7 +93,7 @@ class Retrieval:
 
     def _score(
         self, x_D: Float32, k: int, blocked: Collection[int], among: Int32 | None, *, may_block: bool
-    ) -> Found:
+    ) -> Candidates:
         size = len(self._items_ID) if among is None else len(among)
         if size * len(x_D) > EXACT_AT_ONCE and not may_block:
             raise WouldBlockError
@@ -96,10 +102,10 @@ class Retrieval:
         return best(scores_n, k, blocked, among)
 
 
-def best(scores_n: Float32, k: int, blocked: Collection[int], among: Int32 | None = None) -> Found:
-    """The k highest of `scores_n`, the scores of the items `among` (all where None), without the blocked.
+def best(scores_n: Float32, k: int, blocked: Collection[int], among: Int32 | None = None) -> Candidates:
+    """Return the k highest of `scores_n`, the scores of the items `among` (all where None), without the blocked.
 
-    Equal scores go by item number, so that the same question has the same answer.
+    Equal scores are ordered by item number, so that the same question has the same answer.
     """
     reach = min(len(scores_n), k + len(blocked))
     if reach == 0:
@@ -109,23 +115,33 @@ def best(scores_n: Float32, k: int, blocked: Collection[int], among: Int32 | Non
         places = np.flatnonzero(scores_n >= least)
     else:
         places = np.arange(len(scores_n))
-    nums = places if among is None else among[places]
+    nums = places.astype(np.int32) if among is None else among[places]
     order = np.lexsort((nums, -scores_n[places]))
-    return _keep(nums[order].tolist(), scores_n[places[order]].tolist(), k, blocked, seen_all=len(scores_n))
+    return without(nums[order], scores_n[places[order]], k, blocked, examined=len(scores_n))
 
 
-def _keep(
-    nums: list[int], scores: list[float], k: int, blocked: Collection[int], *, seen_all: int | None = None
-) -> Found:
-    candidates = len(nums) if seen_all is None else seen_all
+def without(
+    nums_n: Int32, scores_n: Float32, k: int, blocked: Collection[int], *, examined: int | None = None
+) -> Candidates:
+    """Return the first k of the ranked items `nums_n` that are not blocked; a row may end with -1."""
+    looked_at = len(nums_n) if examined is None else examined
     if not blocked:
-        return Found(nums[:k], scores[:k], candidates)
-    kept_nums: list[int] = []
-    kept_scores: list[float] = []
-    for num, score in zip(nums, scores, strict=True):
-        if num not in blocked:
-            kept_nums.append(num)
-            kept_scores.append(score)
-            if len(kept_nums) == k:
-                break
-    return Found(kept_nums, kept_scores, candidates)
+        return Candidates(nums_n[:k], scores_n[:k], looked_at)
+    kept = [place for place, num in enumerate(nums_n.tolist()) if num >= 0 and num not in blocked][:k]
+    return Candidates(nums_n[kept], scores_n[kept], looked_at, len(blocked))
+
+
+def first_of_row(
+    items_RC: Int32, scores_RC: Float32, row: int, k: int, blocked: Collection[int]
+) -> Candidates | None:
+    """Return the first k items of a row computed ahead that are not blocked; None where it holds too few.
+
+    Shapes: R rows of C items, -1 where they end.
+    """
+    if k > items_RC.shape[1]:
+        return None
+    if blocked:
+        found = without(items_RC[row], scores_RC[row], k, blocked)
+        return found if len(found.nums) == k else None
+    nums = items_RC[row, :k]
+    return Candidates(nums, scores_RC[row, :k], k) if nums[-1] >= 0 else None
