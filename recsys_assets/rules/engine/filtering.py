@@ -11,7 +11,7 @@ from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.sources import history_of, marks
 from recsys_assets.rules.language.evaluator import Mask, Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import Expression
-from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import ExcludedFilter, Filter, OwnFilter, SeenFilter, WhereFilter
 from recsys_assets.storage.arrays import EPOCH
 
@@ -35,7 +35,7 @@ class BoundFilter:
 class Filters:
     """A scenario's filters, bound to a release."""
 
-    def __init__(self, scenario: Scenario, facts: Facts) -> None:
+    def __init__(self, scenario: CheckedScenario, facts: Facts) -> None:
         self._facts = facts
         self.bound = [_bind(stage, facts) for stage in scenario.filters]
         masks = [bound.mask_I for bound in self.bound if bound.mask_I is not None]

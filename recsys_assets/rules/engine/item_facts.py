@@ -16,7 +16,7 @@ from recsys_assets.release.load import Release
 from recsys_assets.rules.engine.lookups import ItemLookups
 from recsys_assets.rules.language.evaluator import Evaluator, Mask
 from recsys_assets.rules.language.item_table import ItemTable, load_items
-from recsys_assets.rules.language.reading import Checked, Rules, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario, Rules
 from recsys_assets.rules.language.schema import CandidateSource, Newness
 from recsys_assets.storage.arrays import Float32
 from recsys_assets.storage.home import FEATURE_DATABASE
@@ -102,7 +102,7 @@ def read_list(file: Path, items: Vocabulary, *, name: str) -> Mask:
     return found
 
 
-def _columns_read(scenarios: Iterable[Scenario]) -> set[str]:
+def _columns_read(scenarios: Iterable[CheckedScenario]) -> set[str]:
     found = {"category"}
     for scenario in scenarios:
         stages: tuple[Checked[Any], ...] = (

@@ -17,7 +17,7 @@ from recsys_assets.rules.engine.scoring import Boosts, best_first, relevance
 from recsys_assets.rules.engine.sources import Sources, Vector
 from recsys_assets.rules.engine.trace import SILENT, Recorder, SilentRecorder, Trace
 from recsys_assets.rules.language.evaluator import Nums, UserFeatures
-from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.storage.arrays import Float32
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class _Run(NamedTuple):
 class Pipeline:
     """A scenario, bound. It never changes; threads may share it."""
 
-    def __init__(self, scenario: Scenario, facts: Facts) -> None:
+    def __init__(self, scenario: CheckedScenario, facts: Facts) -> None:
         self.scenario = scenario
         self._facts = facts
         self.filters = Filters(scenario, facts)

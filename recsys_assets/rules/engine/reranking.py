@@ -19,7 +19,7 @@ from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.language.evaluator import Nums
 from recsys_assets.rules.language.item_table import UNKNOWN
-from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import AtMost, Diversity, Explore, Pin, Promote, Reranking, Variants
 from recsys_assets.storage.arrays import Float32
 
@@ -59,12 +59,12 @@ class BoundReranking:
     apply: Rerank
 
 
-def bind_reranking(scenario: Scenario, facts: Facts) -> list[BoundReranking]:
+def bind_reranking(scenario: CheckedScenario, facts: Facts) -> list[BoundReranking]:
     """Bind a scenario's re-ranking to one release, in order."""
     return [_bind(stage, facts) for stage in scenario.reranking]
 
 
-def pinned(scenario: Scenario, facts: Facts) -> list[int]:
+def pinned(scenario: CheckedScenario, facts: Facts) -> list[int]:
     """Return the numbers of the items that the scenario pins, each once."""
     ids = [
         item

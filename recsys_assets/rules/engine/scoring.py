@@ -13,7 +13,7 @@ import numpy.typing as npt
 from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.language.evaluator import Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import Expression
-from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import Boost, FeatureBoost, Newness, PopularityDebias, Scoring
 from recsys_assets.storage.arrays import Float32
 
@@ -37,7 +37,7 @@ class BoundBoost:
 class Boosts:
     """A scenario's boosts, bound to a release."""
 
-    def __init__(self, scenario: Scenario, facts: Facts) -> None:
+    def __init__(self, scenario: CheckedScenario, facts: Facts) -> None:
         self._facts = facts
         self.bound = [_bind(stage, facts) for stage in scenario.scoring]
         added = [bound.added_I for bound in self.bound if bound.added_I is not None]

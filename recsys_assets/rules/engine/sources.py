@@ -11,7 +11,7 @@ from recsys_assets.release.retrieval import NO_ITEMS, Candidates
 from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.language.evaluator import Mask, Nums
-from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import CandidateSource
 from recsys_assets.storage.arrays import Float32
 
@@ -30,7 +30,7 @@ SourceOfAsker = Callable[[Request, Vector, bool], Candidates]
 class Sources:
     """A scenario's sources, bound to a release."""
 
-    def __init__(self, scenario: Scenario, facts: Facts, *, also: Sequence[int]) -> None:
+    def __init__(self, scenario: CheckedScenario, facts: Facts, *, also: Sequence[int]) -> None:
         """`also` are item numbers that are candidates of every request."""
         self._items = len(facts.table)
         self._stages: list[tuple[Checked[CandidateSource] | None, Nums | SourceOfAsker]] = [

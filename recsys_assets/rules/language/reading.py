@@ -55,7 +55,7 @@ class Checked(Generic[S]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scenario:
+class CheckedScenario:
     """One scenario of the rules: the stages of one pipeline."""
 
     name: str
@@ -77,7 +77,7 @@ class Rules:
     """The first 12 hexadecimal digits of the SHA-256 of its bytes."""
     default: str
     """Name of the scenario for requests that name none."""
-    scenarios: Mapping[str, Scenario]
+    scenarios: Mapping[str, CheckedScenario]
     """Scenarios by name."""
     lists: Mapping[str, PurePosixPath] = field(default_factory=dict)
     """List -> path of its file, relative to the home."""
@@ -163,7 +163,7 @@ class _Reader:
                 found[name] = place
         return found
 
-    def _scenario(self, name: str, body: Any) -> Scenario:
+    def _scenario(self, name: str, body: Any) -> CheckedScenario:
         at: Place = ("scenarios", name)
         if not _NAME.fullmatch(name):
             self._wrong(at, f"scenario {name!r} is no name", "small letters, digits and _, at most 40")
@@ -184,7 +184,7 @@ class _Reader:
         self._reject_duplicate_names(
             {(*at, "candidates"): candidates} | {(*at, key): sections[key] for key in sections}
         )
-        return Scenario(
+        return CheckedScenario(
             name=name,
             description=str(description),
             candidates=tuple(stage for stage in candidates if stage is not None),
