@@ -1,6 +1,6 @@
 """The application factory: one home's current release behind HTTP.
 
-What it imports has neither torch, Dagster, pandera nor polars, so a server is ready in well under a second.
+Nothing that it imports loads torch, Dagster, pandera or polars, so a server is ready in about a second.
 """
 
 import gc
@@ -16,26 +16,39 @@ from litestar.config.cors import CORSConfig
 from threadpoolctl import threadpool_limits
 
 from recsys_assets.api.http.auth import KeyRing, needs
+from recsys_assets.api.http.bodies import StrictRequest
 from recsys_assets.api.http.edge import Edge
-from recsys_assets.api.http.json_bodies import StrictRequest
+from recsys_assets.api.http.logs import configure_logs
 from recsys_assets.api.http.problems import HANDLERS
-from recsys_assets.api.http.telemetry import Metrics, configure_logs
+from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.openapi import openapi_config
-from recsys_assets.api.routes.event_controller import event_routes
-from recsys_assets.api.routes.feature_controller import feature_routes
-from recsys_assets.api.routes.health_controller import health_routes
-from recsys_assets.api.routes.item_controller import item_routes
-from recsys_assets.api.routes.page_controller import page_routes
-from recsys_assets.api.routes.quality_controller import quality_routes
-from recsys_assets.api.routes.recommendation_controller import recommendation_routes
-from recsys_assets.api.routes.release_controller import release_routes
-from recsys_assets.api.routes.rules_controller import rules_routes
-from recsys_assets.api.routes.user_controller import user_routes
+from recsys_assets.api.routes.event_controller import EventController
+from recsys_assets.api.routes.feature_controller import FeatureController
+from recsys_assets.api.routes.health_controller import HealthController
+from recsys_assets.api.routes.item_controller import ItemController
+from recsys_assets.api.routes.page_controller import PageController
+from recsys_assets.api.routes.quality_controller import QualityController
+from recsys_assets.api.routes.recommendation_controller import RecommendationController
+from recsys_assets.api.routes.release_controller import ReleaseController
+from recsys_assets.api.routes.rules_controller import RulesController
+from recsys_assets.api.routes.user_controller import UserController
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions
 from recsys_assets.api.serving.service import Clock, Service
 from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
+
+_VERSIONED = (
+    RecommendationController,
+    RulesController,
+    ItemController,
+    UserController,
+    FeatureController,
+    ReleaseController,
+    QualityController,
+    EventController,
+)
+"""Controllers under `/v1`."""
 
 
 def create_app(
@@ -48,60 +61,54 @@ def create_app(
     shared_limits: Path | None = None,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Litestar:
-    """An application that serves `home`'s current release and follows it.
+    """Make an application that serves the current release of `home` and follows its changes.
 
     Args:
         home: where releases, events and keys are.
-        settings: what the API allows; the defaults where None.
-        verify: check the release's checksums first; a worker whose parent has done so need not.
+        settings: limits and options of the API; the defaults where None.
+        verify: check the release's checksums first; False in a worker whose parent has checked them.
         fallback_previous: serve the newest whole release before `current` where that is broken.
-        shared_events: other processes write events too, so look for theirs before every personal answer.
-        shared_limits: a file in which all workers count what each caller asks.
-        clock: the time, for what is stored and shown.
+        shared_events: other processes write events too, so read theirs before every personal answer.
+        shared_limits: the file in which all workers count the requests of each caller.
+        clock: time of stored events, and of the release's age.
 
     Raises:
         ReleaseError: no release is current, or it is broken; the message says what to do.
     """
-    allowed = settings or ApiSettings()
+    settings = settings or ApiSettings()
     live = Live(home, shared_events=shared_events)
     live.start(verify=verify, fallback_previous=fallback_previous)
     keys = KeyRing(home)
     keys.refresh()
-    metrics = Metrics(live)
-    service = Service(live=live, metrics=metrics, keys=keys, settings=allowed, clock=clock)
+    service = Service(live=live, metrics=Metrics(live), keys=keys, settings=settings, clock=clock)
+    app = _application(service)
+    app.asgi_handler = Edge(
+        app.asgi_handler, settings=settings, metrics=service.metrics, keys=keys, shared_limits=shared_limits
+    )
+    return app
 
+
+def _application(service: Service) -> Litestar:
     @asynccontextmanager
     async def following(_: Litestar) -> AsyncIterator[None]:
-        async with live.following(keys):
+        async with service.live.following(service.keys):
             yield
 
-    reads = Router(
+    versioned = Router(
         "/v1",
-        route_handlers=[
-            *recommendation_routes(service),
-            *rules_routes(service),
-            *item_routes(service),
-            *user_routes(service),
-            *feature_routes(service),
-            *release_routes(service),
-            *quality_routes(service),
-            *event_routes(service),
-        ],
-        guards=[needs("read")] if allowed.require_key_for_reads else [],
+        route_handlers=[controller.over(service) for controller in _VERSIONED],
+        guards=[needs("read")] if service.settings.require_key_for_reads else [],
     )
     app = Litestar(
-        route_handlers=[reads, *health_routes(service), *page_routes(allowed)],
+        route_handlers=[versioned, HealthController.over(service), PageController.over(service)],
         lifespan=[following],
         request_class=StrictRequest,
         exception_handlers=HANDLERS,
         openapi_config=openapi_config(),
-        cors_config=_cors(allowed),
+        cors_config=_cors(service.settings),
         logging_config=None,
     )
     app.state.service = service
-    app.asgi_handler = Edge(
-        app.asgi_handler, settings=allowed, metrics=metrics, keys=keys, shared_limits=shared_limits
-    )
     return app
 
 
@@ -118,11 +125,11 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
 
 
 def build_app() -> Litestar:
-    """The application of one worker."""
+    """Make the application of one worker, from the options in its environment."""
     options = msgspec.json.decode(os.environ[OPTIONS_VARIABLE], type=ServeOptions)
     configure_logs()
-    # Requests are answered one after another on the event loop, with products too small to share out: more BLAS
-    # threads only compete with it. The parent has loaded numpy by now, so no environment variable can say so.
+    # Requests are answered one after another on the event loop, with matrix products too small to split: more BLAS
+    # threads only compete with it. The parent has loaded numpy by now, so an environment variable would come too late.
     threadpool_limits(1, user_api="blas")
     app = create_app(
         Home(Path(options.home)),
@@ -132,6 +139,6 @@ def build_app() -> Litestar:
         shared_events=options.workers > 1,
         shared_limits=None if options.shared is None else Path(options.shared, "limits"),
     )
-    # What is loaded by now stays: no collection need walk through it again in the middle of a request.
+    # Everything loaded so far stays in memory: garbage collection need not visit it in the middle of a request.
     gc.freeze()
     return app

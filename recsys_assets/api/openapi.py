@@ -1,4 +1,4 @@
-"""What OpenAPI says of parameters and answers, shared by the routes."""
+"""The OpenAPI document: parameters and answers that routes share, and the pages that show it."""
 
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -14,47 +14,16 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from recsys_assets.api.http.problems import PROBLEM_JSON
-from recsys_assets.api.schemas.operation_schemas import (
-    Categories,
-    Events,
-    EventsAccepted,
-    FeatureBatch,
-    FeatureRegistry,
-    FeatureRequest,
-    FeatureRow,
-    Health,
-    ItemSearch,
-    Problem,
-    Promoted,
-    Promotion,
-    Quality,
-    Releases,
-    ReleaseSummary,
-    UserSearch,
-)
-from recsys_assets.api.schemas.recommendation_schemas import (
-    PopularItems,
-    ScenarioList,
-    Session,
-    SessionRecommendations,
-    SimilarItems,
-    UserHistory,
-    UserRecommendations,
-    WhyItem,
-)
+from recsys_assets.api.schemas import operation_schemas, recommendation_schemas
 
 K = Annotated[
-    int, Parameter(ge=1, le=500, description="How many items, 1-500.", examples=[Example(value=10)])
+    int, Parameter(ge=1, le=500, description="Number of items, 1-500.", examples=[Example(value=10)])
 ]
 IncludeSeen = Annotated[bool, Parameter(description="Keep items that the user already has.")]
-Reasons = Annotated[
-    bool, Parameter(description="Say for each item which item of the history it is nearest to.")
-]
+Reasons = Annotated[bool, Parameter(description="Name the nearest item of the history for each item.")]
 Exclude = Annotated[
     list[str] | None,
-    Parameter(
-        description="Item ids never to return; repeat the parameter for more. Unknown ids are ignored."
-    ),
+    Parameter(description="Item id to leave out; repeat the parameter for more. Unknown ids are ignored."),
 ]
 Category = Annotated[str | None, Parameter(max_length=512, description="Return items of this category only.")]
 CohortName = Annotated[
@@ -63,9 +32,9 @@ CohortName = Annotated[
         query="cohort",
         max_length=512,
         description=(
-            "What is known of a stranger, as FEATURE:VALUE with a text feature of users (see /v1/features), for"
-            " example `favourite_department:GROCERY`. Where nothing else is known, what is popular among such"
-            " users answers."
+            "A known feature of a stranger, as FEATURE:VALUE with a text feature of users (see /v1/features), for"
+            " example `favourite_department:GROCERY`. A user of whom nothing else is known gets the popular items"
+            " among users with this value."
         ),
     ),
 ]
@@ -73,7 +42,7 @@ BudgetMs = Annotated[
     float | None,
     Parameter(
         ge=0,
-        description="Time the answer may take, ms; a lesser source answers where it is short, and says why.",
+        description="Most time for the answer, ms; a faster source answers where it is short, and gives the reason.",
     ),
 ]
 ScenarioName = Annotated[
@@ -81,7 +50,7 @@ ScenarioName = Annotated[
     Parameter(
         query="scenario",
         max_length=40,
-        description="Apply this scenario of the rules; see /v1/scenarios. Without one no rules apply.",
+        description="Apply this scenario of the rules; see /v1/scenarios. Without it no rules apply.",
     ),
 ]
 DiversityStrength = Annotated[
@@ -90,12 +59,12 @@ DiversityStrength = Annotated[
         query="diversity",
         ge=0,
         le=1,
-        description="In place of the scenario's own strength, 0-1; the default scenario where none is named.",
+        description="Strength of diversity in place of the scenario's own, 0-1; implies the default scenario.",
     ),
 ]
 Explain = Annotated[
     bool,
-    Parameter(description="Say how the list came about; the default scenario where none is named."),
+    Parameter(description="Return the trace of the list; implies the default scenario."),
 ]
 UserIdPath = Annotated[
     str, Parameter(description="The source's id of the user.", examples=[Example(value="1")])
@@ -105,17 +74,17 @@ ItemIdPath = Annotated[
 ]
 
 KEY_NEEDED: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
-"""For OpenAPI: the route wants a key, in either header."""
+"""OpenAPI security of a route that needs a key, in either header."""
 
 _PROBLEMS = {
-    400: "A parameter or the body does not fit.",
+    400: "A parameter or the body is not valid.",
     401: "No API key, or an unknown one, where one is needed.",
     403: "The API key's scope is too small.",
-    404: "There is no such thing in the release that is served.",
+    404: "The served release does not have it.",
     408: "The body took too long to arrive.",
     413: "The body is too large.",
     414: "The query is too long.",
-    429: "This caller asks too often; see Retry-After.",
+    429: "This caller sent too many requests; see Retry-After.",
     503: "No release is ready, or the event store cannot be used.",
 }
 
@@ -128,20 +97,20 @@ _RELEASE_HEADERS = [
 def answers(
     body: type[Struct], *, also: tuple[int, ...] = (), status: int = 200, cached: bool = False
 ) -> dict[int, ResponseSpec]:
-    """The documented answers of a route.
+    """Return the documented answers of a route.
 
     Args:
-        body: of the good answer.
-        also: statuses of problems beside those that every route may answer with.
-        status: of the good answer.
-        cached: whether `If-None-Match` may be answered by 304.
+        body: body of the successful answer.
+        also: statuses of problems in addition to those of every route.
+        status: status of the successful answer.
+        cached: True where `If-None-Match` may be answered by 304.
     """
     found = {status: ResponseSpec(data_container=body, description="The answer.", generate_examples=False)}
     if cached:
         found[304] = ResponseSpec(data_container=None, description="The client has this answer already.")
     for code in sorted({400, 401, 403, 414, 429, 503, *also}):
         found[code] = ResponseSpec(
-            data_container=Problem,
+            data_container=operation_schemas.Problem,
             description=_PROBLEMS[code],
             media_type=PROBLEM_JSON,
             generate_examples=False,
@@ -150,38 +119,17 @@ def answers(
 
 
 def release_headers() -> list[ResponseHeader]:
-    """Headers of every answer that comes from a release."""
+    """Return the documented headers of every answer from a release."""
     return list(_RELEASE_HEADERS)
 
 
-_BODIES: tuple[type[Struct], ...] = (
-    UserRecommendations,
-    SessionRecommendations,
-    SimilarItems,
-    PopularItems,
-    UserHistory,
-    Session,
-    FeatureRow,
-    FeatureRequest,
-    FeatureBatch,
-    FeatureRegistry,
-    ItemSearch,
-    UserSearch,
-    Categories,
-    Events,
-    EventsAccepted,
-    Quality,
-    ReleaseSummary,
-    Releases,
-    Promotion,
-    Promoted,
-    ScenarioList,
-    WhyItem,
-    Health,
-    Problem,
-)
-"""Every body that a route takes or gives."""
-
+_BODIES: dict[str, type[Struct]] = {
+    name: body
+    for module in (recommendation_schemas, operation_schemas)
+    for name, body in vars(module).items()
+    if isinstance(body, type) and issubclass(body, Struct)
+}
+"""Every struct of the schemas by the name that the document has for it."""
 
 _DESCRIPTION = """\
 Recommendations from one immutable release at a time: every answer names the release it comes from.
@@ -192,18 +140,18 @@ with the release (and, for one user, with the user's events since): until then
 Errors are problem bodies (RFC 9457).
 """
 _TAGS = (
-    ("Recommendations", "What to show."),
+    ("Recommendations", "Lists of items to show."),
     ("Items", "Similar items, search and categories."),
-    ("Users", "What a user has."),
+    ("Users", "Users and the items that they have."),
     ("Features", "The feature store of the release."),
-    ("Events", "What happened after the release."),
-    ("Releases", "Which release is served."),
+    ("Events", "Events after the release."),
+    ("Releases", "The served release and the kept ones."),
     ("Operations", "For load balancers and Prometheus."),
 )
 
 
 def openapi_config() -> OpenAPIConfig:
-    """The OpenAPI document and where its pages are: `/schema`, `/schema/scalar`, `/schema/openapi.json`."""
+    """Configure the OpenAPI document and its pages: `/schema`, `/schema/scalar`, `/schema/openapi.json`."""
     return OpenAPIConfig(
         title="Recommendations",
         version=version("recsys-assets"),
@@ -227,28 +175,30 @@ def openapi_config() -> OpenAPIConfig:
 
 
 class Document(JsonRenderPlugin):
-    """The document itself, with what Litestar says of bodies and optional query parameters put right."""
+    """The document itself; corrects Litestar's schemas of bodies and of optional query parameters."""
 
     def __init__(self) -> None:
-        """Served at `/schema/openapi.json`."""
+        """Serve it at `/schema/openapi.json`."""
         super().__init__(path="/openapi.json")
         self._encoded: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The document, encoded once."""
+        """Return the document; it is encoded once."""
         if self._encoded is None:
             for path in openapi_schema["paths"].values():
                 for operation in path.values():
                     for parameter in operation.get("parameters", ()):
-                        _say_absent_not_null(parameter["schema"])
-            # from msgspec, which decodes by them: Litestar's lack the bounds of nested types
-            _, schemas = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
-            openapi_schema["components"]["schemas"].update(schemas)
+                        _remove_null(parameter["schema"])
+            listed = openapi_schema["components"]["schemas"]
+            # msgspec decodes the bodies and has the bounds of nested types, which Litestar's schemas lack
+            bodies = [body for name, body in _BODIES.items() if name in listed]
+            _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+            listed.update(schemas)
             self._encoded = self.render_json(request, openapi_schema)
         return self._encoded
 
 
-def _say_absent_not_null(schema: dict[str, Any]) -> None:
+def _remove_null(schema: dict[str, Any]) -> None:
     # A query string cannot hold null: an optional parameter is left out. Litestar writes `oneOf: [X, null]`
     # and loses the bounds of X.
     alternatives = schema.pop("oneOf", None)
@@ -260,10 +210,10 @@ def _say_absent_not_null(schema: dict[str, Any]) -> None:
 
 
 class LocalPage(OpenAPIRenderPlugin):
-    """A documentation page whose scripts and styles come from `/static`."""
+    """A documentation page; its scripts and styles come from `/static`."""
 
     def __init__(self, name: str, *, script: str, style: str | None = None) -> None:
-        """`name`: the page's path and the name of its starting script, `/static/<name>.js`."""
+        """`name`: the page's path, and the name of its own script, `/static/<name>.js`."""
         super().__init__(path=f"/{name}")
         link = f'<link rel="stylesheet" href="/static/{style}">' if style else ""
         self._page = (
@@ -274,5 +224,5 @@ class LocalPage(OpenAPIRenderPlugin):
         ).encode()
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
-        """The page; it fetches the document itself."""
+        """Return the page, which fetches the document."""
         return self._page

@@ -21,12 +21,14 @@ from recsys_assets import columns
 from recsys_assets.evaluation.metrics import mean_intervals
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.engine.pipeline import Pipeline
-from recsys_assets.rules.engine.requests import Asked
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.language.item_table import columns_of
 from recsys_assets.rules.language.reading import parse_rules
-from recsys_assets.rules.rules_file import PACKAGED, Engine, packaged_engine
+from recsys_assets.rules.rules_file import PACKAGED, packaged_engine
 from recsys_assets.rules.testing import list_measures
 from recsys_assets.rules.testing.difference import HeldOut, cleaned_source, hold_out
+from recsys_assets.settings import Settings, SourceSettings
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 K: Final = 10
@@ -84,7 +86,7 @@ class _Lists:
         nums = np.arange(len(release.users))
         lists_Rk = list_measures.as_lists(
             [
-                pipeline.recommend(Asked(k=K, user_id=release.users[num], user_num=num)).nums
+                pipeline.recommend(Request(k=K, user_id=release.users[num], user_num=num)).nums
                 for num in nums.tolist()
             ],
             K,
@@ -109,14 +111,17 @@ def _held_out(spec: str, days: int | None, home: Home) -> HeldOut:
         day = pl.col(columns.TIMESTAMP).dt.date()
         first = interactions.select(day.min()).collect().item()
         interactions = interactions.filter(day < first + timedelta(days=days))
-    return hold_out(interactions, open_source(spec).catalogue(), home, spec=spec)
+    source = open_source(spec)
+    dates = source.date_range()
+    settings = Settings(source=SourceSettings(spec=spec, first_day=dates.first_day, last_day=dates.last_day))
+    return hold_out(interactions, source.catalogue(), home, settings=settings)
 
 
 def _overhead(engine: Engine) -> dict[str, float]:
     """Median and 99th percentile of one request to the home scenario, over rounds of real users."""
     release, pipeline = engine.release, engine.scenario("home")
     asks = [
-        Asked(k=K, user_id=release.users[num], user_num=num) for num in range(min(500, len(release.users)))
+        Request(k=K, user_id=release.users[num], user_num=num) for num in range(min(500, len(release.users)))
     ]
     seconds, candidates = [], []
     for _ in range(ROUNDS + 1):

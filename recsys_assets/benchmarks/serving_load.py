@@ -19,7 +19,7 @@ from litestar import Litestar, get
 from litestar.types import ASGIApp
 
 from recsys_assets.api.app import build_app
-from recsys_assets.api.http.replies import PRIVATE, Reply
+from recsys_assets.api.http.bodies import PRIVATE, Reply
 
 CONNECTIONS = 16
 

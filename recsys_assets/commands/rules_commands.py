@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from recsys_assets.commands.options import example, home_option, json_option
-from recsys_assets.errors import ReleaseError, RulesError
+from recsys_assets.errors import RulesError
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -128,13 +128,9 @@ def _table(found: "Difference") -> str:
 
 
 def _release(home: Home) -> "Release":
-    from recsys_assets.release.load import load_release  # noqa: PLC0415
-    from recsys_assets.release.release_store import ReleaseStore  # noqa: PLC0415
+    from recsys_assets.release.load import load_current  # noqa: PLC0415
 
-    current = ReleaseStore(home.releases).current_id()
-    if current is None:
-        raise ReleaseError(f"{home.releases}: no release is current; run `recsys build` first")
-    return load_release(home.releases / current, verify=False)
+    return load_current(home.releases)
 
 
 def _held_out(home: Home) -> "tuple[Release, Truth]":

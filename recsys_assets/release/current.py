@@ -1,4 +1,4 @@
-"""Which release is current, and which were before it.
+"""The current release's id, and the moves that made it current. `load.load_current` opens it.
 
 `current` is a text file that holds one id, replaced atomically. `promotions.jsonl` has a line a move: when,
 what, from where, to where. The line is written before `current` moves, so after a crash the log may hold a
@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from recsys_assets.errors import ReleaseError
 from recsys_assets.storage.atomic import replace_file
 
 CURRENT_FILE: Final = "current"
@@ -40,6 +41,18 @@ def read_current(root: Path) -> str | None:
         return (root / CURRENT_FILE).read_text(encoding="ascii").strip() or None
     except FileNotFoundError:
         return None
+
+
+def require_current(root: Path) -> str:
+    """Return the current id of the releases in `root`.
+
+    Raises:
+        ReleaseError: no release is current.
+    """
+    current = read_current(root)
+    if current is None:
+        raise ReleaseError(f"{root}: no release is current; run `recsys build` first")
+    return current
 
 
 def read_promotions(root: Path) -> Sequence[Promotion]:

@@ -164,30 +164,16 @@ def sample_users(release: Release) -> list[int]:
     return sorted(int(num) for num in chosen)
 
 
-def history_of_user(release: Release, num: int) -> npt.NDArray[np.int32]:
-    """The item numbers that a user has, ascending."""
-    start, end = release.history_indptr[num : num + 2]
-    history: npt.NDArray[np.int32] = release.history_items[start:end]
-    return history
-
-
 def served_lists(release: Release, nums: list[int]) -> tuple[Items, npt.NDArray[np.float32]]:
-    """The first ten of each user as serving starts from them, -1 where there are fewer."""
+    """Return the first ten items of each user and their scores, as the API serves them without rules.
+
+    Both are (len(nums), 10); a shorter list ends with -1 and -inf.
+    """
     items_UK = np.full((len(nums), LIST_LENGTH), NO_ITEM, dtype=np.int32)
     scores_UK = np.full((len(nums), LIST_LENGTH), -np.inf, dtype=np.float32)
     for row, num in enumerate(nums):
-        if release.candidates_items is not None and release.candidates_scores is not None:
-            found, scores = (
-                release.candidates_items[num, :LIST_LENGTH],
-                release.candidates_scores[num, :LIST_LENGTH],
-            )
-        else:
-            history = history_of_user(release, num)
-            wanted = min(len(release.items), LIST_LENGTH + len(history))
-            found, scores = release.index.search(release.user_embeddings[num], wanted)
-            unseen = ~np.isin(found, history)
-            found, scores = found[unseen][:LIST_LENGTH], scores[unseen][:LIST_LENGTH]
-        items_UK[row, : len(found)], scores_UK[row, : len(found)] = found, scores
+        found = release.best_unseen(num, LIST_LENGTH)
+        items_UK[row, : len(found.nums)], scores_UK[row, : len(found.nums)] = found.nums, found.scores
     return items_UK, scores_UK
 
 

@@ -1,11 +1,13 @@
-"""Opening a release for serving: everything memory-mapped, in milliseconds, whatever its size.
+"""An open release: everything memory-mapped, in milliseconds, whatever its size; and a user's best unseen items.
 
 The API imports this: neither torch, dagster, pandera nor polars.
 """
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +17,9 @@ from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.features.feature_store import FeatureStore
 from recsys_assets.index.item_index import ItemIndex
+from recsys_assets.release.current import require_current
 from recsys_assets.release.manifest import WAY_OUT, Manifest, check_sizes, check_sums_once, read_manifest
+from recsys_assets.release.retrieval import NOTHING, Candidates, Retrieval, first_of_row
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
 from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import StringTable, Vocabulary
@@ -73,6 +77,44 @@ class Release:
         """The id that answers name."""
         return self.manifest.release_id
 
+    @cached_property
+    def retrieval(self) -> Retrieval:
+        """The best items for any vector."""
+        search_us = self.index.report.chosen.query_us
+        return Retrieval(self.item_embeddings, self.index, search_us=search_us)
+
+    def history(self, user_num: int) -> Int32:
+        """The item numbers that a user has, each once, most recent first."""
+        starts = self.history_indptr
+        return self.history_items[starts[user_num] : starts[user_num + 1]]
+
+    def best_unseen(
+        self, user_num: int, count: int, *, blocked: Collection[int] = (), may_block: bool = True
+    ) -> Candidates:
+        """Return a user's best items that are neither in the history nor blocked, by inner product.
+
+        They are the beginning of the row computed ahead where that holds enough, else a search with the history
+        left out.
+
+        Args:
+            user_num: the user.
+            count: how many; fewer only where no more are left.
+            blocked: more item numbers never to return.
+            may_block: whether a search of a large catalogue may take its time here.
+
+        Raises:
+            WouldBlockError: it would have to, and `may_block` is False.
+        """
+        if count <= 0:
+            return NOTHING
+        items_UC, scores_UC = self.candidates_items, self.candidates_scores
+        if items_UC is not None and scores_UC is not None:
+            ahead = first_of_row(items_UC, scores_UC, user_num, count, blocked)
+            if ahead is not None:
+                return ahead
+        every = frozenset(self.history(user_num).tolist()).union(blocked)
+        return self.retrieval.top(self.user_embeddings[user_num], count, blocked=every, may_block=may_block)
+
 
 def load_release(folder: Path, *, verify: bool = True) -> Release:
     """Open the release in `folder`.
@@ -114,6 +156,15 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
     )
     _refuse_misfits(release)
     return release
+
+
+def load_current(releases: Path, *, verify: bool = False) -> Release:
+    """Open the current release of the folder `releases`; `verify` as for `load_release`.
+
+    Raises:
+        ReleaseError: no release is current, or it is broken.
+    """
+    return load_release(releases / require_current(releases), verify=verify)
 
 
 def _refuse_misfits(release: Release) -> None:

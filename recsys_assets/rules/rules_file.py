@@ -1,6 +1,12 @@
-"""Which rules file holds: the home's own, a release's, or the package's; and the part a release keeps."""
+"""The rules file in force: the home's own, a release's, or the package's; binding it, and following its changes.
 
+The scenarios themselves are in `rules/engine`, the file's language in `rules/language`.
+"""
+
+import asyncio
 import hashlib
+import logging
+import threading
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,31 +14,31 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Final
 
-from recsys_assets.errors import RulesError
+from recsys_assets.errors import RecsysError, ReleaseError, RulesError
 from recsys_assets.release.load import Release
-from recsys_assets.rules.engine.item_facts import gather_facts
-from recsys_assets.rules.engine.pipeline import Pipeline
-from recsys_assets.rules.language.evaluator import Evaluator
-from recsys_assets.rules.language.expressions import closest
-from recsys_assets.rules.language.item_table import columns_of, load_items
-from recsys_assets.rules.language.reading import Rules, read_rules
+from recsys_assets.rules.engine.plain import PlainScenario
+from recsys_assets.rules.engine.scenario_engine import Engine
+from recsys_assets.rules.language.item_table import columns_of
+from recsys_assets.rules.language.reading import read_rules
 from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
+
+log = logging.getLogger("recsys.api")
 
 RULES_FILE: Final = "rules.toml"
 """The file's name in a home and in a release."""
 PACKAGED: Final = Path(__file__).with_name("default.toml")
-"""What holds where nobody wrote rules."""
+"""The rules where nobody wrote any."""
 
 
 def rules_source(home: Home) -> Path:
-    """The file that the next release will hold: the home's own, else the packaged one."""
+    """Return the file that the next release will hold: the home's own, else the packaged one."""
     own = home.rules_file
     return own if own.is_file() else PACKAGED
 
 
 def rules_fingerprint(home: Home) -> str:
-    """SHA-256 of that file, hexadecimal; what tells that a release's rules are stale."""
+    """Return the SHA-256 of that file, hexadecimal; a release with another one has stale rules."""
     return hashlib.sha256(rules_source(home).read_bytes()).hexdigest()
 
 
@@ -52,7 +58,7 @@ def rules_part(home: Home) -> Path:
 
 
 def rules_in_force(home: Home, release_folder: Path) -> Path:
-    """The file that a server goes by: the later of the home's last edit and the release's promotion decides.
+    """Return the file that a server uses: the later of the home's last edit and the release's promotion decides.
 
     So an edit counts at once, and rolling back to a release rolls its rules back too. A release without rules
     (older than rules are) has the packaged ones.
@@ -64,68 +70,27 @@ def rules_in_force(home: Home, release_folder: Path) -> Path:
     return released if released.is_file() else PACKAGED
 
 
-_VERSION_DIGITS = 12
-
-
-class Engine:
-    """Scenarios, bound to a release. It never changes; threads may share it."""
-
-    def __init__(self, release: Release, rules: Rules, *, lists_folder: Path) -> None:
-        """Bind `rules` to `release`; the files of `[lists]` are below `lists_folder`.
-
-        Raises:
-            RulesError: a list cannot be read.
-        """
-        self.release = release
-        self.rules = rules
-        facts = gather_facts(release, rules, lists_folder)
-        self.facts = facts
-        self.pipelines = {name: Pipeline(scenario, facts) for name, scenario in rules.scenarios.items()}
-        lists = b"".join(facts.lists[name].tobytes() for name in sorted(facts.lists))
-        self.version = hashlib.sha256(rules.version.encode() + lists).hexdigest()[:_VERSION_DIGITS]
-        """Changes with the file's content and its lists'; belongs into every entity tag."""
-
-    def with_columns(self, names: set[str]) -> Evaluator:
-        """An evaluator over item columns that the rules themselves may not read."""
-        table = load_items(self.release.folder / FEATURE_DATABASE, self.release.items, names)
-        return Evaluator(table, self.facts.lists)
-
-    def scenario(self, name: str | None = None) -> Pipeline:
-        """A scenario by name, the file's default where None.
-
-        Raises:
-            RulesError: there is none of that name.
-        """
-        wanted = name or self.rules.default
-        found = self.pipelines.get(wanted)
-        if found is None:
-            raise RulesError(f"no scenario {wanted!r}; {closest(wanted, self.pipelines)}")
-        return found
-
-
-def load_engine(release: Release, *, home: Home, path: Path | None = None) -> Engine:
-    """The engine of the rules in force, or of the file at `path`.
+def load_engine(
+    release: Release, *, home: Home, path: Path | None = None, plain: PlainScenario | None = None
+) -> Engine:
+    """Return the engine of the rules in force, or of the file at `path`; `plain` as for `Engine`.
 
     Raises:
         RulesError: the file or one of its lists is not valid.
     """
     file = path or rules_in_force(home, release.folder)
     rules = read_rules(file, columns=columns_of(release.folder / FEATURE_DATABASE))
-    return Engine(release, rules, lists_folder=home.root)
+    return Engine(release, rules, lists_folder=home.root, plain=plain)
 
 
 def packaged_engine(release: Release, *, home: Home) -> Engine:
-    """The engine of the packaged rules, which need nothing beside the release."""
+    """Return the engine of the packaged rules, which need nothing beside the release."""
     return load_engine(release, home=home, path=PACKAGED)
 
 
-Stamp = tuple[tuple[str, int, int], ...]
-"""Path, mtime and size of each file that the rules are made of."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Followed:
-    """What a follower serves."""
+class BoundRules:
+    """Rules bound to a release."""
 
     engine: Engine
     """The last good rules."""
@@ -133,54 +98,94 @@ class Followed:
     """Why a newer file is not in force; None where the newest one is."""
 
 
-class RulesFollower:
-    """The engine of one release, as its rules change. `look` is cheap where nothing changed."""
+class FollowedRules:
+    """The engine of one release, as its rules change. Binding takes a moment, `plain` is served meanwhile."""
 
-    def __init__(self, release: Release, home: Home) -> None:
-        """Take the rules in force; where those are malformed, the release's own, then the packaged ones."""
-        self._release = release
+    def __init__(self, plain: PlainScenario, home: Home) -> None:
+        self._plain = plain
         self._home = home
-        self._stamp = _stamp(self._files())
-        self.followed = self._first()
+        self._stamp: Stamp = ()
+        self._tried = threading.Event()
+        self._failure: str | None = None
+        self.bound: BoundRules | None = None
+        """The rules served; None until `bind` is done."""
 
-    def look(self) -> bool:
-        """Take up changed files; whether anything changed, a new problem included."""
+    def start(self) -> None:
+        """Bind in the background."""
+        threading.Thread(target=self.bind, name="recsys-rules", daemon=True).start()
+
+    def bind(self) -> None:
+        """Take the rules in force; where those are malformed, the release's own, then the packaged ones."""
+        try:
+            self._stamp = _stamp(self._files())
+            self._serve(self._first_good())
+        except RecsysError as error:
+            self._failure = str(error)
+            log.exception("no scenario can be served")
+        finally:
+            self._tried.set()
+
+    def refresh(self) -> bool:
+        """Take up changed files; return whether anything changed, a new problem included. Cheap where nothing did."""
         stamp = _stamp(self._files())
-        if stamp == self._stamp:
+        if self.bound is None or stamp == self._stamp:
             return False
-        # taken before reading: an edit in between is seen by the next look
+        # taken before reading: an edit in between is noticed at the next call
         self._stamp = stamp
         try:
-            engine = load_engine(self._release, home=self._home)
+            self._serve(BoundRules(engine=self._load(None), problem=None))
         except RulesError as error:
-            self.followed = Followed(engine=self.followed.engine, problem=str(error))
-        else:
-            self.followed = Followed(engine=engine, problem=None)
+            self._serve(BoundRules(engine=self.bound.engine, problem=str(error)))
         return True
 
-    def _first(self) -> Followed:
-        in_force = rules_in_force(self._home, self._release.folder)
-        released = self._release.folder / in_force.name
+    async def engine(self) -> Engine:
+        """Return the engine to answer this request from; take it once a request.
+
+        Raises:
+            ReleaseError: the release's rules cannot be bound.
+        """
+        if not self._tried.is_set():
+            await asyncio.to_thread(self._tried.wait)
+        if self.bound is None:
+            raise ReleaseError(self._failure or "no rules are bound")
+        return self.bound.engine
+
+    def _first_good(self) -> BoundRules:
+        folder = self._plain.release.folder
+        in_force = rules_in_force(self._home, folder)
         problem: str | None = None
-        for path in dict.fromkeys([in_force, released]):
+        for path in dict.fromkeys([in_force, folder / in_force.name]):
             try:
-                engine = load_engine(self._release, home=self._home, path=path)
+                return BoundRules(engine=self._load(path), problem=problem)
             except RulesError as error:
                 problem = problem or str(error)
-                continue
-            return Followed(engine=engine, problem=problem)
-        return Followed(engine=packaged_engine(self._release, home=self._home), problem=problem)
+        return BoundRules(engine=self._load(PACKAGED), problem=problem)
+
+    def _load(self, path: Path | None) -> Engine:
+        return load_engine(self._plain.release, home=self._home, path=path, plain=self._plain)
+
+    def _serve(self, bound: BoundRules) -> None:
+        self.bound = bound
+        if bound.problem is not None:
+            log.warning("rules rejected; the last good ones stay", extra={"why": bound.problem})
+        else:
+            rules = {"rules": bound.engine.version, "file": str(bound.engine.rules.path)}
+            log.info("rules in force", extra=rules)
 
     def _files(self) -> list[Path]:
-        """The rules file and every list that it names, be it valid or not."""
-        in_force = rules_in_force(self._home, self._release.folder)
+        """Return the rules file and every list that it names, be it valid or not."""
+        in_force = rules_in_force(self._home, self._plain.release.folder)
         named = _lists_named(in_force, _stamp([in_force]))
         return [in_force, *(self._home.root / file for file in named)]
 
 
+Stamp = tuple[tuple[str, int, int], ...]
+"""Path, mtime and size of each file that the rules are made of."""
+
+
 @lru_cache(maxsize=8)
 def _lists_named(file: Path, _: Stamp) -> list[str]:
-    """Read again only when the stamp is another: parsing takes a millisecond, and four looks are taken a second."""
+    """Parse a file again only when its stamp is another: that takes 1 ms, and there are four calls a second."""
     try:
         named = tomllib.loads(file.read_text(encoding="utf-8")).get("lists", {})
     except (OSError, ValueError):

@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
+from recsys_assets.api.http.auth import add_key
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
@@ -30,11 +31,24 @@ def release(home: Home) -> Release:
 
 
 @pytest.fixture
-def client(home: Home, tmp_path: Path) -> Iterator[TestClient[Litestar]]:
-    """A client of an application over the shared release, with events and keys of its own."""
-    own = Home(tmp_path / "own")
-    own.root.mkdir()
-    own.releases.symlink_to(home.releases)
+def own(home: Home, tmp_path: Path) -> Home:
+    """A home over the shared release, with events and keys of its own."""
+    found = Home(tmp_path / "own")
+    found.root.mkdir()
+    found.releases.symlink_to(home.releases)
+    return found
+
+
+@pytest.fixture
+def client(own: Home) -> Iterator[TestClient[Litestar]]:
+    """A client of an application over `own`."""
     with TestClient(create_app(own, clock=lambda: NOW)) as opened:
         opened.home = own  # type: ignore[attr-defined]
         yield opened
+
+
+def key_header(home: Home, client: TestClient[Litestar], scope: str) -> dict[str, str]:
+    """The header of a new key with one scope, which the application knows at once."""
+    secret = add_key(home, name=scope, scopes=[scope], now=NOW)[1]
+    client.app.state.service.keys.refresh()
+    return {"Authorization": f"Bearer {secret}"}

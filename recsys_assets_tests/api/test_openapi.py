@@ -11,7 +11,7 @@ from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
 
 OPERATIONS = 22
-"""How many the document has; a route that loses its documentation shows here."""
+"""Number of operations in the document; it falls where a route loses its documentation."""
 QUIETLY = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 
@@ -22,8 +22,8 @@ def secret(home: Home) -> str:
 
 @pytest.fixture(scope="module")
 def document(home: Home) -> schemathesis.BaseSchema:
-    refused = {"expected-statuses": ["400", "401", "403", "404", "405", "413", "414", "415", "429"]}
-    config = schemathesis.Config.from_dict({"checks": {"negative_data_rejection": refused}})
+    rejected = {"expected-statuses": ["400", "401", "403", "404", "405", "413", "414", "415", "429"]}
+    config = schemathesis.Config.from_dict({"checks": {"negative_data_rejection": rejected}})
     return schemathesis.openapi.from_asgi("/schema/openapi.json", create_app(home), config=config)
 
 

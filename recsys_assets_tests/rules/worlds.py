@@ -241,6 +241,7 @@ def to_release(world, folder):
         popular_scores=np.array([world.popularity[num] for num in world.popular], dtype=np.float32),
         candidates_items=candidates, candidates_scores=products,
         neighbours_items=neighbours, neighbours_scores=cosines,
-        titles=StringTable.from_strings([None] * count), categories=StringTable.from_strings([None] * count),
+        titles=StringTable.from_strings([None] * count),
+        categories=StringTable.from_strings([item["category"] for item in world.items]),
         index=unused, fold_in=unused, features=unused,
     )  # fmt: skip

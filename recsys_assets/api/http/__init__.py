@@ -1,1 +1,1 @@
-"""What surrounds a request: keys, limits, bodies, replies, errors and metrics."""
+"""Around every request: keys, limits, bodies, errors, logs and metrics."""

@@ -1,7 +1,8 @@
-"""API keys: made once, shown once, kept as a hash with a scope in `<home>/api_keys.json`.
+"""API keys and the guards of routes that need one.
 
-A key is `rk_<id>_<secret>`. The secret has 256 random bits, so one SHA-256 is enough at rest: there is
-nothing to guess. A process that serves looks at the file's time stamp and takes changes over.
+A key is shown once, when it is added; `<home>/api_keys.json` holds its scopes and the hash of its secret. A key is
+`rk_<id>_<secret>`. The secret has 256 random bits, too many to guess, so one SHA-256 protects it at rest. A
+serving process compares the file's time stamp and reads the file again when it changed.
 """
 
 import hashlib
@@ -28,41 +29,44 @@ _NOBODY = hashlib.sha256(b"").hexdigest()
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept of a key. The secret itself is not."""
+    """An API key as the file holds it, without its secret."""
 
     id: str
     """Eight hexadecimal digits, part of the key; names it in lists and logs."""
     name: str
-    """Who or what uses it."""
+    """The person or program that uses it."""
     scopes: list[Scope]
-    """What it may do. `admin` implies `write`, `write` implies `read`."""
+    """Permissions. `admin` implies `write`, `write` implies `read`."""
     sha256: str
-    """Of the secret, hexadecimal."""
+    """Hash of the secret, hexadecimal."""
     created_at: str
     """RFC 3339, UTC."""
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the key may do what needs `scope`."""
+        """Return True where the key may do what needs `scope`."""
         return any(SCOPES.index(held) >= SCOPES.index(scope) for held in self.scopes)
 
 
 def add_key(home: Home, *, name: str, scopes: Iterable[str], now: datetime) -> tuple[ApiKey, str]:
-    """Make a key; returns what is kept and the key itself, which cannot be shown again.
+    """Add a key to the file.
+
+    Returns:
+        The entry in the file, and the key itself, which cannot be shown again.
 
     Raises:
         ApiKeyError: an unknown scope, or none; or an empty name.
     """
-    asked = list(dict.fromkeys(scopes))
-    unknown = [scope for scope in asked if scope not in SCOPES]
-    if unknown or not asked:
-        raise ApiKeyError(f"scopes {asked}: give one or more of {', '.join(SCOPES)}")
+    wanted = list(dict.fromkeys(scopes))
+    unknown = [scope for scope in wanted if scope not in SCOPES]
+    if unknown or not wanted:
+        raise ApiKeyError(f"scopes {wanted}: give one or more of {', '.join(SCOPES)}")
     if not name.strip():
         raise ApiKeyError("the key's name is empty: say who uses it, e.g. --name shop-frontend")
     key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     key = ApiKey(
         id=key_id,
         name=name.strip(),
-        scopes=[scope for scope in SCOPES if scope in asked],
+        scopes=[scope for scope in SCOPES if scope in wanted],
         sha256=_hash(secret),
         created_at=now.isoformat(timespec="seconds"),
     )
@@ -71,10 +75,10 @@ def add_key(home: Home, *, name: str, scopes: Iterable[str], now: datetime) -> t
 
 
 def list_keys(home: Home) -> list[ApiKey]:
-    """Every key of a home, oldest first.
+    """Return every key of a home, oldest first.
 
     Raises:
-        ApiKeyError: the file is not what `add_key` writes.
+        ApiKeyError: the file cannot be read as a list of keys.
     """
     file = home.api_keys
     try:
@@ -82,11 +86,11 @@ def list_keys(home: Home) -> list[ApiKey]:
     except FileNotFoundError:
         return []
     except msgspec.DecodeError as error:
-        raise ApiKeyError(f"{file}: {error}; mend the file, or delete it and make new keys") from error
+        raise ApiKeyError(f"{file}: {error}; repair the file, or delete it and make new keys") from error
 
 
 def revoke_key(home: Home, key_id: str) -> ApiKey:
-    """Forget a key; servers refuse it within a second. Returns what was kept of it.
+    """Remove a key from the file and return it; servers reject it within a second.
 
     Raises:
         ApiKeyError: no key has this id.
@@ -101,7 +105,7 @@ def revoke_key(home: Home, key_id: str) -> ApiKey:
 
 
 class KeyRing:
-    """The keys of a home, as a serving process knows them."""
+    """The keys of a home in a serving process."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -109,10 +113,10 @@ class KeyRing:
         self._by_id: dict[str, ApiKey] = {}
 
     def refresh(self) -> None:
-        """Take over a changed file.
+        """Read the file again if it changed.
 
         Raises:
-            ApiKeyError: the file cannot be read; the keys known stay.
+            ApiKeyError: the file cannot be read; the keys read before stay valid.
         """
         try:
             status = self._home.api_keys.stat()
@@ -125,7 +129,7 @@ class KeyRing:
             self._stamp = stamp
 
     def find(self, presented: str) -> ApiKey | None:
-        """The key presented, or None. Takes the same time whether the id or the secret is wrong."""
+        """Return the key that was presented, or None; a wrong id takes the same time as a wrong secret."""
         prefix, _, rest = presented.partition("_")
         key_id, _, secret = rest.partition("_")
         key = self._by_id.get(key_id)
@@ -143,18 +147,18 @@ def _write(home: Home, keys: list[ApiKey]) -> None:
     replace_file(home.api_keys, content.encode(), mode=0o600)
 
 
-KEY_KEY: Final = "recsys.key"
-"""Where in the scope's state guards find the caller's API key."""
+CALLER_KEY: Final = "recsys.key"
+"""Key of the scope's state under which guards find the caller's API key."""
 
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
 
 
 def needs(scope: Scope) -> Guard:
-    """A guard that lets only keys with `scope` through."""
+    """Make a guard of a route that only keys with `scope` may call."""
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        key: ApiKey | None = connection.scope["state"].get(KEY_KEY)
+        key: ApiKey | None = connection.scope["state"].get(CALLER_KEY)
         if key is None:
             raise NotAuthorizedException(
                 "send an API key in `X-API-Key` or `Authorization: Bearer`; make one with `recsys keys add`",

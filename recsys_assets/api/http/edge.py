@@ -1,6 +1,6 @@
-"""What happens around every request: limits, keys, request id, headers, metrics, logs.
+"""The outermost layer of every request: limits, keys, request id, headers, metrics, logs.
 
-It wraps the whole application, so that a 404 or a refusal has the same headers and is counted like an answer.
+It wraps the whole application, so that a 404 or a rejection has the same headers and is counted like an answer.
 """
 
 import asyncio
@@ -17,20 +17,18 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from recsys_assets.api.http.auth import KEY_KEY, KeyRing
+from recsys_assets.api.http.auth import CALLER_KEY, KeyRing
+from recsys_assets.api.http.bodies import SOURCE_KEY
 from recsys_assets.api.http.limits import Deadlines, RateLimit
-from recsys_assets.api.http.problems import PROBLEM_JSON, problem
-from recsys_assets.api.http.replies import SOURCE_KEY
-from recsys_assets.api.http.telemetry import Metrics
-from recsys_assets.api.http.telemetry import request_id as logged_request_id
+from recsys_assets.api.http.logs import request_id as logged_request_id
+from recsys_assets.api.http.problems import PROBLEM_JSON, REQUEST_ID_KEY, problem
+from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.settings import ApiSettings
 
 log = logging.getLogger("recsys.api.requests")
 
-
 STARTED_KEY: Final = "recsys.started"
-"""When the request arrived, by `perf_counter`."""
-ID_KEY: Final = "recsys.request_id"
+"""Key of the scope's state under which the time of arrival is, s by `perf_counter`."""
 
 _SLOW_SECONDS = 0.25
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -44,13 +42,7 @@ _POLICY = (
     b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
     b"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_PAGE_HEADERS = (
-    *_COMMON_HEADERS,
-    (
-        b"content-security-policy",
-        _POLICY,
-    ),
-)
+_PAGE_HEADERS = (*_COMMON_HEADERS, (b"content-security-policy", _POLICY))
 _UNROUTED = "unrouted"
 
 
@@ -66,7 +58,7 @@ class Edge:
         keys: KeyRing,
         shared_limits: Path | None = None,
     ) -> None:
-        """`shared_limits`: a file in which all workers count what each caller asks."""
+        """`shared_limits`: the file in which all workers count the requests of each caller."""
         self._app = app
         self._settings = settings
         self._metrics = metrics
@@ -93,7 +85,7 @@ class Edge:
         request_id = self._request_id(headers.get(b"x-request-id"))
         logged_request_id.set(request_id)
         state: dict[str, Any] = scope["state"]
-        state[ID_KEY] = request_id
+        state[REQUEST_ID_KEY] = request_id
         state[STARTED_KEY] = started
         method = scope["method"]
         bodiless = method == "HEAD"
@@ -113,9 +105,9 @@ class Edge:
             await send(message)
 
         try:
-            refusal = self._refuse(scope, headers, state, started)
-            if refusal is not None:
-                await _send_refusal(outbound, *refusal, request_id)
+            rejection = self._rejection(scope, headers, state, started)
+            if rejection is not None:
+                await _send_problem(outbound, *rejection, request_id)
             else:
                 inbound = receive if method == "GET" or bodiless else self._limited(receive, headers)
                 await self._app(scope, inbound, outbound)
@@ -127,7 +119,7 @@ class Edge:
             return given.decode()
         return f"{self._prefix}-{next(self._number):x}"
 
-    def _refuse(
+    def _rejection(
         self, scope: HTTPScope, headers: dict[bytes, bytes], state: dict[str, Any], now: float
     ) -> tuple[int, str, tuple[tuple[bytes, bytes], ...]] | None:
         settings = self._settings
@@ -140,7 +132,7 @@ class Edge:
             key = self._keys.find(presented)
             if key is None:
                 return 401, "this API key is not known here; it may have been revoked", _CHALLENGE
-            state[KEY_KEY] = key
+            state[CALLER_KEY] = key
             caller = key.id
         if self._limit is not None and not scope["path"].startswith("/health/"):
             wait = self._limit.wait_seconds(caller, now)
@@ -178,7 +170,7 @@ class Edge:
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken == expected:
-                    # nothing can follow: say so now and spare a turn of the loop that would fetch an empty end
+                    # the body is complete: saying so now saves a turn of the loop that would fetch an empty end
                     message["more_body"] = False
                 complete = not message.get("more_body", False)
                 if taken > settings.max_body_bytes:
@@ -216,7 +208,7 @@ def _presented(headers: dict[bytes, bytes]) -> str | None:
     return credentials.strip() if scheme.lower() == "bearer" else None
 
 
-async def _send_refusal(
+async def _send_problem(
     send: Send, status: int, detail: str, extra: tuple[tuple[bytes, bytes], ...], request_id: str
 ) -> None:
     body = problem(status, detail, instance=request_id)
@@ -235,7 +227,10 @@ _NUL: Final = "\x000"
 
 
 def routable(raw_path: bytes) -> str | None:
-    """The path to route by; None where ASGI's own will do, which is nearly always."""
+    """Return a path in which an id may hold a slash or a NUL; None where ASGI's own path routes as well.
+
+    A slash inside a segment (`%2f`) would split it in routing, so it is replaced until `as_sent` restores it.
+    """
     if b"%" not in raw_path or not (b"%2f" in raw_path.lower() or b"%00" in raw_path):
         return None
     decoded = (
@@ -245,5 +240,5 @@ def routable(raw_path: bytes) -> str | None:
 
 
 def as_sent(path_id: str) -> str:
-    """An id from a path, as the client meant it."""
+    """Restore the slashes and NULs of an id from a path that `routable` changed."""
     return path_id.replace(_SLASH, "/").replace(_NUL, "\0") if "\0" in path_id else path_id

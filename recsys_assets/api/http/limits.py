@@ -1,25 +1,25 @@
-"""Deadlines of many waits by one timer, for waits that nearly always end at once.
-
-A timer a request costs more than reading its body; here a request costs two dictionary operations, and one timer
-ticks while anybody waits.
-"""
+"""Limits of a caller: time to send a body, and requests a second."""
 
 import asyncio
-import fcntl
 import hashlib
 import mmap
 import struct
 from contextlib import nullcontext
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
+from recsys_assets.storage.locks import locked_descriptor
+
 TICK_SECONDS = 0.25
-"""How late a deadline may be noticed."""
+"""Longest delay before a passed deadline is noticed."""
 
 
 class Deadlines:
-    """Ends the waits of one event loop that take too long."""
+    """Cancels the waits of one event loop that take too long.
+
+    Nearly all waits for a body end at once, and a timer for each would cost more than reading it. Here a request costs
+    two dictionary operations, and one timer ticks while any task waits.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Task[Any], float] = {}
@@ -27,7 +27,7 @@ class Deadlines:
         self._ticking = False
 
     def begin(self, deadline: float) -> asyncio.Task[Any]:
-        """The current task begins to wait; `deadline` is by the event loop's clock, s. Ends with `end`."""
+        """Record that the current task waits until `deadline`, s on the event loop's clock; call `end` after it."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  a coroutine runs in a task
         self._waiting[task] = deadline
@@ -37,11 +37,11 @@ class Deadlines:
         return task
 
     def passed(self, task: asyncio.Task[Any]) -> bool:
-        """Whether it was the deadline that cancelled the wait."""
+        """Return True where the deadline cancelled the wait."""
         return task in self._overdue
 
     def end(self, task: asyncio.Task[Any]) -> None:
-        """The wait is over, however it ended; a cancellation by the deadline is taken back."""
+        """Record that the wait ended, and undo a cancellation by the deadline."""
         del self._waiting[task]
         if task in self._overdue:
             self._overdue.remove(task)
@@ -60,80 +60,61 @@ class Deadlines:
 
 
 SLOTS: Final = 16_384
-"""Callers that are remembered, at most."""
+"""Callers that are counted at the same time, at most."""
 _PROBED: Final = 8
 _SLOT: Final = struct.Struct("<Qd")
-"""Which caller, and when the allowance is whole again, s by the monotonic clock."""
+"""The caller's hash, and the time at which its allowance is full again, s on the monotonic clock."""
 _ROUNDING: Final = 1e-9
 """Seconds; sums of intervals are not exact."""
 
 
 class RateLimit:
-    """So many requests a second for each caller, with bursts.
+    """A number of requests a second for each caller, with bursts.
 
-    Where more callers come at once than there are slots, the one that is nearest to a whole allowance is forgotten,
-    and so gets it early.
+    Where more callers come at once than there are slots, the caller whose allowance is most nearly full is dropped
+    from the table, and so has a full allowance early.
 
     Args:
         per_second: requests allowed a second in the long run, > 0.
         burst: requests allowed at once, >= 1.
-        shared: a file that all workers give; None where there is one only.
+        shared: the file in which all workers count, made where missing; None for a single worker.
     """
 
     def __init__(self, *, per_second: float, burst: float, shared: Path | None = None) -> None:
         self._interval = 1 / per_second
         self._reach = burst / per_second
         size = SLOTS * _SLOT.size
-        if shared is None:
-            self._turn: _Turn | nullcontext[None] = nullcontext()
-            self._table = mmap.mmap(-1, size)
-        else:
-            self._turn = _Turn(shared, size)
-            self._table = mmap.mmap(self._turn.descriptor, size)
+        self._file = None if shared is None else shared.open("a+b")
+        if self._file is not None:
+            self._file.truncate(size)
+        self._table = mmap.mmap(-1 if self._file is None else self._file.fileno(), size)
 
     def wait_seconds(self, caller: str, now: float) -> float:
-        """0.0 where the request may go on (it uses up allowance), else how long to wait.
+        """Count a request: 0.0 where it may go on, else the seconds to wait, and it is not counted.
 
         Args:
-            caller: a key's id or an address.
-            now: a monotonic clock that all workers have in common, s.
+            caller: the id of a key, or an address.
+            now: time on a monotonic clock that all workers share, s.
         """
         digest = hashlib.blake2b(caller.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         name = int.from_bytes(digest) or 1
-        with self._turn:
-            place, whole_at = self._find(name)
-            whole_at = max(whole_at, now) + self._interval
-            wait = whole_at - now - self._reach
+        with nullcontext() if self._file is None else locked_descriptor(self._file.fileno()):
+            place, full_at = self._find(name)
+            full_at = max(full_at, now) + self._interval
+            wait = full_at - now - self._reach
             if wait <= _ROUNDING:
-                _SLOT.pack_into(self._table, place, name, whole_at)
+                _SLOT.pack_into(self._table, place, name, full_at)
                 return 0.0
         return wait
 
     def _find(self, name: int) -> tuple[int, float]:
-        """Where the caller's number is or may be put, and the number."""
+        """Return the caller's slot and time; 0.0 and the slot to reuse where the caller has none."""
         nearest, least = 0, float("inf")
         for step in range(_PROBED):
             place = (name + step) % SLOTS * _SLOT.size
-            found, whole_at = _SLOT.unpack_from(self._table, place)
+            found, full_at = _SLOT.unpack_from(self._table, place)
             if found == name:
-                return place, whole_at
-            if whole_at < least:
-                nearest, least = place, whole_at
+                return place, full_at
+            if full_at < least:
+                nearest, least = place, full_at
         return nearest, 0.0
-
-
-class _Turn:
-    """The lock of a shared table's file, which it makes where missing."""
-
-    def __init__(self, file: Path, size: int) -> None:
-        self._file = file.open("a+b")
-        self._file.truncate(size)
-        self.descriptor = self._file.fileno()
-
-    def __enter__(self) -> None:
-        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        fcntl.flock(self.descriptor, fcntl.LOCK_UN)

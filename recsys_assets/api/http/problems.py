@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem bodies, in one place."""
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from litestar import Request
 from litestar.exceptions import HTTPException
@@ -9,8 +9,8 @@ from litestar.response import Response
 from litestar.status_codes import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND, HTTP_500_INTERNAL_SERVER_ERROR
 from litestar.types import ExceptionHandlersMap
 
+from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
-from recsys_assets.api.schemas.recommendation_schemas import encode
 from recsys_assets.errors import (
     EventsUnavailableError,
     RecsysError,
@@ -22,6 +22,8 @@ from recsys_assets.errors import (
 
 log = logging.getLogger("recsys.api")
 
+REQUEST_ID_KEY: Final = "recsys.request_id"
+"""Key of the scope's state under which the request id is."""
 PROBLEM_JSON = "application/problem+json"
 _TITLES = {
     400: "The request is not valid",
@@ -40,14 +42,14 @@ _TITLES = {
 _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownItemError, HTTP_404_NOT_FOUND),
     (UnknownCohortError, HTTP_404_NOT_FOUND),
-    (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that is not there
+    (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
     (EventsUnavailableError, 503),
     (ReleaseError, 503),
 )
 
 
 def problem(status: int, detail: str | None, *, instance: str | None = None, errors: Any = None) -> bytes:
-    """A problem body."""
+    """Encode a problem body."""
     title = _TITLES.get(status, "The request failed")
     return encode(
         Problem(title=title, status=status, detail=detail, instance=instance, errors=errors or None)
@@ -55,7 +57,7 @@ def problem(status: int, detail: str | None, *, instance: str | None = None, err
 
 
 def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """What Litestar found wrong with a request."""
+    """Answer a request that Litestar rejected."""
     status = error.status_code
     if status >= HTTP_500_INTERNAL_SERVER_ERROR:
         return from_bug(request, error)
@@ -65,7 +67,7 @@ def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -
 
 
 def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Response[bytes]:
-    """An error that this package raised on purpose."""
+    """Answer an error that this package raised on purpose."""
     status = next(
         (status for kind, status in _STATUS_BY_ERROR if isinstance(error, kind)), HTTP_400_BAD_REQUEST
     )
@@ -73,7 +75,7 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
 
 
 def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Anything else: logged with its traceback under the request id, and not shown."""
+    """Answer any other exception: log it with its traceback under the request id, and show none of it."""
     log.error("unhandled error", exc_info=error, extra={"path": request.url.path})
     return _response(
         request, HTTP_500_INTERNAL_SERVER_ERROR, "See the server's log under the request id in `instance`"
@@ -88,7 +90,7 @@ def _response(
     errors: Any = None,
     headers: Any = None,
 ) -> Response[bytes]:
-    instance = request.scope["state"].get("recsys.request_id")
+    instance = request.scope["state"].get(REQUEST_ID_KEY)
     return Response(
         problem(status, detail, instance=instance, errors=errors),
         status_code=status,

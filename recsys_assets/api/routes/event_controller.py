@@ -1,23 +1,23 @@
-"""Events after the release, so that what a user just took is not recommended again."""
+"""Events since the release, so that an item that a user just took is not recommended again."""
 
 import asyncio
 from datetime import UTC, datetime
 
 from litestar import post
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.auth import needs
-from recsys_assets.api.http.replies import Reply
+from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers
 from recsys_assets.api.schemas.operation_schemas import Event, Events, EventsAccepted
-from recsys_assets.api.schemas.recommendation_schemas import encode
 from recsys_assets.api.serving.event_store import EventRow
-from recsys_assets.api.serving.service import Service
+from recsys_assets.api.serving.service import ServiceController
 
 
-def event_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
+class EventController(ServiceController):
+    """Events since the release."""
+
+    tags = ("Events",)
 
     @post(
         "/events",
@@ -27,19 +27,16 @@ def event_routes(service: Service) -> list[HTTPRouteHandler]:
             "left out of the user's recommendations at once; they enter training through the lake."
         ),
         operation_id="addEvents",
-        tags=["Events"],
         status_code=202,
         guards=[needs("write")],
         security=KEY_NEEDED,
         responses=answers(EventsAccepted, status=202, also=(408, 413)),
     )
-    async def add(data: Events) -> ASGIApp:
-        now = service.clock()
+    async def add(self, data: Events) -> ASGIApp:
+        now = self.service.clock()
         rows = [_row(event, now) for event in data.events]
-        count = await asyncio.to_thread(service.live.events.add, rows)
+        count = await asyncio.to_thread(self.service.live.events.add, rows)
         return Reply(encode(EventsAccepted(accepted=count)), status=202)
-
-    return [add]
 
 
 def _row(event: Event, now: datetime) -> EventRow:

@@ -1,14 +1,13 @@
-"""Features: of a user, of an item, of many at once, and the registry that says what each one is."""
+"""Features of a user, of an item, of many at once, and the registry that describes them."""
 
 from typing import Any
 
 from litestar import get, post
 from litestar.exceptions import NotFoundException
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.openapi import ItemIdPath, UserIdPath, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import (
     FeatureBatch,
@@ -16,29 +15,26 @@ from recsys_assets.api.schemas.operation_schemas import (
     FeatureRequest,
     FeatureRow,
 )
-from recsys_assets.api.schemas.recommendation_schemas import encode
-from recsys_assets.api.serving.service import Service
-
-_TAG = "Features"
+from recsys_assets.api.serving.service import ServiceController
 
 
-def feature_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
-    public = PRIVATE if service.settings.require_key_for_reads else PUBLIC
+class FeatureController(ServiceController):
+    """Feature values of users and items, and the feature registry."""
+
+    tags = ("Features",)
 
     @get(
         "/users/{user_id:str}/features",
         summary="Features of a user",
         operation_id="getUserFeatures",
-        tags=[_TAG],
         sync_to_thread=False,
         responses=answers(FeatureRow, also=(404,), cached=True),
         response_headers=release_headers(),
     )
-    def of_user(user_id: UserIdPath) -> ASGIApp:
+    def of_user(self, user_id: UserIdPath) -> ASGIApp:
         user_id = as_sent(user_id)
-        serving = service.serving()
-        row = serving.recommender.release.features.user(user_id)
+        serving = self.service.serving()
+        row = serving.release.features.user(user_id)
         if row is None:
             raise NotFoundException(f"user {user_id!r} is not in release {serving.release_id}")
         body = encode(FeatureRow(release=serving.release_id, id=user_id, features=row))
@@ -48,54 +44,49 @@ def feature_routes(service: Service) -> list[HTTPRouteHandler]:
         "/items/{item_id:str}/features",
         summary="Features of an item",
         operation_id="getItemFeatures",
-        tags=[_TAG],
         sync_to_thread=False,
         responses=answers(FeatureRow, also=(404,), cached=True),
         response_headers=release_headers(),
     )
-    def of_item(item_id: ItemIdPath) -> ASGIApp:
+    def of_item(self, item_id: ItemIdPath) -> ASGIApp:
         item_id = as_sent(item_id)
-        serving = service.serving()
-        row = serving.recommender.release.features.item(item_id)
+        serving = self.service.serving()
+        row = serving.release.features.item(item_id)
         if row is None:
             raise NotFoundException(f"item {item_id!r} is not in release {serving.release_id}")
         body = encode(FeatureRow(release=serving.release_id, id=item_id, features=row))
-        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=public)
+        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=self.service.public)
 
     @get(
         "/features",
         summary="The feature registry",
         operation_id="listFeatures",
-        tags=[_TAG],
         sync_to_thread=False,
         responses=answers(FeatureRegistry, cached=True),
         response_headers=release_headers(),
     )
-    def registry() -> ASGIApp:
-        serving = service.serving()
-        rows = serving.recommender.release.features.registry()
+    def registry(self) -> ASGIApp:
+        serving = self.service.serving()
+        rows = serving.release.features.registry()
         body = encode(FeatureRegistry(release=serving.release_id, features=rows))
-        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=public)
+        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=self.service.public)
 
     @post(
         "/features:batchGet",
         summary="Features of many users or items",
         operation_id="batchGetFeatures",
-        tags=[_TAG],
         status_code=200,
         sync_to_thread=True,
         responses=answers(FeatureBatch, also=(408, 413)),
         response_headers=release_headers(),
     )
-    def batch(data: FeatureRequest) -> ASGIApp:
-        serving = service.serving()
-        store = serving.recommender.release.features
+    def batch(self, data: FeatureRequest) -> ASGIApp:
+        serving = self.service.serving()
+        store = serving.release.features
         found = store.users(data.ids) if data.entity == "user" else store.items(data.ids)
         rows = [_narrowed(found.get(wanted), data.names) for wanted in data.ids]
         body = encode(FeatureBatch(release=serving.release_id, rows=rows))
         return Reply(body, release=serving.release_header, cache=PRIVATE)
-
-    return [of_user, of_item, registry, batch]
 
 
 def _narrowed(row: dict[str, Any] | None, names: list[str]) -> dict[str, Any] | None:

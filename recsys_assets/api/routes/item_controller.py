@@ -1,22 +1,20 @@
-"""Items: which are similar, which match some words, and in which categories."""
+"""Items: similar ones, search by words, and categories."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import get
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
+from recsys_assets.api.http.bodies import Reply, encode, quoted
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.json_bodies import quoted
-from recsys_assets.api.http.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.openapi import Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Categories, ItemSearch
-from recsys_assets.api.schemas.recommendation_schemas import SimilarItems, encode
-from recsys_assets.api.serving.queries import Wanted
-from recsys_assets.api.serving.service import Service
+from recsys_assets.api.schemas.recommendation_schemas import SimilarItems
+from recsys_assets.api.serving.service import ServiceController
+from recsys_assets.rules.engine.requests import Request
 
-_TAG = "Items"
 Words = Annotated[
     str,
     Parameter(
@@ -28,72 +26,64 @@ Words = Annotated[
 Limit = Annotated[int, Parameter(ge=1, le=100, description="How many items, 1-100.")]
 
 
-def item_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
-    public = PRIVATE if service.settings.require_key_for_reads else PUBLIC
+class ItemController(ServiceController):
+    """Similar items, search by words, and categories."""
+
+    tags = ("Items",)
 
     @get(
         "/items/{item_id:str}/similar",
         summary="Similar items",
         description="Items that the same users want, nearest first.",
         operation_id="listSimilarItems",
-        tags=[_TAG],
         responses=answers(SimilarItems, also=(404,), cached=True),
         response_headers=release_headers(),
     )
     async def similar(
-        item_id: ItemIdPath, k: K = 10, exclude: Exclude = None, category: Category = None
+        self, item_id: ItemIdPath, k: K = 10, exclude: Exclude = None, category: Category = None
     ) -> ASGIApp:
         item_id = as_sent(item_id)
-        serving = service.serving()
-        wanted = Wanted(k=k, exclude=exclude or (), category=category)
-        recommender = serving.recommender
-        found = await service.ranked(
-            serving, lambda may_block: recommender.similar(item_id, wanted, may_block=may_block)
-        )
-        body = (
-            f'{{"release":"{serving.release_id}","item_id":{quoted(item_id)},'
-            f'"items":{serving.items.scored(found.nums, found.scores)}}}'
-        )
+        serving = self.service.serving()
+        num = serving.item_num(item_id)
+        request = Request(k=k, exclude=serving.known_items(exclude)[0] if exclude else (), category=category)
+        answer = await self.service.compute(partial(serving.plain.similar, num), request)
+        self.service.count(serving, answer)
+        items = serving.items.scored(answer.nums, answer.scores)
         return Reply(
-            body.encode(),
+            f'{{"release":"{serving.release_id}","item_id":{quoted(item_id)},"items":{items}}}'.encode(),
             release=serving.release_header,
             etag=serving.release_id,
-            cache=public,
-            source=found.source,
+            cache=self.service.public,
+            source=answer.source,
         )
 
     @get(
         "/items",
         summary="Search items by name",
         operation_id="searchItems",
-        tags=[_TAG],
         sync_to_thread=True,
         responses=answers(ItemSearch, cached=True),
         response_headers=release_headers(),
     )
-    def search(words: Words, limit: Limit = 20) -> ASGIApp:
-        serving = service.serving()
-        release = serving.recommender.release
+    def search(self, words: Words, limit: Limit = 20) -> ASGIApp:
+        serving = self.service.serving()
+        release = serving.release
         rows = release.features.search(words, limit)
         nums = [num for num in (release.items.num(row["item_id"]) for row in rows) if num is not None]
         body = f'{{"release":"{serving.release_id}","items":{serving.items.plain(nums)}}}'
-        return Reply(body.encode(), release=serving.release_header, etag=serving.release_id, cache=public)
+        return Reply(
+            body.encode(), release=serving.release_header, etag=serving.release_id, cache=self.service.public
+        )
 
     @get(
         "/categories",
         summary="Categories",
         operation_id="listCategories",
-        tags=[_TAG],
         sync_to_thread=True,
         responses=answers(Categories, cached=True),
         response_headers=release_headers(),
     )
-    def categories() -> ASGIApp:
-        serving = service.serving()
-        body = encode(
-            Categories(release=serving.release_id, categories=serving.recommender.catalogue.categories())
-        )
-        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=public)
-
-    return [similar, search, categories]
+    def categories(self) -> ASGIApp:
+        serving = self.service.serving()
+        body = encode(Categories(release=serving.release_id, categories=serving.plain.lookups.categories()))
+        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=self.service.public)

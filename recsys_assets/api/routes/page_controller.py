@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -10,11 +10,10 @@ from importlib.resources.abc import Traversable
 
 from litestar import get
 from litestar.exceptions import NotFoundException
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from recsys_assets.api.http.replies import PUBLIC, Reply
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api.http.bodies import PUBLIC, Reply
+from recsys_assets.api.serving.service import ServiceController
 
 _PAGE = "index.html"
 _TYPES = {
@@ -25,35 +24,48 @@ _TYPES = {
 }
 
 
-def page_routes(settings: ApiSettings) -> list[HTTPRouteHandler]:
-    """The routes. The files are the package's own; the page links to Dagster where the settings say it is."""
-    known = dict(_walk(files("recsys_assets.api") / "static", ""))
+class PageController(ServiceController):
+    """The explorer page, its icon, and the scripts and styles of all pages."""
 
-    @cache
-    def read(name: str) -> Reply:
-        entry = known[name]
-        body = gzip.decompress(entry.read_bytes()) if entry.name.endswith(".gz") else entry.read_bytes()
-        if name == _PAGE:
-            body = body.replace(b"{{dagster}}", escape(settings.dagster_url).encode())
-        tag = hashlib.blake2b(body, digest_size=8).hexdigest()
-        return Reply(body, etag=tag, cache=PUBLIC, content_type=_TYPES[name[name.rfind(".") :]])
+    include_in_schema = False
 
-    @get("/", include_in_schema=False, sync_to_thread=False)
-    def explorer() -> ASGIApp:
-        return read(_PAGE)
+    @get("/", sync_to_thread=False)
+    def explorer(self) -> ASGIApp:
+        return static_file(_PAGE, self.service.settings.dagster_url)
 
-    @get("/favicon.ico", include_in_schema=False, sync_to_thread=False)
-    def icon() -> ASGIApp:
-        return read("icon.svg")
+    @get("/favicon.ico", sync_to_thread=False)
+    def icon(self) -> ASGIApp:
+        return static_file("icon.svg", self.service.settings.dagster_url)
 
-    @get("/static/{name:path}", include_in_schema=False, sync_to_thread=False)
-    def file(name: str) -> ASGIApp:
-        wanted = name.lstrip("/")
-        if wanted not in known:
-            raise NotFoundException("there is no such file here")
-        return read(wanted)
+    @get("/static/{name:path}", sync_to_thread=False)
+    def file(self, name: str) -> ASGIApp:
+        return static_file(name.lstrip("/"), self.service.settings.dagster_url)
 
-    return [explorer, icon, file]
+
+@cache
+def static_file(name: str, dagster_url: str) -> Reply:
+    """Return a file of the package's `api/static` folder.
+
+    Args:
+        name: path below the folder; a file that is stored as `NAME.gz` is served unpacked as NAME.
+        dagster_url: the Dagster UI that the explorer page links to.
+
+    Raises:
+        NotFoundException: there is no such file.
+    """
+    entry = _static_files().get(name)
+    if entry is None:
+        raise NotFoundException("there is no such file here")
+    body = gzip.decompress(entry.read_bytes()) if entry.name.endswith(".gz") else entry.read_bytes()
+    if name == _PAGE:
+        body = body.replace(b"{{dagster}}", escape(dagster_url).encode())
+    tag = hashlib.blake2b(body, digest_size=8).hexdigest()
+    return Reply(body, etag=tag, cache=PUBLIC, content_type=_TYPES[name[name.rfind(".") :]])
+
+
+@cache
+def _static_files() -> Mapping[str, Traversable]:
+    return dict(_walk(files("recsys_assets.api") / "static", ""))
 
 
 def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:

@@ -1,4 +1,4 @@
-"""How the data stood: every check by day."""
+"""Results of the data checks by day, read from the quality ledger."""
 
 import sqlite3
 from contextlib import closing
@@ -7,39 +7,36 @@ from typing import Annotated
 from urllib.parse import quote
 
 from litestar import get
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
-from recsys_assets.api.http.replies import Reply
+from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import CheckDay, CheckHistory, Quality
-from recsys_assets.api.schemas.recommendation_schemas import encode
-from recsys_assets.api.serving.service import Service
+from recsys_assets.api.serving.service import ServiceController
 
 Days = Annotated[int, Parameter(ge=1, le=400, description="How many days, the last ones, 1-400.")]
 
 
-def quality_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
+class QualityController(ServiceController):
+    """Results of the data checks."""
+
+    tags = ("Operations",)
 
     @get(
         "/quality",
         summary="Checks of the data by day",
         operation_id="listQuality",
-        tags=["Operations"],
         sync_to_thread=True,
         responses=answers(Quality),
         response_headers=release_headers(),
     )
-    def quality(days: Days = 60) -> ASGIApp:
-        serving = service.serving()
-        checks = check_histories(service.live.home.quality_db, days=days)
+    def quality(self, days: Days = 60) -> ASGIApp:
+        serving = self.service.serving()
+        checks = check_histories(self.service.live.home.quality_db, days=days)
         return Reply(
             encode(Quality(release=serving.release_id, checks=checks)), release=serving.release_header
         )
-
-    return [quality]
 
 
 _ROWS = """
@@ -50,17 +47,17 @@ ORDER BY table_name, check_name, day
 
 
 def check_histories(path: Path, *, days: int) -> list[CheckHistory]:
-    """Every check by day, for the last so many days that have any; empty where nothing was checked yet."""
+    """Return every check with its results on the last `days` days that have any; empty before the first check."""
     if not path.is_file():
         return []
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5)) as connection:
         try:
             rows = connection.execute(_ROWS, (days,)).fetchall()
         except sqlite3.OperationalError:
-            return []  # the ledger is being made
+            return []  # the ledger is being created
     found: dict[tuple[str, str], list[CheckDay]] = {}
     for table, check, day, verdict, value, warn_above, failing_rows, detail in rows:
-        of_day = CheckDay(
+        result = CheckDay(
             day=day,
             verdict=verdict,
             value=value,
@@ -68,5 +65,5 @@ def check_histories(path: Path, *, days: int) -> list[CheckHistory]:
             failing_rows=failing_rows,
             detail=detail,
         )
-        found.setdefault((table, check), []).append(of_day)
-    return [CheckHistory(table=table, check=check, days=of) for (table, check), of in found.items()]
+        found.setdefault((table, check), []).append(result)
+    return [CheckHistory(table=table, check=check, days=results) for (table, check), results in found.items()]

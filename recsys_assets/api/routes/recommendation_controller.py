@@ -1,14 +1,10 @@
 """Recommendations: for a user, for a session, and what is popular. Bodies are joined from encoded pieces."""
 
-from typing import Any
+from litestar import get, post
+from litestar.types import ASGIApp, Scope
 
-from litestar import Request, get, post
-from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp
-
+from recsys_assets.api.http.bodies import PRIVATE, Reply, quoted
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.json_bodies import quoted
-from recsys_assets.api.http.replies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.openapi import (
     BudgetMs,
     Category,
@@ -30,20 +26,15 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     SessionRecommendations,
     UserRecommendations,
 )
-from recsys_assets.api.serving.live import Serving
-from recsys_assets.api.serving.queries import Ranked, Wanted
-from recsys_assets.api.serving.ruled import run_scenario
-from recsys_assets.api.serving.scenarios import asked_by_session, asked_by_user
-from recsys_assets.api.serving.service import Service, refuse_null, spent_ms
-
-_TAG = "Recommendations"
-_HISTORY_FOR_REASONS = 300
-"""Most recent items of a history that a reason may name."""
+from recsys_assets.api.serving.answers import serve
+from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
+from recsys_assets.rules.engine.requests import Request
 
 
-def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
-    public = PRIVATE if service.settings.require_key_for_reads else PUBLIC
+class RecommendationController(ServiceController):
+    """Lists for a user, for a session, and of popular items."""
+
+    tags = ("Recommendations",)
 
     @get(
         "/users/{user_id:str}/recommendations",
@@ -54,12 +45,12 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
             "the user has is left out, events since the release included."
         ),
         operation_id="recommendForUser",
-        tags=[_TAG],
         responses=answers(UserRecommendations, also=(404,), cached=True),
         response_headers=release_headers(),
     )
     async def for_user(  # noqa: PLR0917  query parameters, which come by name
-        request: Request[Any, Any, Any],
+        self,
+        scope: Scope,
         user_id: UserIdPath,
         k: K = 10,
         include_seen: IncludeSeen = False,
@@ -72,49 +63,29 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         diversity: DiversityStrength = None,
         explain: Explain = False,
     ) -> ASGIApp:
-        refuse_null(request.scope, "budget_ms", "diversity")
+        reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
-        serving = service.serving()
-        wanted = Wanted(
+        serving = self.service.serving()
+        events = self.service.live.events_since(user_id)
+        request = serving.request_of(
+            user_id,
             k=k,
             include_seen=include_seen,
-            exclude=exclude or (),
+            exclude=exclude,
             category=category,
             cohort=cohort,
             budget_ms=budget_ms,
-            spent_ms=0.0 if budget_ms is None else spent_ms(request.scope),
+            spent_ms=0.0 if budget_ms is None else spent_ms(scope),
+            diversity=diversity,
         )
-        events = service.live.events_since(user_id)
-        recommender = serving.recommender
-        if scenario is not None or explain or diversity is not None:
-            asked = asked_by_user(recommender, user_id, wanted, diversity=diversity)
-            ruled = await run_scenario(service, serving, scenario, asked, explain=explain)
-            reason_items = recommender.items_of(user_id) if reasons else None
-            return Reply(
-                ruled.body(f'"user_id":{quoted(user_id)}', serving, reason_items),
-                release=serving.release_header,
-                etag=None if explain else f"{serving.release_id}-{events}-{ruled.version}",
-                cache=PRIVATE,
-                source=ruled.found.source,
-            )
-        found = await service.ranked(
-            serving, lambda may_block: recommender.for_user(user_id, wanted, may_block=may_block)
-        )
-        items = (
-            _with_reasons(serving, found, recommender.items_of(user_id))
-            if reasons
-            else _plain(serving, found)
-        )
-        body = (
-            f'{{"release":"{serving.release_id}","user_id":{quoted(user_id)},"source":"{found.source}",'
-            f'"reason":{"null" if found.reason is None else quoted(found.reason)},"items":{items}}}'
-        )
+        served = await serve(self.service, serving, request, scenario=scenario, explain=explain)
+        reason_items = serving.items_of(request) if reasons else None
         return Reply(
-            body.encode(),
+            served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},'),
             release=serving.release_header,
-            etag=None if budget_ms is not None else f"{serving.release_id}-{events}",
+            etag=served.etag(f"{serving.release_id}-{events}", request),
             cache=PRIVATE,
-            source=found.source,
+            source=served.answer.source,
         )
 
     @post(
@@ -122,69 +93,49 @@ def recommendation_routes(service: Service) -> list[HTTPRouteHandler]:
         summary="Recommendations for a session",
         description="What goes with the items of a session, by fold-in; no user is needed or remembered.",
         operation_id="recommendForSession",
-        tags=[_TAG],
         status_code=200,
         responses=answers(SessionRecommendations, also=(404, 408, 413)),
         response_headers=release_headers(),
     )
-    async def for_session(request: Request[Any, Any, Any], data: Session) -> ASGIApp:
-        serving = service.serving()
-        wanted = Wanted(
+    async def for_session(self, scope: Scope, data: Session) -> ASGIApp:
+        serving = self.service.serving()
+        known, unknown = serving.known_items(data.item_ids)
+        request = Request(
             k=data.k,
+            session=known,
+            exclude=serving.known_items(data.exclude)[0],
             include_seen=data.include_seen,
-            exclude=data.exclude,
             category=data.category,
             budget_ms=data.budget_ms,
-            spent_ms=0.0 if data.budget_ms is None else spent_ms(request.scope),
+            spent_ms=0.0 if data.budget_ms is None else spent_ms(scope),
+            diversity=data.diversity,
         )
-        recommender = serving.recommender
-        known, unknown = recommender.known_items(data.item_ids)
-        if data.scenario is not None or data.explain or data.diversity is not None:
-            asked = asked_by_session(recommender, known, wanted, diversity=data.diversity)
-            ruled = await run_scenario(service, serving, data.scenario, asked, explain=data.explain)
-            lead = f'"unknown_item_ids":[{",".join(map(quoted, unknown))}]'
-            body = ruled.body(lead, serving, known if data.reasons else None)
-            return Reply(body, release=serving.release_header, cache=PRIVATE, source=ruled.found.source)
-        found = await service.ranked(
-            serving, lambda may_block: recommender.for_session(known, wanted, may_block=may_block)
+        served = await serve(self.service, serving, request, scenario=data.scenario, explain=data.explain)
+        unknown_items = f'"unknown_item_ids":[{",".join(map(quoted, unknown))}],'
+        return Reply(
+            served.body(serving, known if data.reasons else None, plain_last=unknown_items),
+            release=serving.release_header,
+            cache=PRIVATE,
+            source=served.answer.source,
         )
-        items = _with_reasons(serving, found, known) if data.reasons else _plain(serving, found)
-        plain = (
-            f'{{"release":"{serving.release_id}","source":"{found.source}",'
-            f'"reason":{"null" if found.reason is None else quoted(found.reason)},'
-            f'"unknown_item_ids":[{",".join(map(quoted, unknown))}],"items":{items}}}'
-        )
-        return Reply(plain.encode(), release=serving.release_header, cache=PRIVATE, source=found.source)
 
     @get(
         "/popular",
         summary="Popular items",
         description="The same for everyone; a recent event counts more than an old one.",
         operation_id="listPopular",
-        tags=[_TAG],
         responses=answers(PopularItems, cached=True),
         response_headers=release_headers(),
     )
-    async def popular(k: K = 10, exclude: Exclude = None, category: Category = None) -> ASGIApp:
-        serving = service.serving()
-        wanted = Wanted(k=k, exclude=exclude or (), category=category)
-        found = service.count(serving, serving.recommender.popular(wanted))
-        body = f'{{"release":"{serving.release_id}","items":{_plain(serving, found)}}}'
+    async def popular(self, k: K = 10, exclude: Exclude = None, category: Category = None) -> ASGIApp:
+        serving = self.service.serving()
+        request = Request(k=k, exclude=serving.known_items(exclude)[0] if exclude else (), category=category)
+        answer = self.service.count(serving, serving.plain.popular(request))
+        items = serving.items.scored(answer.nums, answer.scores)
         return Reply(
-            body.encode(),
+            f'{{"release":"{serving.release_id}","items":{items}}}'.encode(),
             release=serving.release_header,
             etag=serving.release_id,
-            cache=public,
-            source=found.source,
+            cache=self.service.public,
+            source=answer.source,
         )
-
-    return [for_user, for_session, popular]
-
-
-def _plain(serving: Serving, found: Ranked) -> str:
-    return serving.items.scored(found.nums, found.scores)
-
-
-def _with_reasons(serving: Serving, found: Ranked, history: list[int]) -> str:
-    nearest = serving.recommender.catalogue.nearest(found.nums, history[:_HISTORY_FOR_REASONS])
-    return serving.items.because(found.nums, found.scores, nearest)

@@ -1,51 +1,47 @@
-"""Releases: which is served, which are kept, and which shall be served next."""
+"""Releases: the one that is served, all that are kept, and promotion of another one."""
 
 import msgspec
 from litestar import get, post
 from litestar.exceptions import NotFoundException
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.auth import needs
-from recsys_assets.api.http.replies import PRIVATE, Reply
+from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Promoted, Promotion, Releases, ReleaseSummary
-from recsys_assets.api.schemas.recommendation_schemas import encode
-from recsys_assets.api.serving.service import Service
+from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.release.manifest import Manifest
 
-_TAG = "Releases"
 
+class ReleaseController(ServiceController):
+    """The served release, the kept ones, and promotion."""
 
-def release_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
+    tags = ("Releases",)
 
     @get(
         "/release",
         summary="The release that is served",
         operation_id="getRelease",
-        tags=[_TAG],
         sync_to_thread=False,
         responses=answers(ReleaseSummary, cached=True),
         response_headers=release_headers(),
     )
-    def current() -> ASGIApp:
-        serving = service.serving()
-        body = encode(_summary(serving.recommender.release.manifest, serving.release_id))
+    def current(self) -> ASGIApp:
+        serving = self.service.serving()
+        body = encode(_summary(serving.release.manifest, serving.release_id))
         return Reply(body, release=serving.release_header, etag=serving.release_id, cache=PRIVATE)
 
     @get(
         "/releases",
         summary="Every release kept",
         operation_id="listReleases",
-        tags=[_TAG],
         sync_to_thread=True,
         responses=answers(Releases),
         response_headers=release_headers(),
     )
-    def every() -> ASGIApp:
-        serving = service.serving()
-        found = [_summary(manifest, serving.release_id) for manifest in service.live.store.list()]
+    def kept(self) -> ASGIApp:
+        serving = self.service.serving()
+        found = [_summary(manifest, serving.release_id) for manifest in self.service.live.store.list()]
         body = encode(Releases(release=serving.release_id, releases=found))
         return Reply(body, release=serving.release_header)
 
@@ -54,21 +50,18 @@ def release_routes(service: Service) -> list[HTTPRouteHandler]:
         summary="Serve another release",
         description="Points `current` at a release kept here, served within a second. Needs scope `admin`.",
         operation_id="promoteRelease",
-        tags=[_TAG],
         status_code=200,
         sync_to_thread=True,
         guards=[needs("admin")],
         security=KEY_NEEDED,
         responses=answers(Promoted, also=(404, 408, 413)),
     )
-    def promote(data: Promotion) -> ASGIApp:
-        known = {manifest.release_id for manifest in service.live.store.list()}
+    def promote(self, data: Promotion) -> ASGIApp:
+        known = {manifest.release_id for manifest in self.service.live.store.list()}
         if data.release not in known:
             raise NotFoundException(f"no release {data.release!r} is kept here; see GET /v1/releases")
-        service.live.store.promote(data.release)
+        self.service.live.store.promote(data.release)
         return Reply(encode(Promoted(current=data.release)))
-
-    return [current, every, promote]
 
 
 def _summary(manifest: Manifest, current: str) -> ReleaseSummary:

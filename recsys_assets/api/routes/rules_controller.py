@@ -1,16 +1,15 @@
-"""The rules over HTTP: which scenarios there are, and why an item is or is not in a user's list."""
+"""The rules over HTTP: the scenarios in force, and why an item is or is not in a user's list."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, get
-from litestar.handlers import HTTPRouteHandler
+from litestar import get
 from litestar.openapi.spec import Example
 from litestar.params import Parameter
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
+from recsys_assets.api.http.bodies import NO_STORE, PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.replies import NO_STORE, PRIVATE, Reply
 from recsys_assets.api.openapi import (
     Category,
     DiversityStrength,
@@ -22,15 +21,11 @@ from recsys_assets.api.openapi import (
     answers,
     release_headers,
 )
-from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioList, WhyItem, encode
-from recsys_assets.api.serving.queries import Wanted
-from recsys_assets.api.serving.ruled import effects_json, item_json, trace_json
-from recsys_assets.api.serving.scenarios import asked_by_user
-from recsys_assets.api.serving.service import Service, refuse_null
-from recsys_assets.errors import UnknownItemError
+from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioList, WhyItem
+from recsys_assets.api.serving.answers import effects_json, item_json, trace_json
+from recsys_assets.api.serving.service import ServiceController, reject_null
 from recsys_assets.rules.engine.why import why
 
-_TAG = "Rules"
 AskedItem = Annotated[
     str,
     Parameter(
@@ -43,27 +38,27 @@ AskedItem = Annotated[
 ]
 
 
-def rules_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
+class RulesController(ServiceController):
+    """The scenarios in force, and why an item is or is not in a list."""
+
+    tags = ("Rules",)
 
     @get(
         "/scenarios",
         summary="The scenarios of the rules in force",
         operation_id="listScenarios",
-        tags=[_TAG],
         responses=answers(ScenarioList),
         response_headers=release_headers(),
     )
-    async def scenarios() -> ASGIApp:
-        serving = service.serving()
-        engine = await serving.scenarios.engine()
-        followed = serving.scenarios.followed
-        rules = engine.rules
+    async def scenarios(self) -> ASGIApp:
+        serving = self.service.serving()
+        engine = await serving.rules.engine()
+        bound, rules = serving.rules.bound, engine.rules
         body = encode(
             ScenarioList(
                 release=serving.release_id,
                 rules=engine.version,
-                problem=None if followed is None else followed.problem,
+                problem=None if bound is None else bound.problem,
                 scenarios=[
                     Scenario(
                         name=name,
@@ -86,12 +81,12 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
         summary="Why an item is, or is not, in a user's list",
         description="Which rule dropped the item, or at which rank it stands; with the trace of the list.",
         operation_id="whyItem",
-        tags=[_TAG],
         responses=answers(WhyItem, also=(404,)),
         response_headers=release_headers(),
     )
     async def why_item(  # noqa: PLR0917  query parameters, which come by name
-        request: Request[Any, Any, Any],
+        self,
+        scope: Scope,
         user_id: UserIdPath,
         item_id: AskedItem,
         scenario: ScenarioName = None,
@@ -101,35 +96,31 @@ def rules_routes(service: Service) -> list[HTTPRouteHandler]:
         category: Category = None,
         diversity: DiversityStrength = None,
     ) -> ASGIApp:
-        refuse_null(request.scope, "diversity")
+        reject_null(scope, "diversity")
         user_id = as_sent(user_id)
-        serving = service.serving()
-        service.live.events_since(user_id)
-        release = serving.recommender.release
-        num = release.items.num(item_id)
-        if num is None:
-            raise UnknownItemError(f"item {item_id!r} is not in release {serving.release_id}")
-        engine = await serving.scenarios.engine()
+        serving = self.service.serving()
+        self.service.live.events_since(user_id)
+        num = serving.item_num(item_id)
+        engine = await serving.rules.engine()
         pipeline = engine.scenario(scenario)
-        wanted = Wanted(k=k, include_seen=include_seen, exclude=exclude or (), category=category)
-        asked = asked_by_user(serving.recommender, user_id, wanted, diversity=diversity)
-        found = await asyncio.to_thread(why, engine, pipeline, asked, num)
+        request = serving.request_of(
+            user_id, k=k, include_seen=include_seen, exclude=exclude, category=category, diversity=diversity
+        )
+        found = await asyncio.to_thread(why, engine, pipeline, request, num)
         body = encode(
             WhyItem(
                 release=serving.release_id,
                 user_id=user_id,
                 scenario=pipeline.scenario.name,
                 rules=engine.version,
-                item=item_json(num, release),
+                item=item_json(num, serving.release),
                 verdict=found.verdict,
                 words=found.words,
                 rank=found.rank,
                 relevance_rank=found.relevance_rank,
                 dropped_by=effects_json(found.rules),
                 values=dict(found.values),
-                trace=trace_json(found.trace, release),
+                trace=trace_json(found.trace, serving.release),
             )
         )
         return Reply(body, release=serving.release_header, cache=PRIVATE)
-
-    return [scenarios, why_item]

@@ -1,51 +1,51 @@
-"""Users: what one has, and which there are."""
+"""Users: the history of one, and search by the beginning of an id."""
 
 from datetime import timedelta
 from typing import Annotated
 
 from litestar import get
 from litestar.exceptions import NotFoundException
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
+from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.http.replies import PRIVATE, Reply
 from recsys_assets.api.openapi import K, UserIdPath, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import UserSearch
-from recsys_assets.api.schemas.recommendation_schemas import HistoryItem, UserHistory, encode
+from recsys_assets.api.schemas.recommendation_schemas import HistoryItem, UserHistory
 from recsys_assets.api.serving.live import Serving
-from recsys_assets.api.serving.service import Service
+from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.string_table import Vocabulary
 
-_TAG = "Users"
 Beginning = Annotated[
     str, Parameter(query="q", max_length=512, description="How the user's id begins; empty: any.")
 ]
 Limit = Annotated[int, Parameter(ge=1, le=100, description="How many users, 1-100.")]
 
 
-def user_routes(service: Service) -> list[HTTPRouteHandler]:
-    """The routes, over one service."""
+class UserController(ServiceController):
+    """A user's history, and search by the beginning of an id."""
+
+    path = "/users"
+    tags = ("Users",)
 
     @get(
-        "/users/{user_id:str}/history",
+        "/{user_id:str}/history",
         summary="What a user has",
         description="Most recent first; events since the release come before those in it.",
         operation_id="listUserHistory",
-        tags=[_TAG],
         sync_to_thread=False,
         responses=answers(UserHistory, also=(404,), cached=True),
         response_headers=release_headers(),
     )
-    def history(user_id: UserIdPath, k: K = 50) -> ASGIApp:
+    def history(self, user_id: UserIdPath, k: K = 50) -> ASGIApp:
         user_id = as_sent(user_id)
-        serving = service.serving()
-        release = serving.recommender.release
-        events = service.live.events_since(user_id)
+        serving = self.service.serving()
+        release = serving.release
+        events = self.service.live.events_since(user_id)
         user_num = release.users.num(user_id)
-        since = serving.recommender.since(user_id)
+        since = serving.items_since(user_id)
         if user_num is None and not since:
             raise NotFoundException(f"user {user_id!r} is not in release {serving.release_id}")
         rows = [_item(serving, num, None) for num in since[:k]]
@@ -63,26 +63,22 @@ def user_routes(service: Service) -> list[HTTPRouteHandler]:
         )
 
     @get(
-        "/users",
         summary="Find users by how their id begins",
         operation_id="searchUsers",
-        tags=[_TAG],
         sync_to_thread=False,
         responses=answers(UserSearch, cached=True),
         response_headers=release_headers(),
     )
-    def search(beginning: Beginning = "", limit: Limit = 20) -> ASGIApp:
-        serving = service.serving()
-        users = serving.recommender.release.users
+    def search(self, beginning: Beginning = "", limit: Limit = 20) -> ASGIApp:
+        serving = self.service.serving()
+        users = serving.release.users
         found = users_beginning(users, beginning, limit)
         body = encode(UserSearch(release=serving.release_id, total=len(users), user_ids=found))
         return Reply(body, release=serving.release_header, etag=serving.release_id, cache=PRIVATE)
 
-    return [history, search]
-
 
 def users_beginning(users: Vocabulary, beginning: str, limit: int) -> list[str]:
-    """The first `limit` ids that begin so; a binary search, since a vocabulary is sorted by UTF-8 bytes."""
+    """Return the first `limit` ids that begin so; a binary search, since a vocabulary is sorted by UTF-8 bytes."""
     wanted = beginning.encode("utf-8", "surrogatepass")
     low, high = 0, len(users)
     while low < high:
@@ -101,7 +97,7 @@ def users_beginning(users: Vocabulary, beginning: str, limit: int) -> list[str]:
 
 
 def _item(serving: Serving, num: int, day: int | None) -> HistoryItem:
-    release = serving.recommender.release
+    release = serving.release
     return HistoryItem(
         item_id=release.items[num],
         title=release.titles[num] or None,

@@ -1,1 +1,1 @@
-"""The JSON bodies of the API, as msgspec structs."""
+"""JSON bodies of the API, as msgspec structs."""

@@ -1,4 +1,7 @@
-"""JSON bodies of running the API: events, quality, releases, health and problems, as msgspec structs."""
+"""JSON bodies of events, quality, releases, health, problems, features and search.
+
+The docstring and the descriptions of a struct are in the OpenAPI document.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -9,43 +12,49 @@ from recsys_assets.api.schemas.recommendation_schemas import Item, ItemId, Relea
 
 
 class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One user touched one item, after the release."""
+    """One item that a user touched after the release."""
 
     user_id: UserId
     item_id: ItemId
     timestamp: (
-        Annotated[datetime, Meta(description="When, RFC 3339; the time of arrival where absent.", tz=True)]
+        Annotated[
+            datetime,
+            Meta(description="Time of the event, RFC 3339; the time of arrival where absent.", tz=True),
+        ]
         | None
     ) = None
 
 
 class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Events to remember."""
+    """Events to store."""
 
     events: Annotated[list[Event], Meta(min_length=1, max_length=1000)]
 
 
 class EventsAccepted(Struct, frozen=True, kw_only=True):
-    """How many events were stored."""
+    """Number of stored events."""
 
-    accepted: Annotated[int, Meta(description="Rows stored durably.", ge=1)]
+    accepted: Annotated[int, Meta(description="Events stored durably.", ge=1)]
 
 
 class CheckDay(Struct, frozen=True, kw_only=True):
-    """One check on one day."""
+    """Result of one check on one day."""
 
     day: str
     verdict: Literal["ok", "warn", "block"]
     value: Annotated[
-        float | None, Meta(description="What was measured, or the drift score; null where rows were counted.")
+        float | None,
+        Meta(description="The measured value, or the drift score; null where rows were counted."),
     ]
-    warn_above: Annotated[float | None, Meta(description="The value from which it warns; null where none.")]
+    warn_above: Annotated[
+        float | None, Meta(description="Value from which the check warns; null where it has none.")
+    ]
     failing_rows: int
     detail: str
 
 
 class CheckHistory(Struct, frozen=True, kw_only=True):
-    """One check over the days."""
+    """Results of one check by day."""
 
     table: str
     check: str
@@ -53,14 +62,14 @@ class CheckHistory(Struct, frozen=True, kw_only=True):
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """How every check stood on the last days."""
+    """Results of every check on the last days."""
 
     release: ReleaseId
     checks: list[CheckHistory]
 
 
 class ReleaseSummary(Struct, frozen=True, kw_only=True):
-    """One release that could be served."""
+    """One release that is kept."""
 
     release: ReleaseId
     current: bool
@@ -73,26 +82,26 @@ class ReleaseSummary(Struct, frozen=True, kw_only=True):
 
 
 class Releases(Struct, frozen=True, kw_only=True):
-    """Every release kept, newest first."""
+    """Every release that is kept, newest first."""
 
     release: ReleaseId
     releases: list[ReleaseSummary]
 
 
 class Promotion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which release to serve next."""
+    """The release to serve next."""
 
     release: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class Promoted(Struct, frozen=True, kw_only=True):
-    """`current` after a promotion; served within a second."""
+    """The current release after a promotion; it is served within a second."""
 
     current: str
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """Whether the process lives or can answer."""
+    """State of the process."""
 
     status: Literal["live", "ready", "unavailable"]
     release: str | None = None
@@ -105,14 +114,16 @@ class Health(Struct, frozen=True, kw_only=True):
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A problem body, RFC 9457 (`application/problem+json`)."""
 
-    title: Annotated[str, Meta(description="What kind of problem, the same for every one of the kind.")]
+    title: Annotated[
+        str, Meta(description="Kind of problem, in the same words for all problems of the kind.")
+    ]
     status: Annotated[int, Meta(description="The HTTP status.")]
-    detail: Annotated[str | None, Meta(description="What was found, and what to do.")] = None
+    detail: Annotated[str | None, Meta(description="The finding, and what to do.")] = None
     type: str = "about:blank"
-    instance: Annotated[str | None, Meta(description="The request id, for the logs.")] = None
-    errors: Annotated[list[dict[str, Any]] | None, Meta(description="One an invalid parameter or field.")] = (
-        None
-    )
+    instance: Annotated[str | None, Meta(description="The request id, which the logs have too.")] = None
+    errors: Annotated[
+        list[dict[str, Any]] | None, Meta(description="An entry for each invalid parameter or field.")
+    ] = None
 
 
 class FeatureRow(Struct, frozen=True, kw_only=True):
@@ -128,14 +139,18 @@ class FeatureRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     entity: Literal["user", "item"]
     ids: Annotated[list[Annotated[str, Meta(max_length=512)]], Meta(min_length=1, max_length=500)]
-    names: Annotated[list[str], Meta(description="Features wanted; all where empty.", max_length=100)] = []
+    names: Annotated[
+        list[str], Meta(description="Names of the features to return; all where empty.", max_length=100)
+    ] = []
 
 
 class FeatureBatch(Struct, frozen=True, kw_only=True):
-    """The answer to a `FeatureRequest`, in the order asked for."""
+    """The answer to a `FeatureRequest`, in the order of its ids."""
 
     release: ReleaseId
-    rows: Annotated[list[dict[str, Any] | None], Meta(description="One an id; null where the id is unknown.")]
+    rows: Annotated[
+        list[dict[str, Any] | None], Meta(description="A row for each id; null where the id is unknown.")
+    ]
 
 
 class FeatureRegistry(Struct, frozen=True, kw_only=True):
@@ -146,14 +161,14 @@ class FeatureRegistry(Struct, frozen=True, kw_only=True):
 
 
 class ItemSearch(Struct, frozen=True, kw_only=True):
-    """Items whose title matches."""
+    """Items with a matching title."""
 
     release: ReleaseId
     items: list[Item]
 
 
 class UserSearch(Struct, frozen=True, kw_only=True):
-    """Users whose id starts with the words asked for."""
+    """Users with an id that begins with the given text."""
 
     release: ReleaseId
     total: Annotated[int, Meta(description="Users in the release.", ge=0)]
@@ -164,4 +179,4 @@ class Categories(Struct, frozen=True, kw_only=True):
     """The categories of the release, largest first."""
 
     release: ReleaseId
-    categories: Annotated[dict[str, int], Meta(description="Category -> how many items.")]
+    categories: Annotated[dict[str, int], Meta(description="Category -> number of items.")]

@@ -1,15 +1,13 @@
-"""What the API's JSON bodies hold, as msgspec structs: what OpenAPI shows and the tests decode with.
+"""JSON bodies of lists of items, and of the rules behind a list.
 
-Items, lists of them and how rules made them; features and search are in `feature_schemas`, the rest in
-`operation_schemas`.
+The docstring and the descriptions of a struct are in the OpenAPI document.
 """
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from recsys_assets.api.serving.queries import Source
+from recsys_assets.rules.engine.requests import Source
 
 ReleaseId = Annotated[str, Meta(description="The release that answered.", examples=["20171231-3f9a1c0b7e"])]
 ItemId = Annotated[
@@ -21,10 +19,10 @@ UserId = Annotated[
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One item by name."""
+    """One item with its title and category."""
 
     item_id: ItemId
-    title: Annotated[str | None, Meta(description="What a person calls it; null where unknown.")]
+    title: Annotated[str | None, Meta(description="Its title; null where unknown.")]
     category: Annotated[str | None, Meta(description="Its category; null where unknown.")]
 
 
@@ -34,9 +32,7 @@ class ScoredItem(Item, frozen=True, kw_only=True):
     score: Annotated[float, Meta(description="Higher is better; comparable within one list only.")]
     because: Annotated[
         Item | UnsetType | None,
-        Meta(
-            description="The item of the history or session that is nearest to this one; with `reasons=true`."
-        ),
+        Meta(description="The nearest item of the history or session; only with `reasons=true`."),
     ] = UNSET
 
 
@@ -47,49 +43,49 @@ class StageTrace(Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     rule: Annotated[str, Meta(description="The rule in words: its expression or settings.")]
-    items_in: Annotated[
-        int, Meta(description="Items before it; for a source, the items that it was asked for.", ge=0)
-    ]
+    items_in: Annotated[int, Meta(description="Items before the stage; for a source, its quota.", ge=0)]
     items_out: Annotated[
-        int, Meta(description="Items after it; for a source, the items that it brought.", ge=0)
+        int, Meta(description="Items after the stage; for a source, the items that it gave.", ge=0)
     ]
     ms: Annotated[float, Meta(description="Wall-clock time.", ge=0)]
 
 
 class Effect(Struct, frozen=True, kw_only=True):
-    """What one rule did to one item."""
+    """The effect of one rule on one item."""
 
     stage: str
-    effect: Annotated[str, Meta(description="`+0.100` on the score, or a move `4 -> 2`.")]
+    effect: Annotated[str, Meta(description="`+0.100` is added to the score; `4 -> 2` is a move.")]
 
 
 class ItemTrace(Item, frozen=True, kw_only=True):
-    """What became of one candidate."""
+    """The outcome for one candidate, and its reasons."""
 
-    sources: Annotated[list[str], Meta(description="The sources that brought it.")]
+    sources: Annotated[list[str], Meta(description="Names of the sources that gave it.")]
     relevance: Annotated[float | None, Meta(description="Score before boosts, 0-1; null where dropped.")]
     score: Annotated[float | None, Meta(description="Score after boosts.")]
     effects: list[Effect]
-    dropped_by: Annotated[str | None, Meta(description="The stage that took it out.")]
-    why: Annotated[str | None, Meta(description="That stage's rule.")]
-    rank: Annotated[int | None, Meta(description="Its place in the whole order, also beyond k.")]
+    dropped_by: Annotated[str | None, Meta(description="Name of the stage that dropped it.")]
+    why: Annotated[str | None, Meta(description="Rule of that stage.")]
+    rank: Annotated[int | None, Meta(description="Place in the whole order, also beyond k.")]
 
 
 class Trace(Struct, frozen=True, kw_only=True):
-    """How a list came about, stage by stage and item by item."""
+    """The origin of a list, stage by stage and item by item."""
 
     stages: list[StageTrace]
-    items: Annotated[list[ItemTrace], Meta(description="Every candidate: ranked ones first, then dropped.")]
+    items: Annotated[
+        list[ItemTrace], Meta(description="Every candidate: the ranked ones first, then the dropped ones.")
+    ]
 
 
 class ByScenario(Struct, frozen=True, kw_only=True):
-    """What an answer by a scenario says beside its items."""
+    """Fields of an answer by a scenario."""
 
-    scenario: Annotated[str | UnsetType, Meta(description="The scenario that was asked for.")] = UNSET
+    scenario: Annotated[str | UnsetType, Meta(description="Name of the scenario that was applied.")] = UNSET
     rules: Annotated[
         str | UnsetType, Meta(description="Version of the rules; changes with the file's content.")
     ] = UNSET
-    trace: Annotated[Trace | UnsetType, Meta(description="With `explain=true`.")] = UNSET
+    trace: Annotated[Trace | UnsetType, Meta(description="Only with `explain=true`.")] = UNSET
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
@@ -97,7 +93,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     name: str
     description: str
-    default: Annotated[bool, Meta(description="Whether it is meant where none is named.")]
+    default: Annotated[bool, Meta(description="True for the scenario that applies where none is named.")]
     stages: Annotated[list[str], Meta(description="Names of its stages, in order.")]
 
 
@@ -113,7 +109,7 @@ class ScenarioList(Struct, frozen=True, kw_only=True):
 
 
 class WhyItem(Struct, frozen=True, kw_only=True):
-    """What became of one item in a user's list."""
+    """The reason why one item is, or is not, in a user's list."""
 
     release: ReleaseId
     user_id: UserId
@@ -121,44 +117,50 @@ class WhyItem(Struct, frozen=True, kw_only=True):
     rules: str
     item: Item
     verdict: Literal["shown", "ranked below", "dropped", "no candidate"]
-    words: Annotated[str, Meta(description="The same as a sentence.")]
-    rank: Annotated[int | None, Meta(description="Its place, where it was ranked.")]
+    words: Annotated[str, Meta(description="The verdict as a sentence.")]
+    rank: Annotated[int | None, Meta(description="Place in the list; null where it was not ranked.")]
     relevance_rank: Annotated[
-        int | None, Meta(description="Its place in the catalogue by relevance alone; null for a stranger.")
+        int | None, Meta(description="Place in the catalogue by relevance alone; null for a stranger.")
     ]
     dropped_by: Annotated[
         list[Effect], Meta(description="The rules that dropped it, or would drop it; `effect` is the rule.")
     ]
-    values: Annotated[dict[str, Any], Meta(description="What those rules looked at.")]
+    values: Annotated[dict[str, Any], Meta(description="Values that those rules read.")]
     trace: Trace
 
 
 class UserRecommendations(ByScenario, frozen=True, kw_only=True):
-    """What one user is recommended."""
+    """Recommendations for one user."""
 
     release: ReleaseId
     user_id: UserId
     source: Source
     reason: Annotated[
-        str | None, Meta(description="Why a lesser source answered; null where the user's embedding did.")
+        str | None,
+        Meta(
+            description="Reason for answering from another source; null where the user's embedding answered."
+        ),
     ]
     items: Annotated[list[ScoredItem], Meta(description="Best first.")]
 
 
 class SessionRecommendations(ByScenario, frozen=True, kw_only=True):
-    """What goes with the items of a session."""
+    """Recommendations for a session."""
 
     release: ReleaseId
     source: Source
-    reason: Annotated[str | None, Meta(description="Why popular items answered; null where the session did.")]
+    reason: Annotated[
+        str | None,
+        Meta(description="Reason for answering with popular items; null where the session answered."),
+    ]
     unknown_item_ids: Annotated[
-        list[str], Meta(description="Items of the session that the release does not know.")
+        list[str], Meta(description="Items of the session that are not in the release.")
     ]
     items: list[ScoredItem]
 
 
 class SimilarItems(Struct, frozen=True, kw_only=True):
-    """Items that are wanted by the same users as one item."""
+    """Items that the same users want as one item."""
 
     release: ReleaseId
     item_id: ItemId
@@ -177,25 +179,27 @@ class PopularItems(Struct, frozen=True, kw_only=True):
 class HistoryItem(Item, frozen=True, kw_only=True):
     """One item that a user has."""
 
-    last_day: Annotated[str | None, Meta(description="UTC day of the last event.", examples=["2017-12-24"])]
+    last_day: Annotated[
+        str | None, Meta(description="UTC day of the user's last event with it.", examples=["2017-12-24"])
+    ]
 
 
 class UserHistory(Struct, frozen=True, kw_only=True):
-    """The items a user has, most recent first."""
+    """Items that a user has, most recent first."""
 
     release: ReleaseId
     user_id: UserId
-    total: Annotated[int, Meta(description="How many items the user has.", ge=0)]
+    total: Annotated[int, Meta(description="Number of items that the user has.", ge=0)]
     items: list[HistoryItem]
 
 
 class Session(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A session without a user: what was clicked, viewed or put in a basket."""
+    """One session without a user: items that were clicked, viewed or put in a basket, and options."""
 
     item_ids: Annotated[
         list[ItemId], Meta(description="Items of the session.", min_length=1, max_length=1000)
     ]
-    k: Annotated[int, Meta(description="How many items to recommend.", ge=1, le=500)] = 10
+    k: Annotated[int, Meta(description="Number of items to recommend.", ge=1, le=500)] = 10
     include_seen: Annotated[bool, Meta(description="Keep items of the session.")] = False
     exclude: Annotated[list[ItemId], Meta(description="Items never to recommend.", max_length=1000)] = []
     category: (
@@ -205,21 +209,19 @@ class Session(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[
             float,
             Meta(
-                description="Time the answer may take, ms; a lesser source answers where it is short.", ge=0
+                description="Most time for the answer, ms; a faster source answers where it is short.", ge=0
             ),
         ]
         | None
     ) = None
-    reasons: Annotated[
-        bool, Meta(description="Say for each item which item of the session it is nearest to.")
-    ] = False
+    reasons: Annotated[bool, Meta(description="Name the nearest item of the session for each item.")] = False
     scenario: Annotated[str, Meta(description="Apply this scenario of the rules.", max_length=40)] | None = (
         None
     )
     diversity: (
-        Annotated[float, Meta(description="In place of the scenario's own strength, 0-1.", ge=0, le=1)] | None
+        Annotated[
+            float, Meta(description="Strength of diversity in place of the scenario's own, 0-1.", ge=0, le=1)
+        ]
+        | None
     ) = None
-    explain: Annotated[bool, Meta(description="Say how the list came about.")] = False
-
-
-encode = msgspec.json.Encoder().encode
+    explain: Annotated[bool, Meta(description="Return the trace of the list.")] = False

@@ -1,4 +1,4 @@
-"""The release that is served: loaded whole, swapped as one reference, followed while `current` changes.
+"""The serving release: loaded whole, swapped as one reference, followed while `current` changes.
 
 A request takes `Live.serving` once and keeps it, so it sees one release; the old one is let go when the last
 request that holds it ends.
@@ -7,41 +7,105 @@ request that holds it ends.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from time import perf_counter
 
 from recsys_assets.api.http.auth import KeyRing
-from recsys_assets.api.http.json_bodies import ItemJson
+from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.api.serving.event_store import EventStore
-from recsys_assets.api.serving.recommender import Recommender
-from recsys_assets.api.serving.scenarios import Scenarios
-from recsys_assets.errors import EventsUnavailableError, ReleaseError
-from recsys_assets.release.current import CURRENT_FILE
-from recsys_assets.release.load import load_release
+from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.release.current import CURRENT_FILE, require_current
+from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.rules.engine.plain import PlainScenario
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.rules_file import FollowedRules
 from recsys_assets.storage.home import Home
 
 log = logging.getLogger("recsys.api")
 
 POLL_SECONDS = 0.25
-"""How often `current` and `events.sqlite` are looked at."""
+"""Time between two looks at `current`, the rules and `events.sqlite`."""
 
 
 class Serving:
-    """One release, ready to answer."""
+    """One release, ready to answer, and the events since it."""
 
-    def __init__(self, recommender: Recommender, scenarios: Scenarios) -> None:
-        release = recommender.release
-        self.scenarios = scenarios
-        self.recommender = recommender
-        self.release_id = release.manifest.release_id
+    def __init__(self, release: Release, events: EventStore, home: Home) -> None:
+        self.release = release
+        self.plain = PlainScenario(release)
+        self.rules = FollowedRules(self.plain, home)
+        self.release_id = release.release_id
         self.release_header = self.release_id.encode()
         self.items = ItemJson(release.items, release.titles, release.categories)
         self.served = bytearray(len(release.items))
         """1 for every item recommended since the release was loaded, by item number."""
+        self._events = events
+
+    def request_of(
+        self,
+        user_id: str,
+        *,
+        k: int,
+        include_seen: bool = False,
+        exclude: Sequence[str] | None = None,
+        category: str | None = None,
+        cohort: str | None = None,
+        budget_ms: float | None = None,
+        spent_ms: float = 0.0,
+        diversity: float | None = None,
+    ) -> Request:
+        """Return a user's request by number; see `Request`. The events since the release are the session."""
+        return Request(
+            k=k,
+            user_id=user_id,
+            user_num=self.release.users.num(user_id),
+            session=self.items_since(user_id),
+            exclude=self.known_items(exclude)[0] if exclude else (),
+            include_seen=include_seen,
+            category=category,
+            cohort=cohort,
+            budget_ms=budget_ms,
+            spent_ms=spent_ms,
+            diversity=diversity,
+        )
+
+    def item_num(self, item_id: str) -> int:
+        """Return an item's number.
+
+        Raises:
+            UnknownItemError: the release does not hold the item.
+        """
+        num = self.release.items.num(item_id)
+        if num is None:
+            raise UnknownItemError(f"item {item_id!r} is not in release {self.release_id}")
+        return num
+
+    def known_items(self, item_ids: Sequence[str]) -> tuple[list[int], list[str]]:
+        """Return the numbers of the items that the release holds, each once, and the ids that it does not hold."""
+        known: dict[int, None] = {}
+        unknown = []
+        for item_id in item_ids:
+            num = self.release.items.num(item_id)
+            if num is None:
+                unknown.append(item_id)
+            else:
+                known[num] = None
+        return list(known), unknown
+
+    def items_since(self, user_id: str) -> list[int]:
+        """Return the numbers of the known items of a user's events since the release, most recent first."""
+        items = self._events.items_of(user_id)
+        return self.known_items(list(items)[::-1])[0] if items else []
+
+    def items_of(self, request: Request) -> list[int]:
+        """Return the numbers of all items that a user has, most recent first; empty for a stranger."""
+        num = request.user_num
+        earlier = [] if num is None else self.release.history(num).tolist()
+        return list(dict.fromkeys([*request.session, *earlier]))
 
     def covered(self) -> float:
-        """Share of the catalogue recommended at least once since the release was loaded, 0-1."""
+        """Return the share of the catalogue recommended at least once since the release was loaded, 0-1."""
         return self.served.count(1) / max(1, len(self.served))
 
 
@@ -55,7 +119,7 @@ class Live:
         self.events = EventStore(home.events_db)
         self.serving: Serving | None = None
         self.swaps = 0
-        self._refused: tuple[str, int] | None = None  # release and when it was promoted
+        self._rejected: tuple[str, int] | None = None  # release and when it was promoted
 
     def start(self, *, verify: bool = True, fallback_previous: bool = False) -> None:
         """Load `current`; where that is broken and it is allowed, the newest other release that is whole.
@@ -64,26 +128,24 @@ class Live:
             ReleaseError: there is no release, or none that may be served is whole.
         """
         self.serving = self.choose(verify=verify, fallback_previous=fallback_previous)
-        self.serving.scenarios.start()
+        self.serving.rules.start()
         with contextlib.suppress(EventsUnavailableError):
             self.events.refresh()
 
     def choose(self, *, verify: bool, fallback_previous: bool) -> Serving:
-        """What `start` would serve. No thread is started: a process that is about to fork may ask.
+        """Return the release that `start` would serve. No thread is started: a process may call it before it forks.
 
         Raises:
             ReleaseError: as `start`.
         """
-        current = self.store.current_id()
-        if current is None:
-            raise ReleaseError(f"{self.home.releases}: no release is current; run `recsys build` first")
+        current = require_current(self.home.releases)
         try:
             return self._load(current, verify=verify)
         except ReleaseError as error:
             if not fallback_previous:
                 raise
-            log.warning("release refused", extra={"release": current, "why": str(error)})
-            self._refused = (current, (self.store.root / CURRENT_FILE).stat().st_mtime_ns)
+            log.warning("release rejected", extra={"release": current, "why": str(error)})
+            self._rejected = (current, (self.store.root / CURRENT_FILE).stat().st_mtime_ns)
             return self._load_previous(current)
 
     @contextlib.asynccontextmanager
@@ -99,39 +161,38 @@ class Live:
             self.events.close()
 
     def events_since(self, user_id: str) -> int:
-        """How many events the user has since the release, those of other workers included."""
+        """Return the number of the user's events since the release, those of other workers included."""
         if self._shared_events:
             self.events.refresh()
         return self.events.count_of(user_id)
 
     def swap(self) -> bool:
-        """Serve `current` if that is another release than the one served; whether it was swapped.
+        """Serve `current` if that is another release than the one served; return whether it was swapped.
 
-        A broken release is refused once a promotion, with a log line, and the old one stays.
+        A broken release is rejected once a promotion, with a log line, and the old one stays.
         """
         current = self.store.current_id()
         if current is None or (self.serving and current == self.serving.release_id):
             return False
         promoted = (current, (self.store.root / CURRENT_FILE).stat().st_mtime_ns)
-        if promoted == self._refused:
+        if promoted == self._rejected:
             return False
         try:
             started = perf_counter()
             self.serving = self._load(current, verify=True)
-            self.serving.scenarios.start()
+            self.serving.rules.start()
         except ReleaseError as error:
-            self._refused = promoted
-            log.warning("release refused", extra={"release": current, "why": str(error)})
+            self._rejected = promoted
+            log.warning("release rejected", extra={"release": current, "why": str(error)})
             return False
-        self._refused = None
+        self._rejected = None
         self.swaps += 1
         log.info("release swapped", extra={"release": current, "seconds": round(perf_counter() - started, 3)})
         return True
 
     def _load(self, release_id: str, *, verify: bool) -> Serving:
-        folder = self.home.releases / release_id
-        recommender = Recommender(load_release(folder, verify=verify), self.events)
-        return Serving(recommender, Scenarios(recommender, self.home))
+        release = load_release(self.home.releases / release_id, verify=verify)
+        return Serving(release, self.events, self.home)
 
     def _load_previous(self, broken: str) -> Serving:
         for manifest in self.store.list():
@@ -140,7 +201,7 @@ class Live:
             try:
                 serving = self._load(manifest.release_id, verify=True)
             except ReleaseError as error:
-                log.warning("release refused", extra={"release": manifest.release_id, "why": str(error)})
+                log.warning("release rejected", extra={"release": manifest.release_id, "why": str(error)})
                 continue
             log.warning(
                 "serving an earlier release", extra={"release": manifest.release_id, "instead_of": broken}
@@ -156,7 +217,7 @@ class Live:
             try:
                 await asyncio.to_thread(self.swap)
                 if self.serving is not None:
-                    await asyncio.to_thread(self.serving.scenarios.look)
+                    await asyncio.to_thread(self.serving.rules.refresh)
                 await asyncio.to_thread(self.events.refresh)
                 keys.refresh()
             except Exception:

@@ -11,6 +11,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
+from recsys_assets.api.http.logs import configure_logs
 from recsys_assets.api.serving.live import Live
 from recsys_assets.errors import PortInUseError
 from recsys_assets.settings import ApiSettings, load_settings
@@ -91,9 +92,6 @@ def _settings(home: Home) -> ApiSettings:
 
 
 def _run(target: str, host: str, port: int, workers: int) -> None:
-    # not before: prometheus_client reads PROMETHEUS_MULTIPROC_DIR when it is imported, and workers are forked
-    from recsys_assets.api.http.telemetry import configure_logs  # noqa: PLC0415
-
     configure_logs()
     server = Server(
         target,

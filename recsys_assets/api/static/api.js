@@ -1,4 +1,4 @@
-// Calls of the HTTP API. A newer call of the same kind makes an older one's answer unwanted.
+// Calls of the HTTP API. A newer call of the same kind cancels the older one.
 
 const running = new Map();
 

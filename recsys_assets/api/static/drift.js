@@ -1,10 +1,10 @@
-// Drift on the Quality tab: one small line a profile value, all on one scale, with its threshold.
+// Drift on the Quality tab: one small line for each profile value, all on one scale, with its threshold.
 
 import { make } from "/static/dom.js";
 
 const WIDTH = 240;
 const HEIGHT = 56;
-const CEILING = 2; // in thresholds: a broken day would press all others flat
+const CEILING = 2; // in thresholds: without it a broken day would flatten all others
 const GAP_DAYS = 1.5 * 86400e3;
 const prefix = "drift_";
 
@@ -17,7 +17,7 @@ const svg = (tag, attributes, ...children) => {
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const short = (number) => String(Number(number.toPrecision(2)));
 
-// What of a check can be drawn: the days on which it applied, each with its score and threshold.
+// The drawn part of a check: the days on which it applied, each with its score and threshold.
 function line({ table, check, days }) {
   const scored = days.filter((day) => day.value !== null && day.warn_above);
   return { table, name: check.slice(prefix.length).replaceAll("_", " "), days: scored };
@@ -26,18 +26,18 @@ function line({ table, check, days }) {
 function words({ days }) {
   const last = days[days.length - 1];
   const count = (verdict) => days.filter((day) => day.verdict === verdict).length;
-  const refused = count("block") ? `, ${count("block")} refused` : "";
-  return `${short(last.value)} of ${short(last.warn_above)} · ${counted(count("warn"), "warning")}${refused}`;
+  const rejected = count("block") ? `, ${count("block")} rejected` : "";
+  return `${short(last.value)} of ${short(last.warn_above)} · ${counted(count("warn"), "warning")}${rejected}`;
 }
 
-// For those who don't see the line, what `words` leaves to it.
+// For screen readers: the facts that only the line shows.
 function unseen({ days }) {
   const last = days[days.length - 1];
   return `; the last of ${counted(days.length, "day")} is ${last.day}, score ${short(last.value)}, which warns from ${short(last.warn_above)}`;
 }
 
 function onDay(one, day) {
-  const said = { ok: "passed", warn: "warned", block: "refused" }[day.verdict];
+  const said = { ok: "passed", warn: "warned", block: "rejected" }[day.verdict];
   return `${day.day} · ${one.name}: ${said}, score ${short(day.value)}, warns from ${short(day.warn_above)}. ${day.detail}`;
 }
 

@@ -1,4 +1,4 @@
-// The explorer page: who, what they have, what they are recommended and why; and the releases.
+// The explorer page: a user or session, its history, its recommendations and their reasons.
 
 import * as api from "/static/api.js";
 import { ago, by, make, nameOf, readable } from "/static/dom.js";
@@ -75,8 +75,8 @@ async function fillPrices(answer) {
 const WORDS = {
   user: ["From the user's own history", ""],
   session: ["From the items of the session", ""],
-  cohort: ["Popular among such users", "lesser"],
-  popular: ["Popular items", "lesser"],
+  cohort: ["Popular among such users", "fallback"],
+  popular: ["Popular items", "fallback"],
   similar: ["Similar items", ""],
 };
 
@@ -129,7 +129,7 @@ async function showHistory() {
       historyRow(item, item.last_day ? make("time", { datetime: item.last_day }, item.last_day) : make("small", {}, "since the release"))));
   } catch (error) {
     by("history-title").textContent = "History";
-    if (error.status === 404) by("history").replaceChildren(make("li", { class: "muted" }, "Nobody of this id is in the release."));
+    if (error.status === 404) by("history").replaceChildren(make("li", { class: "muted" }, "No user with this id is in the release."));
     else fail(error);
   }
 }
@@ -180,7 +180,7 @@ function showSimilar(item) {
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   by("theme").textContent = theme === "dark" ? "☀" : "☾";
-  try { localStorage.setItem("theme", theme); } catch { /* a private window keeps nothing */ }
+  try { localStorage.setItem("theme", theme); } catch { /* a private window stores nothing */ }
 }
 
 function showTab(name) {
@@ -266,7 +266,7 @@ async function anotherUser() {
 
 async function start() {
   let theme = null;
-  try { theme = localStorage.getItem("theme"); } catch { /* nothing was kept */ }
+  try { theme = localStorage.getItem("theme"); } catch { /* nothing was stored */ }
   setTheme(theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
   wire();
   const where = new URLSearchParams(location.search);

@@ -1,10 +1,10 @@
-// The Quality tab: every check by day, as a heat map that the keyboard can walk; drift as lines.
+// The Quality tab: every check by day, as a heat map that the keyboard can move through; drift as lines.
 
 import * as api from "/static/api.js";
 import { by, make } from "/static/dom.js";
 import { driftLines } from "/static/drift.js";
 
-const words = { ok: "passed", warn: "warned", block: "refused" };
+const words = { ok: "passed", warn: "warned", block: "rejected" };
 const readable = (name) => name.replaceAll("_", " ");
 
 function describe(one, day) {

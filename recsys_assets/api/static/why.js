@@ -33,11 +33,11 @@ function facts(item) {
   if (!item) return [];
   const lines = [];
   const add = (name, value) => { if (value !== null && value !== undefined && value !== "") lines.push([name, String(value)]); };
-  add("brought by", item.sources?.join(", "));
+  add("found by", item.sources?.join(", "));
   add("relevance", item.relevance?.toFixed(3));
   add("score", item.score?.toFixed(3));
   for (const effect of item.effects ?? []) add(effect.stage, effect.effect);
-  add("taken out by", item.dropped_by);
+  add("dropped by", item.dropped_by);
   add("because", item.why);
   return lines;
 }
@@ -56,8 +56,8 @@ const show = (item, words, trace, droppedBy) => {
 };
 
 function sessionWords(own, k) {
-  if (!own) return "No source of this scenario brought it, so no rule looked at it.";
-  if (own.dropped_by) return `It was taken out by “${own.dropped_by}”.`;
+  if (!own) return "No source of this scenario found it, so no rule was applied to it.";
+  if (own.dropped_by) return `It was dropped by “${own.dropped_by}”.`;
   return own.rank <= k ? `It is at place ${own.rank}.` : `It is at place ${own.rank}, below the ${k} that are shown.`;
 }
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from recsys_assets.errors import ContractError, ReleaseError
+from recsys_assets.errors import ContractError
 from recsys_assets.orchestration.metadata import as_asset_checks
 from recsys_assets.orchestration.resources import Lake, Releases
 from recsys_assets.quality.contract import validate
@@ -14,14 +14,13 @@ from recsys_assets.release.list_audit import (
     RECOMMENDATION_CHECKS,
     RECOMMENDATIONS,
     RECOMMENDATIONS_EXPECTATIONS,
-    history_of_user,
     list_results,
     previous_lists,
     recommendations_table,
     sample_users,
     served_lists,
 )
-from recsys_assets.release.load import Release, load_release
+from recsys_assets.release.load import load_current
 
 _POPULAR = 100
 """Items that count as popular."""
@@ -50,14 +49,15 @@ def checksums_hold(releases: Releases) -> dg.AssetCheckResult:
 )
 def recommendation_checks(lake: Lake, releases: Releases) -> Iterator[dg.AssetCheckResult]:
     """Make the lists of a seeded sample of users, and compare them with those of the release before."""
-    store, release = releases.store(), _current(releases)
+    store = releases.store()
+    release = load_current(store.root)
     nums = sample_users(release)
     items_UK, scores_UK = served_lists(release, nums)
     table = recommendations_table(release, nums, items_UK, scores_UK)
     results = evaluate(RECOMMENDATIONS_EXPECTATIONS, table, table=RECOMMENDATIONS.name)
     results += list_results(
         items_UK,
-        seen=[history_of_user(release, num) for num in nums],
+        seen=[release.history(num) for num in nums],
         popular=release.popular_items[:_POPULAR],
         catalogue_size=len(release.items),
         previous_UK=previous_lists(store, release, nums),
@@ -74,7 +74,7 @@ def recommendation_checks(lake: Lake, releases: Releases) -> Iterator[dg.AssetCh
 )
 def recommendations_keep_their_contract(releases: Releases) -> dg.AssetCheckResult:
     """Validate the table; which rows fail is shown by `recommendation_checks`."""
-    release = _current(releases)
+    release = load_current(releases.store().root)
     nums = sample_users(release)
     table = recommendations_table(release, nums, *served_lists(release, nums))
     try:
@@ -82,14 +82,6 @@ def recommendations_keep_their_contract(releases: Releases) -> dg.AssetCheckResu
     except ContractError as error:
         return dg.AssetCheckResult(passed=False, description=str(error), metadata={"rows": table.height})
     return dg.AssetCheckResult(passed=True, metadata={"rows": table.height})
-
-
-def _current(releases: Releases) -> Release:
-    store = releases.store()
-    current = store.current_id()
-    if current is None:
-        raise ReleaseError(f"{store.root}: no release is current; run `recsys build`")
-    return load_release(store.path(current), verify=False)
 
 
 RELEASE_CHECKS = [checksums_hold, recommendation_checks, recommendations_keep_their_contract]

@@ -1,24 +1,22 @@
-"""Filters: what may be recommended at all. Filters over items alone become one mask a release."""
+"""Filters: the items that may be recommended at all. Filters over items alone become one mask a release."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from recsys_assets.rules.engine.item_facts import Facts
-from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.sources import history_of
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.sources import history_of, marks
 from recsys_assets.rules.language.evaluator import Mask, Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import Expression
-from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import ExcludedFilter, Filter, OwnFilter, SeenFilter, WhereFilter
 from recsys_assets.storage.arrays import EPOCH
 
-Keep = Callable[[Nums, Asked, UserFeatures], Mask]
-"""(n,): which of n item numbers pass, for this request and user."""
+Keep = Callable[[Nums, Request, UserFeatures], Mask]
+"""Returns (n,): whether each of n item numbers passes, for this request and user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,39 +29,39 @@ class BoundFilter:
     """In words."""
     keep: Keep
     mask_I: Mask | None = None
-    """(I,): what a filter over items alone keeps."""
+    """(I,): the items that a filter over items alone keeps."""
 
 
 class Filters:
     """A scenario's filters, bound to a release."""
 
-    def __init__(self, scenario: Scenario, facts: Facts) -> None:
+    def __init__(self, scenario: CheckedScenario, facts: Facts) -> None:
         self._facts = facts
         self.bound = [_bind(stage, facts) for stage in scenario.filters]
         masks = [bound.mask_I for bound in self.bound if bound.mask_I is not None]
         self.mask_I: Mask | None = np.logical_and.reduce(masks) if masks else None
-        """(I,): what all filters over items alone keep."""
+        """(I,): the items that all filters over items alone keep."""
         of_request = [bound.keep for bound in self.bound if bound.mask_I is None]
         of_items = [] if self.mask_I is None else [_keep_masked(self.mask_I)]
         self._keep_first, *self._keep_also = [*of_items, *of_request] or [_keep_all]
 
-    def keep(self, nums: Nums, asked: Asked, user: UserFeatures) -> Mask:
-        """(n,): which of `nums` pass everything, the request's own exclusions too."""
-        kept = self._keep_first(nums, asked, user)
+    def keep(self, nums: Nums, request: Request, user: UserFeatures) -> Mask:
+        """Return (n,): whether each of `nums` passes everything, the request's own exclusions too."""
+        kept = self._keep_first(nums, request, user)
         for keep in self._keep_also:
-            kept = kept & keep(nums, asked, user)
-        for _, mask in self.asked_for(nums, asked):
+            kept = kept & keep(nums, request, user)
+        for _, mask in self.of_request(nums, request):
             kept = kept & mask
         return kept
 
-    def asked_for(self, nums: Nums, asked: Asked) -> list[tuple[str, Mask]]:
-        """What the request itself excludes: name and (n,) mask of each condition."""
+    def of_request(self, nums: Nums, request: Request) -> list[tuple[str, Mask]]:
+        """Return the request's own conditions: name and (n,) mask of each."""
         found: list[tuple[str, Mask]] = []
-        if asked.exclude:
-            found.append(("asked: exclude", ~np.isin(nums, list(asked.exclude))))
-        if asked.category is not None:
+        if request.exclude:
+            found.append(("asked: exclude", ~np.isin(nums, list(request.exclude))))
+        if request.category is not None:
             text = self._facts.table.text("category")
-            found.append(("asked: category", text.codes[nums] == text.code_of.get(asked.category, -2)))
+            found.append(("asked: category", text.codes[nums] == text.code_of.get(request.category, -2)))
         return found
 
 
@@ -87,29 +85,29 @@ def _mask(stage: Checked[Filter], facts: Facts) -> Mask | None:
     return None
 
 
-def _keep_all(nums: Nums, _asked: Asked, _user: UserFeatures) -> Mask:
+def _keep_all(nums: Nums, _request: Request, _user: UserFeatures) -> Mask:
     return np.ones(len(nums), dtype=np.bool_)
 
 
 def _keep_masked(mask_I: Mask) -> Keep:
-    return lambda nums, _asked, _user: mask_I.take(nums)
+    return lambda nums, _request, _user: mask_I.take(nums)
 
 
 def _keep_of_request(stage: Checked[Filter], facts: Facts) -> Keep:
     expression = stage.expression
     match stage.spec:
         case SeenFilter(cool_off_days=days):
-            return lambda nums, asked, _: _unseen(nums, asked, facts, days)
+            return lambda nums, request, _: _unseen(nums, request, facts, days)
         case WhereFilter() as spec if expression is not None:
 
-            def keep_where(nums: Nums, _: Asked, user: UserFeatures) -> Mask:
+            def keep_where(nums: Nums, _: Request, user: UserFeatures) -> Mask:
                 truth = facts.evaluator.truth(expression, nums, user)
                 return _passing(spec, expression, truth.yes, truth.no)
 
             return keep_where
         case OwnFilter(column=column):
             text = facts.table.text(column)
-            return lambda nums, asked, _: text.codes[nums] != text.code_of.get(asked.user_id or "", -2)
+            return lambda nums, request, _: text.codes[nums] != text.code_of.get(request.user_id or "", -2)
         case _:
             raise AssertionError(stage.spec)  # every other kind has a mask
 
@@ -123,17 +121,17 @@ def _passing(spec: WhereFilter, expression: Expression, yes: Any, no: Any) -> Ma
     return kept
 
 
-def _unseen(nums: Nums, asked: Asked, facts: Facts, cool_off_days: int | None) -> Mask:
-    if asked.include_seen:
+def _unseen(nums: Nums, request: Request, facts: Facts, cool_off_days: int | None) -> Mask:
+    if request.include_seen:
         return np.ones(len(nums), dtype=np.bool_)
-    seen = history_of(asked, facts)
-    if cool_off_days is not None and asked.user_num is not None:
+    seen = history_of(request, facts.release)
+    if cool_off_days is not None and request.user_num is not None:
         release = facts.release
-        start, end = release.history_indptr[asked.user_num : asked.user_num + 2].tolist()
+        start, end = release.history_indptr[request.user_num : request.user_num + 2].tolist()
         last = (release.manifest.through_day - EPOCH).days
         # most recent first, so those inside the cool-off come first
         inside = int(np.searchsorted(-release.history_days[start:end], cool_off_days - last, side="left"))
-        seen = seen[: len(asked.session) + inside]
+        seen = seen[: len(request.session) + inside]
     return _not_among(nums, seen, len(facts.table))
 
 
@@ -162,20 +160,3 @@ def _in_words(spec: Filter) -> str:
 def _some(items: Sequence[str], shown: int = 3) -> str:
     more = f" and {len(items) - shown} more" if len(items) > shown else ""
     return ", ".join(items[:shown]) + more
-
-
-_LOCAL = threading.local()
-
-
-def marks(items: int) -> npt.NDArray[np.bool_]:
-    """(>= items,), all False; whoever sets places sets them back before the next use."""
-    found: npt.NDArray[np.bool_] = _kept("marks", items, np.bool_)
-    return found
-
-
-def _kept(name: str, items: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] | None = getattr(_LOCAL, name, None)
-    if array is None or len(array) < items:
-        array = np.zeros(items, dtype=dtype)
-        setattr(_LOCAL, name, array)
-    return array

@@ -1,4 +1,4 @@
-"""What rules need to know of a release, worked out once: item columns, list masks, popularity, directions.
+"""The facts of a release that rules read, gathered once: item columns, list masks, popularity, directions.
 
 Shapes: I items, D embedding_size.
 """
@@ -13,9 +13,10 @@ import numpy as np
 
 from recsys_assets.errors import RulesError
 from recsys_assets.release.load import Release
-from recsys_assets.rules.language.evaluator import Evaluator, Mask, Nums
+from recsys_assets.rules.engine.lookups import ItemLookups
+from recsys_assets.rules.language.evaluator import Evaluator, Mask
 from recsys_assets.rules.language.item_table import ItemTable, load_items
-from recsys_assets.rules.language.reading import Checked, Rules, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario, Rules
 from recsys_assets.rules.language.schema import CandidateSource, Newness
 from recsys_assets.storage.arrays import Float32
 from recsys_assets.storage.home import FEATURE_DATABASE
@@ -34,6 +35,8 @@ class Facts:
     """The item columns that the rules read."""
     lists: Mapping[str, Mask]
     """List -> (I,) whether each item is on it."""
+    lookups: ItemLookups
+    """Items by popularity and category."""
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -49,7 +52,7 @@ class Facts:
         return by_num / np.float32(greatest) if greatest > 0 else by_num
 
     @cached_property
-    def inverse_norms_I(self) -> Float32:  # noqa: N802  likewise
+    def inverse_norms_I(self) -> Float32:  # noqa: N802  arrays carry their shape in their name
         """1 / length of each item's vector; 0 for one without direction."""
         items_ID = self.release.item_embeddings
         norms = np.empty(len(items_ID), dtype=np.float32)
@@ -57,24 +60,15 @@ class Facts:
             norms[start : start + _BLOCK] = np.linalg.norm(items_ID[start : start + _BLOCK], axis=1)
         return np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
 
-    @cached_property
-    def places_of_category(self) -> Mapping[int, Nums]:
-        """Code of a category -> its items, most popular first."""
-        popular = self.release.popular_items
-        codes = self.table.text("category").codes[popular]
-        order = np.argsort(codes, kind="stable")
-        found, starts = np.unique(codes[order], return_index=True)
-        groups = np.split(popular[order], starts[1:])
-        return {int(code): nums for code, nums in zip(found, groups, strict=True) if code >= 0}
 
-
-def gather_facts(release: Release, rules: Rules, lists_folder: Path) -> Facts:
-    """Read what `rules` need of a release.
+def gather_facts(release: Release, rules: Rules, lists_folder: Path, lookups: ItemLookups) -> Facts:
+    """Read the columns and lists that `rules` name.
 
     Args:
         release: an open release.
         rules: checked against that release's columns.
         lists_folder: where the files of `[lists]` are.
+        lookups: over the same release.
 
     Raises:
         RulesError: a list's file cannot be read.
@@ -85,11 +79,11 @@ def gather_facts(release: Release, rules: Rules, lists_folder: Path) -> Facts:
     lists = {
         name: read_list(lists_folder / file, release.items, name=name) for name, file in rules.lists.items()
     }
-    return Facts(release=release, table=table, lists=lists)
+    return Facts(release=release, table=table, lists=lists, lookups=lookups)
 
 
 def read_list(file: Path, items: Vocabulary, *, name: str) -> Mask:
-    """(I,): whether each item is on a list, a text file with one item id a line; `#` begins a comment line.
+    """Return (I,): whether each item is on a list, a text file with one item id a line; `#` begins a comment line.
 
     Raises:
         RulesError: the file cannot be read.
@@ -108,7 +102,7 @@ def read_list(file: Path, items: Vocabulary, *, name: str) -> Mask:
     return found
 
 
-def _columns_read(scenarios: Iterable[Scenario]) -> set[str]:
+def _columns_read(scenarios: Iterable[CheckedScenario]) -> set[str]:
     found = {"category"}
     for scenario in scenarios:
         stages: tuple[Checked[Any], ...] = (

@@ -1,19 +1,20 @@
-"""What a scenario is asked, and what it answers, by item number."""
+"""One request for recommendations and its answer, by item number; the same for every scenario."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
-Context = Literal["user", "session", "popular"]
-"""Whose vector stood for the asker; `popular` where there was none."""
+Source = Literal["user", "session", "similar", "cohort", "popular"]
+"""The context that answered."""
+SOURCES: tuple[Source, ...] = get_args(Source)
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request to a scenario."""
 
     k: int = 10
-    """How many items, >= 1."""
+    """Number of items, >= 1."""
     user_id: str | None = None
     """The user; None for an anonymous session."""
     user_num: int | None = None
@@ -23,27 +24,51 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     exclude: Collection[int] = ()
     """Item numbers never to return."""
     include_seen: bool = False
-    """Pass over the `seen` filter."""
+    """Keep items that the user or session already has."""
     category: str | None = None
     """Return items of this category only."""
+    cohort: str | None = None
+    """`FEATURE:VALUE` of the users whose wishes stand for a stranger's; only without rules."""
+    budget_ms: float | None = None
+    """Time the answer may take, ms; None: as long as it takes. Only without rules."""
+    spent_ms: float = 0.0
+    """Part of the budget that is spent already, ms."""
     diversity: float | None = None
     """In place of the strength of `diversity` stages, 0-1."""
     features: Mapping[str, Any] | None = None
-    """The user's features where the caller has them already; else they are looked up when a rule asks."""
+    """The user's features where the caller has them already; else they are looked up when a rule reads them."""
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """What a scenario answers."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The list for one request."""
 
     nums: list[int]
     """Item numbers, best first."""
     scores: list[float]
-    """Relevance and boosts, 0-1 and -1 to 1; not always descending, since re-ranking moves items."""
-    context: Context
-    """Whose vector stood for the asker."""
-    candidates: int
-    """Items that the sources brought."""
-    dropped: int
-    """Items that the filters dropped."""
+    """One an item. Without rules inner products, popularity or cosines, descending; with rules relevance and
+    boosts, 0-1 and -1 to 1, not always descending, since re-ranking moves items."""
+    source: Source
+    """The context that answered."""
+    reason: str | None = None
+    """Why a lesser context answered; None where the best did."""
+    candidates: int = 0
+    """Number of items examined."""
+    blocked: int = 0
+    """Number of items that the filters and exclusions held back, at most."""
     fallbacks: tuple[str, ...] = ()
-    """Fallbacks that had to be asked."""
+    """Fallbacks that were needed."""
+
+
+class Recommends(Protocol):
+    """A scenario over one release, with or without rules."""
+
+    def recommend(self, request: Request, *, may_block: bool = True) -> Answer:
+        """Return the list for one request, or raise WouldBlockError where that takes long."""
+
+
+def newer_user(items: int) -> str:
+    """Return the reason for answering a user that is not in the release from `items` items since."""
+    return f"the user is newer than the release; {items} items since stand for the user"
+
+
+UNKNOWN_USER = "the user is not in the release"

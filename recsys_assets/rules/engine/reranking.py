@@ -1,6 +1,6 @@
-"""Re-ranking: each stage takes a ranking and gives one back. Rankings are places in the candidates' arrays.
+"""Re-ranking: each stage takes a ranking and returns one. Rankings are places in the candidates' arrays.
 
-Stages work in the file's order, and a later one may undo an earlier one's: put what must hold last.
+Stages work in the file's order, and a later one may undo an earlier one's: the stage that must hold comes last.
 """
 
 from collections import deque
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.rules.engine.item_facts import Facts
-from recsys_assets.rules.engine.requests import Asked
+from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.language.evaluator import Nums
 from recsys_assets.rules.language.item_table import UNKNOWN
-from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import AtMost, Diversity, Explore, Pin, Promote, Reranking, Variants
 from recsys_assets.storage.arrays import Float32
 
@@ -33,19 +33,19 @@ _LEAST_STRENGTH: Final = 1e-6
 Places = npt.NDArray[np.intp]
 
 
-class Field(NamedTuple):
-    """The candidates that are ranked, and who asks. Shape: n candidates."""
+class Pool(NamedTuple):
+    """The candidates to rank, and the request. Shape: n candidates."""
 
     nums: Nums
     """(n,): item numbers."""
     scores: Float32
     """(n,): relevance and boosts."""
-    asked: Asked
+    request: Request
     """The request."""
 
 
-Rerank = Callable[[Places, Field, int], Places]
-"""From the ranked places, the candidates and k to the new order; what is left out is dropped."""
+Rerank = Callable[[Places, Pool, int], Places]
+"""Returns the new order for the ranked places, the candidates and k; an item left out is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +59,13 @@ class BoundReranking:
     apply: Rerank
 
 
-def bind_reranking(scenario: Scenario, facts: Facts) -> list[BoundReranking]:
-    """A scenario's re-ranking over one release, in order."""
+def bind_reranking(scenario: CheckedScenario, facts: Facts) -> list[BoundReranking]:
+    """Bind a scenario's re-ranking to one release, in order."""
     return [_bind(stage, facts) for stage in scenario.reranking]
 
 
-def pinned(scenario: Scenario, facts: Facts) -> list[int]:
-    """Numbers of the items that the scenario pins, each once."""
+def pinned(scenario: CheckedScenario, facts: Facts) -> list[int]:
+    """Return the numbers of the items that the scenario pins, each once."""
     ids = [
         item
         for stage in scenario.reranking
@@ -105,14 +105,14 @@ def _codes(column: str, facts: Facts) -> Nums:
 def _diversify(spec: Diversity, facts: Facts) -> Rerank:
     items_ID = facts.release.item_embeddings
 
-    def apply(order: Places, field: Field, k: int) -> Places:
-        strength = spec.strength if field.asked.diversity is None else field.asked.diversity
+    def apply(order: Places, found: Pool, k: int) -> Places:
+        strength = spec.strength if found.request.diversity is None else found.request.diversity
         pool = order[: max(spec.pool, k)]
-        nums = field.nums.take(pool)
+        nums = found.nums.take(pool)
         unit_nD = items_ID.take(nums, axis=0)
         unit_nD *= facts.inverse_norms_I.take(nums)[:, None]
         chosen = most_different(
-            field.scores.take(pool),
+            found.scores.take(pool),
             unit_nD,
             min(k, len(pool)),
             strength=strength,
@@ -124,7 +124,7 @@ def _diversify(spec: Diversity, facts: Facts) -> Rerank:
 
 
 def _first(order: Places, chosen: list[int]) -> Places:
-    """The order with what is at `chosen` in front."""
+    """Return the order with the places at `chosen` in front."""
     left = np.ones(len(order), dtype=np.bool_)
     left.put(chosen, False)  # noqa: FBT003  a value
     return np.concatenate([order.take(chosen), order[left]])
@@ -133,11 +133,11 @@ def _first(order: Places, chosen: list[int]) -> Places:
 def most_different(
     scores_n: Float32, unit_nD: Float32, count: int, *, strength: float, memory: int | None = None
 ) -> list[int]:
-    """`count` places by maximal marginal relevance (Carbonell & Goldstein 1998), in the order chosen.
+    """Return `count` places by maximal marginal relevance (Carbonell & Goldstein 1998), in the order chosen.
 
     Each next place maximises (1 - w) / w x score - (greatest cosine with the places chosen, or with the last
     `memory` of them); equal ones go by place. w rises from 0 at the first place to `strength` at the tenth,
-    with the square of the places above, and stays there: whoever looks for relevance looks at the first places
+    with the square of the places above, and stays there: a reader who wants relevance looks at the first places
     most, while each pair of a list adds the same to its diversity. A strength below 1e-6 counts as none.
     """
     if count <= 0 or strength < _LEAST_STRENGTH:
@@ -170,15 +170,15 @@ def _worth_of_scores(strength: float, count: int) -> Float32:
 
 
 def _limit(spec: AtMost, codes_I: Nums) -> Rerank:
-    def apply(order: Places, field: Field, k: int) -> Places:
-        first = codes_I.take(field.nums.take(order[:k])).tolist()
+    def apply(order: Places, found: Pool, k: int) -> Places:
+        first = codes_I.take(found.nums.take(order[:k])).tolist()
         different = set(first)
         if k <= spec.window and (
             len(first) - len(different) < spec.n
             or all(code == UNKNOWN or first.count(code) <= spec.n for code in different)
         ):
             return order
-        codes = codes_I.take(field.nums.take(order)).tolist()
+        codes = codes_I.take(found.nums.take(order)).tolist()
         places: list[int] = []
         waiting = list(range(len(order)))
         while waiting and len(places) < k:
@@ -194,10 +194,10 @@ def _limit(spec: AtMost, codes_I: Nums) -> Rerank:
 
 
 def _first_of_each(codes_I: Nums) -> Rerank:
-    def apply(order: Places, field: Field, _: int) -> Places:
+    def apply(order: Places, found: Pool, _: int) -> Places:
         shown: set[int] = set()
         kept = []
-        for at, code in enumerate(codes_I.take(field.nums.take(order)).tolist()):
+        for at, code in enumerate(codes_I.take(found.nums.take(order)).tolist()):
             if code == UNKNOWN or code not in shown:
                 shown.add(code)
                 kept.append(at)
@@ -207,9 +207,9 @@ def _first_of_each(codes_I: Nums) -> Rerank:
 
 
 def _promote(share: float, fits_I: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Rerank:
-    def apply(order: Places, field: Field, k: int) -> Places:
+    def apply(order: Places, found: Pool, k: int) -> Places:
         k = min(k, len(order))
-        fits = fits_I[field.nums[order]].tolist()
+        fits = fits_I[found.nums[order]].tolist()
         missing = ceil(share * k - _ROUNDING) - sum(fits[:k])
         if missing <= 0:
             return order
@@ -224,10 +224,10 @@ def _promote(share: float, fits_I: "np.ndarray[tuple[int], np.dtype[np.bool_]]")
 
 
 def _explore(spec: Explore, release_id: str) -> Rerank:
-    def apply(order: Places, field: Field, k: int) -> Places:
+    def apply(order: Places, found: Pool, k: int) -> Places:
         k = min(k, len(order))
-        asked = field.asked
-        who = asked.user_id if asked.user_id is not None else ",".join(map(str, asked.session))
+        request = found.request
+        who = request.user_id if request.user_id is not None else ",".join(map(str, request.session))
         seed = f"{spec.seed} {release_id} {who}".encode()
         exact = spec.share * k
         places = floor(exact + _ROUNDING)
@@ -243,9 +243,9 @@ def _explore(spec: Explore, release_id: str) -> Rerank:
 
 
 def _pin(slots: Mapping[int, int | None]) -> Rerank:
-    def apply(order: Places, field: Field, _: int) -> Places:
+    def apply(order: Places, found: Pool, _: int) -> Places:
         ranks = order.tolist()
-        places = {num: place for place, num in zip(ranks, field.nums[order].tolist(), strict=True)}
+        places = {num: place for place, num in zip(ranks, found.nums[order].tolist(), strict=True)}
         wanted = {
             slot: places[num] for slot, num in sorted(slots.items()) if num is not None and num in places
         }

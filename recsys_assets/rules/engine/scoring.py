@@ -13,7 +13,7 @@ import numpy.typing as npt
 from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.language.evaluator import Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import Expression
-from recsys_assets.rules.language.reading import Checked, Scenario
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import Boost, FeatureBoost, Newness, PopularityDebias, Scoring
 from recsys_assets.storage.arrays import Float32
 
@@ -29,7 +29,7 @@ class BoundBoost:
     rule: str
     """In words."""
     added_I: Float32 | None = None
-    """(I,): what a boost over items alone adds."""
+    """(I,): the sum that a boost over items alone adds."""
     spec: Scoring | None = None
     expression: Expression | None = None
 
@@ -37,7 +37,7 @@ class BoundBoost:
 class Boosts:
     """A scenario's boosts, bound to a release."""
 
-    def __init__(self, scenario: Scenario, facts: Facts) -> None:
+    def __init__(self, scenario: CheckedScenario, facts: Facts) -> None:
         self._facts = facts
         self.bound = [_bind(stage, facts) for stage in scenario.scoring]
         added = [bound.added_I for bound in self.bound if bound.added_I is not None]
@@ -47,7 +47,7 @@ class Boosts:
             self._added_I = np.clip(self._added_I, -1, 1)
 
     def added(self, nums: Nums, user: UserFeatures) -> Float32 | None:
-        """(n,): what all boosts add to each, -1 to 1; None where there is no boost."""
+        """Return (n,): the sum of all boosts of each, -1 to 1; None where there is no boost."""
         total = None if self._added_I is None else self._added_I.take(nums)
         if not self._of_request:
             return total
@@ -57,7 +57,7 @@ class Boosts:
         return np.clip(total, -1, 1)  # type: ignore[arg-type]
 
     def added_by(self, bound: BoundBoost, nums: Nums, user: UserFeatures) -> Float32:
-        """(n,): what one boost adds to each."""
+        """Return (n,): the part that one boost adds to each."""
         if bound.added_I is not None:
             return bound.added_I[nums]
         assert bound.expression is not None  # noqa: S101  only expressions ask for the user
@@ -72,7 +72,7 @@ class Boosts:
 
 
 def relevance(scores_n: Float32) -> Float32:
-    """(n,): 0-1, the share of the best candidate's. `scores_n`: inner products, or log popularity."""
+    """Return (n,): 0-1, the share of the best candidate's. `scores_n`: inner products, or log popularity."""
     best = scores_n[scores_n.argmax()] if len(scores_n) else 0
     if not best > 0:
         return np.zeros(len(scores_n), dtype=np.float32)
@@ -81,7 +81,7 @@ def relevance(scores_n: Float32) -> Float32:
 
 
 def best_first(scores_n: Float32, nums: Nums) -> npt.NDArray[np.intp]:
-    """(n,): places by descending score, of equal scores the lower item number first.
+    """Return (n,): places by descending score, of equal scores the lower item number first.
 
     One sort of integers, whose upper half is the score and whose lower half the number: numpy sorts them without
     branches, where a sort by score and a look at equal neighbours take twice the time.

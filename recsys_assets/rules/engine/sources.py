@@ -1,44 +1,117 @@
 """Candidate sources: those that are the same for everyone, listed once a release, and those of the asker."""
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from recsys_assets.release.load import Release
+from recsys_assets.release.retrieval import NO_ITEMS, Candidates
 from recsys_assets.rules.engine.item_facts import Facts
-from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.language.evaluator import Nums
-from recsys_assets.rules.language.reading import Checked
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.language.evaluator import Mask, Nums
+from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import CandidateSource
 from recsys_assets.storage.arrays import Float32
 
-NO_ITEMS: Final = np.empty(0, dtype=np.int32)
+if TYPE_CHECKING:
+    from recsys_assets.rules.engine.trace import SilentRecorder
 
 Vector = Float32 | None
 """The asker's embedding, where there is one."""
 
+NOTHING: Final = Candidates(NO_ITEMS)
 
-class Brought(NamedTuple):
-    """What a source brings for one request. Shape: n items."""
-
-    nums: Nums
-    """(n,): different item numbers, at most the quota."""
-    products: Float32 | None = None
-    """(n,): their inner products with the asker's vector, where the source knows them."""
+SourceOfAsker = Callable[[Request, Vector, bool], Candidates]
+"""Brings at most the quota for one request, its vector, and whether a search may take long."""
 
 
-NOTHING: Final = Brought(NO_ITEMS)
+class Sources:
+    """A scenario's sources, bound to a release."""
 
-Ask = Callable[[Asked, Vector], Brought]
+    def __init__(self, scenario: CheckedScenario, facts: Facts, *, also: Sequence[int]) -> None:
+        """`also` are item numbers that are candidates of every request."""
+        self._items = len(facts.table)
+        self._stages: list[tuple[Checked[CandidateSource] | None, Nums | SourceOfAsker]] = [
+            (
+                stage,
+                listed(stage, facts) if same_for_everyone(stage.spec) else asker_source(stage.spec, facts),
+            )
+            for stage in scenario.candidates
+        ]
+        if also:
+            self._stages.append((None, np.asarray(also, dtype=np.int32)))
+        self._in_turn = any(stage.spec.only_below is not None for stage in scenario.candidates)
+        lists = [one for _, one in self._stages if isinstance(one, np.ndarray)]
+        self._listed = np.unique(np.concatenate([NO_ITEMS, *lists]))
+        self._listed_nD = facts.release.item_embeddings[self._listed]
+        self._unlisted_I = np.ones(self._items, dtype=np.bool_)
+        self._unlisted_I[self._listed] = False
+
+    def gather(
+        self, request: Request, x_D: Vector, recorder: "SilentRecorder", *, may_block: bool
+    ) -> tuple[Nums, Float32 | None]:
+        """Return the items that the sources bring, each once, and their inner products where all are known."""
+        if self._in_turn:
+            return self._gather_in_turn(request, x_D, recorder, may_block=may_block), None
+        parts: list[Candidates] = []
+        for stage, source in self._stages:
+            if isinstance(source, np.ndarray):
+                nums = source
+            else:
+                brought = source(request, x_D, may_block)
+                nums = brought.nums
+                if len(nums):
+                    parts.append(brought)
+            recorder.brought(stage, nums)
+        if len(parts) > 1:
+            asker, products = self._each_once([part.nums for part in parts]), None
+        else:
+            asker, products = parts[0][:2] if parts else NOTHING[:2]
+        unlisted = self._unlisted_I.take(asker)
+        nums = np.concatenate([asker[unlisted], self._listed])
+        if products is None or x_D is None:
+            return nums, None
+        return nums, np.concatenate([products[unlisted], self._listed_nD.dot(x_D)])
+
+    def _gather_in_turn(
+        self, request: Request, x_D: Vector, recorder: "SilentRecorder", *, may_block: bool
+    ) -> Nums:
+        """Return the items where a source is used only when those before it brought too little."""
+        parts: list[Nums] = []
+        found = NO_ITEMS
+        for stage, source in self._stages:
+            least = stage.spec.only_below if stage is not None else None
+            if least is not None and stage is not None and len(found) >= least:
+                recorder.passed_over(stage, len(found))
+                continue
+            nums = source if isinstance(source, np.ndarray) else source(request, x_D, may_block).nums
+            parts.append(nums)
+            found = self._each_once(parts)
+            recorder.brought(stage, nums)
+        return found
+
+    def _each_once(self, parts: list[Nums]) -> Nums:
+        """Return the different numbers of all parts, each of which holds a number once, in order."""
+        taken = marks(self._items)
+        new = []
+        for nums in parts:
+            fresh = nums[~taken.take(nums)]
+            taken[fresh] = True
+            new.append(fresh)
+        for nums in new:
+            taken[nums] = False
+        return np.concatenate(new) if new else NO_ITEMS
 
 
 def same_for_everyone(spec: CandidateSource) -> bool:
-    """Whether the source's items follow from the release alone."""
+    """Say whether the source's items follow from the release alone."""
     return spec.source in {"popular", "trending", "new", "list"}
 
 
 def listed(source: Checked[CandidateSource], facts: Facts) -> Nums:
-    """The items of a source that is the same for everyone, best first."""
+    """Return the items of a source that is the same for everyone, best first."""
     spec = source.spec
     fits = np.ones(len(facts.table), dtype=np.bool_)
     if source.expression is not None:
@@ -57,105 +130,120 @@ def listed(source: Checked[CandidateSource], facts: Facts) -> Nums:
     return np.ascontiguousarray(popular[fits[popular]][: spec.quota], dtype=np.int32)
 
 
-def asker_source(spec: CandidateSource, facts: Facts) -> Ask:
-    """A source whose items depend on who asks."""
-    makers: dict[str, Callable[[CandidateSource, Facts], Ask]] = {
-        "user": _user, "session": _session, "recent": _recent, "history": _history, "category": _category,
-    }  # fmt: skip
-    return makers[spec.source](spec, facts)
+def asker_source(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
+    """Return a source whose items depend on the asker."""
+    match spec.source:
+        case "user":
+            return _user(spec, facts.release)
+        case "session":
+            return _session(spec, facts.release)
+        case "recent":
+            return _recent(spec, facts.release)
+        case "history":
+            return _history(spec, facts.release)
+        case "category":
+            return _category(spec, facts)
+        case _:
+            raise AssertionError(spec.source)  # every other source is the same for everyone
 
 
-def history_of(asked: Asked, facts: Facts) -> Nums:
-    """Item numbers of the session, then of the user's history, most recent first; one may stand twice."""
-    earlier = NO_ITEMS
-    if asked.user_num is not None:
-        start, end = facts.release.history_indptr[asked.user_num : asked.user_num + 2].tolist()
-        earlier = facts.release.history_items[start:end]
-    if not asked.session:
+def history_of(request: Request, release: Release) -> Nums:
+    """Return the item numbers of the session, then of the user's history, most recent first.
+
+    An item may be in both.
+    """
+    earlier = NO_ITEMS if request.user_num is None else release.history(request.user_num)
+    if not request.session:
         return earlier
-    return np.concatenate([np.asarray(asked.session, dtype=np.int32), earlier])
+    return np.concatenate([np.asarray(request.session, dtype=np.int32), earlier])
 
 
-def _user(spec: CandidateSource, facts: Facts) -> Ask:
-    items_UC, scores_UC, quota = facts.release.candidates_items, facts.release.candidates_scores, spec.quota
-    starts = facts.release.history_indptr
+def _user(spec: CandidateSource, release: Release) -> SourceOfAsker:
+    items_UC, items, starts = release.candidates_items, len(release.items), release.history_indptr
+    # a row computed ahead is enough, though it may hold less than the quota
+    quota = spec.quota if items_UC is None else min(spec.quota, items_UC.shape[1])
 
-    def ask(asked: Asked, x_D: Vector) -> Brought:
-        if asked.user_num is None or x_D is None:
+    def bring(request: Request, x_D: Vector, may_block: bool) -> Candidates:  # noqa: FBT001
+        num = request.user_num
+        if num is None or x_D is None:
             return NOTHING
-        if items_UC is not None and not asked.include_seen:
-            row = items_UC[asked.user_num, :quota]
-            scores = None if scores_UC is None else scores_UC[asked.user_num, :quota]
-            if row[-1] >= 0:
-                return Brought(row, scores)
-            there = row >= 0
-            return Brought(row[there], None if scores is None else scores[there])
-        if asked.include_seen:
-            return _found(facts, x_D, quota)
-        seen = facts.release.history_items[starts[asked.user_num] : starts[asked.user_num + 1]]
-        found, scores = facts.release.index.search(x_D, quota + min(len(seen), quota))
-        new = ~np.isin(found, seen)
-        return Brought(found[new][:quota], scores[new][:quota])
+        if request.include_seen:
+            return _nearest(release, x_D, spec.quota)
+        unseen = items - int(starts[num + 1] - starts[num])
+        return release.best_unseen(num, min(quota, unseen), may_block=may_block)
 
-    return ask
+    return bring
 
 
-def _session(spec: CandidateSource, facts: Facts) -> Ask:
-    def ask(asked: Asked, x_D: Vector) -> Brought:
-        if not asked.session:
+def _session(spec: CandidateSource, release: Release) -> SourceOfAsker:
+    def bring(request: Request, x_D: Vector, _: bool) -> Candidates:  # noqa: FBT001
+        if not request.session:
             return NOTHING
-        if asked.user_num is None and x_D is not None:
-            return _found(facts, x_D, spec.quota)
-        session_D = facts.release.fold_in.embed(np.asarray(asked.session, dtype=np.int64))
-        return Brought(_found(facts, session_D, spec.quota).nums)
+        if request.user_num is None and x_D is not None:
+            return _nearest(release, x_D, spec.quota)
+        session_D = release.fold_in.embed(np.asarray(request.session, dtype=np.int64))
+        # these products are with another vector than the asker's
+        return Candidates(_nearest(release, session_D, spec.quota).nums)
 
-    return ask
+    return bring
 
 
-def _recent(spec: CandidateSource, facts: Facts) -> Ask:
-    items_IN, scores_IN = facts.release.neighbours_items, facts.release.neighbours_scores
+def _recent(spec: CandidateSource, release: Release) -> SourceOfAsker:
+    items_IN, scores_IN = release.neighbours_items, release.neighbours_scores
 
-    def ask(asked: Asked, _: Vector) -> Brought:
-        last = list(dict.fromkeys(history_of(asked, facts)[: 2 * spec.last].tolist()))[: spec.last]
+    def bring(request: Request, _: Vector, __: bool) -> Candidates:  # noqa: FBT001
+        last = list(dict.fromkeys(history_of(request, release)[: 2 * spec.last].tolist()))[: spec.last]
         if not last:
             return NOTHING
         if items_IN is None or scores_IN is None:
-            near = [_found(facts, facts.release.item_embeddings[num], spec.quota).nums for num in last]
+            near = [_nearest(release, release.item_embeddings[num], spec.quota).nums for num in last]
             return _first_of(np.concatenate(near), spec.quota)
         nums, scores = items_IN[last].ravel(), scores_IN[last].ravel()
         order = np.lexsort((nums, -scores))
         nums = nums[order]
         return _first_of(nums[nums >= 0], spec.quota)
 
-    return ask
+    return bring
 
 
-def _history(spec: CandidateSource, facts: Facts) -> Ask:
-    def ask(asked: Asked, _: Vector) -> Brought:
-        return _first_of(history_of(asked, facts), spec.quota)
+def _history(spec: CandidateSource, release: Release) -> SourceOfAsker:
+    def bring(request: Request, _: Vector, __: bool) -> Candidates:  # noqa: FBT001
+        return _first_of(history_of(request, release), spec.quota)
 
-    return ask
+    return bring
 
 
-def _category(spec: CandidateSource, facts: Facts) -> Ask:
-    codes = facts.table.text("category").codes
+def _category(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
+    release, lookups = facts.release, facts.lookups
+    lookups.categories()  # gathers them now, since that takes a moment
 
-    def ask(asked: Asked, _: Vector) -> Brought:
-        last = history_of(asked, facts)[: spec.last]
-        wanted = [code for code in dict.fromkeys(codes[last].tolist()) if code >= 0]
+    def bring(request: Request, _: Vector, __: bool) -> Candidates:  # noqa: FBT001
+        last = history_of(request, release)[: spec.last].tolist()
+        wanted = [name for name in dict.fromkeys(release.categories[num] for num in last) if name]
         if not wanted:
             return NOTHING
         share = -(-spec.quota // len(wanted))
-        found = [facts.places_of_category[code][:share] for code in wanted]
-        return Brought(np.concatenate(found)[: spec.quota])
+        found = [lookups.of_category(name)[:share] for name in wanted]
+        return Candidates(np.concatenate(found)[: spec.quota])
 
-    return ask
-
-
-def _found(facts: Facts, x_D: Float32, count: int) -> Brought:
-    return Brought(*facts.release.index.search(x_D, count))
+    return bring
 
 
-def _first_of(nums: Nums, quota: int) -> Brought:
-    """The first `quota` different numbers, in order."""
-    return Brought(np.fromiter(dict.fromkeys(nums.tolist()), dtype=np.int32)[:quota])
+def _nearest(release: Release, x_D: Float32, count: int) -> Candidates:
+    return Candidates(*release.index.search(x_D, count))
+
+
+def _first_of(nums: Nums, quota: int) -> Candidates:
+    """Return the first `quota` different numbers, in order."""
+    return Candidates(np.fromiter(dict.fromkeys(nums.tolist()), dtype=np.int32)[:quota])
+
+
+_LOCAL = threading.local()
+
+
+def marks(items: int) -> Mask:
+    """Return (>= items,), all False, one a thread; a caller that sets places resets them before the next use."""
+    found: Mask | None = getattr(_LOCAL, "marks", None)
+    if found is None or len(found) < items:
+        found = _LOCAL.marks = np.zeros(items, dtype=np.bool_)
+    return found

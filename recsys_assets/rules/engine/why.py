@@ -1,4 +1,4 @@
-"""Why an item is, or is not, in a list: which rule dropped it, or at which rank it stands."""
+"""Why an item is, or is not, in a list: the rule that dropped it, or its rank."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Any, Literal
 import numpy as np
 
 from recsys_assets.rules.engine.pipeline import Pipeline
-from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.trace import ItemRecord, Recorder, Trace
-from recsys_assets.rules.rules_file import Engine
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
+from recsys_assets.rules.engine.trace import ItemRecord, Trace
 
 Verdict = Literal["shown", "ranked below", "dropped", "no candidate"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Why:
-    """What became of one item."""
+    """The fate of one item, and its reason."""
 
     verdict: Verdict
     """`shown` in the list; `ranked below` it; `dropped` by a rule; `no candidate`: no source brought it."""
@@ -25,32 +25,31 @@ class Why:
     rank: int | None
     """Its place, from 1, where it was ranked."""
     rules: list[tuple[str, str]]
-    """(stage, rule) of what dropped it; for `no candidate` of everything that would."""
+    """(stage, rule) of the rule that dropped it; for `no candidate` of every rule that would."""
     relevance_rank: int | None
     """Its place in the whole catalogue by relevance alone, from 1; None for a stranger."""
     values: Mapping[str, Any]
-    """What the rules that dropped it looked at: its columns and `user.` features."""
+    """The values that the rules that dropped it read: its columns and `user.` features."""
     record: ItemRecord
     """Its part of the trace."""
     trace: Trace
     """The whole request."""
 
 
-def why(engine: Engine, pipeline: Pipeline, asked: Asked, num: int) -> Why:
-    """What becomes of the item `num` in `pipeline` for this request."""
-    recorder = Recorder(pipeline.scenario.name)
-    answered = pipeline.recommend(asked, recorder=recorder)
-    record = recorder.trace.items.get(num, ItemRecord(num=num))
+def why(engine: Engine, pipeline: Pipeline, request: Request, num: int) -> Why:
+    """Return the fate of the item `num` in `pipeline` for this request."""
+    answer, trace = pipeline.explain(request)
+    record = trace.items.get(num, ItemRecord(num=num))
     rules: list[tuple[str, str]] = []
-    k = len(answered.nums)
+    k = len(answer.nums)
     if record.rank is not None:
-        verdict: Verdict = "shown" if num in answered.nums else "ranked below"
+        verdict: Verdict = "shown" if num in answer.nums else "ranked below"
         words = f"It is at place {record.rank}" + ("." if verdict == "shown" else f"; the list has {k}.")
     elif record.dropped_by is not None:
         verdict, rules = "dropped", [(record.dropped_by, record.why or "")]
         words = f"The rule “{record.dropped_by}” dropped it: {record.why}."
     else:
-        verdict, rules = "no candidate", _would_drop(pipeline, asked, num)
+        verdict, rules = "no candidate", _would_drop(pipeline, request, num)
         words = "No source brought it."
         if rules:
             words += f" The rule “{rules[0][0]}” would drop it too: {rules[0][1]}."
@@ -59,38 +58,40 @@ def why(engine: Engine, pipeline: Pipeline, asked: Asked, num: int) -> Why:
         words=words,
         rank=record.rank,
         rules=rules,
-        relevance_rank=_relevance_rank(engine, pipeline, asked, num),
-        values=_values(engine, pipeline, asked, num, [name for name, _ in rules]),
+        relevance_rank=_relevance_rank(engine, pipeline, request, num),
+        values=_values(engine, pipeline, request, num, [name for name, _ in rules]),
         record=record,
-        trace=recorder.trace,
+        trace=trace,
     )
 
 
-def _would_drop(pipeline: Pipeline, asked: Asked, num: int) -> list[tuple[str, str]]:
+def _would_drop(pipeline: Pipeline, request: Request, num: int) -> list[tuple[str, str]]:
     nums = np.array([num], dtype=np.int32)
-    user = pipeline.user_features(asked)
+    user = pipeline.user_features(request)
     found = [
-        (bound.name, bound.rule) for bound in pipeline.filters.bound if not bound.keep(nums, asked, user)[0]
+        (bound.name, bound.rule) for bound in pipeline.filters.bound if not bound.keep(nums, request, user)[0]
     ]
-    return found + [(name, name) for name, mask in pipeline.filters.asked_for(nums, asked) if not mask[0]]
+    return found + [(name, name) for name, mask in pipeline.filters.of_request(nums, request) if not mask[0]]
 
 
-def _relevance_rank(engine: Engine, pipeline: Pipeline, asked: Asked, num: int) -> int | None:
-    x_D, _ = pipeline.vector(asked)
+def _relevance_rank(engine: Engine, pipeline: Pipeline, request: Request, num: int) -> int | None:
+    x_D = pipeline.vector(request)
     if x_D is None:
         return None
     scores_I = engine.release.item_embeddings @ x_D
     return int((scores_I > scores_I[num]).sum()) + 1
 
 
-def _values(engine: Engine, pipeline: Pipeline, asked: Asked, num: int, stages: list[str]) -> dict[str, Any]:
+def _values(
+    engine: Engine, pipeline: Pipeline, request: Request, num: int, stages: list[str]
+) -> dict[str, Any]:
     expressions = [
         stage.expression
         for stage in pipeline.scenario.filters
         if stage.name in stages and stage.expression is not None
     ]
     item = engine.release.features.item(engine.release.items[num]) or {}
-    user = pipeline.user_features(asked)
+    user = pipeline.user_features(request)
     found = {name: item.get(name) for one in expressions for name in sorted(one.item_columns())}
     return found | {
         f"user.{name}": user.get(name) for one in expressions for name in sorted(one.user_columns())

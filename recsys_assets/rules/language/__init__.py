@@ -1,1 +1,1 @@
-"""The rules file and its expressions: what may be written, read and checked."""
+"""The rules file and its expressions: structure, reading, checks and evaluation."""

@@ -1,13 +1,15 @@
-"""On which line of a TOML file a value stands, found with the standard library's own parser.
+"""Checks of one stage of a rules file, and the line of a value in a TOML file.
 
-tomllib keeps no positions, so the file is parsed line by line longer until the value is there: its first line
-is the one after the last whole part without it. That costs milliseconds, and only to report a mistake.
+`tomllib` keeps no positions. So the first 1, 2, 3, … lines are parsed until the value is in the result: it begins on
+the line after the longest part that parses without it. That takes milliseconds, and only where a mistake is reported.
 """
 
 import re
 import tomllib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from recsys_assets.rules.language.expression_tree import Columns, Expression, ExpressionError, Kind
 from recsys_assets.rules.language.expressions import closest, parse
@@ -26,15 +28,16 @@ from recsys_assets.rules.language.schema import (
 
 _MISSING: Final = object()
 
+T = TypeVar("T", bound=msgspec.Struct)
 Step = str | int
 
 
 def line_of(text: str, path: Sequence[Step]) -> int:
-    """The line (from 1) on which the value at `path` begins, or the nearest table around it.
+    """Return the line (from 1) on which the value at `path` begins, or the nearest table around it.
 
     Args:
         text: a whole TOML document that parses.
-        path: keys and places in arrays, outermost first.
+        path: keys and array positions, outermost first.
     """
     lines = text.splitlines(keepends=True)
     for length in range(len(path), 0, -1):
@@ -45,15 +48,15 @@ def line_of(text: str, path: Sequence[Step]) -> int:
 
 
 def _first_line(lines: Sequence[str], path: Sequence[Step]) -> int | None:
-    whole_without = 0
+    last_without = 0
     for end in range(1, len(lines) + 1):
         try:
             table = tomllib.loads("".join(lines[:end]))
         except tomllib.TOMLDecodeError:
             continue
         if _at(table, path) is not _MISSING:
-            return whole_without + 1
-        whole_without = end
+            return last_without + 1
+        last_without = end
     return None
 
 
@@ -66,6 +69,7 @@ def _at(value: Any, path: Sequence[Step]) -> Any:
     return value
 
 
+_FIELD = re.compile(r"\.(\w+)")
 _PLACE = re.compile(r"[1-9][0-9]{0,4}")
 _FILTERABLE = ("popular", "trending", "new")
 _NEEDED_COLUMNS = {
@@ -74,24 +78,58 @@ _NEEDED_COLUMNS = {
 
 
 class StageError(Exception):
-    """What is wrong with a stage, and in which of its fields."""
+    """A mistake in a stage, and the field that has it; no field where it is the stage itself."""
 
     def __init__(self, field: str, found: str, *, line: int = 0, suggestion: str | None = None) -> None:
         super().__init__(found)
         self.field = field
         self.found = found
         self.line = line
-        """Lines below the field's first one."""
+        """Lines below the field's first line."""
         self.suggestion = suggestion
+
+
+def convert(body: Any, struct: type[T]) -> T:
+    """Convert a TOML value into a struct.
+
+    Raises:
+        StageError: a value has the wrong type or is out of bounds; suggests the allowed ones.
+    """
+    try:
+        return msgspec.convert(body, struct)
+    except msgspec.ValidationError as error:
+        found, _, where = str(error).partition(" - at `$")
+        named = _FIELD.match(where)
+        field = named[1] if named else ""
+        found = f"{found[0].lower()}{found[1:]}"
+        if not field:
+            raise StageError("", found) from None
+        if field not in body:
+            raise StageError(field, f"`{field}`: {found}") from None
+        hint = _allowed_values(str(body[field]), struct, field)
+        raise StageError(field, f"`{field}`: {found} (found {body[field]!r})", suggestion=hint) from None
+
+
+def _allowed_values(value: str, struct: Any, field: str) -> str | None:
+    """Suggest the nearest of a field's words, or its bounds."""
+    schema = msgspec.json.schema(struct)["$defs"][struct.__name__]["properties"].get(field, {})
+    schema = schema.get("items", schema)
+    words = schema.get("enum") or next(
+        (one["enum"] for one in schema.get("anyOf", []) if "enum" in one), None
+    )
+    if words:
+        return closest(value, [str(word) for word in words])
+    low, high = schema.get("minimum"), schema.get("maximum")
+    return None if low is None and high is None else f"write {low} to {high}"
 
 
 def check_stage(  # noqa: C901, PLR0911  one case a kind of stage
     spec: AnyStage, columns: Columns
 ) -> Expression | None:
-    """The stage's expression, checked; None for a stage without one.
+    """Check a stage and return its checked expression; None for a stage without one.
 
     Raises:
-        StageError: the stage makes no sense, or its expression is not valid.
+        StageError: fields contradict each other, a name does not exist, or the expression is not valid.
     """
     match spec:
         case CandidateSource():
@@ -125,7 +163,7 @@ def check_stage(  # noqa: C901, PLR0911  one case a kind of stage
 def _source(spec: CandidateSource, columns: Columns) -> Expression | None:
     for name in _NEEDED_COLUMNS.get(spec.source, ()):
         if name not in columns.items:
-            raise StageError("source", f"`{spec.source}` needs the item column `{name}`, which is not there")
+            raise StageError("source", f"`{spec.source}` needs the item column `{name}`, which is missing")
     if (spec.source == "list") != (spec.items_of is not None):
         raise StageError("source", "`list` and `items_of` belong together", suggestion='items_of = "NAME"')
     if spec.items_of is not None and spec.items_of not in columns.lists:
@@ -156,7 +194,7 @@ def _for_items(expression: Expression, field: str, what: str) -> Expression:
     if expression.of_user:
         raise StageError(
             field,
-            f"`{expression.text}` asks for the user; {what} is the same for everyone",
+            f"`{expression.text}` reads a feature of the user; {what} is the same for everyone",
             suggestion="use a filter or a boost",
         )
     return expression

@@ -1,7 +1,7 @@
-"""Evaluating checked expressions over item arrays: all items once a release, or a request's candidates.
+"""Evaluation of checked expressions over item arrays: all items once a release, or a request's candidates.
 
-Truth has three values, as in SQL: a comparison with something unknown is neither true nor false. What does
-not depend on the user is computed once for all items and then only gathered.
+Predicates have three values, as in SQL: a comparison with an unknown value is neither true nor false. A part that
+does not depend on the user is computed once for all items; a request only looks its candidates up.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ Nums = npt.NDArray[np.int32]
 UserFeatures = Mapping[str, Any]
 """Feature -> value, None where unknown."""
 Lists = Mapping[str, Mask]
-"""List -> (I,) whether each item is on it."""
+"""List -> mask (I,) of the items on it."""
 
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal,
@@ -32,46 +32,46 @@ _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """Where something is true and where it is false; unknown where neither."""
+class ThreeValued:
+    """Masks of a predicate with three values: true, false, and unknown where neither holds."""
 
     yes: Any
-    """Mask (n,) or one value for all."""
+    """True items: mask (n,), or one value for all."""
     no: Any
-    """Likewise."""
+    """False items: mask (n,), or one value for all."""
 
 
 class Evaluator:
-    """Expressions over one release's items."""
+    """Evaluates expressions over one release's items."""
 
     def __init__(self, table: ItemTable, lists: Lists) -> None:
         self._table = table
         self._lists = lists
         self._all: dict[int, tuple[Node, Any]] = {}
 
-    def mask(self, expression: Expression) -> Truth:
-        """A predicate over items alone, for all of them: (I,) masks."""
+    def mask(self, expression: Expression) -> ThreeValued:
+        """Evaluate a predicate without user features for all items: (I,) masks."""
         found = self._whole(expression.node)
-        return Truth(_spread(found.yes, len(self._table)), _spread(found.no, len(self._table)))
+        return ThreeValued(_spread(found.yes, len(self._table)), _spread(found.no, len(self._table)))
 
-    def truth(self, expression: Expression, nums: Nums, user: UserFeatures) -> Truth:
-        """A predicate for the items `nums` and a user: (n,) masks."""
+    def truth(self, expression: Expression, nums: Nums, user: UserFeatures) -> ThreeValued:
+        """Evaluate a predicate for the items `nums` and a user: (n,) masks."""
         found = self._evaluate(expression.node, nums, user)
-        return Truth(_spread(found.yes, len(nums)), _spread(found.no, len(nums)))
+        return ThreeValued(_spread(found.yes, len(nums)), _spread(found.no, len(nums)))
 
     def numbers(self, expression: Expression, nums: Nums, user: UserFeatures) -> npt.NDArray[np.float64]:
-        """A number for each of `nums`, NaN where unknown."""
+        """Evaluate a number for each of `nums`: (n,), NaN where unknown."""
         found: npt.NDArray[np.float64] = _spread(self._evaluate(expression.node, nums, user), len(nums))
         return found
 
     def numbers_of(self, column: str) -> npt.NDArray[np.float64]:
-        """A number column, (I,), NaN where unknown."""
+        """Return a number column: (I,), NaN where unknown."""
         return self._table.number(column)
 
     def _whole(self, node: Node) -> Any:
         kept = self._all.get(id(node))
         if kept is None:
-            # the node is kept too, so that its id stays its own
+            # the node is stored too, so that no other node gets its id
             kept = self._all[id(node)] = (node, self._compute(node, None, {}))
         return kept[1]
 
@@ -84,27 +84,31 @@ class Evaluator:
         match node.op:
             case "constant":
                 value = node.constants[0]
-                return Truth(value, not value) if node.kind == "boolean" else value
+                return ThreeValued(value, not value) if node.kind == "boolean" else value
             case "user":
                 return _user_value(node, user)
             case "item":
                 return self._column(node)
             case "list":
                 on_it = self._lists[node.name]
-                return Truth(on_it, ~on_it)
+                return ThreeValued(on_it, ~on_it)
             case "contains" | "starts_with":
                 return self._words(node)
         parts = [self._evaluate(part, nums, user) for part in node.parts]
         match node.op:
             case "and":
-                return Truth(_all_of([part.yes for part in parts]), _any_of([part.no for part in parts]))
+                return ThreeValued(
+                    _all_of([part.yes for part in parts]), _any_of([part.no for part in parts])
+                )
             case "or":
-                return Truth(_any_of([part.yes for part in parts]), _all_of([part.no for part in parts]))
+                return ThreeValued(
+                    _any_of([part.yes for part in parts]), _all_of([part.no for part in parts])
+                )
             case "not":
-                return Truth(parts[0].no, parts[0].yes)
+                return ThreeValued(parts[0].no, parts[0].yes)
             case "null":
                 unknown = _unknown(node.parts[0], parts[0])
-                return Truth(unknown, np.logical_not(unknown))
+                return ThreeValued(unknown, np.logical_not(unknown))
             case "in":
                 return self._in(node, parts[0])
             case "abs":
@@ -127,7 +131,7 @@ class Evaluator:
             return self._table.text(node.name).codes
         return self._table.number(node.name)
 
-    def _compare(self, op: str, node: Node, one: Any, other: Any) -> Truth:
+    def _compare(self, op: str, node: Node, one: Any, other: Any) -> ThreeValued:
         left, right = node.parts
         if left.kind == "text":
             column = left if left.op == "item" else right
@@ -139,9 +143,9 @@ class Evaluator:
             unknown = np.logical_or(np.isnan(one), np.isnan(other))
         known = np.logical_not(unknown)
         yes = np.logical_and(_COMPARE[op](one, other), known)
-        return Truth(yes, np.logical_and(np.logical_not(yes), known))
+        return ThreeValued(yes, np.logical_and(np.logical_not(yes), known))
 
-    def _in(self, node: Node, value: Any) -> Truth:
+    def _in(self, node: Node, value: Any) -> ThreeValued:
         part = node.parts[0]
         unknown = _unknown(part, value)
         if part.kind == "text" and part.op == "item":
@@ -152,10 +156,10 @@ class Evaluator:
         else:
             yes = np.isin(value, np.array(node.constants))
         yes = np.logical_and(yes, np.logical_not(unknown))
-        return Truth(yes, np.logical_and(np.logical_not(yes), np.logical_not(unknown)))
+        return ThreeValued(yes, np.logical_and(np.logical_not(yes), np.logical_not(unknown)))
 
     def _code(self, column: str, text: Any) -> int:
-        """The code of a text; a code that no item has for a text that no item has; UNKNOWN for null."""
+        """Return the code of a text: UNKNOWN for null, -2 (which no item has) for a text that no item has."""
         if text is None:
             return UNKNOWN
         if column == "item_id":
@@ -163,7 +167,7 @@ class Evaluator:
             return -2 if found is None else found
         return self._table.text(column).code_of.get(text, -2)
 
-    def _words(self, node: Node) -> Truth:
+    def _words(self, node: Node) -> ThreeValued:
         column, wanted = node.parts[0], str(node.parts[1].constants[0]).casefold()
         if column.name == "item_id":
             texts: Any = list(self._table.items)
@@ -174,7 +178,7 @@ class Evaluator:
         matching = np.fromiter((fits(text.casefold(), wanted) for text in texts), np.bool_, len(texts))
         known = codes != UNKNOWN
         yes = np.append(matching, False)[codes]
-        return Truth(yes, ~yes & known)
+        return ThreeValued(yes, ~yes & known)
 
 
 def _user_value(node: Node, user: UserFeatures) -> Any:
@@ -211,8 +215,8 @@ def _finite(values: Any) -> Any:
 
 
 def _gather(whole: Any, nums: Nums) -> Any:
-    if isinstance(whole, Truth):
-        return Truth(_gather(whole.yes, nums), _gather(whole.no, nums))
+    if isinstance(whole, ThreeValued):
+        return ThreeValued(_gather(whole.yes, nums), _gather(whole.no, nums))
     return whole[nums] if isinstance(whole, np.ndarray) and whole.ndim else whole
 
 

@@ -1,7 +1,7 @@
-"""What an expression looks like once checked: its parts, their types, and what is wrong where it is not one."""
+"""A checked expression: its parts and their types, and the error of a text that is not one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["number", "text", "boolean"]
@@ -11,7 +11,7 @@ Constant = float | str | bool
 
 
 class ExpressionError(Exception):
-    """What is wrong with an expression, and where in it. The reader adds file and line."""
+    """A mistake in an expression, and its line within the expression. The reader adds the file."""
 
     def __init__(self, found: str, *, line: int = 1, suggestion: str | None = None) -> None:
         super().__init__(found)
@@ -22,14 +22,14 @@ class ExpressionError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What an expression may name."""
+    """Names that an expression may use."""
 
     items: Mapping[str, Kind]
     """Item columns."""
     users: Mapping[str, Kind]
-    """Features of the user, named `user.COLUMN`."""
+    """Features of the user, written `user.COLUMN`."""
     lists: frozenset[str] = frozenset()
-    """Lists of item ids, named `lists.NAME`."""
+    """Lists of item ids, written `lists.NAME`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,15 +39,29 @@ class Node:
     op: str
     """`item`, `user`, `constant`, an operator, `in`, `null`, `and`, `or`, `not`, or a function's name."""
     kind: Kind
-    """Its type."""
+    """Type of its value."""
     parts: tuple["Node", ...] = ()
     """Its operands."""
     name: str = ""
     """Column or list."""
     constants: tuple[Constant, ...] = ()
     """The constant, or those of an `in`."""
-    of_user: bool = field(default=False)
-    """Whether a feature of the user decides, so that it differs between requests."""
+    of_user: bool = False
+    """True where it reads a feature of the user, so that its value differs between requests."""
+
+    @classmethod
+    def constant(cls, value: Constant) -> "Node":
+        """Make a constant."""
+        if isinstance(value, bool):
+            return cls(op="constant", kind="boolean", constants=(value,))
+        if isinstance(value, str):
+            return cls(op="constant", kind="text", constants=(value,))
+        return cls(op="constant", kind="number", constants=(float(value),))
+
+    @classmethod
+    def over(cls, op: str, kind: Kind, parts: tuple["Node", ...]) -> "Node":
+        """Make an operation or function over its operands."""
+        return cls(op=op, kind=kind, parts=parts, of_user=any(part.of_user for part in parts))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,19 +75,19 @@ class Expression:
 
     @property
     def of_user(self) -> bool:
-        """Whether it needs a user's features."""
+        """True where it reads a feature of the user."""
         return self.node.of_user
 
     def item_columns(self) -> set[str]:
-        """The item columns that it reads."""
+        """Return the item columns that it reads."""
         return {node.name for node in _walk(self.node) if node.op == "item"}
 
     def user_columns(self) -> set[str]:
-        """The user's features that it reads."""
+        """Return the features of the user that it reads."""
         return {node.name for node in _walk(self.node) if node.op == "user"}
 
     def lists(self) -> set[str]:
-        """The lists that it reads."""
+        """Return the lists that it reads."""
         return {node.name for node in _walk(self.node) if node.op == "list"}
 
 

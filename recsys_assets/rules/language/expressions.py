@@ -1,8 +1,8 @@
-"""The language of predicates: what may be written, and its types.
+"""The language of predicates: parsing and type checks.
 
-Expressions are read by Python's own parser (`ast.parse`) and never evaluated by Python: only the few nodes
-below are taken, each is checked against the known columns and types, all else is refused. No library is
-needed, and a server starts no later for it (importing sqlglot takes 0.26 s, cel-python 0.33 s).
+Expressions are parsed by Python's own parser (`ast.parse`) and never evaluated by Python: only the few nodes
+below are accepted, each is checked against the known columns and types, and all others are errors. A library would
+delay the start of a server (importing sqlglot takes 0.26 s, cel-python 0.33 s).
 
 Allowed: item columns by name; `user.COLUMN`; numbers, 'text', True, False; `+ - * /`; `== != < <= > >=`, also
 chained (`5 <= price <= 20`); `in` and `not in` a tuple of constants or `lists.NAME` (with `item_id`);
@@ -25,7 +25,7 @@ from recsys_assets.rules.language.expression_tree import (
 )
 
 LONGEST: Final = 2_000
-"""Characters of an expression, at most."""
+"""Most characters of an expression."""
 
 FUNCTIONS: Final[Mapping[str, tuple[tuple[Kind, ...], Kind]]] = {
     "abs": (("number",), "number"),
@@ -46,10 +46,10 @@ _OPERATORS: Final[Mapping[type[ast.AST], str]] = {
 
 
 def parse(text: str, *, columns: Columns, kind: Kind) -> Expression:
-    """Check an expression that has to be of `kind`.
+    """Parse an expression and check that its value is of `kind`.
 
     Raises:
-        ExpressionError: it cannot be read, names what does not exist, or mixes types.
+        ExpressionError: it is not valid, uses a name that does not exist, or mixes types.
     """
     node = _Checker(columns).check(_read(text))
     if node.kind != kind:
@@ -63,7 +63,7 @@ def parse(text: str, *, columns: Columns, kind: Kind) -> Expression:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """`did you mean …`, or what there is where nothing is near."""
+    """Suggest the nearest known name, or list the known names where none is near."""
     names = sorted(known)
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     if near:
@@ -78,7 +78,7 @@ def _read(text: str) -> ast.expr:
         raise ExpressionError("empty, expected an expression", suggestion="e.g. `price <= 20`")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # what Python finds odd is refused below
+            warnings.simplefilter("ignore", SyntaxWarning)  # the checker reports what Python would warn of
             return ast.parse(f"({text}\n)", mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
@@ -120,7 +120,7 @@ class _Checker:
     def check(self, at: ast.expr) -> Node:  # noqa: C901, PLR0911  one case a node of the language
         match at:
             case ast.Constant(value=bool() | int() | float() | str() as value):
-                return _constant(value)
+                return Node.constant(value)
             case ast.Name(id=name):
                 return self._item(at, name)
             case ast.Attribute(value=ast.Name(id="user"), attr=name):
@@ -128,15 +128,15 @@ class _Checker:
                     _fail(at, f"a user has no feature `{name}`", closest(name, self._columns.users))
                 return Node(op="user", kind=self._columns.users[name], name=name, of_user=True)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return _node("-", "number", (_constant(0), self._of(operand, "number")))
+                return Node.over("-", "number", (Node.constant(0), self._of(operand, "number")))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return _node("not", "boolean", (self._of(operand, "boolean"),))
+                return Node.over("not", "boolean", (self._of(operand, "boolean"),))
             case ast.BoolOp(op=op, values=values):
                 parts = tuple(self._of(value, "boolean") for value in values)
-                return _node("and" if isinstance(op, ast.And) else "or", "boolean", parts)
+                return Node.over("and" if isinstance(op, ast.And) else "or", "boolean", parts)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 parts = (self._of(left, "number"), self._of(right, "number"))
-                return _node(_OPERATORS[type(op)], "number", parts)
+                return Node.over(_OPERATORS[type(op)], "number", parts)
             case ast.Compare():
                 return self._comparison(at)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
@@ -172,17 +172,17 @@ class _Checker:
             self._pair(at, left, op, right)
             for left, op, right in zip(operands[:-1], at.ops, operands[1:], strict=True)
         ]
-        return pairs[0] if len(pairs) == 1 else _node("and", "boolean", tuple(pairs))
+        return pairs[0] if len(pairs) == 1 else Node.over("and", "boolean", tuple(pairs))
 
     def _pair(self, at: ast.Compare, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Node:
         if isinstance(op, ast.In | ast.NotIn):
             found = self._membership(left, right)
-            return found if isinstance(op, ast.In) else _node("not", "boolean", (found,))
+            return found if isinstance(op, ast.In) else Node.over("not", "boolean", (found,))
         if isinstance(op, ast.Is | ast.IsNot):
             if not _is_null(right):
                 _fail(at, f"`{ast.unparse(at)}`: only null comes after `is`", "write `==` to compare")
-            found = _node("null", "boolean", (self.check(left),))
-            return found if isinstance(op, ast.Is) else _node("not", "boolean", (found,))
+            found = Node.over("null", "boolean", (self.check(left),))
+            return found if isinstance(op, ast.Is) else Node.over("not", "boolean", (found,))
         if _is_null(right) or _is_null(left):
             _fail(at, f"`{ast.unparse(at)}`: nothing equals null", "write `is null` or `is not null`")
         one, other = self.check(left), self.check(right)
@@ -199,7 +199,7 @@ class _Checker:
             _fail(at, f"`{ast.unparse(at)}` compares truth values", "write `x` or `not x`")
         if one.op == other.op == "item" and one.kind == "text":
             _fail(at, f"`{ast.unparse(at)}` compares two text columns", "compare one with a constant")
-        return _node(symbol, "boolean", (one, other))
+        return Node.over(symbol, "boolean", (one, other))
 
     def _membership(self, left: ast.expr, right: ast.expr) -> Node:
         one = self.check(left)
@@ -236,7 +236,7 @@ class _Checker:
         parts = tuple(self._of(argument, kind) for argument, kind in zip(arguments, takes, strict=True))
         if takes[0] == "text" and (parts[0].op != "item" or parts[1].op != "constant"):
             _fail(at, f"`{ast.unparse(at)}`: {name} takes a text column and a constant")
-        return _node(name, gives, parts)
+        return Node.over(name, gives, parts)
 
 
 def _is_null(at: ast.expr) -> bool:
@@ -247,15 +247,3 @@ def _is_null(at: ast.expr) -> bool:
             return name.lower() == "null"
         case _:
             return False
-
-
-def _constant(value: Constant) -> Node:
-    if isinstance(value, bool):
-        return Node(op="constant", kind="boolean", constants=(value,))
-    if isinstance(value, str):
-        return Node(op="constant", kind="text", constants=(value,))
-    return Node(op="constant", kind="number", constants=(float(value),))
-
-
-def _node(op: str, kind: Kind, parts: tuple[Node, ...]) -> Node:
-    return Node(op=op, kind=kind, parts=parts, of_user=any(part.of_user for part in parts))

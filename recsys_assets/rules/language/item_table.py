@@ -1,4 +1,4 @@
-"""Item features as arrays by item number, read once per release from its SQLite file. numpy only."""
+"""Item features as arrays by item number, read once a release from its SQLite file."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +20,12 @@ USER_TABLE: Final = "user_features"
 UNKNOWN: Final = -1
 """The code of a text that is null."""
 _ROWS_AT_ONCE: Final = 8192
-"""Rows in memory as Python objects; all at once were a gigabyte for a million items."""
+"""Rows in memory as Python objects; a million items at once would take a gigabyte."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextColumn:
-    """A text column: a code an item, and the text of each code."""
+    """A text column: the code of each item, and the text of each code."""
 
     codes: Int32
     """(I,), `UNKNOWN` where null."""
@@ -41,34 +41,34 @@ Column = Float64 | TextColumn
 
 @dataclass(frozen=True, kw_only=True)
 class ItemTable:
-    """The item columns that some rules read. Shape: I items of the release's vocabulary."""
+    """The item columns that the rules read. Shape: I items of the release's vocabulary."""
 
     items: Vocabulary
-    """Ids by number."""
+    """Item ids by number."""
     columns: Mapping[str, Column]
-    """By name."""
+    """Columns by name."""
 
     def __len__(self) -> int:
         return len(self.items)
 
     def number(self, name: str) -> Float64:
-        """A number column, (I,)."""
+        """Return a number column, (I,)."""
         column = self.columns[name]
         assert isinstance(column, np.ndarray)  # noqa: S101  the checker knows the types
         return column
 
     def text(self, name: str) -> TextColumn:
-        """A text column."""
+        """Return a text column."""
         column = self.columns[name]
         assert isinstance(column, TextColumn)  # noqa: S101  the checker knows the types
         return column
 
 
 def columns_of(database: Path) -> Columns:
-    """The item and user columns of a feature database, with their types.
+    """Return the item and user columns of a feature database, with their types.
 
     Raises:
-        BrokenReleaseError: it cannot be read or lacks a table.
+        BrokenReleaseError: the file cannot be read or lacks a table.
     """
     tables = {}
     with closing(_open(database)) as connection:
@@ -83,12 +83,12 @@ def columns_of(database: Path) -> Columns:
 
 
 def load_items(database: Path, items: Vocabulary, wanted: Iterable[str]) -> ItemTable:
-    """Read the wanted columns for the items of a vocabulary; an item without a row has nulls.
+    """Read columns for the items of a vocabulary; an item without a row has nulls.
 
     Args:
         database: a release's `features.sqlite`.
-        items: whose numbers the rows get.
-        wanted: columns of `columns_of(database)`; `item_id` needs no reading.
+        items: vocabulary that gives each row its item number.
+        wanted: columns of `columns_of(database)`; `item_id` is not read, since the vocabulary has it.
     """
     kinds = columns_of(database).items
     names = sorted(set(wanted) - {"item_id"})
@@ -113,15 +113,15 @@ def load_items(database: Path, items: Vocabulary, wanted: Iterable[str]) -> Item
 
 
 def _coded(values: Sequence[str | None], code_of: dict[str, int]) -> Int32:
-    """A code for each text; a text that is new gets the next one."""
+    """Return the code of each text; a new text gets the next code."""
     found = (UNKNOWN if text is None else code_of.setdefault(text, len(code_of)) for text in values)
     return np.fromiter(found, np.int32, len(values))
 
 
 def _text_column(codes_I: Int32, code_of: Mapping[str, int]) -> TextColumn:
-    """The column with the texts in order, and their codes accordingly."""
+    """Renumber the codes so that the texts are sorted."""
     texts = sorted(code_of)
-    sorted_codes = np.full(len(texts) + 1, UNKNOWN, dtype=np.int32)  # the last is for `UNKNOWN`, -1
+    sorted_codes = np.full(len(texts) + 1, UNKNOWN, dtype=np.int32)  # the last one maps `UNKNOWN`, -1
     sorted_codes[[code_of[text] for text in texts]] = np.arange(len(texts))
     return TextColumn(
         codes=sorted_codes.take(codes_I, mode="wrap"),

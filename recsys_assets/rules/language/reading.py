@@ -1,4 +1,4 @@
-"""Reading a rules file: every mistake at once, each with file, line, what was found and a suggestion."""
+"""Reading a rules file; all mistakes are reported at once, each with file, line, finding and suggestion."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from recsys_assets.errors import RulesError
-from recsys_assets.rules.language.checking import StageError, Step, check_stage, line_of
+from recsys_assets.rules.language.checking import StageError, Step, check_stage, convert, line_of
 from recsys_assets.rules.language.expression_tree import Columns, Expression
 from recsys_assets.rules.language.expressions import closest
 from recsys_assets.rules.language.schema import (
@@ -29,7 +29,7 @@ from recsys_assets.rules.language.schema import (
 S = TypeVar("S", bound=AnyStage)
 T = TypeVar("T", bound=msgspec.Struct)
 Place = tuple[Step, ...]
-"""Keys and places in arrays, outermost first."""
+"""Keys and array positions, outermost first."""
 
 _TOP: Final = ("version", "default", "lists", "scenarios")
 _SCENARIO: Final = ("description", "candidates", "filters", "scoring", "reranking", "limits")
@@ -41,22 +41,22 @@ _STAGE_DEPTH: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Checked(Generic[S]):
-    """A stage and its expression, where it has one."""
+    """A checked stage, with its expression where it has one."""
 
     spec: S
-    """As it stands in the file."""
+    """The stage as written in the file."""
     expression: Expression | None = None
-    """Its predicate or number, checked."""
+    """Its predicate or number."""
 
     @property
     def name(self) -> str:
-        """What the trace calls it."""
+        """The stage's name in traces."""
         return stage_name(self.spec)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """One pipeline."""
+class CheckedScenario:
+    """One scenario of the rules: the stages of one pipeline."""
 
     name: str
     description: str
@@ -72,22 +72,22 @@ class Rules:
     """A whole, valid rules file."""
 
     path: Path
-    """Where it stood."""
+    """Path of the file."""
     version: str
     """The first 12 hexadecimal digits of the SHA-256 of its bytes."""
     default: str
-    """The scenario that is meant where none is asked for."""
-    scenarios: Mapping[str, Scenario]
-    """By name."""
+    """Name of the scenario for requests that name none."""
+    scenarios: Mapping[str, CheckedScenario]
+    """Scenarios by name."""
     lists: Mapping[str, PurePosixPath] = field(default_factory=dict)
-    """List -> its file, relative to the folder that the lists are read from."""
+    """List -> path of its file, relative to the home."""
 
 
 def read_rules(path: Path, *, columns: Columns) -> Rules:
     """Read and check `path`.
 
     Raises:
-        RulesError: it cannot be read, or anything in it is not valid; one line a mistake.
+        RulesError: the file cannot be read or is not valid; one line a mistake.
     """
     try:
         content = path.read_bytes()
@@ -100,7 +100,7 @@ def parse_rules(content: bytes, *, path: Path, columns: Columns) -> Rules:
     """Check the content of a rules file; `path` is for messages.
 
     Raises:
-        RulesError: anything is not valid; one line a mistake.
+        RulesError: the content is not valid; one line a mistake.
     """
     try:
         text = content.decode("utf-8")
@@ -114,13 +114,13 @@ def parse_rules(content: bytes, *, path: Path, columns: Columns) -> Rules:
         line = int(place[1]) if place else text.count("\n") + 1
         found = _TOML_PLACE.sub("", str(error)).strip()
         raise RulesError(
-            f"{path}:{line}: not valid TOML: {found}; text needs quotes, and a key stands once in a table"
+            f"{path}:{line}: not valid TOML: {found}; text needs quotes, and a table has each key once"
         ) from None
     return _Reader(path, text, columns).read(table, hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS])
 
 
 class _Reader:
-    """Collects mistakes, so that all are told at once."""
+    """Converts and checks the parsed file, and collects the mistakes, so that all are reported at once."""
 
     def __init__(self, path: Path, text: str, columns: Columns) -> None:
         self._path = path
@@ -142,7 +142,7 @@ class _Reader:
             given = {}
         scenarios = {name: self._scenario(name, body) for name, body in given.items()}
         default = table.get("default", next(iter(given), ""))
-        if given and default not in given:
+        if given and not (isinstance(default, str) and default in given):
             self._wrong(("default",), f"there is no scenario {default!r}", closest(str(default), given))
         if self._mistakes:
             raise RulesError(
@@ -163,7 +163,7 @@ class _Reader:
                 found[name] = place
         return found
 
-    def _scenario(self, name: str, body: Any) -> Scenario:
+    def _scenario(self, name: str, body: Any) -> CheckedScenario:
         at: Place = ("scenarios", name)
         if not _NAME.fullmatch(name):
             self._wrong(at, f"scenario {name!r} is no name", "small letters, digits and _, at most 40")
@@ -181,10 +181,10 @@ class _Reader:
             section: self._stages((*at, section), body.get(section, []), kinds)
             for section, kinds in SECTIONS.items()
         }
-        self._refuse_twins(
+        self._reject_duplicate_names(
             {(*at, "candidates"): candidates} | {(*at, key): sections[key] for key in sections}
         )
-        return Scenario(
+        return CheckedScenario(
             name=name,
             description=str(description),
             candidates=tuple(stage for stage in candidates if stage is not None),
@@ -199,7 +199,7 @@ class _Reader:
             if given is not None:
                 self._wrong(at, f"`{at[-1]}` is no list of stages", f"write [[{'.'.join(map(str, at))}]]")
             return []
-        return [self._stage((*at, place), body, kinds) for place, body in enumerate(given)]
+        return [self._stage((*at, position), body, kinds) for position, body in enumerate(given)]
 
     def _stage(self, at: Place, body: Any, kinds: Mapping[str, Any] | None) -> Checked[Any] | None:
         if not isinstance(body, dict):
@@ -219,25 +219,16 @@ class _Reader:
         try:
             return Checked(spec=spec, expression=check_stage(spec, self._columns))
         except StageError as error:
-            line = self._line((*at, error.field)) + error.line
-            self._mistakes.add((line, _sentence(f"{_named(at, body)}: {error.found}", error.suggestion)))
+            self._wrong_field(at, body, error)
             return None
 
     def _convert(self, at: Place, body: Any, struct: type[T]) -> T | None:
-        if isinstance(body, dict):
-            unknown = self._keys(at, body, msgspec.structs.fields(struct))
-            if unknown:
-                return None
+        if isinstance(body, dict) and self._keys(at, body, msgspec.structs.fields(struct)):
+            return None
         try:
-            return msgspec.convert(body, struct)
-        except msgspec.ValidationError as error:
-            what, _, where = str(error).partition(" - at `$")
-            field = re.match(r"\.(\w+)", where)
-            place = (*at, field[1]) if field else at
-            value = f" (found {body[field[1]]!r})" if field and field[1] in body else ""
-            hint = _enum_hint(str(body.get(field[1])), struct, field[1]) if field and value else None
-            name = f"`{field[1]}`: " if field else ""
-            self._wrong(place, f"{_named(at, body)}: {name}{what[0].lower()}{what[1:]}{value}", hint)
+            return convert(body, struct)
+        except StageError as error:
+            self._wrong_field(at, body, error)
             return None
 
     def _keys(self, at: Place, body: Mapping[str, Any], known: Any) -> list[str]:
@@ -248,46 +239,31 @@ class _Reader:
             self._wrong((*at, key), f"{where}there is no `{key}` here", closest(key, names))
         return unknown
 
-    def _refuse_twins(self, sections: Mapping[Place, list[Checked[Any] | None]]) -> None:
+    def _reject_duplicate_names(self, sections: Mapping[Place, list[Checked[Any] | None]]) -> None:
         names: set[str] = set()
         for at, stages in sections.items():
-            for place, stage in enumerate(stages):
+            for position, stage in enumerate(stages):
                 if stage is not None and stage.name in names:
                     self._wrong(
-                        (*at, place),
+                        (*at, position),
                         f"{at[1]}: two stages are called {stage.name!r}",
                         "give one a `name`, so that the trace can tell them apart",
                     )
                 elif stage is not None:
                     names.add(stage.name)
 
-    def _line(self, at: Place) -> int:
-        return line_of(self._text, at)
+    def _wrong(self, at: Place, found: str, suggestion: str | None, *, lines_below: int = 0) -> None:
+        line = line_of(self._text, at) + lines_below
+        self._mistakes.add((line, f"{found}; {suggestion}" if suggestion else found))
 
-    def _wrong(self, at: Place, found: str, suggestion: str | None) -> None:
-        self._mistakes.add((self._line(at), _sentence(found, suggestion)))
-
-
-def _sentence(found: str, suggestion: str | None) -> str:
-    return f"{found}; {suggestion}" if suggestion else found
+    def _wrong_field(self, at: Place, body: Any, error: StageError) -> None:
+        place = (*at, error.field) if error.field else at
+        self._wrong(place, f"{_named(at, body)}: {error.found}", error.suggestion, lines_below=error.line)
 
 
 def _named(at: Place, body: Any) -> str:
-    """`home, filters 2 "no fuel"`."""
+    """Name a place for a message: `home, filters 2 "no fuel"`."""
     if len(at) < _STAGE_DEPTH:
         return ".".join(map(str, at))
     name = body.get("name") if isinstance(body, dict) else None
     return f"{at[1]}, {at[2]} {int(at[3]) + 1}" + (f' "{name}"' if isinstance(name, str) else "")
-
-
-def _enum_hint(value: str, struct: Any, field: str) -> str | None:
-    """The nearest of a field's allowed words, or what is allowed."""
-    schema = msgspec.json.schema(struct)["$defs"][struct.__name__]["properties"].get(field, {})
-    schema = schema.get("items", schema)
-    words = schema.get("enum") or next(
-        (one["enum"] for one in schema.get("anyOf", []) if "enum" in one), None
-    )
-    if words:
-        return closest(value, [str(word) for word in words])
-    low, high = schema.get("minimum"), schema.get("maximum")
-    return None if low is None and high is None else f"write {low} to {high}"

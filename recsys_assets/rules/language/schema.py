@@ -1,8 +1,8 @@
-"""What a rules file may hold: one struct a kind of stage, each field with its unit and bounds.
+"""Structure of a rules file: a struct for each kind of stage, each field with its unit and bounds.
 
 A scenario is candidates -> filters -> scoring -> reranking -> limits, each a list of named stages in the
-file's order. Relevance is on one scale, 0-1: an item's inner product with the user's (or session's) vector as
-a share of the best candidate's; without a vector, log popularity as a share of the best's. Boosts are added.
+file's order. Relevance is on one scale, 0-1: the inner product of an item with the user's (or session's) vector,
+divided by the best candidate's; without a vector, log popularity divided by the best's. Boosts are added to it.
 """
 
 from collections.abc import Mapping
@@ -25,59 +25,59 @@ FallbackName = Literal["catalogue", "popular"]
 
 class _Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Name | None = None
-    """What the trace and the tests call it; by default its kind or source."""
+    """Name in traces and test cases; its kind or source by default."""
 
 
 class CandidateSource(_Stage, frozen=True, kw_only=True):
-    """Where items come from. Sources are asked in order; an item keeps all that brought it."""
+    """A source of candidates. Sources run in order; an item from several sources keeps the names of all."""
 
     source: SourceName
     """`user`, `session`: nearest to the vector; `recent`: nearest to the last items; `history`: the user's
     own items, to buy again; `popular`, `trending`, `new`, `list`: the same for everyone; `category`: popular
-    items of the categories of the last items."""
+    items in the categories of the last items."""
     quota: Count
-    """Items taken, at most."""
+    """Most items that it adds."""
     last: Count = 3
-    """For `recent` and `category`: how many of the last items count."""
+    """For `recent` and `category`: number of last items used."""
     days: Count = 28
-    """For `new`: first event at most so many days ago."""
+    """For `new`: most days since an item's first event."""
     least_events: Count = 5
-    """For `trending`: events in the last 28 days, at least."""
+    """For `trending`: fewest events in the last 28 days."""
     where: Text | None = None
-    """For `popular`, `trending` and `new`: a predicate over items that they have to satisfy."""
+    """For `popular`, `trending` and `new`: a predicate that its items satisfy."""
     items_of: Name | None = None
-    """For `list`: which list of the file."""
+    """For `list`: name of a list in the file."""
     only_below: Count | None = None
-    """A fallback: asked only where the sources before gave fewer items than this."""
+    """Makes the source a fallback: it runs only where the sources before it gave fewer items than this."""
 
 
 class SeenFilter(_Stage, frozen=True, kw_only=True):
-    """Drop what the user has."""
+    """Drop items that the user has."""
 
     kind: Literal["seen"]
     cool_off_days: Count | None = None
-    """Days after which an item may come back; never where not given."""
+    """Days after which an item may be recommended again; never by default."""
 
 
 class WhereFilter(_Stage, frozen=True, kw_only=True):
-    """Keep, or drop, what satisfies a predicate."""
+    """Keep, or drop, the items that satisfy a predicate."""
 
     kind: Literal["where"]
     keep: Text | None = None
-    """Drop everything else."""
+    """Predicate of the items to keep; all others are dropped."""
     drop: Text | None = None
-    """Keep everything else."""
+    """Predicate of the items to drop; all others are kept."""
     unknown: Literal["keep", "drop"] | None = None
-    """What happens where the predicate is unknown; by default a `keep` over items alone drops the item, and
-    it is kept otherwise, so that a stranger is not left with nothing."""
+    """Fate of an item for which the predicate is unknown. By default a `keep` without user features drops it, and
+    any other filter keeps it, so that a stranger's list is not empty."""
 
 
 class ExcludedFilter(_Stage, frozen=True, kw_only=True):
-    """Drop these items."""
+    """Drop listed items."""
 
     kind: Literal["excluded"]
     items: Annotated[list[str], Meta(min_length=1)]
-    """Item ids; ids that the release does not hold are ignored."""
+    """Item ids; ids that are not in the release are ignored."""
 
 
 class OwnFilter(_Stage, frozen=True, kw_only=True):
@@ -89,25 +89,25 @@ class OwnFilter(_Stage, frozen=True, kw_only=True):
 
 
 class Boost(_Stage, frozen=True, kw_only=True):
-    """Add to the score of what satisfies a predicate; below 0 demotes."""
+    """Add a constant to the score of the items that satisfy a predicate; below 0 demotes."""
 
     kind: Literal["boost"]
     where: Text
     by: Signed
-    """On the scale of relevance, -1 to 1."""
+    """The constant, on the scale of relevance, -1 to 1."""
 
 
 class FeatureBoost(_Stage, frozen=True, kw_only=True):
-    """Add weight x value."""
+    """Add weight x value to the score."""
 
     kind: Literal["feature"]
     value: Text
-    """A number expression; cut to 0-1, 0 where unknown."""
+    """A number expression; clipped to 0-1, 0 where unknown."""
     weight: Signed
 
 
 class Newness(_Stage, frozen=True, kw_only=True):
-    """Add weight x 0.5 ** (days since the item's first event / half life)."""
+    """Add weight x 0.5 ** (days since the item's first event / half life) to the score."""
 
     kind: Literal["newness"]
     half_life_days: Annotated[float, Meta(gt=0)]
@@ -115,14 +115,14 @@ class Newness(_Stage, frozen=True, kw_only=True):
 
 
 class PopularityDebias(_Stage, frozen=True, kw_only=True):
-    """Add weight x log(1 + popularity) / log(1 + greatest popularity); below 0 demotes what everyone has."""
+    """Add weight x log(1 + popularity) / log(1 + greatest popularity); below 0 demotes popular items."""
 
     kind: Literal["popularity"]
     weight: Signed
 
 
 class Diversity(_Stage, frozen=True, kw_only=True):
-    """The next item has the greatest (1 - w) x score - w x (greatest cosine with one above).
+    """Choose as the next item the one with the greatest (1 - w) x score - w x (greatest cosine with an item above).
 
     This is maximal marginal relevance (Carbonell & Goldstein 1998), with w = strength x (items above / 9)^2 down to
     the tenth place and w = strength from there on.
@@ -130,15 +130,15 @@ class Diversity(_Stage, frozen=True, kw_only=True):
 
     kind: Literal["diversity"]
     strength: Share
-    """Of the tenth place and those below: 0 leaves the order as it is, 1 looks at nothing but difference."""
+    """Strength from the tenth place on: 0 keeps the order by score, 1 ignores the score."""
     pool: Count = 100
-    """Best items among which it chooses."""
+    """Number of best items to choose from."""
     memory: Count | None = None
-    """Compare with the last so many items chosen only; all by default."""
+    """Number of items directly above to compare with; all by default."""
 
 
 class AtMost(_Stage, frozen=True, kw_only=True):
-    """At most n items of the same attribute within any `window` neighbouring places."""
+    """Allow at most n items with the same attribute in any `window` neighbouring places."""
 
     kind: Literal["at_most"]
     n: Count
@@ -148,7 +148,7 @@ class AtMost(_Stage, frozen=True, kw_only=True):
 
 
 class Variants(_Stage, frozen=True, kw_only=True):
-    """Keep the first of items with the same attribute."""
+    """Keep only the first item with the same attribute."""
 
     kind: Literal["variants"]
     by: Name
@@ -156,27 +156,27 @@ class Variants(_Stage, frozen=True, kw_only=True):
 
 
 class Promote(_Stage, frozen=True, kw_only=True):
-    """At least a share of the list satisfies a predicate, as far as there are such candidates."""
+    """Fill at least a share of the list with items that satisfy a predicate, as far as there are any."""
 
     kind: Literal["promote"]
     where: Text
     share: Share
-    """Of the k items, rounded up."""
+    """Share of the k items, rounded up."""
 
 
 class Explore(_Stage, frozen=True, kw_only=True):
-    """The last places go to items drawn from below the list; the draw follows from seed, user and release."""
+    """Give the last places to items drawn from below the list; seed, user and release determine the draw."""
 
     kind: Literal["explore"]
     share: Share
-    """Of the k items; a fraction of a place is given to so many users."""
+    """Share of the k items; a fraction of a place becomes a place for that fraction of the users."""
     pool: Count = 100
-    """Best items among which it draws."""
+    """Number of best items to draw from."""
     seed: int = 0
 
 
 class Pin(_Stage, frozen=True, kw_only=True):
-    """Items at fixed places, where the filters let them through."""
+    """Put items at fixed places, unless a filter drops them."""
 
     kind: Literal["pin"]
     slots: Annotated[dict[str, str], Meta(min_length=1)]
@@ -184,12 +184,12 @@ class Pin(_Stage, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How short and how long a list may be."""
+    """Length of a list, and sources that fill up a short one."""
 
     at_most: Count | None = None
-    """Longest list, whatever k asks for."""
+    """Most items of a list, whatever k is."""
     fallback: tuple[FallbackName, ...] = ("catalogue",)
-    """Asked in order while fewer than k items are left after the filters, which hold for these too."""
+    """Sources used in order while fewer than k items pass the filters; the filters apply to their items too."""
 
 
 Filter = SeenFilter | WhereFilter | ExcludedFilter | OwnFilter
@@ -213,7 +213,7 @@ SECTIONS: Final[dict[str, Mapping[str, type[Filter] | type[Scoring] | type[Reran
 
 
 def stage_name(stage: AnyStage) -> str:
-    """What the trace calls it."""
+    """Return the stage's name in traces and test cases."""
     if stage.name is not None:
         return stage.name
     return stage.source if isinstance(stage, CandidateSource) else stage.kind

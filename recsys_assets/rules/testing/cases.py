@@ -1,6 +1,6 @@
-"""Test cases of rules: kept beside the file as `rules_tests.toml`, run against a release, told with what was found.
+"""Test cases of rules, written in `rules_tests.toml` next to the rules file and run against a release.
 
-A case asks a scenario for a user, a session or a stranger, and says what has to hold of the list: items or
+A case runs a scenario for a user, a session or a stranger, and states what has to hold of the list: items or
 predicates absent or present, a least number of categories, the rule that drops an item, a length.
 """
 
@@ -14,24 +14,24 @@ import numpy as np
 from msgspec import Meta
 
 from recsys_assets.errors import RulesError
-from recsys_assets.rules.engine.requests import Asked
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.why import why
 from recsys_assets.rules.language.checking import line_of
 from recsys_assets.rules.language.expression_tree import ExpressionError
 from recsys_assets.rules.language.expressions import parse
 from recsys_assets.rules.language.item_table import columns_of
-from recsys_assets.rules.rules_file import Engine
 from recsys_assets.storage.home import FEATURE_DATABASE
 
 CASES_FILE: Final = "rules_tests.toml"
-"""The file's name, beside `rules.toml`."""
+"""Name of the file next to `rules.toml`."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One case."""
+    """One test case."""
 
     name: Annotated[str, Meta(min_length=1)]
-    """What it is about."""
+    """A sentence that says what is tested."""
     scenario: str | None = None
     """The file's default where not given."""
     user: str | None = None
@@ -44,7 +44,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     all_where: str | None = None
     """Every item of the list satisfies it."""
     absent: dict[str, str] = {}
-    """Item id -> the rule that has to drop it; an empty text for whichever reason."""
+    """Item id -> the rule that has to drop it; an empty text for any reason."""
     present: list[str] = []
     """Item ids that have to be in the list."""
     least_categories: Annotated[int, Meta(ge=1)] | None = None
@@ -54,20 +54,20 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """How one case ended."""
+class CaseResult:
+    """Result of one case."""
 
     name: str
     """The case's name."""
     failures: list[str]
-    """What was expected and what was found, a line each; empty where it passed."""
+    """Expected and found, a line for each failure; empty where the case passed."""
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The cases of a file, `[[case]]` each.
+    """Read the cases of a file, one in each `[[case]]`.
 
     Raises:
-        RulesError: the file cannot be read or holds what is no case; with file and line.
+        RulesError: the file cannot be read, or an entry is not a case; with file and line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -86,25 +86,25 @@ def read_cases(path: Path) -> list[Case]:
     return found
 
 
-def run_case(case: Case, engine: Engine) -> Verdict:
+def run_case(case: Case, engine: Engine) -> CaseResult:
     """Run one case.
 
     Raises:
-        RulesError: the case names a scenario or a column that is not there.
+        RulesError: the case names a scenario or a column that does not exist.
     """
     release, pipeline = engine.release, engine.scenario(case.scenario)
     session = [num for num in release.items.nums(case.session).tolist() if num >= 0]
-    asked = Asked(
+    request = Request(
         k=case.k,
         user_id=case.user,
         user_num=None if case.user is None else release.users.num(case.user),
         session=session,
     )
-    nums = pipeline.recommend(asked).nums
+    nums = pipeline.recommend(request).nums
     failures: list[str] = []
     for predicate, wanted in ((case.none_where, False), (case.all_where, True)):
         failures += [] if predicate is None else _by_predicate(predicate, nums, engine, wanted=wanted)
-    failures += _absent(case, nums, asked, engine)
+    failures += _absent(case, nums, request, engine)
     failures += [
         f"expected {item} ({_title(item, engine)}) in the list; it is not" for item in case.present
         if release.items.num(item) not in nums
@@ -117,7 +117,7 @@ def run_case(case: Case, engine: Engine) -> Verdict:
         )
     if case.least_items is not None and len(nums) < case.least_items:
         failures.append(f"expected at least {case.least_items} items, found {len(nums)}")
-    return Verdict(name=case.name, failures=failures)
+    return CaseResult(name=case.name, failures=failures)
 
 
 def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -> list[str]:
@@ -125,7 +125,7 @@ def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -
     try:
         expression = parse(text, columns=known, kind="boolean")
     except ExpressionError as error:
-        raise RulesError(f"`{text}`: {error.found}; {error.suggestion or 'mend the expression'}") from None
+        raise RulesError(f"`{text}`: {error.found}; {error.suggestion or 'correct the expression'}") from None
     truth = engine.with_columns(expression.item_columns()).truth(
         expression, np.asarray(nums, dtype=np.int32), {}
     )
@@ -137,7 +137,7 @@ def _by_predicate(text: str, nums: list[int], engine: Engine, *, wanted: bool) -
     ]
 
 
-def _absent(case: Case, nums: list[int], asked: Asked, engine: Engine) -> list[str]:
+def _absent(case: Case, nums: list[int], request: Request, engine: Engine) -> list[str]:
     failures = []
     for item, rule in case.absent.items():
         num = engine.release.items.num(item)
@@ -146,7 +146,7 @@ def _absent(case: Case, nums: list[int], asked: Asked, engine: Engine) -> list[s
         if num in nums:
             failures.append(f"expected {_named(num, engine)} absent; it is at place {nums.index(num) + 1}")
         elif rule:
-            found = why(engine, engine.scenario(case.scenario), asked, num)
+            found = why(engine, engine.scenario(case.scenario), request, num)
             names = [name for name, _ in found.rules]
             if rule not in names:
                 failures.append(f"expected {item} absent because of “{rule}”; found: {found.words}")

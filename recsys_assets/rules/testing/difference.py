@@ -1,18 +1,20 @@
-"""What changing one rules file for another does to real users: their lists, side by side."""
+"""The effect of a changed rules file on the lists of real users, and the held-out release to measure it on."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.embeddings.ials import train
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import save_embeddings
+from recsys_assets.embeddings.models import fit
 from recsys_assets.evaluation.splits import time_split
 from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
@@ -25,11 +27,11 @@ from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.publish import publish
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.engine.pipeline import Pipeline
-from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.trace import Recorder, Trace
-from recsys_assets.rules.rules_file import Engine
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
+from recsys_assets.rules.engine.trace import Trace
 from recsys_assets.rules.testing import list_measures
-from recsys_assets.settings import Settings, SourceSettings, load_or_default_settings
+from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -39,25 +41,25 @@ class Difference:
     """Two rules files on the same users. Each pair is (before, after)."""
 
     users: int
-    """How many users were asked for."""
+    """Users whose lists were compared."""
     overlap: float
     """Mean share of the list that both have, 0-1."""
     unchanged: float
-    """Share of users whose list is the same, in the same order."""
+    """Share of users whose list has the same items in the same order, 0-1."""
     categories: tuple[float, float]
     """Different categories a list, mean."""
     popularity: tuple[float, float]
-    """Mean log popularity of what is shown, 0-1."""
+    """Mean log popularity of the listed items, 0-1."""
     price: tuple[float, float]
-    """Mean price of what is shown; NaN where unknown."""
+    """Mean price of the listed items; NaN where unknown."""
     diversity: tuple[float, float]
     """Intra-list diversity, mean."""
     coverage: tuple[float, float]
-    """Share of the catalogue shown to these users."""
+    """Share of the catalogue in these users' lists, 0-1."""
     ndcg: tuple[float, float] | None
     """NDCG at k on held-out time; None where no truth was given."""
     by_rule: list[tuple[str, int]]
-    """Stage -> how many of the changed places it accounts for, most first."""
+    """Stage -> number of changed places that it accounts for, most first."""
 
 
 def difference(
@@ -73,72 +75,51 @@ def difference(
     """Compare one scenario of two rules files over the same release.
 
     Args:
-        before: one file.
-        after: the other.
+        before: the engine of one file.
+        after: the engine of the other.
         scenario: its name; each file's default where None.
-        users: how many are drawn by `seed`.
+        users: number of users drawn.
         k: length of the lists.
-        seed: of the draw.
-        truth: what the release's users touched after it.
+        seed: seed of the draw.
+        truth: items that the release's users touched after it.
     """
     one, other = before.scenario(scenario), after.scenario(scenario)
-    ids = before.release.users
+    ids, facts = before.release.users, before.facts
     drawn = np.sort(np.random.default_rng(seed).choice(len(ids), min(users, len(ids)), replace=False))
-    asks = [Asked(k=k, user_id=ids[num], user_num=num) for num in drawn.tolist()]
+    requests = [Request(k=k, user_id=ids[num], user_num=num) for num in drawn.tolist()]
     one_Rk, other_Rk = (
-        list_measures.as_lists([pipeline.recommend(asked).nums for asked in asks], k)
+        list_measures.as_lists([pipeline.recommend(request).nums for request in requests], k)
         for pipeline in (one, other)
     )
     price_I = before.with_columns({"price"}).numbers_of("price")
+    mean = list_measures.mean
 
-    def pair(measure: str) -> tuple[float, float]:
-        values = []
-        for lists_Rk in (one_Rk, other_Rk):
-            match measure:
-                case "categories":
-                    values.append(list_measures.mean(list_measures.categories(lists_Rk, before.facts)))
-                case "popularity":
-                    values.append(
-                        list_measures.mean(list_measures.mean_of(lists_Rk, before.facts.popularity_I))
-                    )
-                case "price":
-                    values.append(list_measures.mean(list_measures.mean_of(lists_Rk, price_I)))
-                case "diversity":
-                    values.append(
-                        list_measures.mean(list_measures.intra_list_diversity(lists_Rk, before.facts))
-                    )
-                case _:
-                    values.append(list_measures.coverage(lists_Rk, len(before.release.items)))
-        return values[0], values[1]
+    def pair(measure: Callable[[list_measures.Lists], float]) -> tuple[float, float]:
+        return measure(one_Rk), measure(other_Rk)
 
     return Difference(
         users=len(drawn),
-        overlap=list_measures.mean(list_measures.overlap(one_Rk, other_Rk)),
+        overlap=mean(list_measures.overlap(one_Rk, other_Rk)),
         unchanged=float((one_Rk == other_Rk).all(axis=1).mean()),
-        categories=pair("categories"),
-        popularity=pair("popularity"),
-        price=pair("price"),
-        diversity=pair("diversity"),
-        coverage=pair("coverage"),
-        ndcg=None
-        if truth is None
-        else (
-            list_measures.mean(list_measures.ndcg(one_Rk, drawn, truth)),
-            list_measures.mean(list_measures.ndcg(other_Rk, drawn, truth)),
-        ),
-        by_rule=_by_rule(one, other, asks),
+        categories=pair(lambda lists: mean(list_measures.categories(lists, facts))),
+        popularity=pair(lambda lists: mean(list_measures.mean_of(lists, facts.popularity_I))),
+        price=pair(lambda lists: mean(list_measures.mean_of(lists, price_I))),
+        diversity=pair(lambda lists: mean(list_measures.intra_list_diversity(lists, facts))),
+        coverage=pair(lambda lists: list_measures.coverage(lists, len(before.release.items))),
+        ndcg=None if truth is None else pair(lambda lists: mean(list_measures.ndcg(lists, drawn, truth))),
+        by_rule=_by_rule(one, other, requests),
     )
 
 
-def _by_rule(one: Pipeline, other: Pipeline, asks: list[Asked]) -> list[tuple[str, int]]:
-    """For every item that only one of the two lists has: the stage that dropped or lowered it in the other."""
+def _by_rule(one: Pipeline, other: Pipeline, requests: list[Request]) -> list[tuple[str, int]]:
+    """Count, for every item in only one of the two lists, the stage that dropped or lowered it in the other."""
     counts: dict[str, int] = {}
-    for asked in asks:
+    for request in requests:
         lists, traces = [], []
         for pipeline in (one, other):
-            recorder = Recorder(pipeline.scenario.name)
-            lists.append(pipeline.recommend(asked, recorder=recorder).nums)
-            traces.append(recorder.trace)
+            answer, trace = pipeline.explain(request)
+            lists.append(answer.nums)
+            traces.append(trace)
         for shown, missing, where, trace in (
             (lists[0], lists[1], "after", traces[1]),
             (lists[1], lists[0], "before", traces[0]),
@@ -150,7 +131,7 @@ def _by_rule(one: Pipeline, other: Pipeline, asks: list[Asked]) -> list[tuple[st
 
 
 def _responsible(trace: Trace, num: int) -> str:
-    """The stage that kept an item out of a list: what dropped it, else the last that touched its place."""
+    """Return the stage that kept an item out of a list: the one that dropped it, else the last that moved it."""
     record = trace.items.get(num)
     if record is None:
         return "no source brings it"
@@ -164,15 +145,15 @@ class HeldOut:
     """A release and the time after it."""
 
     home: Home
-    """Where the release is."""
+    """Home of the release."""
     release: Release
-    """Of everything before the held-out days."""
+    """Release of everything before the held-out days."""
     truth: InteractionMatrix
     """Pairs of the release's users and items that are new in the held-out days."""
 
 
 def cleaned_source(spec: str) -> pl.LazyFrame:
-    """All of a source's days, landed and cleaned."""
+    """Land and clean all days of a source; the INTERACTIONS contract's columns."""
     source = open_source(spec)
     found = source.date_range()
     days = [found.first_day + timedelta(days=n) for n in range((found.last_day - found.first_day).days + 1)]
@@ -181,39 +162,39 @@ def cleaned_source(spec: str) -> pl.LazyFrame:
     return pl.concat(frames).lazy()
 
 
-def hold_out(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, home: Home, *, spec: str) -> HeldOut:
+def hold_out(
+    interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, home: Home, *, settings: Settings
+) -> HeldOut:
     """Split by time, build a release of the first part in `home`, and open it.
 
     Args:
         interactions: the INTERACTIONS contract's columns.
         catalogue: the ITEM_CATALOGUE contract's columns, where the source has one.
         home: an empty installation.
-        spec: the source, for the manifest.
+        settings: objective, training, split and index; the source's days are taken from the interactions.
+
+    Raises:
+        NothingHeldOutError: too few days, or nothing new is held out.
     """
-    settings = Settings(
-        source=SourceSettings(
-            spec=spec,
-            first_day=interactions.select(pl.col(columns.TIMESTAMP).min().dt.date()).collect().item(),
-            last_day=interactions.select(pl.col(columns.TIMESTAMP).max().dt.date()).collect().item(),
-        )
-    )
+    moment = pl.col(columns.TIMESTAMP).dt.date()
+    first, last = interactions.select(first=moment.min(), last=moment.max()).collect().row(0)
+    source = msgspec.structs.replace(settings.source, first_day=first, last_day=last)
+    settings = msgspec.structs.replace(settings, source=source)
     split = time_split(interactions, held_out_share=settings.training.held_out_share)
-    before = interactions.filter(pl.col(columns.TIMESTAMP).dt.date() < split.first_held_out_day)
-    last = split.first_held_out_day - timedelta(days=1)
+    before = interactions.filter(moment < split.first_held_out_day)
+    through = split.first_held_out_day - timedelta(days=1)
     parts = {name: home.artifact(name) for name in ("embeddings", "features", "index")}
     save_embeddings(
-        parts["embeddings"],
-        matrix=split.train,
-        factorisation=train(split.train, settings.training),
+        parts["embeddings"], matrix=split.train, factorisation=fit(split.train, settings.training)
     )
-    build_features(before, catalogue, parts["features"], as_of=last)
+    build_features(before, catalogue, parts["features"], as_of=through)
     build_item_index(parts["embeddings"], parts["index"], settings.index)
     publish(
         home,
         parts=parts,
         settings=settings,
-        lineage={last: "held out from here on"},
-        created_at=datetime.combine(last, time(), tzinfo=UTC),
+        lineage={through: "held out from here on"},
+        created_at=datetime.combine(through, time(), tzinfo=UTC),
         index=read_report(parts["index"]).as_dict(),
     )
     current = ReleaseStore(home.releases).current_id() or ""
@@ -222,10 +203,10 @@ def hold_out(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, home: H
 
 
 def hold_out_home(home: Home) -> HeldOut:
-    """Likewise of a home's own interactions; the release is built anew in `artifacts/held_out`."""
+    """Hold out the last days of a home's interactions, by its own settings; rebuilds `artifacts/held_out`."""
     store = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
     frame = store.scan(store.days())
     catalogue = pl.read_parquet(home.catalogue) if home.catalogue.is_file() else None
     place = Home(home.artifact("held_out"))
     shutil.rmtree(place.root, ignore_errors=True)
-    return hold_out(frame, catalogue, place, spec=load_or_default_settings(home).source.spec)
+    return hold_out(frame, catalogue, place, settings=load_or_default_settings(home))

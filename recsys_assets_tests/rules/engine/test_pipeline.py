@@ -6,11 +6,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys_assets.rules.engine.requests import Asked
-from recsys_assets.rules.engine.trace import Recorder
+from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.language.item_table import columns_of
 from recsys_assets.rules.language.reading import parse_rules
-from recsys_assets.rules.rules_file import Engine
 from recsys_assets_tests.rules import reference
 from recsys_assets_tests.rules.worlds import CATEGORIES, SHARES, scenarios, to_release, to_toml, worlds
 
@@ -47,10 +46,10 @@ def test_the_answer_is_what_an_obvious_reading_of_the_rules_gives(data):
             user = None if request["user_num"] is None else world.users[request["user_num"]]
             who = {"user_id": user["id"] if user else "stranger"}
             expected = reference.recommend(world, scenario, **request, **who)
-            asked = Asked(**request, **who, features=user["features"] if user else {})
+            asked = Request(**request, **who, features=user["features"] if user else {})
             found = pipeline.recommend(asked)
             assert (found.nums, found.scores) == expected, text
-            recorder = Recorder("home")
-            assert pipeline.recommend(asked, recorder=recorder) == found
-            ranks = [recorder.trace.items[num].rank for num in found.nums]
+            explained, trace = pipeline.explain(asked)
+            assert explained == found
+            ranks = [trace.items[num].rank for num in found.nums]
             assert ranks == list(range(1, len(found.nums) + 1))

@@ -6,14 +6,23 @@ import shutil
 import pytest
 
 from recsys_assets.errors import RulesError
+from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.rules_file import (
     PACKAGED,
-    RulesFollower,
+    FollowedRules,
     rules_fingerprint,
     rules_in_force,
     rules_part,
 )
 from recsys_assets.storage.home import Home
+
+
+def follow(release, home):
+    """The rules of a home as a server follows them, bound here."""
+    rules = FollowedRules(PlainScenario(release), home)
+    rules.bind()
+    return rules
+
 
 WITH_LIST = """\
 version = 1
@@ -30,59 +39,59 @@ drop = "item_id in lists.sold_out"
 
 
 def test_without_a_file_the_packaged_rules_are_in_force(home, release):
-    assert RulesFollower(release, home).followed.engine.rules.path == PACKAGED
+    assert follow(release, home).bound.engine.rules.path == PACKAGED
 
 
 def test_nothing_changes_while_the_files_stay(home, release):
-    follower = RulesFollower(release, home)
-    engine = follower.followed.engine
-    assert not follower.look()
-    assert follower.followed.engine is engine
+    follower = follow(release, home)
+    engine = follower.bound.engine
+    assert not follower.refresh()
+    assert follower.bound.engine is engine
 
 
 def test_an_edit_is_taken_up_and_changes_the_version(home, release):
-    follower = RulesFollower(release, home)
-    before = follower.followed.engine.version
+    follower = follow(release, home)
+    before = follower.bound.engine.version
     (home.root / "rules.toml").write_text(PACKAGED.read_text() + "\n# another word\n")
-    assert follower.look()
-    assert follower.followed.engine.version != before
-    assert follower.followed.problem is None
+    assert follower.refresh()
+    assert follower.bound.engine.version != before
+    assert follower.bound.problem is None
 
 
 def test_a_malformed_edit_leaves_the_last_good_rules(home, release):
-    follower = RulesFollower(release, home)
-    engine = follower.followed.engine
+    follower = follow(release, home)
+    engine = follower.bound.engine
     (home.root / "rules.toml").write_text("version = 7\n")
-    assert follower.look()
-    assert follower.followed.engine is engine
-    assert "rules.toml:1: version 7" in follower.followed.problem
-    assert not follower.look()
+    assert follower.refresh()
+    assert follower.bound.engine is engine
+    assert "rules.toml:1: version 7" in follower.bound.problem
+    assert not follower.refresh()
 
 
 def test_a_server_that_starts_on_a_malformed_file_has_the_packaged_rules_and_says_so(home, release):
     (home.root / "rules.toml").write_text("version = 7\n")
-    followed = RulesFollower(release, home).followed
-    assert followed.engine.rules.path == PACKAGED
-    assert "version 7" in followed.problem
+    bound = follow(release, home).bound
+    assert bound.engine.rules.path == PACKAGED
+    assert "version 7" in bound.problem
 
 
 def test_a_changed_list_is_taken_up_and_changes_the_version(home, release):
     (home.root / "rules.toml").write_text(WITH_LIST)
     (home.root / "sold_out.txt").write_text("i1\n")
-    follower = RulesFollower(release, home)
-    before = follower.followed.engine.version
+    follower = follow(release, home)
+    before = follower.bound.engine.version
     (home.root / "sold_out.txt").write_text("i1\ni2\n")
-    assert follower.look()
-    assert follower.followed.engine.version != before
+    assert follower.refresh()
+    assert follower.bound.engine.version != before
 
 
 def test_a_missing_list_is_told_and_taken_up_once_it_is_there(home, release):
     (home.root / "rules.toml").write_text(WITH_LIST)
-    follower = RulesFollower(release, home)
-    assert "sold_out.txt: the list `sold_out` cannot be read" in follower.followed.problem
+    follower = follow(release, home)
+    assert "sold_out.txt: the list `sold_out` cannot be read" in follower.bound.problem
     (home.root / "sold_out.txt").write_text("i1\n")
-    assert follower.look()
-    assert follower.followed.problem is None
+    assert follower.refresh()
+    assert follower.bound.problem is None
 
 
 def test_a_promotion_after_the_edit_brings_the_release_s_own_rules_back(tmp_path):

@@ -1,4 +1,4 @@
-"""Malformed rules files: each is refused with file, line, what was found and a suggestion."""
+"""Malformed rules files: each is rejected with file, line, finding and suggestion."""
 
 # ruff: noqa: E501  a table reads better with a row a line
 
@@ -51,6 +51,7 @@ MALFORMED = {
     "version of tomorrow": ("version = 1", "version = 2", 1, "version 2", "version = 1"),
     "unknown key at the top": ("default =", "defualt =", 2, "`defualt`", "did you mean `default`?"),
     "default that is not there": ('default = "home"', 'default = "hom"', 2, "'hom'", "did you mean `home`?"),
+    "default that is a list": ('"home"\n', '["home"]\n', 2, "there is no scenario ['home']", "did you mean `home`?"),
     "no scenario": (GOOD, "version = 1\n", 1, "no scenario", "[scenarios.home]"),
     "list outside the home": ("lists/sold_out.txt", "../sold_out.txt", 4, "'../sold_out.txt'", "lists/"),
     "list that is a number": ('"lists/sold_out.txt"', "3", 4, "3 is no file", "lists/"),
@@ -94,9 +95,9 @@ MALFORMED = {
     "unknown column to limit": ('by = "category"', 'by = "categry"', 24, "`categry`", "did you mean `category`?"),
     "number column to limit": ('by = "category"', 'by = "price"', 24, "is a number", "there are: "),
     "two stages of a name": ('kind = "at_most"', 'name = "cheap"\nkind = "at_most"', 21, "two stages", "`name`"),
-    "a promotion that asks for the user": (
+    "a promotion that reads the user": (
         'kind = "at_most"\nn = 2\nby = "category"', 'kind = "promote"\nshare = 0.2\nwhere = "price < user.median_price"',
-        24, "asks for the user", "boost",
+        24, "reads a feature of the user", "boost",
     ),
     "an item at two places": (
         'kind = "at_most"\nn = 2\nby = "category"', 'kind = "pin"\nslots = {"1" = "a", "2" = "a"}',
@@ -109,7 +110,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_a_malformed_file_is_refused_with_line_and_suggestion(case):
+def test_a_malformed_file_is_rejected_with_line_and_suggestion(case):
     old, new, line, found, suggestion = MALFORMED[case]
     assert old in GOOD
     with pytest.raises(RulesError) as caught:
@@ -120,12 +121,12 @@ def test_a_malformed_file_is_refused_with_line_and_suggestion(case):
     assert suggestion in first
 
 
-def test_the_good_file_is_taken():
+def test_a_valid_file_is_accepted():
     rules = parse_rules(GOOD.encode(), path=Path("rules.toml"), columns=COLUMNS)
     assert [stage.name for stage in rules.scenarios["home"].filters] == ["cheap"]
 
 
-def test_every_mistake_is_told_at_once():
+def test_every_mistake_is_reported_at_once():
     text = (
         GOOD.replace("quota = 200", "quota = 0").replace("by = 0.2", "by = 2").replace("strength", "strenght")
     )
@@ -136,12 +137,12 @@ def test_every_mistake_is_told_at_once():
     ]  # fmt: skip
 
 
-def test_a_file_that_is_not_utf8_is_refused_with_its_line():
+def test_a_file_that_is_not_utf8_is_rejected_with_its_line():
     with pytest.raises(RulesError, match=r"rules\.toml:2: not UTF-8"):
         parse_rules(b"version = 1\ndefault = '\xff'\n", path=Path("rules.toml"), columns=COLUMNS)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_rejected(tmp_path):
     with pytest.raises(RulesError, match=r"rules\.toml: cannot be read"):
         read_rules(tmp_path / "rules.toml", columns=COLUMNS)
 
@@ -149,11 +150,11 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "text", ["(" * 3_000, "not " * 400 + "price", "price <= 1" + " and price <= 1" * 300]
 )
-def test_an_expression_built_to_exhaust_the_parser_is_refused_or_read(text):
+def test_an_expression_built_to_exhaust_the_parser_is_rejected_or_read(text):
     file = GOOD.replace(PREDICATE, text)
-    told = ""
+    message = ""
     try:
         parse_rules(file.encode(), path=Path("rules.toml"), columns=COLUMNS)
     except RulesError as error:
-        told = str(error)
-    assert not told or told.startswith("rules.toml:13: ")
+        message = str(error)
+    assert not message or message.startswith("rules.toml:13: ")

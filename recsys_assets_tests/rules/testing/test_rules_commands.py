@@ -1,4 +1,4 @@
-"""`recsys rules check | test | diff` as a person runs them, over a real release."""
+"""`recsys rules check | test | diff` from the command line, over a real release."""
 
 import json
 import shutil
@@ -88,7 +88,7 @@ def test_a_case_that_fails_says_what_was_found_and_ends_with_1(rules, tmp_path):
     assert "expected no item where category == 'Tea'; place " in found.output
 
 
-def test_a_case_that_is_none_is_told_with_its_line(rules, tmp_path):
+def test_an_invalid_case_is_reported_with_its_line(rules, tmp_path):
     found = rules("test", "--cases", cases(tmp_path, '[[case]]\nname = "a"\n[[case]]\nnam = "b"\n'))
     assert found.exit_code == 2
     assert "cases.toml:3: case 2" in found.output

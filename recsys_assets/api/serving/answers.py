@@ -1,0 +1,138 @@
+"""Answers to requests for lists: by `plain` or a scenario of the rules, and their JSON, joined from encoded pieces."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from recsys_assets.api.http.bodies import encode, quoted
+from recsys_assets.api.schemas.recommendation_schemas import Effect, Item, ItemTrace, StageTrace, Trace
+from recsys_assets.api.serving.live import Serving
+from recsys_assets.api.serving.service import Service
+from recsys_assets.release.load import Release
+from recsys_assets.rules.engine import trace as engine_trace
+from recsys_assets.rules.engine.requests import Answer, Request
+
+HISTORY_FOR_REASONS: Final = 300
+"""Most recent items of a history that a reason may name."""
+
+
+class Served(NamedTuple):
+    """An answer, and the scenario that gave it."""
+
+    answer: Answer
+    """By item number."""
+    scenario: str | None = None
+    """Its name; None where the request named none."""
+    rules: str | None = None
+    """Version of its rules."""
+    trace: engine_trace.Trace | None = None
+    """The effect of each stage, where the request wants it explained."""
+
+    def etag(self, plain: str, request: Request) -> str | None:
+        """Return the entity tag: `plain` and the rules' version; None where the time of the request counts."""
+        if self.rules is None:
+            return plain if request.budget_ms is None else None
+        return f"{plain}-{self.rules}" if self.trace is None else None
+
+    def body(
+        self, serving: Serving, reason_items: Sequence[int] | None, *, first: str = "", plain_last: str = ""
+    ) -> bytes:
+        """Return the JSON body.
+
+        Args:
+            serving: the release that answered.
+            reason_items: item numbers that reasons may name, most recent first; None for no reasons.
+            first: members of one route only, with a comma behind, that follow the release.
+            plain_last: the same, where they follow the reason instead; for answers without rules.
+        """
+        answer = self.answer
+        if reason_items is None:
+            items = serving.items.scored(answer.nums, answer.scores)
+        else:
+            nearest = serving.plain.lookups.nearest(answer.nums, reason_items[:HISTORY_FOR_REASONS])
+            items = serving.items.because(answer.nums, answer.scores, nearest)
+        reason = "null" if answer.reason is None else quoted(answer.reason)
+        if self.scenario is None:
+            return (
+                f'{{"release":"{serving.release_id}",{first}"source":"{answer.source}","reason":{reason},'
+                f'{plain_last}"items":{items}}}'
+            ).encode()
+        body = (
+            f'{{"release":"{serving.release_id}",{first}{plain_last}"scenario":"{self.scenario}",'
+            f'"rules":"{self.rules}","source":"{answer.source}","reason":{reason},"items":{items}'
+        ).encode()
+        if self.trace is not None:
+            return body + b',"trace":' + encode(trace_json(self.trace, serving.release)) + b"}"
+        return body + b"}"
+
+
+async def serve(
+    service: Service, serving: Serving, request: Request, *, scenario: str | None, explain: bool
+) -> Served:
+    """Answer one request: by `plain` where it needs no rules, else by a scenario, the rules' default where None.
+
+    Raises:
+        RulesError: there is no scenario of that name.
+        ReleaseError: the release's rules cannot be bound.
+    """
+    if scenario is None and not explain and request.diversity is None:
+        answer = await service.compute(serving.plain.recommend, request)
+        return Served(service.count(serving, answer))
+    engine = await serving.rules.engine()
+    pipeline = engine.scenario(scenario)
+    trace = None
+    if explain:
+        answer, trace = await service.compute(pipeline.explain, request)
+    else:
+        answer = await service.compute(pipeline.recommend, request)
+    return Served(service.count(serving, answer), pipeline.scenario.name, engine.version, trace)
+
+
+def trace_json(trace: engine_trace.Trace, release: Release) -> Trace:
+    """Return a trace by item id and name: ranked candidates first, in order, then the dropped ones."""
+    records = sorted(
+        trace.items.values(), key=lambda record: (record.rank is None, record.rank or 0, record.num)
+    )
+    return Trace(
+        stages=[
+            StageTrace(
+                section=stage.section,
+                name=stage.name,
+                kind=stage.kind,
+                rule=stage.rule,
+                items_in=stage.items_in,
+                items_out=stage.items_out,
+                ms=round(stage.ms, 4),
+            )
+            for stage in trace.stages
+        ],
+        items=[_item_trace(record, release) for record in records],
+    )
+
+
+def item_json(num: int, release: Release) -> Item:
+    """Return an item by name."""
+    return Item(
+        item_id=release.items[num],
+        title=release.titles[num] or None,
+        category=release.categories[num] or None,
+    )
+
+
+def effects_json(pairs: Sequence[tuple[str, str]]) -> list[Effect]:
+    """Return (stage, effect) pairs as JSON schemas."""
+    return [Effect(stage=stage, effect=effect) for stage, effect in pairs]
+
+
+def _item_trace(record: engine_trace.ItemRecord, release: Release) -> ItemTrace:
+    return ItemTrace(
+        item_id=release.items[record.num],
+        title=release.titles[record.num] or None,
+        category=release.categories[record.num] or None,
+        sources=record.sources,
+        relevance=record.relevance,
+        score=record.score,
+        effects=effects_json(record.effects),
+        dropped_by=record.dropped_by,
+        why=record.why,
+        rank=record.rank,
+    )

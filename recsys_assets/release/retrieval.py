@@ -1,0 +1,147 @@
+"""The best items for a vector, under filters: index search, widened where filters leave too few, then exact.
+
+Shapes: I items of the catalogue, D embedding_size, n items found. No rules here: see `rules/engine`.
+"""
+
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_assets.storage.arrays import Float32, Int32
+
+EXACT_AT_ONCE: Final = 2_000_000
+"""Multiply-adds (I x D) that exact scoring may take on the event loop, about 1 ms."""
+SEARCH_AT_ONCE_US: Final = 2_000
+"""A search that takes longer is done in a thread, so that others are answered meanwhile."""
+_WIDEST: Final = 2_048
+
+
+class WouldBlockError(Exception):
+    """The answer takes long: call again from a thread, with `may_block=True`."""
+
+
+class Index(Protocol):
+    """Approximate search over the item embeddings."""
+
+    def search(self, x: Float32, k: int, /) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Item numbers and inner products of the k nearest, descending."""
+
+
+class Candidates(NamedTuple):
+    """Items that a source brings for one request, each once, best first. Shape: n items."""
+
+    nums: Int32
+    """(n,): item numbers."""
+    scores: Float32 | None = None
+    """(n,): what the source ranks by, inner products with the asker's vector in most; None where unknown."""
+    examined: int = 0
+    """Items that were looked at to find these."""
+    blocked: int = 0
+    """Items that were held back, at most."""
+
+
+NO_ITEMS: Final = np.empty(0, dtype=np.int32)
+NOTHING: Final = Candidates(NO_ITEMS, np.empty(0, dtype=np.float32))
+
+
+class Retrieval:
+    """Top items by inner product."""
+
+    def __init__(self, item_embeddings: Float32, index: Index, *, search_us: float = 0.0) -> None:
+        """Search `index` for `item_embeddings` (I, D).
+
+        `search_us` is the measured time of a search, µs; a long one is not done on the event loop.
+        """
+        self._items_ID = item_embeddings
+        self._index = index
+        self._slow = search_us > SEARCH_AT_ONCE_US
+
+    def top(
+        self,
+        x_D: Float32,
+        k: int,
+        *,
+        blocked: Collection[int],
+        among: Int32 | None = None,
+        may_block: bool = False,
+    ) -> Candidates:
+        """Return the k best items that are not blocked; fewer only where no more are eligible.
+
+        Args:
+            x_D: the user's or session's vector.
+            k: how many, >= 1.
+            blocked: item numbers never to return.
+            among: the only item numbers to consider; all where None.
+            may_block: whether exact scoring of a large catalogue may take its time here.
+
+        Raises:
+            WouldBlockError: a slow search or exact scoring is needed and `may_block` is False.
+        """
+        if among is not None:
+            return self._score(x_D, k, blocked, among, may_block=may_block)
+        if self._slow and not may_block:
+            raise WouldBlockError
+        wanted = k + min(len(blocked), k)
+        while wanted <= _WIDEST and wanted < len(self._items_ID):
+            found = without(*self._index.search(x_D, wanted), k, blocked)
+            if len(found.nums) == k:
+                return found
+            wanted *= 4
+        return self._score(x_D, k, blocked, None, may_block=may_block)
+
+    def _score(
+        self, x_D: Float32, k: int, blocked: Collection[int], among: Int32 | None, *, may_block: bool
+    ) -> Candidates:
+        size = len(self._items_ID) if among is None else len(among)
+        if size * len(x_D) > EXACT_AT_ONCE and not may_block:
+            raise WouldBlockError
+        items_nD = self._items_ID if among is None else self._items_ID[among]
+        scores_n = items_nD @ x_D
+        return best(scores_n, k, blocked, among)
+
+
+def best(scores_n: Float32, k: int, blocked: Collection[int], among: Int32 | None = None) -> Candidates:
+    """Return the k highest of `scores_n`, the scores of the items `among` (all where None), without the blocked.
+
+    Equal scores are ordered by item number, so that the same question has the same answer.
+    """
+    reach = min(len(scores_n), k + len(blocked))
+    if reach == 0:
+        return NOTHING
+    if reach < len(scores_n):
+        least = np.partition(scores_n, len(scores_n) - reach)[len(scores_n) - reach]
+        places = np.flatnonzero(scores_n >= least)
+    else:
+        places = np.arange(len(scores_n))
+    nums = places.astype(np.int32) if among is None else among[places]
+    order = np.lexsort((nums, -scores_n[places]))
+    return without(nums[order], scores_n[places[order]], k, blocked, examined=len(scores_n))
+
+
+def without(
+    nums_n: Int32, scores_n: Float32, k: int, blocked: Collection[int], *, examined: int | None = None
+) -> Candidates:
+    """Return the first k of the ranked items `nums_n` that are not blocked; a row may end with -1."""
+    looked_at = len(nums_n) if examined is None else examined
+    if not blocked:
+        return Candidates(nums_n[:k], scores_n[:k], looked_at)
+    kept = [place for place, num in enumerate(nums_n.tolist()) if num >= 0 and num not in blocked][:k]
+    return Candidates(nums_n[kept], scores_n[kept], looked_at, len(blocked))
+
+
+def first_of_row(
+    items_RC: Int32, scores_RC: Float32, row: int, k: int, blocked: Collection[int]
+) -> Candidates | None:
+    """Return the first k items of a row computed ahead that are not blocked; None where it holds too few.
+
+    Shapes: R rows of C items, -1 where they end.
+    """
+    if k > items_RC.shape[1]:
+        return None
+    if blocked:
+        found = without(items_RC[row], scores_RC[row], k, blocked)
+        return found if len(found.nums) == k else None
+    nums = items_RC[row, :k]
+    return Candidates(nums, scores_RC[row, :k], k) if nums[-1] >= 0 else None

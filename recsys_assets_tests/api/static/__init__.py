@@ -1,0 +1,1 @@
+"""Tests of the pages in recsys_assets.api.static, in a browser."""

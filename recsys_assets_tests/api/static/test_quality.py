@@ -1,0 +1,118 @@
+"""The Quality tab: checks by day, and drift as lines that eyes, keyboard and screen readers can follow."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.quality.ledger import Ledger
+from recsys_assets.storage.home import Home
+from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
+from recsys_assets_tests.api.servers import Server, running
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = playwright.expect
+pytestmark = needs_chromium
+
+DAYS = 20
+FIRST = date(2024, 3, 1)
+LAST = FIRST + timedelta(days=DAYS - 1)
+
+
+def results() -> Iterator[CheckResult]:
+    """Drift of rows (warns once), of values (rejected at the end, unknown at first), and a check without score."""
+    for place in range(DAYS):
+        day = FIRST + timedelta(days=place)
+        of = {"table": "raw_interactions", "day": day}
+        rows = 6.0 if place == 4 else 1.0
+        yield CheckResult(
+            check="drift_rows", verdict="warn" if rows > 5 else "ok", value=rows, warn_above=5.0, **of
+        )
+        if place < 7:
+            yield CheckResult(check="drift_value_shape", verdict="ok", **of)
+        else:
+            bad = place == DAYS - 1
+            verdict, value, detail = ("block", 60.0, "prices are high") if bad else ("ok", 0.5, "")
+            yield CheckResult(
+                check="drift_value_shape", verdict=verdict, value=value, warn_above=5.0, detail=detail, **of
+            )
+        yield CheckResult(check="schema", verdict="ok", **of)
+
+
+@pytest.fixture(scope="module")
+def server(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the shared release whose ledger has something to show."""
+    own = Home(Path(tmp_path_factory.mktemp("checked")))
+    own.releases.symlink_to(home.releases)
+    with Ledger(own.quality_db) as ledger:
+        ledger.record(results(), at=datetime(2024, 4, 1, tzinfo=UTC))
+    with running(own) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: "playwright.Browser", server: Server) -> Iterator["playwright.Page"]:
+    """The opened tab; the test fails where the console has an error."""
+    with clean_page(browser, server.url) as opened:
+        opened.click("#tab-quality")
+        opened.wait_for_selector("#drift-lines button")
+        yield opened
+
+
+def test_the_api_gives_the_threshold_of_each_day(server: Server) -> None:
+    checks = {one["check"]: one["days"] for one in httpx.get(f"{server.url}/v1/quality").json()["checks"]}
+    assert {day["warn_above"] for day in checks["drift_rows"]} == {5.0}
+    assert {day["warn_above"] for day in checks["schema"]} == {None}
+
+
+def test_each_profile_value_with_scores_has_a_line_the_most_unusual_first(page: "playwright.Page") -> None:
+    lines = page.locator("#drift-lines button")
+    assert lines.locator("b").all_inner_texts() == ["value shape", "rows"]
+    assert lines.nth(1).locator("path").get_attribute("d").count("L") == DAYS - 1
+    assert lines.nth(1).locator("circle").count() == 1
+    assert lines.nth(0).locator("circle.dot-block").count() == 1
+
+
+def test_a_line_says_its_last_score_threshold_and_warnings(page: "playwright.Page") -> None:
+    expect(page.get_by_role("button", name="rows 1 of 5 · 1 warning")).to_have_text(
+        f"rows1 of 5 · 1 warning; the last of 20 days is {LAST}, score 1, which warns from 5"
+    )
+    expect(page.get_by_role("button", name="value shape 60 of 5 · 0 warnings, 1 rejected")).to_be_visible()
+
+
+def test_the_keyboard_reads_a_line_day_by_day(page: "playwright.Page") -> None:
+    page.locator("#drift-lines button").first.focus()
+    expect(page.locator("#drift-detail")).to_have_text(
+        f"{LAST} · value shape: rejected, score 60, warns from 5. prices are high"
+    )
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#drift-detail")).to_contain_text(f"{LAST - timedelta(days=1)} · value shape: passed")
+    page.keyboard.press("Home")
+    expect(page.locator("#drift-detail")).to_contain_text(f"{FIRST + timedelta(days=7)}")
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: "playwright.Page") -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_accessibility_problem(
+    browser: "playwright.Browser", server: Server, theme: str
+) -> None:
+    context = browser.new_context(bypass_csp=True, color_scheme=theme, reduced_motion="reduce")
+    opened = context.new_page()
+    opened.goto(server.url)
+    opened.click("#tab-quality")
+    opened.wait_for_selector("#drift-lines button")
+    assert serious_problems(opened) == []
+    context.close()
