@@ -83,7 +83,7 @@ class Monitor:
             self.judge(frame, day=day)
         self._keep()
 
-    def refused(self, day: date) -> None:
+    def rejected(self, day: date) -> None:
         """`day` is not visible; what was published for it before still is."""
         self._seen = None
         if self._store is not None and day in self._published:

@@ -9,7 +9,7 @@ from typing import Final
 
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.quality.quarantine import refused_days
+from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.partition_store import PartitionStore
@@ -48,7 +48,7 @@ def _require_landed(home: Home, day: date) -> None:
     store = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
     if store.path(day).is_file():
         return
-    if any(refused.day == day for refused in refused_days(home.quarantine)):
+    if any(refused.day == day for refused in rejected_days(home.quarantine)):
         raise ReportError(f"{day} was refused and is in quarantine: see `recsys quarantine show {day}`")
     days = store.days()
     landed = f"{days[0]} to {days[-1]} have" if days else "none has"

@@ -82,10 +82,10 @@ class RawAudit:
         if self._monitor is not None:
             self._monitor.published(day, frame)
 
-    def refused(self, day: date) -> None:
+    def rejected(self, day: date) -> None:
         """`day` went to quarantine; what was there before stays."""
         if self._monitor is not None:
-            self._monitor.refused(day)
+            self._monitor.rejected(day)
 
 
 def audit_catalogue(frame: pl.DataFrame) -> list[CheckResult]:

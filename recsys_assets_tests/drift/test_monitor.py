@@ -184,7 +184,7 @@ def test_a_refused_day_leaves_the_published_one_in_history(tmp_path, days):
     plain = Monitor("raw", QualitySettings(), store=store).judge(days[last], day=last)
     monitor = Monitor("raw", QualitySettings(), store=store)
     monitor.judge(SCHEMA.to_frame(), day=second)
-    monitor.refused(second)
+    monitor.rejected(second)
     assert monitor.judge(days[last], day=last) == plain
 
 
@@ -197,7 +197,7 @@ def test_a_fault_that_stays_is_refused_for_as_long_as_it_stays(days):
         found = worst(monitor.judge(moved.with_columns(pl.col("value") * 75) if bad else moved, day=judged))
         assert (found == "block") == bad
         if bad:
-            monitor.refused(judged)
+            monitor.rejected(judged)
         else:
             monitor.published(judged, moved)
 

@@ -9,7 +9,7 @@ import pytest
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions import day_in_window
 from recsys_assets.interactions.report_page import execute_to_html, write_pdf, write_report
-from recsys_assets.quality.quarantine import RefusedDay
+from recsys_assets.quality.quarantine import RejectedDay
 from recsys_assets.storage.home import Home
 
 
@@ -56,7 +56,7 @@ def test_a_day_without_events_is_told_without_starting_a_notebook(tmp_path):
         write_report(home, date(2017, 9, 1))
     refused = home.quarantine / "date=2017-09-01"
     refused.mkdir(parents=True)
-    note = RefusedDay(table="raw", day=date(2017, 9, 1), rows=1, fingerprint="", reasons=[])
+    note = RejectedDay(table="raw", day=date(2017, 9, 1), rows=1, fingerprint="", reasons=[])
     (refused / "raw.json").write_bytes(msgspec.json.encode(note))
     with pytest.raises(ReportError, match="in quarantine: see `recsys quarantine show 2017-09-01`"):
         write_report(home, date(2017, 9, 1))
