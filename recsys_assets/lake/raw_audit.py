@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.drift.judgement import DRIFT_CHECKS
+from recsys_assets.drift.day_scores import DRIFT_CHECKS
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.quality.contract import Contract
