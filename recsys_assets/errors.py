@@ -84,7 +84,7 @@ class UnknownItemError(RecsysError):
 
 
 class UnknownCohortError(InputError):
-    """Users have no such feature, so it names no cohort to recommend for."""
+    """A cohort names a feature that users do not have."""
 
 
 class EventsUnavailableError(RecsysError):

@@ -1,4 +1,4 @@
-"""The contract of `interactions`, the cleaned table that everything downstream reads."""
+"""The contract of `interactions`, the cleaned table that all later stages read."""
 
 import polars as pl
 

@@ -1,4 +1,4 @@
-"""Which raw rows become interactions, and what the dropped ones are counted as."""
+"""Valid raw rows become interactions; each dropped row is counted under one reason."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -36,7 +36,7 @@ def raw(*rows: dict) -> pl.DataFrame:
         ({"rating": float("inf")}, "not_finite"),
     ],
 )
-def test_drops_and_counts(row, reason):
+def test_an_invalid_row_is_dropped_and_counted(row, reason):
     cleaned = clean(raw({"item_id": "other"}, row), day=DAY)
     assert cleaned.dropped == {reason: 1}
     assert cleaned.frame["item_id"].to_list() == ["other"]
@@ -105,7 +105,7 @@ ROW = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(rows=st.lists(ROW, max_size=8))
-def test_whatever_comes_in_keeps_the_contract_going_out(rows):
+def test_the_result_keeps_the_contract_and_every_row_is_accounted_for(rows):
     frame = pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema())
     cleaned = clean(frame, day=DAY)
     validate(INTERACTIONS, cleaned.frame)
@@ -114,7 +114,7 @@ def test_whatever_comes_in_keeps_the_contract_going_out(rows):
 
 @settings(max_examples=30, deadline=None)
 @given(rows=st.lists(ROW, max_size=8))
-def test_cleaning_what_is_clean_changes_nothing(rows):
+def test_cleaning_twice_changes_nothing(rows):
     once = clean(pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema()), day=DAY).frame
     again = clean(once.select(list(RAW_INTERACTIONS.columns)), day=DAY)
     assert again.frame.equals(once)
