@@ -15,7 +15,7 @@ import numpy as np
 from recsys_assets.storage.arrays import Float64
 
 _SCALE_LEVELS: Final = (0.5, 0.75, 0.9, 0.989)
-"""Where |residuals| of history are matched with the normal distribution; the highest leaves out the 2 % worst
+"""Levels at which past |residuals| are matched with the normal distribution; the highest leaves out the 2 % worst
 days (holidays, incidents), so that they do not hide the next one."""
 
 _TAIL: Final = 0.1

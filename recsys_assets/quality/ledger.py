@@ -54,7 +54,7 @@ class Acceptance:
     why: str
     """Their reason, as given."""
     accepted_at: datetime
-    """When, UTC."""
+    """Time of the decision, UTC."""
 
 
 class Ledger:

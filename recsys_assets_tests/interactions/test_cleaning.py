@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_assets.interactions.cleaning import audit_interactions, clean
+from recsys_assets.interactions.cleaning import audit_interactions, clean, publish_interactions
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.contract import validate
+from recsys_assets.storage.partition_store import PartitionStore
 
 DAY = date(2017, 3, 5)
 NOON = datetime(2017, 3, 5, 12, tzinfo=UTC)
@@ -87,6 +88,22 @@ def test_losing_most_of_a_day_in_cleaning_blocks_it():
     rows = [{"quantity": 0.0 if n % 4 else 1.0, "item_id": str(n)} for n in range(100)]
     results = audit_interactions(DAY, clean(raw(*rows), day=DAY))
     assert {r.check for r in results if r.verdict == "block"} == {"kept_by_cleaning"}
+
+
+def test_a_range_publishes_rejects_and_counts_by_day(tmp_path):
+    next_day, missing = DAY + timedelta(days=1), DAY + timedelta(days=2)
+    source = PartitionStore(root=tmp_path / "raw", schema=RAW_INTERACTIONS.polars_schema())
+    store = PartitionStore(root=tmp_path / "interactions", schema=INTERACTIONS.polars_schema())
+    source.write(DAY, raw({}, {}, {"quantity": 0.0}))
+    source.write(next_day, raw(*({"item_id": str(n)} for n in range(100))))  # all of the day before
+    outcome = publish_interactions(
+        [DAY, next_day, missing], raw=source, store=store, quarantine=tmp_path / "quarantine"
+    )
+    assert outcome.published.rows == {DAY: 1}
+    assert list(outcome.published.rejected) == [next_day]
+    assert outcome.dropped == {"quantity_not_positive": 1, "duplicate": 1, "outside_day": 100}
+    assert outcome.missing == [missing]
+    assert store.days() == [DAY]
 
 
 NUMBER = st.none() | st.floats(-1e6, 1e6, width=32) | st.sampled_from([float("nan"), float("inf")])
