@@ -1,4 +1,4 @@
-"""Every column name, once. What a column means, its type and bounds stand in the stage's contract."""
+"""Every column name, once. Its meaning, type and bounds are in the contract of the stage."""
 
 from typing import Final
 
@@ -12,9 +12,6 @@ WEIGHT: Final = "weight"
 
 RANK: Final = "rank"
 SCORE: Final = "score"
-
-USER_NUM: Final = "user_num"
-ITEM_NUM: Final = "item_num"
 
 TITLE: Final = "title"
 CATEGORY: Final = "category"

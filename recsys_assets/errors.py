@@ -1,6 +1,6 @@
-"""The one exception tree. Each error names what was found, where, and what to do next.
+"""The one exception tree. Each message names the value found, its place, and the next step.
 
-`exit_code` is what the `recsys` command ends with: 1 for a refusal of data or a failed build,
+`exit_code` is the exit code of the `recsys` command: 1 for data that cannot be used or a failed build,
 2 for input that the caller must mend (files, settings, arguments).
 """
 
@@ -14,7 +14,7 @@ class RecsysError(Exception):
 
 
 class InputError(RecsysError):
-    """Something the caller gave cannot be used."""
+    """An argument, a setting or a file of the caller cannot be used."""
 
     exit_code: ClassVar[int] = 2
 
@@ -24,43 +24,39 @@ class SettingsError(InputError):
 
 
 class SourceNotFoundError(InputError):
-    """A source's file is not where the spec says."""
+    """A source's file is not in the place that the spec names."""
 
 
 class SourceFormatError(InputError):
-    """A source's file is not in the format it should be: file, line or column, and what was found."""
+    """A source's file is not in its format; the message names file, line or column, and the value found."""
 
 
 class EmptySourceError(InputError):
-    """A source holds no event at all."""
+    """A source has no event."""
 
 
 class DownloadError(InputError):
-    """A published file could not be fetched whole."""
+    """A published file could not be downloaded completely."""
 
 
 class ContractError(RecsysError):
-    """A table does not keep its contract."""
+    """A table breaks its contract."""
 
 
 class ExpectationError(InputError):
-    """An expectation is declared with bounds that make no sense."""
+    """An expectation is declared with bounds that contradict each other."""
 
 
 class QuarantineError(InputError):
     """A day is not in quarantine, or cannot be accepted as it is."""
 
 
-class DayBlockedError(RecsysError):
-    """The audit refused at least one day; the good file of that day, where one was, stays."""
-
-
 class TrainingDataError(RecsysError):
-    """The interactions given cannot be factorised (none at all, NaN weights, …)."""
+    """The interactions cannot be factorised (there are none, a weight is NaN, …)."""
 
 
 class NothingHeldOutError(TrainingDataError):
-    """The days held out hold nothing that a model trained on the earlier ones could have recommended."""
+    """The held-out days have no event that a model trained on the earlier ones could have recommended."""
 
 
 class MemoryBudgetError(RecsysError):
@@ -68,7 +64,7 @@ class MemoryBudgetError(RecsysError):
 
 
 class EmptyHistoryError(RecsysError):
-    """A vector was asked for a user or session without any known item."""
+    """A user or session without any known item cannot be embedded."""
 
 
 class ReleaseError(RecsysError):
@@ -80,7 +76,7 @@ class BrokenReleaseError(ReleaseError):
 
 
 class RulesError(InputError):
-    """A rules file is not valid: file, line, what was found, and a suggestion."""
+    """A rules file is not valid; the message names file, line, the value found, and a suggestion."""
 
 
 class UnknownItemError(RecsysError):
@@ -88,34 +84,34 @@ class UnknownItemError(RecsysError):
 
 
 class UnknownCohortError(InputError):
-    """Users have no such feature to stand for a stranger by."""
+    """A cohort names a feature that users do not have."""
 
 
 class EventsUnavailableError(RecsysError):
-    """Events sent by HTTP cannot be stored or read."""
+    """Events received by HTTP cannot be stored or read."""
 
 
 class ApiKeyError(InputError):
-    """An API key or its scope cannot be made, found or revoked."""
+    """An API key or its scope cannot be created, found or revoked."""
 
 
 class PortInUseError(InputError):
-    """A port that a server should listen on is taken."""
+    """The port that a server should listen on is taken."""
 
 
 class BuildRunningError(RecsysError):
-    """Another process builds the same home."""
+    """Another process is building the same home."""
 
 
 class ServerStoppedError(RecsysError):
-    """A server that should run until it is told to stop ended by itself."""
+    """A server ended by itself, before it was stopped."""
 
 
 class ReportError(RecsysError):
-    """A report could not be made."""
+    """A report could not be written."""
 
 
 class BuildInterruptedError(RecsysError):
-    """A build was told to stop; 130 is what a shell makes of Ctrl-C."""
+    """A build was interrupted; 130 is a shell's exit code for Ctrl-C."""
 
     exit_code: ClassVar[int] = 130

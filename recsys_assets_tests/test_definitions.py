@@ -106,7 +106,7 @@ def test_several_refused_days_are_accepted_as_one_span(tmp_path):
     blocked = {
         day: [CheckResult(table="t", check="rows", verdict="block", day=day, detail="none")] for day in days
     }
-    told = blocked_summary(PublishOutcome(blocked=blocked), "raw_interactions", home=Home(tmp_path))
+    told = blocked_summary(PublishOutcome(rejected=blocked), "raw_interactions", home=Home(tmp_path))
     assert len(told.splitlines()) == 5
     assert "2 of 2 days refused (2017-09-01 to 2017-09-03)" in told
     assert f"recsys quarantine show 2017-09-01 --home {tmp_path}\n" in told

@@ -37,13 +37,13 @@ def _refused_within(quarantine: Path, spans: Sequence[tuple[date, date]]) -> lis
     Raises:
         QuarantineError: a span has none.
     """
-    from recsys_assets.quality.quarantine import refused_day, refused_days  # noqa: PLC0415
+    from recsys_assets.quality.quarantine import rejected_days, rejected_on  # noqa: PLC0415
 
-    refused, found = {one.day for one in refused_days(quarantine)}, set[date]()
+    refused, found = {one.day for one in rejected_days(quarantine)}, set[date]()
     for first, last in spans:
         inside = {day for day in refused if first <= day <= last}
         if not inside:
-            refused_day(quarantine, first)
+            rejected_on(quarantine, first)
         found |= inside
     return sorted(found)
 
@@ -57,9 +57,9 @@ def quarantine() -> None:
 @home_option
 def list_refused(home: Path | None) -> None:
     """List the refused days with their first reason."""
-    from recsys_assets.quality.quarantine import refused_days  # noqa: PLC0415
+    from recsys_assets.quality.quarantine import rejected_days  # noqa: PLC0415
 
-    refused = refused_days(Home.locate(home).quarantine)
+    refused = rejected_days(Home.locate(home).quarantine)
     for one in refused:
         reason = f"{one.reasons[0].check}: {one.reasons[0].detail}" if one.reasons else ""
         click.echo(f"{one.day}  {one.table}  {one.rows:,} rows  {reason}")
@@ -72,9 +72,9 @@ def list_refused(home: Path | None) -> None:
 @click.argument("day", type=_DAY)
 def show(home: Path | None, day: datetime) -> None:
     """Show why DAY was refused, with failing rows."""
-    from recsys_assets.quality.quarantine import refused_day  # noqa: PLC0415
+    from recsys_assets.quality.quarantine import rejected_on  # noqa: PLC0415
 
-    for refused in refused_day(Home.locate(home).quarantine, day.date()):
+    for refused in rejected_on(Home.locate(home).quarantine, day.date()):
         click.echo(f"{refused.day} {refused.table}: {refused.rows:,} rows refused")
         for reason in refused.reasons:
             click.echo(f"  {reason.check}: {reason.detail}")
@@ -94,7 +94,7 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
     from recsys_assets.commands.running import settings_for  # noqa: PLC0415
     from recsys_assets.orchestration.fingerprints import accepting_stores  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
-    from recsys_assets.quality.quarantine import accept as accept_day  # noqa: PLC0415
+    from recsys_assets.quality.quarantine import accept_day  # noqa: PLC0415
 
     place = Home.locate(home)
     stores = accepting_stores(place, settings_for(place, None, None))
@@ -119,7 +119,7 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
 @_days_argument
 def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
     """Forget the refused deliveries of these days; what was published before stays."""
-    from recsys_assets.quality.quarantine import drop as drop_day  # noqa: PLC0415
+    from recsys_assets.quality.quarantine import drop_day  # noqa: PLC0415
 
     place = Home.locate(home)
     for day in _refused_within(place.quarantine, spans):

@@ -1,1 +1,1 @@
-"""A day judged against the history of its own table."""
+"""Drift: a day against the history of its own table."""

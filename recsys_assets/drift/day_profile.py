@@ -1,17 +1,18 @@
 """The profile of a day: a fixed set of counts, shares, means and histograms, small enough to keep for ever.
 
-Everything that drift is judged by is in the profile; what the shares of new and repeated things refer to is
-what was published before the day, which `quality.memory` knows.
+All that drift is judged by is in the profile. Its shares of new and repeated ids compare the day with what was
+published before it, which `seen_before` knows.
 """
 
 from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
+
+from recsys_assets.storage.arrays import Float64, Int64, UInt64
 
 VERSION: Final = 1
-"""Raise it when a profile of the same rows would come out differently; older ones are then made anew."""
+"""Raise it when the profile of the same rows changes; stored profiles of other versions are then rebuilt."""
 
 COUNTS: Final = ("rows", "users", "items", "top_user_rows", "top_item_rows")
 """Plain counts of a day."""
@@ -35,30 +36,29 @@ SHARES: Final = (
     "quantities_not_positive",
     "negative_values",
 )
-"""k of n, binomial where events are independent."""
+"""(k, n): k of n events or ids; binomial where these are independent."""
 
 MEANS: Final = ("rating", "log_value", "log_quantity", "log_price", "log_rows_a_user")
 """Mean and standard deviation within the day."""
 
 HISTOGRAMS: Final = ("hour", "rating", "value", "quantity", "price")
-"""Bin -> rows. Hours of the UTC day; the others in `log_bins`."""
+"""Bin -> rows. The bins are hours of the UTC day, the others those of `log_bins`."""
 
 BINS_PER_OCTAVE: Final = {"rating": 8, "value": 2, "quantity": 2, "price": 2}
-"""How fine `log_bins` cuts: neighbouring ratings (4 and 4.5) lie apart, money by factors of 1.4."""
+"""Resolution of `log_bins`: neighbouring ratings (4 and 4.5) are in different bins, money by factors of 1.4."""
 
 CATEGORIES: Final = ("department", "category")
-"""Bin -> rows, by the catalogue."""
-
+"""Bin -> rows. The bins are numbers of the catalogue's categories."""
 
 _LEAST_OCTAVE: Final = -32
 _MOST_OCTAVE: Final = 64
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What one day looks like."""
+    """Counts, shares, means, histograms and a content sketch of one day."""
 
     version: int = VERSION
-    """Of the definition."""
+    """VERSION of the definition it was made by."""
     counts: dict[str, int]
     """COUNTS."""
     shares: dict[str, tuple[int, int]]
@@ -70,29 +70,29 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     quantiles: dict[str, list[float]]
     """`rating`, `quantity`, `value` -> the 5, 25, 50, 75 and 95 % quantiles; nothing where there are none."""
     top_items: list[tuple[str, int]]
-    """The five items with most rows."""
+    """The five items with most rows, with their rows."""
     lag_hours: float | None
     """Hours from the newest event to the end of the day; None without events."""
     sketch: bytes
-    """The smallest hashes of the rows' content without their date, little-endian uint64, ascending."""
+    """The smallest hashes of the rows' content, dates left out: little-endian uint64, ascending."""
 
     @property
     def rows(self) -> int:
-        """Rows of the day."""
+        """Number of rows of the day."""
         return self.counts["rows"]
 
-    def sketch_keys(self) -> npt.NDArray[np.uint64]:
-        """`sketch` as an array."""
+    def sketch_keys(self) -> UInt64:
+        """Return `sketch` as an array."""
         return np.frombuffer(self.sketch, dtype="<u8")
 
 
 def encode(profile: Profile) -> bytes:
-    """As MessagePack, for the ledger."""
+    """Encode as MessagePack, for the ledger."""
     return msgspec.msgpack.encode(profile)
 
 
 def decode(encoded: bytes) -> Profile | None:
-    """The profile; None where it was made by another version of the definition."""
+    """Decode a profile; None where it was made by another version of the definition."""
     try:
         profile = msgspec.msgpack.decode(encoded, type=Profile)
     except msgspec.ValidationError:
@@ -100,10 +100,10 @@ def decode(encoded: bytes) -> Profile | None:
     return profile if profile.version == VERSION else None
 
 
-def log_bins(values: npt.NDArray[np.float64], *, per_octave: int) -> npt.NDArray[np.int64]:
-    """Numbers into bins of equal ratio: floor(per_octave * log2 |v|) shifted to > 0, with the sign of v.
+def log_bins(values: Float64, *, per_octave: int) -> Int64:
+    """Put numbers into bins of equal ratio: floor(per_octave * log2 |v|) shifted to > 0, with the sign of v.
 
-    Such bins need no knowledge of the scale, and a change of unit moves everything by as many bins.
+    Such bins need no knowledge of the scale, and a change of unit moves every number by the same number of bins.
     """
     with np.errstate(divide="ignore"):
         octaves = np.floor(np.log2(np.abs(values)) * per_octave + 1e-9)
@@ -114,7 +114,7 @@ def log_bins(values: npt.NDArray[np.float64], *, per_octave: int) -> npt.NDArray
 
 
 def bin_edges(number: int, *, per_octave: int) -> tuple[float, float]:
-    """Least and greatest number of a bin of `log_bins`."""
+    """Return the least and greatest number of a bin of `log_bins`."""
     if number == 0:
         return 0.0, 0.0
     octave = (abs(number) - 1) / per_octave + _LEAST_OCTAVE

@@ -1,4 +1,4 @@
-"""Scores of a day's histograms against those of the days before: the whole, and bins that stand out."""
+"""The history of one histogram, and the score of the next day's against it: as a whole and by its bins."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,114 +6,116 @@ from typing import Final
 
 import numpy as np
 
-from recsys_assets.drift.scores import Score, ShareFamily
-from recsys_assets.drift.statistics import Floats, agreeing, count_residual, jensen_shannon, upper_spread
-from recsys_assets.drift.windows import LEAST_EVENTS, LEAST_SCORES, Table, Windows, usable
+from recsys_assets.drift.scores import Score, Scored, ShareHistory
+from recsys_assets.drift.statistics import agreeing, by_side, count_residual, jensen_shannon, upper_spread
+from recsys_assets.drift.windows import LEAST_EVENTS, LEAST_SCORES, DayTable, Weekly, Windows, usable
+from recsys_assets.storage.arrays import Float64
 
 _RARE: Final = 0.2
 """Shares below it behave like counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapeTrace:
-    """What keeping a judged histogram needs; NaN where nothing was judged."""
+class HistogramDay:
+    """One day's histogram, ready to be kept; NaN where nothing was judged."""
 
-    counts: Floats
+    counts: Float64
     """Events by bin."""
-    residuals: Floats
-    """Of each bin's share."""
+    residuals: Float64
+    """Residual of each bin's share."""
     distance: float
-    """To the windows."""
+    """Distance of the whole histogram from the windows."""
     lowest: float
     """Size of the score of the bin that has most too few events."""
     highest: float
-    """Likewise too many."""
+    """Size of the score of the bin that has most too many events."""
+
+    @property
+    def statistics(self) -> tuple[float, float, float]:
+        """The three numbers that the histogram is judged by."""
+        return self.distance, self.lowest, self.highest
 
 
-class BinFamily(ShareFamily):
-    """The bins of one histogram: shares of one n, and more of them as they occur.
+class BinHistory(ShareHistory):
+    """The bins of one histogram: shares of one n; bins are added as they occur.
 
-    What is rarer than expected is judged by a negative binomial count that varies as widely: shares of
-    categories and hours vary by factors, and by a factor none comes to nothing.
+    A bin that is rarer than expected is judged as a negative binomial count of the same spread: shares of
+    categories and hours vary by factors, and no ordinary factor makes a share nothing.
     """
 
     def __init__(self, *, days: int) -> None:
         """Begin without bins, after `days` days without any event."""
-        super().__init__(0)
-        self._k, self._residuals = Table(0, rows=days), Table(0, rows=days)
-        self._n, self._alarming = Table(1, rows=days, fill=0.0), Table(1, rows=days, fill=0.0)
+        super().__init__(0, totals=1, days=days)
+
+    def judge(self, k: Float64, n: Float64, windows: Windows) -> Scored:
+        """Score a day's bins."""
+        residuals, expected = self._compare(k, n, windows)
+        spread = self._spread(windows)
+        scores = by_side(residuals, spread)
+        beyond_poisson = np.maximum(spread[0] ** 2 - 1, 0)
+        losses = agreeing(*(_loss(k, n * share, beyond_poisson) for share in expected))
+        rarer = (scores < 0) & (expected[0] < _RARE)
+        return Scored(residuals, np.where(rarer, losses, scores), expected[0])
 
     def widen(self, columns: int) -> None:
-        """More bins, which no day had."""
+        """Add bins, which no day had."""
         self._k.widen(columns, 0.0)
         self._residuals.widen(columns, np.nan)
-        self._spread = (-1, self._spread[1])
+        self._weekly_spread.clear()
 
     @property
-    def counts(self) -> Floats:
+    def counts(self) -> Float64:
         """Events by day and bin."""
         return self._k.rows
 
     @property
-    def alarming(self) -> Floats:
+    def alarming(self) -> Float64:
         """1 for alarming days, shape (days, 1)."""
         return self._alarming.rows
 
-    def _scores(self, k: Floats, n: Floats, residuals: Floats, *, expected: tuple[Floats, ...]) -> Floats:
-        scores = super()._scores(k, n, residuals, expected=expected)
-        beyond_poisson = np.maximum(self._spread[1][0] ** 2 - 1, 0)
-        losses = agreeing(*(_loss(k, n * share, beyond_poisson) for share in expected))
-        return np.where((scores < 0) & (expected[0] < _RARE), losses, scores)
 
-
-class ShapeFamily:
+class HistogramHistory:
     """One histogram by day."""
 
     def __init__(self, *, days: int = 0) -> None:
         """Begin after `days` days without any event."""
         self._columns: dict[int, int] = {}
         self._names: list[int] = []
-        self._bins = BinFamily(days=days)
-        self._scored = [Table(1, rows=days) for _ in range(3)]
-        self._spread: tuple[int, list[tuple[float, float]]] = (-1, [])
+        self._bins = BinHistory(days=days)
+        self._statistics = DayTable(3, rows=days)
+        self._weekly_spreads: Weekly[list[tuple[float, float]]] = Weekly()
 
-    def judge(self, histogram: Mapping[int, int], windows: Windows) -> tuple[ShapeTrace, Score | None]:
-        """What `append` wants back, and the score; None where there is too little to compare."""
+    def judge(self, histogram: Mapping[int, int], windows: Windows) -> tuple[HistogramDay, Score | None]:
+        """Return the day to be kept and its score; None where there is too little to compare."""
         counts = self._row(histogram)
         rows = counts.sum()
         if rows < LEAST_EVENTS or not len(windows.recent):
-            return replace(self.nothing(), counts=counts), None
+            return replace(self.empty_day(), counts=counts), None
         distance, elsewhere = self._distance(counts, windows)
-        residuals, scores, expected = self._bins.judge(counts, np.array([rows]), windows)
-        (least, lowest), (most, highest) = self._extremes(scores, windows)
-        trace = ShapeTrace(
-            counts=counts, residuals=residuals, distance=distance, lowest=lowest, highest=highest
+        bins = self._bins.judge(counts, np.array([rows]), windows)
+        (least, lowest), (most, highest) = self._extremes(bins.scores, windows)
+        day = HistogramDay(
+            counts=counts, residuals=bins.residuals, distance=distance, lowest=lowest, highest=highest
         )
-        if self._spread[0] != windows.week:
-            past = [table.rows[windows.year, 0] for table in self._scored]
-            self._spread = (windows.week, [upper_spread(column, least=LEAST_SCORES) for column in past])
-        found = (distance, lowest, highest)
-        scored = [
-            (value - center) / width for value, (center, width) in zip(found, self._spread[1], strict=True)
-        ]
-        if all(np.isnan(scored)):
-            return trace, None
-        surplus = int(np.argmax(counts - rows * expected))
-        worst = least if np.nan_to_num(scored[1]) > np.nan_to_num(scored[2]) else most
-        return trace, Score(
-            score=float(np.nanmax(scored)),
+        by_distance, by_lowest, by_highest = self._standardised(day, windows)
+        if np.isnan([by_distance, by_lowest, by_highest]).all():
+            return day, None
+        worst = least if np.nan_to_num(by_lowest) > np.nan_to_num(by_highest) else most
+        surplus = int(np.argmax(counts - rows * bins.expected))
+        return day, Score(
+            score=float(np.nanmax([by_distance, by_lowest, by_highest])),
             found=float(counts[worst] / rows),
-            expected=float(expected[worst]),
+            expected=float(bins.expected[worst]),
             affected=elsewhere,
             where=self._names[worst],
-            surplus=self._names[surplus] if counts[surplus] >= 2 * rows * expected[surplus] else None,
+            surplus=self._names[surplus] if counts[surplus] >= 2 * rows * bins.expected[surplus] else None,
         )
 
-    def nothing(self) -> ShapeTrace:
-        """The trace of a day that has no event."""
+    def empty_day(self) -> HistogramDay:
+        """Return a day without any event."""
         bins = len(self._names)
         unknown = float("nan")
-        return ShapeTrace(
+        return HistogramDay(
             counts=np.zeros(bins),
             residuals=np.full(bins, unknown),
             distance=unknown,
@@ -121,10 +123,10 @@ class ShapeFamily:
             highest=unknown,
         )
 
-    def append(self, trace: ShapeTrace, *, alarming: bool) -> None:
+    def append(self, day: HistogramDay, *, alarming: bool) -> None:
         """Keep a day."""
-        counts, residuals = trace.counts, trace.residuals
-        missing = len(self._names) - len(counts)  # bins that other looks at the day have brought since
+        counts, residuals = day.counts, day.residuals
+        missing = len(self._names) - len(counts)  # bins that other candidates for the day have brought since
         if missing or len(residuals) != len(counts):
             counts = np.concatenate([counts, np.zeros(missing)])
             unknown = np.full(len(counts) - len(residuals), np.nan)
@@ -132,16 +134,15 @@ class ShapeFamily:
         self._bins.append(
             counts, np.array([counts.sum()]), residuals=residuals, alarming=np.array([alarming])
         )
-        for table, value in zip(self._scored, (trace.distance, trace.lowest, trace.highest), strict=True):
-            table.append(value)
+        self._statistics.append(day.statistics)
 
-    def forget(self, count: int) -> None:
+    def drop_oldest(self, count: int) -> None:
         """Drop the oldest days."""
-        self._bins.forget(count)
-        for table in self._scored:
-            table.forget(count)
+        self._bins.drop_oldest(count)
+        self._statistics.drop_oldest(count)
 
-    def _row(self, histogram: Mapping[int, int]) -> Floats:
+    def _row(self, histogram: Mapping[int, int]) -> Float64:
+        """Return the events by column, with new columns for bins that never occurred."""
         new = [name for name in histogram if name not in self._columns]
         if new:
             for name in new:
@@ -153,8 +154,20 @@ class ShapeFamily:
             row[self._columns[name]] = rows
         return row
 
-    def _distance(self, counts: Floats, windows: Windows) -> tuple[float, float]:
-        """The smaller of both windows' normalised Jensen-Shannon distances, and of the shares elsewhere."""
+    def _standardised(self, day: HistogramDay, windows: Windows) -> list[float]:
+        """Return the day's three statistics less their centre, divided by their width, in the last year."""
+        spreads = self._weekly_spreads.get(
+            windows.week,
+            lambda: [
+                upper_spread(past, least=LEAST_SCORES) for past in self._statistics.rows[windows.year].T
+            ],
+        )
+        return [
+            (value - center) / width for value, (center, width) in zip(day.statistics, spreads, strict=True)
+        ]
+
+    def _distance(self, counts: Float64, windows: Windows) -> tuple[float, float]:
+        """Return the smallest normalised Jensen-Shannon distance from a window, and of the shares elsewhere."""
         found = []
         rows = counts.sum()
         for window in (windows.recent, windows.weekday, windows.latest):
@@ -174,8 +187,8 @@ class ShapeFamily:
             return float("nan"), 0.0
         return min(distance for distance, _ in found), min(elsewhere for _, elsewhere in found)
 
-    def _extremes(self, scores: Floats, windows: Windows) -> tuple[tuple[int, float], tuple[int, float]]:
-        """The bins with most too few and most too many events, and the size of their scores.
+    def _extremes(self, scores: Float64, windows: Windows) -> tuple[tuple[int, float], tuple[int, float]]:
+        """Return the bins with most too few and most too many events, and the size of their scores.
 
         After Bonferroni over the bins in use: their number times the tail probability, which falls as
         exp(-z²/2), is written as a normal score again.
@@ -189,6 +202,6 @@ class ShapeFamily:
         return (least, float(lowest)), (most, float(highest))
 
 
-def _loss(k: Floats, mean: Floats, beyond_poisson: Floats) -> Floats:
-    """Residual of a count whose variance is `mean` (1 + `beyond_poisson`) around its mean."""
+def _loss(k: Float64, mean: Float64, beyond_poisson: Float64) -> Float64:
+    """Return the residual of a count whose variance is `mean` (1 + `beyond_poisson`) around its mean."""
     return count_residual(k, mean, beyond_poisson / np.maximum(mean, 1e-9))

@@ -1,38 +1,38 @@
-"""Scores of a day's counts, shares and means against those of the days before it.
+"""The history of a day's counts, shares and means, and the scores of the next day against it.
 
-Every family compares a day with three windows, the last 28 days, the last 8 of the same weekday and the last 3
-days, and takes the smallest of the residuals, so that only what is unusual for all is unusual. Days that
+A day is compared with three windows: the last 28 days, the last 8 of the same weekday and the last 3 days. The
+smallest of the three residuals counts, so that only what is unusual against all of them is unusual. Days that
 alarmed are left out of the first two; in the third they count, so that a new level (a sale, January) alarms
 for a day or two and not for weeks. Counts, which follow the week most, take the level of the 28 or 3 days times
-the weekday's usual part of it. Residuals are divided by
-how widely the residuals of the last year spread. Only days before the judged one enter.
+the weekday's usual part of it. Residuals are divided by the spread of the last year's residuals. Only days
+before the judged one enter.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from recsys_assets.drift.statistics import Floats, agreeing, by_side, count_residual, share_residual
+from recsys_assets.drift.statistics import agreeing, by_side, count_residual, share_residual
 from recsys_assets.drift.windows import (
     LEAST_EVENTS,
     WINDOW_DAYS,
-    Indexes,
-    Table,
+    DayTable,
+    Weekly,
     Windows,
     known_spread,
     typical,
     usable,
 )
+from recsys_assets.storage.arrays import Bools, Float64, Int64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """How unusual one statistic of a day is."""
+    """The score of one statistic of a day, with the values behind it."""
 
     score: float
-    """About standard normal for an ordinary day; signed where more and less are told apart."""
+    """About standard normal for an ordinary day; signed where too many and too few are distinguished."""
     found: float
     """The day's value: a count, a share, a mean; for a histogram the share in the bin that stands out."""
     expected: float
@@ -42,10 +42,21 @@ class Score:
     where: int | None = None
     """For histograms the bin that stands out."""
     surplus: int | None = None
-    """For histograms the bin that has most too many events, if at least half of its events are too many."""
+    """For histograms the bin with the largest surplus, if at least half of its events are too many."""
 
 
-class CountFamily:
+class Scored(NamedTuple):
+    """A day's statistics of one kind against history; each array has one number a statistic."""
+
+    residuals: Float64
+    """To be kept with the day."""
+    scores: Float64
+    """Residuals divided by their spread; NaN where that is unknown."""
+    expected: Float64
+    """The window's values."""
+
+
+class CountHistory:
     """Plain counts, judged by negative binomial residuals whose dispersion makes history look normal."""
 
     _DISPERSIONS: Final = np.concatenate([[0.0], np.geomspace(1e-4, 4.0, 30)])
@@ -53,11 +64,11 @@ class CountFamily:
     def __init__(self, columns: int) -> None:
         """Begin without days."""
         self._columns = columns
-        self._counts, self._residuals = Table(columns), Table(columns * len(self._DISPERSIONS))
-        self._chosen = (-1, np.zeros((2, columns), dtype=np.int64), np.ones((2, columns)))
+        self._counts, self._residuals = DayTable(columns), DayTable(columns * len(self._DISPERSIONS))
+        self._fitted: Weekly[tuple[Int64, Float64]] = Weekly()
 
-    def judge(self, counts: Floats, windows: Windows) -> tuple[Floats, Floats, Floats]:
-        """Residuals by dispersion (flat), scores (NaN where unknown) and expected counts."""
+    def judge(self, counts: Float64, windows: Windows) -> Scored:
+        """Score a day's counts; of the residuals there is one for each count and dispersion, flat."""
         weekday = typical(self._counts.rows[windows.weekday])
         recent = typical(self._counts.rows[windows.recent])
         # The month's level on such a weekday: else half a busy Saturday would pass as a quiet Monday.
@@ -70,32 +81,30 @@ class CountFamily:
                 for expected in (recent, weekday, latest)
             )
         )
-        if self._chosen[0] != windows.week:
-            self._chosen = (windows.week, *self._choose(windows.year))
-        _, places, spreads = self._chosen
+        places, spreads = self._fitted.get(windows.week, lambda: self._fit(windows.year))
         sides, each = (residuals[:, 0] > 0).astype(int), np.arange(self._columns)
         scores = residuals[each, places[sides, each]] / spreads[sides, each]
         nearer = np.where(np.abs(counts - recent) < np.abs(counts - weekday), recent, weekday)
-        return residuals.ravel(), scores, nearer
+        return Scored(residuals.ravel(), scores, nearer)
 
-    def append(self, counts: Floats, residuals: Floats) -> None:
+    def append(self, counts: Float64, residuals: Float64) -> None:
         """Keep a day."""
         self._counts.append(counts)
         self._residuals.append(residuals)
 
-    def forget(self, count: int) -> None:
+    def drop_oldest(self, count: int) -> None:
         """Drop the oldest days."""
-        self._counts.forget(count)
-        self._residuals.forget(count)
+        self._counts.drop_oldest(count)
+        self._residuals.drop_oldest(count)
 
     def was_closed(self, place: int) -> bool:
-        """Whether a kept day was empty that followed four weeks of many events a day."""
+        """Return True if the kept day at `place` was empty after four weeks of many events a day."""
         rows = self._counts.rows
         before = rows[max(place - WINDOW_DAYS, 0) : place]
         return bool(rows[place, 0] == 0 and len(before) and typical(before)[0] >= LEAST_EVENTS)
 
-    def _level(self, windows: Windows) -> Floats:
-        """By how much the last days differ from what their weekdays had: the median of their ratios."""
+    def _level(self, windows: Windows) -> Float64:
+        """Return the median ratio of the last days to what their weekdays had before."""
         rows = self._counts.rows
         ratios = [
             rows[place] / typical(rows[before])
@@ -103,91 +112,97 @@ class CountFamily:
         ]
         return np.median(ratios, axis=0) if ratios else np.full(self._columns, np.nan)
 
-    def _choose(self, year: Indexes) -> tuple[npt.NDArray[np.int64], Floats]:
-        """By side and count the least dispersion under which the past is no wider than normal."""
+    def _fit(self, year: Int64) -> tuple[Int64, Float64]:
+        """Choose, by side and count, the least dispersion under which the past is no wider than normal.
+
+        Returns:
+            Positions in `_DISPERSIONS` and the spreads there, both of shape (2, counts).
+        """
         spreads = known_spread(self._residuals.rows[year]).reshape(2, self._columns, -1)
         fits = np.where(np.isnan(spreads), np.inf, spreads) <= 1
         places = np.where(fits.any(axis=2), fits.argmax(axis=2), len(self._DISPERSIONS) - 1)
         return places, np.take_along_axis(spreads, places[:, :, None], axis=2)[:, :, 0]
 
 
-class ShareFamily:
-    """Counts k of n, judged by binomial residuals. Shape of everything: (days, shares)."""
+class ShareHistory:
+    """Counts k of n, judged by binomial residuals."""
 
-    def __init__(self, columns: int) -> None:
-        """Begin without days."""
-        self._k, self._n = Table(columns), Table(columns)
-        self._residuals, self._alarming = Table(columns), Table(columns)
-        self._spread = (-1, np.ones((2, columns)))
+    def __init__(self, columns: int, *, totals: int | None = None, days: int = 0) -> None:
+        """Begin after `days` days without any event.
 
-    def judge(self, k: Floats, n: Floats, windows: Windows) -> tuple[Floats, Floats, Floats]:
-        """Residuals, scores (NaN where unknown) and expected shares."""
-        recent, recent_events = self._expected(windows.recent)
-        weekday, weekday_events = self._expected(windows.weekday)
-        latest, latest_events = self._expected(windows.latest, whatever=True)
-        residuals = agreeing(
-            _binomial(k, n, recent, recent_events),
-            _binomial(k, n, weekday, weekday_events),
-            _binomial(k, n, latest, latest_events),
-        )
-        if self._spread[0] != windows.week:
-            self._spread = (windows.week, known_spread(self._residuals.rows[windows.year]))
-        return residuals, self._scores(k, n, residuals, expected=(recent, weekday, latest)), recent
+        Args:
+            columns: number of shares.
+            totals: 1 where all shares are of one n and alarm together; else each share has its own.
+            days: number of days before.
+        """
+        totals = columns if totals is None else totals
+        self._k = DayTable(columns, rows=days)
+        self._n, self._alarming = DayTable(totals, rows=days, fill=0.0), DayTable(totals, rows=days, fill=0.0)
+        self._residuals = DayTable(columns, rows=days)
+        self._weekly_spread: Weekly[Float64] = Weekly()
 
-    def append(self, k: Floats, n: Floats, *, residuals: Floats, alarming: npt.NDArray[np.bool_]) -> None:
+    def judge(self, k: Float64, n: Float64, windows: Windows) -> Scored:
+        """Score a day's shares."""
+        residuals, expected = self._compare(k, n, windows)
+        return Scored(residuals, by_side(residuals, self._spread(windows)), expected[0])
+
+    def append(self, k: Float64, n: Float64, *, residuals: Float64, alarming: Bools) -> None:
         """Keep a day; `alarming` shares do not serve as a reference until they are the rule."""
         self._k.append(k)
         self._n.append(n)
         self._residuals.append(residuals)
         self._alarming.append(alarming)
 
-    def forget(self, count: int) -> None:
+    def drop_oldest(self, count: int) -> None:
         """Drop the oldest days."""
         for table in (self._k, self._n, self._residuals, self._alarming):
-            table.forget(count)
+            table.drop_oldest(count)
 
-    def _expected(self, window: Indexes, *, whatever: bool = False) -> tuple[Floats, Floats]:
-        """Shares in the window and their events; days that alarmed are left out unless `whatever`."""
+    def _compare(self, k: Float64, n: Float64, windows: Windows) -> tuple[Float64, list[Float64]]:
+        """Return the residuals, and the shares expected by each window: recent, weekday, latest."""
+        references = [
+            self._reference(windows.recent),
+            self._reference(windows.weekday),
+            self._reference(windows.latest, with_alarming=True),
+        ]
+        residuals = agreeing(*(_binomial(k, n, share, events) for share, events in references))
+        return residuals, [share for share, _ in references]
+
+    def _spread(self, windows: Windows) -> Float64:
+        """Return the spread of the last year's residuals, (2, shares)."""
+        return self._weekly_spread.get(windows.week, lambda: known_spread(self._residuals.rows[windows.year]))
+
+    def _reference(self, window: Int64, *, with_alarming: bool = False) -> tuple[Float64, Float64]:
+        """Return the window's shares and their events, without the days that alarmed unless `with_alarming`."""
         alarming = self._alarming.rows[window]
-        use = np.ones_like(alarming) if whatever else usable(alarming)
+        use = np.ones_like(alarming) if with_alarming else usable(alarming)
         hits = (self._k.rows[window] * use).sum(axis=0)
         events = (self._n.rows[window] * use).sum(axis=0)
         return (hits + 0.5) / (events + 1), events  # Jeffreys' half: never seen is rare, not impossible
 
-    def _scores(self, k: Floats, n: Floats, residuals: Floats, *, expected: tuple[Floats, ...]) -> Floats:
-        del k, n, expected
-        return by_side(residuals, self._spread[1])
 
-
-class MeanFamily:
+class MeanHistory:
     """Means with their standard deviation and n, judged by standard errors."""
 
     def __init__(self, columns: int) -> None:
         """Begin without days."""
-        self._mean, self._deviation, self._n = Table(columns), Table(columns), Table(columns)
-        self._residuals, self._alarming = Table(columns), Table(columns)
-        self._spread = (-1, np.ones((2, columns)))
+        self._mean, self._deviation, self._n = DayTable(columns), DayTable(columns), DayTable(columns)
+        self._residuals, self._alarming = DayTable(columns), DayTable(columns)
+        self._weekly_spread: Weekly[Float64] = Weekly()
 
-    def judge(
-        self, mean: Floats, deviation: Floats, n: Floats, windows: Windows
-    ) -> tuple[Floats, Floats, Floats]:
-        """Residuals, scores (NaN where unknown) and expected means."""
-        first, expected = self._residual(mean, deviation, n, windows.recent)
-        second, _ = self._residual(mean, deviation, n, windows.weekday)
-        third, _ = self._residual(mean, deviation, n, windows.latest, whatever=True)
-        residuals = agreeing(first, second, third)
-        if self._spread[0] != windows.week:
-            self._spread = (windows.week, known_spread(self._residuals.rows[windows.year]))
-        return residuals, by_side(residuals, self._spread[1]), expected
+    def judge(self, mean: Float64, deviation: Float64, n: Float64, windows: Windows) -> Scored:
+        """Score a day's means."""
+        recent, expected = self._compare(mean, deviation, n, windows.recent)
+        weekday, _ = self._compare(mean, deviation, n, windows.weekday)
+        latest, _ = self._compare(mean, deviation, n, windows.latest, with_alarming=True)
+        residuals = agreeing(recent, weekday, latest)
+        spread = self._weekly_spread.get(
+            windows.week, lambda: known_spread(self._residuals.rows[windows.year])
+        )
+        return Scored(residuals, by_side(residuals, spread), expected)
 
     def append(
-        self,
-        mean: Floats,
-        deviation: Floats,
-        n: Floats,
-        *,
-        residuals: Floats,
-        alarming: npt.NDArray[np.bool_],
+        self, mean: Float64, deviation: Float64, n: Float64, *, residuals: Float64, alarming: Bools
     ) -> None:
         """Keep a day."""
         self._mean.append(mean)
@@ -196,17 +211,20 @@ class MeanFamily:
         self._residuals.append(residuals)
         self._alarming.append(alarming)
 
-    def forget(self, count: int) -> None:
+    def drop_oldest(self, count: int) -> None:
         """Drop the oldest days."""
         for table in (self._mean, self._deviation, self._n, self._residuals, self._alarming):
-            table.forget(count)
+            table.drop_oldest(count)
 
-    def _residual(
-        self, mean: Floats, deviation: Floats, n: Floats, window: Indexes, *, whatever: bool = False
-    ) -> tuple[Floats, Floats]:
-        """Standard errors off the window's mean, and that; alarming days are left out unless `whatever`."""
+    def _compare(
+        self, mean: Float64, deviation: Float64, n: Float64, window: Int64, *, with_alarming: bool = False
+    ) -> tuple[Float64, Float64]:
+        """Return the distance from the window's means in standard errors, and those means.
+
+        Days that alarmed are left out unless `with_alarming`.
+        """
         means, alarming = self._mean.rows[window], self._alarming.rows[window]
-        weights = self._n.rows[window] * (1.0 if whatever else usable(alarming))
+        weights = self._n.rows[window] * (1.0 if with_alarming else usable(alarming))
         events = weights.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             expected = (weights * means).sum(axis=0) / events
@@ -219,8 +237,8 @@ class MeanFamily:
         return np.where((events >= LEAST_EVENTS) & (n >= LEAST_EVENTS), residual, np.nan), expected
 
 
-def _binomial(k: Floats, n: Floats, share: Floats, events: Floats) -> Floats:
-    """Residual of k of n against a share that itself was seen in `events`; NaN where there were none."""
+def _binomial(k: Float64, n: Float64, share: Float64, events: Float64) -> Float64:
+    """Return the residual of k of n against a share that itself was seen in `events`; NaN where there were none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = share_residual(k, n, share) / np.sqrt(1 + n / events)
     return np.where(events > 0, residual, np.nan)

@@ -1,4 +1,4 @@
-"""What was published before a day (ids, pairs, recent content), and the profile of a day against it."""
+"""Ids, pairs, ratings and recent content that were published before a day, and the profile of the day against them."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -10,18 +10,9 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.drift.day_events import (
-    Categories,
-    Events,
-    Ids,
-    Keys,
-    KnownKeys,
-    Mask,
-    keys_of,
-    mean_of,
-    pair_keys,
-)
+from recsys_assets.drift.day_events import DayEvents, Ids, ItemCategories, keys_of, pair_keys
 from recsys_assets.drift.day_profile import Profile
+from recsys_assets.storage.arrays import Bools, UInt64
 
 _SKETCH: Final = 256
 _SKETCH_DAYS: Final = 28
@@ -31,15 +22,48 @@ _CLASSES: Final = str.maketrans(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class DayTrace:
-    """What remembering a day needs besides its profile; it is not kept on disk."""
+class KnownKeys:
+    """An exact set of 64-bit keys that grows a day at a time, in 8 bytes a key.
 
-    users: Keys
+    Sorted runs of geometrically falling size, merged as they grow: a log-structured merge tree in memory (O'Neil
+    et al. 1996). Adding is amortised O(log n) a key, a look-up costs a binary search a run.
+    """
+
+    _GROWTH = 4
+
+    def __init__(self) -> None:
+        self._runs: list[UInt64] = []
+
+    def __len__(self) -> int:
+        return sum(len(run) for run in self._runs)
+
+    def contains(self, keys: UInt64) -> Bools:
+        """Mark those of `keys` that were added; fastest when `keys` ascend."""
+        found = np.zeros(len(keys), dtype=bool)
+        for run in self._runs:
+            places = np.searchsorted(run, keys)
+            places[places == len(run)] = 0
+            found |= run[places] == keys
+        return found
+
+    def add(self, keys: UInt64) -> None:
+        """Add `keys`, which ascend without repetition and are not in the set yet."""
+        if not len(keys):
+            return
+        while self._runs and len(self._runs[-1]) < self._GROWTH * len(keys):
+            keys = np.sort(np.concatenate([self._runs.pop(), keys]), kind="stable")
+        self._runs.append(keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstSeen:
+    """The part of a day that is to be remembered besides its profile; it is not kept on disk."""
+
+    users: UInt64
     """Users not known before, ascending."""
-    items: Keys
+    items: UInt64
     """Items not known before, ascending."""
-    pairs: Keys
+    pairs: UInt64
     """(user, item) pairs not known before, ascending."""
     user_shapes: frozenset[str]
     """Shapes of the new users' ids."""
@@ -47,104 +71,58 @@ class DayTrace:
     """Shapes of the new items' ids."""
     ratings: frozenset[float]
     """Ratings that occur."""
-    sketch: Keys
+    sketch: UInt64
     """The profile's sketch."""
 
 
-class Memory:
-    """Ids, pairs, id shapes and ratings of every remembered day, and the content sketches of the last 28."""
+class SeenBefore:
+    """Ids, pairs, id shapes and ratings of all days added, and the content sketches of the last 28."""
 
     def __init__(self, catalogue: pl.DataFrame | None = None) -> None:
-        """Begin with nothing remembered; `catalogue` has ITEM_CATALOGUE's columns."""
+        """Begin without days; `catalogue` has ITEM_CATALOGUE's columns."""
         self._users, self._items, self._pairs = KnownKeys(), KnownKeys(), KnownKeys()
         self._user_shapes: set[str] = set()
         self._item_shapes: set[str] = set()
         self._ratings: set[float] = set()
-        self._sketches: deque[tuple[date, Keys]] = deque()
-        self.categories = Categories(catalogue) if catalogue is not None and catalogue.height else None
+        self._sketches: deque[tuple[date, UInt64]] = deque()
+        self.categories = ItemCategories(catalogue) if catalogue is not None and catalogue.height else None
 
-    def look(self, frame: pl.DataFrame, *, day: date) -> tuple[Profile, DayTrace]:
-        """Profile `day`'s raw events (RAW_INTERACTIONS' columns); remembers nothing."""
-        events = Events(frame, day=day)
-        users, items, rows = events.users, events.items, events.rows
-        both = (users.codes >= 0) & (items.codes >= 0)
-        row_pairs = pair_keys(users.keys[users.codes[both]], items.keys[items.codes[both]])
-        pairs, pair_rows = np.unique(row_pairs, return_counts=True)
-        new_users, new_items = ~self._users.contains(users.keys), ~self._items.contains(items.keys)
-        known_pairs = self._pairs.contains(pairs)
-        user_shapes, odd_users = _shapes(frame[columns.USER_ID], users, new_users, self._user_shapes)
-        item_shapes, odd_items = _shapes(frame[columns.ITEM_ID], items, new_items, self._item_shapes)
+    def profile_day(self, frame: pl.DataFrame, *, day: date) -> tuple[Profile, FirstSeen]:
+        """Profile `day`'s raw events (RAW_INTERACTIONS' columns), without adding them."""
+        events = DayEvents(frame, day=day)
         content = np.unique(events.content())
         sketch = content[:_SKETCH]
-        rating, quantity, value = (
-            events.number(n) for n in (columns.RATING, columns.QUANTITY, columns.VALUE)
-        )
-        distinct_ratings, rating_rows = np.unique(rating, return_counts=True)
-        unseen = [
-            n for r, n in zip(distinct_ratings.tolist(), rating_rows, strict=True) if r not in self._ratings
-        ]
-        shares = {
-            "null_users": (rows - users.total, rows),
-            "null_items": (rows - items.total, rows),
-            "null_ratings": (events.nulls(columns.RATING), rows),
-            "null_quantities": (events.nulls(columns.QUANTITY), rows),
-            "null_values": (events.nulls(columns.VALUE), rows),
-            "rows_outside_day": (rows - int(events.inside().sum()), rows),
-            "duplicate_rows": (rows - len(content), rows),
-            "redelivered_rows": self._redelivered(sketch, day),
-            "new_users": (int(new_users.sum()), len(users.keys)),
-            "new_items": (int(new_items.sum()), len(items.keys)),
-            "repeated_pairs": (int(pair_rows[known_pairs].sum()), int(both.sum())),
-            "odd_user_ids": (odd_users, users.total),
-            "odd_item_ids": (odd_items, items.total),
-            "unseen_ratings": (int(sum(unseen)), len(rating)),
-            "quantities_not_positive": (int((quantity <= 0).sum()), len(quantity)),
-            "negative_values": (int((value < 0).sum()), len(value)),
-        }
-        histograms = {"hour": events.hours(), **events.histograms()}
+        first_seen, compared = self._compare(events, sketch, day)
+        shares = {**events.row_shares(distinct_rows=len(content)), **compared, **events.amount_shares()}
+        histograms = events.histograms()
         if self.categories is not None:
-            unknown, by_category = self.categories.count(items)
-            shares["items_not_in_catalogue"] = (unknown, items.total)
+            unknown, by_category = self.categories.count(events.items)
+            shares["items_not_in_catalogue"] = (unknown, events.items.total)
             histograms |= by_category
         profile = Profile(
-            counts={
-                "rows": rows,
-                "users": len(users.keys),
-                "items": len(items.keys),
-                "top_user_rows": int(users.rows.max(initial=0)),
-                "top_item_rows": int(items.rows.max(initial=0)),
-            },
+            counts=events.counts(),
             shares=shares,
-            means={**events.means(), "log_rows_a_user": mean_of(np.log(users.rows))},
+            means=events.means(),
             histograms=histograms,
             quantiles=events.quantiles(),
-            top_items=_top(frame[columns.ITEM_ID], items),
+            top_items=_top(frame[columns.ITEM_ID], events.items),
             lag_hours=events.lag_hours(),
             sketch=sketch.astype("<u8").tobytes(),
         )
-        trace = DayTrace(
-            users=users.keys[new_users],
-            items=items.keys[new_items],
-            pairs=pairs[~known_pairs],
-            user_shapes=user_shapes,
-            item_shapes=item_shapes,
-            ratings=frozenset(distinct_ratings.tolist()),
-            sketch=sketch,
-        )
-        return profile, trace
+        return profile, first_seen
 
-    def remember(self, trace: DayTrace, *, day: date) -> None:
-        """Add a published day; `trace` must come from a look after the day before was remembered."""
-        self._users.add(trace.users)
-        self._items.add(trace.items)
-        self._pairs.add(trace.pairs)
-        self._user_shapes |= trace.user_shapes
-        self._item_shapes |= trace.item_shapes
-        self._ratings |= trace.ratings
-        self._sketches.append((day, trace.sketch))
+    def add(self, first_seen: FirstSeen, *, day: date) -> None:
+        """Add a published day, profiled after the day before it was added."""
+        self._users.add(first_seen.users)
+        self._items.add(first_seen.items)
+        self._pairs.add(first_seen.pairs)
+        self._user_shapes |= first_seen.user_shapes
+        self._item_shapes |= first_seen.item_shapes
+        self._ratings |= first_seen.ratings
+        self._sketches.append((day, first_seen.sketch))
 
-    def recall(self, ids: pl.LazyFrame, sketches: Iterable[tuple[date, Keys]]) -> None:
-        """Remember many days at once, as if one by one; nothing may be remembered yet.
+    def load(self, ids: pl.LazyFrame, sketches: Iterable[tuple[date, UInt64]]) -> None:
+        """Add many days at once, with the same result as one by one; none may have been added before.
 
         Args:
             ids: `user_id, item_id, rating` of every event.
@@ -166,34 +144,60 @@ class Memory:
         self._ratings.update(ids.select(rating.filter(rating.is_finite()).unique()).collect().to_series())
         self._sketches.extend(sketches)
 
-    def strangers(self, share: str, frame: pl.DataFrame, *, day: date) -> Mask | None:
-        """Which rows of a day not yet remembered count for `share`; None where memory doesn't decide that."""
+    def mask_of(self, share: str, frame: pl.DataFrame, *, day: date) -> Bools | None:
+        """Mark the rows of a day, not added yet, that count for `share`; None for a share that needs no history."""
         if share in {"new_users", "odd_user_ids"}:
-            return self._unknown(frame[columns.USER_ID], self._users, self._user_shapes, odd="odd" in share)
+            return _new_rows(frame[columns.USER_ID], self._users, self._user_shapes, odd="odd" in share)
         if share in {"new_items", "odd_item_ids"}:
-            return self._unknown(frame[columns.ITEM_ID], self._items, self._item_shapes, odd="odd" in share)
+            return _new_rows(frame[columns.ITEM_ID], self._items, self._item_shapes, odd="odd" in share)
         if share == "unseen_ratings":
             ratings = frame[columns.RATING].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            unseen: Mask = np.isfinite(ratings) & ~np.isin(ratings, sorted(self._ratings))
+            unseen: Bools = np.isfinite(ratings) & ~np.isin(ratings, sorted(self._ratings))
             return unseen
         if share == "items_not_in_catalogue" and self.categories is not None:
             keys = frame.select(keys_of(pl.col(columns.ITEM_ID))).to_series().to_numpy()
-            unknown: Mask = ~self.categories.knows(keys) & frame[columns.ITEM_ID].is_not_null().to_numpy()
+            has_item = frame[columns.ITEM_ID].is_not_null().to_numpy()
+            unknown: Bools = ~self.categories.contains(keys) & has_item
             return unknown
         if share == "redelivered_rows":
             known = np.concatenate([np.empty(0, np.uint64), *(sketch for _, sketch in self._sketches)])
-            return np.isin(Events(frame, day=day).content(), known)
+            return np.isin(DayEvents(frame, day=day).content(), known)
         return None
 
-    def _unknown(self, ids: pl.Series, known: KnownKeys, shapes: set[str], *, odd: bool) -> Mask:
-        keys = ids.to_frame().select(keys_of(pl.all())).to_series().to_numpy()
-        new: Mask = np.logical_not(known.contains(keys) | ids.is_null().to_numpy())
-        if odd:
-            new[new] = [shape_of(text) not in shapes for text in ids.filter(pl.Series(new))]
-        return new
+    def _compare(
+        self, events: DayEvents, sketch: UInt64, day: date
+    ) -> tuple[FirstSeen, dict[str, tuple[int, int]]]:
+        """Split the day into known and new; return the new part, and the shares (k of n) of both."""
+        users, items = events.users, events.items
+        new_users, new_items = ~self._users.contains(users.keys), ~self._items.contains(items.keys)
+        frame = events.frame
+        user_shapes, odd_users = _shapes(frame[columns.USER_ID], users, new_users, self._user_shapes)
+        item_shapes, odd_items = _shapes(frame[columns.ITEM_ID], items, new_items, self._item_shapes)
+        pairs, pair_rows = np.unique(events.pairs(), return_counts=True)
+        known_pairs = self._pairs.contains(pairs)
+        ratings, rating_rows = np.unique(events.number(columns.RATING), return_counts=True)
+        unseen = np.array([rating not in self._ratings for rating in ratings.tolist()], dtype=bool)
+        first_seen = FirstSeen(
+            users=users.keys[new_users],
+            items=items.keys[new_items],
+            pairs=pairs[~known_pairs],
+            user_shapes=user_shapes,
+            item_shapes=item_shapes,
+            ratings=frozenset(ratings.tolist()),
+            sketch=sketch,
+        )
+        return first_seen, {
+            "redelivered_rows": self._redelivered(sketch, day),
+            "new_users": (int(new_users.sum()), len(users.keys)),
+            "new_items": (int(new_items.sum()), len(items.keys)),
+            "repeated_pairs": (int(pair_rows[known_pairs].sum()), int(pair_rows.sum())),
+            "odd_user_ids": (odd_users, users.total),
+            "odd_item_ids": (odd_items, items.total),
+            "unseen_ratings": (int(rating_rows[unseen].sum()), int(rating_rows.sum())),
+        }
 
-    def _redelivered(self, sketch: Keys, day: date) -> tuple[int, int]:
-        """How many of the sampled rows were delivered before, on the recent day that shares most.
+    def _redelivered(self, sketch: UInt64, day: date) -> tuple[int, int]:
+        """Return (k, n): k of the n sampled rows were delivered before, on the recent day that shares most.
 
         A sketch holds the smallest hashes of a day, a uniform sample by content: below the smaller of two
         sketches' largest hash both are complete, so that the overlap there estimates the overlap of the days
@@ -202,10 +206,10 @@ class Memory:
         while self._sketches and (day - self._sketches[0][0]).days > _SKETCH_DAYS:
             self._sketches.popleft()
         best = (0, len(sketch))
-        befores = [before for _, before in self._sketches if len(before)]
-        if not len(sketch) or not befores or not _meet(sketch, np.concatenate(befores)):
+        earlier = [before for _, before in self._sketches if len(before)]
+        if not len(sketch) or not earlier or not _share_any(sketch, np.concatenate(earlier)):
             return best
-        for before in befores:
+        for before in earlier:
             full = [complete[-1] for complete in (sketch, before) if len(complete) == _SKETCH]
             sample = sketch[sketch <= min(full)] if full else sketch
             shared = int(np.isin(sample, before, assume_unique=True).sum())
@@ -215,15 +219,15 @@ class Memory:
 
 
 def shape_of(text: str) -> str:
-    """An id's length and set of characters, letters and digits taken as classes.
+    """Return an id's length and its set of characters, with letters and digits taken as classes.
 
     `B00A7` and `B0XX3` agree, `B00A7 ` and `b00a7` do not.
     """
     return f"{len(text)}{''.join(sorted(set(text.translate(_CLASSES))))}"
 
 
-def _shapes(column: pl.Series, ids: Ids, new: Mask, known: set[str]) -> tuple[frozenset[str], int]:
-    """Shapes of new ids, and the rows whose id is new and of a shape never seen."""
+def _shapes(column: pl.Series, ids: Ids, new: Bools, known: set[str]) -> tuple[frozenset[str], int]:
+    """Return the shapes of new ids, and the number of rows whose id is new and of a shape never seen."""
     places = np.flatnonzero(new)
     if not len(places):
         return frozenset(), 0
@@ -232,7 +236,16 @@ def _shapes(column: pl.Series, ids: Ids, new: Mask, known: set[str]) -> tuple[fr
     return frozenset(shapes), odd
 
 
-def _meet(ascending: Keys, others: Keys) -> bool:
+def _new_rows(ids: pl.Series, known: KnownKeys, shapes: set[str], *, odd: bool) -> Bools:
+    """Mark the rows whose id is new; with `odd` only those whose id is of a shape never seen too."""
+    keys = ids.to_frame().select(keys_of(pl.all())).to_series().to_numpy()
+    new: Bools = np.logical_not(known.contains(keys) | ids.is_null().to_numpy())
+    if odd:
+        new[new] = [shape_of(text) not in shapes for text in ids.filter(pl.Series(new))]
+    return new
+
+
+def _share_any(ascending: UInt64, others: UInt64) -> bool:
     places = np.searchsorted(ascending, others)
     places[places == len(ascending)] = 0
     return bool((ascending[places] == others).any())

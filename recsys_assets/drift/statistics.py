@@ -1,33 +1,46 @@
 """Residuals that are about standard normal for counts, shares and means, whatever the size of the day.
 
-One definition each, vectorised; which history they are compared with is `quality.drift`'s matter.
+One vectorised definition each, and the thresholds on scores that keep a budget of false alarms. The choice of
+the history that a day is compared with is made in `windows` and `scores`.
 """
 
 import math
 from dataclasses import dataclass
 from functools import reduce
 from statistics import NormalDist
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-Floats: TypeAlias = npt.NDArray[np.float64]
+from recsys_assets.storage.arrays import Float64
 
 _SCALE_LEVELS: Final = (0.5, 0.75, 0.9, 0.989)
-"""Where |residuals| of history are matched with the normal distribution; the highest leaves out the 2 % worst
+"""Levels at which past |residuals| are matched with the normal distribution; the highest leaves out the 2 % worst
 days (holidays, incidents), so that they do not hide the next one."""
+
+_TAIL: Final = 0.1
+"""Share of past days whose largest scores say how the tail falls."""
+_FAR: Final = 1 - 4 / 365
+"""A second quantile in the tail: all but four days of a year."""
+_PRIOR_TAIL: Final = 0.25
+"""Tail index expected before any day is known: a Student t of 4 degrees."""
+_MOST_TAIL: Final = 1 / 3
+"""A Student t of 3 degrees: heavier tails than that are more likely incidents in a short history."""
+_PRIOR_DAYS: Final = 10
+"""The prior tail index has the weight of this number of days beyond the quantile."""
+_CONFIDENCE: Final = 0.95
+_DAYS: Final = 365
 
 _NORMAL: Final = NormalDist()
 
 
 def normal_quantile(probability: float) -> float:
-    """The standard normal's quantile, 0 < probability < 1."""
+    """Return the standard normal's quantile, 0 < probability < 1."""
     return _NORMAL.inv_cdf(probability)
 
 
-def count_residual(k: Any, mean: Any, relative_variance: Any) -> Floats:
-    """Signed deviance residual of a negative binomial count, with continuity correction.
+def count_residual(k: Any, mean: Any, relative_variance: Any) -> Float64:
+    """Return the signed deviance residual of a negative binomial count, with continuity correction.
 
     The variance is mean + relative_variance * mean²: sampling noise, and what days differ by; 0 is Poisson.
     Close to normal down to means near 1 (Pierce & Schafer 1986, "Residuals in generalized linear models"; the
@@ -40,14 +53,14 @@ def count_residual(k: Any, mean: Any, relative_variance: Any) -> Floats:
         size = 1 / np.maximum(relative_variance, 1e-12)
         # (k + r) ln((k + r) / (μ + r)) tends to k - μ for large r; log1p keeps its digits
         rest = (nearer + size) * np.log1p((nearer - mean) / (mean + size))
-    residual: Floats = np.sign(nearer - mean) * np.sqrt(2 * np.maximum(own - rest, 0))
+    residual: Float64 = np.sign(nearer - mean) * np.sqrt(2 * np.maximum(own - rest, 0))
     return residual
 
 
-def share_residual(k: Any, n: Any, share: Any) -> Floats:
-    """Signed deviance residual of a binomial count k of n, with continuity correction; NaN where n is 0.
+def share_residual(k: Any, n: Any, share: Any) -> Float64:
+    """Return the signed deviance residual of a binomial count k of n, with continuity correction; NaN where n is 0.
 
-    `share` (0-1, exclusive) is what was expected. Broadcasts. (McCullagh & Nelder 1989, table 2.1.)
+    `share` (0-1, exclusive) is the expected one. Broadcasts. (McCullagh & Nelder 1989, table 2.1.)
     """
     mean = n * share
     nearer = _continuity(k, mean)
@@ -58,8 +71,8 @@ def share_residual(k: Any, n: Any, share: Any) -> Floats:
     return np.where(np.asarray(n) > 0, residual, np.nan)
 
 
-def spread(residuals: Floats) -> Floats:
-    """How much wider than standard normal the residuals of history are, below and above 0; at least 1.
+def spread(residuals: Float64) -> Float64:
+    """Return the factor by which past residuals are wider than standard normal, below and above 0; at least 1.
 
     Shape: (T, m) -> (2, m). The largest ratio of a quantile of the residuals to the normal's, over several
     levels: the median alone (the MAD) would miss heavy tails, and one number for both sides would let rare
@@ -76,14 +89,14 @@ def spread(residuals: Floats) -> Floats:
     return found
 
 
-def by_side(residuals: Floats, spreads: Floats) -> Floats:
-    """Residuals (m,) divided by the spread (2, m) of their side."""
-    scores: Floats = residuals / np.where(residuals < 0, spreads[0], spreads[1])
+def by_side(residuals: Float64, spreads: Float64) -> Float64:
+    """Return residuals (m,) divided by the spread (2, m) of their side."""
+    scores: Float64 = residuals / np.where(residuals < 0, spreads[0], spreads[1])
     return scores
 
 
-def upper_spread(scores: Floats, *, least: int) -> tuple[float, float]:
-    """Centre (at least 0) and upper width (at least 1) of scores of history, shape (T,), as `spread` does it.
+def upper_spread(scores: Float64, *, least: int) -> tuple[float, float]:
+    """Return centre (at least 0) and upper width (at least 1) of past scores, shape (T,), measured as in `spread`.
 
     The width is NaN where fewer than `least` are known. NaN is left out.
     """
@@ -97,16 +110,16 @@ def upper_spread(scores: Floats, *, least: int) -> tuple[float, float]:
     return max(float(center), 0.0), max(1.0, *widths)
 
 
-def agreeing(*residuals: Any) -> Floats:
-    """The smallest of residuals where their signs agree, else 0: unusual only if unusual in every way.
+def agreeing(*residuals: Any) -> Float64:
+    """Return the smallest of the residuals where their signs agree, else 0: unusual only if unusual in every way.
 
-    NaN (no such history) leaves the others.
+    NaN (no such history) is left out. Broadcasts.
     """
-    found: Floats = reduce(_agreeing, residuals)
+    found: Float64 = reduce(_agreeing, residuals)
     return found
 
 
-def _agreeing(first: Any, second: Any) -> Floats:
+def _agreeing(first: Any, second: Any) -> Float64:
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     both = np.where(
         np.sign(first) == np.sign(second), np.sign(first) * np.minimum(np.abs(first), np.abs(second)), 0.0
@@ -114,8 +127,8 @@ def _agreeing(first: Any, second: Any) -> Floats:
     return np.where(np.isnan(first), second, np.where(np.isnan(second), first, both))
 
 
-def jensen_shannon(counts: Floats, reference: Floats) -> float:
-    """Jensen-Shannon divergence of two histograms over the same bins, nats, 0 to ln 2 (Lin 1991)."""
+def jensen_shannon(counts: Float64, reference: Float64) -> float:
+    """Return the Jensen-Shannon divergence of two histograms over the same bins, nats, 0 to ln 2 (Lin 1991)."""
     p, q = counts / counts.sum(), reference / reference.sum()
     middle = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -124,10 +137,10 @@ def jensen_shannon(counts: Floats, reference: Floats) -> float:
     return float(max(left + right, 0.0) / 2)
 
 
-def _quantiles(values: Floats, levels: list[float]) -> Floats:
-    """Linearly interpolated quantiles of each column without its NaN, (levels, m); NaN for an empty column.
+def _quantiles(values: Float64, levels: list[float]) -> Float64:
+    """Return linearly interpolated quantiles of each column without its NaN, (levels, m); NaN for an empty column.
 
-    As `np.nanquantile`, which takes the columns one by one.
+    The same as `np.nanquantile`, which takes the columns one by one and is slow.
     """
     ascending = np.sort(values, axis=0)  # NaN comes last
     last = (~np.isnan(values)).sum(axis=0) - 1
@@ -135,32 +148,20 @@ def _quantiles(values: Floats, levels: list[float]) -> Floats:
     below = np.floor(places).astype(np.int64)
     above = np.minimum(below + 1, np.maximum(last, 0))
     low = np.take_along_axis(ascending, below, axis=0)
-    found: Floats = low + (places - below) * (np.take_along_axis(ascending, above, axis=0) - low)
+    found: Float64 = low + (places - below) * (np.take_along_axis(ascending, above, axis=0) - low)
     return found
 
 
-def _continuity(k: Any, mean: Any) -> Floats:
-    """`k` moved by up to a half towards the mean, as a tail probability of whole numbers is approximated."""
+def _continuity(k: Any, mean: Any) -> Float64:
+    """Move `k` by up to a half towards the mean, since k stands for the interval of whole numbers k ± 0.5."""
     k = np.asarray(k, dtype=float)
-    moved: Floats = np.where(k > mean, np.maximum(k - 0.5, mean), np.minimum(k + 0.5, mean))
+    moved: Float64 = np.where(k > mean, np.maximum(k - 0.5, mean), np.minimum(k + 0.5, mean))
     return moved
-
-
-_TAIL: Final = 0.1
-"""Share of past days whose largest scores say how the tail falls."""
-_FAR: Final = 1 - 4 / 365
-_PRIOR_TAIL: Final = 0.25
-_MOST_TAIL: Final = 1 / 3
-"""A Student t of 3 degrees: heavier tails than that are more likely incidents in a short history."""
-_PRIOR_DAYS: Final = 10
-"""The prior tail index weighs as much as so many days beyond the quantile."""
-_CONFIDENCE: Final = 0.95
-_DAYS: Final = 365
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """Scores from which a day warns, and from which it may block."""
+    """The scores from which a day warns, and from which it may block."""
 
     warn: float
     """Least score that warns."""
@@ -169,7 +170,7 @@ class Thresholds:
 
 
 def daily_rate(alarms_per_year: float) -> float:
-    """False alarms a day for which a year keeps within the budget with 95 % confidence.
+    """Return the rate of false alarms a day that keeps a year within its budget with 95 % confidence.
 
     A budget is a limit, not an aim: the number of alarms in a year is about Poisson, and its 95 % quantile
     should be `alarms_per_year` (rounded down: half an alarm means none).
@@ -183,8 +184,8 @@ def daily_rate(alarms_per_year: float) -> float:
     return low / _DAYS
 
 
-def thresholds(largest: Floats, *, checks: int, warn_rate: float, block_rate: float) -> Thresholds:
-    """From the largest scores of past days (T,), without NaN.
+def thresholds(largest: Float64, *, checks: int, warn_rate: float, block_rate: float) -> Thresholds:
+    """Set the thresholds from the largest scores of past days, shape (T,), without NaN.
 
     The score that a day exceeds with probability `rate` is at least the normal quantile at rate / checks
     (Bonferroni, two-sided), and at least what the past says. Over their 90 % quantile u the largest scores
@@ -209,11 +210,11 @@ def thresholds(largest: Floats, *, checks: int, warn_rate: float, block_rate: fl
     return Thresholds(warn=warn, block=max(block, warn))
 
 
-def _mean_excess(largest: Floats, start: float) -> float:
-    """Mean of an exponential tail above `start`, the 90 % quantile.
+def _mean_excess(largest: Float64, start: float) -> float:
+    """Return the mean of an exponential tail above `start`, the 90 % quantile.
 
-    By the median excess and by the 98.9 % quantile, the larger of both. Quantiles leave out what is beyond
-    them (four days of a year, and always the largest), so that single incidents don't raise the thresholds.
+    The larger of two estimates, by the median excess and by the 98.9 % quantile. Quantiles ignore the values
+    beyond them (four days of a year, and always the largest), so that single incidents don't raise the thresholds.
     """
     beyond = largest[largest > start] - start
     if not len(beyond):

@@ -1,50 +1,50 @@
-"""Which past days a day is compared with, and the growing arrays that keep them."""
+"""The windows of past days that a day is compared with, and the growing arrays that keep those days."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from recsys_assets.drift.statistics import Floats, normal_quantile, spread
+from recsys_assets.drift.statistics import normal_quantile, spread
+from recsys_assets.storage.arrays import Float64, Int64
 
-Indexes = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 WINDOW_DAYS: Final = 28
 LATEST_DAYS: Final = 3
 WEEKDAY_WEEKS: Final = 8
 YEAR_DAYS: Final = 365
 KEPT_DAYS: Final = YEAR_DAYS + 7 * WEEKDAY_WEEKS
-"""Older days are in no window of the days whose residuals still count."""
+"""Older days are in no window of a day whose residuals still count."""
 LEAST_EVENTS: Final = 30
-"""Of fewer events a mean or a histogram says little."""
+"""With fewer events a mean or a histogram says little."""
 LEAST_SCORES: Final = 28
-"""Of fewer past residuals the spread is unknown, and nothing is judged."""
+"""With fewer past residuals the spread is unknown, and nothing is judged."""
 _CROWDED: Final = 0.25
-"""Where more of a window than this was alarming, the alarming level is the new normal, and counts."""
+"""Where a larger share of a window alarmed, the alarming level is the new normal, and counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
     """Positions in the kept history that a day is compared with."""
 
-    latest: Indexes
-    """The last 3 kept days: what has been the rule for so long is no news."""
-    latest_weekdays: tuple[Indexes, ...]
-    """For each of these the up to 8 kept days of its weekday before it."""
-    recent: Indexes
+    latest: Int64
+    """The last 3 kept days: a level that has lasted that long is no news."""
+    latest_weekdays: tuple[Int64, ...]
+    """For each of `latest` the up to 8 kept days of its weekday before it."""
+    recent: Int64
     """The last 28 kept days."""
-    weekday: Indexes
+    weekday: Int64
     """The last 8 kept days of the same weekday."""
-    weeks: Indexes
+    weeks: Int64
     """The last 56 kept days."""
-    year: Indexes
-    """The last 365 kept days up to the last Sunday: the spread of residuals is taken anew once a week."""
+    year: Int64
+    """The last 365 kept days up to the last Sunday: the spread of residuals is recomputed once a week."""
     week: int
-    """Number of the week, which tells whether spreads are still those."""
+    """Number of the week."""
 
 
 class Days:
@@ -57,26 +57,26 @@ class Days:
         return len(self._ordinals)
 
     def append(self, day: date) -> None:
-        """Keep `day`, later than all before."""
+        """Add `day`, later than all before."""
         self._ordinals.append(day.toordinal())
 
     def places(self, days: Iterable[date]) -> list[int]:
-        """Positions of those of `days` that are kept."""
+        """Return the positions of those of `days` that are kept."""
         found = [(bisect_left(self._ordinals, day.toordinal()), day.toordinal()) for day in days]
         return [n for n, ordinal in found if n < len(self) and self._ordinals[n] == ordinal]
 
-    def forget(self, count: int) -> None:
+    def drop_oldest(self, count: int) -> None:
         """Drop the oldest `count` days."""
         del self._ordinals[:count]
 
     def surplus(self) -> int:
-        """How many of the oldest days nothing will look at; reported once there are many."""
+        """Return the number of oldest days that no window needs; 0 until there are enough to be worth dropping."""
         return len(self._ordinals) - KEPT_DAYS if len(self._ordinals) >= 2 * KEPT_DAYS else 0
 
     def windows(self, day: date) -> Windows:
-        """What `day`, later than all kept ones, is compared with.
+        """Return the windows that `day`, later than all kept ones, is compared with.
 
-        Days are counted, not dates: while every day is refused, the last good ones stay the reference.
+        Days are counted, not dates: while every day is rejected, the last good ones stay the reference.
         """
         kept, today = np.array(self._ordinals, dtype=np.int64), day.toordinal()
         monday = today - day.weekday()
@@ -86,7 +86,7 @@ class Days:
         return Windows(
             latest=latest,
             latest_weekdays=tuple(
-                (own := shown[weekdays[shown] == weekdays[place]])[own < place][-WEEKDAY_WEEKS:]
+                shown[(weekdays[shown] == weekdays[place]) & (shown < place)][-WEEKDAY_WEEKS:]
                 for place in latest
             ),
             recent=every[-WINDOW_DAYS:],
@@ -97,7 +97,7 @@ class Days:
         )
 
 
-class Table:
+class DayTable:
     """A growing float64 array, one row a day; columns may be added."""
 
     def __init__(self, columns: int, *, rows: int = 0, fill: float = np.nan) -> None:
@@ -106,7 +106,7 @@ class Table:
         self._rows = rows
 
     @property
-    def rows(self) -> Floats:
+    def rows(self) -> Float64:
         """All rows, oldest first."""
         return self._array[: self._rows]
 
@@ -121,33 +121,53 @@ class Table:
         """Add columns to the right, `fill` for the days before."""
         self._array = np.concatenate([self._array, np.full((len(self._array), columns), fill)], axis=1)
 
-    def forget(self, count: int) -> None:
+    def drop_oldest(self, count: int) -> None:
         """Drop the oldest rows."""
         self._array = self._array[count:].copy()
         self._rows -= count
 
 
-def usable(alarming: Floats) -> Floats:
-    """1 for days that serve as reference, 0 for alarming ones, unless those are too many to be exceptions."""
+class Weekly(Generic[T]):
+    """A value that is computed once a week and kept until the next one."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[int, T] | None = None
+
+    def get(self, week: int, compute: Callable[[], T]) -> T:
+        """Return the value of `week`, computed where it is another week than last time."""
+        if self._kept is None or self._kept[0] != week:
+            self._kept = (week, compute())
+        return self._kept[1]
+
+    def clear(self) -> None:
+        """Forget the value."""
+        self._kept = None
+
+
+def usable(alarming: Float64) -> Float64:
+    """Return 1 for days that serve as reference, 0 for alarming ones, unless those are too many to be exceptions.
+
+    Shape of both: (days, m).
+    """
     if not alarming.any():
         return np.ones_like(alarming)
     return np.where(alarming.mean(axis=0) > _CROWDED, 1.0, 1.0 - alarming)
 
 
-def typical(counts: Floats) -> Floats:
-    """The mean after each column is clipped to median ± 3 robust standard deviations."""
+def typical(counts: Float64) -> Float64:
+    """Return each column's mean after clipping to its median ± 3 robust standard deviations: (days, m) -> (m,)."""
     if not len(counts):
         return np.full(counts.shape[1], np.nan)
     middle = np.median(counts, axis=0)
     deviation = np.median(np.abs(counts - middle), axis=0) / normal_quantile(0.75)
     width = 3 * np.maximum(deviation, np.sqrt(middle + 1))
-    clipped: Floats = np.clip(counts, middle - width, middle + width)
-    mean: Floats = (clipped.sum(axis=0) + 0.5) / (len(counts) + 1)
+    clipped: Float64 = np.clip(counts, middle - width, middle + width)
+    mean: Float64 = (clipped.sum(axis=0) + 0.5) / (len(counts) + 1)
     return mean
 
 
-def known_spread(residuals: Floats) -> Floats:
-    """`spread`, (2, m), NaN for columns of which too few residuals are known."""
+def known_spread(residuals: Float64) -> Float64:
+    """Return `spread`, (2, m), with NaN for columns that have too few known residuals."""
     known = (~np.isnan(residuals)).sum(axis=0) >= LEAST_SCORES
-    found: Floats = np.where(known, spread(residuals), np.nan)
+    found: Float64 = np.where(known, spread(residuals), np.nan)
     return found

@@ -1,1 +1,1 @@
-"""Cleaning of a day: valid, deduplicated, weighted user-item events; the increment report."""
+"""Cleaned days of valid, deduplicated, weighted user-item events, and the increment report on each day."""

@@ -1,6 +1,7 @@
-"""Cleaning of one day: from raw events to valid, deduplicated, weighted interactions; drops are counted."""
+"""Cleaning of a day: from raw events to valid, deduplicated, weighted interactions; drops are counted."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.quality.audit_and_publish import DayStore, PublishOutcome, publish_days
+from recsys_assets.quality.audit_and_publish import DayPublisher, DayStore, PublishOutcome
 from recsys_assets.quality.contract import UTC_MICROSECONDS
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
 from recsys_assets.quality.ledger import Ledger
@@ -21,35 +22,130 @@ _REASON: Final = "reason"
 _MOST_WEIGHT: Final = 4.0
 """log2(1 + 15): beyond 15 pieces a quantity is a unit (grams, litres), not a stronger wish."""
 
-DUPLICATE: Final = "duplicate"
-MERGED: Final = "merged"
+_KEPT: Final = "kept"
+
+INTERACTIONS_EXPECTATIONS: list[Expectation] = contract_expectations(INTERACTIONS)
+"""Expectations of every row of a cleaned day."""
+
+CLEANING_EXPECTATIONS: list[Expectation] = [
+    expect(_KEPT).that(pl.col(_KEPT), name="by_cleaning", mostly=0.8, block_below=0.4, from_rows=50)
+]
+"""Expectations of a frame with one row a raw row: True where cleaning kept it."""
+
+INTERACTIONS_CHECKS: tuple[str, ...] = (
+    "schema",
+    *(e.name for e in (*INTERACTIONS_EXPECTATIONS, *CLEANING_EXPECTATIONS)),
+)
+"""Names of the checks of a cleaned day."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cleaned:
-    """A cleaned day, and what it cost."""
+    """A cleaned day, and the raw rows that cleaning dropped."""
 
     frame: pl.DataFrame
     """The INTERACTIONS contract's columns, sorted by timestamp, user, item."""
     dropped: dict[str, int]
-    """Reason -> raw rows that are not in `frame`, reasons that dropped none left out."""
+    """Reason -> raw rows that are not in `frame`; reasons that dropped none are left out."""
     raw_rows: int
     """Rows before cleaning."""
 
 
 def clean(raw: pl.DataFrame, *, day: date) -> Cleaned:
-    """Keep what is valid and happened on `day`, once, with a weight.
+    """Keep the valid events of `day`, once each, with a weight.
 
     Ids are stripped of surrounding white space. A row is dropped for the first reason that holds:
-    `no_user`, `no_item` (null or empty), `outside_day` (or no timestamp), `quantity_not_positive`,
-    `value_negative` (returns and corrections), `not_finite`, `duplicate` (same user, item, timestamp, rating,
-    quantity and value as a row before). Rows that share user, item and timestamp only are lines of one event
-    and become one, `merged`: quantities and values add up, of ratings the last in the source's order stays.
+    `no_user`, `no_item` (null or empty), `outside_day` (or no timestamp), `not_finite`,
+    `quantity_not_positive`, `value_negative` (returns and corrections), `duplicate` (same user, item,
+    timestamp, rating, quantity and value as a row before). Rows that share user, item and timestamp only are
+    lines of one event and become one, `merged`: quantities and values add up, of ratings the last in the
+    source's order stays.
 
     The weight is log2(1 + quantity), at most 4, and 1 where the source has no quantity: the second piece
-    says less than the first. A rating does not enter: how the touched item was liked is not known to be on
-    any particular scale here.
+    says less than the first. Ratings do not enter, since their scale is not known here.
     """
+    kept, dropped = _drop_invalid(raw, day=day)
+    once = kept.filter(pl.struct(pl.all()).is_first_distinct()) if kept.height > 1 else kept
+    merged = _merge_lines(once)
+    dropped |= {"duplicate": kept.height - once.height, "merged": once.height - merged.height}
+    frame = merged.sort(columns.TIMESTAMP, columns.USER_ID, columns.ITEM_ID)
+    weighted = frame.with_columns(_weight().alias(columns.WEIGHT)).select(list(INTERACTIONS.columns))
+    return Cleaned(
+        frame=weighted,
+        dropped={reason: rows for reason, rows in dropped.items() if rows},
+        raw_rows=raw.height,
+    )
+
+
+def audit_interactions(day: date, cleaned: Cleaned) -> list[CheckResult]:
+    """Return the results of INTERACTIONS_CHECKS on a cleaned day."""
+    name = INTERACTIONS.name
+    kept = pl.DataFrame({_KEPT: pl.int_range(cleaned.raw_rows, eager=True) < cleaned.frame.height})
+    return [
+        schema_result(cleaned.frame, INTERACTIONS.polars_schema(), table=name, day=day),
+        *evaluate(INTERACTIONS_EXPECTATIONS, cleaned.frame, table=name, day=day),
+        *evaluate(CLEANING_EXPECTATIONS, kept, table=name, day=day),
+    ]
+
+
+class RawDays(Protocol):
+    """The part of the raw store that cleaning needs."""
+
+    def path(self, day: date) -> Path:
+        """Path of `day`'s file, also where it is missing."""
+
+    def read(self, day: date) -> pl.DataFrame:
+        """One day's rows."""
+
+
+@dataclass(kw_only=True)
+class InteractionsOutcome:
+    """The days of one run."""
+
+    published: PublishOutcome
+    """Days published and rejected."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Reason -> raw rows dropped or merged, over all days."""
+    missing: list[date] = field(default_factory=list)
+    """Days without a raw file (never landed, or in quarantine), which are left out."""
+
+
+def publish_interactions(
+    days: Iterable[date],
+    *,
+    raw: RawDays,
+    store: DayStore,
+    quarantine: Path,
+    ledger: Ledger | None = None,
+    progress: Callable[[date], None] | None = None,
+) -> InteractionsOutcome:
+    """Clean the raw store's days, in order, audit each and publish it or put it in quarantine.
+
+    Args:
+        days: the days.
+        raw: where the raw events are.
+        store: where a passing day is written.
+        quarantine: folder of rejected days.
+        ledger: keeps every result.
+        progress: called with each day when it is done.
+    """
+    publisher = DayPublisher(store=store, quarantine=quarantine, ledger=ledger)
+    dropped = Counter[str]()
+    missing = []
+    for day in days:
+        if not raw.path(day).is_file():
+            missing.append(day)
+            continue
+        cleaned = clean(raw.read(day), day=day)
+        dropped.update(cleaned.dropped)
+        publisher.publish(day, cleaned.frame, audit_interactions(day, cleaned))
+        if progress is not None:
+            progress(day)
+    return InteractionsOutcome(published=publisher.finish(), dropped=dict(dropped), missing=missing)
+
+
+def _drop_invalid(raw: pl.DataFrame, *, day: date) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return the valid rows of `day`, and by reason the number of the others."""
     events = raw.lazy().select(
         pl.col(columns.USER_ID).str.strip_chars(),
         pl.col(columns.ITEM_ID).str.strip_chars(),
@@ -60,18 +156,8 @@ def clean(raw: pl.DataFrame, *, day: date) -> Cleaned:
     )
     judged = events.with_columns(_first_reason(day)).collect()
     kept = judged.filter(pl.col(_REASON).is_null()).drop(_REASON)
-    dropped = dict(
-        judged.filter(pl.col(_REASON).is_not_null())[_REASON].value_counts().sort(_REASON).iter_rows()
-    )
-    once = kept.filter(pl.struct(pl.all()).is_first_distinct()) if kept.height > 1 else kept
-    dropped[DUPLICATE] = kept.height - once.height
-    merged = _merge_lines(once)
-    dropped[MERGED] = once.height - merged.height
-    frame = merged.sort(columns.TIMESTAMP, columns.USER_ID, columns.ITEM_ID)
-    weighed = frame.with_columns(_weight().alias(columns.WEIGHT)).select(list(INTERACTIONS.columns))
-    return Cleaned(
-        frame=weighed, dropped={reason: rows for reason, rows in dropped.items() if rows}, raw_rows=raw.height
-    )
+    reasons = judged.filter(pl.col(_REASON).is_not_null())[_REASON]
+    return kept, dict(reasons.value_counts().sort(_REASON).iter_rows())
 
 
 def _first_reason(day: date) -> pl.Expr:
@@ -115,100 +201,3 @@ def _merge_lines(frame: pl.DataFrame) -> pl.DataFrame:
 def _weight() -> pl.Expr:
     pieces = (1 + pl.col(columns.QUANTITY)).log(2).clip(upper_bound=_MOST_WEIGHT)
     return pieces.fill_null(1.0).cast(pl.Float32)
-
-
-_KEPT = "kept"
-
-INTERACTIONS_EXPECTATIONS: list[Expectation] = contract_expectations(INTERACTIONS)
-"""What every row of a cleaned day satisfies."""
-
-CLEANING_EXPECTATIONS: list[Expectation] = [
-    expect(_KEPT).that(pl.col(_KEPT), name="by_cleaning", mostly=0.8, block_below=0.4, from_rows=50)
-]
-"""About a frame with one row a raw row: whether cleaning kept it."""
-
-INTERACTIONS_CHECKS: tuple[str, ...] = (
-    "schema",
-    *(e.name for e in (*INTERACTIONS_EXPECTATIONS, *CLEANING_EXPECTATIONS)),
-)
-"""Names of the checks of a cleaned day."""
-
-
-def audit_interactions(day: date, cleaned: Cleaned) -> list[CheckResult]:
-    """Every check of INTERACTIONS_CHECKS on a cleaned day."""
-    name = INTERACTIONS.name
-    kept = pl.DataFrame({_KEPT: pl.int_range(cleaned.raw_rows, eager=True) < cleaned.frame.height})
-    return [
-        schema_result(cleaned.frame, INTERACTIONS.polars_schema(), table=name, day=day),
-        *evaluate(INTERACTIONS_EXPECTATIONS, cleaned.frame, table=name, day=day),
-        *evaluate(CLEANING_EXPECTATIONS, kept, table=name, day=day),
-    ]
-
-
-class RawDays(Protocol):
-    """What cleaning needs of the raw store."""
-
-    def path(self, day: date) -> Path:
-        """Where `day`'s file is or would be."""
-
-    def read(self, day: date) -> pl.DataFrame:
-        """One day's rows."""
-
-
-@dataclass(kw_only=True)
-class InteractionsOutcome:
-    """What became of the days of one run."""
-
-    published: PublishOutcome
-    """Days published and refused."""
-    dropped: dict[str, int] = field(default_factory=dict)
-    """Reason -> raw rows dropped or merged, over all days."""
-    missing: list[date] = field(default_factory=list)
-    """Days without a raw file (never landed, or in quarantine): nothing was made of them."""
-
-
-def publish_interactions(
-    days: Iterable[date],
-    *,
-    raw: RawDays,
-    store: DayStore,
-    quarantine: Path,
-    ledger: Ledger | None = None,
-    progress: Callable[[date], None] | None = None,
-) -> InteractionsOutcome:
-    """Make `interactions` of `days`, in order, from the raw store's files."""
-    cleaning = _Cleaning(raw)
-    published = publish_days(
-        cleaning.frames(days),
-        store=store,
-        audit=cleaning.audit,
-        quarantine=quarantine,
-        ledger=ledger,
-        progress=progress,
-    )
-    return InteractionsOutcome(published=published, dropped=cleaning.dropped, missing=cleaning.missing)
-
-
-class _Cleaning:
-    """Hands each cleaned day to publishing, and its costs to the audit that follows."""
-
-    def __init__(self, raw: RawDays) -> None:
-        self._raw = raw
-        self._last: Cleaned | None = None
-        self.dropped: dict[str, int] = {}
-        self.missing: list[date] = []
-
-    def frames(self, days: Iterable[date]) -> Iterator[tuple[date, pl.DataFrame]]:
-        for day in days:
-            if not self._raw.path(day).is_file():
-                self.missing.append(day)
-                continue
-            self._last = clean(self._raw.read(day), day=day)
-            for reason, rows in self._last.dropped.items():
-                self.dropped[reason] = self.dropped.get(reason, 0) + rows
-            yield day, self._last.frame
-
-    def audit(self, day: date, frame: pl.DataFrame) -> list[CheckResult]:
-        if self._last is None or self._last.frame is not frame:
-            raise ValueError(f"{day}: audited a frame that was not just cleaned")
-        return audit_interactions(day, self._last)

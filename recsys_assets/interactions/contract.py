@@ -1,4 +1,7 @@
-"""The contract of `interactions`, the cleaned table that everything downstream reads."""
+"""The contract of `interactions`, the cleaned table that all later stages read.
+
+Columns that only some sources have stay behind in the raw table.
+"""
 
 import polars as pl
 

@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.drift.judgement import DRIFT_CHECKS
+from recsys_assets.drift.day_scores import DRIFT_CHECKS
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
@@ -79,7 +79,7 @@ class RawAudit:
         if self._monitor is not None:
             self._monitor.published(day, frame)
 
-    def refused(self, day: date) -> None:
+    def rejected(self, day: date) -> None:
         """Tell the monitor that `day` was rejected, and an earlier version stays."""
         if self._monitor is not None:
-            self._monitor.refused(day)
+            self._monitor.rejected(day)

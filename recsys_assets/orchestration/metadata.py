@@ -134,7 +134,7 @@ def report_days(
     rows_by_day = {
         day.isoformat(): {"dagster/partition_row_count": rows} for day, rows in outcome.rows.items()
     }
-    problems = [*([blocked_summary(outcome, asset, home=home)] if outcome.blocked else []), *problems]
+    problems = [*([blocked_summary(outcome, asset, home=home)] if outcome.rejected else []), *problems]
     if problems:
         version = context.assets_def.code_versions_by_key[dg.AssetKey(asset)]
         tags = {"dagster/code_version": version} if version else {}
@@ -150,8 +150,8 @@ def report_days(
 
 def blocked_summary(outcome: PublishOutcome, asset: str, *, home: Home) -> str:
     """What was refused, why, what still holds, and what to do: five lines for a tired person."""
-    first, *_ = days = sorted(outcome.blocked)
-    reason = next(result for result in outcome.blocked[first] if result.verdict == "block")
+    first, *_ = days = sorted(outcome.rejected)
+    reason = next(result for result in outcome.rejected[first] if result.verdict == "block")
     span, days_given = f"{first}", f"{first}"
     if len(days) > 1:
         span, days_given = f"{first} to {days[-1]}", f"{first}..{days[-1]}"

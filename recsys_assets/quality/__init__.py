@@ -1,1 +1,1 @@
-"""What data is audited with: contracts, expectations, drift, write-audit-publish."""
+"""Audits of data: contracts, expectations, write-audit-publish, quarantine and the ledger of results."""

@@ -1,8 +1,7 @@
-"""Write, audit, publish: a day becomes visible only when its audit does not block it.
+"""Write, audit, publish: a day becomes visible only when no result of its audit blocks it.
 
-A refused day goes to quarantine with its failing rows and the reasons; the file that was published before
-stays as it is, and the other days go on. Where partitions lie is the store's matter, what a day must
-satisfy the audit's.
+A rejected day goes to quarantine with its failing rows and the reasons; the file that was published before
+stays as it is, and the other days go on. What is audited belongs to the audits, file layout to the stores.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,42 +13,118 @@ from typing import Protocol, runtime_checkable
 import polars as pl
 
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Acceptance, Ledger
-from recsys_assets.quality.quarantine import clear, content_fingerprint, put_aside
+from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.quarantine import content_fingerprint, end_quarantine, quarantine_day
 
 _FLUSH_DAYS = 50
 
 
 class DayStore(Protocol):
-    """What publishing needs of a partition store."""
+    """The part of a partition store that publishing needs."""
 
     def write(self, day: date, frame: pl.DataFrame) -> Path:
         """Replace `day`'s file by `frame`, atomically."""
 
 
 @runtime_checkable
-class Remembers(Protocol):
-    """An audit that judges a day by what was published before it, and so is told what became of each."""
+class HistoryAudit(Protocol):
+    """An audit that compares a day with those published before it, and so must learn how each day ended."""
 
     def published(self, day: date, frame: pl.DataFrame) -> None:
         """`day` is visible now, as `frame`."""
 
-    def refused(self, day: date) -> None:
+    def rejected(self, day: date) -> None:
         """`day` went to quarantine; what was there before stays."""
 
 
 @dataclass(kw_only=True)
 class PublishOutcome:
-    """What became of the days of one run."""
+    """The days of one run: published or rejected, with their results."""
 
     rows: dict[date, int] = field(default_factory=dict)
     """Published days and their rows."""
-    blocked: dict[date, list[CheckResult]] = field(default_factory=dict)
-    """Refused days and the checks that blocked them."""
+    rejected: dict[date, list[CheckResult]] = field(default_factory=dict)
+    """Rejected days and the results that blocked them."""
     warned: dict[date, list[CheckResult]] = field(default_factory=dict)
-    """Published days that somebody should look at, and why."""
+    """Published days that somebody should look at, and the results that warn."""
     results: list[CheckResult] = field(default_factory=list)
     """Every result of every day."""
+
+
+class DayPublisher:
+    """Publishes audited days of one table, or puts them in quarantine, one after the other."""
+
+    def __init__(
+        self,
+        *,
+        store: DayStore,
+        quarantine: Path,
+        ledger: Ledger | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Begin a run.
+
+        Args:
+            store: where a passing day is written.
+            quarantine: folder of rejected days.
+            ledger: keeps every result, and knows the rejected deliveries that a person accepted.
+            now: the time written beside the results.
+        """
+        self._store, self._quarantine, self._ledger, self._now = store, quarantine, ledger, now
+        acceptances = ledger.acceptances() if ledger is not None else []
+        self._accepted = {(a.table, a.day, a.fingerprint): a for a in acceptances}
+        self._outcome, self._days = PublishOutcome(), 0
+
+    def publish(self, day: date, frame: pl.DataFrame, results: list[CheckResult]) -> bool:
+        """Publish `day`, or reject it if one of `results` blocks; return whether it was published."""
+        results = self._with_acceptance(day, frame, results)
+        blocking = [result for result in results if result.verdict == "block"]
+        if blocking:
+            quarantine_day(self._quarantine, day, frame, blocking)
+            self._outcome.rejected[day] = blocking
+        else:
+            self._store.write(day, frame)
+            self._outcome.rows[day] = frame.height
+            warnings = [result for result in results if result.verdict == "warn"]
+            if warnings:
+                self._outcome.warned[day] = warnings
+            if results:
+                end_quarantine(self._quarantine, day, table=results[0].table)
+        self._outcome.results.extend(results)
+        self._record(results)
+        return not blocking
+
+    def finish(self) -> PublishOutcome:
+        """Make the results of all days visible in the ledger; return how the days ended."""
+        if self._ledger is not None:
+            self._ledger.flush()
+        return self._outcome
+
+    def _record(self, results: list[CheckResult]) -> None:
+        if self._ledger is None:
+            return
+        self._ledger.record(results, at=self._now())
+        self._days += 1
+        if self._days % _FLUSH_DAYS == 0:
+            self._ledger.flush()
+
+    def _with_acceptance(
+        self, day: date, frame: pl.DataFrame, results: list[CheckResult]
+    ) -> list[CheckResult]:
+        """Turn blocking results into warnings where a person accepted this very delivery."""
+        blocking = [result for result in results if result.verdict == "block"]
+        if not blocking or not self._accepted:
+            return results
+        acceptance = self._accepted.get((blocking[0].table, day, content_fingerprint(frame)))
+        if acceptance is None:
+            return results
+        note = f" (accepted by {acceptance.who}: {acceptance.why})"
+        return [
+            replace(result, verdict="warn", detail=result.detail + note)
+            if result.verdict == "block"
+            else result
+            for result in results
+        ]
 
 
 def publish_days(
@@ -62,88 +137,25 @@ def publish_days(
     progress: Callable[[date], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> PublishOutcome:
-    """Audit each day's frame and publish it, or put it in quarantine.
+    """Audit each day's frame, and publish it or put it in quarantine.
 
     Args:
         frames: days in ascending order, each with its collected frame (empty where nothing happened).
-        store: where a passing day is written.
-        audit: judges one day; sees the days in the same order. One that `Remembers` is told how each ended.
-        quarantine: folder for refused days, `date=…/` each.
-        ledger: keeps every result; also knows which refused deliveries a person accepted.
+        store: as in `DayPublisher`.
+        audit: audits one day; sees the days in the same order. A `HistoryAudit` learns how each ended.
+        quarantine: as in `DayPublisher`.
+        ledger: as in `DayPublisher`.
         progress: called with each day when it is done.
-        now: the time written beside the results.
+        now: as in `DayPublisher`.
     """
-    outcome = PublishOutcome()
-    accepted = {(a.table, a.day, a.fingerprint): a for a in ledger.acceptances()} if ledger else {}
-    for count, (day, frame) in enumerate(frames, start=1):
-        results = _honour(audit(day, frame), accepted, day, frame)
-        if any(result.verdict == "block" for result in results):
-            _refuse(day, frame, results, audit=audit, quarantine=quarantine, outcome=outcome)
-        else:
-            store.write(day, frame)
-            _publish(day, frame, results, audit=audit, quarantine=quarantine, outcome=outcome)
-        if ledger is not None:
-            ledger.record(results, at=now())
-            if count % _FLUSH_DAYS == 0:
-                ledger.flush()
+    publisher = DayPublisher(store=store, quarantine=quarantine, ledger=ledger, now=now)
+    for day, frame in frames:
+        published = publisher.publish(day, frame, audit(day, frame))
+        if isinstance(audit, HistoryAudit):
+            if published:
+                audit.published(day, frame)
+            else:
+                audit.rejected(day)
         if progress is not None:
             progress(day)
-    if ledger is not None:
-        ledger.flush()
-    return outcome
-
-
-def _publish(
-    day: date,
-    frame: pl.DataFrame,
-    results: list[CheckResult],
-    *,
-    audit: object,
-    quarantine: Path,
-    outcome: PublishOutcome,
-) -> None:
-    outcome.rows[day] = frame.height
-    outcome.results.extend(results)
-    warnings = [result for result in results if result.verdict == "warn"]
-    if warnings:
-        outcome.warned[day] = warnings
-    clear(quarantine, day, results)
-    if isinstance(audit, Remembers):
-        audit.published(day, frame)
-
-
-def _refuse(
-    day: date,
-    frame: pl.DataFrame,
-    results: list[CheckResult],
-    *,
-    audit: object,
-    quarantine: Path,
-    outcome: PublishOutcome,
-) -> None:
-    blocking = [result for result in results if result.verdict == "block"]
-    put_aside(quarantine, day, frame, blocking)
-    outcome.blocked[day] = blocking
-    outcome.results.extend(results)
-    if isinstance(audit, Remembers):
-        audit.refused(day)
-
-
-def _honour(
-    results: list[CheckResult],
-    accepted: dict[tuple[str, date, str], Acceptance],
-    day: date,
-    frame: pl.DataFrame,
-) -> list[CheckResult]:
-    """Blocks become warnings where a person accepted this very delivery."""
-    blocking = [result for result in results if result.verdict == "block"]
-    if not blocking or not accepted:
-        return results
-    acceptance = accepted.get((blocking[0].table, day, content_fingerprint(frame)))
-    if acceptance is None:
-        return results
-    note = f" (accepted by {acceptance.who}: {acceptance.why})"
-    return [
-        replace(result, verdict="warn", detail=result.detail + note) if result.verdict == "block" else result
-        for result in results
-    ]
+    return publisher.finish()

@@ -1,7 +1,7 @@
-"""One declaration a table, each column once; schemas for polars, pandera and SQLite derive from it.
+"""Contracts: one declaration a table, each column once; the polars and pandera schemas derive from it.
 
-The declaration itself imports neither pandera nor Dagster, so that the API and Dagster's code location
-load it in milliseconds; `pandera_schema` imports pandera when data is audited.
+A declaration does not import pandera, so that Dagster's code location loads it in milliseconds;
+`pandera_schema` imports it when data is validated.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ UTC_MICROSECONDS = pl.Datetime("us", "UTC")
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What one column means, its type and what every value must satisfy."""
+    """One column: its meaning, its type and the bounds of its values."""
 
     dtype: pl.DataType | type[pl.DataType]
     """The polars type."""
@@ -30,7 +30,7 @@ class Column:
     unit: str | None = None
     """Unit of a number, e.g. `days`, `share 0-1`, `source's currency`."""
     nullable: bool = False
-    """Whether null is allowed."""
+    """True where null is allowed."""
     ge: float | None = None
     """Least allowed value, inclusive."""
     le: float | None = None
@@ -46,35 +46,25 @@ class Contract:
     name: str
     """The table's name."""
     description: str
-    """What one row is."""
+    """One sentence on a row."""
     columns: Mapping[str, Column]
     """Column name -> declaration, in the table's order."""
     key: tuple[str, ...] = field(default=())
-    """Columns that together identify a row; empty where nothing does."""
+    """Columns that together identify a row; empty where none do."""
 
     def polars_schema(self) -> pl.Schema:
-        """Column name -> polars type, in order."""
+        """Return column name -> polars type, in order."""
         return pl.Schema({name: column.dtype for name, column in self.columns.items()})
 
     def pandera_schema(self) -> "pa.DataFrameSchema":
-        """The strict pandera schema; validate *collected* frames with it (a LazyFrame skips value checks)."""
-        import pandera.polars as pa  # noqa: PLC0415  two seconds of import, only where data is audited
-
-        def checks(column: Column) -> list[pa.Check]:
-            found = []
-            if column.ge is not None:
-                found.append(pa.Check.ge(column.ge))
-            if column.le is not None:
-                found.append(pa.Check.le(column.le))
-            if column.min_length is not None:
-                found.append(pa.Check.str_length(min_value=column.min_length))
-            return found
+        """Return the strict pandera schema, for *collected* frames (a LazyFrame skips value checks)."""
+        import pandera.polars as pa  # noqa: PLC0415  two seconds of import, only where data is validated
 
         return pa.DataFrameSchema(
             {
                 name: pa.Column(
                     column.dtype,
-                    checks(column),
+                    _pandera_checks(column),
                     nullable=column.nullable,
                     description=column.description,
                     metadata={"unit": column.unit},
@@ -90,9 +80,9 @@ class Contract:
 
 
 def validate(contract: Contract, frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    """The frame, collected, after pandera found that it keeps `contract`.
+    """Return the frame, collected, if pandera finds that it keeps `contract`.
 
-    A LazyFrame is collected first: pandera checks only names and types of a lazy one, and skips every value
+    A LazyFrame is collected first: of a lazy one pandera checks only names and types, and skips the values
     (pandera docs, "Polars: how it works").
 
     Raises:
@@ -105,3 +95,16 @@ def validate(contract: Contract, frame: pl.DataFrame | pl.LazyFrame) -> pl.DataF
         return contract.pandera_schema().validate(collected, lazy=True)
     except (SchemaErrors, SchemaError) as error:
         raise ContractError(f"{contract.name}: {error}") from error
+
+
+def _pandera_checks(column: Column) -> "list[pa.Check]":
+    import pandera.polars as pa  # noqa: PLC0415
+
+    checks = []
+    if column.ge is not None:
+        checks.append(pa.Check.ge(column.ge))
+    if column.le is not None:
+        checks.append(pa.Check.le(column.le))
+    if column.min_length is not None:
+        checks.append(pa.Check.str_length(min_value=column.min_length))
+    return checks

@@ -1,13 +1,12 @@
-"""Expectations with tolerance: what a table should look like, mostly, and how far off it may be.
+"""Expectations with tolerance: the shape that a table mostly has, and how far off it may be.
 
-Only the declarations live here; `quality.evaluation` runs them over a frame. An expectation has two bands:
-below `mostly` (or outside the bounds of a value) it warns, below `block_below` (or outside the block bounds)
-it blocks. What says no block band never blocks.
+Only the declarations and their results are here; `quality.run_expectations` applies them to a frame. An
+expectation has two bands: below `mostly` (or outside the bounds of a value) it warns, below `block_below` (or
+outside the block bounds) it blocks. Without a block band it never blocks.
 """
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Literal
 
 import polars as pl
@@ -15,30 +14,30 @@ import polars as pl
 from recsys_assets.errors import ExpectationError
 
 Verdict = Literal["ok", "warn", "block"]
-"""`ok`; `warn`: look at this, nothing is held back; `block`: the day is not published."""
+"""`ok`; `warn`: published, but somebody should look; `block`: the day is rejected."""
 
 SAMPLE_ROWS = 20
-"""Most failing rows that a result carries."""
+"""Greatest number of failing rows in a result."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What one check found in one day (or in one whole table, where `day` is None)."""
+    """The result of one check on one day, or on a whole table where `day` is None."""
 
     table: str
     """The table's name."""
     check: str
     """The check's name, unique in its table."""
     verdict: Verdict
-    """What follows."""
+    """`ok`, `warn` or `block`."""
     day: date | None = None
     """The partition; None for an unpartitioned table."""
     passed_share: float | None = None
     """Share of rows that pass, 0-1; None where the check is about one value."""
     failing_rows: int = 0
-    """How many rows fail."""
+    """Number of rows that fail."""
     sample: list[dict[str, Any]] = field(default_factory=list)
-    """Up to 20 of the failing rows, as they are."""
+    """Up to 20 of the failing rows, unchanged."""
     value: float | None = None
     """The measured value or drift score; None where the check is about rows."""
     warn_below: float | None = None
@@ -50,7 +49,7 @@ class CheckResult:
     block_above: float | None = None
     """Blocks where the value is higher."""
     detail: str = ""
-    """One sentence for a person: what was found against what was expected."""
+    """One sentence for people: the value found against the expected one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,29 +57,29 @@ class RowExpectation:
     """Every row passes or fails; judged by the share that passes."""
 
     name: str
-    """What the check is called."""
+    """The check's name."""
     needs: tuple[str, ...]
     """Columns that it reads."""
     passes: pl.Expr
-    """Boolean a row; null counts as passing, since `not_null` judges nulls."""
+    """True or false for each row; null counts as passing, since nulls are the matter of `not_null`."""
     mostly: float
     """Warns below this share of passing rows, 0-1."""
     block_below: float | None
     """Blocks below this share; None never blocks."""
     from_rows: int = 0
-    """Tables with fewer rows are not judged, since a share of a handful says little."""
+    """Tables with fewer rows are not judged: a share of a handful says little."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValueExpectation:
-    """One number is computed from the table; judged by two bands of bounds."""
+    """One number is computed from the table and judged by two bands of bounds."""
 
     name: str
-    """What the check is called."""
+    """The check's name."""
     needs: tuple[str, ...]
     """Columns that it reads."""
     value: pl.Expr
-    """The number; null (nothing to judge, such as the mean of no row) is ok."""
+    """The number; null (nothing to judge, as the mean of no rows) is ok."""
     low: float | None
     """Warns below."""
     high: float | None
@@ -131,11 +130,20 @@ class Subject:
             from_rows=from_rows,
         )
 
-    def _value(self, what: str, value: pl.Expr, bounds: Sequence[float | None]) -> ValueExpectation:
-        low, high, block_low, block_high = bounds
-        for narrow, wide, inside in ((low, block_low, 1), (high, block_high, -1)):
-            if narrow is not None and wide is not None and (narrow - wide) * inside < 0:
-                raise ExpectationError(f"the block bound {wide} lies inside the warn bound {narrow}")
+    def _value(
+        self,
+        what: str,
+        value: pl.Expr,
+        *,
+        low: float | None,
+        high: float | None,
+        block_low: float | None,
+        block_high: float | None,
+    ) -> ValueExpectation:
+        if low is not None and block_low is not None and block_low > low:
+            raise ExpectationError(f"the block bound {block_low} lies inside the warn bound {low}")
+        if high is not None and block_high is not None and block_high < high:
+            raise ExpectationError(f"the block bound {block_high} lies inside the warn bound {high}")
         return ValueExpectation(
             name=f"{'_'.join(self._columns) or 'table'}_{what}",
             needs=self._columns,
@@ -160,21 +168,10 @@ class Subject:
             "between", pl.col(self._column).is_between(low, high), mostly, block_below, from_rows
         )
 
-    def in_set(
-        self,
-        values: Collection[Any],
-        *,
-        mostly: float = 1.0,
-        block_below: float | None = None,
-        from_rows: int = 0,
-    ) -> RowExpectation:
-        """Values are among `values`."""
-        return self._rows("in_set", pl.col(self._column).is_in(list(values)), mostly, block_below, from_rows)
-
     def not_null(
         self, *, mostly: float = 1.0, block_below: float | None = None, from_rows: int = 0
     ) -> RowExpectation:
-        """Values are there."""
+        """Values are not null."""
         return self._rows("not_null", pl.col(self._column).is_not_null(), mostly, block_below, from_rows)
 
     def unique(
@@ -193,21 +190,6 @@ class Subject:
             "matches", pl.col(self._column).str.contains(pattern), mostly, block_below, from_rows
         )
 
-    def increasing(
-        self, *, mostly: float = 1.0, block_below: float | None = None, from_rows: int = 0
-    ) -> RowExpectation:
-        """No value is less than the one in the row before it."""
-        values = pl.col(self._column)
-        return self._rows("increasing", values >= values.shift(1), mostly, block_below, from_rows)
-
-    def exists_in(
-        self, keys: pl.Series, *, mostly: float = 1.0, block_below: float | None = None, from_rows: int = 0
-    ) -> RowExpectation:
-        """Values are among `keys`, another table's key column."""
-        return self._rows(
-            "exists_in", pl.col(self._column).is_in(keys.implode()), mostly, block_below, from_rows
-        )
-
     def that(
         self,
         passes: pl.Expr,
@@ -217,31 +199,14 @@ class Subject:
         block_below: float | None = None,
         from_rows: int = 0,
     ) -> RowExpectation:
-        """Any boolean polars expression; `name` completes the check's name."""
+        """`passes`, any boolean polars expression, holds; the check is named columns_`name`."""
         return self._rows(name, passes, mostly, block_below, from_rows)
 
-    def row_count(
-        self,
-        *,
-        least: float | None = None,
-        most: float | None = None,
-        block_least: float | None = None,
-        block_most: float | None = None,
-    ) -> ValueExpectation:
-        """The number of rows."""
-        return self._value("row_count", pl.len(), (least, most, block_least, block_most))
-
-    def distinct_count(
-        self,
-        *,
-        least: float | None = None,
-        most: float | None = None,
-        block_least: float | None = None,
-        block_most: float | None = None,
-    ) -> ValueExpectation:
-        """The number of different values, null not counted."""
-        count = pl.col(self._column).drop_nulls().n_unique()
-        return self._value("distinct_count", count, (least, most, block_least, block_most))
+    def row_count(self, *, least: float, block_least: float | None = None) -> ValueExpectation:
+        """The number of rows is at least `least`."""
+        return self._value(
+            "row_count", pl.len(), low=least, high=None, block_low=block_least, block_high=None
+        )
 
     def mean_within(
         self,
@@ -251,39 +216,6 @@ class Subject:
         block_low: float | None = None,
         block_high: float | None = None,
     ) -> ValueExpectation:
-        """The mean of what is not null."""
-        return self._value("mean", pl.col(self._column).mean(), (low, high, block_low, block_high))
-
-    def quantile_within(
-        self,
-        quantile: float,
-        low: float | None,
-        high: float | None,
-        *,
-        block_low: float | None = None,
-        block_high: float | None = None,
-    ) -> ValueExpectation:
-        """The `quantile` (0-1) of what is not null, linearly interpolated."""
-        value = pl.col(self._column).quantile(quantile, interpolation="linear")
-        return self._value(f"quantile_{quantile:g}", value, (low, high, block_low, block_high))
-
-    def share_within(
-        self,
-        category: Any,
-        low: float | None,
-        high: float | None,
-        *,
-        block_low: float | None = None,
-        block_high: float | None = None,
-    ) -> ValueExpectation:
-        """The share of rows (0-1) whose value is `category`."""
-        share = (pl.col(self._column) == category).fill_null(value=False).mean()
-        return self._value(f"share_of_{category}", share, (low, high, block_low, block_high))
-
-    def lag_within(
-        self, limit: timedelta, *, behind: datetime, block_limit: timedelta | None = None
-    ) -> ValueExpectation:
-        """The newest value is at most `limit` older than `behind`; measured in hours."""
-        lag = (pl.lit(behind) - pl.col(self._column).max()).dt.total_seconds() / 3600
-        block = None if block_limit is None else block_limit / timedelta(hours=1)
-        return self._value("lag_hours", lag, (None, limit / timedelta(hours=1), None, block))
+        """The mean of the values, nulls left out, lies in `low`..`high`; None is no bound."""
+        mean = pl.col(self._column).mean()
+        return self._value("mean", mean, low=low, high=high, block_low=block_low, block_high=block_high)

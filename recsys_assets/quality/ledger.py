@@ -1,17 +1,17 @@
 """The ledger `quality.sqlite`: the newest result of every check by table and day, day profiles, acceptances.
 
-Results are replaced when a day is audited again: the ledger says how things stand. Writers keep one `Ledger`
-open for a run and flush in batches; readers open their own.
+Auditing a day again replaces its results: the ledger holds the present state, not its history. A writer keeps
+one `Ledger` open for a run and flushes in batches; a reader opens its own.
 """
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from recsys_assets.quality.expectations import CheckResult
 
@@ -36,37 +36,35 @@ CREATE TABLE IF NOT EXISTS acceptances (
 ) WITHOUT ROWID;
 """
 _WHOLE_TABLE = ""
-_RESULT_COLUMNS = (
-    "table_name, check_name, verdict, day, passed_share, failing_rows, sample, value, "
-    "warn_below, block_below, warn_above, block_above, detail"
-)
+"""The `day` of a result about an unpartitioned table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Acceptance:
-    """A refused day that a person let through."""
+    """A person's decision to publish a rejected day."""
 
     table: str
     """The table's name."""
     day: date
     """The partition."""
     fingerprint: str
-    """Of the accepted rows: another delivery of the same day is not covered."""
+    """Content fingerprint of the accepted rows: another delivery of the same day is not covered."""
     who: str
     """Who accepted."""
     why: str
     """Their reason, as given."""
     accepted_at: datetime
-    """When, UTC."""
+    """Time of the decision, UTC."""
 
 
 class Ledger:
     """Reads and writes `quality.sqlite`; a context manager that flushes at its end."""
 
     def __init__(self, path: Path) -> None:
-        """Open the ledger at `path`, made with its folder where there is none."""
+        """Open the ledger at `path`; create it, and its folder, where it is missing."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, timeout=30)
+        self._connection.row_factory = sqlite3.Row
         # Write-ahead logging: the report and the page read while a build writes, and a commit needs no fsync.
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -88,7 +86,7 @@ class Ledger:
         self._connection.commit()
 
     def record(self, results: Iterable[CheckResult], *, at: datetime) -> None:
-        """Keep `results`, each in place of the same check's last result for that table and day."""
+        """Store `results`; each replaces the same check's last result for that table and day."""
         self._connection.executemany(
             "INSERT OR REPLACE INTO check_results VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
@@ -101,38 +99,22 @@ class Ledger:
             ),
         )  # fmt: skip
 
-    def results(
-        self,
-        *,
-        table: str | None = None,
-        day: date | None = None,
-        verdicts: Sequence[str] = ("ok", "warn", "block"),
-    ) -> list[CheckResult]:
-        """The newest results, by day, table and check; narrowed to a table, a day, verdicts."""
-        where = [f"verdict IN ({','.join('?' * len(verdicts))})"]
-        values: list[Any] = list(verdicts)
-        if table is not None:
-            where.append("table_name = ?")
-            values.append(table)
-        if day is not None:
-            where.append("day = ?")
-            values.append(day.isoformat())
-        query = (
-            f"SELECT {_RESULT_COLUMNS} FROM check_results WHERE {' AND '.join(where)} "  # noqa: S608  constants only
-            "ORDER BY day, table_name, check_name"
-        )
+    def results(self, *, day: date | None = None) -> list[CheckResult]:
+        """Return the newest results, of one day or of all, by day, table and check."""
+        of_day, values = ("", []) if day is None else ("WHERE day = ?", [day.isoformat()])
+        query = f"SELECT * FROM check_results {of_day} ORDER BY day, table_name, check_name"  # noqa: S608  constants
         with closing(self._connection.execute(query, values)) as rows:
-            return [_result(row) for row in rows]
+            return [_as_result(row) for row in rows]
 
     def put_profiles(self, table: str, profiles: Mapping[date, bytes]) -> None:
-        """Keep the encoded profile of each day, in place of the one before."""
+        """Store the encoded profile of each day; it replaces the one before."""
         self._connection.executemany(
             "INSERT OR REPLACE INTO profiles VALUES (?,?,?)",
             [(table, day.isoformat(), profile) for day, profile in profiles.items()],
         )
 
     def profiles(self, table: str, *, since: date, before: date) -> dict[date, bytes]:
-        """The kept profiles of `since` <= day < `before`, oldest first."""
+        """Return the stored profiles of `since` <= day < `before`, oldest first."""
         with closing(
             self._connection.execute(
                 "SELECT day, profile FROM profiles WHERE table_name = ? AND day >= ? AND day < ?"
@@ -143,7 +125,7 @@ class Ledger:
             return {date.fromisoformat(day): profile for day, profile in rows}
 
     def accept(self, acceptance: Acceptance) -> None:
-        """Keep who let a refused day through, why and when."""
+        """Store who accepted a rejected day, why and when."""
         self._connection.execute(
             "INSERT OR REPLACE INTO acceptances VALUES (?,?,?,?,?,?)",
             (
@@ -153,18 +135,18 @@ class Ledger:
         )  # fmt: skip
 
     def acceptances(self) -> list[Acceptance]:
-        """Every acceptance, by day and table."""
+        """Return every acceptance, by day and table."""
         with closing(self._connection.execute("SELECT * FROM acceptances ORDER BY day, table_name")) as rows:
             return [
                 Acceptance(
-                    table=table,
-                    day=date.fromisoformat(day),
-                    fingerprint=fingerprint,
-                    who=who,
-                    why=why,
-                    accepted_at=datetime.fromisoformat(at),
+                    table=row["table_name"],
+                    day=date.fromisoformat(row["day"]),
+                    fingerprint=row["fingerprint"],
+                    who=row["who"],
+                    why=row["why"],
+                    accepted_at=datetime.fromisoformat(row["accepted_at"]),
                 )
-                for table, day, fingerprint, who, why, at in rows
+                for row in rows
             ]
 
 
@@ -172,13 +154,19 @@ def _text(day: date | None) -> str:
     return _WHOLE_TABLE if day is None else day.isoformat()
 
 
-def _result(row: tuple[Any, ...]) -> CheckResult:
-    names = [name.strip() for name in _RESULT_COLUMNS.split(",")]
-    fields = dict(zip(names, row, strict=True))
+def _as_result(row: sqlite3.Row) -> CheckResult:
     return CheckResult(
-        table=fields.pop("table_name"),
-        check=fields.pop("check_name"),
-        day=date.fromisoformat(fields.pop("day")) if fields["day"] else fields.pop("day") or None,
-        sample=json.loads(fields.pop("sample")),
-        **fields,
+        table=row["table_name"],
+        check=row["check_name"],
+        day=None if row["day"] == _WHOLE_TABLE else date.fromisoformat(row["day"]),
+        verdict=row["verdict"],
+        passed_share=row["passed_share"],
+        failing_rows=row["failing_rows"],
+        sample=json.loads(row["sample"]),
+        value=row["value"],
+        warn_below=row["warn_below"],
+        block_below=row["block_below"],
+        warn_above=row["warn_above"],
+        block_above=row["block_above"],
+        detail=row["detail"],
     )

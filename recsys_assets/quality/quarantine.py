@@ -1,8 +1,7 @@
-"""Write, audit, publish: a day becomes visible only when its audit does not block it.
+"""The quarantine: rejected days with their reasons, and the two ways out: a person accepts or drops a day.
 
-A refused day goes to quarantine with its failing rows and the reasons; the file that was published before
-stays as it is, and the other days go on. Where partitions lie is the store's matter, what a day must
-satisfy the audit's.
+A day's folder has two files a table: `<table>.parquet`, the rejected rows, and `<table>.json`, the reasons
+with failing rows. No other module knows that layout.
 """
 
 import hashlib
@@ -24,46 +23,8 @@ from recsys_assets.storage.atomic import replace_file, replaced_file
 from recsys_assets.storage.home import day_folder, days_under
 
 
-def put_aside(quarantine: Path, day: date, frame: pl.DataFrame, blocking: list[CheckResult]) -> Path:
-    """Keep a refused day: `<table>.parquet`, and (last) `<table>.json` with reasons and failing rows."""
-    folder = day_folder(quarantine, day)
-    table = blocking[0].table
-    with replaced_file(folder / f"{table}.parquet") as staged:
-        frame.write_parquet(staged, compression="zstd")
-    reasons = {
-        "table": table,
-        "day": day,
-        "rows": frame.height,
-        "fingerprint": content_fingerprint(frame),
-        "reasons": blocking,
-    }
-    content = msgspec.json.format(msgspec.json.encode(reasons), indent=2)
-    replace_file(folder / f"{table}.json", content, durable=False)
-    return folder
-
-
-def content_fingerprint(frame: pl.DataFrame) -> str:
-    """A digest of the frame's columns, types and rows in their order; the same in every process."""
-    digest = hashlib.sha256(json.dumps([(name, str(dtype)) for name, dtype in frame.schema.items()]).encode())
-    # physical: Python cannot hold the times of a broken day
-    for row in frame.with_columns(cs.temporal().to_physical()).iter_rows():
-        digest.update(repr(row).encode())
-    return digest.hexdigest()
-
-
-def clear(quarantine: Path, day: date, results: list[CheckResult]) -> None:
-    """Drop what quarantine keeps of a day that has passed now."""
-    folder = day_folder(quarantine, day)
-    if not results or not folder.is_dir():
-        return
-    for suffix in ("json", "parquet"):
-        (folder / f"{results[0].table}.{suffix}").unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        shutil.rmtree(folder)
-
-
-class RefusedDay(msgspec.Struct, frozen=True, kw_only=True):
-    """One table's refused delivery of one day, as publishing put it aside."""
+class RejectedDay(msgspec.Struct, frozen=True, kw_only=True):
+    """One table's rejected delivery of one day."""
 
     table: str
     """The table's name."""
@@ -72,7 +33,7 @@ class RefusedDay(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     """Rows of the delivery."""
     fingerprint: str
-    """Of its content."""
+    """Its `content_fingerprint`."""
     reasons: list[CheckResult]
     """The checks that blocked it, with failing rows."""
 
@@ -88,27 +49,69 @@ class AcceptingStore(Protocol):
         """Replace `day`'s file by `frame`, atomically."""
 
 
-def refused_days(quarantine: Path) -> list[RefusedDay]:
-    """Everything in quarantine, by day and table."""
-    folders = [day_folder(quarantine, day) for day in days_under(quarantine)]
-    return [_read(note) for folder in folders for note in sorted(folder.glob("*.json"))]
+def content_fingerprint(frame: pl.DataFrame) -> str:
+    """Return the SHA-256 of a frame's columns, types and rows in their order; the same in every process."""
+    digest = hashlib.sha256(json.dumps([(name, str(dtype)) for name, dtype in frame.schema.items()]).encode())
+    # physical: Python cannot hold the times of a broken day
+    for row in frame.with_columns(cs.temporal().to_physical()).iter_rows():
+        digest.update(repr(row).encode())
+    return digest.hexdigest()
 
 
-def refused_day(quarantine: Path, day: date) -> list[RefusedDay]:
-    """What is in quarantine of `day`, by table.
+def quarantine_day(quarantine: Path, day: date, frame: pl.DataFrame, blocking: list[CheckResult]) -> None:
+    """Keep a rejected day with the results that blocked it; the reasons are written last.
+
+    Args:
+        quarantine: folder of rejected days.
+        day: the day.
+        frame: its rows.
+        blocking: at least one result, all of the same table.
+    """
+    folder, table = day_folder(quarantine, day), blocking[0].table
+    with replaced_file(folder / f"{table}.parquet") as staged:
+        frame.write_parquet(staged, compression="zstd")
+    rejected = RejectedDay(
+        table=table,
+        day=day,
+        rows=frame.height,
+        fingerprint=content_fingerprint(frame),
+        reasons=blocking,
+    )
+    content = msgspec.json.format(msgspec.json.encode(rejected), indent=2)
+    replace_file(folder / f"{table}.json", content, durable=False)
+
+
+def end_quarantine(quarantine: Path, day: date, *, table: str) -> None:
+    """Remove what is kept of a table's day, since a later delivery of it passed."""
+    folder = day_folder(quarantine, day)
+    if not folder.is_dir():
+        return
+    for suffix in ("json", "parquet"):
+        (folder / f"{table}.{suffix}").unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def rejected_days(quarantine: Path) -> list[RejectedDay]:
+    """List everything in quarantine, by day and table."""
+    return [found for day in days_under(quarantine) for found in _read_day(quarantine, day)]
+
+
+def rejected_on(quarantine: Path, day: date) -> list[RejectedDay]:
+    """List what is in quarantine of one day, by table.
 
     Raises:
         QuarantineError: nothing is.
     """
-    found = [_read(note) for note in sorted(day_folder(quarantine, day).glob("*.json"))]
+    found = _read_day(quarantine, day)
     if not found:
-        others = sorted({refused.day.isoformat() for refused in refused_days(quarantine)})
+        others = sorted({rejected.day.isoformat() for rejected in rejected_days(quarantine)})
         known = f"; in quarantine are {', '.join(others[:5])}" if others else "; the quarantine is empty"
         raise QuarantineError(f"{day} is not in quarantine{known}: see `recsys quarantine list`")
     return found
 
 
-def accept(
+def accept_day(
     quarantine: Path,
     day: date,
     *,
@@ -118,13 +121,13 @@ def accept(
     why: str,
     at: datetime,
 ) -> list[Acceptance]:
-    """Publish what was refused of `day`, and keep who let it through, why and when.
+    """Publish the rejected deliveries of a day, and record who accepted them, why and when.
 
     The acceptance covers this very content: delivered again unchanged it passes with a warning, anything else
-    is judged anew.
+    is audited as usual.
 
     Args:
-        quarantine: folder of refused days.
+        quarantine: folder of rejected days.
         day: the day.
         stores: table name -> where it is published.
         ledger: keeps the acceptance.
@@ -133,41 +136,41 @@ def accept(
         at: the time, UTC.
 
     Raises:
-        QuarantineError: the day is not in quarantine, has not the table's columns, or no reason was given.
+        QuarantineError: the day is not in quarantine, lacks columns of the table, or no reason was given.
     """
     if not why.strip():
-        raise QuarantineError("accepting a refused day needs a reason: --why TEXT")
-    found = refused_day(quarantine, day)
+        raise QuarantineError("accepting a rejected day needs a reason: --why TEXT")
+    found = rejected_on(quarantine, day)
     folder = day_folder(quarantine, day)
-    frames = {refused.table: pl.read_parquet(folder / f"{refused.table}.parquet") for refused in found}
+    frames = {rejected.table: pl.read_parquet(folder / f"{rejected.table}.parquet") for rejected in found}
     for table, frame in frames.items():
         _require_columns(table, frame, stores, day)
     accepted = []
-    for refused in found:
+    for rejected in found:
         acceptance = Acceptance(
-            table=refused.table, day=day, fingerprint=refused.fingerprint, who=who, why=why, accepted_at=at
+            table=rejected.table, day=day, fingerprint=rejected.fingerprint, who=who, why=why, accepted_at=at
         )
         ledger.accept(acceptance)
         ledger.flush()
-        stores[refused.table].write(day, frames[refused.table])
+        stores[rejected.table].write(day, frames[rejected.table])
         accepted.append(acceptance)
     shutil.rmtree(folder)
     return accepted
 
 
-def drop(quarantine: Path, day: date) -> list[RefusedDay]:
-    """Forget what was refused of `day`; what was published before stays.
+def drop_day(quarantine: Path, day: date) -> list[RejectedDay]:
+    """Remove the rejected deliveries of a day, and return their notes; what was published before stays.
 
     Raises:
         QuarantineError: the day is not in quarantine.
     """
-    found = refused_day(quarantine, day)
+    found = rejected_on(quarantine, day)
     shutil.rmtree(day_folder(quarantine, day))
     return found
 
 
 def lineage_notes(ledger: Ledger) -> dict[date, list[str]]:
-    """Day -> who let a refused delivery of it through, why and when: a part of a release's lineage."""
+    """Return day -> who accepted a rejected delivery of it, when and why; a part of a release's lineage."""
     notes: dict[date, list[str]] = {}
     for a in ledger.acceptances():
         line = f"{a.table}: accepted by {a.who} at {a.accepted_at.isoformat(timespec='seconds')}: {a.why}"
@@ -175,9 +178,13 @@ def lineage_notes(ledger: Ledger) -> dict[date, list[str]]:
     return notes
 
 
-def _read(note: Path) -> RefusedDay:
+def _read_day(quarantine: Path, day: date) -> list[RejectedDay]:
+    return [_read(note) for note in sorted(day_folder(quarantine, day).glob("*.json"))]
+
+
+def _read(note: Path) -> RejectedDay:
     try:
-        return msgspec.json.decode(note.read_bytes(), type=RefusedDay)
+        return msgspec.json.decode(note.read_bytes(), type=RejectedDay)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise QuarantineError(f"{note} is not a quarantine note: {error}; remove its folder") from error
 

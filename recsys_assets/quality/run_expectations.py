@@ -1,4 +1,4 @@
-"""Runs expectations over a collected frame: one pass for all, failing rows fetched only where one fails."""
+"""Applies expectations to a collected frame: one pass for all, failing rows fetched only where one fails."""
 
 import math
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from recsys_assets.quality.expectations import (
 
 
 def contract_expectations(contract: Contract) -> list[Expectation]:
-    """What `contract` says of values and key, as expectations that block on the first failing row.
+    """Turn a contract's bounds and key into expectations that block on the first failing row.
 
-    The same declaration as `contract.pandera_schema()`, in a form that one polars query answers: a day costs
-    a tenth of a millisecond instead of ten. That both agree is tested on arbitrary frames.
+    They say the same as `contract.pandera_schema()`, which a test holds on arbitrary frames, in a form that one
+    polars query evaluates: a day costs a tenth of a millisecond instead of ten.
     """
     found: list[Expectation] = []
     for name, column in contract.columns.items():
@@ -79,7 +79,7 @@ def evaluate(
 ) -> list[CheckResult]:
     """Judge a collected `frame` by every expectation, in order.
 
-    An expectation whose column is missing blocks. No row at all passes every row expectation.
+    An expectation whose column is missing blocks. A frame without rows passes every row expectation.
     """
     runnable = [(n, e) for n, e in enumerate(expectations) if set(e.needs) <= set(frame.columns)]
     measured: dict[int, Any] = {}
@@ -98,15 +98,10 @@ def evaluate(
     return results
 
 
-def failing(frame: pl.DataFrame, expectation: RowExpectation) -> pl.DataFrame:
-    """The rows of `frame` that fail."""
-    return frame.filter(~expectation.passes)
-
-
 def json_rows(frame: pl.DataFrame, limit: int = SAMPLE_ROWS) -> list[dict[str, Any]]:
-    """The first `limit` rows as JSON-able dictionaries: times as text, NaN and infinity too.
+    """Return the first `limit` rows as dictionaries for JSON: times, NaN and infinity become text.
 
-    polars writes the times, since Python cannot hold those of a broken day (years past 9999).
+    polars formats the times, since Python cannot hold those of a broken day (years past 9999).
     """
     rows = frame.head(limit).with_columns(cs.temporal().cast(pl.String))
     return [{name: _plain(value) for name, value in row.items()} for row in rows.iter_rows(named=True)]
@@ -141,7 +136,7 @@ def _judge_rows(
         verdict=verdict,
         passed_share=share,
         failing_rows=failed,
-        sample=json_rows(failing(frame, expectation)) if verdict != "ok" else [],
+        sample=json_rows(frame.filter(~expectation.passes)) if verdict != "ok" else [],
         warn_below=expectation.mostly,
         block_below=expectation.block_below,
         detail=f"{failed:,} of {frame.height:,} rows fail; at least {expectation.mostly:.2%} should pass"
@@ -153,14 +148,10 @@ def _judge_rows(
 def _judge_value(
     expectation: ValueExpectation, value: float | None, *, table: str, day: date | None
 ) -> CheckResult:
-    def outside(low: float | None, high: float | None) -> bool:
-        if value is None or (low is None and high is None):
-            return False
-        return not (-math.inf if low is None else low) <= value <= (math.inf if high is None else high)
-
-    verdict: Verdict = "warn" if outside(expectation.low, expectation.high) else "ok"
-    if outside(expectation.block_low, expectation.block_high) and verdict == "warn":
-        verdict = "block"
+    verdict: Verdict = "ok"
+    if _is_outside(value, expectation.low, expectation.high):
+        blocks = _is_outside(value, expectation.block_low, expectation.block_high)
+        verdict = "block" if blocks else "warn"
     low = "" if expectation.low is None else f"{expectation.low:g} "
     high = "" if expectation.high is None else f" {expectation.high:g}"
     return CheckResult(
@@ -175,6 +166,13 @@ def _judge_value(
         block_above=expectation.block_high,
         detail=f"{value:g} is not in {low}..{high}" if verdict != "ok" and value is not None else "",
     )
+
+
+def _is_outside(value: float | None, low: float | None, high: float | None) -> bool:
+    """Compare with the bounds that are given; NaN is outside of any, null of none."""
+    if value is None or (low is None and high is None):
+        return False
+    return not (-math.inf if low is None else low) <= value <= (math.inf if high is None else high)
 
 
 def _missing(

@@ -1,4 +1,4 @@
-"""Drift: quiet on ordinary days, loud on broken ones, judged only by what came before."""
+"""The drift monitor is quiet on ordinary days, alarms on broken ones, and uses only the days before."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.benchmarks.faults import FAULTS, Delivery
-from recsys_assets.drift.judgement import DRIFT_CHECKS
+from recsys_assets.drift.day_scores import DRIFT_CHECKS
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.raw_audit import RAW_CHECKS, RawAudit
@@ -82,7 +82,7 @@ def test_ordinary_days_rarely_warn_and_never_block(days):
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f != "category_missing"])
-def test_sees(days, audit, fault):
+def test_an_injected_fault_is_noticed(days, audit, fault):
     yesterday, today = list(days)[-2:]
     delivery = Delivery(
         day=days[today],
@@ -93,7 +93,7 @@ def test_sees(days, audit, fault):
     assert worst(audit(today, FAULTS[fault](delivery))) != "ok"
 
 
-def test_shows_the_rows_behind_an_alarm(days, audit):
+def test_an_alarm_shows_the_rows_behind_it(days, audit):
     today = list(days)[-1]
     bad = days[today].with_columns(
         pl.when(pl.int_range(pl.len()) < 40).then(None).otherwise(pl.col("user_id")).alias("user_id")
@@ -143,7 +143,7 @@ def test_an_empty_day_of_a_sparse_source_is_no_fault():
         monitor.published(day, frame)
 
 
-def test_judging_leaves_no_trace(days, audit):
+def test_judging_a_day_adds_nothing_to_history(days, audit):
     today = list(days)[-1]
     before = audit(today, days[today])
     audit(today, days[today].clear())
@@ -176,7 +176,7 @@ def test_later_days_do_not_matter(tmp_path, days):
     assert Monitor("raw", QualitySettings(), store=store).judge(days[early], day=early) == before
 
 
-def test_a_refused_day_leaves_the_published_one_in_history(tmp_path, days):
+def test_a_rejected_day_leaves_the_published_one_in_history(tmp_path, days):
     store = PartitionStore(root=tmp_path / "raw", schema=SCHEMA)
     *_, second, last = list(days)
     for day in list(days)[:-1]:
@@ -184,11 +184,11 @@ def test_a_refused_day_leaves_the_published_one_in_history(tmp_path, days):
     plain = Monitor("raw", QualitySettings(), store=store).judge(days[last], day=last)
     monitor = Monitor("raw", QualitySettings(), store=store)
     monitor.judge(SCHEMA.to_frame(), day=second)
-    monitor.refused(second)
+    monitor.rejected(second)
     assert monitor.judge(days[last], day=last) == plain
 
 
-def test_a_fault_that_stays_is_refused_for_as_long_as_it_stays(days):
+def test_a_fault_that_stays_is_rejected_while_it_stays(days):
     monitor = Monitor("raw", QualitySettings())
     for n, (day, frame) in enumerate(list(days.items()) + list(days.items())):
         judged = START + timedelta(days=n)
@@ -197,12 +197,12 @@ def test_a_fault_that_stays_is_refused_for_as_long_as_it_stays(days):
         found = worst(monitor.judge(moved.with_columns(pl.col("value") * 75) if bad else moved, day=judged))
         assert (found == "block") == bad
         if bad:
-            monitor.refused(judged)
+            monitor.rejected(judged)
         else:
             monitor.published(judged, moved)
 
 
-def test_a_new_level_alarms_when_it_comes_and_not_for_weeks(days):
+def test_a_new_level_alarms_for_days_and_not_for_weeks(days):
     monitor = Monitor("raw", QualitySettings())
     verdicts = []
     for n, (day, frame) in enumerate(days.items()):
@@ -213,7 +213,7 @@ def test_a_new_level_alarms_when_it_comes_and_not_for_weeks(days):
     assert set(verdicts[63:]) == {"ok"}
 
 
-def test_what_does_not_apply_is_ok():
+def test_a_check_that_does_not_apply_is_ok():
     results = Monitor("raw", QualitySettings()).judge(SCHEMA.to_frame(), day=START)
     assert [r.check for r in results] == list(DRIFT_CHECKS)
     assert {r.verdict for r in results} == {"ok"}

@@ -2,10 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from recsys_assets.drift.day_events import KnownKeys
 from recsys_assets.drift.statistics import (
     agreeing,
     count_residual,
@@ -37,7 +34,7 @@ def test_dispersion_makes_a_count_less_unusual():
     assert abs(count_residual(50, 100.0, 0.1)) < abs(count_residual(50, 100.0, 0.0))
 
 
-def test_nothing_of_nothing_is_not_judged():
+def test_a_share_of_no_events_is_not_judged():
     assert np.isnan(share_residual(0, 0.0, 0.1))
 
 
@@ -46,7 +43,7 @@ def test_spread_of_normal_residuals_is_about_one():
     assert 1 <= np.median(spread(residuals)) < 1.25
 
 
-def test_spread_tells_surges_from_losses():
+def test_spread_separates_surges_from_losses():
     residuals = np.abs(np.random.default_rng(0).normal(size=(365, 1))) * 10
     below, above = spread(residuals)[:, 0]
     assert below == 1
@@ -59,7 +56,7 @@ def test_spread_ignores_unknown_residuals():
     assert np.allclose(spread(residuals), spread(padded))
 
 
-def test_unusual_is_only_what_is_unusual_in_every_way():
+def test_the_smallest_of_agreeing_residuals_counts():
     nan = float("nan")
     assert np.array_equal(
         agreeing([3.0, -3.0, 3.0, nan, nan], [1.0, -5.0, -1.0, 2.0, nan], [9.0, -2.0, 9.0, nan, nan]),
@@ -79,7 +76,7 @@ def test_a_budget_is_kept_with_95_percent_confidence():
     assert within == pytest.approx(0.95, abs=1e-3)
 
 
-def test_a_smaller_budget_asks_for_larger_scores():
+def test_a_smaller_budget_needs_larger_scores():
     largest = np.abs(np.random.default_rng(0).normal(size=300)) + 1
     few, many = (
         thresholds(largest, checks=30, warn_rate=daily_rate(a), block_rate=daily_rate(0.5)) for a in (1, 12)
@@ -95,16 +92,3 @@ def test_one_incident_does_not_raise_the_thresholds():
     calm, once = thresholds(largest, **rates), thresholds(bad, **rates)
     assert once.warn < 1.1 * calm.warn
     assert once.block < 1.3 * calm.block
-
-
-@settings(max_examples=60, deadline=None)
-@given(batches=st.lists(st.sets(st.integers(0, 200), max_size=40), max_size=12))
-def test_known_keys_are_a_set(batches):
-    known, plain = KnownKeys(), set()
-    for batch in batches:
-        new = np.array(sorted(batch - plain), dtype=np.uint64)
-        known.add(new)
-        plain |= batch
-    everything = np.arange(201, dtype=np.uint64)
-    assert set(everything[known.contains(everything)].tolist()) == plain
-    assert len(known) == len(plain)

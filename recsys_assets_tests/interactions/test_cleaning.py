@@ -1,4 +1,4 @@
-"""Which raw rows become interactions, and what the dropped ones are counted as."""
+"""Valid raw rows become interactions; each dropped row is counted under one reason."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_assets.interactions.cleaning import audit_interactions, clean
+from recsys_assets.interactions.cleaning import audit_interactions, clean, publish_interactions
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.contract import validate
+from recsys_assets.storage.partition_store import PartitionStore
 
 DAY = date(2017, 3, 5)
 NOON = datetime(2017, 3, 5, 12, tzinfo=UTC)
@@ -36,7 +37,7 @@ def raw(*rows: dict) -> pl.DataFrame:
         ({"rating": float("inf")}, "not_finite"),
     ],
 )
-def test_drops_and_counts(row, reason):
+def test_an_invalid_row_is_dropped_and_counted(row, reason):
     cleaned = clean(raw({"item_id": "other"}, row), day=DAY)
     assert cleaned.dropped == {reason: 1}
     assert cleaned.frame["item_id"].to_list() == ["other"]
@@ -89,6 +90,22 @@ def test_losing_most_of_a_day_in_cleaning_blocks_it():
     assert {r.check for r in results if r.verdict == "block"} == {"kept_by_cleaning"}
 
 
+def test_a_range_publishes_rejects_and_counts_by_day(tmp_path):
+    next_day, missing = DAY + timedelta(days=1), DAY + timedelta(days=2)
+    source = PartitionStore(root=tmp_path / "raw", schema=RAW_INTERACTIONS.polars_schema())
+    store = PartitionStore(root=tmp_path / "interactions", schema=INTERACTIONS.polars_schema())
+    source.write(DAY, raw({}, {}, {"quantity": 0.0}))
+    source.write(next_day, raw(*({"item_id": str(n)} for n in range(100))))  # all of the day before
+    outcome = publish_interactions(
+        [DAY, next_day, missing], raw=source, store=store, quarantine=tmp_path / "quarantine"
+    )
+    assert outcome.published.rows == {DAY: 1}
+    assert list(outcome.published.rejected) == [next_day]
+    assert outcome.dropped == {"quantity_not_positive": 1, "duplicate": 1, "outside_day": 100}
+    assert outcome.missing == [missing]
+    assert store.days() == [DAY]
+
+
 NUMBER = st.none() | st.floats(-1e6, 1e6, width=32) | st.sampled_from([float("nan"), float("inf")])
 ROW = st.fixed_dictionaries(
     {
@@ -105,7 +122,7 @@ ROW = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(rows=st.lists(ROW, max_size=8))
-def test_whatever_comes_in_keeps_the_contract_going_out(rows):
+def test_the_result_keeps_the_contract_and_every_row_is_accounted_for(rows):
     frame = pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema())
     cleaned = clean(frame, day=DAY)
     validate(INTERACTIONS, cleaned.frame)
@@ -114,7 +131,7 @@ def test_whatever_comes_in_keeps_the_contract_going_out(rows):
 
 @settings(max_examples=30, deadline=None)
 @given(rows=st.lists(ROW, max_size=8))
-def test_cleaning_what_is_clean_changes_nothing(rows):
+def test_cleaning_twice_changes_nothing(rows):
     once = clean(pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema()), day=DAY).frame
     again = clean(once.select(list(RAW_INTERACTIONS.columns)), day=DAY)
     assert again.frame.equals(once)

@@ -1,4 +1,4 @@
-"""The increment report: one page for a day, offline, and only of what came before it."""
+"""The increment report is one page for a day, works offline, and shows nothing later than the day."""
 
 import re
 from datetime import date
@@ -9,7 +9,7 @@ import pytest
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions import day_in_window
 from recsys_assets.interactions.report_page import execute_to_html, write_pdf, write_report
-from recsys_assets.quality.quarantine import RefusedDay
+from recsys_assets.quality.quarantine import RejectedDay
 from recsys_assets.storage.home import Home
 
 
@@ -21,7 +21,7 @@ def test_the_page_has_figures_tables_and_checks_and_needs_no_network(built_home)
     assert not re.findall(r"""src=["']https?://""", page)
 
 
-def test_a_day_that_never_landed_is_refused_by_name(built_home):
+def test_loading_a_day_that_never_landed_is_an_error_with_its_name(built_home):
     with pytest.raises(FileNotFoundError, match="2017-06-01"):
         day_in_window.load_day(Home(built_home), date(2017, 6, 1))
 
@@ -39,13 +39,13 @@ def test_a_failing_notebook_is_an_error_with_its_own_message(tmp_path):
         execute_to_html(notebook, {"day": "2017"})
 
 
-def test_without_a_browser_the_pdf_is_refused_with_what_to_install(tmp_path, monkeypatch):
+def test_without_a_browser_the_error_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ReportError, match="install"):
         write_pdf(tmp_path / "page.html")
 
 
-def test_a_day_without_events_is_told_without_starting_a_notebook(tmp_path):
+def test_a_day_that_has_not_landed_is_an_error_before_a_notebook_starts(tmp_path):
     home = Home(tmp_path)
     with pytest.raises(ReportError, match=r"2017-09-01 has not landed \(none has\)"):
         write_report(home, date(2017, 9, 1))
@@ -54,10 +54,10 @@ def test_a_day_without_events_is_told_without_starting_a_notebook(tmp_path):
     (folder / "part-0.parquet").touch()
     with pytest.raises(ReportError, match="2017-08-31 to 2017-08-31 have"):
         write_report(home, date(2017, 9, 1))
-    refused = home.quarantine / "date=2017-09-01"
-    refused.mkdir(parents=True)
-    note = RefusedDay(table="raw", day=date(2017, 9, 1), rows=1, fingerprint="", reasons=[])
-    (refused / "raw.json").write_bytes(msgspec.json.encode(note))
+    rejected = home.quarantine / "date=2017-09-01"
+    rejected.mkdir(parents=True)
+    note = RejectedDay(table="raw", day=date(2017, 9, 1), rows=1, fingerprint="", reasons=[])
+    (rejected / "raw.json").write_bytes(msgspec.json.encode(note))
     with pytest.raises(ReportError, match="in quarantine: see `recsys quarantine show 2017-09-01`"):
         write_report(home, date(2017, 9, 1))
     assert not home.reports.exists()

@@ -1,4 +1,4 @@
-"""Write, audit, publish: what becomes visible, what goes to quarantine, what stays."""
+"""Write, audit, publish: good days become visible, bad ones go to quarantine, published files stay."""
 
 import json
 from datetime import UTC, date, datetime
@@ -33,14 +33,25 @@ def publish(tmp_path, *frames, ledger=None):
     )
 
 
+def acceptance(frame):
+    return Acceptance(
+        table="raw",
+        day=FIRST,
+        fingerprint=content_fingerprint(frame),
+        who="ada",
+        why="refunds are real",
+        accepted_at=datetime(2017, 4, 1, tzinfo=UTC),
+    )
+
+
 def test_other_days_of_the_range_are_published(tmp_path):
     outcome = publish(tmp_path, (FIRST, GOOD), (SECOND, BAD), (THIRD, GOOD))
     assert outcome.rows == {FIRST: 2, THIRD: 2}
-    assert list(outcome.blocked) == [SECOND]
+    assert list(outcome.rejected) == [SECOND]
     assert PartitionStore(root=tmp_path / "raw", schema=SCHEMA).days() == [FIRST, THIRD]
 
 
-def test_good_file_of_a_blocked_day_stays_byte_for_byte(tmp_path):
+def test_good_file_of_a_rejected_day_stays_byte_for_byte(tmp_path):
     store = PartitionStore(root=tmp_path / "raw", schema=SCHEMA)
     publish(tmp_path, (FIRST, GOOD))
     before = store.checksum(FIRST)
@@ -80,22 +91,42 @@ def test_auditing_again_replaces_the_result(tmp_path):
 
 def test_accepted_delivery_is_published_with_a_warning(tmp_path):
     with Ledger(tmp_path / "quality.sqlite") as ledger:
-        ledger.accept(
-            Acceptance(
-                table="raw",
-                day=FIRST,
-                content_fingerprint=content_fingerprint(BAD),
-                who="ada",
-                why="refunds are real",
-                accepted_at=datetime(2017, 4, 1, tzinfo=UTC),
-            )
-        )
+        ledger.accept(acceptance(BAD))
         outcome = publish(tmp_path, (FIRST, BAD), (SECOND, BAD), ledger=ledger)
     assert list(outcome.rows) == [FIRST]
-    assert list(outcome.blocked) == [SECOND]
+    assert list(outcome.rejected) == [SECOND]
     assert "refunds are real" in outcome.warned[FIRST][0].detail
 
 
-def test_another_delivery_of_an_accepted_day_is_judged_anew():
-    accepted = pl.DataFrame({"a": [1, -8]})
-    assert content_fingerprint(accepted) != content_fingerprint(BAD)
+def test_another_delivery_of_an_accepted_day_is_rejected(tmp_path):
+    other = pl.DataFrame({"a": [1, -8]})
+    with Ledger(tmp_path / "quality.sqlite") as ledger:
+        ledger.accept(acceptance(BAD))
+        assert list(publish(tmp_path, (FIRST, other), ledger=ledger).rejected) == [FIRST]
+
+
+class LearningAudit:
+    """Notes how each day ended."""
+
+    def __init__(self):
+        self.ended = []
+
+    def __call__(self, day, frame):
+        return audit(day, frame)
+
+    def published(self, day, frame):
+        self.ended.append((day, "published", frame.height))
+
+    def rejected(self, day):
+        self.ended.append((day, "rejected"))
+
+
+def test_an_audit_of_history_learns_how_each_day_ended(tmp_path):
+    learning = LearningAudit()
+    publish_days(
+        [(FIRST, GOOD), (SECOND, BAD)],
+        store=PartitionStore(root=tmp_path / "raw", schema=SCHEMA),
+        audit=learning,
+        quarantine=tmp_path / "quarantine",
+    )
+    assert learning.ended == [(FIRST, "published", 2), (SECOND, "rejected")]

@@ -1,6 +1,4 @@
-"""What each expectation counts as failing, and what verdict follows."""
-
-from datetime import UTC, datetime, timedelta
+"""Expectations: the rows that fail, the values found, and the verdicts that follow."""
 
 import polars as pl
 import pytest
@@ -33,14 +31,14 @@ def test_without_a_block_band_never_blocks():
     assert judge(expect("rating").between(1, 5), rating=[9.0]).verdict == "warn"
 
 
-def test_carries_the_failing_rows_but_at_most_twenty():
+def test_result_has_at_most_twenty_of_the_failing_rows():
     result = judge(expect("a").between(0, 1), a=list(range(50)), b=list("x" * 50))
     assert result.failing_rows == 48
     assert len(result.sample) == 20
     assert result.sample[0] == {"a": 2, "b": "x"}
 
 
-def test_no_row_fails_nothing():
+def test_frame_without_rows_passes():
     assert judge(expect("a").not_null(block_below=1.0), a=[]).verdict == "ok"
 
 
@@ -67,19 +65,16 @@ def test_nan_is_not_between():
 @pytest.mark.parametrize(
     ("expectation", "values", "failing_rows"),
     [
-        (expect("a").in_set({"x", "y"}), ["x", "y", "z"], 1),
         (expect("a").unique(), ["x", "x", "x", "y"], 2),
         (expect("a").matches(r"^\d+$"), ["1", "22", "x"], 1),
-        (expect("a").increasing(), [1, 3, 2, 2, 4], 1),
-        (expect("a").exists_in(pl.Series(["x"])), ["x", "z", None], 1),
         (expect("a").that(pl.col("a") > 1, name="more_than_one"), [1, 2, 3], 1),
     ],
 )
-def test_failing_rows_of(expectation, values, failing_rows):
+def test_failing_rows_are_counted(expectation, values, failing_rows):
     assert judge(expectation, a=values).failing_rows == failing_rows
 
 
-def test_unique_looks_at_all_its_keys_together():
+def test_unique_compares_all_its_columns_together():
     assert judge(expect("a", "b").unique(), a=[1, 1, 1], b=[1, 2, 2]).failing_rows == 1
 
 
@@ -88,27 +83,16 @@ def test_unique_looks_at_all_its_keys_together():
     [
         (expect().row_count(least=3), [1, 2], 2, "warn"),
         (expect().row_count(least=3, block_least=3), [1, 2], 2, "block"),
-        (expect("a").distinct_count(most=1), [1, 2, None], 2, "warn"),
         (expect("a").mean_within(0, 1, block_high=9), [2, 4], 3, "warn"),
         (expect("a").mean_within(0, 1, block_high=2), [2, 4], 3, "block"),
-        (expect("a").quantile_within(0.5, 0, 5), [1, 2, 9], 2, "ok"),
-        (expect("a").share_within("x", 0.0, 0.5), ["x", "x", "y", "z"], 0.5, "ok"),
-        (expect("a").share_within("x", 0.6, None), ["x", "x", "y", "z"], 0.5, "warn"),
     ],
 )
-def test_value_of(expectation, values, value, verdict):
+def test_value_outside_its_bounds_warns_or_blocks(expectation, values, value, verdict):
     result = judge(expectation, a=values)
     assert (result.value, result.verdict) == (value, verdict)
 
 
-def test_lag_is_counted_in_hours():
-    newest = datetime(2017, 3, 5, 12, tzinfo=UTC)
-    expectation = expect("a").lag_within(timedelta(hours=6), behind=datetime(2017, 3, 6, tzinfo=UTC))
-    result = judge(expectation, a=[newest, newest - timedelta(days=1)])
-    assert (result.value, result.verdict) == (12, "warn")
-
-
-def test_mean_of_no_row_is_nothing_to_judge():
+def test_mean_of_no_rows_is_ok():
     assert judge(expect("a").mean_within(0, 1, block_high=2), a=[]).verdict == "ok"
 
 

@@ -1,4 +1,4 @@
-"""What is found in embeddings and recommendations that went wrong."""
+"""Faults in embeddings, lists, recall and features are found."""
 
 from datetime import date
 

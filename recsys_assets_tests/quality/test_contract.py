@@ -1,4 +1,4 @@
-"""The polars form of a contract and its pandera form agree; lazy frames are not let through."""
+"""A contract's polars form and its pandera form agree; values of lazy frames are validated too."""
 
 from datetime import UTC, datetime
 
@@ -64,7 +64,7 @@ def test_value_violation_inside_a_lazily_read_partition_is_found(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "difference"),
     [
         (lambda frame: frame.drop("size"), "missing size"),
         (lambda frame: frame.rename({"size": "height"}), "unknown height"),
@@ -72,7 +72,7 @@ def test_value_violation_inside_a_lazily_read_partition_is_found(tmp_path):
         (lambda frame: frame.select("size", "id", "count"), "order is size, id, count"),
     ],
 )
-def test_schema_difference_blocks_and_is_named(change, told):
+def test_schema_difference_blocks_and_is_named(change, difference):
     result = schema_result(change(CONTRACT.polars_schema().to_frame()), CONTRACT.polars_schema(), table="t")
     assert result.verdict == "block"
-    assert told in result.detail
+    assert difference in result.detail

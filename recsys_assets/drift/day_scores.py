@@ -1,0 +1,238 @@
+"""The scores of a day's profile against the profiles before it, and the verdicts that follow from them.
+
+`scores` and `histogram_scores` compare the statistics, `statistics` sets the thresholds by the budget of false
+alarms. Nothing here knows the faults that a day may have: unusual for this source is all that counts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+
+from recsys_assets.drift.day_profile import CATEGORIES, COUNTS, HISTOGRAMS, MEANS, SHARES, Profile
+from recsys_assets.drift.histogram_scores import HistogramDay, HistogramHistory
+from recsys_assets.drift.scores import CountHistory, MeanHistory, Score, Scored, ShareHistory
+from recsys_assets.drift.statistics import Thresholds, daily_rate, thresholds
+from recsys_assets.drift.windows import Days, DayTable, Weekly, Windows
+from recsys_assets.quality.expectations import Verdict
+from recsys_assets.settings import QualitySettings
+from recsys_assets.storage.arrays import Bools, Float64, Int64
+
+PREFIX: Final = "drift_"
+_MEAN_NAMES: Final = tuple(f"mean_{name}" for name in MEANS)
+SCORED: Final = (
+    *COUNTS,
+    *SHARES,
+    *_MEAN_NAMES,
+    *(f"{name}_shape" for name in HISTOGRAMS),
+    *(f"{name}_mix" for name in CATEGORIES),
+)
+"""Names of a day's scores."""
+DRIFT_CHECKS: Final = tuple(f"{PREFIX}{name}" for name in SCORED)
+"""Names of the drift checks of a day, whatever the source; those that do not apply are ok."""
+
+_TOPS: Final = frozenset({"top_user_rows", "top_item_rows"})
+_LEAST_CHANGE: Final = 10
+"""A smaller change of a count is not reported: a sparse source has such days all the time."""
+_VOLUME: Final = frozenset({*COUNTS, "hour_shape"})
+"""Scores that are left out on a day on which shops are closed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayScores:
+    """A day's scores, and all that its history keeps of it."""
+
+    scores: dict[str, Score]
+    """Name -> score; those that do not apply are left out."""
+    thresholds: Thresholds | None
+    """None while there is too little history."""
+    profile: Profile
+    """The day's profile."""
+    residuals: dict[str, Float64]
+    """`counts`, `shares`, `means` -> residuals."""
+    histograms: dict[str, HistogramDay] = field(default_factory=dict)
+    """Histogram -> the day's part of its history."""
+
+    def largest(self) -> float:
+        """Return the size of the largest score; NaN without any."""
+        return max((abs(score.score) for score in self.scores.values()), default=float("nan"))
+
+    def alarms(self, name: str) -> bool:
+        """Return True if the score `name` is large enough to warn."""
+        score = self.scores.get(name)
+        return score is not None and self.thresholds is not None and abs(score.score) >= self.thresholds.warn
+
+
+class ProfileHistory:
+    """The trailing profiles of one table, which the day that comes next is scored against."""
+
+    def __init__(self, settings: QualitySettings) -> None:
+        """Begin without history."""
+        self._settings = settings
+        self._warn_rate = daily_rate(settings.alarms_per_year)
+        self._block_rate = daily_rate(settings.blocks_per_year)
+        self._closed = frozenset(settings.closed_days)
+        self._days = Days()
+        self._counts = CountHistory(len(COUNTS))
+        self._shares = ShareHistory(len(SHARES))
+        self._means = MeanHistory(len(MEANS))
+        self._histograms: dict[str, HistogramHistory] = {}
+        self._largest = DayTable(1)
+        self._weekly_thresholds: Weekly[Thresholds | None] = Weekly()
+
+    def score(self, profile: Profile, *, day: date) -> DayScores:
+        """Score `day`, later than all days of the history, without adding it."""
+        windows = self._days.windows(day)
+        found, (k, n), (mean, deviation, events) = _counts(profile), _shares(profile), _means(profile)
+        counts = self._counts.judge(found, windows)
+        shares = self._shares.judge(k, n, windows)
+        means = self._means.judge(mean, deviation, events, windows)
+        histograms, histogram_scores = self._score_histograms(profile, windows)
+        scores = {
+            **_count_scores(counts, found),
+            **_named_scores(SHARES, shares, k / np.maximum(n, 1), present=n > 0),
+            **_named_scores(_MEAN_NAMES, means, mean, present=events > 0),
+            **histogram_scores,
+        }
+        left_out = _VOLUME if self._is_closed(day) else frozenset()
+        return DayScores(
+            scores={name: s for name, s in scores.items() if np.isfinite(s.score) and name not in left_out},
+            thresholds=self._weekly_thresholds.get(windows.week, lambda: self._thresholds(windows.year)),
+            profile=profile,
+            residuals={"counts": counts.residuals, "shares": shares.residuals, "means": means.residuals},
+            histograms=histograms,
+        )
+
+    def add(self, scored: DayScores, *, day: date) -> None:
+        """Add a published day, scored before."""
+        profile, residuals = scored.profile, scored.residuals
+        k, n = _shares(profile)
+        mean, deviation, events = _means(profile)
+        unknown = np.full_like(residuals["counts"], np.nan)
+        self._counts.append(_counts(profile), unknown if self._is_closed(day) else residuals["counts"])
+        self._shares.append(k, n, residuals=residuals["shares"], alarming=_alarming(scored, SHARES))
+        alarming = _alarming(scored, _MEAN_NAMES)
+        self._means.append(mean, deviation, events, residuals=residuals["means"], alarming=alarming)
+        for name, history in self._histograms.items():
+            histogram = scored.histograms.get(name) or history.empty_day()
+            history.append(histogram, alarming=scored.alarms(_shape_name(name)))
+        self._days.append(day)
+        self._largest.append(scored.largest())
+        surplus = self._days.surplus()
+        if surplus:
+            for part in (self._days, self._counts, self._shares, self._means, self._largest):
+                part.drop_oldest(surplus)
+            for history in self._histograms.values():
+                history.drop_oldest(surplus)
+
+    def verdict(self, name: str, scored: DayScores) -> Verdict:
+        """Return the verdict that follows from the score `name`."""
+        if not scored.alarms(name) or scored.thresholds is None:
+            return "ok"
+        score = scored.scores[name]
+        blocks = abs(score.score) >= scored.thresholds.block and self._is_material(score, scored)
+        return "block" if blocks else "warn"
+
+    def _score_histograms(
+        self, profile: Profile, windows: Windows
+    ) -> tuple[dict[str, HistogramDay], dict[str, Score]]:
+        histograms: dict[str, HistogramDay] = {}
+        scores: dict[str, Score] = {}
+        for name in (*HISTOGRAMS, *CATEGORIES):
+            histogram = profile.histograms.get(name, {})
+            if histogram and name not in self._histograms:
+                self._histograms[name] = HistogramHistory(days=len(self._days))
+            if name not in self._histograms:
+                continue  # a histogram that a source never has costs nothing
+            histograms[name], score = self._histograms[name].judge(histogram, windows)
+            if score is not None:
+                scores[_shape_name(name)] = score
+        return histograms, scores
+
+    def _is_material(self, score: Score, scored: DayScores) -> bool:
+        rows = scored.scores.get("rows")
+        events = max(scored.profile.rows, rows.expected if rows is not None else 0)
+        return (
+            score.affected >= self._settings.material_share
+            and score.affected * events >= self._settings.material_rows
+        )
+
+    def _is_closed(self, day: date) -> bool:
+        """Return True for a day named in the settings, and for a feast.
+
+        A feast was closed a year ago: on the same date, or on the same weekday of that week.
+        """
+        if f"{day:%m-%d}" in self._closed or day.isoformat() in self._closed:
+            return True
+        a_year_ago = {day - timedelta(days=days) for days in (364, 365, 366)}
+        alike = (
+            then
+            for then in a_year_ago
+            if then.weekday() == day.weekday() or (then.month, then.day) == (day.month, day.day)
+        )
+        return any(self._counts.was_closed(place) for place in self._days.places(alike))
+
+    def _thresholds(self, year: Int64) -> Thresholds | None:
+        largest = self._largest.rows[year, 0]
+        largest = largest[~np.isnan(largest)]
+        if len(self._days) < self._settings.least_history_days or not len(largest):
+            return None
+        return thresholds(largest, checks=len(SCORED), warn_rate=self._warn_rate, block_rate=self._block_rate)
+
+
+def _count_scores(scored: Scored, found: Float64) -> dict[str, Score]:
+    """Name the scores of the counts that changed by enough to matter; the change is measured against all events."""
+    expected = scored.expected
+    rows = max(found[0], expected[0])
+    judged = {}
+    for place, name in enumerate(COUNTS):
+        change = abs(found[place] - expected[place])
+        of = rows if name in _TOPS else max(found[place], expected[place])
+        if change >= _LEAST_CHANGE:
+            judged[name] = Score(
+                score=float(scored.scores[place]),
+                found=float(found[place]),
+                expected=float(expected[place]),
+                affected=float(change / of),
+            )
+    return judged
+
+
+def _named_scores(
+    names: Sequence[str], scored: Scored, found: Float64, *, present: Bools
+) -> dict[str, Score]:
+    """Name the scores of shares, which affect the part of the day by which they changed, or of means."""
+    return {
+        name: Score(
+            score=float(scored.scores[place]),
+            found=float(found[place]),
+            expected=float(scored.expected[place]),
+            affected=float(abs(found[place] - scored.expected[place])) if name in SHARES else 0.0,
+        )
+        for place, name in enumerate(names)
+        if present[place]
+    }
+
+
+def _shape_name(histogram: str) -> str:
+    return f"{histogram}_mix" if histogram in CATEGORIES else f"{histogram}_shape"
+
+
+def _counts(profile: Profile) -> Float64:
+    return np.array([profile.counts[name] for name in COUNTS], dtype=float)
+
+
+def _shares(profile: Profile) -> tuple[Float64, Float64]:
+    pairs = np.array([profile.shares.get(name, (0, 0)) for name in SHARES], dtype=float)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _means(profile: Profile) -> tuple[Float64, Float64, Float64]:
+    found = np.array([profile.means[name] for name in MEANS], dtype=float)
+    return found[:, 0], found[:, 1], found[:, 2]
+
+
+def _alarming(scored: DayScores, names: Sequence[str]) -> Bools:
+    return np.array([scored.alarms(name) for name in names])
