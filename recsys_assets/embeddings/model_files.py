@@ -4,24 +4,21 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_assets.embeddings.factorisation import Factorisation, Start, activity_scale
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, by_popularity, popularity
-from recsys_assets.embeddings.training import Start, activity_scale
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import EPOCH, map_array
 from recsys_assets.storage.string_table import Vocabulary
-
-if TYPE_CHECKING:
-    from recsys_assets.embeddings.training import Factorisation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +54,8 @@ class Embeddings:
 def save_embeddings(
     folder: Path,
     *,
-    matrix: "InteractionMatrix",
-    factorisation: "Factorisation",
+    matrix: InteractionMatrix,
+    factorisation: Factorisation,
     notes: dict[str, Any] | None = None,
 ) -> None:
     """Write every array of `Embeddings` and `training.json` into `folder`, made where it isn't there.

@@ -4,14 +4,17 @@ The protocol: one global time split (`split`), items a user has in the training 
 counted, ties as in `ranking`, metrics as in `metrics`. The model is trained on the training part only.
 """
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from recsys_assets.embeddings.interaction_matrix import by_popularity, popularity
-from recsys_assets.embeddings.models import fit
+from recsys_assets.embeddings.training import train
+from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
 from recsys_assets.evaluation.metrics import catalogue_metrics, mean_intervals, user_metrics
 from recsys_assets.evaluation.ranking import Ranking, ScoreUsers, by_factors, rank
@@ -52,9 +55,19 @@ class Evaluation:
     segments: pl.DataFrame
     """`SEGMENT_SCHEMA`: ndcg at 20 by history length, recall at 20 by the held-out items' popularity."""
 
+    def save(self, folder: Path) -> None:
+        """Write the table as `evaluation.parquet` and `evaluation.json`."""
+        self.table.write_parquet(folder / "evaluation.parquet")
+        text = json.dumps(self.table.to_dicts(), indent=1)
+        (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
 
-NOTHING = Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame())
-"""What is known where nothing could be held out."""
+
+def evaluate_if_possible(interactions: pl.LazyFrame, settings: TrainingSettings) -> tuple[Evaluation, str]:
+    """Return `evaluate`'s result and "", or an empty result and the reason where nothing can be held out."""
+    try:
+        return evaluate(interactions, settings), ""
+    except NothingHeldOutError as error:  # a short or sparse log: reported, and a check warns
+        return Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame()), str(error)
 
 
 def evaluate(
@@ -96,7 +109,7 @@ def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int 
 
 def scorers(split: Split, settings: TrainingSettings) -> dict[str, ScoreUsers]:
     """Every model of the table, fitted on the training part; EASE where the catalogue is small enough."""
-    ours = fit(split.train, settings)
+    ours = train(split.train, settings)
     found = {
         settings.objective: by_factors(ours.user_embeddings, ours.item_embeddings),
         "popularity": baselines.popular(split.train),

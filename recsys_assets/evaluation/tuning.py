@@ -17,8 +17,8 @@ from torch import Tensor
 
 from recsys_assets import columns
 from recsys_assets.embeddings import softmax
-from recsys_assets.embeddings.models import fit, with_epochs
-from recsys_assets.embeddings.training import with_strengths
+from recsys_assets.embeddings.factorisation import with_epochs, with_strengths
+from recsys_assets.embeddings.training import train
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.evaluation.comparison import sample_users
 from recsys_assets.evaluation.metrics import user_metrics
@@ -174,7 +174,7 @@ def _tried(
         scores[epoch] = float(user_metrics(ranking, split.truth, k=K)["ndcg"].mean())
         return scores[epoch] <= before
 
-    fit(split.train, with_epochs(settings, MOST_EPOCHS), stop_after=worse_than_before)
+    train(split.train, with_epochs(settings, MOST_EPOCHS), stop_after=worse_than_before)
     epochs = max(scores, key=scores.__getitem__)
     return Trial(settings=with_epochs(settings, epochs), ndcg=scores[epochs], seconds=clock() - began)
 

@@ -15,7 +15,7 @@ from recsys_assets.evaluation.comparison import sample_users
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import time_split
-from recsys_assets.embeddings.models import fit
+from recsys_assets.embeddings.training import train
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.storage.partition_store import PartitionStore
 from recsys_assets.storage.home import Home
@@ -79,7 +79,7 @@ def try_settings(
     for size in sizes:
         for strength in regularizations:
             settings = msgspec.structs.replace(data.settings, embedding_size=size, regularization=strength)
-            found = fit(split.train, settings)
+            found = train(split.train, settings)
             score = by_factors(found.user_embeddings, found.item_embeddings)
             metrics = user_metrics(rank(split.train, users, score, k=_K), split.truth, k=_K)
             rows.append(
@@ -110,7 +110,7 @@ def trials_figure(trials: pl.DataFrame) -> Figure:
 def shape_figure(data: TrialData) -> Figure:
     """Item embeddings on their first two principal components, the largest departments in colour."""
     split = time_split(data.interactions, held_out_share=data.settings.held_out_share)
-    items_ID = fit(split.train, data.settings).item_embeddings
+    items_ID = train(split.train, data.settings).item_embeddings
     centred_ID = items_ID - items_ID.mean(axis=0)
     _, _, directions_DD = np.linalg.svd(centred_ID, full_matrices=False)
     points_I2 = centred_ID @ directions_DD[:2].T

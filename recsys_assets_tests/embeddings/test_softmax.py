@@ -5,9 +5,9 @@ import torch
 
 from recsys_assets.benchmarks.bench_refine import measure
 from recsys_assets.embeddings import softmax
+from recsys_assets.embeddings.factorisation import Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.models import fit
-from recsys_assets.embeddings.training import Start
+from recsys_assets.embeddings.training import train
 from recsys_assets.embeddings.user_item_graph import UserItemGraph, spectral_embeddings
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.evaluation.splits import random_split
@@ -25,13 +25,13 @@ def world():
 
 
 def test_the_loss_falls_and_the_same_seed_gives_the_same_bytes(world):
-    first, second = fit(world, SETTINGS), fit(world, SETTINGS)
+    first, second = train(world, SETTINGS), train(world, SETTINGS)
     assert first.losses[-1] < first.losses[0]
     assert first.item_embeddings.tobytes() == second.item_embeddings.tobytes()
 
 
 def test_a_planted_block_world_is_recovered(world):
-    found = fit(world, SETTINGS)
+    found = train(world, SETTINGS)
     scores_UI = found.user_embeddings @ found.item_embeddings.T
     same_UI = np.arange(len(world.users))[:, None] % 4 == np.arange(len(world.items)) % 4
     assert (scores_UI[same_UI].mean() - scores_UI[~same_UI].mean()) > 0.5
@@ -92,19 +92,19 @@ def test_the_start_holds_the_leading_singular_vectors(world):
 
 def test_an_embedding_larger_than_the_catalogue_and_one_pair_are_embedded():
     matrix = InteractionMatrix.from_interactions(events([("u", "a", 1, 0)]))
-    assert np.isfinite(fit(matrix, SETTINGS).item_embeddings).all()
+    assert np.isfinite(train(matrix, SETTINGS).item_embeddings).all()
 
 
 def test_one_dimension_has_no_room_for_a_direction(world):
     with pytest.raises(TrainingDataError, match="takes 2 or more"):
-        fit(world, msgspec.structs.replace(SETTINGS, embedding_size=1))
+        train(world, msgspec.structs.replace(SETTINGS, embedding_size=1))
 
 
 def test_what_is_served_is_the_cosine_and_the_weighed_log_of_the_users():
     matrix = InteractionMatrix.from_interactions(
         events([(f"u{n}", "often", 1, 0) for n in range(9)] + [(f"u{n}", "seldom", 1, 0) for n in range(2)])
     )
-    found = fit(matrix, SETTINGS)
+    found = train(matrix, SETTINGS)
     lengths = np.linalg.norm(found.item_embeddings[:, :-1], axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
     for item, users in (("often", 9), ("seldom", 2)):
@@ -113,11 +113,11 @@ def test_what_is_served_is_the_cosine_and_the_weighed_log_of_the_users():
 
 
 def test_a_new_item_starts_from_its_users(world):
-    known = fit(world, SETTINGS)
+    known = train(world, SETTINGS)
     items = known.item_embeddings.copy()
     items[7] = 0
     start = Start(user_embeddings=known.user_embeddings, item_embeddings=items)
-    again = fit(world, SETTINGS, start=start)
+    again = train(world, SETTINGS, start=start)
     scores_U = again.user_embeddings @ again.item_embeddings[7]
     assert scores_U[3::4].mean() > scores_U[0::4].mean() + 0.5
 
