@@ -50,15 +50,15 @@ def factorisation(
     """Factorise all landed days; both sides are written as one folder."""
     from recsys_assets.embeddings.training import train  # noqa: PLC0415  torch takes a second to import
 
-    settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("embeddings")
+    settings = lake.settings().training
+    store, folder = lake.interactions(), artifacts.folder("embeddings")
     matrix = InteractionMatrix.from_interactions(store.scan(store.days()))
-    with making(folder, inputs=Inputs(lake.home, settings).embeddings), replaced_folder(folder) as staged:
-        start = last_trained(folder, matrix, settings.training)
-        run = (
-            settings.training
-            if start is None
-            else with_epochs(settings.training, settings.training.warm_start_epochs)
-        )
+    with (
+        making(folder, inputs=Inputs(lake.home, lake.settings()).embeddings),
+        replaced_folder(folder) as staged,
+    ):
+        start = last_trained(folder, matrix, settings)
+        run = settings if start is None else with_epochs(settings, settings.warm_start_epochs)
         found = train(
             matrix,
             run,
