@@ -20,7 +20,6 @@ from recsys_assets.embeddings import softmax
 from recsys_assets.embeddings.factorisation import with_epochs, with_strengths
 from recsys_assets.embeddings.training import train
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.evaluation.comparison import sample_users
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import Split, TimeSplit, time_split
@@ -85,7 +84,7 @@ def tune(
     began = clock()
     split = search_split(interactions, held_out_share=settings.held_out_share)
     settings = with_strengths(settings, split.train)
-    users = sample_users(split, most_users=MOST_USERS, seed=settings.seed)
+    users = split.sample_users(most_users=MOST_USERS, seed=settings.seed)
     trials: list[Trial] = []
     rng = np.random.default_rng(settings.seed)
     for candidate in _candidates(settings, trials, rng):

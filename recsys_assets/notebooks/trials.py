@@ -11,7 +11,6 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from recsys_assets import columns
-from recsys_assets.evaluation.comparison import sample_users
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import time_split
@@ -74,7 +73,7 @@ def try_settings(
         `embedding_size, regularization, ndcg@20, recall@20, seconds`, best NDCG first.
     """
     split = time_split(data.interactions, held_out_share=data.settings.held_out_share)
-    users = sample_users(split, most_users=_USERS, seed=seed)
+    users = split.sample_users(most_users=_USERS, seed=seed)
     rows = []
     for size in sizes:
         for strength in regularizations:

@@ -13,6 +13,7 @@ from recsys_assets import columns
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import save_embeddings
 from recsys_assets.embeddings.training import train
+from recsys_assets.evaluation import metrics
 from recsys_assets.evaluation.splits import time_split
 from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
@@ -28,7 +29,6 @@ from recsys_assets.rules.engine.pipeline import Pipeline
 from recsys_assets.rules.engine.requests import Asked
 from recsys_assets.rules.engine.trace import Recorder, Trace
 from recsys_assets.rules.rules_file import Engine
-from recsys_assets.rules.testing import list_measures
 from recsys_assets.settings import Settings, SourceSettings, load_or_default_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
@@ -68,7 +68,7 @@ def difference(
     users: int = 500,
     k: int = 10,
     seed: int = 0,
-    truth: list_measures.Truth | None = None,
+    truth: InteractionMatrix | None = None,
 ) -> Difference:
     """Compare one scenario of two rules files over the same release.
 
@@ -86,7 +86,7 @@ def difference(
     drawn = np.sort(np.random.default_rng(seed).choice(len(ids), min(users, len(ids)), replace=False))
     asks = [Asked(k=k, user_id=ids[num], user_num=num) for num in drawn.tolist()]
     one_Rk, other_Rk = (
-        list_measures.as_lists([pipeline.recommend(asked).nums for asked in asks], k)
+        metrics.padded_lists([pipeline.recommend(asked).nums for asked in asks], k)
         for pipeline in (one, other)
     )
     price_I = before.with_columns({"price"}).numbers_of("price")
@@ -96,24 +96,32 @@ def difference(
         for lists_Rk in (one_Rk, other_Rk):
             match measure:
                 case "categories":
-                    values.append(list_measures.mean(list_measures.categories(lists_Rk, before.facts)))
+                    values.append(
+                        metrics.mean_known(
+                            metrics.category_counts(lists_Rk, before.facts.table.text("category").codes)
+                        )
+                    )
                 case "popularity":
                     values.append(
-                        list_measures.mean(list_measures.mean_of(lists_Rk, before.facts.popularity_I))
+                        metrics.mean_known(metrics.mean_over_items(lists_Rk, before.facts.popularity_I))
                     )
                 case "price":
-                    values.append(list_measures.mean(list_measures.mean_of(lists_Rk, price_I)))
+                    values.append(metrics.mean_known(metrics.mean_over_items(lists_Rk, price_I)))
                 case "diversity":
                     values.append(
-                        list_measures.mean(list_measures.intra_list_diversity(lists_Rk, before.facts))
+                        metrics.mean_known(
+                            metrics.intra_list_diversity(
+                                lists_Rk, before.release.item_embeddings, before.facts.inverse_norms_I
+                            )
+                        )
                     )
                 case _:
-                    values.append(list_measures.coverage(lists_Rk, len(before.release.items)))
+                    values.append(metrics.coverage(lists_Rk, len(before.release.items)))
         return values[0], values[1]
 
     return Difference(
         users=len(drawn),
-        overlap=list_measures.mean(list_measures.overlap(one_Rk, other_Rk)),
+        overlap=metrics.mean_known(metrics.overlap(one_Rk, other_Rk)),
         unchanged=float((one_Rk == other_Rk).all(axis=1).mean()),
         categories=pair("categories"),
         popularity=pair("popularity"),
@@ -123,8 +131,8 @@ def difference(
         ndcg=None
         if truth is None
         else (
-            list_measures.mean(list_measures.ndcg(one_Rk, drawn, truth)),
-            list_measures.mean(list_measures.ndcg(other_Rk, drawn, truth)),
+            metrics.mean_known(metrics.ndcg(one_Rk, drawn, truth)),
+            metrics.mean_known(metrics.ndcg(other_Rk, drawn, truth)),
         ),
         by_rule=_by_rule(one, other, asks),
     )
