@@ -125,17 +125,17 @@ class PeakWatch:
         self._thread.join()
         self.measure()
 
-    def _watch(self) -> None:
-        while not self._over.wait(_MEASURE_EVERY):
-            self.measure()
-
     def measure(self) -> None:
-        """Look at the resident memory now."""
+        """Measure the resident memory now."""
         self.peak = max(self.peak, self._process.memory_info().rss)
 
     def megabytes(self) -> dict[str, float]:
         """Return the peak for metadata."""
         return {"measured_peak_mb": round(self.peak / MEGABYTE, 1)}
+
+    def _watch(self) -> None:
+        while not self._over.wait(_MEASURE_EVERY):
+            self.measure()
 
 
 def _rejection(

@@ -95,18 +95,9 @@ def save_embeddings(
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    items_ID, settings = factorisation.item_embeddings, factorisation.settings
-    FoldIn(
-        item_embeddings=items_ID,
-        gram_DD=settings.unobserved_weight * (items_ID.T @ items_ID),
-        unobserved_weight=settings.unobserved_weight,
-        regularization=settings.regularization,
-        frequency_exponent=settings.frequency_exponent,
-        activity_exponent=settings.activity_exponent,
-        activity_scale=activity_scale(np.diff(matrix.indptr), settings.activity_exponent),
-    ).save(folder)
+    _fold_in(matrix, factorisation).save(folder)
     training = {
-        "settings": msgspec.to_builtins(settings),
+        "settings": msgspec.to_builtins(factorisation.settings),
         "losses": factorisation.losses,
         "seconds": factorisation.seconds,
         **factorisation.memory_mb,
@@ -117,6 +108,19 @@ def save_embeddings(
         **(notes or {}),
     }
     (folder / "training.json").write_text(json.dumps(training, indent=2) + "\n", encoding="utf-8")
+
+
+def _fold_in(matrix: InteractionMatrix, factorisation: Factorisation) -> FoldIn:
+    items_ID, settings = factorisation.item_embeddings, factorisation.settings
+    return FoldIn(
+        item_embeddings=items_ID,
+        gram_DD=settings.unobserved_weight * (items_ID.T @ items_ID),
+        unobserved_weight=settings.unobserved_weight,
+        regularization=settings.regularization,
+        frequency_exponent=settings.frequency_exponent,
+        activity_exponent=settings.activity_exponent,
+        activity_scale=activity_scale(np.diff(matrix.indptr), settings.activity_exponent),
+    )
 
 
 def load_embeddings(folder: Path) -> Embeddings:

@@ -58,7 +58,7 @@ class Softmax:
         self._matrix, self._settings = matrix, settings
         self._graph = UserItemGraph.of(matrix, device=settings.device)
         given = (
-            _carried(self._graph, start)
+            _base_from(self._graph, start)
             if start
             else spectral_embeddings(self._graph, settings.embedding_size - 1, settings.seed)
         )
@@ -181,7 +181,8 @@ def _offsets(matrix: InteractionMatrix, users: Int64) -> Int64:
     return np.concatenate([[0], np.cumsum(lengths)])
 
 
-def _carried(graph: UserItemGraph, start: Start) -> tuple[Tensor, Tensor]:
+def _base_from(graph: UserItemGraph, start: Start) -> tuple[Tensor, Tensor]:
+    """Return the start's directions, (U, E) and (I, E), and their neighbours' average where a row is new."""
     users_UE, items_IE = (
         torch.from_numpy(side[:, :-1]) for side in (start.user_embeddings, start.item_embeddings)
     )

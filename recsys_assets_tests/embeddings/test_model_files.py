@@ -1,3 +1,4 @@
+import numpy as np
 import polars as pl
 import pytest
 
@@ -55,3 +56,12 @@ def test_the_last_embeddings_are_taken_only_where_the_settings_ask_for_it(days, 
     start = last_trained(tmp_path, matrix, asking)
     known = earlier.item_embeddings[earlier.items.num("i007")]
     assert start.item_embeddings[matrix.items.num("i007")].tolist() == known.tolist()
+
+
+def test_a_saved_history_is_most_recent_first(tmp_path):
+    world = InteractionMatrix.from_interactions(block_world())
+    save_embeddings(tmp_path, matrix=world, factorisation=train(world, QUARTER))
+    saved = load_embeddings(tmp_path)
+    days = saved.history_days[saved.history_indptr[3] : saved.history_indptr[4]]
+    assert (np.diff(days) <= 0).all()
+    assert saved.popular_scores[0] == saved.popular_scores.max()
