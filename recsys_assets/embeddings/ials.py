@@ -71,7 +71,7 @@ class Ials:
 def initial_embeddings(
     shape: tuple[int, int], settings: TrainingSettings, start: Start | None
 ) -> tuple[Tensor, Tensor]:
-    """Users at zero and items at random (a normal of variance 0.01 / D), or a copy of `start`."""
+    """Return users at zero and items at random (a normal of variance 0.01 / D), or a copy of `start`."""
     if start is not None:
         given = torch.from_numpy(start.user_embeddings.copy()), torch.from_numpy(start.item_embeddings.copy())
         return given[0].to(settings.device), given[1].to(settings.device)
@@ -83,7 +83,7 @@ def initial_embeddings(
 
 
 def _objective_by_entry(of_items: float, users: Side, users_UD: Tensor) -> float:
-    """The whole objective divided by the number of entries.
+    """Return the whole objective divided by the number of entries.
 
     The items' half-step knows the objective of its rows, which is all of it but for the users' L2.
     """

@@ -39,12 +39,12 @@ class InteractionMatrix:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(U, I)."""
+        """Number of users and items, (U, I)."""
         return len(self.users), len(self.items)
 
     @property
     def entries(self) -> int:
-        """n, the number of pairs observed."""
+        """Number of pairs observed, n."""
         return len(self.item_nums)
 
     @property

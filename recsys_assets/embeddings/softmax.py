@@ -1,4 +1,4 @@
-"""The second objective: a sampled softmax over cosines and popularity, in a plain loop of seeded batches of users.
+"""The second objective: a sampled softmax over cosines and popularity, in seeded batches of users.
 
 Base embeddings start from the leading singular vectors of the degree-normalised matrix and are averaged with
 their neighbours' in the user-item graph (as LightGCN's, He et al. 2020); the averages are trained by a softmax

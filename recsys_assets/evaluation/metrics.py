@@ -50,7 +50,7 @@ def ndcg(lists_Rk: Int64, user_nums: Int64, held_out: InteractionMatrix) -> Floa
 
 
 def _ndcg_of_hits(hits_Rk: Bools, sizes_R: Int64) -> Float64:
-    """NDCG from the hits of each list and the number of held-out items of its user."""
+    """Compute NDCG from the hits of each list and the number of held-out items of its user, (R,)."""
     places = hits_Rk.shape[1]
     discounts_k = 1 / np.log2(np.arange(2, places + 2))
     ideal_R = np.concatenate([[np.nan], np.cumsum(discounts_k)])[np.minimum(sizes_R, places)]
@@ -59,7 +59,7 @@ def _ndcg_of_hits(hits_Rk: Bools, sizes_R: Int64) -> Float64:
 
 
 def _hits(lists_Rk: Int64, user_nums: Int64, held_out: InteractionMatrix) -> Bools:
-    """(R, k): true where a recommended item is held out for its user."""
+    """Mark the recommended items that are held out for their user, (R, k)."""
     items = len(held_out.items)
     wanted_n = held_out.user_nums().astype(np.int64) * items + held_out.item_nums
     shown_Rk = np.where(lists_Rk == NO_ITEM, NO_ITEM, user_nums[:, None] * items + lists_Rk)

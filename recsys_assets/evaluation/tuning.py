@@ -36,7 +36,7 @@ _EXPLORE = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class TuningTrial:
     """One training run of the search."""
 
     settings: TrainingSettings
@@ -48,14 +48,14 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneResult:
+class TuningResult:
     """The result of the search."""
 
-    best: Trial
+    best: TuningTrial
     """The trial with the highest NDCG@20; the given settings where nothing was better."""
-    given: Trial
+    given: TuningTrial
     """The trial of the given settings."""
-    trials: list[Trial]
+    trials: list[TuningTrial]
     """All trials, in their order."""
     first_held_out_day: date
     """The search trained on the days before and scored on those from it on."""
@@ -66,9 +66,9 @@ def tune(
     settings: TrainingSettings,
     *,
     minutes: float,
-    on_trial: Callable[[Trial, Trial], None] | None = None,
+    on_trial: Callable[[TuningTrial, TuningTrial], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> TuneResult:
+) -> TuningResult:
     """Search the objective and its settings for `minutes`; at least the given settings are tried.
 
     The given settings come first, then the other objective, random settings of iALS, and variations of the best.
@@ -100,7 +100,7 @@ def tune(
         candidate = planned[number] if number < len(planned) else _near(best.settings, rng)
         trials.append(_try(split, users, candidate, clock))
         best = max(trials, key=lambda trial: trial.ndcg)
-    return TuneResult(best=best, given=given, trials=trials, first_held_out_day=split.first_held_out_day)
+    return TuningResult(best=best, given=given, trials=trials, first_held_out_day=split.first_held_out_day)
 
 
 def search_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSplit:
@@ -170,7 +170,7 @@ def _near(best: TrainingSettings, rng: np.random.Generator) -> TrainingSettings:
     )
 
 
-def _try(split: Split, users: Int64, settings: TrainingSettings, clock: Callable[[], float]) -> Trial:
+def _try(split: Split, users: Int64, settings: TrainingSettings, clock: Callable[[], float]) -> TuningTrial:
     began = clock()
     scores: dict[int, float] = {}
 
@@ -184,7 +184,7 @@ def _try(split: Split, users: Int64, settings: TrainingSettings, clock: Callable
 
     train(split.train, with_epochs(settings, MOST_EPOCHS), stop_after=worse_than_before)
     epochs = max(scores, key=scores.__getitem__)
-    return Trial(settings=with_epochs(settings, epochs), ndcg=scores[epochs], seconds=clock() - began)
+    return TuningTrial(settings=with_epochs(settings, epochs), ndcg=scores[epochs], seconds=clock() - began)
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

@@ -15,9 +15,9 @@ LARGE = {"shape": (140_000, 27_000), "entries": 20_000_000, "resident": 300 * ME
 
 def test_raises_when_training_would_exceed_the_budget_and_names_what_would_fit():
     settings = TrainingSettings(memory_budget_mb=700)
-    with pytest.raises(MemoryBudgetError, match="20,000,000 pairs") as refused:
+    with pytest.raises(MemoryBudgetError, match="20,000,000 pairs") as rejected:
         plan_memory(**LARGE, settings=settings, available=10_000 * MEGABYTE)
-    fits = int(re.search(r"embedding_size = (\d+) or", str(refused.value))[1])
+    fits = int(re.search(r"embedding_size = (\d+) or", str(rejected.value))[1])
     smaller = TrainingSettings(memory_budget_mb=700, embedding_size=fits)
     assert plan_memory(**LARGE, settings=smaller, available=0).predicted <= 700 * MEGABYTE
 
@@ -29,7 +29,7 @@ def test_without_a_budget_four_fifths_of_what_is_available_may_be_used():
         plan_memory(**LARGE, settings=TrainingSettings(), available=100 * MEGABYTE)
 
 
-def test_a_training_run_is_refused_before_it_starts():
+def test_a_training_run_is_rejected_before_it_starts():
     matrix = InteractionMatrix.from_interactions(block_world())
     with pytest.raises(MemoryBudgetError):
         train(matrix, TrainingSettings(memory_budget_mb=1))

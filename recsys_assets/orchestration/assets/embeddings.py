@@ -1,4 +1,4 @@
-"""The embeddings' assets: one training makes both tables; the evaluation trains on earlier days only."""
+"""Assets of the embeddings: one training makes both tables; the evaluation trains on earlier days only."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -79,7 +79,7 @@ def better_than_popularity(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckRes
 
 @dg.asset_check(asset="evaluation", description="Every metric of every model is a number between its bounds.")
 def metrics_are_within_bounds(artifacts: Artifacts) -> dg.AssetCheckResult:
-    """All but novelty, which is in bits, are shares."""
+    """Compare with the bounds: all but novelty, which is in bits, are shares."""
     rows = pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")
     share = pl.col("metric") != "novelty"
     bad = rows.filter(~pl.col("value").is_finite() | (pl.col("value") < 0) | (share & (pl.col("value") > 1)))
