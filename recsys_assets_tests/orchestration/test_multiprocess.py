@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,9 @@ def test_processes_find_the_factors_of_one_on_movielens(tmp_path, processes):
     matrix = pairs_matrix(Path(folder) / "movielens_1m_pairs.parquet")[0]
     settings = TrainingSettings(epochs=4, processes=processes)
     assert_same(train(matrix, settings, workers=workers_in(tmp_path)), train(matrix, settings))
+
+
+def test_a_worker_does_not_import_dagster():
+    script = "import sys, recsys_assets.orchestration.multiprocess; print('dagster' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
