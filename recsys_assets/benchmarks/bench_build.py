@@ -59,9 +59,9 @@ def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
 def build_without_dagster(home: Home, *, days: int | None) -> None:
     """Everything that `recsys build` makes of the default, by direct calls."""
     from recsys_assets.drift.monitor import Monitor  # noqa: PLC0415
-    from recsys_assets.embeddings.ials import train  # noqa: PLC0415
     from recsys_assets.embeddings.interaction_matrix import InteractionMatrix  # noqa: PLC0415
     from recsys_assets.embeddings.model_files import save_embeddings  # noqa: PLC0415
+    from recsys_assets.embeddings.training import train  # noqa: PLC0415
     from recsys_assets.evaluation.comparison import evaluate  # noqa: PLC0415
     from recsys_assets.features.feature_database import build_features  # noqa: PLC0415
     from recsys_assets.index.build_index import build_item_index  # noqa: PLC0415

@@ -21,8 +21,8 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.embeddings.ials import train
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.training import train
 from recsys_assets.index.choose_index import ExactAnswers, Search, choose_index, measure
 from recsys_assets.index.item_index import GraphSearch, ItemIndex
 from recsys_assets.lake.sources.registry import open_source

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from recsys_assets.benchmarks.datasets import gowalla_set, published_set
-from recsys_assets.embeddings.models import fit
+from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import Split
@@ -42,7 +42,7 @@ def run(
 
 def measure(split: Split, settings: TrainingSettings) -> dict[str, Any]:
     """One fit and its quality."""
-    trained = fit(split.train, settings)
+    trained = train(split.train, settings)
     users = np.flatnonzero(np.diff(split.truth.indptr))
     ranking = rank(split.train, users, by_factors(trained.user_embeddings, trained.item_embeddings), k=20)
     values = user_metrics(ranking, split.truth, k=20)

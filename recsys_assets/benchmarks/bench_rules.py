@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.evaluation.metrics import mean_intervals
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.evaluation import metrics
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.engine.pipeline import Pipeline
 from recsys_assets.rules.engine.requests import Request
@@ -26,7 +27,6 @@ from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.language.item_table import columns_of
 from recsys_assets.rules.language.reading import parse_rules
 from recsys_assets.rules.rules_file import PACKAGED, packaged_engine
-from recsys_assets.rules.testing import list_measures
 from recsys_assets.rules.testing.difference import HeldOut, cleaned_source, hold_out
 from recsys_assets.settings import Settings, SourceSettings
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
@@ -55,17 +55,17 @@ def run(
     """
     with tempfile.TemporaryDirectory(prefix="recsys-rules-") as scratch:
         held = _held_out(spec, days, Home(home or Path(scratch)))
-        truth = list_measures.Truth(indptr=held.truth.indptr, items=held.truth.item_nums)
+        truth = held.truth
         engine = packaged_engine(held.release, home=held.home)
         plain = _Lists(engine, engine.scenario("plain"), truth)
         ruled = _Lists(engine, engine.scenario("home"), truth)
         difference = plain.ndcg - ruled.ndcg
-        _, low, high = mean_intervals({"loss": difference[np.isfinite(difference)]}, seed=0)["loss"]
-        base = list_measures.mean(plain.ndcg)
+        _, low, high = metrics.mean_intervals({"loss": difference[np.isfinite(difference)]}, seed=0)["loss"]
+        base = metrics.mean_known(plain.ndcg)
         return {
             "diversity_gain": ruled.diversity / plain.diversity - 1,
             "coverage_gain": ruled.coverage / plain.coverage - 1,
-            "ndcg_loss": 1 - list_measures.mean(ruled.ndcg) / base,
+            "ndcg_loss": 1 - metrics.mean_known(ruled.ndcg) / base,
             "ndcg_loss_low": low / base,
             "ndcg_loss_high": high / base,
             **_overhead(engine),
@@ -81,24 +81,28 @@ def run(
 class _Lists:
     """The lists of every user by one scenario, and what they are like."""
 
-    def __init__(self, engine: Engine, pipeline: Pipeline, truth: list_measures.Truth) -> None:
+    def __init__(self, engine: Engine, pipeline: Pipeline, truth: InteractionMatrix) -> None:
         release = engine.release
         nums = np.arange(len(release.users))
-        lists_Rk = list_measures.as_lists(
+        lists_Rk = metrics.padded_lists(
             [
                 pipeline.recommend(Request(k=K, user_id=release.users[num], user_num=num)).nums
                 for num in nums.tolist()
             ],
             K,
         )
-        self.ndcg = list_measures.ndcg(lists_Rk, nums, truth)
-        self.diversity = list_measures.mean(list_measures.intra_list_diversity(lists_Rk, engine.facts))
-        self.coverage = list_measures.coverage(lists_Rk, len(release.items))
-        self.categories = list_measures.mean(list_measures.categories(lists_Rk, engine.facts))
+        self.ndcg = metrics.ndcg(lists_Rk, nums, truth)
+        self.diversity = metrics.mean_known(
+            metrics.intra_list_diversity(lists_Rk, release.item_embeddings, engine.facts.inverse_norms_I)
+        )
+        self.coverage = metrics.coverage(lists_Rk, len(release.items))
+        self.categories = metrics.mean_known(
+            metrics.category_counts(lists_Rk, engine.facts.table.text("category").codes)
+        )
 
     def as_dict(self) -> dict[str, float]:
         return {
-            "ndcg": list_measures.mean(self.ndcg),
+            "ndcg": metrics.mean_known(self.ndcg),
             "diversity": self.diversity,
             "coverage": self.coverage,
             "categories": self.categories,
@@ -138,7 +142,7 @@ def _overhead(engine: Engine) -> dict[str, float]:
     }
 
 
-def _curve(held: HeldOut, truth: list_measures.Truth) -> list[dict[str, float]]:
+def _curve(held: HeldOut, truth: InteractionMatrix) -> list[dict[str, float]]:
     """The home scenario at other strengths of diversity, everything else as it is."""
     known = columns_of(held.release.folder / FEATURE_DATABASE)
     points = []

@@ -47,7 +47,7 @@ def _exponent(fits: list[dict[str, Any]]) -> float | None:
 def measure(pairs: int) -> dict[str, Any]:
     """Make the set and fit it in this process, 64 dimensions and 15 epochs."""
     from recsys_assets.benchmarks.synthetic import matrix, world  # noqa: PLC0415  not in the parent
-    from recsys_assets.embeddings.ials import train  # noqa: PLC0415
+    from recsys_assets.embeddings.training import train  # noqa: PLC0415
     from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
 
     found = matrix(replace(world(pairs), interactions=round(pairs * _EVENTS_A_PAIR)))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from recsys_assets.benchmarks.datasets import default_increment
-from recsys_assets.embeddings.ials import train
+from recsys_assets.embeddings.factorisation import Factorisation
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
-from recsys_assets.embeddings.training import Factorisation
+from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import Split

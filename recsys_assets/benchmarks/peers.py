@@ -80,7 +80,7 @@ def _matrix(folder: Path, part: str) -> Any:
 def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors], dict[str, Any]]:
     import torch  # noqa: PLC0415  each process imports only what it measures
 
-    from recsys_assets.embeddings.ials import train  # noqa: PLC0415
+    from recsys_assets.embeddings.training import train  # noqa: PLC0415
 
     torch.set_num_threads(THREADS)
     until = options.pop("until_ndcg20", None)
@@ -110,7 +110,7 @@ def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors],
 
 def _around_the_untuned(matrix: Any, options: dict[str, Any]) -> Any:
     """The settings of an untuned run with α₀, and the threshold that λ is chosen by, times something."""
-    from recsys_assets.embeddings.training import with_strengths  # noqa: PLC0415
+    from recsys_assets.embeddings.factorisation import with_strengths  # noqa: PLC0415
     from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
 
     alpha_times, threshold_times = options.pop("unobserved_times", 1.0), options.pop("threshold_times", 1.0)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets.embeddings.fold_in import FoldIn
-from recsys_assets.embeddings.ials import train
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import load_embeddings, save_embeddings
+from recsys_assets.embeddings.training import train
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.feature_database import build_features, write_features
 from recsys_assets.index.build_index import (

@@ -70,12 +70,12 @@ def land(home: Path | None, count: int | None, first: datetime | None, last: dat
 )
 def tune(home: Path | None, minutes: float) -> None:
     """Search hyperparameters on held-out days, and save the best in recsys.toml with its score."""
-    from recsys_assets.evaluation.tuning import Trial  # noqa: PLC0415
+    from recsys_assets.evaluation.tuning import TuningTrial  # noqa: PLC0415
     from recsys_assets.evaluation.tuning import tune as search  # noqa: PLC0415
     from recsys_assets.lake.initialise import change_section  # noqa: PLC0415
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
 
-    def tell(trial: Trial, best: Trial) -> None:
+    def tell(trial: TuningTrial, best: TuningTrial) -> None:
         click.echo(f"NDCG@20 {trial.ndcg:.4f} in {trial.seconds:.1f} s, best so far {best.ndcg:.4f}")
 
     place = Home.locate(home)

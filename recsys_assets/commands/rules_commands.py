@@ -10,9 +10,9 @@ from recsys_assets.errors import RulesError
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
+    from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
     from recsys_assets.release.load import Release
     from recsys_assets.rules.testing.difference import Difference
-    from recsys_assets.rules.testing.list_measures import Truth
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -133,14 +133,13 @@ def _release(home: Home) -> "Release":
     return load_current(home.releases)
 
 
-def _held_out(home: Home) -> "tuple[Release, Truth]":
+def _held_out(home: Home) -> "tuple[Release, InteractionMatrix]":
     from recsys_assets.rules.testing.difference import hold_out_home  # noqa: PLC0415
-    from recsys_assets.rules.testing.list_measures import Truth  # noqa: PLC0415
 
     if not home.interactions.is_dir():
         raise RulesError(f"{home.interactions}: no interactions to hold out; run `recsys build` first")
     held = hold_out_home(home)
-    return held.release, Truth(indptr=held.truth.indptr, items=held.truth.item_nums)
+    return held.release, held.truth
 
 
 COMMANDS: list[click.Command] = [rules]

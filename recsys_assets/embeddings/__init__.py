@@ -1,1 +1,1 @@
-"""Vocabulary, time split, the iALS factorisation, its evaluation and fold-in."""
+"""From interactions to embeddings: the matrix, iALS and softmax, fold-in, memory, and their files."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.errors import EmptyHistoryError
+from recsys_assets.storage.arrays import Float32, Float64
 
 _GRAM = "fold_in_gram.npy"
 _SCALARS = "fold_in.json"
@@ -17,14 +18,14 @@ _SCALARS = "fold_in.json"
 
 @dataclass(frozen=True, kw_only=True)
 class FoldIn:
-    """The fixed part of one row's normal equations. Shapes: I items of the catalogue, D embedding_size.
+    """The part of the normal equations that all users share. Shapes: I items of the catalogue, D embedding_size.
 
     The weight of an unobserved pair of a user of n items is α = α₀ · activity_scale · n^activity_exponent.
     """
 
-    item_embeddings: npt.NDArray[np.float32]
+    item_embeddings: Float32
     """(I, D), float32."""
-    gram_DD: npt.NDArray[np.float32]
+    gram_DD: Float32
     """α₀ YᵀY over the catalogue, float32."""
     unobserved_weight: float
     """α₀, > 0."""
@@ -37,10 +38,8 @@ class FoldIn:
     activity_scale: float = 1.0
     """1 / the mean of n^η over the users trained on, > 0."""
 
-    def embed(
-        self, item_nums: npt.NDArray[np.integer[Any]], weights: npt.NDArray[np.float32] | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Embed a user from the items touched: what training would give a user with this history.
+    def embed(self, item_nums: npt.NDArray[np.integer[Any]], weights: Float32 | None = None) -> Float32:
+        """Embed a user from the items touched, as training would embed a user with this history.
 
         Solves one row of iALS's normal equations (Rendle et al. 2022, eq. 6) exactly.
 
@@ -55,9 +54,7 @@ class FoldIn:
             EmptyHistoryError: n is 0.
         """
         if len(item_nums) == 0:
-            raise EmptyHistoryError(
-                "a vector was asked for from 0 known items; recommend popular items instead"
-            )
+            raise EmptyHistoryError("0 known items give no vector; recommend popular items instead")
         touched_nD = self._plain_items.take(item_nums, axis=0)
         if weights is None and len(touched_nD) < touched_nD.shape[1]:
             return self._embed_few(touched_nD)
@@ -68,20 +65,20 @@ class FoldIn:
         weighted_Dn = touched_nD.T * weights_n
         normal_DD = np.float32(activity) * self.gram_DD + weighted_Dn @ touched_nD
         normal_DD[np.diag_indices_from(normal_DD)] += ridge
-        x_D: npt.NDArray[np.float32] = np.linalg.solve(normal_DD, weighted_Dn.sum(axis=1))
+        x_D: Float32 = np.linalg.solve(normal_DD, weighted_Dn.sum(axis=1))
         return x_D
 
     def _strengths(self, count: int, confidence: float) -> tuple[float, float]:
-        """α / α₀ and the L2 of a user of `count` items with so much confidence in all."""
+        """Return α / α₀ and the L2 of a user of `count` items with `confidence` in all of them together."""
         activity = self.activity_scale * count**self.activity_exponent
         frequency = confidence + self.unobserved_weight * activity * len(self.item_embeddings)
         return activity, self.regularization * frequency**self.frequency_exponent
 
-    def _embed_few(self, touched_nD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The same where n < D and every weight is 1, by an n x n system.
+    def _embed_few(self, touched_nD: Float32) -> Float32:
+        """Embed as `embed` does where n < D and every weight is 1, by an n x n system.
 
-        (A + V'V)^-1 V' = A^-1 V' (I + V A^-1 V')^-1, and A depends on n only: its inverse is kept. A third of the
-        time for a session of five.
+        (A + V'V)^-1 V' = A^-1 V' (I + V A^-1 V')^-1, and A depends on n only: its inverse is kept. It takes a third
+        of the time for a session of five.
         """
         count = len(touched_nD)
         if count not in self._inverses:
@@ -90,33 +87,33 @@ class FoldIn:
         solved_nD = touched_nD.dot(inverse_DD)
         system_nn = solved_nD.dot(touched_nD.T)
         system_nn += eye_nn
-        x_D: npt.NDArray[np.float32] = np.linalg.solve(system_nn, ones_n).dot(solved_nD)
+        x_D: Float32 = np.linalg.solve(system_nn, ones_n).dot(solved_nD)
         return x_D
 
-    def _inverse(self, count: int) -> tuple[npt.NDArray[np.float32], ...]:
-        """A^-1 of `count` items, (D, D), and the identity and the ones of as many."""
+    def _inverse(self, count: int) -> tuple[Float32, ...]:
+        """Return A^-1 for `count` items, (D, D), the identity matrix and a vector of ones of that size."""
         activity, ridge = self._strengths(count, count)
         values_D, basis_DD = self._gram_basis
         inverse_DD = (basis_DD / (activity * values_D + ridge)) @ basis_DD.T
         return inverse_DD.astype(np.float32), np.eye(count, dtype=np.float32), np.ones(count, np.float32)
 
     @cached_property
-    def _inverses(self) -> dict[int, tuple[npt.NDArray[np.float32], ...]]:
-        """By count, fewer than D of them: 16 KB each at 64 dimensions."""
+    def _inverses(self) -> dict[int, tuple[Float32, ...]]:
+        """Results of `_inverse` by count: fewer than D of them, 16 KB each at 64 dimensions."""
         return {}
 
     @cached_property
-    def _gram_basis(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _gram_basis(self) -> tuple[Float64, Float64]:
         values_D, basis_DD = np.linalg.eigh(self.gram_DD.astype(np.float64))
         return values_D.clip(0), basis_DD
 
     @cached_property
-    def _plain_items(self) -> npt.NDArray[np.float32]:
-        """The item embeddings without numpy's memory-map class, whose every slice costs a microsecond."""
+    def _plain_items(self) -> Float32:
+        """The item embeddings without numpy's memory-map class, where every slice costs a microsecond."""
         return np.asarray(self.item_embeddings)
 
     def save(self, folder: Path) -> None:
-        """Write `fold_in_gram.npy` and `fold_in.json`; the item embeddings are the artifact's own file."""
+        """Write `fold_in_gram.npy` and `fold_in.json`; the item embeddings have a file of their own."""
         np.save(folder / _GRAM, self.gram_DD, allow_pickle=False)
         scalars = {
             "unobserved_weight": self.unobserved_weight,
@@ -128,8 +125,8 @@ class FoldIn:
         (folder / _SCALARS).write_text(json.dumps(scalars, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, item_embeddings: npt.NDArray[np.float32]) -> "FoldIn":
-        """What `save` wrote, over the artifact's (memory-mapped) `item_embeddings`."""
+    def load(cls, folder: Path, item_embeddings: Float32) -> "FoldIn":
+        """Read what `save` wrote, to go with the (memory-mapped) `item_embeddings`."""
         gram_DD = np.load(folder / _GRAM, allow_pickle=False)
         scalars = json.loads((folder / _SCALARS).read_text(encoding="utf-8"))
         return cls(item_embeddings=item_embeddings, gram_DD=gram_DD, **scalars)

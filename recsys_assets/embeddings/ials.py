@@ -5,98 +5,73 @@ Benchmarks". The objective, over user embeddings x, item embeddings y and confid
 
     Σ_observed c (1 - x·y)²  +  Σ_all pairs α (x·y)²  +  λ Σ_rows (Σ_observed c + Σ_all α)^ν |row|²
 
-The weight α of a user's unobserved pairs is α₀ degree^η, over the mean of degree^η: with η = 0 that of the paper;
-η > 0 follows the softmax, whose loss has for each observed item of a user one sum over all of the items (Pu et
-al. 2024, "Learning-Efficient Yet Generalizable Collaborative Filtering for Item Recommendation", make squares
-of it so). On the default η = 0.5 is worth 3 % of NDCG.
+The weight α of a user's unobserved pairs is α₀ degree^η, divided by the mean of degree^η. With η = 0 it is the
+paper's; η > 0 follows the softmax, whose loss has one sum over all items for each observed item of a user (Pu et
+al. 2024, "Learning-Efficient Yet Generalizable Collaborative Filtering for Item Recommendation", derive a squared
+loss from it). On the default η = 0.5 is worth 3 % of NDCG.
 
 Shapes: U users, I items, n entries, D embedding_size; R rows and C columns of the side being solved.
 All numbers are float32; the Gram matrix's eigenvectors and sums over rows are float64.
 """
 
-import time
-import warnings
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from recsys_assets.embeddings.factorisation import Start
 from recsys_assets.embeddings.ials_half_step import Side, half_step, sides
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
-from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, plan_memory
-from recsys_assets.embeddings.training import Factorisation, Start, StopAfter, with_strengths
-from recsys_assets.errors import TrainingDataError
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.arrays import Float32
 
 CONVERGED_STEPS = 12
 """CG steps of the last half-step, after which a user's vector is the exact solution to 1e-4."""
 
 
-def train(
-    matrix: InteractionMatrix,
-    settings: TrainingSettings,
-    *,
-    start: Start | None = None,
-    on_epoch: Callable[[int, float], None] | None = None,
-    stop_after: StopAfter | None = None,
-) -> Factorisation:
-    """Factorise the matrix; the same seed gives the same bytes on the same machine and thread count.
+class Ials:
+    """iALS in training. An epoch solves the users and then the items.
 
-    Items start at random and users at zero, or both where `start` has them, and an epoch solves the users and
-    then the items. After the last one the users are solved once more, to convergence, so that folding a
-    user's history in gives the user's vector.
-
-    Args:
-        matrix: the observed pairs.
-        settings: size, epochs, α₀, λ, ν, CG steps, weights, seed and device.
-        start: embeddings to go on from, in the matrix's numbering.
-        on_epoch: called with the epoch (from 1) and the objective divided by the number of entries.
-        stop_after: asked after each epoch whether that was the last one.
-
-    Raises:
-        TrainingDataError: the confidences are not all finite, or the objective stopped being finite.
-        MemoryBudgetError: the run would need more memory than it may have.
+    Items start at random and users at zero, or both from `start`. `finish` solves the users once more, to
+    convergence, so that folding a user's history in gives the user's vector.
     """
-    began = time.perf_counter()
-    settings = with_strengths(settings, matrix)
-    plan = plan_memory(shape=matrix.shape, entries=matrix.entries, settings=settings)
-    found_n = confidence(matrix, settings)
-    if not np.isfinite(found_n).all():
-        raise TrainingDataError(
-            "a confidence is not finite: the weights of `interactions` are out of float32's range"
-        )
-    losses: list[float] = []
-    with torch.no_grad(), warnings.catch_warnings(), PeakWatch() as watch:
-        warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
-        users, items = sides(matrix, found_n, settings)
-        users_UD, items_ID = initial_embeddings(matrix.shape, settings, start)
-        for epoch in range(1, settings.epochs + 1):
-            losses.append(one_epoch(users, items, users_UD=users_UD, items_ID=items_ID, settings=settings))
-            if not np.isfinite(losses[-1]):
-                raise TrainingDataError(
-                    f"the objective is {losses[-1]} after epoch {epoch}; raise `regularization`"
-                )
-            if on_epoch is not None:
-                on_epoch(epoch, losses[-1])
-            if stop_after is not None and stop_after(epoch, users_UD, items_ID):
-                break
-        half_step(users, users_UD, items_ID, steps=CONVERGED_STEPS)
-    return Factorisation(
-        user_embeddings=users_UD.cpu().numpy(),
-        item_embeddings=items_ID.cpu().numpy(),
-        confidences=found_n,
-        losses=losses,
-        seconds=time.perf_counter() - began,
-        settings=settings,
-        memory_mb={**plan.megabytes(), "measured_peak_mb": round(watch.peak / MEGABYTE, 1)},
-    )
+
+    remedy = "raise `regularization`"
+
+    def __init__(
+        self,
+        matrix: InteractionMatrix,
+        settings: TrainingSettings,
+        *,
+        confidences_n: Float32,
+        start: Start | None = None,
+        half_step: Callable[..., float] = half_step,
+    ) -> None:
+        """Order the entries by both sides; `half_step` has the arguments of `ials_half_step.half_step`."""
+        self._users, self._items = sides(matrix, confidences_n, settings)
+        self._users_UD, self._items_ID = initial_embeddings(matrix.shape, settings, start)
+        self._steps = settings.cg_steps
+        self._half_step = half_step
+
+    def epoch(self) -> float:
+        """Solve the users and then the items; return the objective afterwards, by entry."""
+        self._half_step(self._users, self._users_UD, self._items_ID, steps=self._steps)
+        of_items = self._half_step(self._items, self._items_ID, self._users_UD, steps=self._steps)
+        return _objective_by_entry(of_items, self._users, self._users_UD)
+
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        """Return both sides, (U, D) and (I, D): not copies, the next epoch overwrites them."""
+        return self._users_UD, self._items_ID
+
+    def finish(self) -> None:
+        """Solve the users to convergence."""
+        self._half_step(self._users, self._users_UD, self._items_ID, steps=CONVERGED_STEPS)
 
 
 def initial_embeddings(
     shape: tuple[int, int], settings: TrainingSettings, start: Start | None
 ) -> tuple[Tensor, Tensor]:
-    """Users at zero and items at random (a normal of variance 0.01 / D), or a copy of `start`."""
+    """Return users at zero and items at random (a normal of variance 0.01 / D), or a copy of `start`."""
     if start is not None:
         given = torch.from_numpy(start.user_embeddings.copy()), torch.from_numpy(start.item_embeddings.copy())
         return given[0].to(settings.device), given[1].to(settings.device)
@@ -107,17 +82,8 @@ def initial_embeddings(
     return torch.zeros(users, settings.embedding_size, device=settings.device), items_ID.to(settings.device)
 
 
-def one_epoch(
-    users: Side, items: Side, *, users_UD: Tensor, items_ID: Tensor, settings: TrainingSettings
-) -> float:
-    """Solve the users and then the items, in place; the objective afterwards by entry."""
-    half_step(users, users_UD, items_ID, steps=settings.cg_steps)
-    of_items = half_step(items, items_ID, users_UD, steps=settings.cg_steps)
-    return objective_by_entry(of_items, users, users_UD)
-
-
-def objective_by_entry(of_items: float, users: Side, users_UD: Tensor) -> float:
-    """The whole objective divided by the number of entries.
+def _objective_by_entry(of_items: float, users: Side, users_UD: Tensor) -> float:
+    """Return the whole objective divided by the number of entries.
 
     The items' half-step knows the objective of its rows, which is all of it but for the users' L2.
     """

@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from recsys_assets.embeddings.factorisation import activity_scale
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.training import activity_scale
 from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.arrays import Float32, Float64, Int32, Int64
 
 CHUNK_ENTRIES = 1 << 18
 CHUNK_NUMBERS = 1 << 19
-"""A chunk of rows has about so many entries and embedding numbers: its temporaries stay in the cache."""
+"""Entries and embedding numbers of a chunk of rows, about: its temporaries stay in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
     """The observed entries by row of one side, CSR, and the strengths of each of its rows."""
 
-    indptr: npt.NDArray[np.int64]
+    indptr: Int64
     """R + 1."""
     cols_n: Tensor
     """int32."""
@@ -38,12 +38,12 @@ class Side:
     l2_R: Tensor
     """float32, > 0."""
     unobserved_R: Tensor
-    """Weight of an unobserved pair of the row, float32, > 0; times the column's `unobserved_C`."""
+    """Weight of an unobserved pair of the row, float32, > 0; multiplied by the column's `unobserved_C`."""
     unobserved_C: Tensor
     """float32, > 0."""
 
     def rows(self, rows: slice) -> "Side":
-        """Only these rows."""
+        """Return the side with these rows only."""
         entries = slice(int(self.indptr[rows.start]), int(self.indptr[rows.stop]))
         return Side(
             indptr=self.indptr[rows.start : rows.stop + 1] - entries.start,
@@ -55,10 +55,8 @@ class Side:
         )
 
 
-def sides(
-    matrix: InteractionMatrix, confidences_n: npt.NDArray[np.float32], settings: TrainingSettings
-) -> tuple[Side, Side]:
-    """The entries by user and by item, with λ (Σ c + the weights of all unobserved pairs)^ν of each row."""
+def sides(matrix: InteractionMatrix, confidences_n: Float32, settings: TrainingSettings) -> tuple[Side, Side]:
+    """Return the entries by user and by item, with λ (Σ c + the weights of all unobserved pairs)^ν of each row."""
     items = len(matrix.items)
     degrees_U, exponent = np.diff(matrix.indptr), settings.activity_exponent
     of_users = np.maximum(degrees_U, 1.0) ** exponent
@@ -85,8 +83,8 @@ def sides(
     )
 
 
-def order_by(nums_n: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """What a stable argsort of `nums_n` gives, int32, by sorting (number, position) pairs: faster, leaner."""
+def order_by(nums_n: Int32) -> Int32:
+    """Return the stable argsort of `nums_n`, int32, by sorting (number, position) pairs: faster, in less memory."""
     pairs_n = nums_n.astype(np.int64)
     pairs_n <<= 32
     pairs_n |= np.arange(len(nums_n), dtype=np.uint32)
@@ -95,12 +93,12 @@ def order_by(nums_n: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 
 
 def _side(
-    indptr: npt.NDArray[np.int64],
-    cols_n: npt.NDArray[np.int32],
-    confidences_n: npt.NDArray[np.float32],
+    indptr: Int64,
+    cols_n: Int32,
+    confidences_n: Float32,
     *,
-    unobserved_R: npt.NDArray[np.float64],
-    unobserved_C: npt.NDArray[np.float64],
+    unobserved_R: Float64,
+    unobserved_C: Float64,
     settings: TrainingSettings,
 ) -> Side:
     nonempty = indptr[:-1] < indptr[1:]
@@ -109,7 +107,7 @@ def _side(
     frequency_R += unobserved_R * unobserved_C.sum()
     l2_R = settings.regularization * frequency_R**settings.frequency_exponent
 
-    def tensor(values_R: npt.NDArray[np.float64]) -> Tensor:
+    def tensor(values_R: Float64) -> Tensor:
         return torch.from_numpy(values_R.astype(np.float32)).to(settings.device)
 
     return Side(
@@ -153,8 +151,8 @@ def half_step(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, steps: int) -> fl
     return total
 
 
-def _chunks(indptr: npt.NDArray[np.int64], size: int) -> list[slice]:
-    """Consecutive rows in chunks; a row with more entries than a chunk should have is a chunk."""
+def _chunks(indptr: Int64, size: int) -> list[slice]:
+    """Cut the rows into consecutive chunks; a row with more entries than a chunk should have is a chunk."""
     by_entries = np.searchsorted(indptr, np.arange(0, indptr[-1], CHUNK_ENTRIES), side="left")
     by_rows = np.arange(0, len(indptr) - 1, max(1, CHUNK_NUMBERS // size))
     edges = np.unique(np.concatenate([by_entries, by_rows, [len(indptr) - 1]]))
@@ -164,7 +162,7 @@ def _chunks(indptr: npt.NDArray[np.int64], size: int) -> list[slice]:
 def _conjugate_gradient(
     side: Side, diagonal_RD: Tensor, rows_RD: Tensor, cols_CD: Tensor, *, steps: int
 ) -> tuple[Tensor, float]:
-    """Preconditioned CG on every row at once, from `rows_RD`: the solution and its objective.
+    """Run preconditioned CG on every row at once from `rows_RD`; return the solution and its objective.
 
     The objective falls by length · decrease with each step, so only where it starts needs computing.
     """
@@ -211,5 +209,5 @@ def _conjugate_gradient(
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    """The quotient, and 0 where a row is solved already (0 / 0)."""
+    """Return the quotient, and 0 where a row is solved already (0 / 0)."""
     return torch.where(below > 0, above / below.clamp(min=torch.finfo(torch.float32).tiny), 0.0)

@@ -1,69 +1,77 @@
-"""The same training with rows sharded over processes by `torch.distributed` (gloo), started by `torchrun`.
+"""iALS with its rows sharded over processes by `torch.distributed` (gloo), started by `torchrun`.
 
-Each process solves its share of the rows of a side and then all of them gather the side; the matrix and both
-sides' embeddings are in every process. `torchrun --nproc-per-node 2 -m recsys_assets.embeddings.ials_sharded
-MATRIX_FOLDER OUT_FOLDER SETTINGS_JSON` is what `processes` starts through Dagster's pipes client; on several
-machines, the same with torchrun's rendezvous options and the folders on a shared disk.
+Each process solves its share of the rows of a side, then all of them gather the side; the matrix and both sides'
+embeddings are in every process. The matrix and the result are handed over as files. On several machines it is the
+same, with torchrun's rendezvous options and the folders on a shared disk.
 """
 
 import json
-import math
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import torch
 import torch.distributed as dist
-from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 from torch import Tensor
 
-from recsys_assets.embeddings.ials import CONVERGED_STEPS, initial_embeddings, objective_by_entry
-from recsys_assets.embeddings.ials_half_step import Side, half_step, sides
+from recsys_assets.embeddings.factorisation import Factorisation, Start
+from recsys_assets.embeddings.ials_half_step import Side, half_step
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
-from recsys_assets.embeddings.training import Start, with_strengths
-from recsys_assets.errors import TrainingDataError
+from recsys_assets.embeddings.memory_plan import plan_memory
 from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.arrays import Int64
 from recsys_assets.storage.string_table import Vocabulary
 
+_MATRIX = ("indptr", "item_nums", "weights", "last_day")
+_SIDES = ("user_embeddings", "item_embeddings")
+_LOSSES = "losses.json"
 
-def train_sharded(
-    matrix: InteractionMatrix,
-    settings: TrainingSettings,
-    *,
-    start: Start | None = None,
-    on_epoch: Callable[[int, float], None] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Train in the present process group; every process returns all of both sides, (U, D) and (I, D).
 
-    Rows are cut so that each process has about as many entries. The numbers are those of `ials.train` but for
-    the order of float32 sums. Arguments and errors as there.
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """The processes that train together, as `train_by_workers` starts them."""
+
+    run: Callable[[Path, Path, TrainingSettings], None]
+    """Starts `settings.processes` of them on a matrix folder and an output folder, and waits for their end."""
+    scratch: Path
+    """An existing folder to hand the matrix and the result over in."""
+
+
+def train_by_workers(
+    matrix: InteractionMatrix, settings: TrainingSettings, *, workers: Workers, start: Start | None = None
+) -> Factorisation:
+    """Train iALS in `settings.processes` processes, each of which calls `training.train_in_group`.
+
+    Raises:
+        MemoryBudgetError: the processes would need more memory than their budget.
+        Exception: a process failed; `workers.run` says how.
     """
-    settings = with_strengths(settings, matrix)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
-        users, items = sides(matrix, confidence(matrix, settings), settings)
-        users_UD, items_ID = initial_embeddings(matrix.shape, settings, start)
-        for epoch in range(1, settings.epochs + 1):
-            _solve_shard(users, users_UD, items_ID, steps=settings.cg_steps)
-            of_items = _solve_shard(items, items_ID, users_UD, steps=settings.cg_steps)
-            loss = objective_by_entry(of_items, users, users_UD)
-            if not math.isfinite(loss):
-                raise TrainingDataError(
-                    f"the objective is {loss} after epoch {epoch}; raise `regularization`"
-                )
-            if on_epoch is not None:
-                on_epoch(epoch, loss)
-        _solve_shard(users, users_UD, items_ID, steps=CONVERGED_STEPS)
-    return users_UD, items_ID
+    began = time.perf_counter()
+    plan = plan_memory(
+        shape=matrix.shape, entries=matrix.entries, settings=settings, processes=settings.processes
+    )
+    with tempfile.TemporaryDirectory(prefix="training-", dir=workers.scratch) as folder:
+        given, out = Path(folder) / "matrix", Path(folder) / "out"
+        save_matrix(given, matrix, start)
+        workers.run(given, out, settings)
+        users_UD, items_ID = (np.load(out / f"{name}.npy", allow_pickle=False) for name in _SIDES)
+        losses = json.loads((out / _LOSSES).read_text(encoding="utf-8"))
+    return Factorisation(
+        user_embeddings=users_UD,
+        item_embeddings=items_ID,
+        confidences=confidence(matrix, settings),
+        losses=losses,
+        seconds=time.perf_counter() - began,
+        settings=settings,
+        memory_mb=plan.megabytes(),
+    )
 
 
-def _solve_shard(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, steps: int) -> float:
-    """One half-step: solve the rows of this process, then gather everybody's; the objective of all rows."""
+def sharded_half_step(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, steps: int) -> float:
+    """Solve the rows of this process, then gather everybody's; arguments and result as of `half_step`."""
     edges = shard_edges(side.indptr, dist.get_world_size())
     mine = slice(edges[dist.get_rank()], edges[dist.get_rank() + 1])
     objective = torch.zeros((), dtype=torch.float64)
@@ -77,78 +85,42 @@ def _solve_shard(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, steps: int) ->
     return float(objective)
 
 
-def shard_edges(indptr: "np.ndarray[tuple[int], np.dtype[np.int64]]", shards: int) -> list[int]:
-    """`shards` + 1 row numbers, 0 to R, between which lie about as many entries each."""
+def shard_edges(indptr: Int64, shards: int) -> list[int]:
+    """Return `shards` + 1 row numbers, 0 to R, with about as many entries between each two."""
     wanted = indptr[-1] * np.arange(1, shards) / shards
     return [0, *(int(row) for row in np.searchsorted(indptr, wanted)), len(indptr) - 1]
 
 
 def save_matrix(folder: Path, matrix: InteractionMatrix, start: Start | None = None) -> None:
-    """Write the matrix, and where to start, for `load_matrix` and `load_start` in another process."""
+    """Write the matrix, and the start where there is one, for `load_matrix` and `load_start`."""
     folder.mkdir(parents=True, exist_ok=True)
     matrix.users.save(folder, "users")
     matrix.items.save(folder, "items")
-    for name in _ARRAYS:
+    for name in _MATRIX:
         np.save(folder / f"{name}.npy", getattr(matrix, name), allow_pickle=False)
     if start is not None:
-        for name in _STARTS:
+        for name in _SIDES:
             np.save(folder / f"{name}.npy", getattr(start, name), allow_pickle=False)
 
 
-def load_start(folder: Path) -> Start | None:
-    """Where `save_matrix` was told to start, if it was."""
-    if not (folder / f"{_STARTS[0]}.npy").exists():
-        return None
-    return Start(**{name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _STARTS})
-
-
 def load_matrix(folder: Path) -> InteractionMatrix:
-    """What `save_matrix` wrote."""
-    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    """Read the matrix that `save_matrix` wrote."""
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _MATRIX}
     return InteractionMatrix(
         users=Vocabulary.load(folder, "users"), items=Vocabulary.load(folder, "items"), **arrays
     )
 
 
-_ARRAYS = ("indptr", "item_nums", "weights", "last_day")
-_STARTS = ("user_embeddings", "item_embeddings")
+def load_start(folder: Path) -> Start | None:
+    """Read the start that `save_matrix` wrote; None where there was none."""
+    if not (folder / f"{_SIDES[0]}.npy").exists():
+        return None
+    return Start(**{name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _SIDES})
 
 
-def main(matrix_folder: Path, out: Path, settings: TrainingSettings) -> None:
-    """Train in the group that `torchrun` made; rank 0 writes both sides' embeddings and the losses into `out`.
-
-    A start is taken from `matrix_folder` where there is one, and progress is told to Dagster where it listens.
-    """
-    dist.init_process_group("gloo")
-    losses: list[float] = []
-    try:
-        with _told() as tell:
-
-            def keep(epoch: int, loss: float) -> None:
-                losses.append(loss)
-                tell(f"epoch {epoch} of {settings.epochs}: objective {loss:.6f} a pair")
-
-            users_UD, items_ID = train_sharded(
-                load_matrix(matrix_folder), settings, start=load_start(matrix_folder), on_epoch=keep
-            )
-        if dist.get_rank() == 0:
-            out.mkdir(parents=True, exist_ok=True)
-            np.save(out / "user_embeddings.npy", users_UD.numpy(), allow_pickle=False)
-            np.save(out / "item_embeddings.npy", items_ID.numpy(), allow_pickle=False)
-            (out / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
-    finally:
-        dist.destroy_process_group()
-
-
-@contextmanager
-def _told() -> Iterator[Callable[[str], None]]:
-    """Where progress is told: Dagster's log from rank 0 under its pipes client, nowhere else."""
-    if dist.get_rank() or DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
-        yield lambda _: None
-        return
-    with open_dagster_pipes() as pipes:
-        yield pipes.log.info
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=TrainingSettings))
+def save_result(folder: Path, losses: list[float], users_UD: Tensor, items_ID: Tensor) -> None:
+    """Write what `train_by_workers` reads when the processes have ended."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, side_ND in zip(_SIDES, (users_UD, items_ID), strict=True):
+        np.save(folder / f"{name}.npy", side_ND.numpy(), allow_pickle=False)
+    (folder / _LOSSES).write_text(json.dumps(losses), encoding="utf-8")

@@ -1,7 +1,7 @@
 """The interactions as one sparse matrix, users by items, with the vocabularies of its rows and columns.
 
-One entry a (user, item) pair: the summed weight of its events and the day of the last one. How an entry's
-weight becomes a confidence is decided in `confidence`; here nothing is scaled.
+One entry a (user, item) pair: the summed weight of its events and the day of the last one. The matrix scales
+nothing; `confidence` turns an entry's weight into a confidence.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
 from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.arrays import Float32, Float64, Int32, Int64
 from recsys_assets.storage.string_table import Vocabulary
 
 _DAY = "day"
@@ -27,31 +28,31 @@ class InteractionMatrix:
     """Row number <-> user_id."""
     items: Vocabulary
     """Column number <-> item_id."""
-    indptr: npt.NDArray[np.int64]
+    indptr: Int64
     """Where each user's entries start, U + 1."""
-    item_nums: npt.NDArray[np.int32]
+    item_nums: Int32
     """Column of each entry, n."""
-    weights: npt.NDArray[np.float32]
+    weights: Float32
     """Summed weight of the pair's events, n, > 0."""
-    last_day: npt.NDArray[np.int32]
+    last_day: Int32
     """Day of the pair's last event, days since 1970-01-01, n."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(U, I)."""
+        """Number of users and items, (U, I)."""
         return len(self.users), len(self.items)
 
     @property
     def entries(self) -> int:
-        """n, the number of pairs observed."""
+        """Number of pairs observed, n."""
         return len(self.item_nums)
 
     @property
     def through_day(self) -> int:
-        """The last day of all, days since 1970-01-01."""
+        """Last day of all entries, days since 1970-01-01."""
         return int(self.last_day.max())
 
-    def user_nums(self) -> npt.NDArray[np.int32]:
+    def user_nums(self) -> Int32:
         """Row of each entry, n."""
         return np.repeat(np.arange(len(self.users), dtype=np.int32), np.diff(self.indptr))
 
@@ -64,14 +65,14 @@ class InteractionMatrix:
         Args:
             frame: the columns of the INTERACTIONS contract; only ids, weight and timestamp are read.
             users: rows to use instead of the users found; other users' events are left out.
-            items: likewise for columns.
+            items: columns to use instead of the items found; other items' events are left out.
 
         Raises:
             TrainingDataError: no event with a positive weight, or a weight that is NaN, infinite or negative.
         """
         pairs = (
             frame.select(columns.USER_ID, columns.ITEM_ID, columns.WEIGHT, columns.TIMESTAMP)
-            .filter(pl.col(columns.WEIGHT) != 0)  # keeps NaN, which is refused below
+            .filter(pl.col(columns.WEIGHT) != 0)  # keeps NaN, which is rejected below
             .group_by(columns.USER_ID, columns.ITEM_ID)
             .agg(
                 _exact_sum(columns.WEIGHT),
@@ -80,7 +81,7 @@ class InteractionMatrix:
             )
             .collect()
         )
-        _refuse_bad_weights(pairs)
+        _reject_bad_weights(pairs)
         users = users or _vocabulary(pairs[columns.USER_ID])
         items = items or _vocabulary(pairs[columns.ITEM_ID])
         pairs = _numbered(_numbered(pairs, columns.USER_ID, users), columns.ITEM_ID, items)
@@ -100,10 +101,8 @@ class InteractionMatrix:
         )
 
 
-def entries_of(
-    matrix: InteractionMatrix, user_nums: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Row (within `user_nums`) and item of every entry of these users, two arrays of one length, int64."""
+def entries_of(matrix: InteractionMatrix, user_nums: Int64) -> tuple[Int64, Int64]:
+    """Return row (within `user_nums`) and item of every entry of these users, two arrays of one length, int64."""
     starts, ends = matrix.indptr[user_nums], matrix.indptr[user_nums + 1]
     lengths = ends - starts
     row_n = np.repeat(np.arange(len(user_nums)), lengths)
@@ -113,15 +112,15 @@ def entries_of(
 
 
 def _exact_sum(column: str) -> pl.Expr:
-    """The sum of float32 values, the same bits in whatever order the threads add them.
+    """Sum float32 values to the same bits in whatever order the threads add them.
 
     Float64 has 29 bits more than float32, so that no addition is rounded while a pair's weights are within a
-    factor of 2^29 of their sum; added as float32 they gave other last bits in every run.
+    factor of 2^29 of their sum. Added as float32 they had other last bits in every run.
     """
     return pl.col(column).cast(pl.Float64).sum()
 
 
-def _refuse_bad_weights(pairs: pl.DataFrame) -> None:
+def _reject_bad_weights(pairs: pl.DataFrame) -> None:
     if pairs.is_empty():
         raise TrainingDataError(
             "0 interactions with a positive weight; nothing to factorise:"
@@ -150,32 +149,39 @@ def _array(series: pl.Series, dtype: Any) -> npt.NDArray[Any]:
     return np.ascontiguousarray(series.to_numpy(), dtype=dtype)
 
 
-def confidence(matrix: InteractionMatrix, settings: TrainingSettings) -> npt.NDArray[np.float32]:
-    """One confidence an entry, float32, > 0, mean 1.
+def confidence(matrix: InteractionMatrix, settings: TrainingSettings) -> Float32:
+    """Return one confidence an entry, float32, > 0, mean 1. For the softmax objective all are 1.
 
     weight ** count_exponent / users of the item ** debias_exponent * 0.5 ** (age / half_life_days), divided by
     its mean, so that α₀ and λ mean the same whatever the units of the weights. An entry's age is counted from the
     matrix's last day. With a random split debiasing pays (0.1 on MovieLens 1M +1.2 % NDCG@20, 0.35 on Gowalla
-    +2 %); on later days of the default, where what is popular stays so, it costs (0.1: 0.5 %).
+    +2 %). On later days of the default, where what is popular stays popular, it costs (0.1: 0.5 %).
+
+    Raises:
+        TrainingDataError: a weight is so large that its confidence is not finite.
     """
+    if settings.objective == "softmax":
+        return np.ones(matrix.entries, np.float32)
     found = matrix.weights.astype(np.float64) ** settings.count_exponent
     if settings.debias_exponent:
         found /= np.bincount(matrix.item_nums)[matrix.item_nums] ** settings.debias_exponent
     if settings.half_life_days is not None:
         found *= 0.5 ** ((matrix.through_day - matrix.last_day) / settings.half_life_days)
     # An ancient entry must not vanish by underflow: it is still an observed pair.
-    scaled: npt.NDArray[np.float32] = np.maximum(found / found.mean(), 1e-6).astype(np.float32)
+    scaled: Float32 = np.maximum(found / found.mean(), 1e-6).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        raise TrainingDataError(
+            "a confidence is not finite: the weights of `interactions` are out of float32's range"
+        )
     return scaled
 
 
 HALF_LIFE_DAYS = 30.0
-"""A user's touch counts half after so many days."""
+"""Days after which a user's touch counts half."""
 
 
-def popularity(
-    matrix: "InteractionMatrix", *, half_life_days: float | None = HALF_LIFE_DAYS
-) -> npt.NDArray[np.float64]:
-    """Users who touched each item, each 0.5 ** (days since the last touch / half life); (I,), float64.
+def popularity(matrix: InteractionMatrix, *, half_life_days: float | None = HALF_LIFE_DAYS) -> Float64:
+    """Count the users of each item, each as 0.5 ** (days since the last touch / half life); (I,), float64.
 
     Without a half life every user counts 1.
     """
@@ -188,6 +194,6 @@ def popularity(
     )
 
 
-def by_popularity(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-    """Item numbers, most popular first; equal ones in the order of their numbers."""
+def by_popularity(scores: Float64) -> Int32:
+    """Return item numbers, most popular first; equally popular ones in the order of their numbers."""
     return np.argsort(-scores, kind="stable").astype(np.int32)

@@ -1,7 +1,7 @@
-"""How much memory a training run will need, and whether it may: predicted before, measured after.
+"""Memory of a training run: predicted before and held against a budget, measured while it runs.
 
-The prediction adds to what the process holds already (the matrix among it) the arrays that training makes;
-`training_bytes` lists them.
+The prediction is the memory that the process holds already, the matrix included, plus the arrays that training
+makes; `training_bytes` lists them.
 """
 
 import threading
@@ -17,15 +17,20 @@ from recsys_assets.settings import TrainingSettings
 
 MEGABYTE = 1 << 20
 SHARE_OF_AVAILABLE = 0.8
-"""The budget where `memory_budget_mb` sets none: so much of what is available at the start."""
+"""The budget where `memory_budget_mb` sets none: this share of what is available at the start."""
+
+_MORE_COPIES = {"ials": 0, "softmax": 12}
+"""Copies of both sides' embeddings by objective, beyond those of iALS. For the softmax: base, averaged and normalised
+embeddings, their gradients, Adam's two moments and intermediate results."""
 
 _CGROUP = Path("/sys/fs/cgroup")
-_LOOK_EVERY = 0.01
+_MEASURE_EVERY = 0.01
+"""Seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """What a training run is expected to need. All in bytes, whole process."""
+    """Memory that a training run is expected to need, in bytes of the whole process."""
 
     predicted: int
     """Expected peak of resident memory."""
@@ -33,7 +38,7 @@ class MemoryPlan:
     """The most it may be."""
 
     def megabytes(self) -> dict[str, float]:
-        """For metadata."""
+        """Return both figures for metadata."""
         return {
             "predicted_peak_mb": round(self.predicted / MEGABYTE, 1),
             "memory_budget_mb": round(self.budget / MEGABYTE, 1),
@@ -47,7 +52,6 @@ def plan_memory(
     settings: TrainingSettings,
     resident: int | None = None,
     available: int | None = None,
-    more_rows: int = 0,
     processes: int = 1,
 ) -> MemoryPlan:
     """Predict the peak of training on a matrix that is in memory already.
@@ -55,11 +59,10 @@ def plan_memory(
     Args:
         shape: (users, items).
         entries: observed pairs.
-        settings: size and budget.
+        settings: objective, size and budget.
         resident: bytes that the process holds now; none: ask the system.
-        available: bytes that could still be had; none: ask the system.
-        more_rows: so many more copies of both sides' embeddings than iALS keeps.
-        processes: so many that each hold all of it, >= 1.
+        available: bytes that are still free; none: ask the system.
+        processes: number of processes, >= 1, which each hold all of it.
 
     Raises:
         MemoryBudgetError: the prediction is above the budget; with the numbers, and the sizes that would fit.
@@ -71,15 +74,15 @@ def plan_memory(
     else:
         budget = settings.memory_budget_mb * MEGABYTE
     needed = training_bytes(shape, entries, settings.embedding_size)
-    needed += 4 * more_rows * settings.embedding_size * sum(shape)
+    needed += 4 * _MORE_COPIES[settings.objective] * settings.embedding_size * sum(shape)
     plan = MemoryPlan(predicted=resident + needed * processes, budget=budget)
     if plan.predicted > plan.budget:
-        raise MemoryBudgetError(_refusal(plan, shape, entries, settings.embedding_size, resident))
+        raise MemoryBudgetError(_rejection(plan, shape, entries, settings.embedding_size, resident))
     return plan
 
 
 def training_bytes(shape: tuple[int, int], entries: int, embedding_size: int) -> int:
-    """Bytes that training holds at its worst moment beside the matrix; chunks are bounded."""
+    """Return the bytes that iALS holds at its worst moment beside the matrix; chunks are bounded."""
     users, items = shape
     by_user = 4 * entries  # the confidences; columns and row starts are the matrix's own
     by_item = 8 * entries  # columns and confidences
@@ -93,7 +96,7 @@ def training_bytes(shape: tuple[int, int], entries: int, embedding_size: int) ->
 
 
 def available_bytes() -> int:
-    """What could be had now: the system's figure, or what the control group leaves where that is less."""
+    """Return the free bytes: the system's figure, or what the control group leaves where that is less."""
     free: int = psutil.virtual_memory().available
     try:
         limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
@@ -104,7 +107,7 @@ def available_bytes() -> int:
 
 
 class PeakWatch:
-    """The highest resident memory of this process while the `with` block runs, looked at every 10 ms."""
+    """The highest resident memory of this process while the `with` block runs, measured every 10 ms."""
 
     def __init__(self) -> None:
         self.peak = 0
@@ -113,24 +116,29 @@ class PeakWatch:
         self._thread = threading.Thread(target=self._watch, name="peak-memory", daemon=True)
 
     def __enter__(self) -> Self:
-        self._look()
+        self.measure()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self._look()
+        self.measure()
 
-    def _watch(self) -> None:
-        while not self._over.wait(_LOOK_EVERY):
-            self._look()
-
-    def _look(self) -> None:
+    def measure(self) -> None:
+        """Measure the resident memory now."""
         self.peak = max(self.peak, self._process.memory_info().rss)
 
+    def megabytes(self) -> dict[str, float]:
+        """Return the peak for metadata."""
+        return {"measured_peak_mb": round(self.peak / MEGABYTE, 1)}
 
-def _refusal(
+    def _watch(self) -> None:
+        while not self._over.wait(_MEASURE_EVERY):
+            self.measure()
+
+
+def _rejection(
     plan: MemoryPlan, shape: tuple[int, int], entries: int, embedding_size: int, resident: int
 ) -> str:
     room = plan.budget - resident

@@ -4,24 +4,29 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
+from recsys_assets.embeddings.factorisation import Factorisation, Start, activity_scale
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, by_popularity, popularity
-from recsys_assets.embeddings.training import Start, activity_scale
-from recsys_assets.quality.expectations import CheckResult, Expectation, expect
-from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.settings import TrainingSettings
-from recsys_assets.storage.arrays import EPOCH, map_array
+from recsys_assets.storage.arrays import EPOCH, Float32, Int32, Int64, map_array
 from recsys_assets.storage.string_table import Vocabulary
 
-if TYPE_CHECKING:
-    from recsys_assets.embeddings.training import Factorisation
+_ARRAYS: Final = (
+    "user_embeddings",
+    "item_embeddings",
+    "history_indptr",
+    "history_items",
+    "history_days",
+    "history_weights",
+    "popular_items",
+    "popular_scores",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,21 +37,21 @@ class Embeddings:
     """U ids."""
     items: Vocabulary
     """I ids."""
-    user_embeddings: npt.NDArray[np.float32]
+    user_embeddings: Float32
     """(U, D)."""
-    item_embeddings: npt.NDArray[np.float32]
+    item_embeddings: Float32
     """(I, D)."""
-    history_indptr: npt.NDArray[np.int64]
+    history_indptr: Int64
     """Where each user's history starts, U + 1."""
-    history_items: npt.NDArray[np.int32]
+    history_items: Int32
     """Item numbers, most recent first within a user, n."""
-    history_days: npt.NDArray[np.int32]
+    history_days: Int32
     """Day of the last event with each, days since 1970-01-01, n."""
-    history_weights: npt.NDArray[np.float32]
+    history_weights: Float32
     """Confidence in each, mean 1, n."""
-    popular_items: npt.NDArray[np.int32]
+    popular_items: Int32
     """Item numbers, most popular first, I."""
-    popular_scores: npt.NDArray[np.float32]
+    popular_scores: Float32
     """Their recency-weighted popularity, I."""
     fold_in: FoldIn
     """Embeds users and sessions without retraining."""
@@ -57,20 +62,20 @@ class Embeddings:
 def save_embeddings(
     folder: Path,
     *,
-    matrix: "InteractionMatrix",
-    factorisation: "Factorisation",
+    matrix: InteractionMatrix,
+    factorisation: Factorisation,
     notes: dict[str, Any] | None = None,
 ) -> None:
-    """Write every array of `Embeddings` and `training.json` into `folder`, made where it isn't there.
+    """Write every array of `Embeddings` and `training.json` into `folder`, which is made where it is missing.
 
-    The bytes depend on the matrix and the factorisation only, but for `training.json`, which
-    holds the wall time too.
+    The bytes depend on the matrix and the factorisation only, but for `training.json`, which also holds the wall
+    time.
 
     Args:
-        folder: where to; files there are overwritten, so give a new folder and swap it in.
-        matrix: what was factorised.
-        factorisation: what training found.
-        notes: what else `training.json` should say, e.g. predicted and measured memory.
+        folder: files in it are overwritten, so give a new folder and put it in place afterwards.
+        matrix: the matrix that was factorised.
+        factorisation: the result of the training.
+        notes: further entries of `training.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     matrix.users.save(folder, "users")
@@ -90,18 +95,9 @@ def save_embeddings(
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    items_ID, settings = factorisation.item_embeddings, factorisation.settings
-    FoldIn(
-        item_embeddings=items_ID,
-        gram_DD=settings.unobserved_weight * (items_ID.T @ items_ID),
-        unobserved_weight=settings.unobserved_weight,
-        regularization=settings.regularization,
-        frequency_exponent=settings.frequency_exponent,
-        activity_exponent=settings.activity_exponent,
-        activity_scale=activity_scale(np.diff(matrix.indptr), settings.activity_exponent),
-    ).save(folder)
+    _fold_in(matrix, factorisation).save(folder)
     training = {
-        "settings": msgspec.to_builtins(settings),
+        "settings": msgspec.to_builtins(factorisation.settings),
         "losses": factorisation.losses,
         "seconds": factorisation.seconds,
         **factorisation.memory_mb,
@@ -114,25 +110,26 @@ def save_embeddings(
     (folder / "training.json").write_text(json.dumps(training, indent=2) + "\n", encoding="utf-8")
 
 
+def _fold_in(matrix: InteractionMatrix, factorisation: Factorisation) -> FoldIn:
+    items_ID, settings = factorisation.item_embeddings, factorisation.settings
+    return FoldIn(
+        item_embeddings=items_ID,
+        gram_DD=settings.unobserved_weight * (items_ID.T @ items_ID),
+        unobserved_weight=settings.unobserved_weight,
+        regularization=settings.regularization,
+        frequency_exponent=settings.frequency_exponent,
+        activity_exponent=settings.activity_exponent,
+        activity_scale=activity_scale(np.diff(matrix.indptr), settings.activity_exponent),
+    )
+
+
 def load_embeddings(folder: Path) -> Embeddings:
-    """Memory-map what `save_embeddings` wrote.
+    """Memory-map the files that `save_embeddings` wrote.
 
     Raises:
         FileNotFoundError: a file is missing.
     """
-    arrays = {
-        name: map_array(folder / f"{name}.npy")
-        for name in (
-            "user_embeddings",
-            "item_embeddings",
-            "history_indptr",
-            "history_items",
-            "history_days",
-            "history_weights",
-            "popular_items",
-            "popular_scores",
-        )
-    }
+    arrays = {name: map_array(folder / f"{name}.npy") for name in _ARRAYS}
     return Embeddings(
         users=Vocabulary.load(folder, "users"),
         items=Vocabulary.load(folder, "items"),
@@ -143,9 +140,9 @@ def load_embeddings(folder: Path) -> Embeddings:
 
 
 def last_trained(folder: Path, matrix: InteractionMatrix, settings: TrainingSettings) -> Start | None:
-    """What to go on from: the embeddings in `folder`; None where the settings want none, or none fit.
+    """Return the embeddings in `folder` to go on from; None where `warm_start_epochs` is 0 or none fit.
 
-    A start makes the result depend on what was trained before, so that only `warm_start_epochs` asks for it.
+    By default nothing is taken over: a start makes the result depend on the trainings before it.
     """
     if settings.warm_start_epochs == 0 or not (folder / "training.json").is_file():
         return None
@@ -160,10 +157,10 @@ def last_trained(folder: Path, matrix: InteractionMatrix, settings: TrainingSett
 def start_from(
     earlier: Embeddings, *, users: Vocabulary, items: Vocabulary, embedding_size: int
 ) -> Start | None:
-    """The earlier embeddings in the numbering of `users` and `items`; None where their size is another.
+    """Return the earlier embeddings in the numbering of `users` and `items`; None where their size is another.
 
-    New ids are zero: the first half-step of their side solves them from their history given the known ones,
-    which is a fold-in.
+    New ids are zero. The first half-step of their side solves them from their history given the known ones, which
+    is a fold-in.
     """
     if earlier.item_embeddings.shape[1] != embedding_size:
         return None
@@ -173,60 +170,8 @@ def start_from(
     )
 
 
-def _carried(
-    embeddings: npt.NDArray[np.float32], earlier: Vocabulary, wanted: Vocabulary
-) -> npt.NDArray[np.float32]:
+def _carried(embeddings: Float32, earlier: Vocabulary, wanted: Vocabulary) -> Float32:
     nums = earlier.nums(list(wanted))
     found = np.zeros((len(wanted), embeddings.shape[1]), dtype=np.float32)
     found[nums >= 0] = embeddings[nums[nums >= 0]]
     return found
-
-
-_NOTHING: Final = 1e-6
-
-
-EMBEDDING_EXPECTATIONS: Final[list[Expectation]] = [
-    expect("norm").that(pl.col("norm").is_finite(), name="finite", block_below=1.0),
-    expect("norm").that(pl.col("norm") > _NOTHING, name="not_zero", mostly=0.25, block_below=0.01),
-    expect("norm").that(
-        pl.col("norm") < 20 * pl.col("norm").quantile(0.9), name="no_giants", mostly=0.999, block_below=0.95
-    ),
-]
-"""About a frame with one row an embedding.
-
-In a sparse log many items hang together with few others and rightly get vectors of nearly nothing: half of
-them in Amazon's smaller categories. So only a model of nothing else blocks, and giants are measured against
-the larger ones.
-"""
-
-DIMENSION_EXPECTATIONS: Final[list[Expectation]] = [
-    expect("deviation").that(
-        pl.col("deviation") > _NOTHING * pl.col("deviation").max(),
-        name="alive",
-        mostly=0.95,
-        block_below=0.5,
-    )
-]
-"""About a frame with one row a dimension: its standard deviation over the embeddings."""
-
-EMBEDDING_CHECKS: Final = tuple(
-    expectation.name for expectation in (*EMBEDDING_EXPECTATIONS, *DIMENSION_EXPECTATIONS)
-)
-"""Names of the checks of `embedding_results`."""
-
-
-def embedding_results(table: str, vectors_ND: npt.NDArray[np.floating[Any]]) -> list[CheckResult]:
-    """Norms and dimensions of embeddings: N vectors of D dimensions."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        norms = np.linalg.norm(vectors_ND.astype(np.float64), axis=1)
-        deviations = np.nanstd(np.where(np.isfinite(vectors_ND), vectors_ND, np.nan), axis=0)
-    return [
-        *evaluate(
-            EMBEDDING_EXPECTATIONS, pl.DataFrame({"num": np.arange(len(norms)), "norm": norms}), table=table
-        ),
-        *evaluate(
-            DIMENSION_EXPECTATIONS,
-            pl.DataFrame({"dimension": np.arange(len(deviations)), "deviation": deviations}),
-            table=table,
-        ),
-    ]

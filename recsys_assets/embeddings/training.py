@@ -1,73 +1,142 @@
-"""What every objective's training starts from and ends with."""
+"""Training: the one epoch loop, and the choice of objective and of one process or several.
 
+An objective (`ials.Ials`, `softmax.Softmax`) gives an epoch, the present embeddings and a last step; everything
+around them is here. Shapes: U users, I items, D embedding_size.
+"""
+
+import math
+import time
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.factorisation import Factorisation, Start, epochs_of, with_strengths
+from recsys_assets.embeddings.ials import Ials
+from recsys_assets.embeddings.ials_sharded import Workers, sharded_half_step, train_by_workers
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
+from recsys_assets.embeddings.memory_plan import PeakWatch, plan_memory
+from recsys_assets.embeddings.softmax import Softmax
+from recsys_assets.errors import TrainingDataError
 from recsys_assets.settings import TrainingSettings
 
-
-@dataclass(frozen=True, kw_only=True)
-class Factorisation:
-    """What a training run found."""
-
-    user_embeddings: npt.NDArray[np.float32]
-    """(U, D)."""
-    item_embeddings: npt.NDArray[np.float32]
-    """(I, D)."""
-    confidences: npt.NDArray[np.float32]
-    """Of each entry of the matrix, n."""
-    losses: list[float]
-    """The objective after each epoch, divided by the number of entries."""
-    seconds: float
-    """Wall time of the training."""
-    settings: TrainingSettings
-    """What it was trained with; strengths that were left open are filled in."""
-    memory_mb: dict[str, float]
-    """Resident memory: `predicted_peak_mb` and `memory_budget_mb` before, `measured_peak_mb` meanwhile."""
-
-
+OnEpoch = Callable[[int, float], None]
+"""Called after each epoch with its number (from 1) and the objective divided by the number of entries."""
 StopAfter = Callable[[int, Tensor, Tensor], bool]
-"""From the epoch and both sides' present embeddings, (U, D) and (I, D), to whether to stop."""
+"""Called after each epoch with its number and the present embeddings, (U, D) and (I, D); true ends the training."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """Where a training run starts. Shapes: U users, I items of the matrix to train on, D embedding_size."""
+class Objective(Protocol):
+    """A model in training: what it minimises, a step at a time."""
 
-    user_embeddings: npt.NDArray[np.float32]
-    """(U, D); zero for a new user."""
-    item_embeddings: npt.NDArray[np.float32]
-    """(I, D); zero for a new item."""
+    remedy: str
+    """Advice for an objective that is no longer finite."""
 
+    def epoch(self) -> float:
+        """Run one pass over the matrix; return the objective divided by the number of entries."""
 
-_SHARE_OF_NOISE = 0.6
-"""On six sets of 0.04 to 3 % density the best share was 0.3 to 1; at 0.6 each is near its best."""
-_ITEMS_OF_ONE = 250
-"""Of a mean user whose α₀ is 1: the same sets' best α₀ grow with the square of her items, from 0.01 to 1.2."""
-_LEAST, _MOST = 0.02, 2.0
-_DENSE = 0.5
-"""Bounds of α₀. It is not less than twice the density either, up to `_DENSE`: where the unobserved pairs together weigh
-no more than the observed ones, predicting 1 for everything costs next to nothing."""
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        """Return the embeddings as they would be served now, (U, D) and (I, D)."""
+
+    def finish(self) -> None:
+        """Take the steps that follow the last epoch."""
 
 
-def with_strengths(settings: TrainingSettings, matrix: InteractionMatrix) -> TrainingSettings:
-    """The settings with `unobserved_weight` and `regularization` as given, or chosen where they are 0."""
-    users, items = matrix.shape
-    of_user, of_item = matrix.entries / users, matrix.entries / items
-    least = max(_LEAST, min(2 * of_user / items, _DENSE))
-    alpha = settings.unobserved_weight or min(max((of_user / _ITEMS_OF_ONE) ** 2, least), _MOST)
-    threshold = min(_SHARE_OF_NOISE * (of_user**0.5 + of_item**0.5), 0.5 * (of_user * of_item) ** 0.5)
-    frequency = ((of_user + alpha * items) * (of_item + alpha * users)) ** 0.5
-    strength = settings.regularization or threshold / frequency
-    return msgspec.structs.replace(settings, unobserved_weight=alpha, regularization=strength)
+def train(
+    matrix: InteractionMatrix,
+    settings: TrainingSettings,
+    *,
+    start: Start | None = None,
+    on_epoch: OnEpoch | None = None,
+    stop_after: StopAfter | None = None,
+    workers: Workers | None = None,
+) -> Factorisation:
+    """Embed the matrix's users and items by the objective that the settings name.
+
+    The same seed gives the same bytes on the same machine and thread count.
+
+    Args:
+        matrix: the observed pairs.
+        settings: objective, size, epochs, strengths, seed, device and memory budget.
+        start: embeddings to go on from, in the matrix's numbering.
+        on_epoch: reports progress; not called where workers train.
+        stop_after: ends the training early; not called where workers train.
+        workers: processes to train iALS in where `processes` is above 1; without them it trains in this one.
+
+    Raises:
+        TrainingDataError: a confidence or the objective is not finite, or the size is too small for the objective.
+        MemoryBudgetError: the run would need more memory than its budget.
+    """
+    began = time.perf_counter()
+    settings = with_strengths(settings, matrix)
+    if workers is not None and settings.processes > 1 and settings.objective == "ials":
+        return train_by_workers(matrix, settings, workers=workers, start=start)
+    plan = plan_memory(shape=matrix.shape, entries=matrix.entries, settings=settings)
+    confidences_n = confidence(matrix, settings)
+    with PeakWatch() as watch:
+        model: Objective
+        if settings.objective == "softmax":
+            model = Softmax(matrix, settings, start=start)
+        else:
+            model = Ials(matrix, settings, confidences_n=confidences_n, start=start)
+        losses = run_epochs(model, epochs_of(settings), on_epoch=on_epoch, stop_after=stop_after)
+        users_UD, items_ID = model.embeddings()
+    return Factorisation(
+        user_embeddings=users_UD.cpu().numpy(),
+        item_embeddings=items_ID.cpu().numpy(),
+        confidences=confidences_n,
+        losses=losses,
+        seconds=time.perf_counter() - began,
+        settings=settings,
+        memory_mb={**plan.megabytes(), **watch.megabytes()},
+    )
 
 
-def activity_scale(degrees_U: npt.NDArray[np.int64], exponent: float) -> float:
-    """1 / the mean of degree^exponent over the users; a user without items counts as one with one."""
-    return float(1 / (np.maximum(degrees_U, 1.0) ** exponent).mean())
+def train_in_group(
+    matrix: InteractionMatrix,
+    settings: TrainingSettings,
+    *,
+    start: Start | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[list[float], Tensor, Tensor]:
+    """Train iALS in the present `torch.distributed` group; every process calls this with the same arguments.
+
+    Returns:
+        The losses and all of both sides, (U, D) and (I, D): those of `train` but for the order of float32 sums.
+
+    Raises:
+        TrainingDataError: as in `train`. Memory is planned by the process that starts the group.
+    """
+    settings = with_strengths(settings, matrix)
+    confidences_n = confidence(matrix, settings)
+    model = Ials(matrix, settings, confidences_n=confidences_n, start=start, half_step=sharded_half_step)
+    losses = run_epochs(model, settings.epochs, on_epoch=on_epoch)
+    return losses, *model.embeddings()
+
+
+def run_epochs(
+    model: Objective,
+    epochs: int,
+    *,
+    on_epoch: OnEpoch | None = None,
+    stop_after: StopAfter | None = None,
+) -> list[float]:
+    """Run the epochs and the last step; return the objective after each epoch, by entry.
+
+    Raises:
+        TrainingDataError: the objective stopped being finite.
+    """
+    losses: list[float] = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
+        for epoch in range(1, epochs + 1):
+            losses.append(model.epoch())
+            if not math.isfinite(losses[-1]):
+                raise TrainingDataError(f"the objective is {losses[-1]} after epoch {epoch}; {model.remedy}")
+            if on_epoch is not None:
+                on_epoch(epoch, losses[-1])
+            if stop_after is not None and stop_after(epoch, *model.embeddings()):
+                break
+        model.finish()
+    return losses

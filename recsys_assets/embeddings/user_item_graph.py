@@ -1,4 +1,4 @@
-"""The user-item graph with its edges normalised by degree: averaging over neighbours, and its spectrum."""
+"""The user-item graph with edges normalised by degree: averages over neighbours, and leading singular vectors."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -36,7 +36,7 @@ class UserItemGraph:
 
     @classmethod
     def of(cls, matrix: InteractionMatrix, *, device: str) -> Self:
-        """Every entry of the matrix is an edge, whatever its weight."""
+        """Build the graph: every entry of the matrix is an edge, whatever its weight."""
         user_n, item_n = matrix.user_nums(), matrix.item_nums
         user_degrees = np.diff(matrix.indptr)
         item_degrees = np.bincount(item_n, minlength=len(matrix.items))
@@ -57,21 +57,21 @@ class UserItemGraph:
         )
 
     def users_from(self, items_ID: Tensor) -> Tensor:
-        """Weighted sums of each user's items, (U, D)."""
+        """Return the weighted sums of each user's items, (U, D)."""
         return _sums(self.user_items, items_ID, self.user_indptr, self.user_weights)
 
     def items_from(self, users_UD: Tensor) -> Tensor:
-        """Weighted sums of each item's users, (I, D)."""
+        """Return the weighted sums of each item's users, (I, D)."""
         return _sums(self.item_users, users_UD, self.item_indptr, self.item_weights)
 
     def neighbours(self, users_UD: Tensor, items_ID: Tensor) -> tuple[Tensor, Tensor]:
-        """Both sides from each other: one step over the symmetric normalised adjacency."""
+        """Return both sides computed from each other: one step over the symmetric normalised adjacency."""
         return self.users_from(items_ID), self.items_from(users_UD)
 
     def smooth(self, users_UD: Tensor, items_ID: Tensor, *, layers: int) -> tuple[Tensor, Tensor]:
-        """The mean of both sides after 0, 1, … `layers` steps to the neighbours.
+        """Return the mean of both sides after 0, 1, … `layers` steps to the neighbours.
 
-        Linear and symmetric: what smooths embeddings carries gradients of smoothed ones back.
+        The map is linear and symmetric, so that it also carries the gradients of smoothed embeddings back.
         """
         with torch.no_grad():
             sum_UD, sum_ID = users_UD.clone(), items_ID.clone()
@@ -83,10 +83,10 @@ class UserItemGraph:
 
 
 def spectral_embeddings(graph: UserItemGraph, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Leading singular vectors times singular values, by randomised iteration (Halko et al. 2011).
+    """Return leading singular vectors times singular values, by randomised iteration (Halko et al. 2011).
 
-    Scaled to a mean squared length of 1. A catalogue or population smaller than `size` fills the other dimensions
-    with small random numbers.
+    They are scaled to a mean squared length of 1. Where users or items are fewer than `size`, the other dimensions
+    hold small random numbers.
     """
     generator = torch.Generator().manual_seed(seed)
     users, items = len(graph.user_indptr) - 1, len(graph.item_indptr) - 1

@@ -1,1 +1,1 @@
-"""Splits, rankings, metrics and baselines: how good a model is on days that it has not seen."""
+"""Models judged on held-out days: splits, rankings, metrics, baselines, and the search for settings."""

@@ -1,4 +1,4 @@
-"""What the factorisation has to beat: popularity, recency-weighted popularity, item-kNN and EASE."""
+"""Baselines for the factorisation to beat: popularity, recency-weighted popularity, item-kNN and EASE."""
 
 from typing import Any
 
@@ -15,35 +15,36 @@ from recsys_assets.embeddings.interaction_matrix import (
     popularity,
 )
 from recsys_assets.evaluation.ranking import ScoreUsers, by_item_scores
+from recsys_assets.storage.arrays import Int64
 
 NEIGHBOURS = 100
 """Neighbours kept an item by item-kNN."""
 KNN_ITEMS = 20_000
-"""Item-kNN compares the most popular so many items; the others score 0. Its cost grows with their square."""
+"""Item-kNN compares this many of the most popular items; the others score 0. Its cost grows with their square."""
 
 EASE_ITEMS = 6_000
-"""Largest catalogue that `ease` is meant for: time goes with its cube, memory with its square."""
+"""Largest catalogue that `ease` is meant for: its time grows with the cube, its memory with the square."""
 
 _CHUNK_SIMILARITIES = 1 << 22
 
 
 def popular(train: InteractionMatrix) -> ScoreUsers:
-    """Every user gets the items with the most users."""
+    """Score every item by its users."""
     return by_item_scores(popularity(train, half_life_days=None))
 
 
 def recently_popular(train: InteractionMatrix) -> ScoreUsers:
-    """Every user gets the items with the most users lately (half life 30 days)."""
+    """Score every item by its recent users (half life 30 days)."""
     return by_item_scores(popularity(train))
 
 
 def item_knn(
     train: InteractionMatrix, *, neighbours: int = NEIGHBOURS, most_items: int = KNN_ITEMS
 ) -> ScoreUsers:
-    """Score = summed cosine similarity of an item to the user's items, over each item's nearest neighbours.
+    """Score an item by its summed cosine similarity to the user's items, over each item's nearest neighbours.
 
-    Cosine of the binary columns (Sarwar et al. 2001) among the `most_items` most popular items; of each the
-    `neighbours` best are kept. Computed in chunks of items, never as a whole matrix of items by items.
+    The cosine is that of the binary columns (Sarwar et al. 2001) among the `most_items` most popular items; the
+    `neighbours` best of each item are kept. It is computed in chunks of items, never as a whole matrix.
     """
     chosen = np.sort(by_popularity(popularity(train, half_life_days=None))[:most_items])
     position_I = np.full(len(train.items), -1)
@@ -51,7 +52,7 @@ def item_knn(
     nearest, similar = _nearest_items(train, position_I, min(neighbours, len(chosen)))
     bags = torch.arange(len(chosen) + 1, dtype=torch.int32) * nearest.shape[1]
 
-    def score(user_nums: npt.NDArray[np.int64]) -> Tensor:
+    def score(user_nums: Int64) -> Tensor:
         row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums))
         touched_CR = torch.zeros(len(chosen), len(user_nums))
         place_n = torch.from_numpy(position_I)[item_n]
@@ -68,7 +69,7 @@ def item_knn(
 
 
 def ease(train: InteractionMatrix, *, regularization: float | None = None) -> ScoreUsers:
-    """Score = the user's items times the closed-form item-item weights of EASE (Steck 2019, eq. 8).
+    """Score by the user's items times the closed-form item-item weights of EASE (Steck 2019, eq. 8).
 
     One dense matrix of items by items is inverted: for catalogues up to `EASE_ITEMS`.
 
@@ -88,7 +89,7 @@ def ease(train: InteractionMatrix, *, regularization: float | None = None) -> Sc
     weights_II = -inverse_II / inverse_II.diagonal()
     weights_II.diagonal().zero_()
 
-    def score(user_nums: npt.NDArray[np.int64]) -> Tensor:
+    def score(user_nums: Int64) -> Tensor:
         row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums))
         touched_RI = torch.zeros(len(user_nums), items)
         touched_RI[row_n, item_n] = 1
@@ -97,10 +98,8 @@ def ease(train: InteractionMatrix, *, regularization: float | None = None) -> Sc
     return score
 
 
-def _nearest_items(
-    train: InteractionMatrix, position_I: npt.NDArray[np.int64], kept: int
-) -> tuple[Tensor, Tensor]:
-    """(C, kept) positions and cosines of the nearest of the C chosen items, those with a position >= 0."""
+def _nearest_items(train: InteractionMatrix, position_I: Int64, kept: int) -> tuple[Tensor, Tensor]:
+    """Positions and cosines, (C, kept), of the nearest of the C chosen items, those with a position >= 0."""
     users, columns_n = train.user_nums(), position_I[train.item_nums]
     users, columns_n = users[columns_n >= 0], columns_n[columns_n >= 0]
     chosen = int(position_I.max()) + 1

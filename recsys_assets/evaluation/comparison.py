@@ -1,17 +1,19 @@
-"""How good the factorisation is on held-out time, beside simple baselines, with intervals and by segment.
+"""Our model beside simple baselines on held-out time, with intervals and by segment.
 
-The protocol: one global time split (`split`), items a user has in the training part are not ranked and not
-counted, ties as in `ranking`, metrics as in `metrics`. The model is trained on the training part only.
+The protocol: one global time split (`splits`); items that a user has in the training part are neither ranked nor
+counted; ties as in `ranking`, metrics as in `metrics`. Models are trained on the training part only.
 """
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from recsys_assets.embeddings.interaction_matrix import by_popularity, popularity
-from recsys_assets.embeddings.models import fit
+from recsys_assets.embeddings.training import train
+from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
 from recsys_assets.evaluation.metrics import catalogue_metrics, mean_intervals, user_metrics
 from recsys_assets.evaluation.ranking import Ranking, ScoreUsers, by_factors, rank
@@ -36,7 +38,7 @@ SEGMENT_SCHEMA = pl.Schema([("segment", pl.String), *SCHEMA.items()])
 
 DEPTHS = (10, 20)
 MOST_USERS = 20_000
-"""More users with held-out items than these are sampled."""
+"""Users ranked; more with held-out items are sampled."""
 HISTORY_EDGES = (5, 20, 100)
 """Segments of users by their number of training items: below 5, 5 to 19, 20 to 99, 100 and more."""
 
@@ -45,27 +47,37 @@ Row = tuple[str, str, int, float, float | None, float | None, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What was measured."""
+    """Metrics of every model."""
 
     table: pl.DataFrame
     """`SCHEMA`: ndcg, recall, hit_rate, mrr, coverage and novelty at 10 and 20 of every model."""
     segments: pl.DataFrame
     """`SEGMENT_SCHEMA`: ndcg at 20 by history length, recall at 20 by the held-out items' popularity."""
 
+    def save(self, folder: Path) -> None:
+        """Write the table as `evaluation.parquet` and `evaluation.json`."""
+        self.table.write_parquet(folder / "evaluation.parquet")
+        text = json.dumps(self.table.to_dicts(), indent=1)
+        (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
 
-NOTHING = Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame())
-"""What is known where nothing could be held out."""
+
+def evaluate_if_possible(interactions: pl.LazyFrame, settings: TrainingSettings) -> tuple[Evaluation, str]:
+    """Return `evaluate`'s result and "", or an empty result and the reason where nothing can be held out."""
+    try:
+        return evaluate(interactions, settings), ""
+    except NothingHeldOutError as error:  # a short or sparse log: reported, and a check warns
+        return Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame()), str(error)
 
 
 def evaluate(
     interactions: pl.LazyFrame, settings: TrainingSettings, *, most_users: int = MOST_USERS
 ) -> Evaluation:
-    """What `evaluate_split` finds on the time split that the settings ask for.
+    """Split by time as the settings say, train on the earlier part and measure ours beside the baselines.
 
     Args:
         interactions: the columns of the INTERACTIONS contract.
-        settings: what to train with; `held_out_share` sets the split and `seed` the sampling.
-        most_users: at most so many users are ranked, drawn by `seed`.
+        settings: of the training; `held_out_share` sets the split and `seed` the sampling.
+        most_users: the most users that are ranked.
 
     Raises:
         NothingHeldOutError: too few days, or nothing new is held out.
@@ -80,7 +92,7 @@ def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int 
     Raises:
         TrainingDataError: nothing can be trained on.
     """
-    users = sample_users(split, most_users=most_users, seed=settings.seed)
+    users = split.sample_users(most_users=most_users, seed=settings.seed)
     rows: list[Row] = []
     segment_rows: list[tuple[str, *Row]] = []
     for model, score in scorers(split, settings).items():
@@ -95,8 +107,8 @@ def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int 
 
 
 def scorers(split: Split, settings: TrainingSettings) -> dict[str, ScoreUsers]:
-    """Every model of the table, fitted on the training part; EASE where the catalogue is small enough."""
-    ours = fit(split.train, settings)
+    """Fit every model of the table on the training part; EASE where the catalogue is small enough."""
+    ours = train(split.train, settings)
     found = {
         settings.objective: by_factors(ours.user_embeddings, ours.item_embeddings),
         "popularity": baselines.popular(split.train),
@@ -108,16 +120,8 @@ def scorers(split: Split, settings: TrainingSettings) -> dict[str, ScoreUsers]:
     return found
 
 
-def sample_users(split: Split, *, most_users: int, seed: int) -> npt.NDArray[np.int64]:
-    """Users with anything to find, at most `most_users` of them, ascending."""
-    users = split.users()
-    if len(users) <= most_users:
-        return users
-    return np.sort(np.random.default_rng(seed).choice(users, most_users, replace=False))
-
-
 def metric_rows(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[Row]:
-    """The rows of one model."""
+    """Return the rows of one model."""
     values = {
         (metric, k): value
         for k in DEPTHS
@@ -133,7 +137,7 @@ def metric_rows(model: str, ranking: Ranking, split: Split, *, seed: int) -> lis
 
 
 def by_history(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[tuple[str, *Row]]:
-    """NDCG at 20 of users with few and with many training items."""
+    """Return NDCG at 20 of users with few and with many training items."""
     k = max(DEPTHS)
     ndcg_R = user_metrics(ranking, split.truth, k=k)["ndcg"]
     segment_R = np.searchsorted(HISTORY_EDGES, np.diff(split.train.indptr)[ranking.user_nums], side="right")
@@ -149,7 +153,7 @@ def by_history(model: str, ranking: Ranking, split: Split, *, seed: int) -> list
 
 
 def by_item_popularity(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[tuple[str, *Row]]:
-    """Recall at 20 of popular, middling and rare held-out items; each third has as many training pairs."""
+    """Return recall at 20 of popular, middle and rare held-out items, in thirds of equally many training pairs."""
     counts_I = popularity(split.train, half_life_days=None)
     order = by_popularity(counts_I)
     third_I = np.empty(len(order), dtype=np.int64)

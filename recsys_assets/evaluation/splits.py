@@ -1,29 +1,36 @@
-"""One global time split: everything before a day trains, everything from it on is held out. No leakage."""
+"""Splits of the interactions into a training and a held-out part: by time without leakage, or at random."""
 
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
+from recsys_assets.storage.arrays import Bools, Int64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """The training part, and what its users touch for the first time in the held-out part."""
+    """The training part, and the pairs that its users touch for the first time in the held-out part."""
 
     train: InteractionMatrix
-    """What models are fitted on."""
+    """The pairs that models are trained on."""
     truth: InteractionMatrix
     """Held-out pairs of users and items that `train` knows, without `train`'s pairs. Same vocabularies."""
 
-    def users(self) -> npt.NDArray[np.int64]:
-        """The users with anything to find, ascending."""
+    def users(self) -> Int64:
+        """Return the numbers of the users with held-out pairs, ascending."""
         return np.flatnonzero(np.diff(self.truth.indptr))
+
+    def sample_users(self, *, most_users: int, seed: int) -> Int64:
+        """Return users with held-out pairs, ascending: all, or `most_users` drawn by `seed` where there are more."""
+        users = self.users()
+        if len(users) <= most_users:
+            return users
+        return np.sort(np.random.default_rng(seed).choice(users, most_users, replace=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +45,7 @@ def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSpli
     """Hold out the last `held_out_share` of the days that have an event (at least one, never all).
 
     Raises:
-        TrainingDataError: fewer than two days, or nothing new is held out for any known user.
+        NothingHeldOutError: fewer than two days, or nothing new is held out for any known user.
     """
     day = pl.col(columns.TIMESTAMP).dt.date()
     days = interactions.select(day.unique().sort()).collect().to_series()
@@ -54,10 +61,10 @@ def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSpli
 
 
 def without_pairs_of(train: InteractionMatrix, later: InteractionMatrix, cut: date) -> InteractionMatrix:
-    """`later` without the pairs that `train` has, both over the same vocabularies.
+    """Return `later` without the pairs that `train` has, both over the same vocabularies.
 
     Raises:
-        TrainingDataError: nothing is left.
+        NothingHeldOutError: nothing is left.
     """
     items = len(train.items)
     known = train.user_nums().astype(np.int64) * items + train.item_nums
@@ -65,7 +72,7 @@ def without_pairs_of(train: InteractionMatrix, later: InteractionMatrix, cut: da
     new = ~np.isin(pairs, known, kind="sort")
     if not new.any():
         raise NothingHeldOutError(
-            f"no user of before {cut} touches a known item for the first time from {cut} on"
+            f"no user known before {cut} touches a known item for the first time from {cut} on"
         )
     return entries_where(later, new)
 
@@ -82,8 +89,8 @@ def random_split(matrix: InteractionMatrix, *, held_out_share: float, seed: int)
     return Split(train=entries_where(matrix, ~held_out), truth=entries_where(matrix, held_out))
 
 
-def entries_where(matrix: InteractionMatrix, chosen: npt.NDArray[np.bool_]) -> InteractionMatrix:
-    """Only the chosen entries, (n,), over the same vocabularies."""
+def entries_where(matrix: InteractionMatrix, chosen: Bools) -> InteractionMatrix:
+    """Return the matrix with the chosen entries only, over the same vocabularies; `chosen` is (n,)."""
     counts = np.bincount(matrix.user_nums()[chosen], minlength=len(matrix.users))
     return InteractionMatrix(
         users=matrix.users,

@@ -4,60 +4,59 @@ The search never sees the days that the evaluation holds out: it splits what com
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from torch import Tensor
 
 from recsys_assets import columns
 from recsys_assets.embeddings import softmax
-from recsys_assets.embeddings.models import fit, with_epochs
-from recsys_assets.embeddings.training import with_strengths
+from recsys_assets.embeddings.factorisation import with_epochs, with_strengths
+from recsys_assets.embeddings.training import train
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.evaluation.comparison import sample_users
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import Split, TimeSplit, time_split
 from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.arrays import Int64
 
 K = 20
 MOST_USERS = 5_000
-"""A trial is scored on so many users at most."""
+"""Users that a trial is scored on, at most."""
 MOST_EPOCHS = 24
-LOOK_EVERY = 3
-"""Epochs between looks at the held-out metric; a trial ends at the first look that isn't better."""
+SCORE_EVERY = 3
+"""Epochs between two scores of a trial, which ends at the first score that isn't better."""
 _EXPLORE = 12
-"""So many trials are drawn from the whole space; later ones near the best so far."""
+"""Trials drawn from the whole space; later ones are near the best so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class TuningTrial:
     """One training run of the search."""
 
     settings: TrainingSettings
-    """With the best epoch as its `epochs`."""
+    """The settings tried, with the best epoch as their `epochs`."""
     ndcg: float
     """Held-out NDCG@20 at that epoch."""
     seconds: float
-    """Of training and scoring."""
+    """Time of training and scoring."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneResult:
-    """What the search found."""
+class TuningResult:
+    """The result of the search."""
 
-    best: Trial
+    best: TuningTrial
     """The trial with the highest NDCG@20; the given settings where nothing was better."""
-    given: Trial
-    """The settings given, scored the same way."""
-    trials: list[Trial]
-    """All of them, in the order tried."""
+    given: TuningTrial
+    """The trial of the given settings."""
+    trials: list[TuningTrial]
+    """All trials, in their order."""
     first_held_out_day: date
     """The search trained on the days before and scored on those from it on."""
 
@@ -67,17 +66,19 @@ def tune(
     settings: TrainingSettings,
     *,
     minutes: float,
-    on_trial: Callable[[Trial, Trial], None] | None = None,
+    on_trial: Callable[[TuningTrial, TuningTrial], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> TuneResult:
+) -> TuningResult:
     """Search the objective and its settings for `minutes`; at least the given settings are tried.
+
+    The given settings come first, then the other objective, random settings of iALS, and variations of the best.
 
     Args:
         interactions: the columns of the INTERACTIONS contract.
         settings: where to start; size, seed, device and budget stay as they are.
-        minutes: no trial starts after so long.
-        on_trial: called after each with the trial and the best so far.
-        clock: seconds that pass.
+        minutes: no trial starts later.
+        on_trial: called after each trial with it and the best so far.
+        clock: the time in seconds.
 
     Raises:
         TrainingDataError: fewer than three days, or nothing new is held out.
@@ -85,17 +86,21 @@ def tune(
     began = clock()
     split = search_split(interactions, held_out_share=settings.held_out_share)
     settings = with_strengths(settings, split.train)
-    users = sample_users(split, most_users=MOST_USERS, seed=settings.seed)
-    trials: list[Trial] = []
+    users = split.sample_users(most_users=MOST_USERS, seed=settings.seed)
     rng = np.random.default_rng(settings.seed)
-    for candidate in _candidates(settings, trials, rng):
-        trials.append(_tried(split, users, candidate, clock))
-        best = max(trials, key=lambda trial: trial.ndcg)
+    planned = [*_by_both_objectives(settings), *(_random_ials(settings, rng) for _ in range(_EXPLORE))]
+    best = given = _try(split, users, settings, clock)
+    trials = [given]
+    while True:
         if on_trial is not None:
             on_trial(trials[-1], best)
         if clock() - began >= 60 * minutes:
             break
-    return TuneResult(best=best, given=trials[0], trials=trials, first_held_out_day=split.first_held_out_day)
+        number = len(trials)
+        candidate = planned[number] if number < len(planned) else _near(best.settings, rng)
+        trials.append(_try(split, users, candidate, clock))
+        best = max(trials, key=lambda trial: trial.ndcg)
+    return TuningResult(best=best, given=given, trials=trials, first_held_out_day=split.first_held_out_day)
 
 
 def search_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSplit:
@@ -112,76 +117,75 @@ def search_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSp
         raise TrainingDataError(f"too few days to tune on before the evaluation's: {error}") from None
 
 
-def _candidates(
-    settings: TrainingSettings, trials: list[Trial], rng: np.random.Generator
-) -> Iterator[TrainingSettings]:
-    """The given settings, the other objective, random ones of iALS, then variations of the best so far; endless."""
-    yield settings
+def _by_both_objectives(settings: TrainingSettings) -> list[TrainingSettings]:
+    """The given settings, and the same with the other objective where the embedding is large enough for it."""
+    if settings.embedding_size < softmax.LEAST_SIZE:
+        return [settings]
     other: Literal["ials", "softmax"] = "softmax" if settings.objective == "ials" else "ials"
-    if settings.embedding_size >= softmax.LEAST_SIZE:
-        yield msgspec.structs.replace(settings, objective=other)
-    settings = msgspec.structs.replace(settings, objective="ials")
-    for _ in range(_EXPLORE):
-        yield msgspec.structs.replace(
-            settings,
-            unobserved_weight=_log_uniform(rng, 0.01, 3.0),
-            regularization=_log_uniform(rng, 0.0003, 0.03),
-            activity_exponent=float(rng.choice([0.0, 0.25, 0.5, 0.75])),
-            frequency_exponent=float(rng.choice([0.75, 1.0])),
-            count_exponent=float(rng.choice([0.0, 0.25, 0.5, 1.0])),
-            debias_exponent=float(rng.choice([0.0, 0.0, 0.1, 0.3])),
-            half_life_days=_choice(rng, [None, None, 60.0, 180.0, 365.0]),
-        )
-    while True:
-        best = max(trials, key=lambda trial: trial.ndcg).settings
-        if best.objective == "softmax":
-            yield _near_softmax(best, rng)
-            continue
-        yield msgspec.structs.replace(
-            best,
-            unobserved_weight=best.unobserved_weight * float(np.exp(rng.normal(0, 0.4))),
-            regularization=best.regularization * float(np.exp(rng.normal(0, 0.4))),
-            activity_exponent=float(np.clip(best.activity_exponent + rng.normal(0, 0.15), 0, 1)),
-            frequency_exponent=float(np.clip(best.frequency_exponent + rng.normal(0, 0.1), 0, 1)),
-            count_exponent=float(np.clip(best.count_exponent + rng.normal(0, 0.15), 0, 1)),
-            debias_exponent=float(np.clip(best.debias_exponent + rng.normal(0, 0.05), 0, 1)),
-        )
+    return [settings, msgspec.structs.replace(settings, objective=other)]
 
 
-def _near_softmax(best: TrainingSettings, rng: np.random.Generator) -> TrainingSettings:
-    options = best.softmax
-    varied = msgspec.structs.replace(
-        options,
-        temperature=options.temperature * float(np.exp(rng.normal(0, 0.2))),
-        learning_rate=options.learning_rate * float(np.exp(rng.normal(0, 0.4))),
-        popularity_weight=float(np.clip(options.popularity_weight + rng.normal(0, 0.15), 0, 1)),
-        smoothing_layers=int(rng.integers(0, 4)),
+def _random_ials(settings: TrainingSettings, rng: np.random.Generator) -> TrainingSettings:
+    half_lives = [None, None, 60.0, 180.0, 365.0]
+    return msgspec.structs.replace(
+        settings,
+        objective="ials",
+        unobserved_weight=_log_uniform(rng, 0.01, 3.0),
+        regularization=_log_uniform(rng, 0.0003, 0.03),
+        activity_exponent=float(rng.choice([0.0, 0.25, 0.5, 0.75])),
+        frequency_exponent=float(rng.choice([0.75, 1.0])),
+        count_exponent=float(rng.choice([0.0, 0.25, 0.5, 1.0])),
+        debias_exponent=float(rng.choice([0.0, 0.0, 0.1, 0.3])),
+        half_life_days=half_lives[int(rng.integers(len(half_lives)))],
     )
-    return msgspec.structs.replace(best, softmax=varied)
 
 
-def _tried(
-    split: Split, users: npt.NDArray[np.int64], settings: TrainingSettings, clock: Callable[[], float]
-) -> Trial:
+def _near(best: TrainingSettings, rng: np.random.Generator) -> TrainingSettings:
+    """A random variation of the best settings so far."""
+
+    def factor(deviation: float) -> float:
+        return float(np.exp(rng.normal(0, deviation)))
+
+    def share(value: float, deviation: float) -> float:
+        return float(np.clip(value + rng.normal(0, deviation), 0, 1))
+
+    if best.objective == "softmax":
+        options = best.softmax
+        varied = msgspec.structs.replace(
+            options,
+            temperature=options.temperature * factor(0.2),
+            learning_rate=options.learning_rate * factor(0.4),
+            popularity_weight=share(options.popularity_weight, 0.15),
+            smoothing_layers=int(rng.integers(0, 4)),
+        )
+        return msgspec.structs.replace(best, softmax=varied)
+    return msgspec.structs.replace(
+        best,
+        unobserved_weight=best.unobserved_weight * factor(0.4),
+        regularization=best.regularization * factor(0.4),
+        activity_exponent=share(best.activity_exponent, 0.15),
+        frequency_exponent=share(best.frequency_exponent, 0.1),
+        count_exponent=share(best.count_exponent, 0.15),
+        debias_exponent=share(best.debias_exponent, 0.05),
+    )
+
+
+def _try(split: Split, users: Int64, settings: TrainingSettings, clock: Callable[[], float]) -> TuningTrial:
     began = clock()
     scores: dict[int, float] = {}
 
     def worse_than_before(epoch: int, users_UD: Tensor, items_ID: Tensor) -> bool:
-        if epoch % LOOK_EVERY:
+        if epoch % SCORE_EVERY:
             return False
         ranking = rank(split.train, users, by_factors(users_UD.cpu().numpy(), items_ID.cpu().numpy()), k=K)
         before = max(scores.values(), default=-1.0)
         scores[epoch] = float(user_metrics(ranking, split.truth, k=K)["ndcg"].mean())
         return scores[epoch] <= before
 
-    fit(split.train, with_epochs(settings, MOST_EPOCHS), stop_after=worse_than_before)
+    train(split.train, with_epochs(settings, MOST_EPOCHS), stop_after=worse_than_before)
     epochs = max(scores, key=scores.__getitem__)
-    return Trial(settings=with_epochs(settings, epochs), ndcg=scores[epochs], seconds=clock() - began)
+    return TuningTrial(settings=with_epochs(settings, epochs), ndcg=scores[epochs], seconds=clock() - began)
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _choice(rng: np.random.Generator, values: list[float | None]) -> float | None:
-    return values[int(rng.integers(len(values)))]

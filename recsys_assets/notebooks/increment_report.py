@@ -44,7 +44,7 @@ display(day_in_window.newcomers_figure(data.profiles))
 # %% [markdown]
 # ## Drift
 #
-# Each statistic of the day against the last 28 days and the same weekdays before it.
+# Each statistic of the day, compared with the 28 days before it and with the same weekdays before it.
 
 # %%
 display(day_in_window.drift_figure(data.results))
@@ -58,7 +58,7 @@ display(HTML(day_in_window.as_html(day_in_window.top_items(data))))
 # %% [markdown]
 # ## Checks
 #
-# Each with its value and its thresholds, worst first.
+# Each check with its value and its thresholds; the worst verdicts come first.
 
 # %%
 display(HTML(day_in_window.as_html(day_in_window.checks(data))))

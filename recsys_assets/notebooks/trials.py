@@ -1,4 +1,4 @@
-"""What the model development notebook shows: settings tried on held-out time, and the embeddings' shape."""
+"""The contents of the model development notebook: settings tried on held-out time, and a picture of the embeddings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,14 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from recsys_assets import columns
-from recsys_assets.evaluation.comparison import sample_users
+from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import time_split
-from recsys_assets.embeddings.models import fit
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.storage.partition_store import PartitionStore
-from recsys_assets.storage.home import Home
 from recsys_assets.settings import TrainingSettings, load_or_default_settings
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.partition_store import PartitionStore
 
 _K: Final = 20
 _USERS: Final = 2_000
@@ -28,24 +27,24 @@ _COLOURED: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class TrialData:
-    """The project's own interactions, as every stage reads them."""
+    """A home's interactions, catalogue and training settings."""
 
     interactions: pl.LazyFrame
-    """INTERACTIONS' columns."""
+    """The columns of the INTERACTIONS contract."""
     rows: int
-    """Events."""
+    """Number of events."""
     first_day: date
-    """First day."""
+    """First day with events."""
     last_day: date
-    """Last day."""
+    """Last day with events."""
     catalogue: pl.DataFrame
-    """ITEM_CATALOGUE's columns; empty where there is none."""
+    """The columns of the ITEM_CATALOGUE contract; empty where there is no catalogue."""
     settings: TrainingSettings
-    """The home's own."""
+    """The home's training settings."""
 
 
 def load(home: Home, *, last_days: int = 0) -> TrialData:
-    """Read the landed days; only the last so many where `last_days` is not 0.
+    """Read the landed days: all, or the last `last_days` of them where that is not 0.
 
     Raises:
         ValueError: no day has landed.
@@ -74,12 +73,12 @@ def try_settings(
         `embedding_size, regularization, ndcg@20, recall@20, seconds`, best NDCG first.
     """
     split = time_split(data.interactions, held_out_share=data.settings.held_out_share)
-    users = sample_users(split, most_users=_USERS, seed=seed)
+    users = split.sample_users(most_users=_USERS, seed=seed)
     rows = []
     for size in sizes:
         for strength in regularizations:
             settings = msgspec.structs.replace(data.settings, embedding_size=size, regularization=strength)
-            found = fit(split.train, settings)
+            found = train(split.train, settings)
             score = by_factors(found.user_embeddings, found.item_embeddings)
             metrics = user_metrics(rank(split.train, users, score, k=_K), split.truth, k=_K)
             rows.append(
@@ -95,7 +94,7 @@ def try_settings(
 
 
 def trials_figure(trials: pl.DataFrame) -> Figure:
-    """NDCG by regularisation, a line a size."""
+    """Plot NDCG by regularisation, with one line for each size."""
     figure = Figure(figsize=(9.0, 3.0), layout="constrained")
     axes = figure.subplots()
     for (size,), rows in trials.sort("embedding_size", "regularization").group_by(
@@ -108,9 +107,9 @@ def trials_figure(trials: pl.DataFrame) -> Figure:
 
 
 def shape_figure(data: TrialData) -> Figure:
-    """Item embeddings on their first two principal components, the largest departments in colour."""
+    """Plot the items on their first two principal components, with the largest departments in colour."""
     split = time_split(data.interactions, held_out_share=data.settings.held_out_share)
-    items_ID = fit(split.train, data.settings).item_embeddings
+    items_ID = train(split.train, data.settings).item_embeddings
     centred_ID = items_ID - items_ID.mean(axis=0)
     _, _, directions_DD = np.linalg.svd(centred_ID, full_matrices=False)
     points_I2 = centred_ID @ directions_DD[:2].T
@@ -129,7 +128,7 @@ def shape_figure(data: TrialData) -> Figure:
 
 
 def _groups(catalogue: pl.DataFrame, items: list[str]) -> pl.Series:
-    """Each item's department, else its category, else `other`."""
+    """Return each item's department, else its category, else `other`."""
     ids = pl.DataFrame({columns.ITEM_ID: items}, schema={columns.ITEM_ID: pl.String})
     if catalogue.is_empty():
         return pl.repeat("other", len(items), eager=True).alias("group")

@@ -1,68 +1,62 @@
-"""Training by several processes of this machine, started by torchrun through Dagster's pipes client."""
+"""One of the processes that train iALS together, started by torchrun; it reports to Dagster's log over pipes.
 
-import json
+`python -m torch.distributed.run … -m recsys_assets.orchestration.multiprocess MATRIX_FOLDER OUT_FOLDER SETTINGS_JSON`.
+Only `dagster_pipes` is imported here: importing all of Dagster would cost each process a second.
+"""
+
+import os
 import sys
-import tempfile
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import dagster as dg
 import msgspec
-import numpy as np
+import torch.distributed as dist
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
-from recsys_assets.embeddings.ials_sharded import save_matrix
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
-from recsys_assets.embeddings.memory_plan import plan_memory
-from recsys_assets.embeddings.training import Factorisation, Start, with_strengths
+from recsys_assets.embeddings.ials_sharded import load_matrix, load_start, save_result
+from recsys_assets.embeddings.training import train_in_group
 from recsys_assets.settings import TrainingSettings
 
 
-def fit_by_processes(
-    context: dg.AssetExecutionContext,
-    matrix: InteractionMatrix,
-    settings: TrainingSettings,
-    *,
-    scratch: Path,
-    start: Start | None = None,
-) -> Factorisation:
-    """`ials.train` in `settings.processes` processes; their log is in the run's.
+def torchrun_command(matrix_folder: Path, out: Path, settings: TrainingSettings) -> list[str]:
+    """Return the command that trains in `settings.processes` processes of this machine."""
+    return [
+        sys.executable,
+        *("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.processes}"),
+        *("-m", "recsys_assets.orchestration.multiprocess", str(matrix_folder), str(out)),
+        msgspec.json.encode(settings).decode(),
+    ]
 
-    Args:
-        context: of the asset that trains.
-        matrix: the observed pairs.
-        settings: how.
-        scratch: an existing folder to hand the matrix and the result over in.
-        start: embeddings to go on from.
 
-    Raises:
-        MemoryBudgetError: the processes would need more memory than they may have.
-        dagster.DagsterPipesExecutionError: a process failed; the run's log says why.
-    """
-    began = time.perf_counter()
-    settings = with_strengths(settings, matrix)
-    plan = plan_memory(
-        shape=matrix.shape, entries=matrix.entries, settings=settings, processes=settings.processes
-    )
-    with tempfile.TemporaryDirectory(prefix="training-", dir=scratch) as folder:
-        given, out = Path(folder) / "matrix", Path(folder) / "out"
-        save_matrix(given, matrix, start)
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        worker = ["-m", "recsys_assets.embeddings.ials_sharded", str(given), str(out)]
-        dg.PipesSubprocessClient().run(
-            context=context,
-            command=[
-                *torchrun,
-                f"--nproc-per-node={settings.processes}",
-                *worker,
-                msgspec.json.encode(settings).decode(),
-            ],
-        )
-        return Factorisation(
-            user_embeddings=np.load(out / "user_embeddings.npy", allow_pickle=False),
-            item_embeddings=np.load(out / "item_embeddings.npy", allow_pickle=False),
-            confidences=confidence(matrix, settings),
-            losses=json.loads((out / "losses.json").read_text(encoding="utf-8")),
-            seconds=time.perf_counter() - began,
-            settings=settings,
-            memory_mb=plan.megabytes(),
-        )
+def main(matrix_folder: Path, out: Path, settings: TrainingSettings) -> None:
+    """Train in the group that torchrun made; rank 0 writes the result into `out`."""
+    dist.init_process_group("gloo")
+    try:
+        with _log() as log:
+            result = train_in_group(
+                load_matrix(matrix_folder),
+                settings,
+                start=load_start(matrix_folder),
+                on_epoch=lambda epoch, loss: log(
+                    f"epoch {epoch} of {settings.epochs}: objective {loss:.6f} a pair"
+                ),
+            )
+        if dist.get_rank() == 0:
+            save_result(out, *result)
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _log() -> Iterator[Callable[[str], None]]:
+    """Dagster's log in rank 0 of a group that Dagster started; elsewhere nothing is logged."""
+    if dist.get_rank() or DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
+        yield lambda _: None
+        return
+    with open_dagster_pipes() as pipes:
+        yield pipes.log.info
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=TrainingSettings))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys_assets.embeddings.ials import train
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import save_embeddings
+from recsys_assets.embeddings.training import train
 from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
 from recsys_assets.index.index_report import read_report

@@ -3,9 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from recsys_assets.embeddings import ials
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, plan_memory
+from recsys_assets.embeddings.training import train
 from recsys_assets.errors import MemoryBudgetError
 from recsys_assets.settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
@@ -15,9 +15,9 @@ LARGE = {"shape": (140_000, 27_000), "entries": 20_000_000, "resident": 300 * ME
 
 def test_raises_when_training_would_exceed_the_budget_and_names_what_would_fit():
     settings = TrainingSettings(memory_budget_mb=700)
-    with pytest.raises(MemoryBudgetError, match="20,000,000 pairs") as refused:
+    with pytest.raises(MemoryBudgetError, match="20,000,000 pairs") as rejected:
         plan_memory(**LARGE, settings=settings, available=10_000 * MEGABYTE)
-    fits = int(re.search(r"embedding_size = (\d+) or", str(refused.value))[1])
+    fits = int(re.search(r"embedding_size = (\d+) or", str(rejected.value))[1])
     smaller = TrainingSettings(memory_budget_mb=700, embedding_size=fits)
     assert plan_memory(**LARGE, settings=smaller, available=0).predicted <= 700 * MEGABYTE
 
@@ -29,23 +29,23 @@ def test_without_a_budget_four_fifths_of_what_is_available_may_be_used():
         plan_memory(**LARGE, settings=TrainingSettings(), available=100 * MEGABYTE)
 
 
-def test_a_training_run_is_refused_before_it_starts():
+def test_a_training_run_is_rejected_before_it_starts():
     matrix = InteractionMatrix.from_interactions(block_world())
     with pytest.raises(MemoryBudgetError):
-        ials.train(matrix, TrainingSettings(memory_budget_mb=1))
+        train(matrix, TrainingSettings(memory_budget_mb=1))
 
 
 def test_the_watch_sees_memory_that_is_given_back():
     with PeakWatch() as watch:
         before = watch.peak
         block = np.ones(50 * MEGABYTE, dtype=np.uint8)
-        watch._look()
+        watch.measure()
         del block
     assert watch.peak - before > 40 * MEGABYTE
 
 
 def test_prediction_and_measurement_stand_beside_the_factors():
     matrix = InteractionMatrix.from_interactions(block_world())
-    memory = ials.train(matrix, TrainingSettings(embedding_size=4)).memory_mb
+    memory = train(matrix, TrainingSettings(embedding_size=4)).memory_mb
     assert memory["measured_peak_mb"] < memory["memory_budget_mb"]
     assert memory["predicted_peak_mb"] > 0

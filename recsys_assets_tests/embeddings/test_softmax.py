@@ -3,14 +3,11 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_assets.benchmarks.bench_refine import measure
 from recsys_assets.embeddings import softmax
+from recsys_assets.embeddings.factorisation import Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.models import fit
-from recsys_assets.embeddings.training import Start
-from recsys_assets.embeddings.user_item_graph import UserItemGraph, spectral_embeddings
+from recsys_assets.embeddings.training import train
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.evaluation.splits import random_split
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
@@ -25,13 +22,13 @@ def world():
 
 
 def test_the_loss_falls_and_the_same_seed_gives_the_same_bytes(world):
-    first, second = fit(world, SETTINGS), fit(world, SETTINGS)
+    first, second = train(world, SETTINGS), train(world, SETTINGS)
     assert first.losses[-1] < first.losses[0]
     assert first.item_embeddings.tobytes() == second.item_embeddings.tobytes()
 
 
 def test_a_planted_block_world_is_recovered(world):
-    found = fit(world, SETTINGS)
+    found = train(world, SETTINGS)
     scores_UI = found.user_embeddings @ found.item_embeddings.T
     same_UI = np.arange(len(world.users))[:, None] % 4 == np.arange(len(world.items)) % 4
     assert (scores_UI[same_UI].mean() - scores_UI[~same_UI].mean()) > 0.5
@@ -68,43 +65,21 @@ def test_the_gradient_in_closed_form_is_that_of_the_stated_loss(world):
     np.testing.assert_allclose(gradients[1], items.grad, atol=1e-3)
 
 
-def test_smoothing_is_one_step_over_the_normalised_graph():
-    matrix = InteractionMatrix.from_interactions(
-        events([("u", "a", 5, 0), ("u", "b", 1, 0), ("v", "b", 1, 0)])
-    )
-    graph = UserItemGraph.of(matrix, device="cpu")
-    users, items = torch.eye(2), torch.eye(2)
-    smooth_users, _ = graph.smooth(users, items, layers=1)
-    edges = np.array([[1 / 2**0.5, 1 / 2], [0, 1 / 2**0.5]])
-    np.testing.assert_allclose(smooth_users, (np.eye(2) + edges) / 2, atol=1e-6)
-
-
-def test_the_start_holds_the_leading_singular_vectors(world):
-    graph = UserItemGraph.of(world, device="cpu")
-    users, items = spectral_embeddings(graph, 4, seed=0)
-    dense = np.zeros(world.shape)
-    degrees = np.diff(world.indptr)[world.user_nums()] * graph.item_degrees.numpy()[world.item_nums]
-    dense[world.user_nums(), world.item_nums] = degrees**-0.5
-    values = np.linalg.svd(dense, compute_uv=False)[:4]
-    found = users.norm(dim=0).numpy() * items.norm(dim=0).numpy()
-    np.testing.assert_allclose(found / found[0], (values / values[0]) ** 2, rtol=1e-3)
-
-
 def test_an_embedding_larger_than_the_catalogue_and_one_pair_are_embedded():
     matrix = InteractionMatrix.from_interactions(events([("u", "a", 1, 0)]))
-    assert np.isfinite(fit(matrix, SETTINGS).item_embeddings).all()
+    assert np.isfinite(train(matrix, SETTINGS).item_embeddings).all()
 
 
 def test_one_dimension_has_no_room_for_a_direction(world):
     with pytest.raises(TrainingDataError, match="takes 2 or more"):
-        fit(world, msgspec.structs.replace(SETTINGS, embedding_size=1))
+        train(world, msgspec.structs.replace(SETTINGS, embedding_size=1))
 
 
 def test_what_is_served_is_the_cosine_and_the_weighed_log_of_the_users():
     matrix = InteractionMatrix.from_interactions(
         events([(f"u{n}", "often", 1, 0) for n in range(9)] + [(f"u{n}", "seldom", 1, 0) for n in range(2)])
     )
-    found = fit(matrix, SETTINGS)
+    found = train(matrix, SETTINGS)
     lengths = np.linalg.norm(found.item_embeddings[:, :-1], axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
     for item, users in (("often", 9), ("seldom", 2)):
@@ -113,19 +88,10 @@ def test_what_is_served_is_the_cosine_and_the_weighed_log_of_the_users():
 
 
 def test_a_new_item_starts_from_its_users(world):
-    known = fit(world, SETTINGS)
+    known = train(world, SETTINGS)
     items = known.item_embeddings.copy()
     items[7] = 0
     start = Start(user_embeddings=known.user_embeddings, item_embeddings=items)
-    again = fit(world, SETTINGS, start=start)
+    again = train(world, SETTINGS, start=start)
     scores_U = again.user_embeddings @ again.item_embeddings[7]
     assert scores_U[3::4].mean() > scores_U[0::4].mean() + 0.5
-
-
-def test_a_split_is_measured_with_its_size_and_time():
-    split = random_split(
-        InteractionMatrix.from_interactions(block_world(share=0.8)), held_out_share=0.2, seed=0
-    )
-    found = measure(split, SETTINGS)
-    assert found["recall20"] > 0.8
-    assert found["embedding_size"] == 8

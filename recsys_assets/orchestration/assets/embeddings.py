@@ -1,14 +1,14 @@
-"""The embeddings' assets: one training makes both tables; the evaluation trains on earlier days only."""
+"""Assets of the embeddings: one training makes both tables; the evaluation trains on earlier days only."""
 
-import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import msgspec
 
+from recsys_assets.embeddings.factorisation import Factorisation, epochs_of, with_epochs
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.model_files import save_embeddings
-from recsys_assets.errors import NothingHeldOutError
+from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.orchestration.checks.embeddings import CHECKS_OF_EMBEDDINGS, CHECKS_OF_EVALUATION
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
 from recsys_assets.orchestration.metadata import (
@@ -19,7 +19,11 @@ from recsys_assets.orchestration.metadata import (
     rows_table,
 )
 from recsys_assets.orchestration.resources import Artifacts, Lake, Progress
+from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.atomic import replaced_folder
+
+if TYPE_CHECKING:
+    from recsys_assets.embeddings.ials_sharded import Workers
 
 
 def _embedding_spec(entity: str) -> dg.AssetSpec:
@@ -44,9 +48,7 @@ def factorisation(
     context: dg.AssetExecutionContext, lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[Progress]
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Factorise all landed days; both sides are written as one folder."""
-    from recsys_assets.embeddings.model_files import last_trained  # noqa: PLC0415
-    from recsys_assets.embeddings.models import fit, with_epochs  # noqa: PLC0415  torch takes a second to import
-    from recsys_assets.orchestration.multiprocess import fit_by_processes  # noqa: PLC0415
+    from recsys_assets.embeddings.training import train  # noqa: PLC0415  torch takes a second to import
 
     settings = lake.settings().training
     store, folder = lake.interactions(), artifacts.folder("embeddings")
@@ -57,32 +59,48 @@ def factorisation(
     ):
         start = last_trained(folder, matrix, settings)
         run = settings if start is None else with_epochs(settings, settings.warm_start_epochs)
-        if run.processes > 1 and run.objective == "ials":
-            found = fit_by_processes(context, matrix, run, scratch=staged.parent, start=start)
-        else:
-            found = fit(
-                matrix,
-                run,
-                start=start,
-                on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, run.epochs),
-            )
+        found = train(
+            matrix,
+            run,
+            start=start,
+            on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, epochs_of(run)),
+            workers=_workers(context, staged.parent),
+        )
         save_embeddings(staged, matrix=matrix, factorisation=found, notes={"warm_start": start is not None})
-    shared: dict[str, Any] = {
-        "loss": figure_markdown(loss_figure(found.losses)),
-        "final_loss": found.losses[-1],
-        "seconds": found.seconds,
-        "settings": msgspec.to_builtins(found.settings),
-        "warm_start": start is not None,
-        **found.memory_mb,
-        "entries": matrix.entries,
-        "embedding_size": settings.embedding_size,
-        "folder": dg.MetadataValue.path(str(folder)),
-    }
-    users, items = len(matrix.users), len(matrix.items)
+    shared = _training_metadata(found, matrix, folder) | {"warm_start": start is not None}
+    users, items = matrix.shape
     return (
         dg.MaterializeResult("user_embeddings", metadata={"dagster/row_count": users, **shared}),
         dg.MaterializeResult("item_embeddings", metadata={"dagster/row_count": items, **shared}),
     )
+
+
+def _workers(context: dg.AssetExecutionContext, scratch: Path) -> "Workers":
+    """Training processes that Dagster starts by torchrun; their log is in the run's.
+
+    Where one fails, `dagster.DagsterPipesExecutionError` is raised.
+    """
+    from recsys_assets.embeddings.ials_sharded import Workers  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.orchestration.multiprocess import torchrun_command  # noqa: PLC0415
+
+    def run(matrix_folder: Path, out: Path, settings: TrainingSettings) -> None:
+        command = torchrun_command(matrix_folder, out, settings)
+        dg.PipesSubprocessClient().run(context=context, command=command)
+
+    return Workers(run=run, scratch=scratch)
+
+
+def _training_metadata(found: Factorisation, matrix: InteractionMatrix, folder: Path) -> dict[str, Any]:
+    return {
+        "loss": figure_markdown(loss_figure(found.losses)),
+        "final_loss": found.losses[-1],
+        "seconds": found.seconds,
+        "settings": msgspec.to_builtins(found.settings),
+        **found.memory_mb,
+        "entries": matrix.entries,
+        "embedding_size": found.settings.embedding_size,
+        "folder": dg.MetadataValue.path(str(folder)),
+    }
 
 
 @dg.asset(
@@ -95,17 +113,12 @@ def factorisation(
 )
 def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     """Train on the earlier days, rank for the later ones, compare with popularity and item-kNN."""
-    from recsys_assets.evaluation import comparison as evaluate  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.evaluation.comparison import evaluate_if_possible  # noqa: PLC0415  imports torch
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
     with making(folder, inputs=Inputs(lake.home, settings).evaluation), replaced_folder(folder) as staged:
-        try:
-            found, problem = evaluate.evaluate(store.scan(store.days()), settings.training), ""
-        except NothingHeldOutError as error:  # a short or sparse log: told, and a check warns
-            found, problem = evaluate.NOTHING, str(error)
-        found.table.write_parquet(staged / "evaluation.parquet")
-        text = json.dumps(found.table.to_dicts(), indent=1)
-        (staged / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+        found, problem = evaluate_if_possible(store.scan(store.days()), settings.training)
+        found.save(staged)
     return dg.MaterializeResult(
         metadata={
             "metrics": rows_table(found.table.to_dicts()),

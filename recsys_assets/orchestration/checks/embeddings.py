@@ -1,18 +1,21 @@
-"""Checks on what training and evaluation gave: finite, alive, converging, and better than popularity."""
+"""Checks on the results of training and evaluation: finite, alive, converging, and better than popularity."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import dagster as dg
 import polars as pl
 
-from recsys_assets.embeddings.model_files import EMBEDDING_CHECKS, embedding_results, load_embeddings
+from recsys_assets.embeddings.embedding_audit import (
+    EMBEDDING_CHECKS,
+    embedding_results,
+    ends_above_lowest,
+    rising_epochs,
+)
+from recsys_assets.embeddings.model_files import load_embeddings
 from recsys_assets.orchestration.metadata import as_asset_checks
 from recsys_assets.orchestration.resources import Artifacts, Lake
 
-_ROUNDING = 1e-6
-"""Relative, of an objective summed in float32."""
 _K = 10
 """Length of the lists compared."""
 _ENTITIES = ("user", "item")
@@ -31,7 +34,7 @@ _ENTITIES = ("user", "item")
     ]
 )
 def embedding_checks(lake: Lake, artifacts: Artifacts) -> Iterator[dg.AssetCheckResult]:
-    """Look at every norm and every dimension."""
+    """Judge every norm and every dimension."""
     embeddings = load_embeddings(artifacts.folder("embeddings"))
     with lake.ledger() as ledger:
         for entity in _ENTITIES:
@@ -41,15 +44,20 @@ def embedding_checks(lake: Lake, artifacts: Artifacts) -> Iterator[dg.AssetCheck
             yield from as_asset_checks(results, asset=asset, declared=EMBEDDING_CHECKS)
 
 
-@dg.asset_check(asset="item_embeddings", blocking=True, description="The objective fell in every epoch.")
+@dg.asset_check(
+    asset="item_embeddings",
+    blocking=True,
+    description="The objective fell in every epoch; the softmax's, which is stochastic, ended near its lowest.",
+)
 def objective_falls(artifacts: Artifacts) -> dg.AssetCheckResult:
-    """Compare each epoch's objective with the one before; once converged it moves by rounding only."""
-    losses = load_embeddings(artifacts.folder("embeddings")).training["losses"]
-    rises = [
-        epoch for epoch, (before, now) in enumerate(pairwise(losses), 2) if now > before * (1 + _ROUNDING)
-    ]
+    """Judge the losses. iALS falls in every epoch, so that a rise blocks; the softmax only warns."""
+    training = load_embeddings(artifacts.folder("embeddings")).training
+    losses, rises = training["losses"], rising_epochs(training["losses"])
+    stochastic = training["settings"]["objective"] == "softmax"
     return dg.AssetCheckResult(
-        passed=not rises, metadata={"rising_epochs": rises, "first": losses[0], "last": losses[-1]}
+        passed=not ends_above_lowest(losses) if stochastic else not rises,
+        severity=dg.AssetCheckSeverity.WARN if stochastic else dg.AssetCheckSeverity.ERROR,
+        metadata={"rising_epochs": rises, "first": losses[0], "last": losses[-1], "lowest": min(losses)},
     )
 
 
@@ -61,7 +69,7 @@ def _ndcg(artifacts: Artifacts) -> dict[str, float]:
 
 @dg.asset_check(asset="evaluation", description="Ours has a higher NDCG@10 than popularity on held-out days.")
 def better_than_popularity(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
-    """Compare the two values; too few held-out pairs to evaluate is something to look at."""
+    """Compare the two values; too few held-out pairs to evaluate fails the check too."""
     found = _ndcg(artifacts)
     passed = bool(found) and found[lake.settings().training.objective] > found["popularity"]
     return dg.AssetCheckResult(
@@ -71,7 +79,7 @@ def better_than_popularity(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckRes
 
 @dg.asset_check(asset="evaluation", description="Every metric of every model is a number between its bounds.")
 def metrics_are_within_bounds(artifacts: Artifacts) -> dg.AssetCheckResult:
-    """All but novelty, which is in bits, are shares."""
+    """Compare with the bounds: all but novelty, which is in bits, are shares."""
     rows = pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")
     share = pl.col("metric") != "novelty"
     bad = rows.filter(~pl.col("value").is_finite() | (pl.col("value") < 0) | (share & (pl.col("value") > 1)))

@@ -14,7 +14,8 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import save_embeddings
-from recsys_assets.embeddings.models import fit
+from recsys_assets.embeddings.training import train
+from recsys_assets.evaluation import metrics
 from recsys_assets.evaluation.splits import time_split
 from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
@@ -30,8 +31,8 @@ from recsys_assets.rules.engine.pipeline import Pipeline
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.trace import Trace
-from recsys_assets.rules.testing import list_measures
 from recsys_assets.settings import Settings, load_or_default_settings
+from recsys_assets.storage.arrays import Int64
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -70,7 +71,7 @@ def difference(
     users: int = 500,
     k: int = 10,
     seed: int = 0,
-    truth: list_measures.Truth | None = None,
+    truth: InteractionMatrix | None = None,
 ) -> Difference:
     """Compare one scenario of two rules files over the same release.
 
@@ -88,25 +89,29 @@ def difference(
     drawn = np.sort(np.random.default_rng(seed).choice(len(ids), min(users, len(ids)), replace=False))
     requests = [Request(k=k, user_id=ids[num], user_num=num) for num in drawn.tolist()]
     one_Rk, other_Rk = (
-        list_measures.as_lists([pipeline.recommend(request).nums for request in requests], k)
+        metrics.padded_lists([pipeline.recommend(request).nums for request in requests], k)
         for pipeline in (one, other)
     )
     price_I = before.with_columns({"price"}).numbers_of("price")
-    mean = list_measures.mean
+    codes_I, mean = facts.table.text("category").codes, metrics.mean_known
 
-    def pair(measure: Callable[[list_measures.Lists], float]) -> tuple[float, float]:
+    def pair(measure: Callable[[Int64], float]) -> tuple[float, float]:
         return measure(one_Rk), measure(other_Rk)
+
+    def diversity(lists_Rk: Int64) -> float:
+        items_ID = before.release.item_embeddings
+        return mean(metrics.intra_list_diversity(lists_Rk, items_ID, facts.inverse_norms_I))
 
     return Difference(
         users=len(drawn),
-        overlap=mean(list_measures.overlap(one_Rk, other_Rk)),
+        overlap=mean(metrics.overlap(one_Rk, other_Rk)),
         unchanged=float((one_Rk == other_Rk).all(axis=1).mean()),
-        categories=pair(lambda lists: mean(list_measures.categories(lists, facts))),
-        popularity=pair(lambda lists: mean(list_measures.mean_of(lists, facts.popularity_I))),
-        price=pair(lambda lists: mean(list_measures.mean_of(lists, price_I))),
-        diversity=pair(lambda lists: mean(list_measures.intra_list_diversity(lists, facts))),
-        coverage=pair(lambda lists: list_measures.coverage(lists, len(before.release.items))),
-        ndcg=None if truth is None else pair(lambda lists: mean(list_measures.ndcg(lists, drawn, truth))),
+        categories=pair(lambda lists: mean(metrics.category_counts(lists, codes_I))),
+        popularity=pair(lambda lists: mean(metrics.mean_over_items(lists, facts.popularity_I))),
+        price=pair(lambda lists: mean(metrics.mean_over_items(lists, price_I))),
+        diversity=pair(diversity),
+        coverage=pair(lambda lists: metrics.coverage(lists, len(before.release.items))),
+        ndcg=None if truth is None else pair(lambda lists: mean(metrics.ndcg(lists, drawn, truth))),
         by_rule=_by_rule(one, other, requests),
     )
 
@@ -185,7 +190,7 @@ def hold_out(
     through = split.first_held_out_day - timedelta(days=1)
     parts = {name: home.artifact(name) for name in ("embeddings", "features", "index")}
     save_embeddings(
-        parts["embeddings"], matrix=split.train, factorisation=fit(split.train, settings.training)
+        parts["embeddings"], matrix=split.train, factorisation=train(split.train, settings.training)
     )
     build_features(before, catalogue, parts["features"], as_of=through)
     build_item_index(parts["embeddings"], parts["index"], settings.index)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_assets.embeddings.models import fit
+from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.splits import time_split
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.rules.testing.difference import hold_out_home
@@ -44,7 +44,7 @@ def test_held_out_days_are_compared_by_the_homes_own_objective_and_settings(land
 
     split = time_split(frame.lazy(), held_out_share=0.5)
     assert held.truth.entries == split.truth.entries
-    np.testing.assert_array_equal(held.release.item_embeddings, fit(split.train, settings).item_embeddings)
+    np.testing.assert_array_equal(held.release.item_embeddings, train(split.train, settings).item_embeddings)
 
 
 def test_a_second_comparison_replaces_the_first_release(landed):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from recsys_assets.embeddings import ials
+from recsys_assets.embeddings.factorisation import with_strengths
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.training import with_strengths
+from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import random_split
@@ -41,7 +41,7 @@ def noisy_blocks(*, users, items, each):
 
 
 def held_out_ndcg(split, settings):
-    found = ials.train(split.train, settings)
+    found = train(split.train, settings)
     users = np.flatnonzero(np.diff(split.truth.indptr))
     ranking = rank(split.train, users, by_factors(found.user_embeddings, found.item_embeddings), k=20)
     return user_metrics(ranking, split.truth, k=20)["ndcg"].mean()
@@ -67,7 +67,7 @@ def test_an_untuned_run_ranks_better_than_one_constant_for_all_densities(shape):
 def test_an_untuned_run_tells_the_blocks_apart_whatever_the_density(share, size):
     users, items = size
     matrix = InteractionMatrix.from_interactions(block_world(users=users, items=items, share=share))
-    found = ials.train(matrix, TrainingSettings(embedding_size=8))
+    found = train(matrix, TrainingSettings(embedding_size=8))
     scores_UI = found.user_embeddings @ found.item_embeddings.T
     rows, cols = ([int(name[1:]) % 4 for name in side] for side in (matrix.users, matrix.items))
     same_UI = np.equal.outer(rows, cols)

@@ -1,10 +1,11 @@
+import numpy as np
 import polars as pl
 import pytest
 
 from recsys_assets import columns
-from recsys_assets.embeddings import ials
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import last_trained, load_embeddings, save_embeddings, start_from
+from recsys_assets.embeddings.training import train
 from recsys_assets.settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import START, block_world
 
@@ -22,14 +23,14 @@ def days():
 @pytest.fixture
 def earlier(days, tmp_path):
     matrix = InteractionMatrix.from_interactions(days[1].filter(pl.col(columns.USER_ID) != "u005"))
-    save_embeddings(tmp_path, matrix=matrix, factorisation=ials.train(matrix, SETTINGS))
+    save_embeddings(tmp_path, matrix=matrix, factorisation=train(matrix, SETTINGS))
     return load_embeddings(tmp_path)
 
 
 def test_a_quarter_of_the_epochs_from_the_last_release_reach_the_cold_run(days, earlier):
     matrix = InteractionMatrix.from_interactions(days[0])
     start = start_from(earlier, users=matrix.users, items=matrix.items, embedding_size=8)
-    warm, cold = ials.train(matrix, QUARTER, start=start), ials.train(matrix, SETTINGS)
+    warm, cold = train(matrix, QUARTER, start=start), train(matrix, SETTINGS)
     assert warm.losses[-1] <= cold.losses[-1] * 1.01
     assert warm.losses[0] < cold.losses[2]
 
@@ -55,3 +56,12 @@ def test_the_last_embeddings_are_taken_only_where_the_settings_ask_for_it(days, 
     start = last_trained(tmp_path, matrix, asking)
     known = earlier.item_embeddings[earlier.items.num("i007")]
     assert start.item_embeddings[matrix.items.num("i007")].tolist() == known.tolist()
+
+
+def test_a_saved_history_is_most_recent_first(tmp_path):
+    world = InteractionMatrix.from_interactions(block_world())
+    save_embeddings(tmp_path, matrix=world, factorisation=train(world, QUARTER))
+    saved = load_embeddings(tmp_path)
+    days = saved.history_days[saved.history_indptr[3] : saved.history_indptr[4]]
+    assert (np.diff(days) <= 0).all()
+    assert saved.popular_scores[0] == saved.popular_scores.max()

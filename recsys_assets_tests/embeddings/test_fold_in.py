@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_assets.embeddings.fold_in import FoldIn
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import load_embeddings, save_embeddings
+from recsys_assets.embeddings.training import train
+from recsys_assets.errors import EmptyHistoryError
+from recsys_assets.settings import TrainingSettings
+from recsys_assets_tests.embeddings.worlds import block_world
+
+ITEMS, SIZE = 50, 12
+
+
+@given(count=st.integers(1, 30), seed=st.integers(0, 1000), weighted=st.booleans())
+def test_few_and_many_items_solve_the_same_equations(*, count: int, seed: int, weighted: bool) -> None:
+    rng = np.random.default_rng(seed)
+    items_ID = rng.normal(size=(ITEMS, SIZE)).astype(np.float32)
+    fold_in = FoldIn(
+        item_embeddings=items_ID,
+        gram_DD=np.float32(0.3) * items_ID.T @ items_ID,
+        unobserved_weight=0.3,
+        regularization=0.01,
+        frequency_exponent=1.0,
+        activity_exponent=0.5,
+        activity_scale=0.4,
+    )
+    nums = rng.choice(ITEMS, size=count, replace=False)
+    weights_n = (rng.uniform(0.2, 3, size=count) if weighted else np.ones(count)).astype(np.float32)
+    activity = 0.4 * count**0.5
+    touched_nD = items_ID[nums].astype(np.float64)
+    ridge = 0.01 * (weights_n.sum() + activity * 0.3 * ITEMS)
+    normal_DD = activity * fold_in.gram_DD + (touched_nD.T * weights_n) @ touched_nD + ridge * np.eye(SIZE)
+    expected_D = np.linalg.solve(normal_DD, touched_nD.T @ weights_n)
+    np.testing.assert_allclose(
+        fold_in.embed(nums, weights_n if weighted else None), expected_D, rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.fixture(scope="module")
+def world():
+    return InteractionMatrix.from_interactions(block_world())
+
+
+def test_folding_a_history_in_gives_the_trained_vector_and_the_saved_one(world, tmp_path):
+    settings = TrainingSettings(embedding_size=16, count_exponent=1, frequency_exponent=0.7)
+    found = train(world, settings)
+    save_embeddings(tmp_path, matrix=world, factorisation=found)
+    saved = load_embeddings(tmp_path)
+    for user in range(len(saved.users)):
+        entries = slice(saved.history_indptr[user], saved.history_indptr[user + 1])
+        vector = saved.fold_in.embed(saved.history_items[entries], saved.history_weights[entries])
+        np.testing.assert_allclose(vector, saved.user_embeddings[user], atol=1e-4)
+
+
+def test_raises_when_nothing_is_folded_in(world, tmp_path):
+    save_embeddings(tmp_path, matrix=world, factorisation=train(world, TrainingSettings(embedding_size=8)))
+    with pytest.raises(EmptyHistoryError):
+        load_embeddings(tmp_path).fold_in.embed(np.array([], dtype=np.int32))
