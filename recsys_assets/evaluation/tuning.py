@@ -1,6 +1,11 @@
 """Hyperparameters by a budgeted search on held-out time, early-stopped; `recsys tune` saves what it finds.
 
-The search never sees the days that the evaluation holds out: it splits what comes before them once more.
+The search never sees the days that the evaluation holds out: it splits the days before them once more.
+
+Optuna's TPE in place of the random draws and the variations searched about as well in the same CPU time (15 s on a
+sample of the users, 16 dimensions): the best NDCG@20 was 0.2296 against 0.2291 here on MovieLens 1M (3 seeds) and
+0.0826 against 0.0817 on the default (4 seeds). It took 71 lines against 55, and a package more. Its shortest form,
+with the objective as one of the parameters, found 0.2266: a sixth to over half of its trials were of the slow softmax.
 """
 
 import time
