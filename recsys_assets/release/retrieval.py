@@ -123,11 +123,11 @@ def best(scores_n: Float32, k: int, blocked: Collection[int], among: Int32 | Non
 def without(
     nums_n: Int32, scores_n: Float32, k: int, blocked: Collection[int], *, examined: int | None = None
 ) -> Candidates:
-    """Return the first k of the ranked items `nums_n` that are not blocked; a row may end with -1."""
+    """Return the first k of the ranked items `nums_n` that are not blocked."""
     looked_at = len(nums_n) if examined is None else examined
     if not blocked:
         return Candidates(nums_n[:k], scores_n[:k], looked_at)
-    kept = [place for place, num in enumerate(nums_n.tolist()) if num >= 0 and num not in blocked][:k]
+    kept = np.array([place for place, num in enumerate(nums_n.tolist()) if num not in blocked][:k], np.intp)
     return Candidates(nums_n[kept], scores_n[kept], looked_at, len(blocked))
 
 
@@ -142,6 +142,6 @@ def first_of_row(
         return None
     if blocked:
         found = without(items_RC[row], scores_RC[row], k, blocked)
-        return found if len(found.nums) == k else None
-    nums = items_RC[row, :k]
-    return Candidates(nums, scores_RC[row, :k], k) if nums[-1] >= 0 else None
+    else:
+        found = Candidates(items_RC[row, :k], scores_RC[row, :k], k)
+    return found if len(found.nums) == k and found.nums[-1] >= 0 else None

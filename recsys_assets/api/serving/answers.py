@@ -1,7 +1,9 @@
 """Answers to requests for lists: by `plain` or a scenario of the rules, and their JSON, joined from encoded pieces."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from recsys_assets.api.http.json_bodies import quoted
 from recsys_assets.api.schemas.recommendation_schemas import (
@@ -22,7 +24,7 @@ HISTORY_FOR_REASONS: Final = 300
 """Most recent items of a history that a reason may name."""
 
 
-class Served(NamedTuple):
+class Served(msgspec.Struct, frozen=True):
     """An answer, and the scenario that gave it."""
 
     answer: Answer
