@@ -37,7 +37,7 @@ class Candidates(NamedTuple):
     scores: Float32 | None = None
     """(n,): what the source ranks by, inner products with the asker's vector in most; None where unknown."""
     examined: int = 0
-    """Items that were looked at to find these."""
+    """Number of items examined to find these."""
     blocked: int = 0
     """Items that were held back, at most."""
 
@@ -124,11 +124,11 @@ def without(
     nums_n: Int32, scores_n: Float32, k: int, blocked: Collection[int], *, examined: int | None = None
 ) -> Candidates:
     """Return the first k of the ranked items `nums_n` that are not blocked."""
-    looked_at = len(nums_n) if examined is None else examined
+    seen = len(nums_n) if examined is None else examined
     if not blocked:
-        return Candidates(nums_n[:k], scores_n[:k], looked_at)
+        return Candidates(nums_n[:k], scores_n[:k], seen)
     kept = np.array([place for place, num in enumerate(nums_n.tolist()) if num not in blocked][:k], np.intp)
-    return Candidates(nums_n[kept], scores_n[kept], looked_at, len(blocked))
+    return Candidates(nums_n[kept], scores_n[kept], seen, len(blocked))
 
 
 def first_of_row(

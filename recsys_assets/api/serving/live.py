@@ -222,4 +222,4 @@ class Live:
                 await asyncio.to_thread(self.events.refresh)
                 keys.refresh()
             except Exception:
-                log.exception("could not look for a new release or new events; trying again")
+                log.exception("could not check for a new release, rules or events; trying again")

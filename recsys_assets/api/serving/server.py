@@ -64,7 +64,7 @@ def serve(
         ReleaseError: no release is current, or it is broken.
         PortInUseError: something listens there already.
     """
-    refuse_taken_port(host, port, option="--port")
+    require_free_port(host, port, option="--port")
     # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
     Live(home).choose(verify=True, fallback_previous=fallback_previous)
     allowed = settings or _settings(home)
@@ -116,7 +116,7 @@ def _run(target: str, host: str, port: int, workers: int) -> None:
     server.serve()
 
 
-def refuse_taken_port(host: str, port: int, *, option: str) -> None:
+def require_free_port(host: str, port: int, *, option: str) -> None:
     """Check that nobody listens.
 
     Raises:
