@@ -64,13 +64,13 @@ def up(
     home: Path | None, spec: str | None, days: int | None, host: str, port: int, dagster_port: int
 ) -> None:
     """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
-    from recsys_assets.api.serving.server import refuse_taken_port  # noqa: PLC0415
+    from recsys_assets.api.serving.server import require_free_port  # noqa: PLC0415
     from recsys_assets.commands.making import run_build  # noqa: PLC0415
     from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
 
     place = Home.locate(home)
-    refuse_taken_port(host, port, option="--port")
-    refuse_taken_port(host, dagster_port, option="--dagster-port")
+    require_free_port(host, port, option="--port")
+    require_free_port(host, dagster_port, option="--dagster-port")
     settings = settings_for(place, spec, days)
     if run_build(place, lambda watcher: build_home(place, settings, watcher)).failed:
         sys.exit(1)

@@ -28,7 +28,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     """When, UTC."""
     move: Move
-    """What moved it."""
+    """The command that moved it."""
     before: str | None
     """The id it pointed at, None for the first."""
     after: str
@@ -36,7 +36,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_current(root: Path) -> str | None:
-    """The current id, None before the first promotion."""
+    """Return the current id, None before the first promotion."""
     try:
         return (root / CURRENT_FILE).read_text(encoding="ascii").strip() or None
     except FileNotFoundError:
@@ -56,7 +56,7 @@ def require_current(root: Path) -> str:
 
 
 def read_promotions(root: Path) -> Sequence[Promotion]:
-    """Every move of `current`, oldest first."""
+    """Return every move of `current`, oldest first."""
     try:
         lines = (root / PROMOTIONS_FILE).read_bytes().splitlines()
     except FileNotFoundError:
@@ -71,10 +71,10 @@ def read_promotions(root: Path) -> Sequence[Promotion]:
 
 
 def earlier(promotions: Sequence[Promotion], current: str | None) -> Sequence[str]:
-    """The releases to go back to from `current`, the nearest first.
+    """Return the releases to go back to from `current`, the nearest first.
 
     A promotion is a step forward; a rollback or a recall goes back over the steps since the release that it
-    went to, so that going back twice never returns to what was left.
+    went to, so that going back twice never returns to a release that was left.
     """
     steps: list[str] = []
     for promotion in promotions:

@@ -1,4 +1,4 @@
-"""The lists that a release starts from: their contract, what should hold of them, and its audit."""
+"""The lists that a release starts from: their contract, expectations and audit."""
 
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ RECOMMENDATIONS_EXPECTATIONS: Final[list[Expectation]] = [
         block_below=1.0,
     ),
 ]
-"""What every row satisfies; the first of a list has none before it, and passes."""
+"""About every row; the first of a list has none before it, and passes."""
 
 
 Items = npt.NDArray[np.integer[Any]]
@@ -50,7 +50,7 @@ LIST_EXPECTATIONS: Final[list[Expectation]] = [
     expect("listed").that(pl.col("listed") == pl.col("asked"), name="full", mostly=0.95),
     expect("seen").that(pl.col("seen") == 0, name="none", block_below=1.0),
 ]
-"""About a frame with one row a user's list; what holds of its items is in `release.contract`."""
+"""About a frame with one row a user's list; see RECOMMENDATIONS_EXPECTATIONS for its items."""
 
 _OVERALL: Final = {
     "distinct_share": (0.02, None, 0.002, None),
@@ -74,12 +74,12 @@ def list_results(
     catalogue_size: int,
     previous_UK: Items | None = None,
 ) -> list[CheckResult]:
-    """Lists of K items for U users, -1 where a list is shorter.
+    """Check lists of K items for U users, -1 where a list is shorter.
 
     Args:
         items_UK: item numbers, best first.
         seen: each user's items.
-        popular: the most popular items, as many as are called popular.
+        popular: the most popular items, those that count as popular.
         catalogue_size: items that could be recommended, > 0.
         previous_UK: what the previous release listed for the same users, in the same item numbers; None where
             there is none.
@@ -98,7 +98,7 @@ def list_results(
     )
     every = items_UK[listed]
     overall = {
-        # of what so many lists could show at most: a share of the whole catalogue would depend on the sample
+        # of the most that these lists could show: a share of the whole catalogue would depend on the sample
         "distinct_share": len(np.unique(every)) / min(catalogue_size, items_UK.size)
         if items_UK.size
         else None,
@@ -137,10 +137,10 @@ RECOMMENDATION_CHECKS = (*(expectation.name for expectation in RECOMMENDATIONS_E
 def recommendations_table(
     release: Release, nums: list[int], items_UK: Items, scores_UK: npt.NDArray[np.float32]
 ) -> pl.DataFrame:
-    """The lists as RECOMMENDATIONS, a row an item.
+    """Return the lists as RECOMMENDATIONS, a row an item.
 
     Args:
-        release: whose numbers these are.
+        release: the release that the numbers belong to.
         nums: the U users.
         items_UK: K item numbers each, best first; -1 where a list is shorter.
         scores_UK: their scores.
@@ -158,7 +158,7 @@ def recommendations_table(
 
 
 def sample_users(release: Release) -> list[int]:
-    """A seeded sample of at most 500 user numbers, ascending."""
+    """Return a seeded sample of at most 500 user numbers, ascending."""
     count = len(release.users)
     chosen = np.random.default_rng(0).choice(count, min(count, _SAMPLED_USERS), replace=False)
     return sorted(int(num) for num in chosen)
@@ -178,7 +178,7 @@ def served_lists(release: Release, nums: list[int]) -> tuple[Items, npt.NDArray[
 
 
 def previous_lists(store: ReleaseStore, release: Release, nums: list[int]) -> Items | None:
-    """The same users' lists of the release before, in this one's item numbers; None where there is none."""
+    """Return the same users' lists of the release before, in this one's item numbers; None without one."""
     before = store.previous_id()
     if before is None:
         return None

@@ -30,9 +30,9 @@ class Release:
     """An open release. Shapes: U users, I items, D embedding_size, n pairs, C candidates, N neighbours."""
 
     folder: Path
-    """Where it is."""
+    """Its folder."""
     manifest: Manifest
-    """What it is."""
+    """Its id, days, counts and checksums."""
     users: Vocabulary
     """U ids."""
     items: Vocabulary
@@ -42,7 +42,7 @@ class Release:
     item_embeddings: Float32
     """(I, D)."""
     history_indptr: Int64
-    """Where each user's history starts, U + 1."""
+    """Start of each user's history, U + 1."""
     history_items: Int32
     """Item numbers, most recent first within a user, n."""
     history_days: Int32
@@ -122,7 +122,7 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
     Args:
         folder: `<releases>/<id>`.
         verify: compare the checksum of every file that was not found right before or has changed since
-            (see `verified`), about 1 s a gigabyte; without it only the presence and size of each are checked.
+            (see `manifest`), about 1 s a gigabyte; without it only the presence and size of each are checked.
 
     Raises:
         BrokenReleaseError: a file is missing, differs, or does not fit the others.

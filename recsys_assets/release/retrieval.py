@@ -37,7 +37,7 @@ class Candidates(NamedTuple):
     scores: Float32 | None = None
     """(n,): what the source ranks by, inner products with the asker's vector in most; None where unknown."""
     examined: int = 0
-    """Items that were looked at to find these."""
+    """Number of items examined to find these."""
     blocked: int = 0
     """Items that were held back, at most."""
 
@@ -123,12 +123,12 @@ def best(scores_n: Float32, k: int, blocked: Collection[int], among: Int32 | Non
 def without(
     nums_n: Int32, scores_n: Float32, k: int, blocked: Collection[int], *, examined: int | None = None
 ) -> Candidates:
-    """Return the first k of the ranked items `nums_n` that are not blocked; a row may end with -1."""
-    looked_at = len(nums_n) if examined is None else examined
+    """Return the first k of the ranked items `nums_n` that are not blocked."""
+    seen = len(nums_n) if examined is None else examined
     if not blocked:
-        return Candidates(nums_n[:k], scores_n[:k], looked_at)
-    kept = [place for place, num in enumerate(nums_n.tolist()) if num >= 0 and num not in blocked][:k]
-    return Candidates(nums_n[kept], scores_n[kept], looked_at, len(blocked))
+        return Candidates(nums_n[:k], scores_n[:k], seen)
+    kept = np.array([place for place, num in enumerate(nums_n.tolist()) if num not in blocked][:k], np.intp)
+    return Candidates(nums_n[kept], scores_n[kept], seen, len(blocked))
 
 
 def first_of_row(
@@ -142,6 +142,6 @@ def first_of_row(
         return None
     if blocked:
         found = without(items_RC[row], scores_RC[row], k, blocked)
-        return found if len(found.nums) == k else None
-    nums = items_RC[row, :k]
-    return Candidates(nums, scores_RC[row, :k], k) if nums[-1] >= 0 else None
+    else:
+        found = Candidates(items_RC[row, :k], scores_RC[row, :k], k)
+    return found if len(found.nums) == k and found.nums[-1] >= 0 else None

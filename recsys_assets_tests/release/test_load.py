@@ -1,13 +1,14 @@
-"""Opening a release: what it holds, and what is refused."""
+"""Opening a release, a broken one too, and the best unseen items of its users."""
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from recsys_assets.errors import BrokenReleaseError
-from recsys_assets.release.load import load_release
+from recsys_assets.errors import BrokenReleaseError, ReleaseError
+from recsys_assets.release.load import load_current, load_release
 from recsys_assets.release.release_store import ReleaseStore
 
 
@@ -15,6 +16,11 @@ from recsys_assets.release.release_store import ReleaseStore
 def folder(world, tmp_path):
     manifest = world.publish(tmp_path)
     return ReleaseStore(tmp_path / "releases").path(manifest.release_id)
+
+
+@pytest.fixture
+def release(folder):
+    return load_release(folder)
 
 
 def test_everything_is_there_and_fits(folder):
@@ -108,3 +114,34 @@ def test_opening_imports_no_heavy_library(folder):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_user_s_best_unseen_items_are_the_beginning_of_the_row_computed_ahead(release):
+    found = release.best_unseen(3, 7)
+    assert found.nums.tolist() == release.candidates_items[3, :7].tolist()
+    assert found.scores.tolist() == release.candidates_scores[3, :7].tolist()
+
+
+def test_without_rows_computed_ahead_the_best_unseen_items_are_searched_for(release):
+    searched = replace(release, candidates_items=None, candidates_scores=None)
+    for num in range(len(release.users)):
+        ahead = release.best_unseen(num, 10)
+        assert searched.best_unseen(num, 10).scores.tolist() == pytest.approx(ahead.scores.tolist())
+
+
+def test_blocked_items_are_left_out_and_the_list_stays_full(release):
+    first = release.best_unseen(3, 5).nums.tolist()
+    found = release.best_unseen(3, 20, blocked=first).nums.tolist()
+    assert len(found) == 20
+    assert set(found).isdisjoint(first)
+    assert set(found).isdisjoint(release.history(3).tolist())
+
+
+def test_no_release_is_current_in_an_empty_folder(tmp_path):
+    with pytest.raises(ReleaseError, match=r"no release is current; run `recsys build` first"):
+        load_current(tmp_path)
+
+
+def test_the_current_release_is_the_promoted_one(world, tmp_path):
+    manifest = world.publish(tmp_path)
+    assert load_current(tmp_path / "releases").release_id == manifest.release_id

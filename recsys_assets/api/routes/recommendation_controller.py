@@ -103,7 +103,7 @@ class RecommendationController(ServiceController):
         request = Request(
             k=data.k,
             session=known,
-            exclude=serving.known_items(data.exclude)[0],
+            exclude=serving.known_items(data.exclude)[0] if data.exclude else (),
             include_seen=data.include_seen,
             category=data.category,
             budget_ms=data.budget_ms,

@@ -1,7 +1,9 @@
 """Answers to requests for lists: by `plain` or a scenario of the rules, and their JSON, joined from encoded pieces."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from recsys_assets.api.http.bodies import encode, quoted
 from recsys_assets.api.schemas.recommendation_schemas import Effect, Item, ItemTrace, StageTrace, Trace
@@ -15,7 +17,7 @@ HISTORY_FOR_REASONS: Final = 300
 """Most recent items of a history that a reason may name."""
 
 
-class Served(NamedTuple):
+class Served(msgspec.Struct, frozen=True):
     """An answer, and the scenario that gave it."""
 
     answer: Answer

@@ -35,7 +35,7 @@ class EventRow(NamedTuple):
 
 
 class EventStore:
-    """Reads and writes one `events.sqlite`; the file is made by the first write, never by a read."""
+    """Reads and writes one `events.sqlite`; the first write creates the file, a read never does."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,15 +47,15 @@ class EventStore:
         self._count: dict[str, int] = {}
 
     def items_of(self, user_id: str) -> Mapping[str, None]:
-        """Ids of the items of a user's events, oldest first; empty for a user without any."""
+        """Return the ids of the items of a user's events, oldest first; empty for a user without any."""
         return self._items.get(user_id) or {}
 
     def count_of(self, user_id: str) -> int:
-        """How many events a user has here; tells that an answer for the user may have changed."""
+        """Return the number of a user's events here; another number means that answers may have changed."""
         return self._count.get(user_id, 0)
 
     def add(self, rows: Iterable[EventRow]) -> int:
-        """Store rows in one transaction and take them over; returns how many.
+        """Store rows in one transaction and take them over; return their number.
 
         Raises:
             EventsUnavailableError: the file cannot be written (disk full, read-only, locked).
@@ -95,7 +95,7 @@ class EventStore:
                 ) from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

@@ -85,8 +85,9 @@ class Serving:
         """Return the numbers of the items that the release holds, each once, and the ids that it does not hold."""
         known: dict[int, None] = {}
         unknown = []
+        num_of = self.release.items.num
         for item_id in item_ids:
-            num = self.release.items.num(item_id)
+            num = num_of(item_id)
             if num is None:
                 unknown.append(item_id)
             else:
@@ -221,4 +222,4 @@ class Live:
                 await asyncio.to_thread(self.events.refresh)
                 keys.refresh()
             except Exception:
-                log.exception("could not look for a new release or new events; trying again")
+                log.exception("could not check for a new release, rules or events; trying again")

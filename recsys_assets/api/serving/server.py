@@ -1,4 +1,4 @@
-"""What the server process tells its workers, through the environment, since they are new processes."""
+"""The server process, and the options that its workers get through the environment, being new processes."""
 
 import os
 import socket
@@ -26,13 +26,13 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     """The installation's folder, absolute."""
     workers: int
-    """How many processes share the port."""
+    """Number of processes that share the port."""
     fallback_previous: bool
-    """Whether another release may be served where the current one is broken."""
+    """Serve another release where the current one is broken."""
     api: ApiSettings
-    """What the API allows."""
+    """Limits and permissions of the API."""
     shared: str | None = None
-    """A folder for what the workers have in common, where there are several."""
+    """A folder for the files that several workers share."""
 
 
 _HEADER_TIMEOUT_MS = 10_000
@@ -58,14 +58,14 @@ def serve(
         port: port to listen on.
         workers: processes; they share the release's memory-mapped pages.
         fallback_previous: serve the newest whole release before `current` where that is broken.
-        settings: what the API allows; those of `recsys.toml` where None.
+        settings: limits and permissions; those of `recsys.toml` where None.
         target: `module:function` that builds the application in a worker.
 
     Raises:
         ReleaseError: no release is current, or it is broken.
         PortInUseError: something listens there already.
     """
-    refuse_taken_port(host, port, option="--port")
+    require_free_port(host, port, option="--port")
     # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
     Live(home).choose(verify=True, fallback_previous=fallback_previous)
     allowed = settings or _settings(home)
@@ -114,11 +114,11 @@ def _run(target: str, host: str, port: int, workers: int) -> None:
     server.serve()
 
 
-def refuse_taken_port(host: str, port: int, *, option: str) -> None:
-    """Look whether somebody listens.
+def require_free_port(host: str, port: int, *, option: str) -> None:
+    """Check that nobody listens.
 
     Raises:
-        PortInUseError: somebody does; names the option that chooses another port.
+        PortInUseError: somebody does; the message names the option that chooses another port.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

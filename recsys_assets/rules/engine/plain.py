@@ -91,7 +91,7 @@ class PlainScenario:
                 seen = [*request.session, *self.release.history(user_num).tolist()]
                 if level == "popular":
                     return self.popular(request, reason=reason, seen=seen)
-                recent = seen[:SESSION_OF_HISTORY]
+                recent = list(dict.fromkeys(seen[:SESSION_OF_HISTORY]))
                 return self._by_items(recent, seen, request, reason=reason, may_block=may_block)
         started = perf_counter()
         if request.include_seen or request.category is not None:
@@ -125,10 +125,10 @@ class PlainScenario:
         reason: str | None,
         may_block: bool,
     ) -> Answer:
-        """Return the list for the vector that the items `nums` fold in to."""
+        """Return the list for the vector that the items `nums`, each once, fold in to."""
         started = perf_counter()
         blocked = _blocked(() if request.include_seen else seen, request)
-        x_D = self.release.fold_in.embed(np.asarray(list(dict.fromkeys(nums)), dtype=np.int64))
+        x_D = self.release.fold_in.embed(np.asarray(nums, dtype=np.int64))
         found = self._search(x_D, request.k, blocked, request.category, may_block=may_block)
         self.costs.learn("session", perf_counter() - started)
         return _answer(found, "session", reason=reason)

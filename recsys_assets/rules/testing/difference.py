@@ -24,9 +24,8 @@ from recsys_assets.interactions.cleaning import clean
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
-from recsys_assets.release.load import Release, load_release
+from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.publish import publish
-from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.engine.pipeline import Pipeline
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.scenario_engine import Engine
@@ -202,9 +201,7 @@ def hold_out(
         created_at=datetime.combine(through, time(), tzinfo=UTC),
         index=read_report(parts["index"]).as_dict(),
     )
-    current = ReleaseStore(home.releases).current_id() or ""
-    release = load_release(home.releases / current, verify=False)
-    return HeldOut(home=home, release=release, truth=split.truth)
+    return HeldOut(home=home, release=load_current(home.releases), truth=split.truth)
 
 
 def hold_out_home(home: Home) -> HeldOut:
