@@ -7,7 +7,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from recsys_assets.definitions import STAGES, defs
+from recsys_assets.definitions import defs
 from recsys_assets.orchestration.metadata import blocked_summary
 from recsys_assets.quality.audit_and_publish import PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
@@ -94,11 +94,6 @@ def test_definitions_import_neither_torch_nor_pandera():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_stages_stand_in_the_order_of_the_data():
-    names = [stage.__name__.split(".")[1] for stage in STAGES]
-    assert names == ["lake", "interactions", "embeddings", "features", "index", "release", "api"]
 
 
 def test_several_refused_days_are_accepted_as_one_span(tmp_path):

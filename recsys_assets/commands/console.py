@@ -57,7 +57,7 @@ class ConsoleWatcher:
         elif detail:
             self._console.print(f"{stage}: {detail} …", highlight=False)
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def report(self, stage: str, done: int, total: int) -> None:
         """`done` of `total` units of the running stage are finished."""
         if self._bar is not None:
             for task in self._bar.task_ids:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from recsys_assets.commands.options import example, home_option
+from recsys_assets.commands.shared import example, home_option
 from recsys_assets.storage.home import Home
 
 

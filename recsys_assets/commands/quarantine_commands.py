@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from recsys_assets.commands.options import example, home_option
+from recsys_assets.commands.shared import DAY, example, home_option, settings_for
 from recsys_assets.storage.home import Home
 
-_DAY = click.DateTime(formats=["%Y-%m-%d"])
 _SHOWN_ROWS = 5
 
 
@@ -19,7 +18,7 @@ def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     found = []
     for value in values:
         first, dots, last = value.partition("..")
-        start, end = (_DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
+        start, end = (DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
         if start > end:
             raise click.BadParameter(f"{value} ends before it starts; write FIRST..LAST", ctx, param)
         found.append((start, end))
@@ -69,7 +68,7 @@ def list_refused(home: Path | None) -> None:
 
 @quarantine.command(epilog=example("recsys quarantine show 2017-09-01"))
 @home_option
-@click.argument("day", type=_DAY)
+@click.argument("day", type=DAY)
 def show(home: Path | None, day: datetime) -> None:
     """Show why DAY was refused, with failing rows."""
     from recsys_assets.quality.quarantine import rejected_on  # noqa: PLC0415
@@ -91,13 +90,12 @@ def show(home: Path | None, day: datetime) -> None:
 @click.option("--who", default=None, help="Who decides; default the name you are logged in as.")
 def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
     """Publish the refused deliveries of these days as they are, on the record."""
-    from recsys_assets.commands.running import settings_for  # noqa: PLC0415
     from recsys_assets.orchestration.fingerprints import accepting_stores  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.quality.quarantine import accept_day  # noqa: PLC0415
 
     place = Home.locate(home)
-    stores = accepting_stores(place, settings_for(place, None, None))
+    stores = accepting_stores(place, settings_for(place))
     with Ledger(place.quality_db) as ledger:
         for day in _refused_within(place.quarantine, spans):
             accepted = accept_day(
@@ -129,7 +127,7 @@ def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
 
 @click.command(epilog=example("recsys report 2017-12-31", "recsys report 2017-12-31 --pdf"))
 @home_option
-@click.argument("day", type=_DAY)
+@click.argument("day", type=DAY)
 @click.option("--pdf", is_flag=True, help="Print it to a PDF too, by headless Chromium.")
 def report(home: Path | None, day: datetime, pdf: bool) -> None:
     """Write the increment report on DAY: its figures and checks against its trailing window."""

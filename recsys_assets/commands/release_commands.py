@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recsys_assets.commands.options import example, home_option
+from recsys_assets.commands.shared import example, home_option
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recsys_assets.commands.options import example, home_option, json_option
+from recsys_assets.commands.shared import example, home_option, json_option
 from recsys_assets.errors import RulesError
 from recsys_assets.storage.home import Home
 

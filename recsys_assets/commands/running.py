@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,23 @@ from typing import Final
 
 import click
 
-from recsys_assets.commands.options import days_option, example, home_option, source_option
+from recsys_assets.commands.shared import (
+    days_option,
+    example,
+    home_option,
+    run_build,
+    settings_for,
+    source_option,
+    write_settings,
+)
 from recsys_assets.errors import ServerStoppedError, SettingsError
-from recsys_assets.settings import Settings, load_settings
 from recsys_assets.storage.home import Home
 
-_DEFAULT_SPEC = "completejourney"
-_SHOWN_USERS = 3
-_SHOWN_ITEMS = 5
+_SHOWN_USERS: Final = 3
+_SHOWN_ITEMS: Final = 5
+_GRACE_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.2
+_TAIL_LINES: Final = 15
 
 
 @click.command(epilog=example("recsys init --source amazon:reviews.json.gz,meta=meta.json.gz"))
@@ -47,7 +56,7 @@ def init(
     mapping = dict(column.split("=", 1) for column in columns if "=" in column)
     if len(mapping) < len(columns):
         raise click.BadParameter("give --column OURS=THEIRS, for example --column user_id=customer")
-    settings = _initialise(place, spec or _DEFAULT_SPEC, days=days, columns=mapping)
+    settings = write_settings(place, spec, days=days, columns=mapping)
     source = settings.source
     click.echo(f"{place.settings_file}: {source.spec}, {source.first_day} to {source.last_day}.")
     click.echo("Next: recsys up, or recsys build")
@@ -65,14 +74,14 @@ def up(
 ) -> None:
     """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
     from recsys_assets.api.serving.server import refuse_taken_port  # noqa: PLC0415
-    from recsys_assets.commands.making import run_build  # noqa: PLC0415
     from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
+    from recsys_assets.orchestration.instance import child_environment  # noqa: PLC0415
 
     place = Home.locate(home)
     refuse_taken_port(host, port, option="--port")
     refuse_taken_port(host, dagster_port, option="--dagster-port")
     settings = settings_for(place, spec, days)
-    if run_build(place, lambda watcher: build_home(place, settings, watcher)).failed:
+    if run_build(lambda watcher: build_home(place, settings, watcher)).failed:
         sys.exit(1)
     _show_some(place)
     logs = place.root / "logs"
@@ -85,7 +94,12 @@ def up(
     run_until_stopped(
         [
             Server(name="the API", command=api, log=logs / "api.log"),
-            Server(name="Dagster", command=[*dagster, "-p", str(dagster_port)], log=logs / "dagster.log"),
+            Server(
+                name="Dagster",
+                command=[*dagster, "-p", str(dagster_port)],
+                log=logs / "dagster.log",
+                environment=child_environment(place),
+            ),
         ]
     )
     click.echo("Ended.")
@@ -142,36 +156,6 @@ def doctor(home: Path | None) -> None:
     print_findings(Console(), examine(Home.locate(home)))
 
 
-def _initialise(home: Home, spec: str, *, days: int | None, columns: dict[str, str]) -> Settings:
-    from rich.console import Console  # noqa: PLC0415
-
-    from recsys_assets.commands.console import download_shown  # noqa: PLC0415
-    from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
-
-    with download_shown(Console(stderr=True)) as progress:
-        return initialise(home, spec, days=days, columns=columns, progress=progress)
-
-
-def settings_for(home: Home, spec: str | None, days: int | None) -> Settings:
-    """The home's settings; where it has none, those of `spec` or of the embedded default.
-
-    Raises:
-        SettingsError: the home is set up for another source or other days than asked for.
-    """
-    if not home.settings_file.exists():
-        return _initialise(home, spec or _DEFAULT_SPEC, days=days, columns={})
-    from recsys_assets.lake.initialise import spec_as_written  # noqa: PLC0415
-
-    settings = load_settings(home)
-    other_days = days is not None and days != len(settings.source.days())
-    if other_days or (spec is not None and spec_as_written(home, spec) != settings.source.spec):
-        raise SettingsError(
-            f"{home.settings_file}: set up for {len(settings.source.days())} days of {settings.source.spec}; "
-            f"take another --home, or change it with `recsys init --force`"
-        )
-    return settings
-
-
 def _show_some(home: Home) -> None:
     """Print recommendations for a few users of the current release, by name."""
     from rich.console import Console  # noqa: PLC0415
@@ -185,14 +169,6 @@ def _show_some(home: Home) -> None:
         print_recommendations(Console(), recommend_once(home, user_id, _SHOWN_ITEMS))
 
 
-COMMANDS = [init, up, serve, recommend, doctor]
-
-
-_GRACE_SECONDS: Final = 10.0
-_POLL_SECONDS: Final = 0.2
-_TAIL_LINES: Final = 15
-
-
 @dataclass(frozen=True, kw_only=True)
 class Server:
     """A child process."""
@@ -202,7 +178,9 @@ class Server:
     command: Sequence[str]
     """Program and arguments."""
     log: Path
-    """Where its output goes."""
+    """The file that its output is added to."""
+    environment: Mapping[str, str] | None = None
+    """All of its variables; None for those of this process."""
 
 
 def run_until_stopped(servers: Sequence[Server]) -> None:
@@ -228,6 +206,7 @@ def run_until_stopped(servers: Sequence[Server]) -> None:
                 log = stack.enter_context(server.log.open("ab"))
                 process = subprocess.Popen(  # noqa: S603  our own command
                     server.command,
+                    env=server.environment,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -277,3 +256,6 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 def _obituary(server: Server, code: int) -> str:
     tail = "\n".join(server.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
     return f"{server.name} ended with code {code}; its log is {server.log}, and ends with\n{tail}"
+
+
+COMMANDS = [init, up, serve, recommend, doctor]

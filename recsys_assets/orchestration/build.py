@@ -14,9 +14,12 @@ from typing import Final, Protocol
 import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
+from recsys_assets.orchestration.code_location import build_definitions
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
-from recsys_assets.orchestration.metadata import range_tags
-from recsys_assets.orchestration.resources import Progress
+from recsys_assets.orchestration.instance import open_instance
+from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
+from recsys_assets.orchestration.partitions import range_tags
+from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.locks import build_lock
@@ -28,7 +31,7 @@ _GAP_DAYS: Final = 7
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class Watcher(Progress, Protocol):
+class Watcher(StageProgress, Protocol):
     """Who is told how a build goes."""
 
     def begin(self, stage: str, detail: str) -> None:
@@ -81,7 +84,7 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
         watcher: told of each stage.
         landed_only: leave days that were never landed alone: train and release on what there is.
     """
-    with build_lock(home), dg.DagsterInstance.get() as instance:
+    with build_lock(home), open_instance(home) as instance:
         return _Builder(home=home, settings=settings, watcher=watcher, instance=instance).run(
             landed_only=landed_only
         )
@@ -93,7 +96,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
     Raises:
         BuildRunningError: another process builds this home.
     """
-    with build_lock(home), dg.DagsterInstance.get() as instance:
+    with build_lock(home), open_instance(home) as instance:
         builder = _Builder(home=home, settings=settings, watcher=watcher, instance=instance)
         reported = sorted(days)[-settings.report.days :] if settings.report.days else []
         for asset, wanted in (
@@ -116,9 +119,7 @@ class _Builder:
     _notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        from recsys_assets.definitions import build_definitions  # noqa: PLC0415  reads the home when imported
-
-        self.definitions = build_definitions(progress=self.watcher)
+        self.definitions = build_definitions(self.home, progress=self.watcher)
 
     def run(self, *, landed_only: bool) -> BuildOutcome:
         self._catalogue()  # first: the audit of raw days looks items up in it
@@ -138,7 +139,7 @@ class _Builder:
         self.watcher.begin(asset, _count(len(days), "day"))
         started, problems = time.monotonic(), []
         for first, last in stretches(days, gap=_GAP_DAYS):
-            problems += self._materialise("daily_increment", [asset], tags=range_tags(first, last))
+            problems += self._materialise(DAILY_INCREMENT, [asset], tags=range_tags(first, last))
         self._end(
             StageRow(
                 stage=asset,
@@ -201,7 +202,7 @@ class _Builder:
             return
         self.watcher.begin(stage, "")
         started = time.monotonic()
-        problems = self._materialise("retrain_and_release", assets)
+        problems = self._materialise(RETRAIN_AND_RELEASE, assets)
         self._end(
             StageRow(
                 stage=stage,

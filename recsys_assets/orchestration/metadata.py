@@ -57,14 +57,6 @@ def check_specs(names: Iterable[str], *, asset: str) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def range_tags(first: date, last: date) -> dict[str, str]:
-    """Run tags that make one run out of the days `first` to `last`, inclusive."""
-    return {
-        "dagster/asset_partition_range_start": first.isoformat(),
-        "dagster/asset_partition_range_end": last.isoformat(),
-    }
-
-
 def figure_markdown(figure: "Figure") -> dg.MarkdownMetadataValue:
     """A matplotlib figure as an image inside metadata."""
     buffer = io.BytesIO()

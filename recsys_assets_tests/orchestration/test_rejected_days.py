@@ -1,6 +1,5 @@
 """A source that goes wrong: bad days are rejected, good ones stay, and the summary and Dagster's UI say why."""
 
-import os
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,6 +8,9 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
+
+from recsys_assets.orchestration.instance import open_instance
+from recsys_assets.storage.home import Home
 
 FIRST = date(2024, 1, 1)
 pytestmark = pytest.mark.slow
@@ -98,12 +100,11 @@ def test_the_command_that_the_summary_names_works(built, recsys, tmp_path):
     assert shown.stdout.startswith(f"{BAD} raw_interactions: 150 rows ")
 
 
-def test_dagster_shows_the_check_the_days_and_the_rows(built, monkeypatch):
+def test_dagster_shows_the_check_the_days_and_the_rows(built):
     home, _, done = built
     check = done.stdout.partition(f"Why: {BAD}, check ")[2].partition(":")[0]
-    monkeypatch.setitem(os.environ, "DAGSTER_HOME", str(home / "dagster"))
     key = dg.AssetCheckKey(dg.AssetKey("raw_interactions"), check)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(Home(home)) as instance:
         (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
     found = record.event.dagster_event.event_specific_data
     worst = [row.data for row in found.metadata["worst"].records]

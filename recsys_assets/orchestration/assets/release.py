@@ -82,5 +82,5 @@ recommendation_api = dg.AssetSpec(
     description="What `recsys serve` answers over HTTP: always the release that `current` points at.",
 )
 
-ASSETS = [release, recommendation_api]
+ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [release, recommendation_api]
 CHECKS = RELEASE_CHECKS
