@@ -79,8 +79,8 @@ def tune(home: Path | None, minutes: float) -> None:
     """Search training settings on held-out days, and save the best in recsys.toml with their score."""
     from recsys_assets.evaluation.tuning import TuningTrial  # noqa: PLC0415
     from recsys_assets.evaluation.tuning import tune as search  # noqa: PLC0415
-    from recsys_assets.lake.initialise import change_section  # noqa: PLC0415
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+    from recsys_assets.storage.settings_file import write_section  # noqa: PLC0415
 
     def show(trial: TuningTrial, best: TuningTrial) -> None:
         click.echo(f"NDCG@20 {trial.ndcg:.4f} in {trial.seconds:.1f} s, best so far {best.ndcg:.4f}")
@@ -95,7 +95,8 @@ def tune(home: Path | None, minutes: float) -> None:
         f"By `recsys tune`: NDCG@20 {found.best.ndcg:.4f} on the days from {found.first_held_out_day} on, "
         f"{found.given.ndcg:.4f} before; {len(found.trials)} trials."
     )
-    change_section(place, "training", _changed(found.best.settings, settings.training), note=note)
+    values = _changed(found.best.settings, settings.training)
+    write_section(place.settings_file, Settings, "training", values, note=note)
     click.echo(f"{place.settings_file}: {note}")
 
 

@@ -7,11 +7,10 @@ Language and Items for Retrieval and Recommendation").
 import difflib
 import os
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,9 +19,8 @@ from recsys_assets.lake.download import Progress, fetch
 from recsys_assets.lake.sources.registry import Spec, open_source
 from recsys_assets.lake.sources.source import DateRange
 from recsys_assets.settings import Settings, SourceSettings, load_settings
-from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.settings_file import render
+from recsys_assets.storage.settings_file import read_table, write_section
 
 PUBLISHED: Final[str] = next(
     field.default for field in msgspec.structs.fields(SourceSettings) if field.name == "amazon_url"
@@ -145,7 +143,7 @@ def initialise(
     """
     if days is not None and days < 1:
         raise SettingsError(f"days is {days}; give at least 1")
-    kept = _earlier(home.settings_file)
+    kept = read_table(home.settings_file)
     parts = Spec.parse(spec)
     url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
     if parts.kind == "amazon-2023":
@@ -158,13 +156,12 @@ def initialise(
         "spec": written,
         "first_day": found.first_day,
         "last_day": min(found.last_day, last_day),
+        "columns": dict(columns) if columns else None,
         "follow": days is None,
-        **({"amazon_url": url} if url else {}),
-        **({"columns": dict(columns)} if columns else {}),
+        "amazon_url": url or None,
     }
     note = f"{found.rows:,} events from {found.first_day} to {found.last_day} when `recsys init` read it."
-    home.root.mkdir(parents=True, exist_ok=True)
-    replace_file(home.settings_file, render({**kept, "source": source}, notes={"source": note}).encode())
+    write_section(home.settings_file, Settings, "source", source, note=note)
     return load_settings(home)
 
 
@@ -185,16 +182,6 @@ def _downloads(home: Home) -> Path:
     return home.downloads
 
 
-def _earlier(file: Path) -> dict[str, dict[str, Any]]:
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: not valid TOML ({error}); mend or remove it") from None
-    return table
-
-
 def _refuse_absurd(spec: str, found: DateRange) -> None:
     count = (found.last_day - found.first_day).days + 1
     if count > MOST_DAYS:
@@ -202,22 +189,6 @@ def _refuse_absurd(spec: str, found: DateRange) -> None:
             f"{spec}: events from {found.first_day} to {found.last_day} would be {count:,} daily partitions; "
             "look for timestamps in another unit or placeholders, and mend them"
         )
-
-
-def change_section(home: Home, section: str, values: Mapping[str, Any], *, note: str) -> Settings:
-    """Set fields of one section of `<home>/recsys.toml`, keep everything else, and return what is in force now.
-
-    Args:
-        home: has a `recsys.toml`.
-        section: its heading, such as `training`.
-        values: field -> value; None leaves the field at its default.
-        note: a line under the heading, such as where the values come from.
-    """
-    table = tomllib.loads(home.settings_file.read_text(encoding="utf-8"))
-    given = {name: value for name, value in values.items() if value is not None}
-    changed = {**table, section: {**table.get(section, {}), **given}}
-    replace_file(home.settings_file, render(changed, notes={section: note}).encode())
-    return load_settings(home)
 
 
 def follow_source(home: Home, settings: Settings, *, seen: str | None) -> Settings:
