@@ -1,4 +1,4 @@
-"""`init`, `up`, `serve`, `recommend`, `doctor`: what a person starts with."""
+"""`init`, `up`, `serve`, `recommend`, `doctor`: the first commands of a new user, and servers side by side."""
 
 import itertools
 import os
@@ -38,18 +38,18 @@ _TAIL_LINES: Final = 15
 @home_option
 @source_option
 @days_option
-@click.option("--force", is_flag=True, help="Replace settings that are there already.")
+@click.option("--force", is_flag=True, help="Replace the source of settings that are there already.")
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="OURS=THEIRS",
-    help="For tabular: which of the file's columns is user_id, item_id, timestamp, rating, …",
+    help="For tabular: our user_id, item_id, timestamp, rating, … and the file's column; repeat it for each.",
 )
 def init(
     home: Path | None, spec: str | None, days: int | None, force: bool, columns: tuple[str, ...]
 ) -> None:
-    """Look at a source once and write HOME/recsys.toml: its days and the settings."""
+    """Read a source once, and write its days and the settings to HOME/recsys.toml."""
     place = Home.locate(home)
     if place.settings_file.exists() and not force:
         raise SettingsError(f"{place.settings_file} is there already; edit it, or give --force to replace it")
@@ -66,7 +66,7 @@ def init(
 @home_option
 @source_option
 @days_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where both servers listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address that both servers listen on.")
 @click.option("--port", default=8000, show_default=True, help="Port of the API and its page.")
 @click.option("--dagster-port", default=3000, show_default=True, help="Port of the Dagster UI.")
 def up(
@@ -107,11 +107,11 @@ def up(
 
 @click.command(epilog=example("recsys serve --port 8000 --workers 2"))
 @home_option
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port of the API and its page.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Server processes.")
 @click.option(
-    "--fallback-previous", is_flag=True, help="Where the current release is broken, serve the one before."
+    "--fallback-previous", is_flag=True, help="Serve the release before if the current one is broken."
 )
 def serve(home: Path | None, host: str, port: int, workers: int, fallback_previous: bool) -> None:
     """Serve the API and its page from the release that `current` points at."""
@@ -124,9 +124,13 @@ def serve(home: Path | None, host: str, port: int, workers: int, fallback_previo
 @click.command(epilog=example("recsys recommend 1 -k 5", "recsys recommend 1 --scenario home --explain"))
 @home_option
 @click.argument("user")
-@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 500), help="How many items.")
-@click.option("--scenario", default=None, help="Apply this scenario of the rules; none if not given.")
-@click.option("--explain", is_flag=True, help="Say how the list came about, by the default scenario if none.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 500), help="Number of items.")
+@click.option("--scenario", default=None, help="Apply this scenario of the rules; by default none.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Explain the list; without --scenario by the default one.",
+)
 def recommend(home: Path | None, user: str, k: int, scenario: str | None, explain: bool) -> None:
     """Print recommendations for USER, by name, from the current release."""
     from rich.console import Console  # noqa: PLC0415
@@ -148,7 +152,7 @@ def recommend(home: Path | None, user: str, k: int, scenario: str | None, explai
 @click.command(epilog=example("recsys doctor"))
 @home_option
 def doctor(home: Path | None) -> None:
-    """Say what is installed, what is where, what is materialised, and what to do next."""
+    """Show the versions installed, the places and the state of everything, and the next step."""
     from rich.console import Console  # noqa: PLC0415
 
     from recsys_assets.commands.doctor import examine, print_findings  # noqa: PLC0415
@@ -171,10 +175,10 @@ def _show_some(home: Home) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A child process."""
+    """A server to run as a child process."""
 
     name: str
-    """What a person calls it."""
+    """Its name in messages."""
     command: Sequence[str]
     """Program and arguments."""
     log: Path
@@ -184,7 +188,7 @@ class Server:
 
 
 def run_until_stopped(servers: Sequence[Server]) -> None:
-    """Start the servers and wait for Ctrl-C or SIGTERM; then end them all, whatever they started included.
+    """Start the servers and wait for Ctrl-C or SIGTERM; then end them and every process that they started.
 
     Each gets its own process group, so that ending the group ends its children too.
 
@@ -211,13 +215,13 @@ def run_until_stopped(servers: Sequence[Server]) -> None:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    preexec_fn=_hear_interrupts,  # noqa: PLW1509  nothing here runs a thread yet
+                    preexec_fn=_allow_interrupts,  # noqa: PLW1509  nothing here runs a thread yet
                 )
                 running.append((server, process))
             while not stopped:
                 for server, process in running:
                     if process.poll() is not None:
-                        raise ServerStoppedError(_obituary(server, process.returncode))
+                        raise ServerStoppedError(_last_lines(server, process.returncode))
                 time.sleep(_POLL_SECONDS)
     finally:
         _end([process for _, process in running])
@@ -226,12 +230,12 @@ def run_until_stopped(servers: Sequence[Server]) -> None:
 
 
 def own_command(*arguments: str) -> list[str]:
-    """The `recsys` command of this very installation."""
+    """Return the `recsys` command of this installation."""
     return [sys.executable, "-m", "recsys_assets", *arguments]
 
 
-def _hear_interrupts() -> None:
-    """A shell starts background commands with SIGINT ignored, and a child would inherit that."""
+def _allow_interrupts() -> None:
+    """Undo a shell's ignoring of SIGINT in background commands, which a child would inherit."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -253,7 +257,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         return  # the whole group has ended
 
 
-def _obituary(server: Server, code: int) -> str:
+def _last_lines(server: Server, code: int) -> str:
     tail = "\n".join(server.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
     return f"{server.name} ended with code {code}; its log is {server.log}, and ends with\n{tail}"
 

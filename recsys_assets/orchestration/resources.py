@@ -1,4 +1,4 @@
-"""What the assets share: the lake, the artifacts, the releases, and the report of progress.
+"""The resources that the assets share: the lake, the artifacts, the releases, and the report of progress.
 
 A resource holds a path and opens nothing until an asset calls it.
 """

@@ -84,8 +84,7 @@ def test_the_build_fails_and_the_release_in_use_stays(built):
 def test_the_summary_says_what_why_and_what_to_do_in_five_lines(built):
     home, _, done = built
     what, why, use, look, then = done.stdout.rpartition("\n\n")[2].splitlines()
-    assert what.startswith("raw_interactions: 7 of 82 days ")
-    assert what.endswith(f" ({BAD} to {LAST}), 75 published.")
+    assert what == f"raw_interactions: 7 of 82 days rejected ({BAD} to {LAST}), 75 published."
     assert why.startswith(f"Why: {BAD}, check drift_")
     assert "typically" in why
     assert "stay in use" in use
@@ -97,7 +96,7 @@ def test_the_command_that_the_summary_names_works(built, recsys, tmp_path):
     _, _, done = built
     look = next(line for line in done.stdout.splitlines() if line.startswith("Look: recsys "))
     shown = recsys(*look.removeprefix("Look: recsys ").split(), home=tmp_path)
-    assert shown.stdout.startswith(f"{BAD} raw_interactions: 150 rows ")
+    assert f"{BAD} raw_interactions: 150 rows rejected" in shown.stdout
 
 
 def test_dagster_shows_the_check_the_days_and_the_rows(built):

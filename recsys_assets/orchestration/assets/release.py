@@ -1,4 +1,4 @@
-"""The release: one immutable folder of everything that serving needs; and the API that serves it, external."""
+"""The release, one immutable folder of everything that serving needs, and the external API that serves it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -68,7 +68,7 @@ def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.Material
 
 
 def headline_metrics(evaluation: pl.DataFrame) -> dict[str, float]:
-    """`MODEL_ndcg@10` and `MODEL_recall@10` of every model, for the manifest."""
+    """Return `MODEL_ndcg@10` and `MODEL_recall@10` of every model, for the manifest."""
     rows = evaluation.filter(pl.col("k") == _K, pl.col("metric").is_in(["ndcg", "recall"]))
     return {f"{row['model']}_{row['metric']}@10": row["value"] for row in rows.iter_rows(named=True)}
 
@@ -79,7 +79,7 @@ recommendation_api = dg.AssetSpec(
     group_name="serving",
     owners=[OWNER],
     kinds={"litestar"},
-    description="What `recsys serve` answers over HTTP: always the release that `current` points at.",
+    description="The HTTP API of `recsys serve`: always the release that `current` points at.",
 )
 
 ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [release, recommendation_api]
