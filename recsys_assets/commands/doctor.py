@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 from rich.console import Console
@@ -15,6 +15,9 @@ from recsys_assets.errors import RecsysError
 from recsys_assets.release.current import read_current
 from recsys_assets.settings import Settings, load_settings
 from recsys_assets.storage.home import Home, days_under
+
+if TYPE_CHECKING:
+    from recsys_assets.orchestration.fingerprints import Inputs
 
 _PACKAGES: Final = (
     "recsys-assets",
@@ -58,7 +61,7 @@ def examine(home: Home) -> Findings:
         return found
     source = settings.source
     found.facts.append(("source", f"{source.spec}, {source.first_day} to {source.last_day}"))
-    _look_at_assets(home, settings, found)
+    _examine_assets(home, settings, found)
     return found
 
 
@@ -71,20 +74,31 @@ def print_findings(console: Console, found: Findings) -> None:
     console.print(f"\nNext: {found.next_step}", highlight=False)
 
 
-def _look_at_assets(home: Home, settings: Settings, found: Findings) -> None:
-    from recsys_assets.orchestration.fingerprints import Inputs, written_inputs  # noqa: PLC0415  polars
+def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
+    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
-    total, raw, cleaned = (
-        len(settings.source.days()),
-        inputs.raw_store.days(),
-        inputs.interaction_store.days(),
-    )
-    found.facts.append(("raw_interactions", f"{len(raw)} of {total} days"))
-    found.facts.append(("interactions", f"{len(cleaned)} of {total} days"))
+    total, landed = len(settings.source.days()), len(inputs.raw_store.days())
+    found.facts.append(("raw_interactions", f"{landed} of {total} days"))
+    found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]
     if rejected:
         found.facts.append(("quarantine", f"{len(rejected)} days, the first {rejected[0]}"))
+    states = _states_of_artifacts(home, inputs)
+    found.facts += states.items()
+    found.facts.append(("current release", read_current(home.releases) or "none"))
+    if rejected:
+        found.next_step = f"recsys quarantine show {rejected[0]}: see why the day was rejected"
+    elif landed < total or set(states.values()) != {"fresh"}:
+        found.next_step = "recsys build: builds whatever is missing or stale"
+    else:
+        found.next_step = "recsys serve, or recsys up for the Dagster UI too"
+
+
+def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:
+    """Return `fresh`, `stale` or `missing` of each artifact."""
+    from recsys_assets.orchestration.fingerprints import written_inputs  # noqa: PLC0415  polars
+
     wanted = {
         "embeddings": inputs.embeddings,
         "evaluation": inputs.evaluation,
@@ -92,19 +106,11 @@ def _look_at_assets(home: Home, settings: Settings, found: Findings) -> None:
         "index": inputs.item_index,
         "release": inputs.release,
     }
-    stale = []
+    states = {}
     for name, fingerprint in wanted.items():
         written = written_inputs(home.artifact(name))
-        state = "fresh" if written == fingerprint else "stale" if written else "missing"
-        stale += [] if state == "fresh" else [name]
-        found.facts.append((name, state))
-    found.facts.append(("current release", read_current(home.releases) or "none"))
-    if rejected:
-        found.next_step = f"recsys quarantine show {rejected[0]}: see why the day was rejected"
-    elif len(raw) < total or stale:
-        found.next_step = "recsys build: builds whatever is missing or stale"
-    else:
-        found.next_step = "recsys serve, or recsys up for the Dagster UI too"
+        states[name] = "fresh" if written == fingerprint else "stale" if written else "missing"
+    return states
 
 
 def _existing(folder: Path) -> Path:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -204,29 +203,31 @@ def run_until_stopped(servers: Sequence[Server]) -> None:
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     running: list[tuple[Server, subprocess.Popen[bytes]]] = []
     try:
-        with ExitStack() as stack:
-            for server in servers:
-                server.log.parent.mkdir(parents=True, exist_ok=True)
-                log = stack.enter_context(server.log.open("ab"))
-                process = subprocess.Popen(  # noqa: S603  our own command
-                    server.command,
-                    env=server.environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    preexec_fn=_allow_interrupts,  # noqa: PLW1509  nothing here runs a thread yet
-                )
-                running.append((server, process))
-            while not stopped:
-                for server, process in running:
-                    if process.poll() is not None:
-                        raise ServerStoppedError(_last_lines(server, process.returncode))
-                time.sleep(_POLL_SECONDS)
+        for server in servers:
+            running.append((server, _start(server)))  # noqa: PERF401  those started are ended if the next one fails
+        while not stopped:
+            for server, process in running:
+                if process.poll() is not None:
+                    raise ServerStoppedError(_last_lines(server, process.returncode))
+            time.sleep(_POLL_SECONDS)
     finally:
         _end([process for _, process in running])
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _start(server: Server) -> "subprocess.Popen[bytes]":
+    server.log.parent.mkdir(parents=True, exist_ok=True)
+    with server.log.open("ab") as log:  # the child has its own descriptor of it
+        return subprocess.Popen(  # noqa: S603  our own command
+            server.command,
+            env=server.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_allow_interrupts,  # noqa: PLW1509  nothing here runs a thread yet
+        )
 
 
 def own_command(*arguments: str) -> list[str]:

@@ -109,19 +109,7 @@ def changed(
     for key in section:
         table = table.setdefault(key, tomlkit.inline_table())
     for field in plain:
-        value = values[field.name]
-        before = table.get(field.name)
-        if isinstance(before, tomlkit.items.Table):  # its body holds the comments up to the next heading
-            for key in before.keys() - (value or {}).keys():
-                del before[key]
-            before.update(value or {})
-        elif value is None:
-            table.pop(field.name, None)
-        elif isinstance(value, Mapping):
-            table[field.name] = tomlkit.inline_table()
-            table[field.name].update(value)
-        else:
-            table[field.name] = value
+        _set(table, field.name, values[field.name])
     if note and isinstance(table, tomlkit.items.Table) and _OWN_NOTE in (table.trivia.comment or _OWN_NOTE):
         table.comment(note)
     text = tomlkit.dumps(document)
@@ -129,6 +117,23 @@ def changed(
         if field not in plain and values[field.name]:
             text = changed(text, field.type, (*section, field.name), values[field.name])
     return text
+
+
+def _set(table: Any, name: str, value: Any) -> None:
+    import tomlkit  # noqa: PLC0415  as above
+
+    before = table.get(name)
+    if isinstance(before, tomlkit.items.Table):  # its body holds the comments up to the next heading
+        for key in before.keys() - (value or {}).keys():
+            del before[key]
+        before.update(value or {})
+    elif value is None:
+        table.pop(name, None)
+    elif isinstance(value, Mapping):
+        table[name] = tomlkit.inline_table()
+        table[name].update(value)
+    else:
+        table[name] = value
 
 
 def _with_lines(text: str, section: KeyPath, fields: list[msgspec.structs.FieldInfo]) -> str:

@@ -1,6 +1,7 @@
 """The release, one immutable folder of everything that serving needs, and the external API that serves it."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_tabl
 from recsys_assets.orchestration.resources import Artifacts, Lake, Releases
 from recsys_assets.quality.quarantine import lineage_notes
 from recsys_assets.release.list_audit import RECOMMENDATIONS
+from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.publish import publish
 
 PARTS = ("embeddings", "features", "index", "evaluation")
@@ -49,22 +51,22 @@ def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.Material
             accepted=accepted,
         )
         marker.write_text(manifest.release_id + "\n", encoding="utf-8")
-    return dg.MaterializeResult(
-        metadata={
-            "release_id": manifest.release_id,
-            "through_day": manifest.through_day.isoformat(),
-            "counts": manifest.counts,
-            "metrics": manifest.metrics,
-            "accepted_days": {day.isoformat(): notes for day, notes in manifest.accepted.items()},
-            "files": rows_table(
-                [
-                    {"file": name, "bytes": entry.bytes, "sha256": entry.sha256}
-                    for name, entry in manifest.files.items()
-                ]
-            ),
-            "folder": dg.MetadataValue.path(str(lake.home.releases / manifest.release_id)),
-        }
-    )
+    return dg.MaterializeResult(metadata=_metadata_of(manifest, lake.home.releases / manifest.release_id))
+
+
+def _metadata_of(manifest: Manifest, folder: Path) -> dict[str, Any]:
+    files = [
+        {"file": name, "bytes": entry.bytes, "sha256": entry.sha256} for name, entry in manifest.files.items()
+    ]
+    return {
+        "release_id": manifest.release_id,
+        "through_day": manifest.through_day.isoformat(),
+        "counts": manifest.counts,
+        "metrics": manifest.metrics,
+        "accepted_days": {day.isoformat(): notes for day, notes in manifest.accepted.items()},
+        "files": rows_table(files),
+        "folder": dg.MetadataValue.path(str(folder)),
+    }
 
 
 def headline_metrics(evaluation: pl.DataFrame) -> dict[str, float]:
