@@ -1,4 +1,4 @@
-"""The `recsys` command as a person meets it: help with examples, one-line errors, exit codes."""
+"""The `recsys` command at the terminal: help with examples, one-line errors, exit codes."""
 
 import importlib
 import inspect
