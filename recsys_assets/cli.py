@@ -16,7 +16,7 @@ from recsys_assets.errors import RecsysError
 
 
 class _Commands(click.Group):
-    """Turns our errors into a message and their exit code; lists commands as they were added."""
+    """Turns the package's errors into a message and their exit code; lists commands as they were added."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -32,7 +32,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="recsys-assets")
 def main() -> None:
-    """Recommendations from a log of who touched what: audited, replayable, explainable."""
+    """Recommendations from a log of users' interactions with items: audited, replayable, explainable."""
 
 
 for topic in (running, making, release_commands, rules_commands, quarantine_commands, key_commands):

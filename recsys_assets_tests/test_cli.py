@@ -1,4 +1,4 @@
-"""The `recsys` command as a person meets it: help with examples, one-line errors, exit codes."""
+"""The `recsys` command at the terminal: help with examples, one-line errors, exit codes."""
 
 import importlib
 import inspect
@@ -104,3 +104,10 @@ def test_a_benchmark_prints_one_json_object(monkeypatch):
     monkeypatch.setattr("recsys_assets.benchmarks.bench_build.run", lambda: {"seconds": 1.5})
     done = CliRunner().invoke(main, ["bench", "build", "--json"])
     assert json.loads(done.output) == {"seconds": 1.5}
+
+
+def test_benchmarks_are_listed_with_a_line_each():
+    done = CliRunner().invoke(main, ["bench"])
+    assert done.exit_code == 0
+    assert [line.split(maxsplit=1)[0] for line in done.output.splitlines()] == list(BENCHMARKS)
+    assert all(len(line.split()) > 3 for line in done.output.splitlines())

@@ -2,16 +2,11 @@
 
 import subprocess
 import sys
-from datetime import date
 
 import dagster as dg
 import pytest
 
-from recsys_assets.definitions import STAGES, defs
-from recsys_assets.orchestration.metadata import blocked_summary
-from recsys_assets.quality.audit_and_publish import PublishOutcome
-from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.storage.home import Home
+from recsys_assets.definitions import defs
 
 GROUPS = {
     "raw_interactions": "lake",
@@ -94,20 +89,3 @@ def test_definitions_import_neither_torch_nor_pandera():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_stages_stand_in_the_order_of_the_data():
-    names = [stage.__name__.split(".")[1] for stage in STAGES]
-    assert names == ["lake", "interactions", "embeddings", "features", "index", "release", "api"]
-
-
-def test_several_refused_days_are_accepted_as_one_span(tmp_path):
-    days = [date(2017, 9, 3), date(2017, 9, 1)]
-    blocked = {
-        day: [CheckResult(table="t", check="rows", verdict="block", day=day, detail="none")] for day in days
-    }
-    told = blocked_summary(PublishOutcome(rejected=blocked), "raw_interactions", home=Home(tmp_path))
-    assert len(told.splitlines()) == 5
-    assert "2 of 2 days refused (2017-09-01 to 2017-09-03)" in told
-    assert f"recsys quarantine show 2017-09-01 --home {tmp_path}\n" in told
-    assert told.endswith(f"recsys quarantine accept 2017-09-01..2017-09-03 --home {tmp_path} --why TEXT")

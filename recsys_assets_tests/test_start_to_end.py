@@ -1,4 +1,4 @@
-"""What a new user sees: `recsys up` on 60 days of the default, its API, its page and the Dagster UI."""
+"""The first view of a new user: `recsys up` on 60 days of the default, its API, its page and the Dagster UI."""
 
 import os
 import re

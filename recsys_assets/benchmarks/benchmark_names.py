@@ -1,6 +1,8 @@
 """Which benchmarks there are."""
 
+import ast
 import importlib
+from pathlib import Path
 from typing import Any, Final
 
 from recsys_assets.errors import InputError
@@ -19,6 +21,15 @@ BENCHMARKS: Final = (
     "warm",
 )
 """Modules of this folder that have a `run`, which takes only optional arguments and returns plain values."""
+
+
+def benchmarks() -> dict[str, str]:
+    """Return name -> the first line of the benchmark's docstring, read without importing it."""
+    lines = {}
+    for name in BENCHMARKS:
+        source = Path(__file__).with_name(f"bench_{name}.py").read_text(encoding="utf-8")
+        lines[name] = (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]
+    return lines
 
 
 def run_benchmark(name: str) -> dict[str, Any]:

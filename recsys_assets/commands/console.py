@@ -1,4 +1,4 @@
-"""What a person sees of a build: a progress bar on a terminal, a line a stage elsewhere, and the summary."""
+"""The terminal's view of a build, a download and a list: progress bars, or lines where there is no terminal."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,15 +24,15 @@ from recsys_assets.api.schemas.recommendation_schemas import UserRecommendations
 from recsys_assets.orchestration.build import BuildOutcome, StageRow
 
 _MARKS = {"fresh": "[dim]fresh[/dim]", "built": "[green]built[/green]", "failed": "[red]failed[/red]"}
-_TELL_EVERY_SECONDS = 10.0
+_LINE_EVERY_SECONDS = 10.0
 
 
 class ConsoleWatcher:
-    """Shows how a build goes on `console`; a context manager, since a progress bar must be taken down."""
+    """Shows a build's progress on `console`; a context manager, since a progress bar must be taken down."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told = 0.0
+        self._shown_at = 0.0
         self._bar: Progress | None = None
         if console.is_terminal:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -48,8 +48,8 @@ class ConsoleWatcher:
             self._bar.stop()
 
     def begin(self, stage: str, detail: str) -> None:
-        """A stage starts."""
-        self._told = time.monotonic()
+        """Show that a stage starts."""
+        self._shown_at = time.monotonic()
         if self._bar is not None:
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
@@ -57,23 +57,23 @@ class ConsoleWatcher:
         elif detail:
             self._console.print(f"{stage}: {detail} …", highlight=False)
 
-    def tell(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` units of the running stage are finished."""
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` units of the running stage are finished."""
         if self._bar is not None:
             for task in self._bar.task_ids:
                 self._bar.update(task, completed=done, total=total)
-        elif time.monotonic() - self._told > _TELL_EVERY_SECONDS:
-            self._told = time.monotonic()
+        elif time.monotonic() - self._shown_at > _LINE_EVERY_SECONDS:
+            self._shown_at = time.monotonic()
             self._console.print(f"{stage}: {done} of {total} …", highlight=False)
 
     def end(self, row: StageRow) -> None:
-        """A stage ended."""
+        """Show that a stage ended."""
         if self._bar is None and row.status != "fresh":
             self._console.print(f"{row.stage}: {row.status} in {row.seconds:.1f} s", highlight=False)
 
 
 def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) -> None:
-    """A table of the stages, warnings, and last, after an empty line, what failed in full."""
+    """Print a table of the stages, the warnings, and last, after an empty line, each failure in full."""
     if not outcome.built and not outcome.failed:
         console.print(f"Nothing to do: everything is fresh ({seconds:.1f} s).", highlight=False)
         return
@@ -97,9 +97,11 @@ def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) ->
 
 
 def print_recommendations(console: Console, found: UserRecommendations) -> None:
-    """A table of the items by name, best first; where a lesser source answered, why."""
-    lesser = f", {found.source}: {found.reason}" if found.reason else ""
-    console.print(f"\nRecommendations for {found.user_id} (release {found.release}{lesser})", highlight=False)
+    """Print a table of the items by name, best first, and the reason where a fallback answered."""
+    fallback = f", {found.source}: {found.reason}" if found.reason else ""
+    console.print(
+        f"\nRecommendations for {found.user_id} (release {found.release}{fallback})", highlight=False
+    )
     table = Table(box=None, pad_edge=False, show_header=False)
     for rank, item in enumerate(found.items, start=1):
         table.add_row(
@@ -109,7 +111,7 @@ def print_recommendations(console: Console, found: UserRecommendations) -> None:
 
 
 def print_trace(console: Console, found: UserRecommendations) -> None:
-    """The stages of a scenario as a funnel, then for each item shown what brought and moved it."""
+    """Print the stages of a scenario as a funnel, then the sources, scores and rules of each item shown."""
     trace = found.trace
     if isinstance(trace, msgspec.UnsetType):
         return
@@ -143,14 +145,14 @@ def print_trace(console: Console, found: UserRecommendations) -> None:
 
 @contextmanager
 def download_shown(console: Console) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Yield what to tell a file's name, the bytes that are here, and the bytes that there will be."""
+    """Yield a function that shows a download: the file's name, the bytes received, and all bytes if known."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=console) as shown:
 
-        def tell(name: str, here: int, whole: int | None) -> None:
+        def show(name: str, received: int, whole: int | None) -> None:
             if name not in bars:
                 bars[name] = shown.add_task(name, total=whole)
-            shown.update(bars[name], completed=here, total=whole)
+            shown.update(bars[name], completed=received, total=whole)
 
-        yield tell
+        yield show

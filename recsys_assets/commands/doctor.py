@@ -1,19 +1,23 @@
-"""`recsys doctor`: what is installed, where everything lies, what is materialised, and what to do next."""
+"""`recsys doctor`: the versions installed, the places of a home, the state of its assets, and the next step."""
 
 import platform
 import shutil
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
 from recsys_assets.errors import RecsysError
+from recsys_assets.release.current import read_current
 from recsys_assets.settings import Settings, load_settings
 from recsys_assets.storage.home import Home, days_under
+
+if TYPE_CHECKING:
+    from recsys_assets.orchestration.fingerprints import Inputs
 
 _PACKAGES: Final = (
     "recsys-assets",
@@ -30,16 +34,16 @@ _GIB: Final = 1 << 30
 
 @dataclass(kw_only=True)
 class Findings:
-    """What was looked at, in order, and the next step."""
+    """Facts, in order, and the next step."""
 
     facts: list[tuple[str, str]] = field(default_factory=list)
-    """What and how it is."""
+    """Name and state."""
     next_step: str = ""
-    """One command and why."""
+    """One command and its reason."""
 
 
 def examine(home: Home) -> Findings:
-    """Look at the machine and at the home; nothing is changed, and nothing broken stops the look."""
+    """Examine the machine and the home; nothing is changed, and no broken file ends the examination."""
     found = Findings()
     found.facts.append(("python", platform.python_version()))
     found.facts += [(name, version(name)) for name in _PACKAGES]
@@ -57,33 +61,44 @@ def examine(home: Home) -> Findings:
         return found
     source = settings.source
     found.facts.append(("source", f"{source.spec}, {source.first_day} to {source.last_day}"))
-    _look_at_assets(home, settings, found)
+    _examine_assets(home, settings, found)
     return found
 
 
 def print_findings(console: Console, found: Findings) -> None:
-    """A table, and the next step below it."""
+    """Print a table, and the next step below it."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    for what, how in found.facts:
-        table.add_row(what, how)
+    for name, state in found.facts:
+        table.add_row(name, state)
     console.print(table)
     console.print(f"\nNext: {found.next_step}", highlight=False)
 
 
-def _look_at_assets(home: Home, settings: Settings, found: Findings) -> None:
-    from recsys_assets.orchestration.fingerprints import Inputs, written_inputs  # noqa: PLC0415  polars
+def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
+    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
-    total, raw, cleaned = (
-        len(settings.source.days()),
-        inputs.raw_store.days(),
-        inputs.interaction_store.days(),
-    )
-    found.facts.append(("raw_interactions", f"{len(raw)} of {total} days"))
-    found.facts.append(("interactions", f"{len(cleaned)} of {total} days"))
-    refused = [day.isoformat() for day in days_under(home.quarantine)]
-    if refused:
-        found.facts.append(("quarantine", f"{len(refused)} days, the first {refused[0]}"))
+    total, landed = len(settings.source.days()), len(inputs.raw_store.days())
+    found.facts.append(("raw_interactions", f"{landed} of {total} days"))
+    found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
+    rejected = [day.isoformat() for day in days_under(home.quarantine)]
+    if rejected:
+        found.facts.append(("quarantine", f"{len(rejected)} days, the first {rejected[0]}"))
+    states = _states_of_artifacts(home, inputs)
+    found.facts += states.items()
+    found.facts.append(("current release", read_current(home.releases) or "none"))
+    if rejected:
+        found.next_step = f"recsys quarantine show {rejected[0]}: see why the day was rejected"
+    elif landed < total or set(states.values()) != {"fresh"}:
+        found.next_step = "recsys build: builds whatever is missing or stale"
+    else:
+        found.next_step = "recsys serve, or recsys up for the Dagster UI too"
+
+
+def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:
+    """Return `fresh`, `stale` or `missing` of each artifact."""
+    from recsys_assets.orchestration.fingerprints import written_inputs  # noqa: PLC0415  polars
+
     wanted = {
         "embeddings": inputs.embeddings,
         "evaluation": inputs.evaluation,
@@ -91,26 +106,11 @@ def _look_at_assets(home: Home, settings: Settings, found: Findings) -> None:
         "index": inputs.item_index,
         "release": inputs.release,
     }
-    stale = []
+    states = {}
     for name, fingerprint in wanted.items():
         written = written_inputs(home.artifact(name))
-        state = "fresh" if written == fingerprint else "stale" if written else "missing"
-        stale += [] if state == "fresh" else [name]
-        found.facts.append((name, state))
-    current = home.releases / "current"
-    found.facts.append(("current release", _current(current)))
-    if refused:
-        found.next_step = f"recsys quarantine show {refused[0]}: see why the day was refused"
-    elif len(raw) < total or stale:
-        found.next_step = "recsys build: makes what is missing or stale"
-    else:
-        found.next_step = "recsys serve, or recsys up for the Dagster UI too"
-
-
-def _current(pointer: Path) -> str:
-    if pointer.is_symlink() or pointer.is_dir():
-        return pointer.resolve().name
-    return pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else "none"
+        states[name] = "fresh" if written == fingerprint else "stale" if written else "missing"
+    return states
 
 
 def _existing(folder: Path) -> Path:

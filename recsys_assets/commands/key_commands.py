@@ -1,17 +1,17 @@
-"""`keys add | list | revoke`: who may write to the API, and read from it where that needs a key."""
+"""`keys add | list | revoke`: the keys for writing to the API, and for reading where that needs one."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from recsys_assets.commands.options import example, home_option
+from recsys_assets.commands.shared import example, home_option
 from recsys_assets.storage.home import Home
 
 
 @click.group(epilog=example("recsys keys add shop --scope read --scope write"))
 def keys() -> None:
-    """Keys of the API; only their hashes are kept."""
+    """Add, list and revoke the keys of the API; only their hashes are kept."""
 
 
 @keys.command(epilog=example("recsys keys add shop --scope read --scope write"))
@@ -24,10 +24,10 @@ def keys() -> None:
     default=["read"],
     show_default=True,
     type=click.Choice(["read", "write", "admin"]),
-    help="What it may do; give it more than once for more.",
+    help="A permission of the key; repeat the option for more.",
 )
 def add(home: Path | None, name: str, scopes: tuple[str, ...]) -> None:
-    """Make a key called NAME and print it; it is shown this once."""
+    """Make a key called NAME and print it; it is shown only now."""
     from recsys_assets.api.http.auth import add_key  # noqa: PLC0415
 
     key, secret = add_key(Home.locate(home), name=name, scopes=scopes, now=datetime.now(UTC))
@@ -45,14 +45,14 @@ def list_all(home: Path | None) -> None:
     for key in found:
         click.echo(f"{key.id}  {key.name}  {', '.join(sorted(key.scopes))}  since {key.created_at[:10]}")
     if not found:
-        click.echo("There are no keys: reads need none, writes are refused.")
+        click.echo("There are no keys: reads need none, writes are rejected.")
 
 
 @keys.command(epilog=example("recsys keys revoke 3f2a9c"))
 @home_option
 @click.argument("key_id")
 def revoke(home: Path | None, key_id: str) -> None:
-    """Refuse the key KEY_ID from now on."""
+    """Reject requests with the key KEY_ID from now on."""
     from recsys_assets.api.http.auth import revoke_key  # noqa: PLC0415
 
     key = revoke_key(Home.locate(home), key_id)

@@ -1,4 +1,4 @@
-"""`quarantine …` and `report`: looking at refused days, and at any day."""
+"""`quarantine list | show | accept | drop` and `report`: rejected days, and the report on any day."""
 
 import getpass
 from collections.abc import Sequence
@@ -7,19 +7,20 @@ from pathlib import Path
 
 import click
 
-from recsys_assets.commands.options import example, home_option
+from recsys_assets.commands.shared import DAY, example, home_option, settings_for
+from recsys_assets.errors import QuarantineError
 from recsys_assets.storage.home import Home
 
-_DAY = click.DateTime(formats=["%Y-%m-%d"])
 _SHOWN_ROWS = 5
+_SHOWN_DAYS = 5
 
 
 def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[date, date]]:
-    """First and last day of each `DAY` or `FIRST..LAST`."""
+    """Return first and last day of each `DAY` or `FIRST..LAST`."""
     found = []
     for value in values:
         first, dots, last = value.partition("..")
-        start, end = (_DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
+        start, end = (DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
         if start > end:
             raise click.BadParameter(f"{value} ends before it starts; write FIRST..LAST", ctx, param)
         found.append((start, end))
@@ -31,75 +32,77 @@ _days_argument = click.argument(
 )
 
 
-def _refused_within(quarantine: Path, spans: Sequence[tuple[date, date]]) -> list[date]:
-    """The days in quarantine within the spans, oldest first.
+def _rejected_within(quarantine: Path, spans: Sequence[tuple[date, date]]) -> list[date]:
+    """Return the days in quarantine within the spans, oldest first.
 
     Raises:
         QuarantineError: a span has none.
     """
-    from recsys_assets.quality.quarantine import rejected_days, rejected_on  # noqa: PLC0415
+    from recsys_assets.quality.quarantine import rejected_days  # noqa: PLC0415
 
-    refused, found = {one.day for one in rejected_days(quarantine)}, set[date]()
+    rejected, found = sorted({one.day for one in rejected_days(quarantine)}), set[date]()
     for first, last in spans:
-        inside = {day for day in refused if first <= day <= last}
+        inside = [day for day in rejected if first <= day <= last]
         if not inside:
-            rejected_on(quarantine, first)
-        found |= inside
+            span = f"{first}" if first == last else f"{first}..{last}"
+            known = ", ".join(str(day) for day in rejected[:_SHOWN_DAYS])
+            known = f"in quarantine are {known}" if rejected else "the quarantine is empty"
+            raise QuarantineError(f"{span} is not in quarantine; {known}: see `recsys quarantine list`")
+        found.update(inside)
     return sorted(found)
 
 
 @click.group(epilog=example("recsys quarantine list", "recsys quarantine show 2017-09-01"))
 def quarantine() -> None:
-    """Look at days that the audit refused; let one through, or forget it."""
+    """List and show days that the audit rejected; accept or drop them."""
 
 
 @quarantine.command("list", epilog=example("recsys quarantine list"))
 @home_option
-def list_refused(home: Path | None) -> None:
-    """List the refused days with their first reason."""
+def list_rejected(home: Path | None) -> None:
+    """List the rejected days with their first reason."""
     from recsys_assets.quality.quarantine import rejected_days  # noqa: PLC0415
 
-    refused = rejected_days(Home.locate(home).quarantine)
-    for one in refused:
+    rejected = rejected_days(Home.locate(home).quarantine)
+    for one in rejected:
         reason = f"{one.reasons[0].check}: {one.reasons[0].detail}" if one.reasons else ""
         click.echo(f"{one.day}  {one.table}  {one.rows:,} rows  {reason}")
-    if not refused:
+    if not rejected:
         click.echo("The quarantine is empty.")
 
 
 @quarantine.command(epilog=example("recsys quarantine show 2017-09-01"))
 @home_option
-@click.argument("day", type=_DAY)
+@click.argument("day", type=DAY)
 def show(home: Path | None, day: datetime) -> None:
-    """Show why DAY was refused, with failing rows."""
+    """Show the reasons why DAY was rejected, with failing rows."""
     from recsys_assets.quality.quarantine import rejected_on  # noqa: PLC0415
 
-    for refused in rejected_on(Home.locate(home).quarantine, day.date()):
-        click.echo(f"{refused.day} {refused.table}: {refused.rows:,} rows refused")
-        for reason in refused.reasons:
+    for one in rejected_on(Home.locate(home).quarantine, day.date()):
+        click.echo(f"{one.day} {one.table}: {one.rows:,} rows rejected")
+        for reason in one.reasons:
             click.echo(f"  {reason.check}: {reason.detail}")
             for row in reason.sample[:_SHOWN_ROWS]:
                 click.echo("    " + ", ".join(f"{name}={value}" for name, value in row.items()))
 
 
 @quarantine.command(
-    epilog=example("recsys quarantine accept 2017-09-01..2017-09-30 --why 'a price rise, asked finance'")
+    epilog=example("recsys quarantine accept 2017-09-01..2017-09-30 --why 'a real price rise, says finance'")
 )
 @home_option
 @_days_argument
-@click.option("--why", required=True, help="Kept with the release's lineage.")
-@click.option("--who", default=None, help="Who decides; default the name you are logged in as.")
+@click.option("--why", required=True, help="The reason; kept with the release's lineage.")
+@click.option("--who", default=None, help="The name of the person who decides; default your login name.")
 def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
-    """Publish the refused deliveries of these days as they are, on the record."""
-    from recsys_assets.commands.running import settings_for  # noqa: PLC0415
+    """Publish the rejected deliveries of these days as they are; name and reason are recorded."""
     from recsys_assets.orchestration.fingerprints import accepting_stores  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.quality.quarantine import accept_day  # noqa: PLC0415
 
     place = Home.locate(home)
-    stores = accepting_stores(place, settings_for(place, None, None))
+    stores = accepting_stores(place, settings_for(place))
     with Ledger(place.quality_db) as ledger:
-        for day in _refused_within(place.quarantine, spans):
+        for day in _rejected_within(place.quarantine, spans):
             accepted = accept_day(
                 place.quarantine,
                 day,
@@ -118,19 +121,19 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
 @home_option
 @_days_argument
 def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
-    """Forget the refused deliveries of these days; what was published before stays."""
+    """Delete the rejected deliveries of these days; the days published before stay."""
     from recsys_assets.quality.quarantine import drop_day  # noqa: PLC0415
 
     place = Home.locate(home)
-    for day in _refused_within(place.quarantine, spans):
+    for day in _rejected_within(place.quarantine, spans):
         for one in drop_day(place.quarantine, day):
-            click.echo(f"{one.day} {one.table}: {one.rows:,} refused rows removed")
+            click.echo(f"{one.day} {one.table}: {one.rows:,} rejected rows removed")
 
 
 @click.command(epilog=example("recsys report 2017-12-31", "recsys report 2017-12-31 --pdf"))
 @home_option
-@click.argument("day", type=_DAY)
-@click.option("--pdf", is_flag=True, help="Print it to a PDF too, by headless Chromium.")
+@click.argument("day", type=DAY)
+@click.option("--pdf", is_flag=True, help="Write a PDF too, by headless Chromium.")
 def report(home: Path | None, day: datetime, pdf: bool) -> None:
     """Write the increment report on DAY: its figures and checks against its trailing window."""
     from recsys_assets.interactions.report_page import write_pdf, write_report  # noqa: PLC0415

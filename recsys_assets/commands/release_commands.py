@@ -1,4 +1,4 @@
-"""`releases list | promote | rollback | recall | verify | prune`: which release is served."""
+"""`releases list | promote | rollback | recall | verify | prune`: choosing the release that is served."""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recsys_assets.commands.options import example, home_option
+from recsys_assets.commands.shared import example, home_option
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group(epilog=example("recsys releases list", "recsys releases rollback"))
 def releases() -> None:
-    """See which releases there are, and choose the one that is served."""
+    """List the releases, and choose the one that is served."""
 
 
 @releases.command("list", epilog=example("recsys releases list"))
@@ -54,9 +54,9 @@ def rollback(home: Path | None) -> None:
 @releases.command(epilog=example("recsys releases recall 2017-03-05 --why 'prices in roubles'"))
 @home_option
 @click.argument("days", nargs=-1, required=True, type=click.DateTime(formats=["%Y-%m-%d"]))
-@click.option("--why", required=True, help="What is wrong with them; kept with the record.")
+@click.option("--why", required=True, help="The fault of these days; kept on record.")
 def recall(home: Path | None, days: tuple[datetime, ...], why: str) -> None:
-    """Mark DAYS bad, and leave every release that was built on them."""
+    """Mark DAYS bad, and serve no release that was built on them."""
     outcome = _store(home).recall([day.date() for day in days], why=why)
     click.echo(f"Built on them: {', '.join(outcome.releases) or 'none'}")
     click.echo(f"Current: {outcome.current or 'none'} (before: {outcome.before or 'none'})")

@@ -1,11 +1,11 @@
-"""`rules check | test | diff`: whether a rules file is valid, keeps its cases, and what a change of it does."""
+"""`rules check | test | diff`: a rules file validated, tested with its cases, and compared with another."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from recsys_assets.commands.options import example, home_option, json_option
+from recsys_assets.commands.shared import example, home_option, json_option
 from recsys_assets.errors import RulesError
 from recsys_assets.storage.home import Home
 
@@ -26,7 +26,7 @@ def rules() -> None:
 @home_option
 @click.argument("file", required=False, type=_FILE)
 def check(home: Path | None, file: Path | None) -> None:
-    """Say whether FILE, the rules in force by default, is valid for the current release."""
+    """Validate FILE, by default the rules in force, against the current release."""
     from recsys_assets.rules.rules_file import load_engine  # noqa: PLC0415
 
     place = Home.locate(home)
@@ -42,7 +42,9 @@ def check(home: Path | None, file: Path | None) -> None:
 @rules.command(epilog=example("recsys rules test", "recsys rules test draft.toml --cases draft_tests.toml"))
 @home_option
 @click.argument("file", required=False, type=_FILE)
-@click.option("--cases", type=_FILE, default=None, help="Test cases; default rules_tests.toml beside FILE.")
+@click.option(
+    "--cases", type=_FILE, default=None, help="A file of test cases; default rules_tests.toml beside FILE."
+)
 @click.option("--users", default=100, show_default=True, type=click.IntRange(min=1), help="Users sampled.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the sample.")
 def test(home: Path | None, file: Path | None, cases: Path | None, users: int, seed: int) -> None:
@@ -79,10 +81,12 @@ def test(home: Path | None, file: Path | None, cases: Path | None, users: int, s
 @home_option
 @click.argument("before", type=_FILE)
 @click.argument("after", type=_FILE)
-@click.option("--scenario", default=None, help="The scenario to compare; each file's default if not given.")
+@click.option("--scenario", default=None, help="The scenario to compare; by default each file's default one.")
 @click.option("--users", default=500, show_default=True, type=click.IntRange(min=1), help="Users sampled.")
 @click.option(
-    "--held-out", is_flag=True, help="Also NDCG on held-out time; builds a release of the time before."
+    "--held-out",
+    is_flag=True,
+    help="Also compare NDCG on held-out days, by a release built for it on the days before.",
 )
 @json_option
 def diff(
@@ -94,7 +98,7 @@ def diff(
     held_out: bool,
     as_json: bool,
 ) -> None:
-    """Say what changing the rules from BEFORE to AFTER does to real users' lists."""
+    """Compare real users' lists by the rules BEFORE with those by the rules AFTER."""
     import msgspec  # noqa: PLC0415
 
     from recsys_assets.rules.rules_file import load_engine  # noqa: PLC0415

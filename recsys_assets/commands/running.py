@@ -1,4 +1,4 @@
-"""`init`, `up`, `serve`, `recommend`, `doctor`: what a person starts with."""
+"""`init`, `up`, `serve`, `recommend`, `doctor`: the first commands of a new user, and servers side by side."""
 
 import itertools
 import os
@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -15,39 +14,48 @@ from typing import Final
 
 import click
 
-from recsys_assets.commands.options import days_option, example, home_option, source_option
+from recsys_assets.commands.shared import (
+    days_option,
+    example,
+    home_option,
+    run_build,
+    settings_for,
+    source_option,
+    write_settings,
+)
 from recsys_assets.errors import ServerStoppedError, SettingsError
-from recsys_assets.settings import Settings, load_settings
 from recsys_assets.storage.home import Home
 
-_DEFAULT_SPEC = "completejourney"
-_SHOWN_USERS = 3
-_SHOWN_ITEMS = 5
+_SHOWN_USERS: Final = 3
+_SHOWN_ITEMS: Final = 5
+_GRACE_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.2
+_TAIL_LINES: Final = 15
 
 
 @click.command(epilog=example("recsys init --source amazon:reviews.json.gz,meta=meta.json.gz"))
 @home_option
 @source_option
 @days_option
-@click.option("--force", is_flag=True, help="Replace settings that are there already.")
+@click.option("--force", is_flag=True, help="Replace the source of settings that are there already.")
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="OURS=THEIRS",
-    help="For tabular: which of the file's columns is user_id, item_id, timestamp, rating, …",
+    help="For tabular: our user_id, item_id, timestamp, rating, … and the file's column; repeat it for each.",
 )
 def init(
     home: Path | None, spec: str | None, days: int | None, force: bool, columns: tuple[str, ...]
 ) -> None:
-    """Look at a source once and write HOME/recsys.toml: its days and the settings."""
+    """Read a source once, and write its days and the settings to HOME/recsys.toml."""
     place = Home.locate(home)
     if place.settings_file.exists() and not force:
         raise SettingsError(f"{place.settings_file} is there already; edit it, or give --force to replace it")
     mapping = dict(column.split("=", 1) for column in columns if "=" in column)
     if len(mapping) < len(columns):
         raise click.BadParameter("give --column OURS=THEIRS, for example --column user_id=customer")
-    settings = _initialise(place, spec or _DEFAULT_SPEC, days=days, columns=mapping)
+    settings = write_settings(place, spec, days=days, columns=mapping)
     source = settings.source
     click.echo(f"{place.settings_file}: {source.spec}, {source.first_day} to {source.last_day}.")
     click.echo("Next: recsys up, or recsys build")
@@ -57,7 +65,7 @@ def init(
 @home_option
 @source_option
 @days_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where both servers listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address that both servers listen on.")
 @click.option("--port", default=8000, show_default=True, help="Port of the API and its page.")
 @click.option("--dagster-port", default=3000, show_default=True, help="Port of the Dagster UI.")
 def up(
@@ -65,14 +73,14 @@ def up(
 ) -> None:
     """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
     from recsys_assets.api.serving.server import require_free_port  # noqa: PLC0415
-    from recsys_assets.commands.making import run_build  # noqa: PLC0415
     from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
+    from recsys_assets.orchestration.instance import child_environment  # noqa: PLC0415
 
     place = Home.locate(home)
     require_free_port(host, port, option="--port")
     require_free_port(host, dagster_port, option="--dagster-port")
     settings = settings_for(place, spec, days)
-    if run_build(place, lambda watcher: build_home(place, settings, watcher)).failed:
+    if run_build(lambda watcher: build_home(place, settings, watcher)).failed:
         sys.exit(1)
     _show_some(place)
     logs = place.root / "logs"
@@ -85,7 +93,12 @@ def up(
     run_until_stopped(
         [
             Server(name="the API", command=api, log=logs / "api.log"),
-            Server(name="Dagster", command=[*dagster, "-p", str(dagster_port)], log=logs / "dagster.log"),
+            Server(
+                name="Dagster",
+                command=[*dagster, "-p", str(dagster_port)],
+                log=logs / "dagster.log",
+                environment=child_environment(place),
+            ),
         ]
     )
     click.echo("Ended.")
@@ -93,11 +106,11 @@ def up(
 
 @click.command(epilog=example("recsys serve --port 8000 --workers 2"))
 @home_option
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port of the API and its page.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Server processes.")
 @click.option(
-    "--fallback-previous", is_flag=True, help="Where the current release is broken, serve the one before."
+    "--fallback-previous", is_flag=True, help="Serve the release before if the current one is broken."
 )
 def serve(home: Path | None, host: str, port: int, workers: int, fallback_previous: bool) -> None:
     """Serve the API and its page from the release that `current` points at."""
@@ -110,9 +123,13 @@ def serve(home: Path | None, host: str, port: int, workers: int, fallback_previo
 @click.command(epilog=example("recsys recommend 1 -k 5", "recsys recommend 1 --scenario home --explain"))
 @home_option
 @click.argument("user")
-@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 500), help="How many items.")
-@click.option("--scenario", default=None, help="Apply this scenario of the rules; none if not given.")
-@click.option("--explain", is_flag=True, help="Say how the list came about, by the default scenario if none.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 500), help="Number of items.")
+@click.option("--scenario", default=None, help="Apply this scenario of the rules; by default none.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Explain the list; without --scenario by the default one.",
+)
 def recommend(home: Path | None, user: str, k: int, scenario: str | None, explain: bool) -> None:
     """Print recommendations for USER, by name, from the current release."""
     from rich.console import Console  # noqa: PLC0415
@@ -134,42 +151,12 @@ def recommend(home: Path | None, user: str, k: int, scenario: str | None, explai
 @click.command(epilog=example("recsys doctor"))
 @home_option
 def doctor(home: Path | None) -> None:
-    """Say what is installed, what is where, what is materialised, and what to do next."""
+    """Show the versions installed, the places and the state of everything, and the next step."""
     from rich.console import Console  # noqa: PLC0415
 
     from recsys_assets.commands.doctor import examine, print_findings  # noqa: PLC0415
 
     print_findings(Console(), examine(Home.locate(home)))
-
-
-def _initialise(home: Home, spec: str, *, days: int | None, columns: dict[str, str]) -> Settings:
-    from rich.console import Console  # noqa: PLC0415
-
-    from recsys_assets.commands.console import download_shown  # noqa: PLC0415
-    from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
-
-    with download_shown(Console(stderr=True)) as progress:
-        return initialise(home, spec, days=days, columns=columns, progress=progress)
-
-
-def settings_for(home: Home, spec: str | None, days: int | None) -> Settings:
-    """The home's settings; where it has none, those of `spec` or of the embedded default.
-
-    Raises:
-        SettingsError: the home is set up for another source or other days than asked for.
-    """
-    if not home.settings_file.exists():
-        return _initialise(home, spec or _DEFAULT_SPEC, days=days, columns={})
-    from recsys_assets.lake.initialise import spec_as_written  # noqa: PLC0415
-
-    settings = load_settings(home)
-    other_days = days is not None and days != len(settings.source.days())
-    if other_days or (spec is not None and spec_as_written(home, spec) != settings.source.spec):
-        raise SettingsError(
-            f"{home.settings_file}: set up for {len(settings.source.days())} days of {settings.source.spec}; "
-            f"take another --home, or change it with `recsys init --force`"
-        )
-    return settings
 
 
 def _show_some(home: Home) -> None:
@@ -185,28 +172,22 @@ def _show_some(home: Home) -> None:
         print_recommendations(Console(), recommend_once(home, user_id, _SHOWN_ITEMS))
 
 
-COMMANDS = [init, up, serve, recommend, doctor]
-
-
-_GRACE_SECONDS: Final = 10.0
-_POLL_SECONDS: Final = 0.2
-_TAIL_LINES: Final = 15
-
-
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A child process."""
+    """A server to run as a child process."""
 
     name: str
-    """What a person calls it."""
+    """Its name in messages."""
     command: Sequence[str]
     """Program and arguments."""
     log: Path
-    """Where its output goes."""
+    """The file that its output is added to."""
+    environment: Mapping[str, str] | None = None
+    """All of its variables; None for those of this process."""
 
 
 def run_until_stopped(servers: Sequence[Server]) -> None:
-    """Start the servers and wait for Ctrl-C or SIGTERM; then end them all, whatever they started included.
+    """Start the servers and wait for Ctrl-C or SIGTERM; then end them and every process that they started.
 
     Each gets its own process group, so that ending the group ends its children too.
 
@@ -222,37 +203,40 @@ def run_until_stopped(servers: Sequence[Server]) -> None:
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     running: list[tuple[Server, subprocess.Popen[bytes]]] = []
     try:
-        with ExitStack() as stack:
-            for server in servers:
-                server.log.parent.mkdir(parents=True, exist_ok=True)
-                log = stack.enter_context(server.log.open("ab"))
-                process = subprocess.Popen(  # noqa: S603  our own command
-                    server.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    preexec_fn=_hear_interrupts,  # noqa: PLW1509  nothing here runs a thread yet
-                )
-                running.append((server, process))
-            while not stopped:
-                for server, process in running:
-                    if process.poll() is not None:
-                        raise ServerStoppedError(_obituary(server, process.returncode))
-                time.sleep(_POLL_SECONDS)
+        for server in servers:
+            running.append((server, _start(server)))  # noqa: PERF401  those started are ended if the next one fails
+        while not stopped:
+            for server, process in running:
+                if process.poll() is not None:
+                    raise ServerStoppedError(_last_lines(server, process.returncode))
+            time.sleep(_POLL_SECONDS)
     finally:
         _end([process for _, process in running])
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
+def _start(server: Server) -> "subprocess.Popen[bytes]":
+    server.log.parent.mkdir(parents=True, exist_ok=True)
+    with server.log.open("ab") as log:  # the child has its own descriptor of it
+        return subprocess.Popen(  # noqa: S603  our own command
+            server.command,
+            env=server.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_allow_interrupts,  # noqa: PLW1509  nothing here runs a thread yet
+        )
+
+
 def own_command(*arguments: str) -> list[str]:
-    """The `recsys` command of this very installation."""
+    """Return the `recsys` command of this installation."""
     return [sys.executable, "-m", "recsys_assets", *arguments]
 
 
-def _hear_interrupts() -> None:
-    """A shell starts background commands with SIGINT ignored, and a child would inherit that."""
+def _allow_interrupts() -> None:
+    """Undo a shell's ignoring of SIGINT in background commands, which a child would inherit."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -274,6 +258,9 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         return  # the whole group has ended
 
 
-def _obituary(server: Server, code: int) -> str:
+def _last_lines(server: Server, code: int) -> str:
     tail = "\n".join(server.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
     return f"{server.name} ended with code {code}; its log is {server.log}, and ends with\n{tail}"
+
+
+COMMANDS = [init, up, serve, recommend, doctor]

@@ -19,6 +19,8 @@ from recsys_assets import columns
 from recsys_assets.features.compute import feature_tables
 from recsys_assets.features.contract import ITEM_FEATURES, REGISTRY_FILE, USER_FEATURES, registry_rows
 from recsys_assets.quality.contract import Column, Contract
+from recsys_assets.quality.expectations import CheckResult, expect
+from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.storage.home import FEATURE_DATABASE
 
@@ -136,3 +138,18 @@ def _write_table(path: Path, contract: Contract, frame: pl.DataFrame, *, suffix:
     with closing(adbc.connect(str(path))) as connection, connection.cursor() as cursor:
         cursor.adbc_ingest(contract.name, rows, mode="append")
         connection.commit()
+
+
+def read_features(path: Path, contract: Contract) -> pl.DataFrame:
+    """Read a feature table back from the database at `path`, with the columns and types of its contract."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        cursor = connection.execute(f"SELECT {', '.join(contract.columns)} FROM {contract.name}")  # noqa: S608
+        rows = cursor.fetchall()
+    return pl.DataFrame(rows, schema=contract.polars_schema(), orient="row", strict=False)
+
+
+def freshness_result(table: str, *, as_of: date, through_day: date) -> CheckResult:
+    """Judge the days that a feature table is behind the interactions: one warns, more than seven block."""
+    bounds = expect("days_behind").mean_within(None, 0, block_high=7)
+    behind = float((through_day - as_of).days)
+    return evaluate([bounds], pl.DataFrame({"days_behind": [behind]}), table=table)[0]

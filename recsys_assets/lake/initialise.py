@@ -1,17 +1,17 @@
-"""Where Amazon Reviews 2023 publishes its categories, and the download of one.
+"""`recsys init`: a source read once, its days written to `recsys.toml`, and moved on when the source grows.
 
-The place and its layout are those of https://amazon-reviews-2023.github.io (Hou et al. 2024, "Bridging
-Language and Items for Retrieval and Recommendation").
+A category of Amazon Reviews 2023 is downloaded first, from the place and in the layout of
+https://amazon-reviews-2023.github.io (Hou et al. 2024, "Bridging Language and Items for Retrieval and
+Recommendation").
 """
 
 import difflib
 import os
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,9 +20,8 @@ from recsys_assets.lake.download import Progress, fetch
 from recsys_assets.lake.sources.registry import Spec, open_source
 from recsys_assets.lake.sources.source import DateRange
 from recsys_assets.settings import Settings, SourceSettings, load_settings
-from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.settings_file import render
+from recsys_assets.storage.settings_file import read_table, write_section
 
 PUBLISHED: Final[str] = next(
     field.default for field in msgspec.structs.fields(SourceSettings) if field.name == "amazon_url"
@@ -79,8 +78,8 @@ def fetch_category(
 
     Args:
         category: one of `CATEGORIES`.
-        folder: where the two files go.
-        base_url: what holds `raw/review_categories/` and `raw/meta_categories/`.
+        folder: the folder of the two files.
+        base_url: the URL above `raw/review_categories/` and `raw/meta_categories/`.
         progress: as in `fetch`.
         wait: as in `fetch`.
 
@@ -103,13 +102,13 @@ def fetch_category(
 
 
 def category_files(category: str, folder: Path) -> tuple[Path, Path]:
-    """Where a category's reviews and metadata are or would be."""
+    """Return the paths of a category's reviews and metadata, downloaded or not."""
     return folder / f"{category}.jsonl.gz", folder / f"meta_{category}.jsonl.gz"
 
 
 AMAZON_URL_VARIABLE: Final = "RECSYS_SOURCE__AMAZON_URL"
 MOST_DAYS: Final = 50_000
-"""More daily partitions than these (137 years) are taken for timestamps of another unit."""
+"""More daily partitions than these (137 years) are a sign of timestamps in another unit."""
 
 
 def initialise(
@@ -121,81 +120,66 @@ def initialise(
     amazon_url: str | None = None,
     progress: Progress | None = None,
 ) -> Settings:
-    """Read the source once, from end to end, and write what it covers to `<home>/recsys.toml`.
+    """Read the source once, from end to end, and write the days that it covers to `<home>/recsys.toml`.
 
     `amazon-2023:CATEGORY` is downloaded to `<home>/downloads` first and is an `amazon` source from then on.
-    What an earlier `recsys.toml` sets outside of `[source]` is kept.
+    An earlier `recsys.toml` keeps everything outside of `[source]`, comments included.
 
     Args:
-        home: where the installation keeps its files; made if needed.
+        home: made where missing.
         spec: the source; relative paths are made absolute.
-        days: take only the first so many days, >= 1, and do not follow the source when it grows; None takes
-            all and follows.
+        days: take only the first N days, >= 1, and do not follow the source when it grows; None takes all
+            and follows.
         columns: for `tabular`, our column name -> the file's.
         amazon_url: where `amazon-2023` is downloaded from; None takes `RECSYS_SOURCE__AMAZON_URL`, else what
             an earlier `recsys.toml` says, else the published place.
-        progress: told about a download's every chunk.
+        progress: called after each chunk of a download.
 
     Returns:
         The settings in force now.
 
     Raises:
-        InputError: the source cannot be downloaded or read; the settings file is as it was then.
+        InputError: the source cannot be downloaded or read; the settings file stays as it is.
         SettingsError: `days` < 1, or an earlier `recsys.toml` cannot be read.
     """
     if days is not None and days < 1:
         raise SettingsError(f"days is {days}; give at least 1")
-    kept = _earlier(home.settings_file)
+    kept = read_table(home.settings_file)
     parts = Spec.parse(spec)
     url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
     if parts.kind == "amazon-2023":
-        fetch_category(parts.path, _downloads(home), base_url=url or PUBLISHED, progress=progress)
+        fetch_category(parts.path, home.downloads, base_url=url or PUBLISHED, progress=progress)
     written = spec_as_written(home, spec)
     found = open_source(written, columns=columns).date_range()
-    _refuse_absurd(written, found)
+    _require_plausible_days(written, found)
     last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
     source = {
         "spec": written,
         "first_day": found.first_day,
         "last_day": min(found.last_day, last_day),
+        "columns": dict(columns) if columns else None,
         "follow": days is None,
-        **({"amazon_url": url} if url else {}),
-        **({"columns": dict(columns)} if columns else {}),
+        "amazon_url": url or None,
     }
     note = f"{found.rows:,} events from {found.first_day} to {found.last_day} when `recsys init` read it."
-    home.root.mkdir(parents=True, exist_ok=True)
-    replace_file(home.settings_file, render({**kept, "source": source}, notes={"source": note}).encode())
+    write_section(home.settings_file, Settings, "source", source, note=note)
     return load_settings(home)
 
 
 def spec_as_written(home: Home, spec: str) -> str:
-    """What `recsys.toml` says where `spec` was given: absolute paths, and the files of a download.
+    """Return `spec` as `recsys.toml` has it: with absolute paths, and the files of a download.
 
     Raises:
-        InputError: `spec` is none.
+        InputError: `spec` is not a source's.
     """
     parts = Spec.parse(spec)
     if parts.kind == "amazon-2023":
-        reviews, products = category_files(parts.path, _downloads(home))
+        reviews, products = category_files(parts.path, home.downloads)
         parts = Spec(kind="amazon", path=str(reviews), meta=str(products))
     return str(parts.absolute())
 
 
-def _downloads(home: Home) -> Path:
-    return home.downloads
-
-
-def _earlier(file: Path) -> dict[str, dict[str, Any]]:
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: not valid TOML ({error}); mend or remove it") from None
-    return table
-
-
-def _refuse_absurd(spec: str, found: DateRange) -> None:
+def _require_plausible_days(spec: str, found: DateRange) -> None:
     count = (found.last_day - found.first_day).days + 1
     if count > MOST_DAYS:
         raise SourceFormatError(
@@ -204,32 +188,16 @@ def _refuse_absurd(spec: str, found: DateRange) -> None:
         )
 
 
-def change_section(home: Home, section: str, values: Mapping[str, Any], *, note: str) -> Settings:
-    """Set fields of one section of `<home>/recsys.toml`, keep everything else, and return what is in force now.
-
-    Args:
-        home: has a `recsys.toml`.
-        section: its heading, such as `training`.
-        values: field -> value; None leaves the field at its default.
-        note: a line under the heading, such as where the values come from.
-    """
-    table = tomllib.loads(home.settings_file.read_text(encoding="utf-8"))
-    given = {name: value for name, value in values.items() if value is not None}
-    changed = {**table, section: {**table.get(section, {}), **given}}
-    replace_file(home.settings_file, render(changed, notes={section: note}).encode())
-    return load_settings(home)
-
-
 def follow_source(home: Home, settings: Settings, *, seen: str | None) -> Settings:
-    """Look at the source's days again where its files are not as `seen`, and write down a later last day.
+    """Read the source's days again where its files are not as `seen`, and write a later last day.
 
     Args:
-        home: whose `recsys.toml` is moved on.
-        settings: as they are now.
-        seen: the source's fingerprint at the last look; None where nobody looked yet.
+        home: the home of the `recsys.toml` to change.
+        settings: its settings now.
+        seen: the source's fingerprint when it was read last; None where it was not.
 
     Returns:
-        The settings in force now; those given where `recsys.toml` does not follow its source, is not there,
+        The settings in force now; the given ones where `recsys.toml` is missing or does not follow its source,
         or nothing changed.
 
     Raises:

@@ -1,6 +1,6 @@
-"""`recsys build`: what is missing or stale, materialised through Dagster in the order of the data.
+"""`recsys build`: whatever is missing or stale, materialised through Dagster in the order of the data.
 
-Planning reads fingerprints (`freshness.py`) and Dagster's record of what it materialised; running is one
+Planning reads fingerprints (`fingerprints.py`) and Dagster's record of its materialisations; running is one
 in-process Dagster run a stage (and, for days, one a stretch of stale days). Nothing is computed here.
 """
 
@@ -14,40 +14,43 @@ from typing import Final, Protocol
 import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
+from recsys_assets.orchestration.code_location import build_definitions
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
-from recsys_assets.orchestration.metadata import range_tags
-from recsys_assets.orchestration.resources import Progress
+from recsys_assets.orchestration.instance import open_instance
+from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
+from recsys_assets.orchestration.partitions import range_tags
+from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.partition_store import PartitionStore
 
 _GAP_DAYS: Final = 7
-"""Fresh days between stale ones that are made again: another run would cost half a second."""
+"""Most fresh days between stale ones that are built again: another run would cost half a second."""
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class Watcher(Progress, Protocol):
-    """Who is told how a build goes."""
+class Watcher(StageProgress, Protocol):
+    """Shows the progress of a build."""
 
     def begin(self, stage: str, detail: str) -> None:
-        """A stage starts; `detail` says what is to be made."""
+        """Show that a stage starts; `detail` is the amount to build."""
 
     def end(self, row: "StageRow") -> None:
-        """A stage ended, or had nothing to do."""
+        """Show that a stage ended, or had nothing to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageRow:
-    """How one stage went."""
+    """The result of one stage."""
 
     stage: str
     """Asset or assets."""
     status: str
     """`fresh`, `built` or `failed`."""
     detail: str
-    """What was made, or why not."""
+    """The amount built, or the reason of the failure."""
     seconds: float = 0.0
     """Wall time."""
     warnings: tuple[str, ...] = ()
@@ -56,32 +59,36 @@ class StageRow:
 
 @dataclass(kw_only=True)
 class BuildOutcome:
-    """How a build went."""
+    """The result of a build."""
 
     rows: list[StageRow] = field(default_factory=list)
     """One a stage, in order."""
 
     @property
     def failed(self) -> bool:
-        """Whether a stage failed."""
+        """True where a stage failed."""
         return any(row.status == "failed" for row in self.rows)
 
     @property
     def built(self) -> bool:
-        """Whether anything was made."""
+        """True where anything was built."""
         return any(row.status == "built" for row in self.rows)
 
 
 def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool = False) -> BuildOutcome:
-    """Materialise what is missing or stale, and stop at the first stage that fails.
+    """Materialise whatever is missing or stale, and stop at the first stage that fails.
 
     Args:
-        home: where everything lies; `dagster_home.prepare_dagster` was called for it.
+        home: the home to build, whatever `RECSYS_HOME` and `DAGSTER_HOME` say.
         settings: its settings.
-        watcher: told of each stage.
-        landed_only: leave days that were never landed alone: train and release on what there is.
+        watcher: shows each stage.
+        landed_only: land no new day; train and release on the landed ones.
+
+    Raises:
+        BuildRunningError: another process builds this home.
+        BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with build_lock(home), dg.DagsterInstance.get() as instance:
+    with build_lock(home), open_instance(home) as instance:
         return _Builder(home=home, settings=settings, watcher=watcher, instance=instance).run(
             landed_only=landed_only
         )
@@ -92,8 +99,9 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
 
     Raises:
         BuildRunningError: another process builds this home.
+        BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with build_lock(home), dg.DagsterInstance.get() as instance:
+    with build_lock(home), open_instance(home) as instance:
         builder = _Builder(home=home, settings=settings, watcher=watcher, instance=instance)
         reported = sorted(days)[-settings.report.days :] if settings.report.days else []
         for asset, wanted in (
@@ -102,7 +110,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
             ("increment_report", reported),
         ):
             if not builder.outcome.failed:
-                builder.make_days(asset, wanted)
+                builder.build_days(asset, wanted)
         return builder.outcome
 
 
@@ -116,9 +124,7 @@ class _Builder:
     _notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        from recsys_assets.definitions import build_definitions  # noqa: PLC0415  reads the home when imported
-
-        self.definitions = build_definitions(progress=self.watcher)
+        self.definitions = build_definitions(self.home, progress=self.watcher)
 
     def run(self, *, landed_only: bool) -> BuildOutcome:
         self._catalogue()  # first: the audit of raw days looks items up in it
@@ -130,7 +136,7 @@ class _Builder:
             self._report()
         return self.outcome
 
-    def make_days(self, asset: str, days: Sequence[date]) -> None:
+    def build_days(self, asset: str, days: Sequence[date]) -> None:
         """Materialise `asset` for `days`, one run a stretch of days."""
         if not days:
             self._end(StageRow(stage=asset, status="fresh", detail=""))
@@ -138,7 +144,7 @@ class _Builder:
         self.watcher.begin(asset, _count(len(days), "day"))
         started, problems = time.monotonic(), []
         for first, last in stretches(days, gap=_GAP_DAYS):
-            problems += self._materialise("daily_increment", [asset], tags=range_tags(first, last))
+            problems += self._materialise(DAILY_INCREMENT, [asset], tags=range_tags(first, last))
         self._end(
             StageRow(
                 stage=asset,
@@ -152,16 +158,16 @@ class _Builder:
         inputs = Inputs(self.home, self.settings)
         days = inputs.raw_store.days() if landed_only else self.settings.source.days()
         stale = self._stale("raw_interactions", inputs.raw_store, days, lambda _: inputs.raw_interactions)
-        self.make_days("raw_interactions", stale)
+        self.build_days("raw_interactions", stale)
 
     def _catalogue(self) -> None:
         inputs = Inputs(self.home, self.settings)
-        self._make(["item_catalogue"], {"item_catalogue": (self.home.catalogue, inputs.item_catalogue)})
+        self._build(["item_catalogue"], {"item_catalogue": (self.home.catalogue, inputs.item_catalogue)})
 
     def _interactions(self) -> None:
         inputs = Inputs(self.home, self.settings)
         days = inputs.raw_store.days()
-        self.make_days(
+        self.build_days(
             "interactions", self._stale("interactions", inputs.interaction_store, days, inputs.interactions)
         )
 
@@ -177,7 +183,7 @@ class _Builder:
             {"release": (artifact("release"), inputs.release)},
         ):
             if not self.outcome.failed:
-                self._make(list(stage), stage)
+                self._build(list(stage), stage)
 
     def _report(self) -> None:
         inputs = Inputs(self.home, self.settings)
@@ -191,9 +197,9 @@ class _Builder:
             if day not in recorded
             or written_inputs(day_folder(self.home.reports, day)) != inputs.increment_report(day)
         ]
-        self.make_days("increment_report", stale)
+        self.build_days("increment_report", stale)
 
-    def _make(self, assets: list[str], wanted: dict[str, tuple[Path, str]]) -> None:
+    def _build(self, assets: list[str], wanted: dict[str, tuple[Path, str]]) -> None:
         stage = " + ".join(assets)
         recorded = all(self.instance.get_latest_materialization_event(dg.AssetKey(asset)) for asset in assets)
         if recorded and all(written_inputs(artifact) == inputs for artifact, inputs in wanted.values()):
@@ -201,7 +207,7 @@ class _Builder:
             return
         self.watcher.begin(stage, "")
         started = time.monotonic()
-        problems = self._materialise("retrain_and_release", assets)
+        problems = self._materialise(RETRAIN_AND_RELEASE, assets)
         self._end(
             StageRow(
                 stage=stage,
@@ -256,7 +262,7 @@ class _Builder:
 
 
 def stretches(days: Sequence[date], *, gap: int) -> list[tuple[date, date]]:
-    """First and last day of each run of days; at most `gap` days that are not asked for are bridged."""
+    """Return first and last day of each stretch of days; up to `gap` missing days in between are bridged."""
     found: list[tuple[date, date]] = []
     for day in sorted(days):
         if found and day - found[-1][1] <= timedelta(days=gap + 1):

@@ -1,8 +1,13 @@
-"""What each asset is made from, as one fingerprint, and where the last one is written down.
+"""One fingerprint of everything that an asset is made from, and the record of the last one.
 
 A day's Parquet file carries its fingerprint in its own metadata; an artifact has a small `.inputs` file
-beside it. An asset is fresh when the fingerprint of today's inputs is the one written there, so a killed
-build goes on where it was and an undisturbed one has nothing to do.
+beside it. An asset is fresh when the fingerprint of today's inputs is the recorded one, so a killed build
+goes on where it was and an undisturbed one has nothing to do.
+
+Code is part of a fingerprint by its version (`CODE_VERSIONS`), not by its text: a home keeps its results over
+a refactoring or an upgrade that changes none of them, which on a large log is hours of landing and training.
+So that nobody forgets to raise a version, a test compares the code that makes each asset, in a normal form,
+with the one accepted last, and names the command that accepts it.
 """
 
 import hashlib
@@ -39,11 +44,11 @@ CODE_VERSIONS: Final = {
     "item_index": "1",
     "release": "1",
 }
-"""Asset, or pair made together -> version of its code; raise it when the result changes."""
+"""Asset, or pair of one step -> version of its code; raise it when the result changes."""
 
 
 def fingerprint(parts: Iterable[object]) -> str:
-    """The first 20 hexadecimal digits of the SHA-256 of the parts' text, in order."""
+    """Return the first 20 hexadecimal digits of the SHA-256 of the parts' text, in order."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part}\n".encode())
@@ -51,7 +56,7 @@ def fingerprint(parts: Iterable[object]) -> str:
 
 
 def written_inputs(artifact: Path) -> str:
-    """The fingerprint that `artifact` was made from; empty where it was never finished."""
+    """Return the fingerprint that `artifact` was made from; empty where it was never finished."""
     try:
         return _inputs_file(artifact).read_text(encoding="utf-8") if artifact.exists() else ""
     except FileNotFoundError:
@@ -60,7 +65,7 @@ def written_inputs(artifact: Path) -> str:
 
 @contextmanager
 def making(artifact: Path, *, inputs: str) -> Iterator[None]:
-    """Around the code that replaces `artifact`: only after it ends well is `inputs` written down."""
+    """Run the block that replaces `artifact`, and record `inputs` only when it has ended well."""
     note = _inputs_file(artifact)
     note.parent.mkdir(parents=True, exist_ok=True)
     note.unlink(missing_ok=True)
@@ -74,51 +79,51 @@ def _inputs_file(artifact: Path) -> Path:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Fingerprints of what every asset would be made from now."""
+    """The fingerprints that a build of each asset would have now."""
 
     home: Home
-    """Where the files lie."""
+    """The home to build."""
     settings: Settings
-    """What the build is configured with."""
+    """Its settings."""
 
     @cached_property
     def raw_store(self) -> PartitionStore:
-        """`raw_interactions`."""
+        """The table `raw_interactions`."""
         return PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema())
 
     @cached_property
     def interaction_store(self) -> PartitionStore:
-        """`interactions`."""
+        """The table `interactions`."""
         return PartitionStore(root=self.home.interactions, schema=INTERACTIONS.polars_schema())
 
     @cached_property
     def source(self) -> str:
-        """The source's spec, mapping and files."""
+        """Covers the source's spec, mapping and files."""
         given = self.settings.source
         files = open_source(given.spec, columns=given.columns).fingerprint()
         return fingerprint([given.spec, sorted(given.columns.items()), files])
 
     @cached_property
     def raw_interactions(self) -> str:
-        """The same for every day: nobody can tell which day of a changed source changed."""
+        """Covers the source, for every day: a source does not say which of its days changed."""
         return fingerprint([CODE_VERSIONS["raw_interactions"], self.source])
 
     def interactions(self, day: date) -> str:
-        """The day's raw file."""
+        """Covers the day's raw file."""
         return fingerprint([CODE_VERSIONS["interactions"], self.raw_store.checksum(day)])
 
     def increment_report(self, day: date) -> str:
-        """The day's cleaned file; the trailing window is context, and no reason to write a report again."""
+        """Covers the day's cleaned file; a change in the trailing window is no reason for another report."""
         return fingerprint([CODE_VERSIONS["increment_report"], self.interaction_store.checksum(day)])
 
     @cached_property
     def item_catalogue(self) -> str:
-        """The source."""
+        """Covers the source."""
         return fingerprint([CODE_VERSIONS["item_catalogue"], self.source])
 
     @cached_property
     def lineage(self) -> dict[date, str]:
-        """Day -> checksum of its cleaned file, for every landed day."""
+        """Checksum of the cleaned file of each landed day."""
         return {day: self.interaction_store.checksum(day) for day in self.interaction_store.days()}
 
     @cached_property
@@ -131,30 +136,30 @@ class Inputs:
 
     @cached_property
     def embeddings(self) -> str:
-        """All cleaned days and the training settings."""
+        """Covers all cleaned days and the training settings."""
         training = msgspec.json.encode(self.settings.training)
         return fingerprint([CODE_VERSIONS["embeddings"], self._landed, training])
 
     @cached_property
     def evaluation(self) -> str:
-        """As the embeddings: the held-out days come from the same files."""
+        """Covers all cleaned days, the held-out ones among them, and the training settings."""
         training = msgspec.json.encode(self.settings.training)
         return fingerprint([CODE_VERSIONS["evaluation"], self._landed, training])
 
     @cached_property
     def features(self) -> str:
-        """All cleaned days and the catalogue."""
+        """Covers all cleaned days and the catalogue."""
         return fingerprint([CODE_VERSIONS["features"], self._landed, self._catalogue])
 
     @cached_property
     def item_index(self) -> str:
-        """The embeddings and the index settings."""
+        """Covers the embeddings and the index settings."""
         settings = msgspec.json.encode(self.settings.index)
         return fingerprint([CODE_VERSIONS["item_index"], self.embeddings, settings])
 
     @cached_property
     def release(self) -> str:
-        """Everything that a release holds."""
+        """Covers everything that a release holds."""
         parts = [
             self.embeddings,
             self.evaluation,
@@ -166,7 +171,7 @@ class Inputs:
 
 
 def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:
-    """Table name -> its store, which writes into each file what a build would: an accepted day is fresh."""
+    """Return table name -> store; it records a build's fingerprints, so that a day accepted by hand is fresh."""
     inputs = Inputs(home, settings)
     return {
         RAW_INTERACTIONS.name: replace(

@@ -1,4 +1,4 @@
-"""What starts by itself or at one click: the jobs, the daily schedule, and the sensor for landed days."""
+"""The jobs, the daily schedule, and the sensor that starts a run when the source has new days."""
 
 from datetime import timedelta
 from typing import Final
@@ -6,9 +6,12 @@ from typing import Final
 import dagster as dg
 
 from recsys_assets.lake.initialise import follow_source
-from recsys_assets.orchestration.metadata import range_tags
-from recsys_assets.orchestration.partitions import DAILY, SETTINGS
+from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import Lake
+from recsys_assets.settings import SourceSettings
+
+DAILY_INCREMENT: Final = "daily_increment"
+RETRAIN_AND_RELEASE: Final = "retrain_and_release"
 
 _DAILY_ASSETS: Final = ("raw_interactions", "interactions", "increment_report")
 _RELEASED_ASSETS: Final = (
@@ -22,72 +25,80 @@ _RELEASED_ASSETS: Final = (
     "release",
 )
 
-daily_increment = dg.define_asset_job(
-    "daily_increment",
-    selection=dg.AssetSelection.assets(*_DAILY_ASSETS),
-    description="Land a day or a range of days: raw, audited, cleaned, and reported on.",
-    executor_def=dg.in_process_executor,
-)
 
-retrain_and_release = dg.define_asset_job(
-    "retrain_and_release",
-    selection=dg.AssetSelection.assets(*_RELEASED_ASSETS),
-    description="Train on all landed days, evaluate, build features and index, and publish a release.",
-    executor_def=dg.in_process_executor,
-)
-
-full_build = dg.define_asset_job(
-    "full_build",
-    selection=dg.AssetSelection.assets("raw_interactions", "interactions", *_RELEASED_ASSETS),
-    description="Every day of the source in one run, then everything that a release holds.",
-    executor_def=dg.in_process_executor,
-    tags=range_tags(SETTINGS.source.first_day, SETTINGS.source.last_day),
-)
-
-JOBS = [daily_increment, retrain_and_release, full_build]
-
-
-@dg.schedule(
-    job=daily_increment,
-    cron_schedule="30 3 * * *",
-    execution_timezone="UTC",
-    description="At 03:30 UTC, the day before, where the source has it.",
-)
-def land_yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Ask for yesterday's partition."""
-    yesterday = (context.scheduled_execution_time - timedelta(days=1)).date()
-    if not DAILY.has_partition_key(yesterday.isoformat()):
-        return dg.SkipReason(f"{yesterday} is outside the source's days, {_covered()}")
-    return dg.RunRequest(run_key=yesterday.isoformat(), partition_key=yesterday.isoformat())
+def automation(source: SourceSettings) -> dg.Definitions:
+    """Return the jobs, the schedule and the sensor of a code location whose days are those of `source`."""
+    return dg.Definitions(
+        jobs=[
+            dg.define_asset_job(
+                DAILY_INCREMENT,
+                selection=dg.AssetSelection.assets(*_DAILY_ASSETS),
+                description="Land a day or a range of days: raw, audited, cleaned, and reported on.",
+                executor_def=dg.in_process_executor,
+            ),
+            dg.define_asset_job(
+                RETRAIN_AND_RELEASE,
+                selection=dg.AssetSelection.assets(*_RELEASED_ASSETS),
+                description="Train on all landed days, evaluate, build features and index, and publish a release.",
+                executor_def=dg.in_process_executor,
+            ),
+            dg.define_asset_job(
+                "full_build",
+                selection=dg.AssetSelection.assets("raw_interactions", "interactions", *_RELEASED_ASSETS),
+                description="Every day of the source in one run, then everything that a release holds.",
+                executor_def=dg.in_process_executor,
+                tags=range_tags(source.first_day, source.last_day),
+            ),
+        ],
+        schedules=[land_yesterday(source)],
+        sensors=[landed_day(source)],
+    )
 
 
-@dg.sensor(
-    job=daily_increment,
-    minimum_interval_seconds=60,
-    description="Starts one run for the days that the source has after the last landed one.",
-)
-def landed_day(context: dg.SensorEvaluationContext, lake: Lake) -> dg.RunRequest | dg.SkipReason:
-    """Look at the source's files; where they changed, at its days; ask for the new ones.
+def land_yesterday(source: SourceSettings) -> dg.ScheduleDefinition:
+    """Return the schedule that lands the day before, where it is one of `source`."""
 
-    A day beyond this code location's partitions is asked for at the first tick after the location was
-    reloaded, which Dagster does by itself.
+    @dg.schedule(
+        name="land_yesterday",
+        job_name=DAILY_INCREMENT,
+        cron_schedule="30 3 * * *",
+        execution_timezone="UTC",
+        description="At 03:30 UTC, the day before, where the source has it.",
+    )
+    def request_yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        yesterday = (context.scheduled_execution_time - timedelta(days=1)).date()
+        if not source.first_day <= yesterday <= source.last_day:
+            covered = f"{source.first_day} to {source.last_day}"
+            return dg.SkipReason(f"{yesterday} is outside the source's days, {covered}")
+        return dg.RunRequest(run_key=yesterday.isoformat(), partition_key=yesterday.isoformat())
+
+    return request_yesterday
+
+
+def landed_day(source: SourceSettings) -> dg.SensorDefinition:
+    """Return the sensor that requests the days which the source's files have after the last landed one.
+
+    Where the files changed it looks at their days again. A day after the last one of `source`, which this code
+    location was loaded with, is requested at the first tick after Dagster has reloaded the location by itself.
     """
-    landed = lake.raw().days()
-    if not landed:
-        return dg.SkipReason("nothing has landed yet; run full_build, or `recsys build`")
-    settings = follow_source(lake.home, lake.settings(), seen=context.cursor)
-    context.update_cursor(lake.source().fingerprint())
-    if settings.source.last_day > SETTINGS.source.last_day:
-        return dg.SkipReason(f"the source now ends on {settings.source.last_day}; waiting for the reload")
-    first, last = landed[-1] + timedelta(days=1), SETTINGS.source.last_day
-    if first > last:
-        return dg.SkipReason(f"nothing new: the last day of the source, {last}, has landed")
-    return dg.RunRequest(run_key=f"{first}..{last}", tags=range_tags(first, last))
 
+    @dg.sensor(
+        name="landed_day",
+        job_name=DAILY_INCREMENT,
+        minimum_interval_seconds=60,
+        description="Starts one run for the days that the source has after the last landed one.",
+    )
+    def request_new_days(context: dg.SensorEvaluationContext, lake: Lake) -> dg.RunRequest | dg.SkipReason:
+        landed = lake.raw().days()
+        if not landed:
+            return dg.SkipReason("nothing has landed yet; run full_build, or `recsys build`")
+        settings = follow_source(lake.home, lake.settings(), seen=context.cursor)
+        context.update_cursor(lake.source().fingerprint())
+        if settings.source.last_day > source.last_day:
+            return dg.SkipReason(f"the source now ends on {settings.source.last_day}; waiting for the reload")
+        first, last = landed[-1] + timedelta(days=1), source.last_day
+        if first > last:
+            return dg.SkipReason(f"nothing new: the last day of the source, {last}, has landed")
+        return dg.RunRequest(run_key=f"{first}..{last}", tags=range_tags(first, last))
 
-def _covered() -> str:
-    return f"{SETTINGS.source.first_day} to {SETTINGS.source.last_day}"
-
-
-SCHEDULES = [land_yesterday]
-SENSORS = [landed_day]
+    return request_new_days

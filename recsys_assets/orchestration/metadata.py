@@ -1,4 +1,4 @@
-"""Our plain values as Dagster's: contracts as column schemas, results as asset checks, plots as metadata."""
+"""Plain values as Dagster's: contracts as column schemas, results as asset checks, plots as metadata."""
 
 import base64
 import io
@@ -17,13 +17,14 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.storage.home import Home
 
 OWNER: Final = "team:recommendations"
-"""Who answers for the assets."""
+"""The owner of every asset."""
 
 _WORST_DAYS_SHOWN: Final = 20
+_ROWS_OF_A_DAY: Final = "dagster/partition_row_count"
 
 
 def column_schema(contract: Contract) -> dg.TableSchema:
-    """The contract's columns as the Dagster UI shows them."""
+    """Return the contract's columns as the Dagster UI shows them."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -46,7 +47,7 @@ def column_schema(contract: Contract) -> dg.TableSchema:
 
 
 def check_specs(names: Iterable[str], *, asset: str) -> list[dg.AssetCheckSpec]:
-    """One check spec a name, for checks that the asset's own step reports."""
+    """Return one check spec a name, for checks that the asset's own step reports."""
     return [
         dg.AssetCheckSpec(
             name,
@@ -57,16 +58,8 @@ def check_specs(names: Iterable[str], *, asset: str) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def range_tags(first: date, last: date) -> dict[str, str]:
-    """Run tags that make one run out of the days `first` to `last`, inclusive."""
-    return {
-        "dagster/asset_partition_range_start": first.isoformat(),
-        "dagster/asset_partition_range_end": last.isoformat(),
-    }
-
-
 def figure_markdown(figure: "Figure") -> dg.MarkdownMetadataValue:
-    """A matplotlib figure as an image inside metadata."""
+    """Return a matplotlib figure as an image inside metadata."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
     encoded = base64.b64encode(buffer.getvalue()).decode()
@@ -74,7 +67,7 @@ def figure_markdown(figure: "Figure") -> dg.MarkdownMetadataValue:
 
 
 def rows_table(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
-    """Rows as a table in metadata; anything that is not a plain number or text is written out."""
+    """Return rows as a table in metadata; a value that is neither a number nor text becomes its text."""
     plain = [
         {
             key: value if isinstance(value, (int, float, str, bool)) else str(value)
@@ -82,19 +75,17 @@ def rows_table(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
         }
         for row in rows
     ]
-    schema = (
-        None if plain else dg.TableSchema(columns=[])
-    )  # Dagster infers one from rows, and wants one for none
+    schema = None if plain else dg.TableSchema(columns=[])  # Dagster infers a schema from rows only
     return dg.MetadataValue.table([dg.TableRecord(row) for row in plain], schema=schema)
 
 
 def as_asset_checks(
     results: Iterable[CheckResult], *, asset: str, declared: Iterable[str]
 ) -> list[dg.AssetCheckResult]:
-    """One asset check a declared name, over all days of the run: the worst verdict, its first days, and rows.
+    """Return one asset check a declared name over all days of the run: worst verdict, its first days, and rows.
 
     Args:
-        results: what the audit found, of one or many days.
+        results: the audit's, of one or many days.
         asset: the asset that was audited.
         declared: names of the asset's check specs; each gets a result, also when nothing was audited.
     """
@@ -114,97 +105,110 @@ def report_days(
     metadata: dict[str, Any],
     problems: Sequence[str] = (),
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-    """Tell Dagster which days were published, with their rows, and what the audit found.
+    """Report to Dagster the published days with their rows, and the results of their audit.
 
-    Where days were refused, the others are still materialised, and then the step fails with a summary.
+    Where days were rejected, the others are still materialised, and then the step fails with a summary.
 
     Args:
         context: of the asset's run.
-        outcome: what publishing did.
+        outcome: of publishing the run's days.
         asset: the asset's name.
-        home: where it lies, for the commands that the summary names.
+        home: the home of the asset, for the commands that the summary names.
         declared: names of its check specs.
-        metadata: what else to show of the run.
-        problems: what else went wrong, a line each.
+        metadata: of the run, beside the numbers of days and rows.
+        problems: other reasons to fail, a line each.
 
     Raises:
-        dg.Failure: at least one day was refused, or there are other problems.
+        dg.Failure: at least one day was rejected, or there are other problems.
     """
     checks = as_asset_checks(outcome.results, asset=asset, declared=declared)
-    rows_by_day = {
-        day.isoformat(): {"dagster/partition_row_count": rows} for day, rows in outcome.rows.items()
-    }
-    problems = [*([blocked_summary(outcome, asset, home=home)] if outcome.rejected else []), *problems]
-    if problems:
-        version = context.assets_def.code_versions_by_key[dg.AssetKey(asset)]
-        tags = {"dagster/code_version": version} if version else {}
-        for day, rows in rows_by_day.items():
-            context.log_event(dg.AssetMaterialization(asset, partition=day, metadata=rows, tags=tags))
+    rejected = [rejection_summary(outcome, asset, home=home)] if outcome.rejected else []
+    if problems := [*rejected, *problems]:
+        _materialise_days(context, outcome, asset)
         yield from checks
         raise dg.Failure("\n".join(problems), allow_retries=False)
-    for day, rows in rows_by_day.items():
-        context.add_asset_metadata(rows, partition_key=day)
+    for day, rows in outcome.rows.items():
+        context.add_asset_metadata({_ROWS_OF_A_DAY: rows}, partition_key=day.isoformat())
     totals = {"days": len(outcome.rows), "rows": sum(outcome.rows.values())}
     yield dg.MaterializeResult(metadata={**totals, **metadata}, check_results=checks)
 
 
-def blocked_summary(outcome: PublishOutcome, asset: str, *, home: Home) -> str:
-    """What was refused, why, what still holds, and what to do: five lines for a tired person."""
+def _materialise_days(context: dg.AssetExecutionContext, outcome: PublishOutcome, asset: str) -> None:
+    """Record the published days of a step that is about to fail, which would record none of them."""
+    version = context.assets_def.code_versions_by_key[dg.AssetKey(asset)]
+    tags = {"dagster/code_version": version} if version else {}
+    for day, rows in outcome.rows.items():
+        metadata = {_ROWS_OF_A_DAY: rows}
+        context.log_event(
+            dg.AssetMaterialization(asset, partition=day.isoformat(), metadata=metadata, tags=tags)
+        )
+
+
+def rejection_summary(outcome: PublishOutcome, asset: str, *, home: Home) -> str:
+    """Return five lines on rejected days: the days, the reason, what stays in use, and two commands."""
     first, *_ = days = sorted(outcome.rejected)
     reason = next(result for result in outcome.rejected[first] if result.verdict == "block")
     span, days_given = f"{first}", f"{first}"
     if len(days) > 1:
         span, days_given = f"{first} to {days[-1]}", f"{first}..{days[-1]}"
     return (
-        f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days refused ({span}), "
+        f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days rejected ({span}), "
         f"{len(outcome.rows)} published.\n"
         f"Why: {first}, check {reason.check}: {reason.detail}\n"
-        f"The refused days lie in quarantine; the release and the days that were good before stay in use.\n"
+        f"The rejected days are in quarantine; the release and the days that were good before stay in use.\n"
         f"Look: recsys quarantine show {first}{home.option}\n"
         f"Then mend the source and build again, or: recsys quarantine accept {days_given}{home.option} --why TEXT"
     )
 
 
 def _as_asset_check(name: str, results: list[CheckResult], asset: str) -> dg.AssetCheckResult:
-    bad = sorted(  # the first refused day is where a person begins to look
+    bad = sorted(  # the first rejected day comes first
         (r for r in results if r.verdict != "ok"), key=lambda r: (r.verdict != "block", r.day or date.min)
     )
-    blocked = any(r.verdict == "block" for r in bad)
-    metadata: dict[str, Any] = {"audited": len(results), "warned": sum(r.verdict == "warn" for r in bad)}
-    metadata["blocked"] = sum(r.verdict == "block" for r in bad)
+    blocked = sum(r.verdict == "block" for r in bad)
+    metadata: dict[str, Any] = {
+        "audited": len(results),
+        "warned": sum(r.verdict == "warn" for r in bad),
+        "blocked": blocked,
+        **_worst_of(bad),
+    }
+    description = None
     if bad:
-        metadata["worst"] = rows_table(
-            [
-                {
-                    "day": str(r.day),
-                    "verdict": r.verdict,
-                    "passed_share": "" if r.passed_share is None else f"{r.passed_share:.4f}",
-                    "failing_rows": r.failing_rows,
-                    "detail": r.detail,
-                }
-                for r in bad[:_WORST_DAYS_SHOWN]
-            ]
-        )
-        shown = next((r for r in bad if r.sample), None)
-        if shown is not None:
-            metadata["failing_rows"] = rows_table(shown.sample)
-            metadata["failing_rows_of"] = str(shown.day or "the whole table")
+        description = f"{bad[0].day}: {bad[0].detail}" if bad[0].day else bad[0].detail
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=asset,
         passed=not bad,
         severity=dg.AssetCheckSeverity.ERROR if blocked else dg.AssetCheckSeverity.WARN,
-        description=f"{bad[0].day}: {bad[0].detail}"
-        if bad and bad[0].day
-        else bad[0].detail
-        if bad
-        else None,
+        description=description,
         metadata=metadata,
     )
 
 
+def _worst_of(bad: Sequence[CheckResult]) -> dict[str, Any]:
+    """Return metadata of the first results that are not ok, and the failing rows of the first that has any."""
+    if not bad:
+        return {}
+    rows = [
+        {
+            "day": str(r.day),
+            "verdict": r.verdict,
+            "passed_share": "" if r.passed_share is None else f"{r.passed_share:.4f}",
+            "failing_rows": r.failing_rows,
+            "detail": r.detail,
+        }
+        for r in bad[:_WORST_DAYS_SHOWN]
+    ]
+    metadata: dict[str, Any] = {"worst": rows_table(rows)}
+    shown = next((r for r in bad if r.sample), None)
+    if shown is not None:
+        metadata["failing_rows"] = rows_table(shown.sample)
+        metadata["failing_rows_of"] = str(shown.day or "the whole table")
+    return metadata
+
+
 def rows_by_day_figure(rows: Mapping[date, int]) -> Figure:
-    """Rows of each day, in the order of time."""
+    """Plot the rows of each day, in the order of time."""
     days = sorted(rows)
     figure = Figure(figsize=(8, 2.4))
     axes = figure.subplots()
@@ -216,7 +220,7 @@ def rows_by_day_figure(rows: Mapping[date, int]) -> Figure:
 
 
 def loss_figure(losses: Sequence[float]) -> Figure:
-    """The objective divided by the number of entries, after each epoch."""
+    """Plot the objective divided by the number of entries, after each epoch."""
     figure = Figure(figsize=(6, 3))
     axes = figure.subplots()
     axes.plot(range(1, len(losses) + 1), losses, marker="o")
@@ -226,7 +230,7 @@ def loss_figure(losses: Sequence[float]) -> Figure:
 
 
 def metric_figure(evaluation: pl.DataFrame, *, metric: str, k: int) -> Figure:
-    """One metric of every model at k, with its interval where there is one."""
+    """Plot one metric of every model at k, with its interval where there is one."""
     rows = evaluation.filter(pl.col("metric") == metric, pl.col("k") == k).sort("value")
     figure = Figure(figsize=(6, 0.6 + 0.4 * max(rows.height, 1)))
     axes = figure.subplots()

@@ -1,34 +1,39 @@
-"""The day partition: one UTC day, from the first to the last day that `recsys.toml` names.
+"""The day partition: one UTC day, from the first to the last day of the home's source.
 
-The dates come from the settings, so that the code location loads without opening the source. A home
-without `recsys.toml` loads with the embedded default's dates.
+The days come from the settings, so that the code location loads without opening the source.
 """
 
-import warnings
 from datetime import date, timedelta
+from typing import Final
 
 import dagster as dg
 
-from recsys_assets.settings import Settings, load_or_default_settings
-from recsys_assets.storage.home import Home
+from recsys_assets.settings import SourceSettings
 
-# Dagster calls backfill policies "beta"; one warning an asset at every import helps nobody.
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-
-SETTINGS: Settings = load_or_default_settings(Home.locate())
-"""What this code location was loaded with."""
-
-DAILY = dg.DailyPartitionsDefinition(
-    start_date=SETTINGS.source.first_day.isoformat(),
-    end_date=(SETTINGS.source.last_day + timedelta(days=1)).isoformat(),
-    timezone="UTC",
-)
-"""One definition for every daily asset: a ranged single run needs it to be the same everywhere."""
-
-RANGE_IN_ONE_RUN = dg.BackfillPolicy.single_run()
+RANGE_IN_ONE_RUN: Final = dg.BackfillPolicy.single_run()
 """A backfill of many days is one run: a new process for each day would cost seconds."""
 
 
+def daily_partitions(source: SourceSettings) -> dg.DailyPartitionsDefinition:
+    """Return the source's days; every daily asset of a code location takes this one definition.
+
+    A ranged single run needs the definition to be the same everywhere.
+    """
+    return dg.DailyPartitionsDefinition(
+        start_date=source.first_day.isoformat(),
+        end_date=(source.last_day + timedelta(days=1)).isoformat(),
+        timezone="UTC",
+    )
+
+
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
-    """The days that this run is to make, oldest first."""
+    """Return the days of this run, oldest first."""
     return sorted(date.fromisoformat(key) for key in context.partition_keys)
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Return the run tags that make one run of the days `first` to `last`, inclusive."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }

@@ -1,6 +1,6 @@
-"""What the assets share: the lake, the artifacts, the releases, and where progress is told.
+"""The resources that the assets share: the lake, the artifacts, the releases, and the report of progress.
 
-Paths only: a resource opens nothing until an asset asks.
+A resource holds a path and opens nothing until an asset calls it.
 """
 
 from collections.abc import Callable
@@ -25,17 +25,17 @@ from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
 
-class Progress(Protocol):
-    """Where a long asset says how far it is."""
+class StageProgress(Protocol):
+    """The progress of a long asset, as it is shown to the user."""
 
-    def tell(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` units of `stage` are finished."""
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` units of `stage` are finished."""
 
 
 class SilentProgress:
-    """Says nothing; Dagster's own event log shows the steps."""
+    """Shows nothing: Dagster's own event log has the steps."""
 
-    def tell(self, stage: str, done: int, total: int) -> None:
+    def report(self, stage: str, done: int, total: int) -> None:
         """Ignore it."""
 
 
@@ -47,36 +47,36 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def home(self) -> Home:
-        """Where everything lies."""
+        """The home, as paths."""
         return Home(Path(self.home_path))
 
     def settings(self) -> Settings:
-        """The home's settings as they are now."""
+        """Read the home's settings as they are now."""
         return load_or_default_settings(self.home)
 
     def source(self) -> Source:
-        """The source that the settings name."""
+        """Open the source that the settings name."""
         settings = self.settings().source
         return open_source(settings.spec, columns=settings.columns)
 
     def raw(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
-        """The table `raw_interactions`."""
+        """Return the table `raw_interactions`."""
         return PartitionStore(
             root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema(), provenance=provenance
         )
 
     def interactions(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
-        """The table `interactions`."""
+        """Return the table `interactions`."""
         return PartitionStore(
             root=self.home.interactions, schema=INTERACTIONS.polars_schema(), provenance=provenance
         )
 
     def ledger(self) -> Ledger:
-        """Every check result by day."""
+        """Open the record of every check result by day."""
         return Ledger(self.home.quality_db)
 
     def raw_audit(self, source: Source, ledger: Ledger) -> RawAudit:
-        """The audit of raw days: expectations, and drift against what was published before."""
+        """Return the audit of raw days: expectations, and drift against the days published before."""
         catalogue = read_catalogue(self.home.catalogue) if self.home.catalogue.exists() else None
         quality = self.settings().quality
         monitor = Monitor(
@@ -92,8 +92,8 @@ class Artifacts(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The home's folder, absolute."""
 
     def folder(self, name: str) -> Path:
-        """Where the artifact `name` is kept."""
-        return Home(Path(self.home_path)).artifacts / name
+        """Return the folder of the artifact `name`."""
+        return Home(Path(self.home_path)).artifact(name)
 
 
 class Releases(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -103,11 +103,11 @@ class Releases(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The home's folder, absolute."""
 
     def store(self) -> ReleaseStore:
-        """List, promote, roll back, verify."""
+        """Return the store that lists, promotes, rolls back and verifies them."""
         return ReleaseStore(Home(Path(self.home_path)).releases)
 
     def rules_part(self) -> Path:
-        """The rules that the next release holds, checked against the features just built.
+        """Return the folder of the next release's rules, checked against the features just built.
 
         Raises:
             RulesError: the home's `rules.toml` is not valid.

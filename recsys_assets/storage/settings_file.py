@@ -1,104 +1,212 @@
-"""`recsys.toml` as text for people: each field under its own docstring, defaults as comments."""
+"""A settings file: TOML for people, whose sections and fields are msgspec structs.
+
+A new file shows each field under its own docstring, with the bounds of its type, and defaults as comments.
+Changing a section keeps everything else as it stands. The structs are arguments: nothing here knows a setting.
+"""
 
 import ast
 import inspect
 import itertools
-import json
+import re
 import textwrap
+import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from recsys_assets.settings import Settings
+from recsys_assets.errors import SettingsError
+from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.bounds import KeyPath, bounds_of, is_struct
 
 _INTRODUCTION: Final = """\
 # Settings of this installation, written by `recsys init`. A commented line shows a default: to change it,
 # remove the `# ` before it and before its [heading]. A variable overrides any of them for one command, for
 # example RECSYS_TRAINING__EPOCHS=20.
 """
+_OWN_NOTE: Final = "`recsys "
+"""Every note names the command that wrote it; any other comment beside a heading is the user's."""
 _LINE_LENGTH: Final = 108
+_HEADING: Final = re.compile(r"^(# )?\[([^\[\]]+)\]")
+_FIELD: Final = re.compile(r"^\s*(# )?([\w.\-\"']+)\s*=")
 
 
-def render(values: Mapping[str, Mapping[str, Any]], *, notes: Mapping[str, str]) -> str:
-    """The text of a settings file.
+def read_table(file: Path) -> dict[str, Any]:
+    """Read a TOML file; an empty table where there is none.
+
+    Raises:
+        SettingsError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: not valid TOML ({error}); mend or remove it") from None
+
+
+def line_of(text: str, path: KeyPath) -> int | None:
+    """Return the line, from 1, where `path` is set, else the one of its table; None where neither stands."""
+    nearest, line, heading = 0, None, KeyPath()
+    for number, content in enumerate(text.split("\n"), start=1):
+        if (found := _HEADING.match(content)) and not found[1]:
+            heading = here = _keys(found[2])
+        elif (found := _FIELD.match(content)) and not found[1]:
+            here = (*heading, *_keys(found[2]))
+        else:
+            continue
+        if here == path[: len(here)] and len(here) > nearest:
+            nearest, line = len(here), number
+    return line
+
+
+def _keys(dotted: str) -> KeyPath:
+    return tuple(key.strip(" \"'") for key in dotted.split("."))
+
+
+def write_section(
+    file: Path, struct: type[msgspec.Struct], section: str, values: Mapping[str, Any], *, note: str
+) -> None:
+    """Set fields of one section of a settings file, which is made where missing; all else stays as it stands.
 
     Args:
-        values: section -> field -> the value to set; all others stand there as comments.
-        notes: section -> a line to put under its heading.
+        file: replaced as one thing.
+        struct: the sections, a struct each.
+        section: a field of `struct`.
+        values: field -> value, a table where the field is a struct; None leaves the field at its default.
+        note: stands beside the heading in place of an earlier note, and names the `recsys COMMAND` that writes it.
 
-    Returns:
-        TOML that `load_settings` reads back to the same values.
+    Raises:
+        SettingsError: the file is there and is not TOML.
     """
-    lines = [_INTRODUCTION]
-    for field in msgspec.structs.fields(Settings):
-        lines.extend(_section(field.name, field.type, values.get(field.name, {}), notes.get(field.name)))
-        lines.append("")
+    (kind,) = (field.type for field in msgspec.structs.fields(struct) if field.name == section)
+    there = bool(read_table(file))
+    text = file.read_text(encoding="utf-8") if there else defaults_as_comments(struct)
+    replace_file(file, changed(text, kind, (section,), values, note=note).encode())
+
+
+def changed(
+    text: str, struct: type[msgspec.Struct], section: KeyPath, values: Mapping[str, Any], *, note: str = ""
+) -> str:
+    """Return TOML with fields of one section set; comments, order and all other sections stay.
+
+    Args:
+        text: TOML; where the heading or a default stands in it as a comment, that line becomes the setting.
+        struct: the section's fields.
+        section: the keys that lead to the section.
+        values: as in `write_section`.
+        note: as in `write_section`; empty leaves the heading as it stands.
+    """
+    import tomlkit  # noqa: PLC0415  only writing needs it, and serving only reads
+
+    fields = {field.name: field for field in msgspec.structs.fields(struct) if field.name in values}
+    plain = [field for field in fields.values() if not is_struct(field.type)]
+    given = [field for field in plain if values[field.name] is not None]
+    document = tomlkit.parse(_with_lines(text, section, given))
+    table: Any = document
+    for key in section:
+        table = table.setdefault(key, tomlkit.inline_table())
+    for field in plain:
+        _set(table, field.name, values[field.name])
+    if note and isinstance(table, tomlkit.items.Table) and _OWN_NOTE in (table.trivia.comment or _OWN_NOTE):
+        table.comment(note)
+    text = tomlkit.dumps(document)
+    for field in fields.values():
+        if field not in plain and values[field.name]:
+            text = changed(text, field.type, (*section, field.name), values[field.name])
+    return text
+
+
+def _set(table: Any, name: str, value: Any) -> None:
+    import tomlkit  # noqa: PLC0415  as above
+
+    before = table.get(name)
+    if isinstance(before, tomlkit.items.Table):  # its body holds the comments up to the next heading
+        for key in before.keys() - (value or {}).keys():
+            del before[key]
+        before.update(value or {})
+    elif value is None:
+        table.pop(name, None)
+    elif isinstance(value, Mapping):
+        table[name] = tomlkit.inline_table()
+        table[name].update(value)
+    else:
+        table[name] = value
+
+
+def _with_lines(text: str, section: KeyPath, fields: list[msgspec.structs.FieldInfo]) -> str:
+    """Give the section a heading and each field a line to set it on, the one of its comment where it has one."""
+    data: Any = tomllib.loads(text)
+    headings = [
+        (number, found) for number, line in enumerate(text.split("\n")) if (found := _HEADING.match(line))
+    ]
+    written = {number: _keys(found[2]) for number, found in headings if not found[1]}
+    for depth, key in enumerate(section, start=1):
+        data = data.get(key, {})
+        if data and not any(keys[:depth] == section[:depth] for keys in written.values()):
+            return text  # the section is an inline table, or has dotted keys: it needs no heading
+    lines = text.split("\n")
+    real = [number for number, keys in written.items() if keys == section]
+    commented = [number for number, found in headings if found[1] and _keys(found[2]) == section]
+    if not real and not commented:
+        lines += [f"[{'.'.join(section)}]", ""]
+    start = (real or commented or [len(lines) - 2])[0]
+    lines[start] = lines[start].removeprefix("# ")
+    end = next((number for number, _ in headings if number > start), len(lines))
+    for field in reversed([field for field in fields if field.name not in data]):
+        default = _default_line(field)
+        if default in lines[start:end]:
+            lines[lines.index(default, start)] = f"{field.name} = 0"
+        else:
+            lines.insert(start + 1, f"{field.name} = 0")
+            end += 1
     return "\n".join(lines)
 
 
-def _section(
-    name: str, struct: type[msgspec.Struct], values: Mapping[str, Any], note: str | None
-) -> Iterator[str]:
+def defaults_as_comments(struct: type[msgspec.Struct]) -> str:
+    """Return a settings file in which every field stands as a comment, under its description and bounds."""
+    lines = [_INTRODUCTION]
+    for field in msgspec.structs.fields(struct):
+        lines.extend([*_section(field.name, field.type), ""])
+    return "\n".join(lines)
+
+
+def _section(name: str, struct: type[msgspec.Struct]) -> Iterator[str]:
     yield from _comment(inspect.cleandoc(struct.__doc__ or ""))
-    yield f"[{name}]" if values else f"# [{name}]"
-    if note:
-        yield from _comment(note)
-    documented = _field_docstrings(struct)
-    fields = msgspec.structs.fields(struct)
-    for field in sorted(
-        fields, key=lambda field: isinstance(values.get(field.name), Mapping) or _is_nested(field)
-    ):
-        value = values.get(field.name, msgspec.NODEFAULT)
-        if _is_nested(field):
+    yield f"# [{name}]"
+    described = _field_docstrings(struct)
+    for field in sorted(msgspec.structs.fields(struct), key=lambda field: is_struct(field.type)):
+        if is_struct(field.type):
             yield ""
-            yield from _section(f"{name}.{field.name}", field.type, values.get(field.name, {}), None)
+            yield from _section(f"{name}.{field.name}", field.type)
             continue
-        yield from _comment(documented.get(field.name, ""))
-        if isinstance(value, Mapping):
-            yield f"[{name}.{field.name}]"
-            yield from (f"{_toml_key(key)} = {_toml(entry)}" for key, entry in value.items())
-        elif value is not msgspec.NODEFAULT:
-            yield f"{field.name} = {_toml(value)}"
-        else:
-            default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-            yield f"# {field.name} = {'' if default is None else _toml(default)}".rstrip()
+        bounds = bounds_of(field.type)
+        yield from _comment(
+            f"{described.get(field.name, '')} {bounds[:1].upper()}{bounds[1:]}{'.' if bounds else ''}"
+        )
+        yield _default_line(field)
 
 
-def _is_nested(field: msgspec.structs.FieldInfo) -> bool:
-    return isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+def _default_line(field: msgspec.structs.FieldInfo) -> str:
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return f"# {field.name} = {'' if default in (None, msgspec.NODEFAULT) else _toml(default)}".rstrip()
+
+
+def _toml(value: Any) -> str:
+    import tomlkit  # noqa: PLC0415  as above
+
+    return str(tomlkit.item(value).as_string())
 
 
 def _comment(text: str) -> list[str]:
     return textwrap.wrap(text, _LINE_LENGTH, initial_indent="# ", subsequent_indent="# ")
 
 
-def _toml(value: Any) -> str:
-    """A value as TOML; its strings are JSON's but for DEL, which may not stand bare."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case date():
-            return value.isoformat()
-        case list() | tuple():
-            return f"[{', '.join(_toml(entry) for entry in value)}]"
-        case Mapping():
-            return "{" + ", ".join(f"{_toml_key(key)} = {_toml(entry)}" for key, entry in value.items()) + "}"
-        case _:
-            return str(value)
-
-
-def _toml_key(key: str) -> str:
-    return key if key.isascii() and key.replace("_", "a").replace("-", "a").isalnum() else _toml(key)
-
-
 @cache
 def _field_docstrings(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """Field -> the docstring under it, which Python doesn't keep at run time."""
+    """Return field -> the docstring under it, which Python doesn't keep at run time."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(struct))).body
     body = definition.body if isinstance(definition, ast.ClassDef) else []
     return {

@@ -47,7 +47,7 @@ def test_a_span_without_rejected_days_drops_nothing(tmp_path):
         quarantine, ["drop", "--home", str(home), "2017-09-01", "2017-10-01..2017-10-31"]
     )
     assert isinstance(done.exception, QuarantineError)
-    assert "2017-10-01 is not in quarantine; in quarantine are 2017-09-01" in str(done.exception)
+    assert "2017-10-01..2017-10-31 is not in quarantine; in quarantine are 2017-09-01" in str(done.exception)
     assert len(rejected_days(home / "quarantine")) == 1
 
 

@@ -1,4 +1,4 @@
-"""`recsys init` looks at a source once and writes what it covers."""
+"""`recsys init` reads a source once and writes the days that it covers."""
 
 import threading
 from datetime import date
@@ -50,7 +50,7 @@ def test_a_relative_path_is_made_absolute(home, events, monkeypatch):
         ("amazon-2023:Books", "amazon:{down}/Books.jsonl.gz,meta={down}/meta_Books.jsonl.gz"),
     ],
 )
-def test_it_can_be_told_what_a_spec_is_written_as(home, tmp_path, monkeypatch, spec, written):
+def test_a_spec_is_written_with_absolute_paths(home, tmp_path, monkeypatch, spec, written):
     monkeypatch.chdir(tmp_path)
 
     assert spec_as_written(home, spec) == written.format(here=tmp_path, down=home.root / "downloads")
@@ -59,7 +59,7 @@ def test_it_can_be_told_what_a_spec_is_written_as(home, tmp_path, monkeypatch, s
 @pytest.mark.parametrize(
     ("days", "last"), [(1, date(2017, 7, 1)), (5, date(2017, 7, 5)), (500, date(2017, 7, 20))]
 )
-def test_only_the_first_days_are_taken_where_asked(home, events, days, last):
+def test_only_the_first_days_are_taken_on_request(home, events, days, last):
     settings = initialise(home, f"tabular:{events}", days=days, columns=COLUMNS)
 
     assert (settings.source.last_day, settings.source.follow) == (last, False)
@@ -128,7 +128,7 @@ def test_raises_when_the_days_are_more_than_anyone_has(home, events):
 
 
 @pytest.mark.parametrize("days", [0, -1])
-def test_raises_when_less_than_a_day_is_asked_for(home, events, days):
+def test_raises_when_less_than_a_day_is_requested(home, events, days):
     with pytest.raises(SettingsError, match="give at least 1"):
         initialise(home, f"tabular:{events}", days=days)
 

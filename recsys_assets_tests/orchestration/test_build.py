@@ -72,7 +72,7 @@ def test_a_second_build_does_nothing_and_says_so(recsys, built_home):
     assert _lake(built_home) == before
 
 
-def test_a_lost_day_is_made_again_and_the_release_stays_the_same(recsys, home):
+def test_a_lost_day_is_built_again_and_the_release_stays_the_same(recsys, home):
     release, before = _current(home), _lake(home)
     shutil.rmtree(next((home / "lake" / "raw").glob("date=*")))
     done = recsys("build", home=home)
@@ -90,13 +90,13 @@ def test_another_training_setting_makes_another_release(recsys, home):
     assert _current(home) != release
 
 
-def test_several_processes_train_when_asked_and_tell_dagster(recsys, home):
+def test_several_processes_train_when_set_and_report_to_dagster(recsys, home):
     alone = _embeddings(home)
     _set(home, "processes = 2")
     done = recsys("build", home=home)
     assert done.returncode == 0, done.stderr
-    told = [line for log in (home / "dagster").rglob("*") if log.is_file() for line in _lines(log)]
-    assert any(b"epoch 15 of 15: objective" in line for line in told)
+    logged = [line for log in (home / "dagster").rglob("*") if log.is_file() for line in _lines(log)]
+    assert any(b"epoch 15 of 15: objective" in line for line in logged)
     np.testing.assert_allclose(_embeddings(home), alone, atol=1e-3)
 
 
@@ -144,9 +144,9 @@ def test_an_interrupted_build_stops_and_says_so(built_home, tmp_path):
         assert process.poll() is None, "the build ended before it could be interrupted"
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted" in said
+    assert "interrupted" in output
     assert not (home / "artifacts").exists()
 
 
@@ -169,7 +169,7 @@ def _events(folder: Path, *, bad_day: date | None) -> Path:
 COLUMNS = ["--column", "user_id=user", "--column", "item_id=item", "--column", "timestamp=at"]
 
 
-def test_a_refused_day_fails_the_build_but_not_the_other_days(recsys, tmp_path):
+def test_a_rejected_day_fails_the_build_but_not_the_other_days(recsys, tmp_path):
     home, bad = tmp_path / "home", date(2024, 1, 4)
     source = _events(tmp_path, bad_day=bad)
     init = recsys("init", "--source", f"tabular:{source}", *COLUMNS, home=home)

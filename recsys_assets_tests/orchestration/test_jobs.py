@@ -1,4 +1,4 @@
-"""What starts by itself: the sensor for landed days and the daily schedule."""
+"""The sensor for landed days and the daily schedule."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,11 +7,10 @@ import pytest
 
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.orchestration.jobs import land_yesterday, landed_day
-from recsys_assets.orchestration.partitions import SETTINGS
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.settings import DEFAULT_SOURCE
 
-LAST = SETTINGS.source.last_day
+LAST = DEFAULT_SOURCE.last_day
 
 
 @pytest.fixture
@@ -24,28 +23,28 @@ def _land(lake: Lake, day) -> None:
 
 
 def test_a_home_where_nothing_landed_starts_nothing(lake):
-    said = landed_day(dg.build_sensor_context(), lake=lake)
+    said = landed_day(DEFAULT_SOURCE)(dg.build_sensor_context(), lake=lake)
     assert isinstance(said, dg.SkipReason)
     assert "recsys build" in said.skip_message
 
 
-def test_the_days_after_the_last_landed_one_are_asked_for_in_one_run(lake):
+def test_the_days_after_the_last_landed_one_are_requested_in_one_run(lake):
     _land(lake, LAST - timedelta(days=2))
-    asked = landed_day(dg.build_sensor_context(), lake=lake)
-    assert isinstance(asked, dg.RunRequest)
-    assert asked.tags["dagster/asset_partition_range_start"] == (LAST - timedelta(days=1)).isoformat()
-    assert asked.tags["dagster/asset_partition_range_end"] == LAST.isoformat()
+    requested = landed_day(DEFAULT_SOURCE)(dg.build_sensor_context(), lake=lake)
+    assert isinstance(requested, dg.RunRequest)
+    assert requested.tags["dagster/asset_partition_range_start"] == (LAST - timedelta(days=1)).isoformat()
+    assert requested.tags["dagster/asset_partition_range_end"] == LAST.isoformat()
 
 
 def test_once_the_last_day_has_landed_there_is_nothing_new(lake):
     _land(lake, LAST)
-    assert isinstance(landed_day(dg.build_sensor_context(), lake=lake), dg.SkipReason)
+    assert isinstance(landed_day(DEFAULT_SOURCE)(dg.build_sensor_context(), lake=lake), dg.SkipReason)
 
 
 @pytest.mark.parametrize(("after", "expected"), [(1, dg.RunRequest), (2, dg.SkipReason)])
-def test_the_schedule_asks_for_yesterday_where_the_source_has_it(after, expected):
+def test_the_schedule_requests_yesterday_where_the_source_has_it(after, expected):
     at = datetime(LAST.year, LAST.month, LAST.day, 3, 30, tzinfo=UTC) + timedelta(days=after)
-    said = land_yesterday(dg.build_schedule_context(scheduled_execution_time=at))
+    said = land_yesterday(DEFAULT_SOURCE)(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(said, expected)
 
 

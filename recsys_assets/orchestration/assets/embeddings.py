@@ -18,7 +18,7 @@ from recsys_assets.orchestration.metadata import (
     metric_figure,
     rows_table,
 )
-from recsys_assets.orchestration.resources import Artifacts, Lake, Progress
+from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
 from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.atomic import replaced_folder
 
@@ -45,7 +45,10 @@ def _embedding_spec(entity: str) -> dg.AssetSpec:
 
 @dg.multi_asset(specs=[_embedding_spec("user"), _embedding_spec("item")])
 def factorisation(
-    context: dg.AssetExecutionContext, lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    artifacts: Artifacts,
+    progress: dg.ResourceParam[StageProgress],
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Factorise all landed days; both sides are written as one folder."""
     from recsys_assets.embeddings.training import train  # noqa: PLC0415  torch takes a second to import
@@ -63,7 +66,7 @@ def factorisation(
             matrix,
             run,
             start=start,
-            on_epoch=lambda epoch, _: progress.tell("factorisation", epoch, epochs_of(run)),
+            on_epoch=lambda epoch, _: progress.report("factorisation", epoch, epochs_of(run)),
             workers=_workers(context, staged.parent),
         )
         save_embeddings(staged, matrix=matrix, factorisation=found, notes={"warm_start": start is not None})

@@ -21,7 +21,7 @@ from recsys_assets.orchestration.resources import Artifacts, Lake
     "of each user and item scored ahead of serving.",
 )
 def item_index(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
-    """Try a small grid, take the fastest setting that reaches the recall asked for."""
+    """Try a small grid, take the fastest setting that reaches the recall of the settings."""
     settings, folder = lake.settings(), artifacts.folder("index")
     with making(folder, inputs=Inputs(lake.home, settings).item_index):
         outcome = build_item_index(

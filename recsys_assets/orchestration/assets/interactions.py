@@ -16,25 +16,13 @@ from recsys_assets.orchestration.metadata import (
     report_days,
     rows_by_day_figure,
 )
-from recsys_assets.orchestration.partitions import DAILY, RANGE_IN_ONE_RUN, days_of
-from recsys_assets.orchestration.resources import Lake, Progress
+from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
+from recsys_assets.orchestration.resources import Lake, StageProgress
 from recsys_assets.storage.home import day_folder
 
 
-@dg.asset(
-    deps=["raw_interactions"],
-    partitions_def=DAILY,
-    backfill_policy=RANGE_IN_ONE_RUN,
-    group_name="interactions",
-    owners=[OWNER],
-    kinds={"polars", "parquet"},
-    code_version=CODE_VERSIONS["interactions"],
-    description=f"{INTERACTIONS.description} One Parquet file a UTC day.",
-    metadata={"dagster/column_schema": column_schema(INTERACTIONS)},
-    check_specs=check_specs(INTERACTIONS_CHECKS, asset="interactions"),
-)
 def interactions(
-    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Clean the run's days, each audited before it is published."""
     days, inputs = days_of(context), Inputs(lake.home, lake.settings())
@@ -45,38 +33,27 @@ def interactions(
             store=lake.interactions(lambda day: {INPUTS_KEY: inputs.interactions(day)}),
             quarantine=lake.home.quarantine,
             ledger=ledger,
-            progress=lambda day: progress.tell("interactions", days.index(day) + 1, len(days)),
+            progress=lambda day: progress.report("interactions", days.index(day) + 1, len(days)),
         )
-    metadata = {
-        "rows_by_day": figure_markdown(rows_by_day_figure(outcome.published.rows)),
-        "dropped": outcome.dropped,
-    }
-    missing = outcome.missing
+    missing, problems = outcome.missing, []
+    if missing:
+        problems = [f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
     yield from report_days(
         context,
         outcome.published,
         asset="interactions",
         home=lake.home,
         declared=INTERACTIONS_CHECKS,
-        metadata=metadata,
-        problems=[f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
-        if missing
-        else [],
+        metadata={
+            "rows_by_day": figure_markdown(rows_by_day_figure(outcome.published.rows)),
+            "dropped": outcome.dropped,
+        },
+        problems=problems,
     )
 
 
-@dg.asset(
-    deps=[interactions],
-    partitions_def=DAILY,
-    backfill_policy=RANGE_IN_ONE_RUN,
-    group_name="interactions",
-    owners=[OWNER],
-    kinds={"jupyter", "html"},
-    code_version=CODE_VERSIONS["increment_report"],
-    description="One executed notebook (HTML) on a day against its trailing window.",
-)
 def increment_report(
-    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> dg.MaterializeResult[Any]:
     """Execute the report notebook for each of the run's days."""
     from recsys_assets.interactions.report_page import write_report  # noqa: PLC0415  the notebook machinery is heavy
@@ -89,11 +66,34 @@ def increment_report(
         context.add_asset_metadata(
             {"report": dg.MetadataValue.path(str(page))}, partition_key=day.isoformat()
         )
-        progress.tell("increment_report", count, len(days))
+        progress.report("increment_report", count, len(days))
     return dg.MaterializeResult(
         metadata={"days": len(days), "last_report": dg.MetadataValue.url(page.as_uri())}
     )
 
 
-ASSETS = [interactions, increment_report]
-CHECKS: list[dg.AssetChecksDefinition] = []
+def interactions_assets(daily: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the stage's assets, both partitioned by `daily`."""
+    cleaned = dg.asset(
+        deps=["raw_interactions"],
+        partitions_def=daily,
+        backfill_policy=RANGE_IN_ONE_RUN,
+        group_name="interactions",
+        owners=[OWNER],
+        kinds={"polars", "parquet"},
+        code_version=CODE_VERSIONS["interactions"],
+        description=f"{INTERACTIONS.description} One Parquet file a UTC day.",
+        metadata={"dagster/column_schema": column_schema(INTERACTIONS)},
+        check_specs=check_specs(INTERACTIONS_CHECKS, asset="interactions"),
+    )
+    reported = dg.asset(
+        deps=["interactions"],
+        partitions_def=daily,
+        backfill_policy=RANGE_IN_ONE_RUN,
+        group_name="interactions",
+        owners=[OWNER],
+        kinds={"jupyter", "html"},
+        code_version=CODE_VERSIONS["increment_report"],
+        description="One executed notebook (HTML) on a day against its trailing window.",
+    )
+    return [cleaned(interactions), reported(increment_report)]

@@ -25,25 +25,13 @@ from recsys_assets.orchestration.metadata import (
     rows_by_day_figure,
     rows_table,
 )
-from recsys_assets.orchestration.partitions import DAILY, RANGE_IN_ONE_RUN, days_of
-from recsys_assets.orchestration.resources import Lake, Progress
+from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
+from recsys_assets.orchestration.resources import Lake, StageProgress
 from recsys_assets.quality.audit_and_publish import publish_days
 
 
-@dg.asset(
-    partitions_def=DAILY,
-    backfill_policy=RANGE_IN_ONE_RUN,
-    group_name="lake",
-    owners=[OWNER],
-    kinds={"polars", "parquet"},
-    code_version=CODE_VERSIONS["raw_interactions"],
-    description=f"{RAW_INTERACTIONS.description} One Parquet file a UTC day; a day that fails its audit is "
-    "quarantined, and the file that was good before stays.",
-    metadata={"dagster/column_schema": column_schema(RAW_INTERACTIONS)},
-    check_specs=check_specs(RAW_CHECKS, asset="raw_interactions"),
-)
 def raw_interactions(
-    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Land the run's days from the source, each audited before it is published."""
     days, source = days_of(context), lake.source()
@@ -55,19 +43,14 @@ def raw_interactions(
             audit=lake.raw_audit(source, ledger),
             quarantine=lake.home.quarantine,
             ledger=ledger,
-            progress=lambda day: progress.tell("raw_interactions", days.index(day) + 1, len(days)),
+            progress=lambda day: progress.report("raw_interactions", days.index(day) + 1, len(days)),
         )
     metadata = {
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
         "source": lake.settings().source.spec,
     }
     yield from report_days(
-        context,
-        outcome,
-        asset="raw_interactions",
-        home=lake.home,
-        declared=RAW_CHECKS,
-        metadata=metadata,
+        context, outcome, asset="raw_interactions", home=lake.home, declared=RAW_CHECKS, metadata=metadata
     )
 
 
@@ -81,14 +64,14 @@ def raw_interactions(
     check_specs=check_specs(CATALOGUE_CHECKS, asset="item_catalogue"),
 )
 def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-    """Read what the source says of its items; an unsound catalogue does not replace the one before."""
+    """Read the items of the source; a catalogue that fails its audit does not replace the one before."""
     frame = catalogue_of(lake.source())
     results = audit_catalogue(frame)
     checks = as_asset_checks(results, asset="item_catalogue", declared=CATALOGUE_CHECKS)
-    refused = [result.detail for result in results if result.verdict == "block"]
-    if refused:
+    blocking = [result.detail for result in results if result.verdict == "block"]
+    if blocking:
         yield from checks
-        raise dg.Failure(f"item_catalogue: refused: {refused[0]}", allow_retries=False)
+        raise dg.Failure(f"item_catalogue: rejected: {blocking[0]}", allow_retries=False)
     with making(lake.home.catalogue, inputs=Inputs(lake.home, lake.settings()).item_catalogue):
         write_catalogue(lake.home.catalogue, frame)
     known = {name: f"{1 - frame[name].null_count() / max(frame.height, 1):.1%}" for name in frame.columns[1:]}
@@ -103,5 +86,18 @@ def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetC
     )
 
 
-ASSETS = [raw_interactions, item_catalogue]
-CHECKS: list[dg.AssetChecksDefinition] = []
+def lake_assets(daily: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the stage's assets, `raw_interactions` partitioned by `daily`."""
+    partitioned = dg.asset(
+        partitions_def=daily,
+        backfill_policy=RANGE_IN_ONE_RUN,
+        group_name="lake",
+        owners=[OWNER],
+        kinds={"polars", "parquet"},
+        code_version=CODE_VERSIONS["raw_interactions"],
+        description=f"{RAW_INTERACTIONS.description} One Parquet file a UTC day; a day that fails its audit is "
+        "quarantined, and the file that was good before stays.",
+        metadata={"dagster/column_schema": column_schema(RAW_INTERACTIONS)},
+        check_specs=check_specs(RAW_CHECKS, asset="raw_interactions"),
+    )
+    return [partitioned(raw_interactions), item_catalogue]

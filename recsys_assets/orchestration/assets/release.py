@@ -1,6 +1,7 @@
-"""The release: one immutable folder of everything that serving needs; and the API that serves it, external."""
+"""The release, one immutable folder of everything that serving needs, and the external API that serves it."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_tabl
 from recsys_assets.orchestration.resources import Artifacts, Lake, Releases
 from recsys_assets.quality.quarantine import lineage_notes
 from recsys_assets.release.list_audit import RECOMMENDATIONS
+from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.publish import publish
 
 PARTS = ("embeddings", "features", "index", "evaluation")
@@ -49,26 +51,26 @@ def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.Material
             accepted=accepted,
         )
         marker.write_text(manifest.release_id + "\n", encoding="utf-8")
-    return dg.MaterializeResult(
-        metadata={
-            "release_id": manifest.release_id,
-            "through_day": manifest.through_day.isoformat(),
-            "counts": manifest.counts,
-            "metrics": manifest.metrics,
-            "accepted_days": {day.isoformat(): notes for day, notes in manifest.accepted.items()},
-            "files": rows_table(
-                [
-                    {"file": name, "bytes": entry.bytes, "sha256": entry.sha256}
-                    for name, entry in manifest.files.items()
-                ]
-            ),
-            "folder": dg.MetadataValue.path(str(lake.home.releases / manifest.release_id)),
-        }
-    )
+    return dg.MaterializeResult(metadata=_metadata_of(manifest, lake.home.releases / manifest.release_id))
+
+
+def _metadata_of(manifest: Manifest, folder: Path) -> dict[str, Any]:
+    files = [
+        {"file": name, "bytes": entry.bytes, "sha256": entry.sha256} for name, entry in manifest.files.items()
+    ]
+    return {
+        "release_id": manifest.release_id,
+        "through_day": manifest.through_day.isoformat(),
+        "counts": manifest.counts,
+        "metrics": manifest.metrics,
+        "accepted_days": {day.isoformat(): notes for day, notes in manifest.accepted.items()},
+        "files": rows_table(files),
+        "folder": dg.MetadataValue.path(str(folder)),
+    }
 
 
 def headline_metrics(evaluation: pl.DataFrame) -> dict[str, float]:
-    """`MODEL_ndcg@10` and `MODEL_recall@10` of every model, for the manifest."""
+    """Return `MODEL_ndcg@10` and `MODEL_recall@10` of every model, for the manifest."""
     rows = evaluation.filter(pl.col("k") == _K, pl.col("metric").is_in(["ndcg", "recall"]))
     return {f"{row['model']}_{row['metric']}@10": row["value"] for row in rows.iter_rows(named=True)}
 
@@ -79,8 +81,8 @@ recommendation_api = dg.AssetSpec(
     group_name="serving",
     owners=[OWNER],
     kinds={"litestar"},
-    description="What `recsys serve` answers over HTTP: always the release that `current` points at.",
+    description="The HTTP API of `recsys serve`: always the release that `current` points at.",
 )
 
-ASSETS = [release, recommendation_api]
+ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [release, recommendation_api]
 CHECKS = RELEASE_CHECKS

@@ -1,40 +1,19 @@
-"""Checks on what was made, not only on what came in: embeddings, recommendations, index recall, freshness.
+"""Checks on the feature tables: as their contracts say, complete, and of the last landed day."""
 
-Plain arrays in, `CheckResult`s out; the bounds are expectations with two bands, as for any other table.
-"""
-
-import sqlite3
-from contextlib import closing
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
-import polars as pl
 
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
+from recsys_assets.features.feature_database import freshness_result, read_features
 from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
-from recsys_assets.quality.expectations import CheckResult, expect
 from recsys_assets.quality.run_expectations import contract_expectations, evaluate
 from recsys_assets.storage.home import FEATURE_DATABASE
 
 
-def freshness_result(table: str, *, as_of: date, through_day: date) -> CheckResult:
-    """Days that a feature table is behind the interactions; one warns, more than seven block."""
-    bounds = expect("days_behind").mean_within(None, 0, block_high=7)
-    behind = float((through_day - as_of).days)
-    return evaluate([bounds], pl.DataFrame({"days_behind": [behind]}), table=table)[0]
-
-
-def _read(database: Path, contract: Contract) -> pl.DataFrame:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        cursor = connection.execute(f"SELECT {', '.join(contract.columns)} FROM {contract.name}")  # noqa: S608
-        rows = cursor.fetchall()
-    return pl.DataFrame(rows, schema=contract.polars_schema(), orient="row", strict=False)
-
-
 def _keeps_its_contract(artifacts: Artifacts, contract: Contract) -> dg.AssetCheckResult:
-    frame = _read(artifacts.folder("features") / FEATURE_DATABASE, contract)
+    frame = read_features(artifacts.folder("features") / FEATURE_DATABASE, contract)
     results = evaluate(contract_expectations(contract), frame, table=contract.name)
     broken = [result.detail for result in results if result.verdict != "ok"]
     return dg.AssetCheckResult(
@@ -63,7 +42,7 @@ def every_user_has_features(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckRe
     """Compare the ids with those of the landed days."""
     store = lake.interactions()
     known = store.scan(store.days()).select("user_id").unique().collect()
-    rows = _read(artifacts.folder("features") / FEATURE_DATABASE, USER_FEATURES)
+    rows = read_features(artifacts.folder("features") / FEATURE_DATABASE, USER_FEATURES)
     missing = known.join(rows, on="user_id", how="anti")["user_id"]
     return dg.AssetCheckResult(
         passed=missing.is_empty(), metadata={"users": known.height, "missing": missing.head(20).to_list()}

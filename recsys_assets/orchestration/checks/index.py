@@ -17,7 +17,7 @@ from recsys_assets.orchestration.resources import Artifacts, Lake
     description="Recall@k against exact search reaches the target; a little less warns, much less blocks.",
 )
 def recall_reaches_target(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
-    """Compare what the build measured with what the settings ask for."""
+    """Compare the recall that the build measured with the target of the settings."""
     report = read_report(artifacts.folder("index"))
     result = recall_result(report.recall, target=report.recall_target)
     with lake.ledger() as ledger:

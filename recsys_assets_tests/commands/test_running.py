@@ -68,7 +68,7 @@ def test_a_signal_ends_every_child_and_grandchild(tmp_path, number):
     _wait_until(lambda: not _alive(tmp_path))
 
 
-def test_when_one_ends_by_itself_the_others_end_too_and_its_last_words_are_told(tmp_path):
+def test_when_one_ends_by_itself_the_others_end_too_and_its_last_lines_are_shown(tmp_path):
     dying = "import sys; print('out of luck', flush=True); sys.exit(3)"
     process = _supervise(tmp_path, SLEEPER, dying)
     output, _ = process.communicate(timeout=60)

@@ -1,0 +1,100 @@
+"""The parts that several commands share: options, a home's settings, and a build with its progress shown."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from recsys_assets.errors import SettingsError
+from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
+from recsys_assets.storage.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recsys_assets.orchestration.build import BuildOutcome, Watcher
+
+DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
+"""A day as an argument or an option."""
+
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="The folder that everything is kept in; default $RECSYS_HOME, else .recsys/ in the working folder.",
+)
+
+source_option = click.option(
+    "--source",
+    "spec",
+    default=None,
+    metavar="SPEC",
+    help="completejourney (the default), amazon:PATH[,meta=PATH], amazon-2023:CATEGORY, movielens:PATH or "
+    "tabular:PATH.",
+)
+
+days_option = click.option(
+    "--days",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Use only the first N days of the source.",
+    metavar="N",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+def example(*lines: str) -> str:
+    """Return the epilog of a command: its example lines, not re-wrapped."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def write_settings(
+    home: Home, spec: str | None, *, days: int | None, columns: Mapping[str, str] | None = None
+) -> Settings:
+    """Write the home's settings for `spec`, by default the embedded one, with a download's progress shown."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from recsys_assets.commands.console import download_shown  # noqa: PLC0415
+    from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
+
+    with download_shown(Console(stderr=True)) as progress:
+        return initialise(home, spec or DEFAULT_SOURCE.spec, days=days, columns=columns, progress=progress)
+
+
+def settings_for(home: Home, spec: str | None = None, days: int | None = None) -> Settings:
+    """Return the home's settings; a home without any gets those of `spec`, by default the embedded source.
+
+    Raises:
+        SettingsError: the home is set up for another source or another number of days.
+    """
+    if not home.settings_file.exists():
+        return write_settings(home, spec, days=days)
+    from recsys_assets.lake.initialise import spec_as_written  # noqa: PLC0415
+
+    settings = load_settings(home)
+    other_days = days is not None and days != len(settings.source.days())
+    if other_days or (spec is not None and spec_as_written(home, spec) != settings.source.spec):
+        raise SettingsError(
+            f"{home.settings_file}: set up for {len(settings.source.days())} days of {settings.source.spec}; "
+            f"take another --home, or change it with `recsys init --force`"
+        )
+    return settings
+
+
+def run_build(build: "Callable[[Watcher], BuildOutcome]") -> "BuildOutcome":
+    """Call `build` with a watcher that shows its progress, and print the summary."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from recsys_assets.commands.console import ConsoleWatcher, print_summary  # noqa: PLC0415
+    from recsys_assets.orchestration.instance import commit_without_waiting_for_the_disk, limit_spinning  # noqa: PLC0415
+
+    console, started = Console(), time.monotonic()
+    limit_spinning()
+    commit_without_waiting_for_the_disk()
+    with ConsoleWatcher(console) as watcher:
+        outcome = build(watcher)
+    print_summary(console, outcome, seconds=time.monotonic() - started)
+    return outcome

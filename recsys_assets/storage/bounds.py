@@ -1,0 +1,114 @@
+"""The bounds that a struct's types declare: values checked against them, and the bounds in words."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import inspect as types
+
+KeyPath = tuple[str, ...]
+"""The keys that lead to a value: a section, then its field."""
+
+
+class Mistake(NamedTuple):
+    """A value that cannot be used."""
+
+    path: KeyPath
+    """The keys that lead to it."""
+    text: str
+    """The value found, and the values allowed."""
+
+
+def mistake_in(table: Mapping[str, Any], struct: type[msgspec.Struct], path: KeyPath = ()) -> Mistake | None:
+    """Return the first value of `table` that `struct` does not take, or an unknown or missing field.
+
+    Args:
+        table: as read from TOML; texts are taken for numbers, since variables are texts.
+        struct: the fields, their types and bounds.
+        path: the keys that lead to `table`.
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    for name, value in table.items():
+        here = (*path, name)
+        if name not in fields:
+            (nearest,) = difflib.get_close_matches(name, fields, n=1, cutoff=0.0)
+            return Mistake(here, f"unknown; the nearest known name is `{nearest}`")
+        kind = fields[name].type
+        if is_struct(kind) and isinstance(value, Mapping):
+            mistake = mistake_in(value, kind, here)
+            if mistake is not None:
+                return mistake
+        elif not _takes(kind, value):
+            return Mistake(here, f"{_shown(value)} is not allowed; give {allowed(kind)}")
+    missing = next((name for name, field in fields.items() if field.required and name not in table), None)
+    return None if missing is None else Mistake((*path, missing), "missing; it has no default")
+
+
+def allowed(kind: Any) -> str:
+    """Return the values that a type takes, such as `a whole number, 1 to 1024`."""
+    return _in_words(types.type_info(kind))
+
+
+def bounds_of(kind: Any) -> str:
+    """Return the bounds of a type alone, such as `1 to 1024`; empty where it has none."""
+    return _bounds(types.type_info(kind))
+
+
+def _in_words(info: types.Type) -> str:  # noqa: PLR0911  a type a case
+    match info:
+        case types.UnionType():
+            some = [_in_words(one) for one in info.types if not isinstance(one, types.NoneType)]
+            return f"{' or '.join(some)}, or leave it out"
+        case types.ListType() | types.VarTupleType():
+            return f"a list, each {_in_words(info.item_type)}"
+        case types.IntType() | types.FloatType():
+            noun = "a whole number" if isinstance(info, types.IntType) else "a number"
+            return f"{noun}, {bounds}" if (bounds := _bounds(info)) else noun
+        case types.StrType():
+            return "text that is not empty" if info.min_length else "text"
+        case types.BoolType():
+            return "true or false"
+        case types.DateType():
+            return "a date, YYYY-MM-DD"
+        case types.Metadata() | types.LiteralType():
+            return _bounds(info)
+        case _:
+            return "a table"
+
+
+def _bounds(info: types.Type) -> str:  # noqa: PLR0911  a type a case
+    match info:
+        case types.UnionType():
+            return " or ".join(filter(None, map(_bounds, info.types)))
+        case types.ListType() | types.VarTupleType():
+            return f"each {bounds}" if (bounds := _bounds(info.item_type)) else ""
+        case types.Metadata():
+            return str((info.extra_json_schema or {})["description"])
+        case types.LiteralType():
+            return " or ".join(f"`{value}`" for value in info.values)
+        case types.IntType() | types.FloatType() if info.ge is not None and info.le is not None:
+            return f"{info.ge:g} to {info.le:g}"
+        case types.IntType() | types.FloatType():
+            words = {"at least": info.ge, "more than": info.gt, "at most": info.le, "less than": info.lt}
+            return ", ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
+        case _:
+            return ""
+
+
+def _takes(kind: Any, value: Any) -> bool:
+    try:
+        converted = msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return False
+    return not isinstance(converted, float) or math.isfinite(converted)
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, float) else msgspec.json.encode(value).decode()
+
+
+def is_struct(kind: Any) -> bool:
+    """Return True for a msgspec struct's class."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)

@@ -1,0 +1,100 @@
+"""Settings that cannot be used are rejected, with the place, the value and the values allowed."""
+
+from datetime import date
+
+import pytest
+
+from recsys_assets.errors import SettingsError
+from recsys_assets.settings import load_or_default_settings, load_settings
+from recsys_assets.storage.home import Home
+
+SOURCE = '[source]\nspec = "completejourney"\nfirst_day = 2017-01-01\nlast_day = 2017-01-31\n'
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+def error_of(home: Home, text: str) -> str:
+    home.settings_file.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        load_settings(home)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("[training]\nembedding_size = 0", "embedding_size: 0 is not allowed; give a whole number, 1 to 1024"),
+        ("[training]\nepochs = -3", "[training] epochs: -3 is not allowed; give a whole number, at least 1"),
+        ("[index]\nrecall_target = 3", "[index] recall_target: 3 is not allowed; give a number, 0 to 1"),
+        ("[training]\nhalf_life_days = 0", "0 is not allowed; give a number, more than 0, or leave it out"),
+        ("[training]\nregularization = nan", "nan is not allowed; give a number, at least 0"),
+        ("[training]\nregularization = inf", "inf is not allowed"),
+        ('[training]\ndevice = "tpu"', '"tpu" is not allowed; give `cpu` or `cuda`'),
+        ("[training.softmax]\nsmoothing_layers = 9", "softmax.smoothing_layers: 9 is not allowed; give"),
+        ('[quality]\nclosed_days = ["12-25", "25.12."]', "give a list, each MM-DD or YYYY-MM-DD"),
+        ('[api]\ndagster_url = "localhost"', "give a URL, http:// or https://"),
+        ('[api]\nlog_requests = "maybe"', '"maybe" is not allowed; give true or false'),
+        ("[report]\ndays = -1", "-1 is not allowed; give a whole number, at least 0"),
+        ("[training]\nembeding_size = 8", "embeding_size: unknown; the nearest known name is `embedding_size`"),
+        ("[trianing]\nepochs = 8", "[trianing]: unknown; the nearest known name is `training`"),
+    ],
+)  # fmt: skip
+def test_a_value_out_of_bounds_is_rejected_with_file_line_value_and_bounds(home, setting, said):
+    message = error_of(home, SOURCE + setting + "\n")
+    assert said in message
+    last = len(SOURCE.splitlines()) + len(setting.splitlines())
+    assert message.startswith(f"{home.settings_file}, line {last if 'trianing' not in said else last - 1}: ")
+    assert len(message.splitlines()) == 1
+
+
+def test_days_that_end_before_they_start_are_rejected(home):
+    message = error_of(home, SOURCE.replace("2017-01-31", "2016-01-31"))
+    assert "line 4: [source] last_day: 2016-01-31 is before first_day, 2017-01-01" in message
+
+
+def test_a_source_without_days_is_rejected(home):
+    assert "[source] last_day: missing" in error_of(home, SOURCE.replace("last_day = 2017-01-31\n", ""))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("RECSYS_TRAINING__EPOCHS", "-3", '"-3" is not allowed; give a whole number, at least 1'),
+        ("RECSYS_TRAINING__EPOCHS", "many", '"many" is not allowed; give a whole number, at least 1'),
+        ("RECSYS_TRAINING__NOPE", "1", "unknown; the nearest known name is `processes`"),
+        ("RECSYS_TRAINING__SOFTMAX__EPOCHS", "0", '"0" is not allowed; give a whole number, at least 1'),
+    ],
+)
+def test_a_variable_is_named_with_its_value_and_the_bounds(home, monkeypatch, variable, value, said):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as without_file:
+        load_or_default_settings(home)
+    home.settings_file.write_text(SOURCE)
+    with pytest.raises(SettingsError) as with_file:
+        load_settings(home)
+    assert str(without_file.value) == str(with_file.value) == f"{variable}: {said}"
+
+
+def test_variables_override_the_file(home, monkeypatch):
+    home.settings_file.write_text(SOURCE + "[training]\nepochs = 3\n")
+    monkeypatch.setenv("RECSYS_TRAINING__EPOCHS", "20")
+    monkeypatch.setenv("RECSYS_TRAINING__SOFTMAX__EPOCHS", "7")
+    monkeypatch.setenv("RECSYS_SOURCE__LAST_DAY", "2017-01-05")
+    settings = load_settings(home)
+    assert (settings.training.epochs, settings.training.softmax.epochs) == (20, 7)
+    assert settings.source.last_day == date(2017, 1, 5)
+
+
+def test_other_variables_of_the_name_are_no_settings(home, monkeypatch):
+    for variable in ("RECSYS_HOME", "RECSYS_TEST_DATA", "RECSYS_SERVE_OPTIONS"):
+        monkeypatch.setenv(variable, "x")
+    home.settings_file.write_text(SOURCE)
+    assert load_settings(home).training.epochs == 15
+
+
+def test_a_home_without_a_file_names_the_command_that_writes_it(home):
+    with pytest.raises(SettingsError, match="recsys init --home"):
+        load_settings(home)
