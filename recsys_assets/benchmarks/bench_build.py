@@ -1,7 +1,7 @@
 """`recsys bench build`: the default graph in a new home, through Dagster and by direct calls.
 
-Both run in processes of their own, in turn. The floor calls the functions that the assets call, in their
-order, on the same days; it keeps no event log, runs no asset check and draws no plot for one.
+Both run in processes of their own, in turn. The direct calls (`floor`) are those of the assets, in their order, on
+the same days, without an event log, asset checks and their plots.
 """
 
 import subprocess
@@ -21,11 +21,11 @@ _POLL_SECONDS = 0.1
 
 
 def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
-    """Time both, alternating.
+    """Build the default graph in a new home through Dagster, against the same work by direct calls.
 
     Args:
-        days: only the first so many days of the default; None takes the year.
-        rounds: runs of each, of which the medians are reported.
+        days: number of the default's first days to build; None takes the year.
+        rounds: runs of each, alternating; medians are reported.
 
     Returns:
         `seconds`, `floor_seconds`, `ratio`, `peak_rss_mb`, `floor_peak_rss_mb`, `partitions` and every run.
@@ -57,7 +57,7 @@ def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
 
 
 def build_without_dagster(home: Home, *, days: int | None) -> None:
-    """Everything that `recsys build` makes of the default, by direct calls."""
+    """Build everything that `recsys build` builds of the default, by direct calls."""
     from recsys_assets.drift.monitor import Monitor  # noqa: PLC0415
     from recsys_assets.embeddings.ials import train  # noqa: PLC0415
     from recsys_assets.embeddings.interaction_matrix import InteractionMatrix  # noqa: PLC0415
@@ -77,7 +77,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.release.publish import publish  # noqa: PLC0415
     from recsys_assets.rules.rules_file import rules_part  # noqa: PLC0415
-    from recsys_assets.storage.atomic import replaced_folder  # noqa: PLC0415  what it needs is timed too
+    from recsys_assets.storage.atomic import replaced_folder  # noqa: PLC0415  loading them is timed too
 
     settings = initialise(home, "completejourney", days=days)
     source, inputs, artifacts = open_source(settings.source.spec), Inputs(home, settings), home.artifacts
@@ -88,7 +88,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
             "raw_interactions", settings.quality, store=inputs.raw_store, ledger=ledger, catalogue=catalogue
         )
         publish_days(
-            iter_days(source, settings.source.days(), scratch=home.root / "scratch"),
+            iter_days(source, settings.source.days(), scratch=home.scratch),
             store=inputs.raw_store,
             audit=RawAudit(source.contract, monitor=monitor),
             quarantine=home.quarantine,
@@ -126,7 +126,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
 
 
 def _timed(command: list[str]) -> tuple[float, float]:
-    """Wall seconds, and the greatest resident memory in MB of the process and its children together."""
+    """Return wall seconds, and the peak resident memory of a process and its children together, MB."""
     started, peak = time.monotonic(), 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:  # noqa: S603
         watched = psutil.Process(process.pid)

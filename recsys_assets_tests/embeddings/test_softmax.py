@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_assets.benchmarks.bench_refine import measure
+from recsys_assets.benchmarks.bench_variants import measure
 from recsys_assets.embeddings import softmax
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.models import fit

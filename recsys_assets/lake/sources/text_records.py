@@ -233,9 +233,7 @@ def first_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _first_wrong_record(
-    block: Block, decoder: msgspec.json.Decoder[T], error: Exception
-) -> SourceFormatError:
+def _first_wrong_record(block: Block, decoder: msgspec.json.Decoder[T], error: Exception) -> SourceFormatError:
     for number, line in block.records():
         try:
             decoder.decode(line)
