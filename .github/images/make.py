@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 
 FOLDER = Path(__file__).parent
 DAYS = 60
@@ -26,6 +26,7 @@ USER = "1"
 GROUPS = ("embeddings", "features", "index", "interactions", "lake", "release", "serving")
 LARGEST = 200_000
 """Bytes of an image, at most."""
+_MARGIN = 12
 _PATIENCE_SECONDS = 900
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
@@ -59,25 +60,30 @@ def product() -> Iterator[tuple[str, str]]:
 
 def take_explorer(browser: Browser, api: str) -> None:
     """Photograph the explorer page: a user's history and recommendations, by name and with their reasons."""
-    page = browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme="light")
+    page = browser.new_page(viewport={"width": 1280, "height": 760}, color_scheme="light", reduced_motion="reduce")
     page.goto(f"{api}/?user={USER}")
     page.wait_for_selector(".card .why")
     page.wait_for_selector("#history li")
+    page.wait_for_timeout(1_000)
     _save(page, "explorer.png")
 
 
 def take_lineage(browser: Browser, dagster: str) -> None:
-    """Photograph the lineage graph of the Dagster UI, every group expanded."""
-    page = browser.new_page(viewport={"width": 1800, "height": 760}, color_scheme="light")
+    """Photograph the whole lineage graph of the Dagster UI, every group expanded, without the panels around it."""
+    page = browser.new_page(viewport={"width": 1900, "height": 1560}, color_scheme="light")
     opened = "%2C".join(f"global%40global%3A{group}" for group in GROUPS)
     page.goto(f"{dagster}/asset-groups?expanded={opened}")
     page.get_by_text("recommendation_api").first.wait_for(timeout=60_000)
     page.wait_for_timeout(5_000)
-    _save(page, "lineage.png")
+    boxes = [box for node in page.locator("foreignObject").all() if (box := node.bounding_box())]
+    left, top = (min(box[side] for box in boxes) - _MARGIN for side in ("x", "y"))
+    right = max(box["x"] + box["width"] for box in boxes) + _MARGIN
+    bottom = max(box["y"] + box["height"] for box in boxes) + _MARGIN
+    _save(page, "lineage.png", clip={"x": left, "y": top, "width": right - left, "height": bottom - top})
 
 
-def _save(page: Page, name: str) -> None:
-    page.screenshot(path=FOLDER / name)
+def _save(page: Page, name: str, *, clip: FloatRect | None = None) -> None:
+    page.screenshot(path=FOLDER / name, clip=clip)
     size = (FOLDER / name).stat().st_size
     if size > LARGEST:
         raise SystemExit(f"{name}: {size:,} bytes, more than {LARGEST:,}; choose a smaller viewport")
