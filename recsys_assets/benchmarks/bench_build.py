@@ -15,6 +15,26 @@ from typing import Any
 
 import psutil
 
+from recsys_assets.drift.monitor import Monitor
+from recsys_assets.embeddings.ials import train
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import save_embeddings
+from recsys_assets.evaluation.comparison import evaluate
+from recsys_assets.features.feature_database import build_features
+from recsys_assets.index.build_index import build_item_index
+from recsys_assets.interactions.cleaning import publish_interactions
+from recsys_assets.interactions.report_page import write_report
+from recsys_assets.lake.initialise import initialise
+from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.raw_audit import RawAudit
+from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.quality.audit_and_publish import publish_days
+from recsys_assets.quality.ledger import Ledger
+from recsys_assets.release.publish import publish
+from recsys_assets.rules.rules_file import rules_part
+from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.storage.home import Home, days_under
 
 _POLL_SECONDS = 0.1
@@ -58,27 +78,6 @@ def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
 
 def build_without_dagster(home: Home, *, days: int | None) -> None:
     """Build everything that `recsys build` builds of the default, by direct calls."""
-    from recsys_assets.drift.monitor import Monitor  # noqa: PLC0415
-    from recsys_assets.embeddings.ials import train  # noqa: PLC0415
-    from recsys_assets.embeddings.interaction_matrix import InteractionMatrix  # noqa: PLC0415
-    from recsys_assets.embeddings.model_files import save_embeddings  # noqa: PLC0415
-    from recsys_assets.evaluation.comparison import evaluate  # noqa: PLC0415
-    from recsys_assets.features.feature_database import build_features  # noqa: PLC0415
-    from recsys_assets.index.build_index import build_item_index  # noqa: PLC0415
-    from recsys_assets.interactions.cleaning import publish_interactions  # noqa: PLC0415
-    from recsys_assets.interactions.report_page import write_report  # noqa: PLC0415
-    from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
-    from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue  # noqa: PLC0415
-    from recsys_assets.lake.landing import iter_days  # noqa: PLC0415
-    from recsys_assets.lake.raw_audit import RawAudit  # noqa: PLC0415
-    from recsys_assets.lake.sources.registry import open_source  # noqa: PLC0415
-    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
-    from recsys_assets.quality.audit_and_publish import publish_days  # noqa: PLC0415
-    from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
-    from recsys_assets.release.publish import publish  # noqa: PLC0415
-    from recsys_assets.rules.rules_file import rules_part  # noqa: PLC0415
-    from recsys_assets.storage.atomic import replaced_folder  # noqa: PLC0415  loading them is timed too
-
     settings = initialise(home, "completejourney", days=days)
     source, inputs, artifacts = open_source(settings.source.spec), Inputs(home, settings), home.artifacts
     with Ledger(home.quality_db) as ledger:

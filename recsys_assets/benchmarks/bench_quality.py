@@ -95,11 +95,10 @@ def run(
     judged = days[first_judged - 1 :]
     rng = np.random.default_rng(seed)
     busy = [day for day in judged if frames[day].height]
-    plan = {
-        name: set(rng.choice(len(busy), size=min(injections, len(busy)), replace=False).tolist())
+    dates = {
+        name: {busy[place] for place in rng.choice(len(busy), size=min(injections, len(busy)), replace=False)}
         for name in FAULTS
     }
-    dates = {name: {busy[place] for place in places} for name, places in plan.items()}
     tallies = {name: Tally() for name in FAULTS}
     verdicts: dict[date, list[CheckResult]] = {}
     has_ratings = any(frames[day][columns.RATING].null_count() < frames[day].height for day in busy[:28])
