@@ -28,7 +28,13 @@ LARGEST = 200_000
 """Bytes of an image, at most."""
 _MARGIN = 12
 _PATIENCE_SECONDS = 900
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 
 
 def main() -> None:
@@ -47,7 +53,7 @@ def product() -> Iterator[tuple[str, str]]:
         ports = _free_port(), _free_port()
         command = [sys.executable, "-m", "recsys_assets", "up", "--home", str(Path(folder, "home"))]
         command += ["--days", str(DAYS), "--port", str(ports[0]), "--dagster-port", str(ports[1])]
-        with subprocess.Popen(command, env={**os.environ, "NO_COLOR": "1"}) as process:
+        with subprocess.Popen(command, env={**os.environ, "NO_COLOR": "1"}) as process:  # noqa: S603  our own command
             try:
                 api, dagster = (f"http://127.0.0.1:{port}" for port in ports)
                 _wait_until_ready(f"{api}/health/ready", process)
@@ -60,7 +66,9 @@ def product() -> Iterator[tuple[str, str]]:
 
 def take_explorer(browser: Browser, api: str) -> None:
     """Photograph the explorer page: a user's history and recommendations, by name and with their reasons."""
-    page = browser.new_page(viewport={"width": 1280, "height": 760}, color_scheme="light", reduced_motion="reduce")
+    page = browser.new_page(
+        viewport={"width": 1280, "height": 760}, color_scheme="light", reduced_motion="reduce"
+    )
     page.goto(f"{api}/?user={USER}")
     page.wait_for_selector(".card .why")
     page.wait_for_selector("#history li")
