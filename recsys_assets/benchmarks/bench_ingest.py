@@ -35,6 +35,8 @@ REAL_FILE: Final = "amazon_2023_Subscription_Boxes.jsonl.gz"
 
 _GENERATED_REVIEWS: Final = 16_000
 _IDS: Final = re.compile(rb'("(?:user_id|parent_asin)": "[^"]+)')
+_TIMES: Final = re.compile(rb'(?<="timestamp": )\d+')
+_DAY_MS: Final = 86_400_000
 
 
 def run(*, rows: int = 2_000_000, rounds: int = 3) -> dict[str, Any]:
@@ -79,7 +81,8 @@ def run(*, rows: int = 2_000_000, rounds: int = 3) -> dict[str, Any]:
 def write_reviews(path: Path, *, rows: int) -> str:
     """Write reviews of the 2023 release's form, gzip, and return `real` or `generated`.
 
-    The real file comes from the folder in `RECSYS_TEST_DATA`; each repetition has other users and items.
+    The real file comes from the folder in `RECSYS_TEST_DATA`. Each repetition has other users and items and is moved by
+    up to a year: otherwise a day's events would be one multiple of few, and the audit would rightly reject many days.
     """
     folder = os.environ.get("RECSYS_TEST_DATA")
     real = Path(folder, REAL_FILE) if folder else None
@@ -89,8 +92,13 @@ def write_reviews(path: Path, *, rows: int) -> str:
     with igzip.open(path, "wb") as file:
         for repetition in range(-(-rows // len(lines))):
             part = b"".join(lines[: rows - repetition * len(lines)])
-            file.write(_IDS.sub(rb"\g<1>-%d" % repetition, part))
+            days = random.Random(repetition).randrange(365)  # noqa: S311  not for secrets
+            file.write(_moved(_IDS.sub(rb"\g<1>-%d" % repetition, part), days=days))
     return "real" if found else "generated"
+
+
+def _moved(reviews: bytes, *, days: int) -> bytes:
+    return _TIMES.sub(lambda found: b"%d" % (int(found[0]) + days * _DAY_MS), reviews)
 
 
 def land_audited(reviews: Path, output: Path) -> Callable[[], dict[str, float]]:
