@@ -90,11 +90,7 @@ def refine(
     found = gowalla_set() if file is None else published_set(file.stem, file)
     chosen = options or SoftmaxSettings()
     settings = TrainingSettings(objective="softmax", embedding_size=embedding_size, softmax=chosen)
-    return {
-        **measure(found.test, settings),
-        "embedding_size": embedding_size,
-        "options": msgspec.to_builtins(chosen),
-    }
+    return measure(found.test, settings)
 
 
 def warm() -> dict[str, Any]:
@@ -120,9 +116,15 @@ def warm() -> dict[str, Any]:
 
 
 def measure(split: Split, settings: TrainingSettings) -> dict[str, Any]:
-    """Train once and return `ndcg20`, `recall20`, `seconds` (training alone), `losses` and `memory_mb`."""
+    """Train once and measure on the held-out part; the keys are those of `refine`."""
     trained = fit(split.train, settings)
-    return {**_figures(trained, split), "losses": trained.losses, "memory_mb": trained.memory_mb}
+    return {
+        **_figures(trained, split),
+        "embedding_size": settings.embedding_size,
+        "losses": trained.losses,
+        "memory_mb": trained.memory_mb,
+        "options": msgspec.to_builtins(settings.softmax),
+    }
 
 
 def _ablate(found: BenchmarkSet, changes: list[str]) -> dict[str, Any]:
