@@ -1,17 +1,22 @@
 """A recommender as a Dagster asset graph, one folder a stage, in the order of the data.
 
     source files
-        │  lake/           raw_interactions (one file a day), item_catalogue
+        │  lake/               raw_interactions (one file a day), item_catalogue
+        │  quality/ drift/     each day audited before it is published, or put in quarantine
         ▼
-    interactions/          cleaned, deduplicated, weighted; the increment report
+    interactions/              cleaned, deduplicated, weighted; the increment report
         ▼
-    embeddings/            vocabulary, iALS factorisation, evaluation, fold-in
+    embeddings/  evaluation/   vocabulary, factorisation, fold-in; measured on held-out days
         ▼
-    features/   index/     SQLite feature tables; usearch over item embeddings
+    features/    index/        SQLite feature tables; exact search or a graph over item embeddings
         ▼
-    release/               one immutable folder, checksummed; `current` points at one
+    release/                   one immutable folder, checksummed; `current` points at one
         ▼
-    rules/ → api/          filters, diversity, trace; the HTTP recommendation API
+    rules/                     candidates, filters, scoring, re-ranking, with a trace
+        ▼
+    api/                       the HTTP recommendation API and the explorer page
 
-`quality/` holds what every stage is audited with: contracts, expectations, drift, publishing.
+`storage/` is the ground floor: paths, atomic files, locks, arrays. `orchestration/` wires the stages into Dagster's
+graph and is its only importer, with `definitions.py`. `commands/` is the `recsys` command, `notebooks/` are executed
+by the graph, `benchmarks/` measure the stages.
 """

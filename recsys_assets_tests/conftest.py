@@ -1,4 +1,4 @@
-"""What tests of the whole product share: running `recsys` as a user does, and one small home built once."""
+"""Fixtures of tests of the whole product: running `recsys` as a user does, and one small home built once."""
 
 import os
 import subprocess
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from recsys_assets.storage.locks import locked
 
 Recsys = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -40,13 +42,22 @@ def environment(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def built_home(recsys, tmp_path_factory) -> Path:
-    """The default's first days, built whole. Tests that change it take a copy."""
-    home = tmp_path_factory.mktemp("built") / "home"
-    home.mkdir()
-    init = recsys("init", "--days", str(BUILT_DAYS), home=home)
-    assert init.returncode == 0, init.stderr
-    with (home / "recsys.toml").open("a") as settings:
-        settings.write("\n[report]\ndays = 1\n")
-    build = recsys("build", home=home)
-    assert build.returncode == 0, build.stdout + build.stderr
+    """The default's first days, built whole by the first of the test processes that needs them.
+
+    Tests that change it take a copy.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the workers' folders lie side by side
+    home = folder / "built" / "home"
+    with locked(folder / "built.lock"):
+        if not (folder / "built" / "complete").exists():
+            home.mkdir(parents=True)
+            init = recsys("init", "--days", str(BUILT_DAYS), home=home)
+            assert init.returncode == 0, init.stderr
+            with (home / "recsys.toml").open("a") as settings:
+                settings.write("\n[report]\ndays = 1\n")
+            build = recsys("build", home=home)
+            assert build.returncode == 0, build.stdout + build.stderr
+            (folder / "built" / "complete").touch()
     return home

@@ -94,9 +94,9 @@ def test_every_error_has_an_exit_code():
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_can_be_run_with_its_defaults(name):
-    arguments = inspect.signature(
-        importlib.import_module(f"recsys_assets.benchmarks.bench_{name}").run
-    ).parameters
+    module, function = BENCHMARKS[name].split(":")
+    found = getattr(importlib.import_module(f"recsys_assets.benchmarks.{module}"), function)
+    arguments = inspect.signature(found).parameters
     assert all(argument.default is not inspect.Parameter.empty for argument in arguments.values())
 
 

@@ -1,4 +1,4 @@
-"""The README's commands are those of this version, and its tables those of the code."""
+"""The documents' commands are those of this version, and their names, links and images exist."""
 
 import os
 import re
@@ -13,10 +13,24 @@ from recsys_assets.cli import main
 from recsys_assets.definitions import defs
 from recsys_assets_tests.conftest import BUILT_DAYS
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [
+    "README.md",
+    "CHANGELOG.md",
+    ".github/CONTRIBUTING.md",
+    ".github/SECURITY.md",
+    "recsys_assets/benchmarks/README.md",
+]
 BLOCKS = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.strip().splitlines()]
-RECSYS = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("recsys ")]
+RECSYS = [
+    shlex.split(line)[1:]
+    for document in DOCUMENTS
+    for block in re.findall(r"```console\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+    for line in block.strip().splitlines()
+    if re.match(r"(\.venv/bin/)?recsys ", line)
+]
 
 
 def test_the_two_commands_are_the_first():
@@ -32,10 +46,27 @@ def test_every_recsys_command_has_the_options_it_is_shown_with(arguments):
     command.make_context(arguments[0], rest)
 
 
-def test_the_asset_table_names_every_asset():
+def test_every_asset_is_named():
     names = {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
-    rows = [line for line in README.splitlines() if line.startswith("| ")]
-    assert names <= set(re.findall(r"`(\w+)`", "\n".join(rows)))
+    assert names <= set(re.findall(r"`(\w+)`", README))
+
+
+def test_it_is_read_in_one_sitting():
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_and_image_leads_to_a_file(document):
+    text = (ROOT / document).read_text()
+    targets = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (ROOT / document).parent.joinpath(target).is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["explorer.png", "lineage.png"])
+def test_a_screenshot_is_shown_and_small(name):
+    assert f".github/images/{name}" in README
+    assert (ROOT / ".github" / "images" / name).stat().st_size <= 200_000
 
 
 def test_nothing_is_left_to_fill_in():

@@ -1,7 +1,7 @@
 """`recsys bench build`: the default graph in a new home, through Dagster and by direct calls.
 
-Both run in processes of their own, in turn. The floor calls the functions that the assets call, in their
-order, on the same days; it keeps no event log, runs no asset check and draws no plot for one.
+Both run in processes of their own, in turn. The direct calls (`floor`) are those of the assets, in their order, on
+the same days, without an event log, asset checks and their plots.
 """
 
 import subprocess
@@ -15,17 +15,37 @@ from typing import Any
 
 import psutil
 
+from recsys_assets.drift.monitor import Monitor
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_files import save_embeddings
+from recsys_assets.embeddings.training import train
+from recsys_assets.evaluation.comparison import evaluate
+from recsys_assets.features.feature_database import build_features
+from recsys_assets.index.build_index import build_item_index
+from recsys_assets.interactions.cleaning import publish_interactions
+from recsys_assets.interactions.report_page import write_report
+from recsys_assets.lake.initialise import initialise
+from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.raw_audit import RawAudit
+from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.quality.audit_and_publish import publish_days
+from recsys_assets.quality.ledger import Ledger
+from recsys_assets.release.publish import publish
+from recsys_assets.rules.rules_file import rules_part
+from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.storage.home import Home, days_under
 
 _POLL_SECONDS = 0.1
 
 
 def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
-    """Time both, alternating.
+    """Build the default graph in a new home through Dagster, against the same work by direct calls.
 
     Args:
-        days: only the first so many days of the default; None takes the year.
-        rounds: runs of each, of which the medians are reported.
+        days: number of the default's first days to build; None takes the year.
+        rounds: runs of each, alternating; medians are reported.
 
     Returns:
         `seconds`, `floor_seconds`, `ratio`, `peak_rss_mb`, `floor_peak_rss_mb`, `partitions` and every run.
@@ -57,28 +77,7 @@ def run(*, days: int | None = None, rounds: int = 3) -> dict[str, Any]:
 
 
 def build_without_dagster(home: Home, *, days: int | None) -> None:
-    """Everything that `recsys build` makes of the default, by direct calls."""
-    from recsys_assets.drift.monitor import Monitor  # noqa: PLC0415
-    from recsys_assets.embeddings.interaction_matrix import InteractionMatrix  # noqa: PLC0415
-    from recsys_assets.embeddings.model_files import save_embeddings  # noqa: PLC0415
-    from recsys_assets.embeddings.training import train  # noqa: PLC0415
-    from recsys_assets.evaluation.comparison import evaluate  # noqa: PLC0415
-    from recsys_assets.features.feature_database import build_features  # noqa: PLC0415
-    from recsys_assets.index.build_index import build_item_index  # noqa: PLC0415
-    from recsys_assets.interactions.cleaning import publish_interactions  # noqa: PLC0415
-    from recsys_assets.interactions.report_page import write_report  # noqa: PLC0415
-    from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
-    from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue  # noqa: PLC0415
-    from recsys_assets.lake.landing import iter_days  # noqa: PLC0415
-    from recsys_assets.lake.raw_audit import RawAudit  # noqa: PLC0415
-    from recsys_assets.lake.sources.registry import open_source  # noqa: PLC0415
-    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
-    from recsys_assets.quality.audit_and_publish import publish_days  # noqa: PLC0415
-    from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
-    from recsys_assets.release.publish import publish  # noqa: PLC0415
-    from recsys_assets.rules.rules_file import rules_part  # noqa: PLC0415
-    from recsys_assets.storage.atomic import replaced_folder  # noqa: PLC0415  what it needs is timed too
-
+    """Build everything that `recsys build` builds of the default, by direct calls."""
     settings = initialise(home, "completejourney", days=days)
     source, inputs, artifacts = open_source(settings.source.spec), Inputs(home, settings), home.artifacts
     with Ledger(home.quality_db) as ledger:
@@ -88,7 +87,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
             "raw_interactions", settings.quality, store=inputs.raw_store, ledger=ledger, catalogue=catalogue
         )
         publish_days(
-            iter_days(source, settings.source.days(), scratch=home.root / "scratch"),
+            iter_days(source, settings.source.days(), scratch=home.scratch),
             store=inputs.raw_store,
             audit=RawAudit(source.contract, monitor=monitor),
             quarantine=home.quarantine,
@@ -126,7 +125,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
 
 
 def _timed(command: list[str]) -> tuple[float, float]:
-    """Wall seconds, and the greatest resident memory in MB of the process and its children together."""
+    """Return wall seconds, and the peak resident memory of a process and its children together, MB."""
     started, peak = time.monotonic(), 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:  # noqa: S603
         watched = psutil.Process(process.pid)

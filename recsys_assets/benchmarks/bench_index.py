@@ -1,17 +1,14 @@
 """`recsys bench index`: our item index against hnswlib, faiss HNSW and exact scoring, at equal recall.
 
-Everyone gets the same vectors, the same 200 queries, one thread a query, two to build; peers search with the
-inner product and get the insertion order that suits them best. `query_us` is at the least search depth whose
-recall@100 reaches 0.99; where none does, the deepest tried stands with its recall and `reached` false.
+All get the same vectors and the same 200 queries, one thread a query and two to build. Peers search by the inner
+product and get the insertion order that suits them best. `query_us` is measured at the least search depth whose
+recall@100 reaches 0.99; where none does, at the deepest one tried, with its recall and `reached` false.
 """
 
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +18,8 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.benchmarks.measuring import machine
+from recsys_assets.benchmarks.synthetic import taste_centres, vectors_around
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
 from recsys_assets.index.choose_index import ExactAnswers, Search, choose_index, measure
@@ -36,25 +35,27 @@ ROUNDS = 3
 CONNECTIVITY, EXPANSION_ADD = 16, 128
 DEPTHS = (100, 150, 200, 300, 450, 700, 1000, 1500, 2500)
 THREADS = 2
+LIBRARIES = ("usearch", "hnswlib", "faiss-cpu", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """A library's graph, filled, and how its depth is set."""
+    """A library's filled graph, with the setter of its search depth."""
 
     build_seconds: float
-    """Time to fill it."""
+    """Seconds to fill it."""
     search: Search
     """One query, one thread."""
     set_depth: Callable[[int], None]
-    """Nodes looked at by a search."""
+    """Set the number of nodes that a search visits."""
 
 
 def run(*, synthetic: int = 100_000) -> dict[str, Any]:
-    """Measure on the default's embeddings and, unless `synthetic` is 0, on so many synthetic vectors.
+    """Compare the item index with hnswlib, faiss HNSW and exact scoring, at equal recall.
 
-    A million of them takes each library a quarter of an hour to fill on two cores, which is why fewer are the
-    default.
+    Args:
+        synthetic: items of the second, synthetic set; 0 leaves it out. Each library needs a quarter of an hour
+            to fill a million on two cores.
 
     Returns:
         `sets`, a list of `name`, `items`, `ours`, `usearch`, `hnswlib`, `faiss_hnsw` and `exact` (each with
@@ -63,13 +64,13 @@ def run(*, synthetic: int = 100_000) -> dict[str, Any]:
     sets = [_compare("default", *_default_vectors(), orders=("as numbered", "shortest first"))]
     if synthetic:
         sets.append(_compare("synthetic", *_synthetic_vectors(synthetic), orders=("shortest first",)))
-    return {"sets": sets, "recall": RECALL, "k": K, "machine": _machine()}
+    return {"sets": sets, "recall": RECALL, "k": K, "machine": machine(*LIBRARIES)}
 
 
 def _compare(name: str, items_ID: Float32, users_UD: Float32, *, orders: Iterable[str]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    asked_QD = np.ascontiguousarray(users_UD[rng.choice(len(users_UD), QUERIES, replace=False)])
-    truth = ExactAnswers.of(items_ID, asked_QD, k=K)
+    queries_QD = np.ascontiguousarray(users_UD[rng.choice(len(users_UD), QUERIES, replace=False)])
+    truth = ExactAnswers.of(items_ID, queries_QD, k=K)
     found: dict[str, dict[str, Any]] = {}
     searches: dict[str, Search] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +113,7 @@ def _compare(name: str, items_ID: Float32, users_UD: Float32, *, orders: Iterabl
 def _best_order(
     build: Callable[[Float32, npt.NDArray[np.int64]], Peer], truth: ExactAnswers, orders: Iterable[str]
 ) -> tuple[dict[str, Any], Search]:
-    """The insertion order in which the library reaches the recall the fastest, else comes nearest to it."""
+    """Search the insertion order in which the library reaches the recall soonest, else comes nearest to it."""
     best: tuple[tuple[bool, float], dict[str, Any], Search] | None = None
     for order in orders:
         by_norm = np.argsort(np.linalg.norm(truth.items_ID, axis=1), kind="stable")
@@ -180,31 +181,15 @@ def _exact(items_ID: Float32) -> Search:
 
 
 def _default_vectors() -> tuple[Float32, Float32]:
-    """Item and user embeddings of the embedded default."""
+    """Train item and user embeddings on the embedded default."""
     events = open_source("completejourney").scan().with_columns(pl.lit(1.0).alias(columns.WEIGHT))
     found = train(InteractionMatrix.from_interactions(events), TrainingSettings())
     return found.item_embeddings, found.user_embeddings
 
 
 def _synthetic_vectors(count: int, *, size: int = 64, tastes: int = 1_000) -> tuple[Float32, Float32]:
-    """Items around taste centres, their lengths log-normal as popularity makes them, and users likewise."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(tastes, size)).astype(np.float32)
-
-    def around(rows: int, spread: float) -> Float32:
-        found = centres[rng.integers(0, tastes, rows)]
-        found += 0.7 * rng.standard_normal((rows, size), dtype=np.float32)
-        found /= np.linalg.norm(found, axis=1, keepdims=True)
-        return found * rng.lognormal(0, spread, (rows, 1)).astype(np.float32)
-
-    return around(count, 0.5), around(5_000, 0.2)
-
-
-def _machine() -> dict[str, Any]:
-    libraries = ("usearch", "hnswlib", "faiss-cpu", "numpy")
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{library: version(library) for library in libraries},
-    }
+    centres = taste_centres(tastes, size=size, rng=rng)
+    return vectors_around(centres, count, spread=0.5, rng=rng), vectors_around(
+        centres, 5_000, spread=0.2, rng=rng
+    )

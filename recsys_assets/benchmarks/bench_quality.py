@@ -1,7 +1,7 @@
-"""Benchmark `quality`: how often untouched days alarm, and how many injected faults are seen.
+"""`recsys bench quality`: false alarms on untouched days, and the share of injected faults that are detected.
 
-A year is replayed day by day through the audit of `raw_interactions`; each day, and each faulty version
-of it, is judged only by the days before it.
+A year is replayed day by day through the audit of `raw_interactions`; each day, and each faulty version of it, is
+judged only by the days before it.
 """
 
 import time
@@ -26,22 +26,22 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.settings import QualitySettings
 
 FIRST_JUDGED: Final = 57
-"""Number of the first day that counts; the days before are history only."""
+"""Number of the first judged day; the days before it are history only."""
 _CATEGORY: Final = columns.CATEGORY
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """What became of one fault's injections."""
+    """Counts of one fault's injections."""
 
     injected: int = 0
-    """Times it was injected."""
+    """All injections."""
     warned: int = 0
-    """Of these, warned."""
+    """Injections that warned."""
     blocked: int = 0
-    """Of these, blocked."""
+    """Injections that were rejected."""
     checks: dict[str, int] = field(default_factory=dict)
-    """Check -> injections in which it did not pass."""
+    """Check -> injections that it did not pass."""
 
     def add(self, results: list[CheckResult]) -> None:
         """Count one injection."""
@@ -54,7 +54,7 @@ class Tally:
                 self.checks[result.check] = self.checks.get(result.check, 0) + 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Injections, and the shares detected (warned or blocked) and blocked."""
+        """Return the injections and the shares detected (warned or blocked) and blocked."""
         of = max(self.injected, 1)
         return {
             "injected": self.injected,
@@ -72,17 +72,17 @@ def run(
     injections: int = 24,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Replay `source`'s days and inject every fault into some of them.
+    """Replay a year through the audit: false alarms, and the detected share of injected faults.
+
+    A source without ratings gets simulated ones for the fault `ratings_shifted` alone; the untouched replay and all
+    other faults use the source as it is.
 
     Args:
-        source: a source's spec.
-        first_judged: number (from 1) of the first day that counts.
+        source: its spec.
+        first_judged: number (from 1) of the first day that is judged.
         last_judged: number of the last one.
         injections: days that each fault is injected into.
         seed: of the choice of days and rows.
-
-    A source without ratings is given some, simulated, for the fault of ratings alone; the untouched replay
-    and all other faults run on the source as it is.
     """
     started = time.perf_counter()
     opened = open_source(source)
@@ -95,11 +95,10 @@ def run(
     judged = days[first_judged - 1 :]
     rng = np.random.default_rng(seed)
     busy = [day for day in judged if frames[day].height]
-    plan = {
-        name: set(rng.choice(len(busy), size=min(injections, len(busy)), replace=False).tolist())
+    dates = {
+        name: {busy[place] for place in rng.choice(len(busy), size=min(injections, len(busy)), replace=False)}
         for name in FAULTS
     }
-    dates = {name: {busy[place] for place in places} for name, places in plan.items()}
     tallies = {name: Tally() for name in FAULTS}
     verdicts: dict[date, list[CheckResult]] = {}
     has_ratings = any(frames[day][columns.RATING].null_count() < frames[day].height for day in busy[:28])
@@ -128,7 +127,7 @@ def run(
 
 
 def worst(results: list[CheckResult]) -> str:
-    """`block`, `warn` or `ok`: what a day's results add up to."""
+    """Return the worst verdict of a day's results: `block`, `warn` or `ok`."""
     verdicts = {result.verdict for result in results}
     return "block" if "block" in verdicts else "warn" if "warn" in verdicts else "ok"
 
@@ -142,7 +141,7 @@ def _replay(
     catalogue: pl.DataFrame | None,
     rng: np.random.Generator,
 ) -> Iterator[tuple[date, list[CheckResult], list[tuple[str, list[CheckResult]]]]]:
-    """Each day in order: its results untouched, and those of the faults that are injected into it."""
+    """Yield each day in order, with its own results and those of the faults injected into it."""
     monitor = Monitor(RAW_INTERACTIONS.name, QualitySettings(), catalogue=catalogue)
     audit = RawAudit(contract, monitor=monitor)
     categories = pl.DataFrame(schema={columns.ITEM_ID: pl.String, _CATEGORY: pl.String})

@@ -1,12 +1,10 @@
-"""`recsys bench rules`: the packaged `home` scenario against the plain best k, on time that neither has seen.
+"""`recsys bench rules`: the packaged `home` scenario against the plain best k, on days after the training.
 
-The default's days are split once; a release of the first part is built, every user gets a list of ten from both,
-and NDCG@10 is taken over the items touched for the first time in the held-out days. The overhead is the whole
+The default's days are split once and a release of the first part is built. Every user gets a list of ten by
+either; NDCG@10 is taken over the items touched for the first time in the held-out days. The overhead is the whole
 scenario, candidates included, one request at a time, nothing cached.
 """
 
-import os
-import platform
 import re
 import tempfile
 from datetime import timedelta
@@ -18,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.benchmarks.measuring import machine
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.evaluation import metrics
 from recsys_assets.lake.sources.registry import open_source
@@ -33,7 +32,7 @@ from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 K: Final = 10
 STRENGTHS: Final = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
-"""Points of the curve."""
+"""Strengths of diversity on the curve."""
 ROUNDS: Final = 3
 _STRENGTH: Final = re.compile(r"strength = [0-9.]+")
 
@@ -41,16 +40,16 @@ _STRENGTH: Final = re.compile(r"strength = [0-9.]+")
 def run(
     *, spec: str = "completejourney", days: int | None = None, home: Path | None = None
 ) -> dict[str, Any]:
-    """Measure.
+    """Compare the packaged `home` scenario with the plain best k: diversity, coverage, NDCG@10, time a request.
 
     Args:
-        spec: the source.
-        days: only its first so many days; all where None.
-        home: where the held-out release is kept; a temporary folder where None.
+        spec: of the source.
+        days: number of its first days to use; None takes all.
+        home: folder of the held-out release; None takes a temporary one.
 
     Returns:
         `diversity_gain`, `coverage_gain`, `ndcg_loss` as shares of the plain list's (`ndcg_loss_high` is the upper
-        end of its 95 % interval), `overhead_ms`, `candidates`, what both lists are like, the `curve` over the
+        end of its 95 % interval), `overhead_ms`, `candidates`, the measures of both lists, the `curve` over the
         strength of diversity, and the machine.
     """
     with tempfile.TemporaryDirectory(prefix="recsys-rules-") as scratch:
@@ -74,12 +73,12 @@ def run(
             "curve": _curve(held, truth),
             "users": len(held.release.users),
             "items": len(held.release.items),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "machine": machine("numpy", "polars"),
         }
 
 
 class _Lists:
-    """The lists of every user by one scenario, and what they are like."""
+    """The lists of every user by one scenario, with their measures."""
 
     def __init__(self, engine: Engine, pipeline: Pipeline, truth: InteractionMatrix) -> None:
         release = engine.release
@@ -122,7 +121,7 @@ def _held_out(spec: str, days: int | None, home: Home) -> HeldOut:
 
 
 def _overhead(engine: Engine) -> dict[str, float]:
-    """Median and 99th percentile of one request to the home scenario, over rounds of real users."""
+    """Return median and 99th percentile of the time of one request to the home scenario, ms, and its candidates."""
     release, pipeline = engine.release, engine.scenario("home")
     asks = [
         Request(k=K, user_id=release.users[num], user_num=num) for num in range(min(500, len(release.users)))
@@ -143,7 +142,7 @@ def _overhead(engine: Engine) -> dict[str, float]:
 
 
 def _curve(held: HeldOut, truth: InteractionMatrix) -> list[dict[str, float]]:
-    """The home scenario at other strengths of diversity, everything else as it is."""
+    """Measure the home scenario at other strengths of diversity, everything else unchanged."""
     known = columns_of(held.release.folder / FEATURE_DATABASE)
     points = []
     for strength in STRENGTHS:

@@ -1,40 +1,35 @@
-"""How time and memory of the factorisation grow with the interactions, each size in a process of its own.
+"""`recsys bench scale`: time and memory of the factorisation by its interactions, each size in its own process.
 
-The sets are synthetic, in MovieLens 20M's proportions: `python -m recsys_assets.benchmarks.bench_scale PAIRS` fits one.
+The sets are synthetic, in MovieLens 20M's proportions. `python -m recsys_assets.benchmarks.bench_scale PAIRS` fits
+one size.
 """
 
-import json
-import subprocess
 import sys
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from recsys_assets.benchmarks.measuring import print_result, run_apart
+
 PAIRS = (1_000_000, 5_000_000, 20_000_000)
-"""About so many distinct user-item pairs."""
+"""Distinct user-item pairs of each size, about."""
 _EVENTS_A_PAIR = 1.72
-"""What the synthetic worlds have to draw, since popular pairs are drawn more than once."""
+"""Events that a synthetic world draws for each distinct pair; popular pairs are drawn more than once."""
 
 
 def run(*, pairs: list[int] | None = None) -> dict[str, Any]:
-    """Fit every size.
+    """Fit synthetic sets of growing size: time and memory as they grow with the interactions.
+
+    Args:
+        pairs: distinct pairs of each size; None takes `PAIRS`.
 
     Returns:
         `fits`: for each size `users`, `items`, `pairs`, `seconds`, `predicted_peak_mb`, `measured_peak_mb` and
         `prediction_error`, their relative difference; `exponent` of the seconds in the pairs, null for one size.
     """
-    fits = [_in_process(size) for size in pairs or PAIRS]
+    fits = [run_apart(__name__, str(size)) for size in pairs or PAIRS]
     return {"fits": fits, "exponent": _exponent(fits)}
-
-
-def _in_process(pairs: int) -> dict[str, Any]:
-    command = [sys.executable, "-W", "ignore", "-m", __name__, str(pairs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own module
-    if done.returncode != 0:
-        raise RuntimeError(f"fitting {pairs:,} pairs failed: {done.stderr.strip()[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def _exponent(fits: list[dict[str, Any]]) -> float | None:
@@ -45,7 +40,7 @@ def _exponent(fits: list[dict[str, Any]]) -> float | None:
 
 
 def measure(pairs: int) -> dict[str, Any]:
-    """Make the set and fit it in this process, 64 dimensions and 15 epochs."""
+    """Draw a set and fit it in this process, 64 dimensions and 15 epochs."""
     from recsys_assets.benchmarks.synthetic import matrix, world  # noqa: PLC0415  not in the parent
     from recsys_assets.embeddings.training import train  # noqa: PLC0415
     from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
@@ -65,4 +60,4 @@ def measure(pairs: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(int(sys.argv[1]))))  # noqa: T201  its result
+    print_result(measure(int(sys.argv[1])))

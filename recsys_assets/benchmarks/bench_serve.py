@@ -1,14 +1,12 @@
 """`recsys bench serve`: real servers, each with one worker, driven over HTTP with random real users.
 
-All runs alternate in one call and medians are given, so that a busy machine slows every figure alike. Every
-answer is computed for the request; nothing caches answers. `recommend` starts from the candidates that the
-release holds for each user; `live` is the same question with `include_seen=true`, which has to search the
-index for every answer.
+All runs alternate and medians are reported, so that a busy machine slows every figure alike. Every answer is
+computed for its request; none is cached. `recommend` starts from the candidates that the release holds for each
+user; `live` is the same request with `include_seen=true`, which searches the index for every answer.
 """
 
 import json
 import os
-import platform
 import socket
 import subprocess
 import sys
@@ -18,7 +16,6 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,6 +23,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from recsys_assets.benchmarks.measuring import machine
 from recsys_assets.benchmarks.serving_load import (
     CONNECTIONS,
     PREPARED_PATH,
@@ -35,12 +33,13 @@ from recsys_assets.benchmarks.serving_load import (
     drive,
     pinned,
 )
-from recsys_assets.benchmarks.serving_worlds import ASKED_USERS, publish_default, publish_synthetic
+from recsys_assets.benchmarks.serving_worlds import USERS_WITH_CANDIDATES, publish_default, publish_synthetic
 from recsys_assets.errors import RecsysError
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.string_table import Vocabulary
 
+LIBRARIES = ("litestar", "granian", "msgspec", "numpy", "usearch", "fastapi", "uvicorn")
 _REQUESTS = 5_000
 _SESSION_ITEMS = 5
 _POPULAR = 5_000
@@ -50,11 +49,11 @@ _READY_WITHIN_SECONDS = 60
 def run(
     *, seconds: float = 3.0, rounds: int = 3, million: int = 1_000_000, home: Home | None = None
 ) -> dict[str, Any]:
-    """Measure serving.
+    """Drive the server over HTTP: answers a second and response times, against a prepared answer and a naive API.
 
     Args:
-        seconds: of each run, of which there are `rounds` a figure.
-        rounds: of alternating runs.
+        seconds: duration of each run.
+        rounds: runs a figure, alternating with those of the other figures.
         million: users and items of the synthetic release; 0 leaves it out.
         home: an installation to measure; None builds the embedded default in a temporary folder.
 
@@ -76,30 +75,32 @@ def run(
             found["million"] = {
                 "users": million,
                 "items": million,
-                **_measure(large, seconds=seconds, rounds=rounds, naive=False, asked=ASKED_USERS),
+                **_measure(
+                    large, seconds=seconds, rounds=rounds, naive=False, users_requested=USERS_WITH_CANDIDATES
+                ),
             }
-    return {**found, "connections": CONNECTIONS, "machine": _machine()}
+    return {**found, "connections": CONNECTIONS, "machine": machine(*LIBRARIES)}
 
 
 def _measure(
-    home: Home, *, seconds: float, rounds: int, naive: bool = True, asked: int | None = None
+    home: Home, *, seconds: float, rounds: int, naive: bool = True, users_requested: int | None = None
 ) -> dict[str, Any]:
     current = ReleaseStore(home.releases).current_id()
     release = home.releases / str(current)
-    questions = _questions(release, asked)
+    requests = _requests(release, users_requested)
     server_core, load_core = (0, 1) if (os.cpu_count() or 1) > 1 else (None, None)
     with tempfile.TemporaryDirectory() as scratch, _product(home, Path(scratch), server_core) as product:
         port = product.port
-        product.prepare(questions["recommend"][0])
-        questions = {"static": [Request(path=PREPARED_PATH)], **questions}
-        runs: dict[str, list[Load]] = {name: [] for name in questions}
+        product.prepare(requests["recommend"][0])
+        requests = {"static": [Request(path=PREPARED_PATH)], **requests}
+        runs: dict[str, list[Load]] = {name: [] for name in requests}
         naive_runs: list[Load] = []
         with _naive(release, server_core, wanted=naive) as naive_port:
             for _ in range(rounds):
-                for name, wanted in questions.items():
+                for name, wanted in requests.items():
                     runs[name].append(drive(port, wanted, seconds=seconds, cpu=load_core))
                 if naive_port is not None:
-                    wanted = questions["recommend"]
+                    wanted = requests["recommend"]
                     naive_runs.append(drive(naive_port, wanted, seconds=seconds, cpu=load_core))
         answered = sum(round(load.rps * seconds) for loads in runs.values() for load in loads)
         rss_mb, pss_mb = _memory_mb(product.process)
@@ -127,16 +128,16 @@ def _ratio(ours: Sequence[Load], theirs: Sequence[Load]) -> float:
     return median(one.rps / other.rps for one, other in zip(ours, theirs, strict=True))
 
 
-def _questions(release: Path, users_asked: int | None) -> Mapping[str, list[Request]]:
+def _requests(release: Path, users_requested: int | None) -> Mapping[str, list[Request]]:
     rng = np.random.default_rng(0)
     users, items = Vocabulary.load(release, "users"), Vocabulary.load(release, "items")
     popular = np.load(release / "popular_items.npy", mmap_mode="r")[:_POPULAR]
-    asked = [users[int(num)] for num in rng.integers(0, users_asked or len(users), _REQUESTS)]
+    chosen = [users[int(num)] for num in rng.integers(0, users_requested or len(users), _REQUESTS)]
     wanted = [[items[int(num)] for num in rng.choice(popular, _SESSION_ITEMS)] for _ in range(_REQUESTS)]
     return {
-        "recommend": [Request(path=f"/v1/users/{user}/recommendations?k=10") for user in asked],
-        "live": [Request(path=f"/v1/users/{user}/recommendations?k=10&include_seen=true") for user in asked],
-        "home": [Request(path=f"/v1/users/{user}/recommendations?k=10&scenario=home") for user in asked],
+        "recommend": [Request(path=f"/v1/users/{user}/recommendations?k=10") for user in chosen],
+        "live": [Request(path=f"/v1/users/{user}/recommendations?k=10&include_seen=true") for user in chosen],
+        "home": [Request(path=f"/v1/users/{user}/recommendations?k=10&scenario=home") for user in chosen],
         "cold_user": [
             Request(path=f"/v1/users/stranger-{place}/recommendations?k=10") for place in range(_REQUESTS)
         ],
@@ -150,7 +151,7 @@ def _questions(release: Path, users_asked: int | None) -> Mapping[str, list[Requ
 
 @dataclass(frozen=True, kw_only=True)
 class _Product:
-    """The product's server, running."""
+    """A running server of the product."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -158,7 +159,7 @@ class _Product:
     prepared: Path
 
     def prepare(self, request: Request) -> None:
-        """Take the answer to a request as what the prepared route sends."""
+        """Store the answer to a request as the prepared one."""
         self.prepared.write_bytes(_get(self.port, request.path))
 
 
@@ -183,11 +184,9 @@ def _naive(release: Path, core: int | None, *, wanted: bool) -> Iterator[int | N
     if not wanted:
         yield None
         return
-    port = _free_port()
-    target = "recsys_assets.benchmarks.naive_api:app"
-    command = [*pinned(core), sys.executable, "-m", "uvicorn", target, "--port", str(port)]
-    command += ["--log-level", "error", "--no-access-log"]
-    with _running(command, {**os.environ, "RECSYS_NAIVE_RELEASE": str(release)}) as process:
+    port, module = _free_port(), "recsys_assets.benchmarks.serving_load"
+    command = [*pinned(core), sys.executable, "-m", module, str(release), str(port)]
+    with _running(command, os.environ) as process:
         _wait_until_answered(port, "/openapi.json", process)
         yield port
 
@@ -211,10 +210,7 @@ def _wait_until_answered(port: int, path: str, process: subprocess.Popen[bytes])
             time.sleep(0.01)
         else:
             return time.perf_counter() - started
-    raise RecsysError(
-        f"the server on port {port} does not answer {path}; its own output says why (a missing module:"
-        " pip install -e '.[bench]')"
-    )
+    raise RecsysError(f"the server on port {port} does not answer {path}; its own output above says why")
 
 
 def _get(port: int, path: str) -> bytes:
@@ -231,19 +227,8 @@ def _free_port() -> int:
 
 
 def _memory_mb(process: subprocess.Popen[bytes]) -> tuple[float, float]:
-    """RSS summed over the server's processes, and the same with shared pages counted once (PSS)."""
+    """Return RSS summed over the server's processes, and PSS, which counts shared pages once, MiB."""
     root = psutil.Process(process.pid)
     everyone = [root, *root.children(recursive=True)]
     found = [one.memory_full_info() for one in everyone]
     return float(sum(one.rss for one in found)) / 2**20, float(sum(one.pss for one in found)) / 2**20
-
-
-def _machine() -> dict[str, Any]:
-    libraries = ("litestar", "granian", "msgspec", "numpy", "usearch", "fastapi", "uvicorn")
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
-        "python": platform.python_version(),
-        **{library: version(library) for library in libraries},
-    }

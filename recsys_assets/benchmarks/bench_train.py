@@ -1,4 +1,4 @@
-"""The factorisation against `implicit` and LensKit: quality, time and memory, alternating in one run.
+"""`recsys bench train`: the factorisation against `implicit` and LensKit in quality, time and memory.
 
 On every set each model's settings are chosen from a fixed grid on a validation part of the training part, by
 NDCG@20; then each is fitted on the whole training part three times, in turn, each in its own process.
@@ -42,15 +42,19 @@ GRIDS: dict[str, list[Options]] = {
     "implicit_bpr": [{"iterations": 100, "learning_rate": 0.01, "regularization": 0.01}],
     "lenskit_als": [{"weight": 40.0, "regularization": 0.1}, {"weight": 3.0, "regularization": 10.0}],
 }
-"""Six settings each for the two whose time is compared. `implicit` ALS runs its CG solver, 15 iterations.
+"""Six settings each for the two models whose times are compared. `implicit` ALS runs its CG solver, 15 iterations.
 
-Ours are the untuned run and five around it: `unobserved_times` multiplies its α₀, `threshold_times` what λ is then
-chosen by, and the others are settings.
+Ours are the untuned run and five around it: `unobserved_times` multiplies its α₀, `threshold_times` the threshold
+that λ is then chosen by, and the others are settings.
 """
 
 
 def run(*, rounds: int = 3, names: list[str] | None = None) -> dict[str, Any]:
-    """Every set whose data is here, or those named.
+    """Compare the factorisation with `implicit` and LensKit: quality, time and memory.
+
+    Args:
+        rounds: fits of each model on the whole training part, in turn.
+        names: of the sets, see `SETS`; None takes every set whose data is here.
 
     Returns:
         `sets`: `name`, `ndcg20` and `recall20` (ours), `best_peer`, `ndcg_ratio` (to it), `seconds_ratio`,
@@ -67,7 +71,7 @@ def run(*, rounds: int = 3, names: list[str] | None = None) -> dict[str, Any]:
 
 
 def compare(found: BenchmarkSet, folder: Path, *, rounds: int) -> dict[str, Any]:
-    """One set: choose on its validation part, then fit in turn on the whole training part."""
+    """Choose settings on a set's validation part, then fit in turn on its whole training part."""
     save_split(folder / "validation", found.validation)
     save_split(folder / "test", found.test)
     tried = {
@@ -92,7 +96,7 @@ def compare(found: BenchmarkSet, folder: Path, *, rounds: int) -> dict[str, Any]
 
 
 def summary(name: str, chosen: dict[str, Options], fits: Fits, to_best: Fits) -> dict[str, Any]:
-    """Medians over rounds, ours over the peer's; null where ours never reached the peer's best."""
+    """Return the medians over rounds and ours over the peer's; null where ours never reached the peer's best."""
     ndcg = {model: _median(fits, model, "ndcg20") for model in chosen}
     best_peer = max((model for model in chosen if model != OURS), key=ndcg.__getitem__)
     reached = [fit["seconds_to_peer_best"] for fit in to_best if "seconds_to_peer_best" in fit]

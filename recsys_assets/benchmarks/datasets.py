@@ -1,4 +1,7 @@
-"""The sets that the factorisation is measured on, each split twice: once to choose settings, once to report."""
+"""The sets that the factorisation is measured on, each split twice: to choose settings and to report.
+
+Also the quality of a model on a split, the same for every model.
+"""
 
 import os
 import tempfile
@@ -8,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
@@ -15,11 +19,14 @@ from recsys_assets.benchmarks.synthetic import matrix as synthetic_matrix
 from recsys_assets.benchmarks.synthetic import world
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.errors import InputError
+from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.evaluation.ranking import by_factors, rank
 from recsys_assets.evaluation.splits import Split, entries_where, random_split, time_split
 from recsys_assets.interactions.cleaning import clean
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.quality.contract import UTC_MICROSECONDS
+from recsys_assets.storage.arrays import Float32
 
 TEST_DATA = "RECSYS_TEST_DATA"
 HELD_OUT = 0.2
@@ -31,24 +38,46 @@ class BenchmarkSet:
     """One set of interactions."""
 
     name: str
-    """What the report calls it."""
+    """Name in the report."""
     validation: Split
-    """A split of the training part of `test`: settings are chosen on it."""
+    """Split of the training part of `test`; settings are chosen on it."""
     test: Split
-    """What is reported."""
+    """Split that is reported."""
+
+
+def quality(
+    train: InteractionMatrix, truth: InteractionMatrix, users_UD: Float32, items_ID: Float32
+) -> dict[str, float]:
+    """Return the mean `ndcg20` and `recall20` over the users of `truth`, items of `train` left out.
+
+    Shapes: U users, I items of both matrices, D embedding_size.
+    """
+    users = np.flatnonzero(np.diff(truth.indptr))
+    values = user_metrics(rank(train, users, by_factors(users_UD, items_ID), k=20), truth, k=20)
+    return {f"{name}20": float(values[name].mean()) for name in ("ndcg", "recall")}
+
+
+def default_events() -> pl.LazyFrame:
+    """Return the embedded default's interactions, cleaned."""
+    source = open_source("completejourney")
+    found = source.date_range()
+    days = pl.date_range(found.first_day, found.last_day, eager=True).to_list()
+    with tempfile.TemporaryDirectory(prefix="recsys-landing-") as scratch:
+        landed = iter_days(source, days, scratch=Path(scratch))
+        return pl.concat([clean(raw, day=day).frame for day, raw in landed]).lazy()
 
 
 def default_set() -> BenchmarkSet:
-    """The embedded default: the last 20 % of the days held out, pairs new to the household."""
-    events = _default_events()
+    """Return the embedded default: the last 20 % of the days held out, pairs new to the household."""
+    events = default_events()
     test = time_split(events, held_out_share=HELD_OUT)
     before = events.filter(pl.col(columns.TIMESTAMP).dt.date() < test.first_held_out_day)
     return BenchmarkSet(name="default", validation=time_split(before, held_out_share=HELD_OUT), test=test)
 
 
 def default_increment() -> tuple[InteractionMatrix, Split]:
-    """The embedded default as retraining meets it: all but the last training day, and `default_set`'s test split."""
-    events = _default_events()
+    """Return the default without its last training day, as a matrix, and `default_set`'s test split."""
+    events = default_events()
     test = time_split(events, held_out_share=HELD_OUT)
     last = test.first_held_out_day - timedelta(days=1)
     return InteractionMatrix.from_interactions(
@@ -57,25 +86,25 @@ def default_increment() -> tuple[InteractionMatrix, Split]:
 
 
 def movielens_set() -> BenchmarkSet:
-    """MovieLens 1M: a random 20 % held out, seed 0."""
-    matrix, _ = pairs_matrix(test_data("movielens_1m_pairs.parquet"))
+    """Return MovieLens 1M: a random 20 % held out, seed 0."""
+    matrix, _ = pairs_matrix(data_file("movielens_1m_pairs.parquet"))
     return _with_validation("movielens_1m", random_split(matrix, held_out_share=HELD_OUT, seed=0))
 
 
 def gowalla_set() -> BenchmarkSet:
-    """Gowalla: its published split."""
-    return published_set("gowalla", test_data("gowalla_pairs.parquet"))
+    """Return Gowalla in its published split."""
+    return published_set("gowalla", data_file("gowalla_pairs.parquet"))
 
 
 def published_set(name: str, file: Path) -> BenchmarkSet:
-    """Pairs whose `split` column says train or test."""
+    """Return the pairs of a Parquet file, split by its column `split`: `train` or `test`."""
     matrix, held_out = pairs_matrix(file)
     test = Split(train=entries_where(matrix, ~held_out), truth=entries_where(matrix, held_out))
     return _with_validation(name, test)
 
 
 def synthetic_set() -> BenchmarkSet:
-    """5 million synthetic events: a random 20 % of the pairs held out."""
+    """Return 5 million synthetic events: a random 20 % of the pairs held out."""
     test = random_split(synthetic_matrix(world(SYNTHETIC_EVENTS)), held_out_share=HELD_OUT, seed=0)
     return _with_validation("synthetic_5m", test)
 
@@ -89,12 +118,12 @@ SETS: dict[str, Callable[[], BenchmarkSet]] = {
 
 
 def available_sets() -> list[str]:
-    """Names of the sets whose data is here."""
+    """Return the names of the sets whose data is here."""
     return [name for name in SETS if TEST_DATA in os.environ or name in {"default", "synthetic_5m"}]
 
 
-def test_data(name: str) -> Path:
-    """A file of the folder that `RECSYS_TEST_DATA` names.
+def data_file(name: str) -> Path:
+    """Return the path of a file in the folder that `RECSYS_TEST_DATA` names.
 
     Raises:
         InputError: the variable is unset or the folder lacks the file.
@@ -109,22 +138,8 @@ def test_data(name: str) -> Path:
     return Path(folder) / name
 
 
-def _default_events() -> pl.LazyFrame:
-    source = open_source("completejourney")
-    found = source.date_range()
-    days = pl.date_range(found.first_day, found.last_day, eager=True).to_list()
-    with tempfile.TemporaryDirectory(prefix="recsys-landing-") as scratch:
-        landed = iter_days(source, days, scratch=Path(scratch))
-        return pl.concat([clean(raw, day=day).frame for day, raw in landed]).lazy()
-
-
-def _with_validation(name: str, test: Split) -> BenchmarkSet:
-    validation = random_split(test.train, held_out_share=HELD_OUT, seed=1)
-    return BenchmarkSet(name=name, validation=validation, test=test)
-
-
-def pairs_matrix(file: Path) -> tuple[InteractionMatrix, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """(user, item) pairs without time as a matrix, and which of its entries a `split` column calls test."""
+def pairs_matrix(file: Path) -> tuple[InteractionMatrix, npt.NDArray[np.bool_]]:
+    """Return pairs without time as a matrix, and the mask of its entries that a column `split` calls test."""
     frame = pl.read_parquet(file)
     user, item, *rest = frame.columns
     held_out = (pl.col("split") == "test") if "split" in rest else pl.lit(value=False)
@@ -137,3 +152,8 @@ def pairs_matrix(file: Path) -> tuple[InteractionMatrix, np.ndarray[tuple[int], 
     ).unique(subset=[columns.USER_ID, columns.ITEM_ID], keep="first", maintain_order=True)
     matrix = InteractionMatrix.from_interactions(events.lazy())
     return replace(matrix, weights=np.ones_like(matrix.weights)), matrix.weights > 1
+
+
+def _with_validation(name: str, test: Split) -> BenchmarkSet:
+    validation = random_split(test.train, held_out_share=HELD_OUT, seed=1)
+    return BenchmarkSet(name=name, validation=validation, test=test)

@@ -1,7 +1,7 @@
-"""Faults that a day's delivery may have, each a small pure function from a good day to a bad one.
+"""Faults of a day's delivery, each a small pure function from a good day to a bad one.
 
-Realistic in size; where a fault picks rows it does so by the generator it is given. A fault that cannot
-happen to a day (no ratings to shift) leaves it as it is. The checks know nothing of this list.
+Their sizes are realistic; a fault that picks rows does so by the given generator. A fault that cannot happen to a
+day (no ratings to shift) returns it unchanged. The checks know nothing of this list.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from recsys_assets import columns
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """What a fault can draw on."""
+    """Input of a fault."""
 
     day: pl.DataFrame
-    """The day's events as they should have come."""
+    """The day's events without a fault."""
     yesterday: pl.DataFrame
     """The events of the day before."""
     categories: pl.DataFrame
-    """`item_id`, `category` of the catalogue; no row where there is no catalogue."""
+    """`item_id` and `category` of the catalogue; empty without a catalogue."""
     rng: np.random.Generator
     """Source of every random choice."""
 
@@ -121,7 +121,7 @@ def flooded_item(delivery: Delivery) -> pl.DataFrame:
 
 
 def category_missing(delivery: Delivery) -> pl.DataFrame:
-    """A category that makes at least 2 % of the day is missing; which one is random."""
+    """A random category with at least 2 % of the day's rows is missing."""
     rows = delivery.day.select(columns.ITEM_ID).join(delivery.categories, on=columns.ITEM_ID, how="left")
     shares = rows[columns.CATEGORY].drop_nulls().value_counts(normalize=True, name="share")
     large = shares.filter(pl.col("share") >= _LARGE_CATEGORY)[columns.CATEGORY].sort()
@@ -198,7 +198,7 @@ DESTRUCTIVE: Final = (
     "empty_file",
     "milliseconds_as_seconds",
 )
-"""Faults that would spoil what is learnt from the day: these must be blocked, not only seen."""
+"""Faults that would spoil the training on the day: they must be rejected, not only detected."""
 
 
 def _share(delivery: Delivery, share: float) -> pl.Series:
@@ -211,6 +211,6 @@ def _with_timestamps(day: pl.DataFrame, microseconds: pl.Expr) -> pl.DataFrame:
 
 
 def _fresh_id(delivery: Delivery) -> str:
-    """An id that looks like the others of the day."""
+    """Return a new id that looks like the day's others."""
     longest = delivery.day[columns.USER_ID].str.len_chars().max()
     return "9" * int(str(longest or 4))

@@ -1,9 +1,6 @@
-"""The most memory that this process has held."""
+"""Fits of the factorisation and of its peers, each on the same split and in a process of its own."""
 
 import json
-import os
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,16 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-
-def peak_rss_mb() -> float:
-    """The process's own peak; `getrusage` would include what its parent held when it was forked."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) / 1024
-    kilobyte = 1024 if sys.platform == "darwin" else 1
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024
-
+from recsys_assets.benchmarks.measuring import peak_rss_mb, print_result, run_apart
 
 THREADS = 2
 SIZE = 64
@@ -34,27 +22,26 @@ Factors = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 def fit_in_process(model: str, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Fit `model` on the split in `folder` (as `save_split` writes it) and measure it.
 
+    Args:
+        model: `ours`, `implicit_als`, `implicit_bpr` or `lenskit_als`.
+        folder: of the split.
+        options: of the model; for ours also `unobserved_times`, `threshold_times` and `until_ndcg20`, see `GRIDS`.
+
+    Returns:
+        `model`, `options`, `seconds` and `peak_rss_mb` (MiB) of the fit alone, `ndcg20`, `recall20`; with
+        `until_ndcg20` also the seconds and epochs until ours first reached it, where it did.
+
     Raises:
-        RuntimeError: the process failed; with what it said.
+        RuntimeError: the process failed; with the end of its error output.
     """
     threads = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "MKL", "BLIS")}
     if model == "ours":
         threads = {"OMP_NUM_THREADS": str(THREADS)}
-    done = subprocess.run(  # noqa: S603  our own module
-        [sys.executable, "-W", "ignore", "-m", __name__, model, str(folder), json.dumps(options)],
-        env={**os.environ, **threads},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"fitting {model} with {options} failed: {done.stderr.strip()[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return run_apart(__name__, model, str(folder), json.dumps(options), env=threads)
 
 
 def save_split(folder: Path, split: Any) -> None:
-    """Write a `Split` as plain arrays, so that a peer's process needn't import what makes it."""
+    """Write a `Split` as plain arrays, so that a peer's process can read it without our modules."""
     folder.mkdir(parents=True)
     np.save(folder / "shape.npy", np.array(split.train.shape))
     for part, matrix in (("train", split.train), ("truth", split.truth)):
@@ -109,7 +96,7 @@ def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors],
 
 
 def _around_the_untuned(matrix: Any, options: dict[str, Any]) -> Any:
-    """The settings of an untuned run with α₀, and the threshold that λ is chosen by, times something."""
+    """The untuned settings, with α₀ and the threshold that λ is chosen by each multiplied by a factor."""
     from recsys_assets.embeddings.factorisation import with_strengths  # noqa: PLC0415
     from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
 
@@ -171,13 +158,9 @@ def _lenskit(folder: Path, options: dict[str, Any]) -> Callable[[], Factors]:
 def _quality(
     folder: Path, users_UD: npt.NDArray[np.float32], items_ID: npt.NDArray[np.float32]
 ) -> dict[str, float]:
-    from recsys_assets.evaluation.metrics import user_metrics  # noqa: PLC0415  after the peak was taken
-    from recsys_assets.evaluation.ranking import by_factors, rank  # noqa: PLC0415
+    from recsys_assets.benchmarks.datasets import quality  # noqa: PLC0415  after the peak was taken
 
-    train, truth = _matrix(folder, "train"), _matrix(folder, "truth")
-    users = np.flatnonzero(np.diff(truth.indptr))
-    values = user_metrics(rank(train, users, by_factors(users_UD, items_ID), k=20), truth, k=20)
-    return {f"{name}20": float(values[name].mean()) for name in ("ndcg", "recall")}
+    return quality(_matrix(folder, "train"), _matrix(folder, "truth"), users_UD, items_ID)
 
 
 def main(model: str, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
@@ -199,4 +182,4 @@ def main(model: str, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]))))  # noqa: T201  its result
+    print_result(main(sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])))

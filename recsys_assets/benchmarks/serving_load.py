@@ -1,4 +1,8 @@
-"""Load on an HTTP server: by `wrk` where it is installed, else by a small generator in Python."""
+"""Load on an HTTP server, and the two applications that the product's recommendations are compared with.
+
+The load comes from `wrk` where that is installed, else from a small generator in Python. One application sends a
+prepared answer from the product's own server, the other is the plain FastAPI and numpy version.
+"""
 
 import asyncio
 import json
@@ -6,13 +10,14 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from litestar import Litestar, get
@@ -20,8 +25,15 @@ from litestar.types import ASGIApp
 
 from recsys_assets.api.app import build_app
 from recsys_assets.api.http.bodies import PRIVATE, Reply
+from recsys_assets.storage.string_table import StringTable, Vocabulary
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 CONNECTIONS = 16
+PREPARED_VARIABLE = "RECSYS_PREPARED_ANSWER"
+"""Environment variable: file with the bytes of the prepared answer, read at its first request."""
+PREPARED_PATH = "/prepared"
 
 _LUA = """
 local prepared = {}
@@ -53,31 +65,31 @@ class Request:
     path: str
     """With the query."""
     body: bytes = b""
-    """JSON; a POST where there is one."""
+    """JSON of a POST; empty for a GET."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What one run found."""
+    """Results of one run."""
 
     rps: float
     """Requests answered a second."""
     p50_ms: float
-    """Half were answered within, ms."""
+    """Median response time, ms."""
     p99_ms: float
-    """99 of 100 were answered within, ms."""
+    """99th percentile of the response time, ms."""
     errors: int
     """Requests without an answer of status 2xx or 3xx."""
 
 
 def drive(port: int, requests: Sequence[Request], *, seconds: float, cpu: int | None = None) -> Load:
-    """Ask random ones of the requests over 16 connections for so long.
+    """Send random requests over 16 connections.
 
     Args:
         port: on 127.0.0.1.
-        requests: at least one.
-        seconds: how long.
-        cpu: the core to run on, where that can be chosen.
+        requests: to choose from, at least one.
+        seconds: duration.
+        cpu: core to run on, where that can be chosen.
     """
     wrk = shutil.which("wrk")
     if wrk is None:
@@ -99,7 +111,7 @@ def drive(port: int, requests: Sequence[Request], *, seconds: float, cpu: int | 
 
 
 def pinned(cpu: int | None) -> list[str]:
-    """What to put before a command so that it runs on one core; nothing where that can't be chosen."""
+    """Return the prefix that makes a command run on one core; nothing where that can't be chosen."""
     taskset = shutil.which("taskset")
     return [] if cpu is None or taskset is None else [taskset, "-c", str(cpu)]
 
@@ -137,13 +149,8 @@ def _encode(request: Request) -> bytes:
     return head.encode() + b"\r\n" + request.body
 
 
-PREPARED_VARIABLE = "RECSYS_PREPARED_ANSWER"
-"""File with the bytes of the prepared answer, read when that is first asked for."""
-PREPARED_PATH = "/prepared"
-
-
 def build_with_prepared() -> Litestar:
-    """The product's application and `GET /prepared`, which sends the same bytes every time."""
+    """Build the product's application with `GET /prepared`, which sends the same bytes every time."""
     app = build_app()
 
     @cache
@@ -156,3 +163,58 @@ def build_with_prepared() -> Litestar:
 
     app.register(prepared)
     return app
+
+
+def naive_app(folder: Path) -> "FastAPI":
+    """Build the application that a competent engineer writes in an hour, on the same embeddings.
+
+    FastAPI, exact scoring in numpy, a set for the seen items.
+    """
+    from fastapi import FastAPI, HTTPException  # noqa: PLC0415  only in its own process
+
+    release_id = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["release_id"]
+    item_ids = list(StringTable.load(folder, "items"))
+    titles = list(StringTable.load(folder, "titles"))
+    categories = list(StringTable.load(folder, "categories"))
+    users = {user_id: num for num, user_id in enumerate(Vocabulary.load(folder, "users"))}
+    user_embeddings = np.load(folder / "user_embeddings.npy")
+    item_embeddings = np.load(folder / "item_embeddings.npy")
+    indptr = np.load(folder / "history_indptr.npy")
+    history = np.load(folder / "history_items.npy")
+    app = FastAPI()
+
+    @app.get("/v1/users/{user_id}/recommendations")  # type: ignore[untyped-decorator, unused-ignore]
+    def recommend(user_id: str, k: int = 10) -> dict[str, Any]:
+        """Return the k best items that the user does not have."""
+        if user_id not in users:
+            raise HTTPException(404, "unknown user")
+        num = users[user_id]
+        seen = set(history[indptr[num] : indptr[num + 1]].tolist())
+        scores = item_embeddings @ user_embeddings[num]
+        reach = min(k + len(seen), len(scores))
+        candidates = np.argpartition(-scores, reach - 1)[:reach]
+        ranked = candidates[np.argsort(-scores[candidates])]
+        items = [
+            {
+                "item_id": item_ids[item],
+                "title": titles[item],
+                "category": categories[item],
+                "score": float(scores[item]),
+            }
+            for item in ranked.tolist()
+            if item not in seen
+        ][:k]
+        return {"release": release_id, "user_id": user_id, "items": items}
+
+    return app
+
+
+def serve_naive(folder: Path, port: int) -> None:
+    """Serve the naive application by uvicorn, until the process is ended."""
+    import uvicorn  # noqa: PLC0415  only in its own process
+
+    uvicorn.run(naive_app(folder), host="127.0.0.1", port=port, log_level="error", access_log=False)
+
+
+if __name__ == "__main__":
+    serve_naive(Path(sys.argv[1]), int(sys.argv[2]))

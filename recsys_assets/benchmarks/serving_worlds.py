@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from recsys_assets.benchmarks.datasets import default_events
+from recsys_assets.benchmarks.synthetic import taste_centres, vectors_around
 from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import load_embeddings, save_embeddings
@@ -25,12 +27,11 @@ from recsys_assets.index.build_index import (
 )
 from recsys_assets.index.index_report import read_report
 from recsys_assets.index.item_index import ItemIndex
-from recsys_assets.interactions.cleaning import clean
-from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.quality.contract import Column
 from recsys_assets.release.publish import publish
 from recsys_assets.settings import IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.string_table import Vocabulary
 
@@ -39,44 +40,37 @@ _DAY = date(2024, 1, 1)
 _TOUCHED = 5
 _TASTES = 1_000
 
-ASKED_USERS = 4_000
-"""Users of the synthetic release that have candidates: the ones to ask for."""
+USERS_WITH_CANDIDATES = 4_000
+"""Users of the synthetic release that have candidates: the ones to send requests for."""
 
 
 def publish_default(home: Home) -> None:
     """Build the embedded default by direct calls, without Dagster and evaluation, and publish it."""
-    source = open_source(_SPEC)
+    source, interactions = open_source(_SPEC), default_events()
     dates = source.date_range()
-    days = [
-        dates.first_day + timedelta(days=place)
-        for place in range((dates.last_day - dates.first_day).days + 1)
-    ]
-    landed = iter_days(source, days, scratch=home.root / "scratch")
-    interactions = pl.concat([clean(raw, day=day).frame for day, raw in landed])
     settings = Settings(source=SourceSettings(spec=_SPEC, first_day=dates.first_day, last_day=dates.last_day))
-    matrix = InteractionMatrix.from_interactions(interactions.lazy())
+    matrix = InteractionMatrix.from_interactions(interactions)
     save_embeddings(
         home.artifact("embeddings"),
         matrix=matrix,
         factorisation=train(matrix, settings.training),
     )
-    build_features(interactions.lazy(), source.catalogue(), home.artifact("features"), as_of=dates.last_day)
+    build_features(interactions, source.catalogue(), home.artifact("features"), as_of=dates.last_day)
     build_item_index(home.artifact("embeddings"), home.artifact("index"), settings.index)
     _publish(home, settings)
 
 
 def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> None:
-    """Publish so many users and items with drawn embeddings: items around taste centres, users likewise.
+    """Publish a release of users and items with drawn embeddings, both around taste centres.
 
-    Item lengths are log-normal, as popularity makes them. Each user has touched five items. The arrays of
-    candidates are as large as for all users, but filled for the first `ASKED_USERS` only, since searching for
-    a million users takes longer than a benchmark should.
+    Each user has touched five items. The arrays of candidates are as large as for all users, but filled only for
+    the first `USERS_WITH_CANDIDATES`: a search for a million users takes longer than a benchmark should.
     """
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(_TASTES, size)).astype(np.float32)
+    centres = taste_centres(_TASTES, size=size, rng=rng)
     embeddings = home.artifact("embeddings")
     embeddings.mkdir(parents=True)
-    items_ID = _around(centres, items, 0.5, rng)
+    items_ID = vectors_around(centres, items, spread=0.5, rng=rng)
     item_ids = _ids("i", items)
     user_ids = _ids("u", users)
     Vocabulary.from_strings(user_ids).save(embeddings, "users")
@@ -84,11 +78,11 @@ def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> 
     popular = np.argsort(-np.linalg.norm(items_ID, axis=1)).astype(np.int32)
     history = rng.integers(0, items, users * _TOUCHED).astype(np.int32)
     arrays: dict[str, npt.NDArray[Any]] = {
-        "user_embeddings": _around(centres, users, 0.2, rng),
+        "user_embeddings": vectors_around(centres, users, spread=0.2, rng=rng),
         "item_embeddings": items_ID,
         "history_indptr": np.arange(users + 1, dtype=np.int64) * _TOUCHED,
         "history_items": history,
-        "history_days": np.full(len(history), (_DAY - date(1970, 1, 1)).days, dtype=np.int32),
+        "history_days": np.full(len(history), (_DAY - EPOCH).days, dtype=np.int32),
         "history_weights": np.ones(len(history), dtype=np.float32),
         "popular_items": popular,
         "popular_scores": np.linspace(1, 0, items, dtype=np.float32),
@@ -122,15 +116,15 @@ def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> 
 
 
 def write_some_candidates(home: Home, *, kept: int = 50) -> None:
-    """Write candidates for the first `ASKED_USERS`; the other rows are empty."""
+    """Write candidates for the first `USERS_WITH_CANDIDATES`; the other rows are empty."""
     found, index = load_embeddings(home.artifact("embeddings")), home.artifact("index")
-    asked = min(ASKED_USERS, len(found.users))
+    first = min(USERS_WITH_CANDIDATES, len(found.users))
     with tempfile.TemporaryDirectory() as folder:
         write_candidates(
             Path(folder),
-            user_embeddings=found.user_embeddings[:asked],
+            user_embeddings=found.user_embeddings[:first],
             item_embeddings=found.item_embeddings,
-            history_indptr=found.history_indptr[: asked + 1],
+            history_indptr=found.history_indptr[: first + 1],
             history_items=found.history_items,
             index=ItemIndex.load(index, found.item_embeddings),
             settings=IndexSettings(candidates_per_user=kept),
@@ -138,7 +132,7 @@ def write_some_candidates(home: Home, *, kept: int = 50) -> None:
         for name, empty in ((CANDIDATE_ITEMS, -1), (CANDIDATE_SCORES, -np.inf)):
             some = np.load(Path(folder, name))
             every = np.full((len(found.users), some.shape[1]), empty, dtype=some.dtype)
-            every[:asked] = some
+            every[:first] = some
             np.save(index / name, every, allow_pickle=False)
 
 
@@ -154,23 +148,12 @@ def _publish(home: Home, settings: Settings) -> None:
     )
 
 
-def _around(
-    centres: npt.NDArray[np.float32], rows: int, spread: float, rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    found = centres[rng.integers(0, len(centres), rows)]
-    found += 0.7 * rng.standard_normal(found.shape, dtype=np.float32)
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
-    lengths: npt.NDArray[np.float32] = rng.lognormal(0, spread, (rows, 1)).astype(np.float32)
-    scaled: npt.NDArray[np.float32] = found * lengths
-    return scaled
-
-
 def _ids(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{num:07d}" for num in range(count)]
 
 
 def _plain_rows(contract: Mapping[str, Column], key: str, ids: list[str]) -> pl.DataFrame:
-    """Rows that the contract allows, with ids and names, and nothing else of interest."""
+    """Return rows that the contract allows, with ids and names; the other columns are empty or least values."""
 
     def values() -> Iterator[pl.Expr]:
         for name, column in contract.items():

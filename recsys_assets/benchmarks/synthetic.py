@@ -1,7 +1,7 @@
-"""Synthetic interactions of any size: power-law users and items, planted taste groups, seeded.
+"""Synthetic interactions and embeddings of any size: power-law users and items, planted tastes, seeded.
 
-Each day is drawn from (seed, day), so a partition is the same whether or not the others are made, and memory
-doesn't grow with the number of days.
+Each day is drawn from (seed, day): a partition is the same with or without the others, and memory doesn't grow
+with the number of days.
 """
 
 from collections.abc import Iterator
@@ -17,45 +17,49 @@ from recsys_assets import columns
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.quality.contract import UTC_MICROSECONDS
+from recsys_assets.storage.arrays import EPOCH, Float32
 from recsys_assets.storage.partition_store import PartitionStore
 from recsys_assets.storage.string_table import Vocabulary
 
 _SECONDS_A_DAY = 86_400
 _FIRST_DAY = date(2024, 1, 1)
+_PENDING_EVENTS = 25_000_000
+"""Events that are merged into the matrix at once."""
+_SPREAD_AROUND_TASTE = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticWorld:
-    """How many of everything, and how it is drawn."""
+    """Sizes, shares and seed of a synthetic set of interactions."""
 
     users: int
-    """Users; the activity of the r-th most active goes with 1 / (r + users / 100)^0.7."""
+    """Users; the r-th most active has an activity in proportion to 1 / (r + users / 100)^0.7."""
     items: int
-    """Items; the popularity of the r-th most popular goes with 1 / (r + items / 500)."""
+    """Items; the r-th most popular has a popularity in proportion to 1 / (r + items / 500)."""
     interactions: int
     """Events over all days."""
     tastes: int = 50
-    """Planted taste groups: a user has one, an item has one."""
+    """Planted taste groups; each user and each item belongs to one."""
     loyalty: float = 0.7
-    """Share of a user's events that are drawn from the items of the user's taste, 0-1."""
+    """Share of a user's events drawn from the items of the user's own taste, 0-1."""
     days: int = 100
-    """Days, from 2024-01-01 on; the events are spread over them evenly."""
+    """Days from 2024-01-01 on; the events are spread evenly over them."""
     seed: int = 0
     """Seed of everything."""
 
     @cached_property
     def user_tastes(self) -> npt.NDArray[np.int32]:
-        """The taste of each user."""
+        """Taste of each user."""
         rng = np.random.default_rng([self.seed, 1])
         return rng.integers(0, self.tastes, self.users).astype(np.int32)
 
     @cached_property
     def item_tastes(self) -> npt.NDArray[np.int32]:
-        """The taste of each item, ascending; within a taste the popularity is in random order."""
+        """Taste of each item, ascending; within a taste the popularity is in random order."""
         return (np.arange(self.items) * self.tastes // self.items).astype(np.int32)
 
     def day_nums(self, day: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """User and item number of each event of the `day`-th day, in the order of time."""
+        """Return user and item number of each event of the `day`-th day, in the order of time."""
         rng = np.random.default_rng([self.seed, 2, day])
         events = self.interactions * (day + 1) // self.days - self.interactions * day // self.days
         users_n = _inverse(self._activity, rng.random(events))
@@ -67,7 +71,7 @@ class SyntheticWorld:
         return users_n, items_n
 
     def day_frame(self, day: int) -> pl.DataFrame:
-        """The `day`-th day as INTERACTIONS rows."""
+        """Return the `day`-th day as INTERACTIONS rows."""
         users_n, items_n = self.day_nums(day)
         start = datetime.combine(_FIRST_DAY + timedelta(days=day), datetime.min.time(), UTC)
         micros = np.arange(len(users_n)) * (_SECONDS_A_DAY * 1_000_000) // max(1, len(users_n))
@@ -84,7 +88,7 @@ class SyntheticWorld:
         return typed.select(*INTERACTIONS.columns).cast(INTERACTIONS.polars_schema())
 
     def frames(self) -> Iterator[tuple[date, pl.DataFrame]]:
-        """Every day and its rows."""
+        """Return every day and its rows."""
         return ((_FIRST_DAY + timedelta(days=day), self.day_frame(day)) for day in range(self.days))
 
     @cached_property
@@ -104,7 +108,7 @@ class SyntheticWorld:
 
 
 def world(interactions: int, *, seed: int = 0, days: int = 100) -> SyntheticWorld:
-    """A world in MovieLens 20M's proportions: 20 million events have 140,000 users and 27,000 items.
+    """Return a world in MovieLens 20M's proportions: 20 million events of 140,000 users and 27,000 items.
 
     Users grow with the events, items with their square root.
     """
@@ -120,7 +124,7 @@ def world(interactions: int, *, seed: int = 0, days: int = 100) -> SyntheticWorl
 
 
 def write_partitions(found: SyntheticWorld, store: PartitionStore) -> int:
-    """Write every day; the number of rows written."""
+    """Write every day and return the number of rows written."""
     rows = 0
     for day, frame in found.frames():
         store.write(day, frame)
@@ -129,13 +133,13 @@ def write_partitions(found: SyntheticWorld, store: PartitionStore) -> int:
 
 
 def matrix(found: SyntheticWorld) -> InteractionMatrix:
-    """The world as a matrix, as `from_interactions` gives it for the partitions, without the strings between.
+    """Return the matrix that `from_interactions` makes of the world's partitions, without writing them.
 
-    All users and items have a row and column, whether or not they have an event.
+    Every user has a row and every item a column, also without an event.
     """
     keys, last = np.empty(0, np.int64), np.empty(0, np.int32)
     counts = np.empty(0, np.float32)
-    first = (_FIRST_DAY - date(1970, 1, 1)).days
+    first = (_FIRST_DAY - EPOCH).days
     pending: list[npt.NDArray[np.int64]] = []
     for day in range(found.days):
         users_n, items_n = found.day_nums(day)
@@ -154,7 +158,25 @@ def matrix(found: SyntheticWorld) -> InteractionMatrix:
     )
 
 
-_PENDING_EVENTS = 25_000_000
+def taste_centres(count: int, *, size: int, rng: np.random.Generator) -> Float32:
+    """Draw centres for `vectors_around`, (count, size)."""
+    return rng.normal(size=(count, size)).astype(np.float32)
+
+
+def vectors_around(centres: Float32, rows: int, *, spread: float, rng: np.random.Generator) -> Float32:
+    """Draw embeddings around random centres, (rows, D).
+
+    Args:
+        centres: of the tastes, (tastes, D).
+        rows: vectors to draw.
+        spread: standard deviation of the logarithm of their lengths, which popularity makes log-normal.
+        rng: source of randomness.
+    """
+    found = centres[rng.integers(0, len(centres), rows)]
+    found += _SPREAD_AROUND_TASTE * rng.standard_normal(found.shape, dtype=np.float32)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    found *= rng.lognormal(0, spread, (rows, 1)).astype(np.float32)
+    return found
 
 
 def _merge(
@@ -165,7 +187,7 @@ def _merge(
     *,
     days: int,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-    """Pairs so far and new events (pair * days + day) -> pairs ascending, their counts and last days."""
+    """Merge new events (pair * days + day) into the pairs so far: pairs ascending, their counts and last days."""
     events.sort()
     pairs = events // days
     ends = np.flatnonzero(np.append(pairs[1:] != pairs[:-1], True))

@@ -3,7 +3,7 @@ import pytest
 from recsys_assets.benchmarks import bench_scale
 
 
-def test_every_size_is_fitted_and_the_growth_of_time_told():
+def test_every_size_is_fitted_and_the_growth_of_time_reported():
     found = bench_scale.run(pairs=[20_000, 80_000])
     assert [len(found["fits"]), found["fits"][1]["epochs"]] == [2, 15]
     assert found["fits"][1]["pairs"] > 2 * found["fits"][0]["pairs"]
@@ -17,6 +17,6 @@ def test_one_size_has_no_exponent():
     assert bench_scale.run(pairs=[20_000])["exponent"] is None
 
 
-def test_a_failed_fit_raises_with_what_it_said():
-    with pytest.raises(RuntimeError, match="-1 pairs failed"):
+def test_a_failed_fit_raises_with_its_error_output():
+    with pytest.raises(RuntimeError, match="bench_scale -1 failed"):
         bench_scale.run(pairs=[-1])

@@ -33,7 +33,7 @@ def test_a_goal_that_was_never_reached_is_null_not_a_number():
     assert found["seconds_to_peer_best_ratio"] is None
 
 
-def test_a_fit_in_its_own_process_says_its_quality_time_and_memory(tmp_path):
+def test_a_fit_in_its_own_process_reports_quality_time_and_memory(tmp_path):
     held = np.ones(100_000_000)  # 800 MB that the child must not be charged with
     save_split(tmp_path / "split", time_split(block_world(share=0.7), held_out_share=0.3))
     found = fit_in_process("ours", tmp_path / "split", {"epochs": 3, "until_ndcg20": 0.0})
@@ -43,6 +43,17 @@ def test_a_fit_in_its_own_process_says_its_quality_time_and_memory(tmp_path):
     assert 50 < found["peak_rss_mb"] < held.nbytes / 1e6
 
 
-def test_a_failed_fit_raises_with_what_it_said(tmp_path):
+def test_a_failed_fit_raises_with_its_error_output(tmp_path):
     with pytest.raises(RuntimeError, match="No such file"):
         fit_in_process("ours", tmp_path, {})
+
+
+@pytest.mark.parametrize("model", sorted(bench_train.GRIDS))
+def test_every_model_is_fitted_with_the_first_settings_of_its_grid(tmp_path, model):
+    pytest.importorskip(
+        model.split("_")[0] if model != "ours" else "torch", reason="it is in the extra bench"
+    )
+    save_split(tmp_path / "split", time_split(block_world(share=0.7), held_out_share=0.3))
+    found = fit_in_process(model, tmp_path / "split", bench_train.GRIDS[model][0])
+    assert found["model"] == model
+    assert 0 < found["ndcg20"] <= 1
