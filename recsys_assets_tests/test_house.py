@@ -96,12 +96,15 @@ def messages(file: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def prose(file: Path) -> Iterator[tuple[int, str]]:
+@cache
+def prose(file: Path) -> list[tuple[int, str]]:
     """Line and text of everything in a module that is written for readers, without `code`."""
-    for part in (docstrings, comments, messages):
-        for line, text in part(file):
-            for offset, row in enumerate(text.splitlines()):
-                yield line + offset, re.sub(r"`[^`]*`", "``", row)
+    return [
+        (line + offset, re.sub(r"`[^`]*`", "``", row))
+        for part in (docstrings, comments, messages)
+        for line, text in part(file)
+        for offset, row in enumerate(text.splitlines())
+    ]
 
 
 def document_lines(file: Path) -> Iterator[tuple[int, str]]:
@@ -112,6 +115,14 @@ def document_lines(file: Path) -> Iterator[tuple[int, str]]:
             fenced = not fenced
         elif not fenced:
             yield number, re.sub(r"`[^`]*`", "``", row)
+
+
+def written() -> Iterator[tuple[Path, int, str]]:
+    """File, line and text of the package's prose and of the documents."""
+    for file in python_files(PACKAGE):
+        yield from ((file, *found) for found in prose(file))
+    for file in DOCUMENTS:
+        yield from ((file, *found) for found in document_lines(file))
 
 
 def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -146,22 +157,18 @@ def test_no_docstring_opens_as_a_question(folder):
 
 
 def test_nothing_written_for_readers_has_a_translated_turn():
-    written = [(file, line, text) for file in python_files(PACKAGE) for line, text in prose(file)]
-    written += [(file, line, text) for file in DOCUMENTS for line, text in document_lines(file)]
     assert [
         f"{place(file, line)}: {found[0]!r} -> {plain}: {text.strip()}"
-        for file, line, text in written
+        for file, line, text in written()
         for turn, plain in TURNS.items()
         if (found := re.search(turn, text, re.IGNORECASE))
     ] == []
 
 
 def test_a_day_is_rejected_and_never_refused():
-    written = [(file, line, text) for file in python_files(PACKAGE) for line, text in prose(file)]
-    written += [(file, line, text) for file in DOCUMENTS for line, text in document_lines(file)]
     assert [
         f"{place(file, line)}: {text.strip()}"
-        for file, line, text in written
+        for file, line, text in written()
         if REFUSED.search(text) and (DAY.search(text) or DAILY & set(file.relative_to(ROOT).parts))
     ] == []
 
