@@ -4,14 +4,7 @@ from typing import Any
 
 import click
 
-from recsys_assets.commands import (
-    key_commands,
-    making,
-    quarantine_commands,
-    release_commands,
-    rules_commands,
-    running,
-)
+from recsys_assets.commands import making, quarantine_commands, rules_commands, running, server_commands
 from recsys_assets.errors import RecsysError
 
 
@@ -35,6 +28,12 @@ def main() -> None:
     """Recommendations from a log of users' interactions with items: audited, replayable, explainable."""
 
 
-for topic in (running, making, release_commands, rules_commands, quarantine_commands, key_commands):
-    for command in topic.COMMANDS:
-        main.add_command(command)
+for command in (
+    *running.COMMANDS,
+    *making.COMMANDS,
+    server_commands.releases,
+    *rules_commands.COMMANDS,
+    *quarantine_commands.COMMANDS,
+    server_commands.keys,
+):
+    main.add_command(command)

@@ -1,6 +1,6 @@
 """The code location that Dagster loads: the one of the home that `RECSYS_HOME` names."""
 
-from recsys_assets.orchestration.code_location import build_definitions
+from recsys_assets.orchestration.instance import build_definitions
 from recsys_assets.storage.home import Home
 
 defs = build_definitions(Home.locate())

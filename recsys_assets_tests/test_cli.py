@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from recsys_assets.benchmarks.benchmark_names import BENCHMARKS
+from recsys_assets.benchmarks.harness import BENCHMARKS
 from recsys_assets.cli import main
 from recsys_assets.errors import InputError, RecsysError
 

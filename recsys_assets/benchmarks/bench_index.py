@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.benchmarks.measuring import machine
+from recsys_assets.benchmarks.harness import machine
 from recsys_assets.benchmarks.synthetic import taste_centres, vectors_around
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train

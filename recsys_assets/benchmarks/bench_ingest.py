@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from isal import igzip
 
-from recsys_assets.benchmarks.measuring import peak_rss_mb, print_result, run_apart
+from recsys_assets.benchmarks.harness import peak_rss_mb, print_result, run_apart
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,14 +16,13 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.benchmarks.measuring import machine
+from recsys_assets.benchmarks.harness import machine
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.evaluation import metrics
 from recsys_assets.lake.sources.registry import open_source
-from recsys_assets.rules.engine.pipeline import Pipeline
+from recsys_assets.rules.engine.pipeline import Engine, Pipeline
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.engine.scenario_engine import Engine
-from recsys_assets.rules.language.item_table import columns_of
+from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import parse_rules
 from recsys_assets.rules.rules_file import PACKAGED, packaged_engine
 from recsys_assets.rules.testing.difference import HeldOut, cleaned_source, hold_out

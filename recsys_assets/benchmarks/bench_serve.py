@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from recsys_assets.benchmarks.measuring import machine
+from recsys_assets.benchmarks.harness import machine
 from recsys_assets.benchmarks.serving_load import (
     CONNECTIONS,
     PREPARED_PATH,

@@ -1,4 +1,4 @@
-"""`recsys bench ablation`, `refine` and `warm`: variants of the training, measured on the same splits.
+"""`recsys bench ablation`, `refine`, `warm` and `scale`: variants of the training, and its growth with the data.
 
 Tried on the default and not made a setting:
 
@@ -7,13 +7,19 @@ Tried on the default and not made a setting:
   touched it finds 0.0034 within 20 places, five times chance. Among all items it brings 150 such items into the
   lists, and none of them is bought; NDCG@20 falls by a thousandth. Such items come from the rules' `new` source.
 - Items' vectors lengthened by popularity after training by iALS: MovieLens 1M +0.4 %, Gowalla -1 %.
+
+`scale` fits synthetic sets in MovieLens 20M's proportions, each in its own process:
+`python -m recsys_assets.benchmarks.bench_variants PAIRS` fits one.
 """
 
+import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from recsys_assets.benchmarks.datasets import (
     SETS,
@@ -24,10 +30,11 @@ from recsys_assets.benchmarks.datasets import (
     published_set,
     quality,
 )
+from recsys_assets.benchmarks.harness import print_result, run_apart
 from recsys_assets.embeddings.factorisation import Factorisation
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.training import train
-from recsys_assets.evaluation.splits import Split
+from recsys_assets.evaluation.held_out import Split
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 
 CHANGES: Final[dict[str, dict[str, Any]]] = {
@@ -145,3 +152,54 @@ def _changed(found: BenchmarkSet, change: str) -> dict[str, Any]:
 def _figures(trained: Factorisation, split: Split) -> dict[str, float]:
     values = quality(split.train, split.truth, trained.user_embeddings, trained.item_embeddings)
     return {**values, "seconds": trained.seconds}
+
+
+SCALE_PAIRS = (1_000_000, 5_000_000, 20_000_000)
+"""Distinct user-item pairs of each size, about."""
+_EVENTS_A_PAIR = 1.72
+"""Events that a synthetic world draws for each distinct pair; popular pairs are drawn more than once."""
+
+
+def scale(*, pairs: list[int] | None = None) -> dict[str, Any]:
+    """Fit synthetic sets of growing size: time and memory as they grow with the interactions.
+
+    Args:
+        pairs: distinct pairs of each size; None takes `SCALE_PAIRS`.
+
+    Returns:
+        `fits`: for each size `users`, `items`, `pairs`, `seconds`, `predicted_peak_mb`, `measured_peak_mb` and
+        `prediction_error`, their relative difference; `exponent` of the seconds in the pairs, null for one size.
+    """
+    fits = [run_apart(__name__, str(size)) for size in pairs or SCALE_PAIRS]
+    return {"fits": fits, "exponent": _exponent(fits)}
+
+
+def _exponent(fits: list[dict[str, Any]]) -> float | None:
+    if len(fits) < 2:  # noqa: PLR2004  a slope needs two points
+        return None
+    pairs, seconds = (np.log([fit[name] for fit in fits]) for name in ("pairs", "seconds"))
+    return float(np.polyfit(pairs, seconds, 1)[0])
+
+
+def fit_size(pairs: int) -> dict[str, Any]:
+    """Draw a set and fit it in this process, 64 dimensions and 15 epochs."""
+    from recsys_assets.benchmarks.synthetic import matrix, world  # noqa: PLC0415  not in the parent
+    from recsys_assets.embeddings.training import train  # noqa: PLC0415
+    from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
+
+    found = matrix(replace(world(pairs), interactions=round(pairs * _EVENTS_A_PAIR)))
+    fitted = train(found, TrainingSettings())
+    memory = fitted.memory_mb
+    return {
+        "users": len(found.users),
+        "items": len(found.items),
+        "pairs": found.entries,
+        "seconds": fitted.seconds,
+        "epochs": len(fitted.losses),
+        **memory,
+        "prediction_error": memory["predicted_peak_mb"] / memory["measured_peak_mb"] - 1,
+    }
+
+
+if __name__ == "__main__":
+    print_result(fit_size(int(sys.argv[1])))

@@ -19,9 +19,8 @@ from recsys_assets.benchmarks.synthetic import matrix as synthetic_matrix
 from recsys_assets.benchmarks.synthetic import world
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.errors import InputError
+from recsys_assets.evaluation.held_out import Split, by_factors, entries_where, random_split, rank, time_split
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.evaluation.ranking import by_factors, rank
-from recsys_assets.evaluation.splits import Split, entries_where, random_split, time_split
 from recsys_assets.interactions.cleaning import clean
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from recsys_assets.benchmarks.measuring import peak_rss_mb, print_result, run_apart
+from recsys_assets.benchmarks.harness import peak_rss_mb, print_result, run_apart
 
 THREADS = 2
 SIZE = 64

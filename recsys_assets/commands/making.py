@@ -105,7 +105,7 @@ def tune(home: Path | None, minutes: float) -> None:
 @json_option
 def bench(name: str | None, as_json: bool) -> None:
     """Run the benchmark NAME against what it is compared with; without NAME, list the benchmarks."""
-    from recsys_assets.benchmarks.benchmark_names import benchmarks, run_benchmark  # noqa: PLC0415
+    from recsys_assets.benchmarks.harness import benchmarks, run_benchmark  # noqa: PLC0415
 
     result = benchmarks() if name is None else run_benchmark(name)
     if as_json:

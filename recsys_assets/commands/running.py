@@ -134,11 +134,11 @@ def recommend(home: Path | None, user: str, k: int, scenario: str | None, explai
     """Print recommendations for USER, by name, from the current release."""
     from rich.console import Console  # noqa: PLC0415
 
-    from recsys_assets.api.serving.once import recommend_once  # noqa: PLC0415
+    from recsys_assets.api.serving.answers import recommend_once  # noqa: PLC0415
     from recsys_assets.commands.console import print_recommendations  # noqa: PLC0415
 
     if scenario is not None or explain:
-        from recsys_assets.api.serving.once import recommend_by_rules  # noqa: PLC0415
+        from recsys_assets.api.serving.answers import recommend_by_rules  # noqa: PLC0415
         from recsys_assets.commands.console import print_trace  # noqa: PLC0415
 
         found = recommend_by_rules(Home.locate(home), user, k, scenario=scenario, explain=explain)
@@ -163,7 +163,7 @@ def _show_some(home: Home) -> None:
     """Print recommendations for a few users of the current release, by name."""
     from rich.console import Console  # noqa: PLC0415
 
-    from recsys_assets.api.serving.once import recommend_once  # noqa: PLC0415
+    from recsys_assets.api.serving.answers import recommend_once  # noqa: PLC0415
     from recsys_assets.commands.console import print_recommendations  # noqa: PLC0415
     from recsys_assets.embeddings.model_files import load_embeddings  # noqa: PLC0415
 

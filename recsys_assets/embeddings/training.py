@@ -13,8 +13,7 @@ from typing import Protocol
 from torch import Tensor
 
 from recsys_assets.embeddings.factorisation import Factorisation, Start, epochs_of, with_strengths
-from recsys_assets.embeddings.ials import Ials
-from recsys_assets.embeddings.ials_sharded import Workers, sharded_half_step, train_by_workers
+from recsys_assets.embeddings.ials import Ials, Workers, sharded_half_step, train_by_workers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
 from recsys_assets.embeddings.memory_plan import PeakWatch, plan_memory
 from recsys_assets.embeddings.softmax import Softmax

@@ -14,7 +14,7 @@ from recsys_assets.embeddings.interaction_matrix import (
     entries_of,
     popularity,
 )
-from recsys_assets.evaluation.ranking import ScoreUsers, by_item_scores
+from recsys_assets.evaluation.held_out import ScoreUsers, by_item_scores
 from recsys_assets.storage.arrays import Int64
 
 NEIGHBOURS = 100

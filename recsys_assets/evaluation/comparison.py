@@ -15,9 +15,16 @@ from recsys_assets.embeddings.interaction_matrix import by_popularity, popularit
 from recsys_assets.embeddings.training import train
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
+from recsys_assets.evaluation.held_out import (
+    Ranking,
+    ScoreUsers,
+    Split,
+    by_factors,
+    entries_where,
+    rank,
+    time_split,
+)
 from recsys_assets.evaluation.metrics import catalogue_metrics, mean_intervals, user_metrics
-from recsys_assets.evaluation.ranking import Ranking, ScoreUsers, by_factors, rank
-from recsys_assets.evaluation.splits import Split, entries_where, time_split
 from recsys_assets.settings import TrainingSettings
 
 SCHEMA = pl.Schema(

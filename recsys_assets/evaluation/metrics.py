@@ -17,7 +17,7 @@ from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.storage.arrays import NO_ITEM, Bools, Float32, Float64, Int64
 
 if TYPE_CHECKING:
-    from recsys_assets.evaluation.ranking import Ranking  # imports torch
+    from recsys_assets.evaluation.held_out import Ranking  # imports torch
 
 Name = TypeVar("Name")
 

@@ -24,9 +24,8 @@ from recsys_assets.embeddings import softmax
 from recsys_assets.embeddings.factorisation import with_epochs, with_strengths
 from recsys_assets.embeddings.training import train
 from recsys_assets.errors import TrainingDataError
+from recsys_assets.evaluation.held_out import Split, TimeSplit, by_factors, rank, time_split
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.evaluation.ranking import by_factors, rank
-from recsys_assets.evaluation.splits import Split, TimeSplit, time_split
 from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Int64
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from recsys_assets import columns
 from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.evaluation.ranking import by_factors, rank
-from recsys_assets.evaluation.splits import time_split
+from recsys_assets.evaluation.held_out import by_factors, rank
+from recsys_assets.evaluation.held_out import time_split
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.settings import TrainingSettings, load_or_default_settings
 from recsys_assets.storage.home import Home

@@ -14,9 +14,8 @@ from typing import Final, Protocol
 import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
-from recsys_assets.orchestration.code_location import build_definitions
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
-from recsys_assets.orchestration.instance import open_instance
+from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress

@@ -14,7 +14,7 @@ import msgspec
 import torch.distributed as dist
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
-from recsys_assets.embeddings.ials_sharded import load_matrix, load_start, save_result
+from recsys_assets.embeddings.ials import load_matrix, load_start, save_result
 from recsys_assets.embeddings.training import train_in_group
 from recsys_assets.settings import TrainingSettings
 

@@ -16,9 +16,9 @@ from typing import Final
 
 from recsys_assets.errors import RecsysError, ReleaseError, RulesError
 from recsys_assets.release.load import Release
+from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.plain import PlainScenario
-from recsys_assets.rules.engine.scenario_engine import Engine
-from recsys_assets.rules.language.item_table import columns_of
+from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import read_rules
 from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home

@@ -15,7 +15,7 @@ from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
 
 
-@pytest.mark.parametrize("module", ["app", "serving.server", "serving.once"])
+@pytest.mark.parametrize("module", ["app", "serving.server", "serving.answers"])
 def test_serving_loads_no_training_library(module: str) -> None:
     heavy = {"torch", "dagster", "pandera", "polars", "pyarrow", "pandas", "sqlite_utils"}
     code = f"import sys, recsys_assets.api.{module}; print(*({heavy} & set(sys.modules)))"

@@ -3,7 +3,7 @@ import pytest
 
 from recsys_assets.benchmarks import bench_train
 from recsys_assets.benchmarks.peers import fit_in_process, save_split
-from recsys_assets.evaluation.splits import time_split
+from recsys_assets.evaluation.held_out import time_split
 from recsys_assets_tests.embeddings.worlds import block_world
 
 

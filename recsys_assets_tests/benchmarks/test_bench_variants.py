@@ -3,7 +3,7 @@ import pytest
 from recsys_assets.benchmarks import bench_variants
 from recsys_assets.benchmarks.datasets import BenchmarkSet
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.evaluation.splits import random_split, time_split
+from recsys_assets.evaluation.held_out import random_split, time_split
 from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 

@@ -7,7 +7,7 @@ import pytest
 
 from recsys_assets.drift.day_profile import Profile
 from recsys_assets.drift.day_scores import DayScores
-from recsys_assets.drift.explain import describe, rows_behind
+from recsys_assets.drift.monitor import describe, rows_behind
 from recsys_assets.drift.scores import Score
 from recsys_assets.drift.seen_before import SeenBefore
 from recsys_assets.drift.statistics import Thresholds

@@ -4,9 +4,8 @@ import pytest
 from recsys_assets.embeddings.factorisation import with_strengths
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
+from recsys_assets.evaluation.held_out import by_factors, random_split, rank
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.evaluation.ranking import by_factors, rank
-from recsys_assets.evaluation.splits import random_split
 from recsys_assets.settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 

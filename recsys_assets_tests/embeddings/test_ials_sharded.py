@@ -1,7 +1,7 @@
 import numpy as np
 
 from recsys_assets.embeddings.factorisation import Start
-from recsys_assets.embeddings.ials_sharded import load_matrix, load_start, save_matrix, shard_edges
+from recsys_assets.embeddings.ials import load_matrix, load_start, save_matrix, shard_edges
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets_tests.embeddings.worlds import block_world
 

@@ -2,8 +2,7 @@ import numpy as np
 
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.evaluation import baselines
-from recsys_assets.evaluation.ranking import rank
-from recsys_assets.evaluation.splits import time_split
+from recsys_assets.evaluation.held_out import rank, time_split
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 

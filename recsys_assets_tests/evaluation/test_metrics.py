@@ -6,9 +6,8 @@ import pytest
 
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.evaluation import baselines, metrics
+from recsys_assets.evaluation.held_out import Ranking, rank, time_split
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.evaluation.ranking import Ranking, rank
-from recsys_assets.evaluation.splits import time_split
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 LISTS = np.array([[0, 1, 2], [3, 4, -1], [5, -1, -1]])

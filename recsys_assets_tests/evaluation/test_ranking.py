@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.evaluation.ranking import by_item_scores, rank
+from recsys_assets.evaluation.held_out import by_item_scores, rank
 from recsys_assets_tests.embeddings.worlds import events
 
 

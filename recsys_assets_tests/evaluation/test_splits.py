@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.evaluation.splits import time_split
+from recsys_assets.evaluation.held_out import time_split
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 

@@ -144,7 +144,7 @@ PEAK_MEMORY_OF_LANDING = """
 import sys
 from datetime import date, timedelta
 from pathlib import Path
-from recsys_assets.benchmarks.measuring import peak_rss_mb
+from recsys_assets.benchmarks.harness import peak_rss_mb
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.amazon import Amazon
 

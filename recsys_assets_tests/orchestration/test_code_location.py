@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from recsys_assets.orchestration.build import build, land
-from recsys_assets.orchestration.code_location import build_definitions
+from recsys_assets.orchestration.instance import build_definitions
 from recsys_assets.release.current import read_current
 from recsys_assets.storage.home import HOME_VARIABLE, Home, days_under
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home

@@ -116,4 +116,4 @@ def test_what_trains_in_other_processes_counts_too():
     for body in BODIES["embeddings"]:
         reached.visit(*body)
     modules = {re.sub(r"^recsys_assets\.", "", module) for module, _ in reached._seen}
-    assert {"embeddings.ials_sharded", "embeddings.softmax", "embeddings.ials_half_step"} <= modules
+    assert {"embeddings.ials", "embeddings.softmax", "embeddings.ials_half_step"} <= modules

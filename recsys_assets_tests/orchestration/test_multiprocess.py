@@ -10,7 +10,7 @@ import pytest
 
 from recsys_assets.benchmarks.datasets import pairs_matrix
 from recsys_assets.embeddings.factorisation import Start
-from recsys_assets.embeddings.ials_sharded import Workers
+from recsys_assets.embeddings.ials import Workers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
 from recsys_assets.orchestration.multiprocess import torchrun_command

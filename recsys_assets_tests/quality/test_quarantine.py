@@ -9,13 +9,7 @@ from recsys_assets.errors import QuarantineError
 from recsys_assets.quality.audit_and_publish import publish_days
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.quality.quarantine import (
-    accept_day,
-    drop_day,
-    lineage_notes,
-    rejected_days,
-    rejected_on,
-)
+from recsys_assets.quality.quarantine import accept_day, drop_day, lineage_notes, rejected_days, rejected_on
 from recsys_assets.quality.run_expectations import evaluate, schema_result
 from recsys_assets.storage.partition_store import PartitionStore
 

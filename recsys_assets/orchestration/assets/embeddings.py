@@ -23,7 +23,7 @@ from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.atomic import replaced_folder
 
 if TYPE_CHECKING:
-    from recsys_assets.embeddings.ials_sharded import Workers
+    from recsys_assets.embeddings.ials import Workers
 
 
 def _embedding_spec(entity: str) -> dg.AssetSpec:
@@ -83,7 +83,7 @@ def _workers(context: dg.AssetExecutionContext, scratch: Path) -> "Workers":
 
     Where one fails, `dagster.DagsterPipesExecutionError` is raised.
     """
-    from recsys_assets.embeddings.ials_sharded import Workers  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.embeddings.ials import Workers  # noqa: PLC0415  torch takes a second to import
     from recsys_assets.orchestration.multiprocess import torchrun_command  # noqa: PLC0415
 
     def run(matrix_folder: Path, out: Path, settings: TrainingSettings) -> None:

@@ -6,12 +6,7 @@ from typing import Any
 import dagster as dg
 
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
-from recsys_assets.lake.item_catalogue import (
-    CATALOGUE_CHECKS,
-    audit_catalogue,
-    catalogue_of,
-    write_catalogue,
-)
+from recsys_assets.lake.item_catalogue import CATALOGUE_CHECKS, audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.raw_audit import RAW_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making

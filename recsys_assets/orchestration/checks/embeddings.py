@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import dagster as dg
 import polars as pl
 
-from recsys_assets.embeddings.embedding_audit import (
+from recsys_assets.embeddings.model_files import (
     EMBEDDING_CHECKS,
     embedding_results,
     ends_above_lowest,
+    load_embeddings,
     rising_epochs,
 )
-from recsys_assets.embeddings.model_files import load_embeddings
 from recsys_assets.orchestration.metadata import as_asset_checks
 from recsys_assets.orchestration.resources import Artifacts, Lake
 

@@ -1,26 +1,162 @@
-"""The facts of a release that rules read, gathered once: item columns, list masks, popularity, directions.
+"""One release as lookups and as facts for its rules: popular items, categories, cohorts, item columns, list masks.
 
 Shapes: I items, D embedding_size.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from recsys_assets.errors import RulesError
+from recsys_assets.errors import RulesError, UnknownCohortError
 from recsys_assets.release.load import Release
-from recsys_assets.rules.engine.lookups import ItemLookups
+from recsys_assets.release.retrieval import NO_ITEMS, Candidates, WouldBlockError
 from recsys_assets.rules.language.evaluator import Evaluator, Mask
-from recsys_assets.rules.language.item_table import ItemTable, load_items
+from recsys_assets.rules.language.expression_tree import ItemTable, columns_of, load_items
+from recsys_assets.rules.language.expressions import closest
 from recsys_assets.rules.language.reading import Checked, CheckedScenario, Rules
 from recsys_assets.rules.language.schema import CandidateSource, Newness
-from recsys_assets.storage.arrays import Float32
+from recsys_assets.storage.arrays import Float32, Int32
 from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import Vocabulary
+
+LEAST_USERS: Final = 5
+"""A cohort of fewer says more about its members than about a stranger, and would show what they have."""
+_COHORTS_KEPT: Final = 64
+_USERS_AT_ONCE: Final = 50_000
+"""Users that may be looked through on the event loop, some milliseconds."""
+
+
+class ItemLookups:
+    """The items of one release: popular ones, categories, and the nearest to some."""
+
+    def __init__(self, release: Release) -> None:
+        self._items_ID = release.item_embeddings
+        self._names = release.categories
+        self._popular_items = release.popular_items
+        self._popular_scores = release.popular_scores
+
+    def popular(self, k: int, *, blocked: Collection[int], category: str | None) -> Candidates:
+        """Return the k most popular items that are not blocked, of one category where given."""
+        reach = k + len(blocked)
+        if category is None:
+            nums, scores = self._popular_items[:reach], self._popular_scores[:reach]
+        else:
+            places = self._places.get(category, NO_ITEMS)[:reach]
+            nums, scores = self._popular_items[places], self._popular_scores[places]
+        if not blocked:
+            return Candidates(nums, scores, len(nums))
+        kept = [place for place, num in enumerate(nums.tolist()) if num not in blocked][:k]
+        return Candidates(nums[kept], scores[kept], len(nums), len(blocked))
+
+    def of_category(self, category: str) -> Int32:
+        """Return the item numbers of a category, most popular first; none for an unknown one."""
+        return self._popular_items[self._places.get(category, NO_ITEMS)]
+
+    def categories(self) -> dict[str, int]:
+        """Return category -> number of its items, largest first."""
+        sizes = {name: len(places) for name, places in self._places.items()}
+        return dict(sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])))
+
+    def nearest(self, nums: Sequence[int], among: Sequence[int]) -> list[int | None]:
+        """Return for each of `nums` the item of `among` of the highest cosine; None where none is above 0."""
+        if not nums or not among:
+            return [None] * len(nums)
+        cosines_nm = _unit_rows(self._items_ID[list(nums)]) @ _unit_rows(self._items_ID[list(among)]).T
+        best = cosines_nm.argmax(axis=1).tolist()
+        return [among[place] if cosines_nm[row, place] > 0 else None for row, place in enumerate(best)]
+
+    def by_cosine(self, num: int, found: Candidates, k: int) -> Candidates:
+        """Return the k of the items found that are nearest to one item by cosine; the score is the cosine."""
+        items_nD = _unit_rows(self._items_ID[found.nums])
+        cosines_n = items_nD @ _unit_rows(self._items_ID[[num]])[0]
+        order = np.lexsort((found.nums, -cosines_n))[:k]
+        return Candidates(found.nums[order], cosines_n[order], found.examined)
+
+    @cached_property
+    def _places(self) -> dict[str, Int32]:
+        """Category -> places in `popular_items` of its items, so most popular first."""
+        groups: dict[str, list[int]] = {}
+        for place, num in enumerate(self._popular_items.tolist()):
+            groups.setdefault(self._names[num], []).append(place)
+        groups.pop("", None)
+        return {name: np.asarray(places, dtype=np.int32) for name, places in groups.items()}
+
+
+def _unit_rows(rows_nD: Float32) -> Float32:
+    lengths_n1 = np.linalg.norm(rows_nD, axis=1, keepdims=True)
+    unit_nD: Float32 = np.divide(rows_nD, lengths_n1, out=np.zeros_like(rows_nD), where=lengths_n1 > 0)
+    return unit_nD
+
+
+class Cohort(NamedTuple):
+    """The users with one value of one feature."""
+
+    users: int
+    """Number of users."""
+    nums: Int32
+    """Item numbers that any of them has, most wanted first; none where there are fewer than `LEAST_USERS`."""
+    scores: Float32
+    """Sum of the weights of their interactions with each."""
+
+
+class Cohorts:
+    """The cohorts of one release, for strangers of whom only one feature is known.
+
+    A cohort is named `COLUMN:VALUE`: a text column of the user features and its value. Its users' items are added
+    up at the first request for it, and the sums of the last 64 cohorts are kept.
+    """
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+        self._kept: OrderedDict[str, Cohort] = OrderedDict()
+
+    def get(self, name: str, *, may_block: bool) -> Cohort:
+        """Return a cohort by `COLUMN:VALUE`; one of no users where nobody has the value.
+
+        Raises:
+            UnknownCohortError: not of that form, or the users have no such text feature.
+            WouldBlockError: many users have to be looked through, and `may_block` is False.
+        """
+        kept = self._kept.get(name)
+        if kept is not None:
+            return kept
+        column, colon, value = name.partition(":")
+        kinds = columns_of(self._release.folder / FEATURE_DATABASE).users
+        known = sorted(found for found, kind in kinds.items() if kind == "text" and found != "user_id")
+        if not colon or column not in known:
+            raise UnknownCohortError(
+                f"cohort {name!r}: expected FEATURE:VALUE with a text feature of users; {closest(column, known)}"
+            )
+        if len(self._release.users) > _USERS_AT_ONCE and not may_block:
+            raise WouldBlockError
+        cohort = self._gather(self._release.features.users_with(column, value))
+        self._kept[name] = cohort
+        while len(self._kept) > _COHORTS_KEPT:
+            self._kept.popitem(last=False)
+        return cohort
+
+    def _gather(self, user_ids: list[str]) -> Cohort:
+        release = self._release
+        users = release.users.nums(user_ids)
+        users = users[users >= 0]
+        if len(users) < LEAST_USERS:
+            return Cohort(len(users), NO_ITEMS, np.empty(0, np.float32))
+        spans = zip(
+            release.history_indptr[users].tolist(), release.history_indptr[users + 1].tolist(), strict=True
+        )
+        rows = np.concatenate([np.arange(start, end) for start, end in spans])
+        totals_I = np.bincount(
+            release.history_items[rows], weights=release.history_weights[rows], minlength=len(release.items)
+        )
+        nums = np.flatnonzero(totals_I).astype(np.int32)
+        nums = nums[np.argsort(-totals_I[nums], kind="stable")]
+        return Cohort(len(users), nums, totals_I[nums].astype(np.float32))
+
 
 _BLOCK: Final = 65_536
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import Candidates, first_of_row
-from recsys_assets.rules.engine.lookups import LEAST_USERS, Cohorts, ItemLookups
+from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts, ItemLookups
 from recsys_assets.rules.engine.requests import UNKNOWN_USER, Answer, Request, Source, newer_user
 from recsys_assets.storage.arrays import Float32
 

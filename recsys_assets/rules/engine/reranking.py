@@ -18,7 +18,7 @@ import numpy.typing as npt
 from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.language.evaluator import Nums
-from recsys_assets.rules.language.item_table import UNKNOWN
+from recsys_assets.rules.language.expression_tree import UNKNOWN
 from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import AtMost, Diversity, Explore, Pin, Promote, Reranking, Variants
 from recsys_assets.storage.arrays import Float32

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from recsys_assets.rules.engine.pipeline import Pipeline
+from recsys_assets.rules.engine.pipeline import Engine, Pipeline
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.trace import ItemRecord, Trace
 
 Verdict = Literal["shown", "ranked below", "dropped", "no candidate"]

@@ -11,8 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.rules.language.expression_tree import Expression, Node
-from recsys_assets.rules.language.item_table import UNKNOWN, ItemTable
+from recsys_assets.rules.language.expression_tree import UNKNOWN, Expression, ItemTable, Node
 
 Mask = npt.NDArray[np.bool_]
 Nums = npt.NDArray[np.int32]

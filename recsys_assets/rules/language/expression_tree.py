@@ -1,8 +1,18 @@
-"""A checked expression: its parts and their types, and the error of a text that is not one."""
+"""A checked expression and the item columns that it reads: parts, types, errors, and columns as arrays."""
 
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import quote
+
+import numpy as np
+
+from recsys_assets.errors import BrokenReleaseError
+from recsys_assets.storage.arrays import Float64, Int32
+from recsys_assets.storage.string_table import Vocabulary
 
 Kind = Literal["number", "text", "boolean"]
 """The type of a value."""
@@ -95,3 +105,128 @@ def _walk(node: Node) -> Iterable[Node]:
     yield node
     for part in node.parts:
         yield from _walk(part)
+
+
+ITEM_TABLE: Final = "item_features"
+USER_TABLE: Final = "user_features"
+UNKNOWN: Final = -1
+"""The code of a text that is null."""
+_ROWS_AT_ONCE: Final = 8192
+"""Rows in memory as Python objects; a million items at once would take a gigabyte."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextColumn:
+    """A text column: the code of each item, and the text of each code."""
+
+    codes: Int32
+    """(I,), `UNKNOWN` where null."""
+    texts: tuple[str, ...]
+    """The text of each code."""
+    code_of: Mapping[str, int]
+    """Text -> code."""
+
+
+Column = Float64 | TextColumn
+"""Numbers are float64 with NaN where null."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemTable:
+    """The item columns that the rules read. Shape: I items of the release's vocabulary."""
+
+    items: Vocabulary
+    """Item ids by number."""
+    columns: Mapping[str, Column]
+    """Columns by name."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def number(self, name: str) -> Float64:
+        """Return a number column, (I,)."""
+        column = self.columns[name]
+        assert isinstance(column, np.ndarray)  # noqa: S101  the checker knows the types
+        return column
+
+    def text(self, name: str) -> TextColumn:
+        """Return a text column."""
+        column = self.columns[name]
+        assert isinstance(column, TextColumn)  # noqa: S101  the checker knows the types
+        return column
+
+
+def columns_of(database: Path) -> Columns:
+    """Return the item and user columns of a feature database, with their types.
+
+    Raises:
+        BrokenReleaseError: the file cannot be read or lacks a table.
+    """
+    tables = {}
+    with closing(_open(database)) as connection:
+        for table in (ITEM_TABLE, USER_TABLE):
+            rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
+            if not rows:
+                raise BrokenReleaseError(
+                    f"{database}: no table {table}; publish the release again or roll back"
+                )
+            tables[table] = {row[1]: _kind(row[2]) for row in rows}
+    return Columns(items=tables[ITEM_TABLE], users=tables[USER_TABLE])
+
+
+def load_items(database: Path, items: Vocabulary, wanted: Iterable[str]) -> ItemTable:
+    """Read columns for the items of a vocabulary; an item without a row has nulls.
+
+    Args:
+        database: a release's `features.sqlite`.
+        items: vocabulary that gives each row its item number.
+        wanted: columns of `columns_of(database)`; `item_id` is not read, since the vocabulary has it.
+    """
+    kinds = columns_of(database).items
+    names = sorted(set(wanted) - {"item_id"})
+    if not names:
+        return ItemTable(items=items, columns={})
+    numbers = {name: np.full(len(items), np.nan) for name in names if kinds[name] != "text"}
+    codes = {name: np.full(len(items), UNKNOWN, dtype=np.int32) for name in names if kinds[name] == "text"}
+    code_of: dict[str, dict[str, int]] = {name: {} for name in codes}
+    with closing(_open(database)) as connection:
+        cursor = connection.execute(f"SELECT item_id, {', '.join(names)} FROM {ITEM_TABLE}")  # noqa: S608
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            item_ids, *values = zip(*rows, strict=True)
+            nums = items.nums(item_ids)
+            known = nums >= 0
+            for name, column in zip(names, values, strict=True):
+                if name in numbers:
+                    numbers[name][nums[known]] = np.array(column, dtype=np.float64)[known]
+                else:
+                    codes[name][nums[known]] = _coded(column, code_of[name])[known]
+    texts = {name: _text_column(column, code_of[name]) for name, column in codes.items()}
+    return ItemTable(items=items, columns={**numbers, **texts})
+
+
+def _coded(values: Sequence[str | None], code_of: dict[str, int]) -> Int32:
+    """Return the code of each text; a new text gets the next code."""
+    found = (UNKNOWN if text is None else code_of.setdefault(text, len(code_of)) for text in values)
+    return np.fromiter(found, np.int32, len(values))
+
+
+def _text_column(codes_I: Int32, code_of: Mapping[str, int]) -> TextColumn:
+    """Renumber the codes so that the texts are sorted."""
+    texts = sorted(code_of)
+    sorted_codes = np.full(len(texts) + 1, UNKNOWN, dtype=np.int32)  # the last one maps `UNKNOWN`, -1
+    sorted_codes[[code_of[text] for text in texts]] = np.arange(len(texts))
+    return TextColumn(
+        codes=sorted_codes.take(codes_I, mode="wrap"),
+        texts=tuple(texts),
+        code_of={text: code for code, text in enumerate(texts)},
+    )
+
+
+def _kind(declared: str) -> Kind:
+    return "text" if declared.upper() == "TEXT" else "number"
+
+
+def _open(database: Path) -> sqlite3.Connection:
+    if not database.is_file():
+        raise BrokenReleaseError(f"{database}: no such file; publish the release again or roll back")
+    return sqlite3.connect(f"file:{quote(str(database.resolve()))}?mode=ro&immutable=1", uri=True)

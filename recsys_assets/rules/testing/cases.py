@@ -14,13 +14,12 @@ import numpy as np
 from msgspec import Meta
 
 from recsys_assets.errors import RulesError
+from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.why import why
 from recsys_assets.rules.language.checking import line_of
-from recsys_assets.rules.language.expression_tree import ExpressionError
+from recsys_assets.rules.language.expression_tree import ExpressionError, columns_of
 from recsys_assets.rules.language.expressions import parse
-from recsys_assets.rules.language.item_table import columns_of
 from recsys_assets.storage.home import FEATURE_DATABASE
 
 CASES_FILE: Final = "rules_tests.toml"

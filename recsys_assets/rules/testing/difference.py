@@ -16,7 +16,7 @@ from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import save_embeddings
 from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation import metrics
-from recsys_assets.evaluation.splits import time_split
+from recsys_assets.evaluation.held_out import time_split
 from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
 from recsys_assets.index.index_report import read_report
@@ -26,9 +26,8 @@ from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.publish import publish
-from recsys_assets.rules.engine.pipeline import Pipeline
+from recsys_assets.rules.engine.pipeline import Engine, Pipeline
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.engine.trace import Trace
 from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.arrays import Int64

@@ -6,9 +6,8 @@ from math import ceil
 
 import numpy as np
 
-from recsys_assets.rules.engine.pipeline import Pipeline
+from recsys_assets.rules.engine.pipeline import Engine, Pipeline
 from recsys_assets.rules.engine.requests import Answer, Request
-from recsys_assets.rules.engine.scenario_engine import Engine
 from recsys_assets.rules.language.schema import AtMost, Promote, SeenFilter
 from recsys_assets.storage.arrays import EPOCH
 

@@ -9,7 +9,7 @@ from recsys_assets.rules.engine.item_facts import gather_facts
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.sources import asker_source
-from recsys_assets.rules.language.item_table import columns_of
+from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import read_rules
 from recsys_assets.rules.language.schema import CandidateSource
 from recsys_assets.rules.rules_file import PACKAGED

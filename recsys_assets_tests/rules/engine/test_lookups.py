@@ -6,7 +6,7 @@ import pytest
 
 from recsys_assets.errors import UnknownCohortError
 from recsys_assets.release.load import Release
-from recsys_assets.rules.engine.lookups import LEAST_USERS, Cohorts
+from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Request
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.engine.scenario_engine import Engine
-from recsys_assets.rules.language.item_table import columns_of
+from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import parse_rules
 from recsys_assets_tests.rules import reference
 from recsys_assets_tests.rules.worlds import CATEGORIES, SHARES, scenarios, to_release, to_toml, worlds

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from recsys_assets.rules.language.evaluator import Evaluator
-from recsys_assets.rules.language.expression_tree import Columns, ExpressionError
+from recsys_assets.rules.language.expression_tree import Columns, ExpressionError, ItemTable, TextColumn
 from recsys_assets.rules.language.expressions import parse
-from recsys_assets.rules.language.item_table import ItemTable, TextColumn
 from recsys_assets.storage.string_table import Vocabulary
 
 COLUMNS = Columns(

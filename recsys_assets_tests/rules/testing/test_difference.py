@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.embeddings.training import train
-from recsys_assets.evaluation.splits import time_split
+from recsys_assets.evaluation.held_out import time_split
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.rules.testing.difference import hold_out_home
 from recsys_assets.settings import load_settings

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.benchmarks import benchmark_names
-from recsys_assets.benchmarks.benchmark_names import BENCHMARKS, benchmarks, libraries_of, run_benchmark
+from recsys_assets.benchmarks import harness
+from recsys_assets.benchmarks.harness import BENCHMARKS, benchmarks, libraries_of, run_benchmark
 from recsys_assets.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -35,9 +35,7 @@ def test_libraries_include_imports_in_functions_and_in_modules_that_are_started(
 
 
 def test_a_missing_library_is_one_line_that_names_the_extra(monkeypatch):
-    monkeypatch.setattr(
-        benchmark_names, "find_spec", lambda name: None if name == "lenskit" else find_spec(name)
-    )
+    monkeypatch.setattr(harness, "find_spec", lambda name: None if name == "lenskit" else find_spec(name))
     with pytest.raises(InputError) as raised:
         run_benchmark("train")
     assert str(raised.value) == (
