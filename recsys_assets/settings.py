@@ -1,7 +1,7 @@
 """Typed, bounded settings, from `<home>/recsys.toml` and `RECSYS_*` variables.
 
 Nothing here opens a source or imports a heavy library: Dagster and the API both load it at start. A field's
-bounds stand in its type only: `recsys.toml`'s comments and the errors print them from there.
+bounds are in its type only: `recsys.toml`'s comments and the errors print them from there.
 """
 
 import os

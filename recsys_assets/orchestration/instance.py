@@ -9,7 +9,7 @@ import dagster as dg
 from recsys_assets.orchestration.assets import embeddings, features, index, interactions, lake, release
 from recsys_assets.orchestration.jobs import automation
 from recsys_assets.orchestration.partitions import daily_partitions
-from recsys_assets.orchestration.resources import Artifacts, Lake, Releases, SilentProgress, StageProgress
+from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake, SilentProgress, StageProgress
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.home import HOME_VARIABLE, Home
 
@@ -92,7 +92,7 @@ def build_definitions(home: Home, *, progress: StageProgress | None = None) -> d
         resources={
             "lake": Lake(home_path=path),
             "artifacts": Artifacts(home_path=path),
-            "releases": Releases(home_path=path),
+            "releases": HomeReleases(home_path=path),
             "progress": progress or SilentProgress(),
         },
     )

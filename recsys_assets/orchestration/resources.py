@@ -96,7 +96,7 @@ class Artifacts(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Home(Path(self.home_path)).artifact(name)
 
 
-class Releases(dg.ConfigurableResource):  # type: ignore[type-arg]
+class HomeReleases(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The immutable releases of one home."""
 
     home_path: str

@@ -93,7 +93,7 @@ def changed(
     """Return TOML with fields of one section set; comments, order and all other sections stay.
 
     Args:
-        text: TOML; where the heading or a default stands in it as a comment, that line becomes the setting.
+        text: TOML; a heading or a default that it has as a comment becomes the setting.
         struct: the section's fields.
         section: the keys that lead to the section.
         values: as in `write_section`.

@@ -11,7 +11,7 @@ from recsys_assets.index.index_report import read_report
 from recsys_assets.orchestration.checks.release import RELEASE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
-from recsys_assets.orchestration.resources import Artifacts, Lake, Releases
+from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake
 from recsys_assets.quality.quarantine import lineage_notes
 from recsys_assets.release.list_audit import RECOMMENDATIONS
 from recsys_assets.release.manifest import Manifest
@@ -32,7 +32,7 @@ _K = 10
     "The same content is the same release, however often it is built. The columns are those of the lists in it.",
     metadata={"dagster/column_schema": column_schema(RECOMMENDATIONS)},
 )
-def release(lake: Lake, artifacts: Artifacts, releases: Releases) -> dg.MaterializeResult[Any]:
+def release(lake: Lake, artifacts: Artifacts, releases: HomeReleases) -> dg.MaterializeResult[Any]:
     """Copy the artifacts into a new release and point `current` at it."""
     settings = lake.settings()
     inputs = Inputs(lake.home, settings)

@@ -7,7 +7,7 @@ import dagster as dg
 
 from recsys_assets.errors import ContractError
 from recsys_assets.orchestration.metadata import as_asset_checks
-from recsys_assets.orchestration.resources import Lake, Releases
+from recsys_assets.orchestration.resources import HomeReleases, Lake
 from recsys_assets.quality.contract import validate
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.release.list_audit import (
@@ -29,7 +29,7 @@ _POPULAR = 100
 @dg.asset_check(
     asset="release", blocking=True, description="Every file has the checksum that the manifest says."
 )
-def checksums_hold(releases: Releases) -> dg.AssetCheckResult:
+def checksums_hold(releases: HomeReleases) -> dg.AssetCheckResult:
     """Read all of the current release."""
     store = releases.store()
     current = store.current_id()
@@ -47,7 +47,7 @@ def checksums_hold(releases: Releases) -> dg.AssetCheckResult:
         for name in RECOMMENDATION_CHECKS
     ]
 )
-def recommendation_checks(lake: Lake, releases: Releases) -> Iterator[dg.AssetCheckResult]:
+def recommendation_checks(lake: Lake, releases: HomeReleases) -> Iterator[dg.AssetCheckResult]:
     """Make the lists of a seeded sample of users, and compare them with those of the release before."""
     store = releases.store()
     release = load_current(store.root)
@@ -72,7 +72,7 @@ def recommendation_checks(lake: Lake, releases: Releases) -> Iterator[dg.AssetCh
     blocking=True,
     description="The lists of 500 users have the columns, types, bounds and key of their contract (pandera).",
 )
-def recommendations_keep_their_contract(releases: Releases) -> dg.AssetCheckResult:
+def recommendations_keep_their_contract(releases: HomeReleases) -> dg.AssetCheckResult:
     """Validate the table; which rows fail is shown by `recommendation_checks`."""
     release = load_current(releases.store().root)
     nums = sample_users(release)
