@@ -29,7 +29,7 @@ from recsys_assets.benchmarks.serving_load import (
     PREPARED_PATH,
     PREPARED_VARIABLE,
     Load,
-    Request,
+    LoadRequest,
     drive,
     pinned,
 )
@@ -92,7 +92,7 @@ def _measure(
     with tempfile.TemporaryDirectory() as scratch, _product(home, Path(scratch), server_core) as product:
         port = product.port
         product.prepare(requests["recommend"][0])
-        requests = {"static": [Request(path=PREPARED_PATH)], **requests}
+        requests = {"static": [LoadRequest(path=PREPARED_PATH)], **requests}
         runs: dict[str, list[Load]] = {name: [] for name in requests}
         naive_runs: list[Load] = []
         with _naive(release, server_core, wanted=naive) as naive_port:
@@ -128,24 +128,26 @@ def _ratio(ours: Sequence[Load], theirs: Sequence[Load]) -> float:
     return median(one.rps / other.rps for one, other in zip(ours, theirs, strict=True))
 
 
-def _requests(release: Path, users_requested: int | None) -> Mapping[str, list[Request]]:
+def _requests(release: Path, users_requested: int | None) -> Mapping[str, list[LoadRequest]]:
     rng = np.random.default_rng(0)
     users, items = Vocabulary.load(release, "users"), Vocabulary.load(release, "items")
     popular = np.load(release / "popular_items.npy", mmap_mode="r")[:_POPULAR]
     chosen = [users[int(num)] for num in rng.integers(0, users_requested or len(users), _REQUESTS)]
     wanted = [[items[int(num)] for num in rng.choice(popular, _SESSION_ITEMS)] for _ in range(_REQUESTS)]
     return {
-        "recommend": [Request(path=f"/v1/users/{user}/recommendations?k=10") for user in chosen],
-        "live": [Request(path=f"/v1/users/{user}/recommendations?k=10&include_seen=true") for user in chosen],
-        "home": [Request(path=f"/v1/users/{user}/recommendations?k=10&scenario=home") for user in chosen],
+        "recommend": [LoadRequest(path=f"/v1/users/{user}/recommendations?k=10") for user in chosen],
+        "live": [
+            LoadRequest(path=f"/v1/users/{user}/recommendations?k=10&include_seen=true") for user in chosen
+        ],
+        "home": [LoadRequest(path=f"/v1/users/{user}/recommendations?k=10&scenario=home") for user in chosen],
         "cold_user": [
-            Request(path=f"/v1/users/stranger-{place}/recommendations?k=10") for place in range(_REQUESTS)
+            LoadRequest(path=f"/v1/users/stranger-{place}/recommendations?k=10") for place in range(_REQUESTS)
         ],
         "session": [
-            Request(path="/v1/recommendations", body=json.dumps({"item_ids": ids, "k": 10}).encode())
+            LoadRequest(path="/v1/recommendations", body=json.dumps({"item_ids": ids, "k": 10}).encode())
             for ids in wanted
         ],
-        "similar": [Request(path=f"/v1/items/{ids[0]}/similar?k=10") for ids in wanted],
+        "similar": [LoadRequest(path=f"/v1/items/{ids[0]}/similar?k=10") for ids in wanted],
     }
 
 
@@ -158,7 +160,7 @@ class _Product:
     ready_seconds: float
     prepared: Path
 
-    def prepare(self, request: Request) -> None:
+    def prepare(self, request: LoadRequest) -> None:
         """Store the answer to a request as the prepared one."""
         self.prepared.write_bytes(_get(self.port, request.path))
 

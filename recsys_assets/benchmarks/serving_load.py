@@ -59,7 +59,7 @@ end
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class LoadRequest:
     """One request to repeat."""
 
     path: str
@@ -82,7 +82,7 @@ class Load:
     """Requests without an answer of status 2xx or 3xx."""
 
 
-def drive(port: int, requests: Sequence[Request], *, seconds: float, cpu: int | None = None) -> Load:
+def drive(port: int, requests: Sequence[LoadRequest], *, seconds: float, cpu: int | None = None) -> Load:
     """Send random requests over 16 connections.
 
     Args:
@@ -116,7 +116,7 @@ def pinned(cpu: int | None) -> list[str]:
     return [] if cpu is None or taskset is None else [taskset, "-c", str(cpu)]
 
 
-async def _drive_in_python(port: int, requests: Sequence[Request], seconds: float) -> Load:
+async def _drive_in_python(port: int, requests: Sequence[LoadRequest], seconds: float) -> Load:
     encoded = [_encode(request) for request in requests]
     ends = time.perf_counter() + seconds
     times: list[float] = []
@@ -141,7 +141,7 @@ async def _drive_in_python(port: int, requests: Sequence[Request], seconds: floa
     return Load(rps=len(times) / seconds, p50_ms=float(p50) * 1000, p99_ms=float(p99) * 1000, errors=errors)
 
 
-def _encode(request: Request) -> bytes:
+def _encode(request: LoadRequest) -> bytes:
     method = "POST" if request.body else "GET"
     head = f"{method} {request.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     if request.body:

@@ -122,7 +122,7 @@ class Workers:
 def train_by_workers(
     matrix: InteractionMatrix, settings: TrainingSettings, *, workers: Workers, start: Start | None = None
 ) -> Factorisation:
-    """Train iALS in `settings.processes` processes, each of which calls `training.train_in_group`.
+    """Train iALS in `settings.processes` processes; each calls `training.train_in_group`.
 
     Raises:
         MemoryBudgetError: the processes would need more memory than their budget.

@@ -32,7 +32,7 @@ Method = Literal["exact", "index", "nothing"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidates:
+class CandidateRows:
     """Method and length of the users' candidate lists."""
 
     by: Method
@@ -60,7 +60,7 @@ def write_candidates(
     history_items: Int32,
     index: ItemIndex,
     settings: IndexSettings,
-) -> Candidates:
+) -> CandidateRows:
     """Write each user's best unseen items: `candidates_items.npy`, int32, and `candidates_scores.npy`.
 
     Both are (U, C): item numbers and float32 inner products, descending, without the items of the user's
@@ -80,7 +80,7 @@ def write_candidates(
     users, items = len(user_embeddings), len(item_embeddings)
     kept = min(settings.candidates_per_user, items)
     if kept <= 0 or not users:
-        return Candidates(by="nothing", kept=0)
+        return CandidateRows(by="nothing", kept=0)
     nums, scores = (
         create_array(folder / name, (users, kept), dtype)
         for name, dtype in ((CANDIDATE_ITEMS, np.int32), (CANDIDATE_SCORES, np.float32))
@@ -100,7 +100,7 @@ def write_candidates(
             nums[rows], scores[rows] = _without(*found, seen, kept)
     nums.flush()
     scores.flush()
-    return Candidates(by=by, kept=kept)
+    return CandidateRows(by=by, kept=kept)
 
 
 def write_neighbours(

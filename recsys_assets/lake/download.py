@@ -150,7 +150,7 @@ class _Interrupted:
     reason: str
     """Cause, for messages."""
     wait_seconds: float | None = None
-    """Time to wait that the server asked for."""
+    """Wait that the server requests, s."""
 
 
 def _attempt(part: _PartialFile, progress: Progress | None) -> _Interrupted | None:

@@ -22,7 +22,7 @@ PROMOTIONS_FILE: Final = "promotions.jsonl"
 Move = Literal["promote", "rollback", "recall"]
 
 
-class Promotion(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedMove(msgspec.Struct, frozen=True, kw_only=True):
     """One move of `current`."""
 
     at: datetime
@@ -55,7 +55,7 @@ def require_current(root: Path) -> str:
     return current
 
 
-def read_promotions(root: Path) -> Sequence[Promotion]:
+def read_promotions(root: Path) -> Sequence[RecordedMove]:
     """Return every move of `current`, oldest first."""
     try:
         lines = (root / PROMOTIONS_FILE).read_bytes().splitlines()
@@ -64,13 +64,13 @@ def read_promotions(root: Path) -> Sequence[Promotion]:
     found = []
     for line in lines:
         try:
-            found.append(msgspec.json.decode(line, type=Promotion))
+            found.append(msgspec.json.decode(line, type=RecordedMove))
         except msgspec.DecodeError:
             continue  # half a line, from a crash while it was written: that move did not happen
     return found
 
 
-def earlier(promotions: Sequence[Promotion], current: str | None) -> Sequence[str]:
+def earlier(promotions: Sequence[RecordedMove], current: str | None) -> Sequence[str]:
     """Return the releases to go back to from `current`, the nearest first.
 
     A promotion is a step forward; a rollback or a recall goes back over the steps since the release that it
@@ -91,7 +91,7 @@ def earlier(promotions: Sequence[Promotion], current: str | None) -> Sequence[st
     return [step for step in reversed(steps) if step != current]
 
 
-def record_move(root: Path, promotion: Promotion) -> None:
+def record_move(root: Path, promotion: RecordedMove) -> None:
     """Log the move, then make it; both are on the disk when this returns."""
     with (root / PROMOTIONS_FILE).open("ab+") as file:
         if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":

@@ -10,7 +10,14 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
-from recsys_assets.release.current import Move, Promotion, earlier, read_current, read_promotions, record_move
+from recsys_assets.release.current import (
+    Move,
+    RecordedMove,
+    earlier,
+    read_current,
+    read_promotions,
+    record_move,
+)
 from recsys_assets.release.manifest import MANIFEST_FILE, STAMPS, Manifest, check_sums, read_manifest
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.locks import locked
@@ -91,7 +98,7 @@ class ReleaseStore:
         """Return the id that `current` points at, None before the first promotion."""
         return read_current(self.root)
 
-    def promotions(self) -> Sequence[Promotion]:
+    def promotions(self) -> Sequence[RecordedMove]:
         """Return every move of `current`, oldest first."""
         return read_promotions(self.root)
 
@@ -226,4 +233,6 @@ class ReleaseStore:
         return target
 
     def _move(self, move: Move, after: str) -> None:
-        record_move(self.root, Promotion(at=self._clock(), move=move, before=self.current_id(), after=after))
+        record_move(
+            self.root, RecordedMove(at=self._clock(), move=move, before=self.current_id(), after=after)
+        )

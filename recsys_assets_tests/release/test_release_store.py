@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
-from recsys_assets.release.current import Promotion, earlier
+from recsys_assets.release.current import RecordedMove, earlier
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets_tests.release.world import LINEAGE, NOW
 
@@ -65,10 +65,10 @@ def test_every_move_is_logged_with_when_what_and_from_where(four):
     store, ids = four
     store.rollback()
 
-    assert store.promotions()[0] == Promotion(
+    assert store.promotions()[0] == RecordedMove(
         at=NOW + timedelta(days=10), move="promote", before=None, after=ids[0]
     )
-    assert store.promotions()[-1] == Promotion(at=NOW, move="rollback", before=ids[3], after=ids[2])
+    assert store.promotions()[-1] == RecordedMove(at=NOW, move="rollback", before=ids[3], after=ids[2])
 
 
 def test_a_recall_leaves_every_release_built_on_the_day(four):
@@ -192,7 +192,7 @@ def test_a_rollback_goes_to_what_was_current_before_the_last_promotion_not_undon
             if not undo:
                 continue
             target = undo.pop()
-        log.append(Promotion(at=datetime(2024, 1, 1, tzinfo=UTC), move=move, before=current, after=target))
+        log.append(RecordedMove(at=datetime(2024, 1, 1, tzinfo=UTC), move=move, before=current, after=target))
         current = target
 
     expected = next((found for found in reversed(undo) if found != current), None)
@@ -201,6 +201,6 @@ def test_a_rollback_goes_to_what_was_current_before_the_last_promotion_not_undon
 
 def test_a_logged_move_that_did_not_happen_does_not_count():
     at = datetime(2024, 1, 1, tzinfo=UTC)
-    log = [Promotion(at=at, move="promote", before=None, after=name) for name in "abc"]
+    log = [RecordedMove(at=at, move="promote", before=None, after=name) for name in "abc"]
 
     assert list(earlier(log, "b")) == ["a"]

@@ -42,7 +42,7 @@ class World:
 
 
 def true_false(world, predicate, num, user):
-    """Whether a predicate is true and whether it is false for an item; both False where unknown."""
+    """Two flags of an item: the predicate is true, it is false; neither where its value is unknown."""
     value = predicate.evaluate(world.items[num] | {"item_num": num}, user, world)
     return value is True, value is False
 

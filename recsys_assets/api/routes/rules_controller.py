@@ -32,7 +32,7 @@ AskedItem = Annotated[
         query="item_id",
         min_length=1,
         max_length=512,
-        description="The item that is asked about.",
+        description="The item to explain.",
         examples=[Example(value="1082185")],
     ),
 ]

@@ -37,7 +37,7 @@ class Served(msgspec.Struct, frozen=True):
     """Its name; None where the request named none."""
     rules: str | None = None
     """Version of its rules."""
-    trace: engine_trace.Trace | None = None
+    trace: engine_trace.RequestTrace | None = None
     """The effect of each stage, where the request wants it explained."""
 
     def etag(self, plain: str, request: Request) -> str | None:
@@ -100,7 +100,7 @@ async def serve(
     return Served(service.count(serving, answer), pipeline.scenario.name, engine.version, trace)
 
 
-def trace_json(trace: engine_trace.Trace, release: Release) -> Trace:
+def trace_json(trace: engine_trace.RequestTrace, release: Release) -> Trace:
     """Return a trace by item id and name: ranked candidates first, in order, then the dropped ones."""
     records = sorted(
         trace.items.values(), key=lambda record: (record.rank is None, record.rank or 0, record.num)

@@ -20,7 +20,7 @@ from recsys_assets.rules.engine.requests import UNKNOWN_USER, Answer, Request, S
 from recsys_assets.rules.engine.reranking import Places, Pool, bind_reranking, pinned
 from recsys_assets.rules.engine.scoring import Boosts, best_first, relevance
 from recsys_assets.rules.engine.sources import Sources, Vector
-from recsys_assets.rules.engine.trace import SILENT, Recorder, SilentRecorder, Trace
+from recsys_assets.rules.engine.trace import SILENT, Recorder, RequestTrace, SilentRecorder
 from recsys_assets.rules.language.evaluator import Evaluator, Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import load_items
 from recsys_assets.rules.language.expressions import closest
@@ -72,7 +72,7 @@ class Pipeline:
         """
         return self._recommend(request, SILENT, may_block=may_block)
 
-    def explain(self, request: Request, *, may_block: bool = True) -> tuple[Answer, Trace]:
+    def explain(self, request: Request, *, may_block: bool = True) -> tuple[Answer, RequestTrace]:
         """Return the same list as `recommend`, and the effect of each stage on each candidate.
 
         Raises:

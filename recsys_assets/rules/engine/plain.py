@@ -137,7 +137,7 @@ class PlainScenario:
         """Return what the cohort's users want most, then what everyone does."""
         cohort = self.cohorts.get(name, may_block=may_block)
         if cohort.users < LEAST_USERS:
-            why = f"{UNKNOWN_USER}, and {cohort.users} users are {name}, too few to go by"
+            why = f"{UNKNOWN_USER}, and {cohort.users} users are {name}, too few for a list"
             return self.popular(request, reason=why)
         blocked = _blocked((), request)
         categories, category = self.release.categories, request.category

@@ -136,7 +136,7 @@ def most_different(
     """Return `count` places by maximal marginal relevance (Carbonell & Goldstein 1998), in the order chosen.
 
     Each next place maximises (1 - w) / w x score - (greatest cosine with the places chosen, or with the last
-    `memory` of them); equal ones go by place. w rises from 0 at the first place to `strength` at the tenth,
+    `memory` of them); equal ones keep their order. w rises from 0 at the first place to `strength` at the tenth,
     with the square of the places above, and stays there: a reader who wants relevance looks at the first places
     most, while each pair of a list adds the same to its diversity. A strength below 1e-6 counts as none.
     """

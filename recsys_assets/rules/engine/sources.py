@@ -93,7 +93,7 @@ class Sources:
         return found
 
     def _each_once(self, parts: list[Nums]) -> Nums:
-        """Return the different numbers of all parts, each of which holds a number once, in order."""
+        """Return the different numbers of all parts, in order; no part holds a number twice."""
         taken = marks(self._items)
         new = []
         for nums in parts:

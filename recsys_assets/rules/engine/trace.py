@@ -62,7 +62,7 @@ class ItemRecord:
 
 
 @dataclass(kw_only=True)
-class Trace:
+class RequestTrace:
     """One request."""
 
     scenario: str
@@ -133,7 +133,7 @@ class Recorder(SilentRecorder):
     """Fills one trace."""
 
     def __init__(self, scenario: str) -> None:
-        self.trace = Trace(scenario=scenario)
+        self.trace = RequestTrace(scenario=scenario)
         self._started = perf_counter()
 
     def begin(self) -> None:
@@ -151,7 +151,7 @@ class Recorder(SilentRecorder):
 
     def passed_over(self, stage: Checked[CandidateSource], found: int) -> None:
         """Add the source to the stages."""
-        rule = f"not asked: {found} items are enough"
+        rule = f"not needed: {found} items are enough"
         self._stage("candidates", stage.name, stage.spec.source, rule, 0, 0)
 
     def passing(self, filters: Filters, nums: Nums, request: Request, user: UserFeatures) -> Mask:

@@ -8,7 +8,7 @@ import numpy as np
 
 from recsys_assets.rules.engine.pipeline import Engine, Pipeline
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.engine.trace import ItemRecord, Trace
+from recsys_assets.rules.engine.trace import ItemRecord, RequestTrace
 
 Verdict = Literal["shown", "ranked below", "dropped", "no candidate"]
 
@@ -31,7 +31,7 @@ class Why:
     """The values that the rules that dropped it read: its columns and `user.` features."""
     record: ItemRecord
     """Its part of the trace."""
-    trace: Trace
+    trace: RequestTrace
     """The whole request."""
 
 

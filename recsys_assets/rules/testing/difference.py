@@ -28,7 +28,7 @@ from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.publish import publish
 from recsys_assets.rules.engine.pipeline import Engine, Pipeline
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.engine.trace import Trace
+from recsys_assets.rules.engine.trace import RequestTrace
 from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.arrays import Int64
 from recsys_assets.storage.home import Home
@@ -133,7 +133,7 @@ def _by_rule(one: Pipeline, other: Pipeline, requests: list[Request]) -> list[tu
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _responsible(trace: Trace, num: int) -> str:
+def _responsible(trace: RequestTrace, num: int) -> str:
     """Return the stage that kept an item out of a list: the one that dropped it, else the last that moved it."""
     record = trace.items.get(num)
     if record is None:

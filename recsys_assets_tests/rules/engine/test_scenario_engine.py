@@ -1,4 +1,4 @@
-"""Which rules are in force, and what becomes of an edit."""
+"""The rules in force, and the effect of an edit."""
 
 import os
 import shutil
