@@ -7,7 +7,7 @@ from recsys_assets.api.serving.answers import item_json, trace_json
 from recsys_assets.api.serving.event_store import EventStore
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.release.load import Release, load_current
-from recsys_assets.rules.engine.requests import Answer
+from recsys_assets.rules.engine.requests import Answer, Request
 from recsys_assets.rules.rules_file import load_engine
 from recsys_assets.storage.home import Home
 
@@ -24,7 +24,7 @@ def recommend_once(home: Home, user_id: str, k: int = 10) -> UserRecommendations
         ReleaseError: no release is current, or it is broken.
     """
     serving = _serving(home)
-    answer = serving.plain.recommend(serving.request_of(user_id, k=k))
+    answer = serving.plain.recommend(_request(serving, user_id, k))
     return _by_name(answer, user_id, serving.release)
 
 
@@ -39,7 +39,7 @@ def recommend_by_rules(
     """
     serving = _serving(home)
     engine = load_engine(serving.release, home=home, plain=serving.plain)
-    pipeline, request = engine.scenario(scenario), serving.request_of(user_id, k=k)
+    pipeline, request = engine.scenario(scenario), _request(serving, user_id, k)
     if explain:
         answer, trace = pipeline.explain(request)
         explained = trace_json(trace, serving.release)
@@ -67,6 +67,11 @@ def _serving(home: Home) -> Serving:
     events = EventStore(home.events_db)
     events.refresh()
     return Serving(load_current(home.releases), events, home)
+
+
+def _request(serving: Serving, user_id: str, k: int) -> Request:
+    user_num = serving.release.users.num(user_id)
+    return Request(k=k, user_id=user_id, user_num=user_num, session=serving.items_since(user_id))
 
 
 def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendations:
