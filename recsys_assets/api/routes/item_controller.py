@@ -45,7 +45,7 @@ class ItemController(ServiceController):
         item_id = as_sent(item_id)
         serving = self.service.serving()
         num = serving.item_num(item_id)
-        request = Request(k=k, exclude=serving.known_items(exclude)[0] if exclude else (), category=category)
+        request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
         answer = await self.service.compute(partial(serving.plain.similar, num), request)
         self.service.count(serving, answer)
         items = serving.items.scored(answer.nums, answer.scores)

@@ -67,11 +67,13 @@ class RecommendationController(ServiceController):
         user_id = as_sent(user_id)
         serving = self.service.serving()
         events = self.service.live.events_since(user_id)
-        request = serving.request_of(
-            user_id,
+        request = Request(
             k=k,
+            user_id=user_id,
+            user_num=serving.release.users.num(user_id),
+            session=serving.items_since(user_id),
+            exclude=serving.item_nums(exclude),
             include_seen=include_seen,
-            exclude=exclude,
             category=category,
             cohort=cohort,
             budget_ms=budget_ms,
@@ -103,7 +105,7 @@ class RecommendationController(ServiceController):
         request = Request(
             k=data.k,
             session=known,
-            exclude=serving.known_items(data.exclude)[0] if data.exclude else (),
+            exclude=serving.item_nums(data.exclude),
             include_seen=data.include_seen,
             category=data.category,
             budget_ms=data.budget_ms,
@@ -129,7 +131,7 @@ class RecommendationController(ServiceController):
     )
     async def popular(self, k: K = 10, exclude: Exclude = None, category: Category = None) -> ASGIApp:
         serving = self.service.serving()
-        request = Request(k=k, exclude=serving.known_items(exclude)[0] if exclude else (), category=category)
+        request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
         answer = self.service.count(serving, serving.plain.popular(request))
         items = serving.items.scored(answer.nums, answer.scores)
         return Reply(

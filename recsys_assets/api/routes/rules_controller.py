@@ -24,6 +24,7 @@ from recsys_assets.api.openapi import (
 from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioList, WhyItem
 from recsys_assets.api.serving.answers import effects_json, item_json, trace_json
 from recsys_assets.api.serving.service import ServiceController, reject_null
+from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.why import why
 
 AskedItem = Annotated[
@@ -103,8 +104,15 @@ class RulesController(ServiceController):
         num = serving.item_num(item_id)
         engine = await serving.rules.engine()
         pipeline = engine.scenario(scenario)
-        request = serving.request_of(
-            user_id, k=k, include_seen=include_seen, exclude=exclude, category=category, diversity=diversity
+        request = Request(
+            k=k,
+            user_id=user_id,
+            user_num=serving.release.users.num(user_id),
+            session=serving.items_since(user_id),
+            exclude=serving.item_nums(exclude),
+            include_seen=include_seen,
+            category=category,
+            diversity=diversity,
         )
         found = await asyncio.to_thread(why, engine, pipeline, request, num)
         body = encode(

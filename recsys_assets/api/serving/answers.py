@@ -163,7 +163,7 @@ def recommend_once(home: Home, user_id: str, k: int = 10) -> UserRecommendations
         ReleaseError: no release is current, or it is broken.
     """
     serving = _serving(home)
-    answer = serving.plain.recommend(serving.request_of(user_id, k=k))
+    answer = serving.plain.recommend(_request(serving, user_id, k))
     return _by_name(answer, user_id, serving.release)
 
 
@@ -178,7 +178,7 @@ def recommend_by_rules(
     """
     serving = _serving(home)
     engine = load_engine(serving.release, home=home, plain=serving.plain)
-    pipeline, request = engine.scenario(scenario), serving.request_of(user_id, k=k)
+    pipeline, request = engine.scenario(scenario), _request(serving, user_id, k)
     if explain:
         answer, trace = pipeline.explain(request)
         explained = trace_json(trace, serving.release)
@@ -216,3 +216,8 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
     return UserRecommendations(
         release=release.release_id, user_id=user_id, source=answer.source, reason=answer.reason, items=items
     )
+
+
+def _request(serving: Serving, user_id: str, k: int) -> Request:
+    user_num = serving.release.users.num(user_id)
+    return Request(k=k, user_id=user_id, user_num=user_num, session=serving.items_since(user_id))

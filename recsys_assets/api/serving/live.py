@@ -42,34 +42,6 @@ class Serving:
         """1 for every item recommended since the release was loaded, by item number."""
         self._events = events
 
-    def request_of(
-        self,
-        user_id: str,
-        *,
-        k: int,
-        include_seen: bool = False,
-        exclude: Sequence[str] | None = None,
-        category: str | None = None,
-        cohort: str | None = None,
-        budget_ms: float | None = None,
-        spent_ms: float = 0.0,
-        diversity: float | None = None,
-    ) -> Request:
-        """Return a user's request by number; see `Request`. The events since the release are the session."""
-        return Request(
-            k=k,
-            user_id=user_id,
-            user_num=self.release.users.num(user_id),
-            session=self.items_since(user_id),
-            exclude=self.known_items(exclude)[0] if exclude else (),
-            include_seen=include_seen,
-            category=category,
-            cohort=cohort,
-            budget_ms=budget_ms,
-            spent_ms=spent_ms,
-            diversity=diversity,
-        )
-
     def item_num(self, item_id: str) -> int:
         """Return an item's number.
 
@@ -80,6 +52,10 @@ class Serving:
         if num is None:
             raise UnknownItemError(f"item {item_id!r} is not in release {self.release_id}")
         return num
+
+    def item_nums(self, item_ids: Sequence[str] | None) -> Sequence[int]:
+        """Return the numbers of the items that the release holds, each once; other ids are ignored."""
+        return self.known_items(item_ids)[0] if item_ids else ()
 
     def known_items(self, item_ids: Sequence[str]) -> tuple[list[int], list[str]]:
         """Return the numbers of the items that the release holds, each once, and the ids that it does not hold."""
@@ -94,10 +70,10 @@ class Serving:
                 known[num] = None
         return list(known), unknown
 
-    def items_since(self, user_id: str) -> list[int]:
+    def items_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of the known items of a user's events since the release, most recent first."""
         items = self._events.items_of(user_id)
-        return self.known_items(list(items)[::-1])[0] if items else []
+        return self.item_nums(list(items)[::-1]) if items else ()
 
     def items_of(self, request: Request) -> list[int]:
         """Return the numbers of all items that a user has, most recent first; empty for a stranger."""

@@ -1,7 +1,7 @@
 """One request for recommendations and its answer, by item number; the same for every scenario."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -59,16 +59,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Fallbacks that were needed."""
 
 
-class Recommends(Protocol):
-    """A scenario over one release, with or without rules."""
-
-    def recommend(self, request: Request, *, may_block: bool = True) -> Answer:
-        """Return the list for one request, or raise WouldBlockError where that takes long."""
+UNKNOWN_USER: Final = "the user is not in the release"
 
 
 def newer_user(items: int) -> str:
     """Return the reason for answering a user that is not in the release from `items` items since."""
     return f"the user is newer than the release; {items} items since stand for the user"
-
-
-UNKNOWN_USER = "the user is not in the release"

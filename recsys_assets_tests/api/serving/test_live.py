@@ -8,7 +8,7 @@ from recsys_assets.api.serving.event_store import EventRow, EventStore
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.release.load import Release
-from recsys_assets.rules.engine.requests import Answer
+from recsys_assets.rules.engine.requests import Answer, Request
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.world import item_id
 
@@ -25,8 +25,13 @@ def serving(release: Release, events: EventStore, home: Home) -> Serving:
     return Serving(release, events, home)
 
 
+def request_of(serving: Serving, user_id: str) -> Request:
+    user_num = serving.release.users.num(user_id)
+    return Request(k=10, user_id=user_id, user_num=user_num, session=serving.items_since(user_id))
+
+
 def ask(serving: Serving, user_id: str) -> Answer:
-    return serving.plain.recommend(serving.request_of(user_id, k=10))
+    return serving.plain.recommend(request_of(serving, user_id))
 
 
 def test_items_of_events_after_the_release_are_seen(serving: Serving, events: EventStore) -> None:
@@ -51,7 +56,7 @@ def test_the_items_of_a_user_are_those_since_the_release_then_the_history(
 ) -> None:
     history = serving.release.history(serving.release.users.num("u3")).tolist()
     events.add([EventRow("u3", serving.release.items[history[-1]], AT, AT)])
-    assert serving.items_of(serving.request_of("u3", k=1)) == [history[-1], *history[:-1]]
+    assert serving.items_of(request_of(serving, "u3")) == [history[-1], *history[:-1]]
 
 
 def test_known_and_unknown_items_are_told_apart_and_each_is_there_once(serving: Serving) -> None:
