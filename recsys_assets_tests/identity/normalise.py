@@ -31,6 +31,7 @@ _PATTERNS: Final = tuple(
         (_LATE_YEAR + r"-\d\d-\d\d\b", "<date>"),
         (r"\brk_[0-9a-f]{8}_[\w-]{43}(?![\w-])", "<key>"),
         (r"^[0-9a-f]{8}(?=  )", "<key id>"),
+        (r"known ids: [0-9a-f, ]+$", "known ids: <key ids>"),
         (r"\b\d+(?:\.\d+)? s\b", "<n> s"),
         (r"^(memory|disk) +.* (?:available|free)", r"\1 <n>"),
         (r"^(\w+(?: \+ \w+)* +(?:built|failed|fresh)\b.*?) +\d+\.\d$", r"\1 <n>"),

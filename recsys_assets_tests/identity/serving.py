@@ -1,5 +1,6 @@
 """The section `api`: servers of one home, and what they answer."""
 
+import gzip
 import http.client
 import json
 import re
@@ -13,14 +14,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import brotli
+
 from recsys_assets_tests.identity import contents, normalise, requests, writes
 from recsys_assets_tests.identity.homes import copied, release_of
 from recsys_assets_tests.identity.requests import Ask
 from recsys_assets_tests.identity.running import Product
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 _IGNORED_HEADERS: Final = frozenset({"date", "server", "x-request-id"})
 _LARGE: Final = 60_000
 """Bodies of more characters are kept as a checksum."""
+_COUNTED: Final = ("recsys_candidates_total", "recsys_fallbacks_total", "recsys_seen_filter_hits_total")
+_DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "br": brotli.decompress,
+    "gzip": gzip.decompress,
+    "zstd": zstd.decompress,
+}
 _READY_SECONDS: Final = 60
 _FOLLOWED_SECONDS: Final = 15
 _GUARDED: Final = '\n[api]\nrequire_key_for_reads = true\ncors_origins = ["https://shop.example"]\n'
@@ -64,10 +78,11 @@ class Client:
         body = None if ask.body is None else self._filled(ask.body.decode(), ask).encode()
         status, found, raw = self._send(ask.method, ask.target, body, headers)
         kept = {name: value for name, value in sorted(found) if name not in _IGNORED_HEADERS}
-        encoded = "content-encoding" in kept
-        if encoded or kept.get("content-type", "").startswith("text/plain"):
-            kept.pop("content-length", None)
-        shown = f"{len(raw) > 0} bytes" if encoded else self._body(raw, kept.get("content-type", ""))
+        if kept.get("content-length") == str(len(raw)):
+            kept["content-length"] = "the body's"  # which holds durations, or is compressed
+        if "content-encoding" in kept:
+            raw = _DECODERS[kept["content-encoding"]](raw)
+        shown = self._body(raw, kept.get("content-type", ""))
         return {
             "status": status,
             "headers": {name: normalise.text(value, self._places) for name, value in kept.items()},
@@ -101,7 +116,7 @@ class Client:
         if "json" in content_type and raw:
             return normalise.json_value(json.loads(raw), self._places)
         if content_type.startswith("text/plain"):
-            return _series(raw.decode())
+            return [normalise.text(line, self._places) for line in _series(raw.decode())]
         if len(raw) > _LARGE:
             return f"{len(raw)} bytes {contents.digest([raw])}"
         return normalise.text(raw.decode("utf-8", "replace"), self._places).splitlines()
@@ -217,6 +232,12 @@ def _new_key(product: Product, home: Path, scope: str) -> str:
 
 
 def _series(exposition: str) -> list[str]:
-    """The names and labels of Prometheus samples without their values, and what is said of them."""
-    lines = (line if line.startswith("#") else line.rpartition(" ")[0] for line in exposition.splitlines())
-    return sorted({re.sub(r'(,?)le="[^"]*"', "", line) for line in lines if "_created" not in line})
+    """Prometheus samples by name and labels; the values only where they count no time and no polling."""
+    found = set()
+    for line in exposition.splitlines():
+        name = line.rpartition(" ")[0]
+        if line.startswith(("#", *_COUNTED)):
+            found.add(line)
+        elif "_created" not in name:
+            found.add(re.sub(r',?le="[^"]*"', "", name))
+    return sorted(found)

@@ -12,14 +12,17 @@ from typing import Final
 
 VARIABLE: Final = "RECSYS_TEST_DATA"
 _EPOCH: Final = datetime(2024, 1, 1, tzinfo=UTC)
-_REFUSED_DAY: Final = 17
-"""Of the shop's days the one on which two thirds of the events have no user."""
+OTHER_SHOP: Final = "other_shop.csv"
+"""The shop's events with another day to refuse."""
+_REFUSED: Final = {"shop.csv": 17, OTHER_SHOP: 19}
+"""The day on which two thirds of a file's events have no user, from 0."""
 _STAMP: Final = 1_700_000_000
 
 
 def generate(folder: Path) -> None:
     """Write the shop's events and a small MovieLens; the same bytes and times of change every time."""
-    _write(folder / "shop.csv", ["customer,product,when,stars,price,qty", *_shop_rows()])
+    for name, refused in _REFUSED.items():
+        _write(folder / name, ["customer,product,when,stars,price,qty", *_shop_rows(refused)])
     _write(folder / "movies" / "ratings.csv", ["userId,movieId,rating,timestamp", *_rating_rows()])
     titles = [f"{num},Film {num} ({1990 + num % 30}),Drama|Comedy" for num in range(1, 61)]
     _write(folder / "movies" / "movies.csv", ["movieId,title,genres", *titles])
@@ -37,13 +40,13 @@ def _write(path: Path, lines: list[str]) -> None:
     os.utime(path, (_STAMP, _STAMP))
 
 
-def _shop_rows() -> Iterator[str]:
+def _shop_rows(refused: int) -> Iterator[str]:
     rng = random.Random(7)
     for day in range(24):
         for place in range(120 + day % 5):
             user, item = int(rng.paretovariate(1.1)) % 60, int(rng.paretovariate(0.7)) % 40
             when = _EPOCH + timedelta(days=day, seconds=rng.randrange(86_400))
-            who = "" if day == _REFUSED_DAY and place % 3 else f"c{user:02d}"
+            who = "" if day == refused and place % 3 else f"c{user:02d}"
             rest = f"{rng.randint(1, 5)},{1 + item / 2:.2f},{rng.randint(1, 3)}"
             yield f"{who},p{item:02d},{when:%Y-%m-%dT%H:%M:%S},{rest}"
 
