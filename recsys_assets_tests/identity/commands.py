@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,17 +12,25 @@ from recsys_assets_tests.identity.running import Product
 
 
 def transcript(product: Product, default: Path, shop: Path) -> dict[str, Any]:
-    """What the commands say of copies of two built homes, of broken ones, and of none."""
+    """What the commands say of copies of two built homes, of broken ones, and of none; two parts at a time."""
     scratch = product.scratch
+    parts = {
+        "default": lambda: _of_default(product, copied(default, scratch / "cli-home")),
+        "shop": lambda: _shop(product, copied(shop, scratch / "cli-shop")),
+        "help": lambda: dict(_helps(product, ())),
+        "init": lambda: dict(wrong_input.init(product)),
+        "empty": lambda: _record(product, scratch / "cli-empty", _EMPTY),
+        "settings": lambda: dict(wrong_input.settings(product)),
+    }
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(parts, pool.map(lambda part: part(), parts.values()), strict=True))
+
+
+def _of_default(product: Product, home: Path) -> dict[str, Any]:
     return {
-        "help": dict(_helps(product, ())),
-        "default": _record(product, copied(default, scratch / "cli-home"), _DEFAULT),
-        "shop": _shop(product, copied(shop, scratch / "cli-shop")),
-        "rules": wrong_input.rules(product, scratch / "cli-home"),
-        "empty": _record(product, scratch / "cli-empty", _EMPTY),
-        "settings": dict(wrong_input.settings(product)),
-        "init": dict(wrong_input.init(product)),
-        "variables": _variables(product, scratch / "cli-home"),
+        "commands": _record(product, home, _DEFAULT),
+        "rules": wrong_input.rules(product, home),
+        "variables": _variables(product, home),
     }
 
 

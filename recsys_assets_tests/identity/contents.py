@@ -19,7 +19,7 @@ from recsys_assets_tests.identity.normalise import json_value, text
 _INDEX_REPORT: Final = "item_index.json"
 _TIMED: Final = ("grid", "graph")
 """Entries of the index's report and of its copy in the manifest that a search by timings chose."""
-_CLOCK_COLUMNS: Final = ("checked_at", "arrived_at", "received_at")
+_CLOCK_COLUMNS: Final = ("accepted_at", "checked_at", "received_at")
 
 
 def content(path: Path, places: Mapping[str, str]) -> Any:

@@ -16,11 +16,12 @@ VOLATILE_KEYS: Final = frozenset(
         "measured_peak_mb",
         "memory_budget_mb",
         "ms",
+        "predicted_peak_mb",
         "query_us",
         "seconds",
     }
 )
-"""Keys of JSON objects whose values are clocks, durations or this machine's memory."""
+"""Keys of JSON objects whose values are clocks, durations or the memory of this machine and process."""
 _LATE_YEAR: Final = r"\b20(?:2[5-9]|[3-9]\d)"
 """No source has events of these years, so such a date was read from the clock."""
 _PATTERNS: Final = tuple(
