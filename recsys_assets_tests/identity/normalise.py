@@ -13,6 +13,8 @@ VOLATILE_KEYS: Final = frozenset(
         "build_seconds",
         "created_at",
         "checked_at",
+        "graph",
+        "grid",
         "measured_peak_mb",
         "memory_budget_mb",
         "ms",
@@ -21,7 +23,7 @@ VOLATILE_KEYS: Final = frozenset(
         "seconds",
     }
 )
-"""Keys of JSON objects whose values are clocks, durations or the memory of this machine and process."""
+"""Keys of JSON objects whose values are clocks, durations, memory, or graphs that were tried against the clock."""
 _LATE_YEAR: Final = r"\b20(?:2[5-9]|[3-9]\d)"
 """No source has events of these years, so such a date was read from the clock."""
 _PATTERNS: Final = tuple(
@@ -34,6 +36,7 @@ _PATTERNS: Final = tuple(
         (r"^[0-9a-f]{8}(?=  )", "<key id>"),
         (r"known ids: [0-9a-f, ]+$", "known ids: <key ids>"),
         (r"\b\d+(?:\.\d+)? s\b", "<n> s"),
+        (r"\b\d+\.\d+ ms\b", "<n> ms"),
         (r"^(memory|disk) +.* (?:available|free)", r"\1 <n>"),
         (r"^(\w+(?: \+ \w+)* +(?:built|failed|fresh)\b.*?) +\d+\.\d$", r"\1 <n>"),
         (r"^((?:in all|candidates|filters|scoring|reranking|limits) .*?) +\d+\.\d+ *$", r"\1 <n>"),

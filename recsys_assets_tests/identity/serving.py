@@ -26,7 +26,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_IGNORED_HEADERS: Final = frozenset({"date", "server", "x-request-id"})
+_IGNORED_HEADERS: Final = frozenset({"connection", "date", "server", "x-request-id"})
 _LARGE: Final = 60_000
 """Bodies of more characters are kept as a checksum."""
 _COUNTED: Final = ("recsys_candidates_total", "recsys_fallbacks_total", "recsys_seen_filter_hits_total")
@@ -63,7 +63,8 @@ class Client:
         self._product = product
         self._port = port
         self._fills = fills
-        self._places = {**product.places, f"127.0.0.1:{port}": "<address>"}
+        key_ids = {secret.split("_")[1]: name for name, secret in fills.items() if secret.startswith("rk_")}
+        self._places = {**product.places, **key_ids, f"127.0.0.1:{port}": "<address>"}
         self._sent = 0
 
     def record(self, asked: Iterable[Ask]) -> dict[str, Any]:
@@ -80,6 +81,8 @@ class Client:
         kept = {name: value for name, value in sorted(found) if name not in _IGNORED_HEADERS}
         if kept.get("content-length") == str(len(raw)):
             kept["content-length"] = "the body's"  # which holds durations, or is compressed
+        if "allow" in kept:
+            kept["allow"] = ", ".join(sorted(kept["allow"].split(", ")))
         if "content-encoding" in kept:
             raw = _DECODERS[kept["content-encoding"]](raw)
         shown = self._body(raw, kept.get("content-type", ""))
