@@ -12,7 +12,7 @@ from recsys_assets_tests.identity.running import Product
 
 
 def transcript(product: Product, default: Path, shop: Path) -> dict[str, Any]:
-    """What the commands say of copies of two built homes, of broken ones, and of none; two parts at a time."""
+    """Run the commands on copies of two built homes, of broken ones, and of none; two parts at a time."""
     scratch = product.scratch
     parts = {
         "default": lambda: _of_default(product, copied(default, scratch / "cli-home")),

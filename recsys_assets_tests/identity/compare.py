@@ -58,7 +58,7 @@ def _both(before: Any, after: Any) -> str:
 
 
 def _common_start(one: str, other: str) -> int:
-    """Where long texts begin to differ, a few characters earlier; 0 for short ones."""
+    """The place where long texts begin to differ, less a few characters; 0 for short ones."""
     if max(len(one), len(other)) <= _SHOWN:
         return 0
     pairs = enumerate(zip(one, other, strict=False))

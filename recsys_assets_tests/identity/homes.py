@@ -121,7 +121,7 @@ def _files(home: Path) -> Iterator[Path]:
 
 
 def transcript(product: Product, generated: Path, homes: Path) -> dict[str, Any]:
-    """Build every home anew, two at a time, and read it."""
+    """Rebuild every home, two at a time, and read it."""
     homes.mkdir(parents=True, exist_ok=True)
 
     def one(recipe: Recipe) -> tuple[str, dict[str, Any]]:

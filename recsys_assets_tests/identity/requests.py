@@ -1,4 +1,4 @@
-"""What is asked of the API: requests by name in a fixed order, for the embedded default's first 60 days."""
+"""Requests to the API in a fixed order, for the embedded default's first 60 days."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -29,7 +29,7 @@ def generate(folder: Path) -> None:
 
 
 def test_data() -> Path | None:
-    """Where the public data sets are; None where the variable is not set."""
+    """The folder of the public data sets; None where the variable is not set."""
     named = os.environ.get(VARIABLE)
     return Path(named).resolve() if named else None
 

@@ -39,7 +39,7 @@ def contents_of(home: Path):
 
 
 def changes(home: Path, change):
-    """What is reported after `change` was done to a copy of the home."""
+    """The lines reported after `change` was done to a copy of the home."""
     other = home.with_name("other")
     shutil.copytree(home, other)
     change(other)

@@ -16,7 +16,7 @@ class Version(NamedTuple):
     """One side of a comparison."""
 
     name: str
-    """As it was asked for."""
+    """As it was given."""
     label: str
     """Twelve characters, in every path of its run, so that all runs wrap and pad their output alike."""
     commit: str | None
