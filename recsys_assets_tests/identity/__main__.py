@@ -37,6 +37,7 @@ from recsys_assets_tests.identity.trees import resolve
     show_default=True,
     help="The working tree in which git is asked.",
 )
+@click.option("--no-wording", is_flag=True, help="Leave out texts with the same numbers in other words.")
 @click.option("--again", is_flag=True, help="Make the transcripts though they are kept.")
 def main(
     *,
@@ -46,6 +47,7 @@ def main(
     first: str | None,
     cache: Path,
     repository: Path,
+    no_wording: bool,
     again: bool,
 ) -> None:
     """Say where B behaves unlike A; each is a commit, or `worktree` for the files as they are."""
@@ -59,14 +61,14 @@ def main(
         fcntl.flock(lock, fcntl.LOCK_EX)
         recorder = Recorder(repository, place, again=again)
         one, other = (recorder.sections(side, wanted) for side in sides)
-    sys.exit(1 if _tell(one, other) else 0)
+    sys.exit(1 if _tell(one, other, wording=not no_wording) else 0)
 
 
-def _tell(one: dict[str, Any], other: dict[str, Any]) -> int:
+def _tell(one: dict[str, Any], other: dict[str, Any], *, wording: bool) -> int:
     """Print every difference by section, and return how many there are."""
     total = 0
     for name, before in one.items():
-        lines = list(differences(before, other[name], name))
+        lines = list(differences(before, other[name], name, wording=wording))
         click.echo(f"{name}: {f'{len(lines)} differences' if lines else 'equal'}")
         for line in lines:
             click.echo(f"  {line}")

@@ -106,6 +106,13 @@ def test_a_number_of_another_type_is_reported():
     assert list(differences({"k": 1}, {"k": 1.0})) == ["k: 1 -> 1.0"]
 
 
+def test_other_words_can_be_left_out_and_other_numbers_can_not():
+    before = {"a": "2 days refused", "b": "2 days refused", "c": "exact"}
+    after = {"a": "rejected: 2 days", "b": "3 days refused", "c": "graph"}
+    assert len(list(differences(before, after))) == 3
+    assert [line[0] for line in differences(before, after, wording=False)] == ["b", "c"]
+
+
 def test_lists_of_other_lengths_are_reported_once_with_the_first_other_entry():
     assert list(differences(["a", "b"], ["a", "x", "b"], "out")) == [
         "out: 2 entries before, 3 after; the first other one is [1]: b -> x"
