@@ -45,45 +45,6 @@ def test_writing_a_day_again_replaces_it_and_leaves_one_file(store):
     assert [file.name for file in path.parent.iterdir()] == ["part-0.parquet"]
 
 
-def test_many_days_are_written_as_one_by_one(store, tmp_path):
-    days = [date.fromordinal(FIRST.toordinal() + n) for n in range(40)]
-    single = PartitionStore(root=tmp_path / "single", schema=SCHEMA)
-    for day in days:
-        single.write(day, day_of("u", day))
-
-    store.write_all((day, day_of("u", day)) for day in days)
-
-    assert store.days() == days
-    assert [store.checksum(day) for day in days] == [single.checksum(day) for day in days]
-
-
-def test_the_groups_before_a_broken_day_are_written(store):
-    def days():
-        for n in range(20):
-            day = date.fromordinal(FIRST.toordinal() + n)
-            yield day, day_of("u", day)
-        raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        store.write_all(days())
-    assert len(store.days()) == 16
-
-
-@pytest.mark.parametrize(("rows", "most"), [(1, 48), (25_000, 3)], ids=["small days", "large days"])
-def test_few_days_are_held_while_many_are_written(store, rows, most):
-    held = []
-
-    def days():
-        for n in range(60):
-            held.append(n - len(store.days()))
-            day = date.fromordinal(FIRST.toordinal() + n)
-            yield day, pl.concat([day_of("u", day)] * rows)
-
-    store.write_all(days())
-    assert len(store.days()) == 60
-    assert max(held) <= most
-
-
 def test_a_reader_keeps_the_file_it_opened(store):
     opened = store.write(FIRST, day_of("old", FIRST)).open("rb")
     store.write(FIRST, day_of("new", FIRST))
