@@ -10,7 +10,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, Example, License, SecurityScheme, Tag
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
 from recsys_assets.api.http.problems import PROBLEM_JSON
@@ -28,8 +28,8 @@ Exclude = Annotated[
 Category = Annotated[str | None, Parameter(max_length=512, description="Return items of this category only.")]
 CohortName = Annotated[
     str | None,
-    Parameter(
-        query="cohort",
+    QueryParameter(
+        name="cohort",
         max_length=512,
         description=(
             "A known feature of a stranger, as FEATURE:VALUE with a text feature of users (see /v1/features), for"
@@ -47,16 +47,16 @@ BudgetMs = Annotated[
 ]
 ScenarioName = Annotated[
     str | None,
-    Parameter(
-        query="scenario",
+    QueryParameter(
+        name="scenario",
         max_length=40,
         description="Apply this scenario of the rules; see /v1/scenarios. Without it no rules apply.",
     ),
 ]
 DiversityStrength = Annotated[
     float | None,
-    Parameter(
-        query="diversity",
+    QueryParameter(
+        name="diversity",
         ge=0,
         le=1,
         description="Strength of diversity in place of the scenario's own, 0-1; implies the default scenario.",

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from litestar import post
+from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.auth import needs
@@ -32,7 +33,7 @@ class EventController(ServiceController):
         security=KEY_NEEDED,
         responses=answers(EventsAccepted, status=202, also=(408, 413)),
     )
-    async def add(self, data: Events) -> ASGIApp:
+    async def add(self, data: JSONBody[Events]) -> ASGIApp:
         now = self.service.clock()
         rows = [_row(event, now) for event in data.events]
         count = await asyncio.to_thread(self.service.live.events.add, rows)

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
@@ -80,7 +81,7 @@ class FeatureController(ServiceController):
         responses=answers(FeatureBatch, also=(408, 413)),
         response_headers=release_headers(),
     )
-    def batch(self, data: FeatureRequest) -> ASGIApp:
+    def batch(self, data: JSONBody[FeatureRequest]) -> ASGIApp:
         serving = self.service.serving()
         store = serving.release.features
         found = store.users(data.ids) if data.entity == "user" else store.items(data.ids)

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.bodies import Reply, encode, quoted
@@ -17,8 +17,8 @@ from recsys_assets.rules.engine.requests import Request
 
 Words = Annotated[
     str,
-    Parameter(
-        query="q",
+    QueryParameter(
+        name="q",
         max_length=200,
         description="Words of the title, brand or category; the last may be a beginning.",
     ),

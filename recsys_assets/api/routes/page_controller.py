@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 
 from litestar import get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.bodies import PUBLIC, Reply
@@ -38,7 +39,7 @@ class PageController(ServiceController):
         return static_file("icon.svg", self.service.settings.dagster_url)
 
     @get("/static/{name:path}", sync_to_thread=False)
-    def file(self, name: str) -> ASGIApp:
+    def file(self, name: FromPath[str]) -> ASGIApp:
         return static_file(name.lstrip("/"), self.service.settings.dagster_url)
 
 

@@ -1,6 +1,7 @@
 """Recommendations: for a user, for a session, and what is popular. Bodies are joined from encoded pieces."""
 
 from litestar import get, post
+from litestar.params import JSONBody
 from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import PRIVATE, Reply, quoted
@@ -99,7 +100,7 @@ class RecommendationController(ServiceController):
         responses=answers(SessionRecommendations, also=(404, 408, 413)),
         response_headers=release_headers(),
     )
-    async def for_session(self, scope: Scope, data: Session) -> ASGIApp:
+    async def for_session(self, scope: Scope, data: JSONBody[Session]) -> ASGIApp:
         serving = self.service.serving()
         known, unknown = serving.known_items(data.item_ids)
         request = Request(

@@ -3,6 +3,7 @@
 import msgspec
 from litestar import get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.auth import needs
@@ -56,7 +57,7 @@ class ReleaseController(ServiceController):
         security=KEY_NEEDED,
         responses=answers(Promoted, also=(404, 408, 413)),
     )
-    def promote(self, data: Promotion) -> ASGIApp:
+    def promote(self, data: JSONBody[Promotion]) -> ASGIApp:
         known = {manifest.release_id for manifest in self.service.live.store.list()}
         if data.release not in known:
             raise NotFoundException(f"no release {data.release!r} is kept here; see GET /v1/releases")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from litestar import get
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import NO_STORE, PRIVATE, Reply, encode
@@ -29,8 +29,8 @@ from recsys_assets.rules.engine.why import why
 
 AskedItem = Annotated[
     str,
-    Parameter(
-        query="item_id",
+    QueryParameter(
+        name="item_id",
         min_length=1,
         max_length=512,
         description="The item to explain.",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from litestar import get
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
@@ -19,7 +19,7 @@ from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.string_table import Vocabulary
 
 Beginning = Annotated[
-    str, Parameter(query="q", max_length=512, description="How the user's id begins; empty: any.")
+    str, QueryParameter(name="q", max_length=512, description="How the user's id begins; empty: any.")
 ]
 Limit = Annotated[int, Parameter(ge=1, le=100, description="How many users, 1-100.")]
 
