@@ -181,7 +181,8 @@ def _wrong() -> Iterator[Ask]:
     yield Ask("POST", "/v1/popular", b"{}", _JSON)
     yield Ask("POST", "/v1/recommendations", b"x=1", {"Content-Type": "text/plain"}, "as text")
     yield Ask("POST", "/v1/recommendations", b'{"item_ids":["981760"],"k":2}', {}, "no type")
-    yield post("/v1/recommendations", b'{"item_ids":["' + b"x" * 1_000_100 + b'"]}', tag="large")
+    # refused by its header; a body that nobody reads may break the connection before the answer is here
+    yield Ask("POST", "/v1/recommendations", None, {**_JSON, "Content-Length": "1000100"}, "large")
     yield post("/v1/recommendations", {"item_ids": ["x" * 513]}, tag="long id")
     for path in ("/v1/events", "/v1/releases:promote"):
         yield post(path, {"events": [{"user_id": "1", "item_id": ITEMS[0]}]}, tag="no key")
