@@ -19,12 +19,18 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from recsys_assets.api.schemas.recommendation_schemas import UserRecommendations
 from recsys_assets.orchestration.build import BuildOutcome, StageRow
 
-_MARKS = {"fresh": "[dim]fresh[/dim]", "built": "[green]built[/green]", "failed": "[red]failed[/red]"}
+_MARKS = {"fresh": Text("fresh", "dim"), "built": Text("built", "green"), "failed": Text("failed", "red")}
 _LINE_EVERY_SECONDS = 10.0
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """Open the terminal or pipe for texts that may hold brackets, such as titles and settings: none is markup."""
+    return Console(stderr=stderr, markup=False)
 
 
 class ConsoleWatcher:
@@ -93,7 +99,7 @@ def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) ->
         console.print(f"Look at: {warning}", highlight=False)
     for row in outcome.rows:
         if row.status == "failed":
-            console.print(f"\n{row.detail}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"\n{row.detail}", highlight=False, soft_wrap=True)
 
 
 def print_recommendations(console: Console, found: UserRecommendations) -> None:

@@ -132,44 +132,39 @@ def serve(home: Path | None, host: str, port: int, workers: int, fallback_previo
 )
 def recommend(home: Path | None, user: str, k: int, scenario: str | None, explain: bool) -> None:
     """Print recommendations for USER, by name, from the current release."""
-    from rich.console import Console  # noqa: PLC0415
-
     from recsys_assets.api.serving.answers import recommend_once  # noqa: PLC0415
-    from recsys_assets.commands.console import print_recommendations  # noqa: PLC0415
+    from recsys_assets.commands.console import open_console, print_recommendations  # noqa: PLC0415
 
     if scenario is not None or explain:
         from recsys_assets.api.serving.answers import recommend_by_rules  # noqa: PLC0415
         from recsys_assets.commands.console import print_trace  # noqa: PLC0415
 
         found = recommend_by_rules(Home.locate(home), user, k, scenario=scenario, explain=explain)
-        print_recommendations(Console(), found)
-        print_trace(Console(), found)
+        print_recommendations(open_console(), found)
+        print_trace(open_console(), found)
         return
-    print_recommendations(Console(), recommend_once(Home.locate(home), user, k))
+    print_recommendations(open_console(), recommend_once(Home.locate(home), user, k))
 
 
 @click.command(epilog=example("recsys doctor"))
 @home_option
 def doctor(home: Path | None) -> None:
     """Show the versions installed, the places and the state of everything, and the next step."""
-    from rich.console import Console  # noqa: PLC0415
-
+    from recsys_assets.commands.console import open_console  # noqa: PLC0415
     from recsys_assets.commands.doctor import examine, print_findings  # noqa: PLC0415
 
-    print_findings(Console(), examine(Home.locate(home)))
+    print_findings(open_console(), examine(Home.locate(home)))
 
 
 def _show_some(home: Home) -> None:
     """Print recommendations for a few users of the current release, by name."""
-    from rich.console import Console  # noqa: PLC0415
-
     from recsys_assets.api.serving.answers import recommend_once  # noqa: PLC0415
-    from recsys_assets.commands.console import print_recommendations  # noqa: PLC0415
+    from recsys_assets.commands.console import open_console, print_recommendations  # noqa: PLC0415
     from recsys_assets.embeddings.model_files import load_embeddings  # noqa: PLC0415
 
     users = load_embeddings(home.artifact("embeddings")).users
     for user_id in itertools.islice(users, _SHOWN_USERS):
-        print_recommendations(Console(), recommend_once(home, user_id, _SHOWN_ITEMS))
+        print_recommendations(open_console(), recommend_once(home, user_id, _SHOWN_ITEMS))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,12 +55,10 @@ def write_settings(
     home: Home, spec: str | None, *, days: int | None, columns: Mapping[str, str] | None = None
 ) -> Settings:
     """Write the home's settings for `spec`, by default the embedded one, with a download's progress shown."""
-    from rich.console import Console  # noqa: PLC0415
-
-    from recsys_assets.commands.console import download_shown  # noqa: PLC0415
+    from recsys_assets.commands.console import download_shown, open_console  # noqa: PLC0415
     from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
 
-    with download_shown(Console(stderr=True)) as progress:
+    with download_shown(open_console(stderr=True)) as progress:
         return initialise(home, spec or DEFAULT_SOURCE.spec, days=days, columns=columns, progress=progress)
 
 
@@ -86,12 +84,10 @@ def settings_for(home: Home, spec: str | None = None, days: int | None = None) -
 
 def run_build(build: "Callable[[Watcher], BuildOutcome]") -> "BuildOutcome":
     """Call `build` with a watcher that shows its progress, and print the summary."""
-    from rich.console import Console  # noqa: PLC0415
-
-    from recsys_assets.commands.console import ConsoleWatcher, print_summary  # noqa: PLC0415
+    from recsys_assets.commands.console import ConsoleWatcher, open_console, print_summary  # noqa: PLC0415
     from recsys_assets.orchestration.instance import commit_without_waiting_for_the_disk, limit_spinning  # noqa: PLC0415
 
-    console, started = Console(), time.monotonic()
+    console, started = open_console(), time.monotonic()
     limit_spinning()
     commit_without_waiting_for_the_disk()
     with ConsoleWatcher(console) as watcher:

@@ -1,0 +1,21 @@
+"""Texts of other people on a terminal."""
+
+from recsys_assets.api.schemas.recommendation_schemas import ScoredItem, UserRecommendations
+from recsys_assets.commands.console import open_console, print_recommendations
+from recsys_assets.commands.doctor import Findings, print_findings
+
+
+def test_brackets_in_a_title_are_printed(capsys):
+    item = ScoredItem(item_id="[b]", title="Soup [red] 500 g", category="[/]", score=0.5)
+    found = UserRecommendations(release="r", user_id="[u]", source="user", reason=None, items=[item])
+    print_recommendations(open_console(), found)
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("Soup [red] 500 g", "[b]", "[/]", "Recommendations for [u]"))
+
+
+def test_brackets_in_a_finding_are_printed(capsys):
+    found = Findings(facts=[("settings", "line 6: [training] epochs")], next_step="recsys build --home [x]")
+    print_findings(open_console(), found)
+    printed = capsys.readouterr().out
+    assert "line 6: [training] epochs" in printed
+    assert "recsys build --home [x]" in printed
