@@ -109,7 +109,7 @@ def best(scores_n: Float32, k: int, blocked: Collection[int], among: Int32 | Non
     """
     reach = min(len(scores_n), k + len(blocked))
     if reach == 0:
-        return NOTHING
+        return NOTHING._replace(blocked=len(blocked))
     if reach < len(scores_n):
         least = np.partition(scores_n, len(scores_n) - reach)[len(scores_n) - reach]
         places = np.flatnonzero(scores_n >= least)
@@ -138,10 +138,9 @@ def first_of_row(
 
     Shapes: R rows of C items, -1 where they end.
     """
-    if k > items_RC.shape[1]:
+    if k > items_RC.shape[1] or items_RC.item(row, k - 1) < 0:
         return None
-    if blocked:
-        found = without(items_RC[row], scores_RC[row], k, blocked)
-    else:
-        found = Candidates(items_RC[row, :k], scores_RC[row, :k], k)
+    if not blocked:
+        return Candidates(items_RC[row, :k], scores_RC[row, :k], k)
+    found = without(items_RC[row], scores_RC[row], k, blocked)
     return found if len(found.nums) == k and found.nums[-1] >= 0 else None
