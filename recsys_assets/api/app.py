@@ -16,10 +16,9 @@ from litestar.config.cors import CORSConfig
 from threadpoolctl import threadpool_limits
 
 from recsys_assets.api.http.auth import KeyRing, needs
-from recsys_assets.api.http.bodies import StrictRequest
 from recsys_assets.api.http.edge import Edge
 from recsys_assets.api.http.logs import configure_logs
-from recsys_assets.api.http.problems import HANDLERS
+from recsys_assets.api.http.problems import HANDLERS, StrictRequest
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.openapi import openapi_config
 from recsys_assets.api.routes.event_controller import EventController

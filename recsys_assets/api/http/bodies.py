@@ -1,25 +1,23 @@
-"""Bodies of requests and answers: strict decoding, JSON pieces, entity tags and compression.
+"""Bodies of answers: JSON pieces, entity tags and compression. Nothing here loads the web framework.
 
 Statuses and cache times of a route are decided by its controller; error bodies are in `problems`.
 """
 
 import gzip
-import re
 import sys
 from collections.abc import Sequence
-from functools import cache
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import brotli
 import msgspec
-from litestar import Request
-from litestar.exceptions import SerializationException, ValidationException
-from litestar.types import Receive, Scope, Send
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Scope, Send
 
 SMALLEST_COMPRESSED: Final = 1_400
 """Bytes. A smaller body fits one network packet, so compressing it wins nothing."""
@@ -40,61 +38,10 @@ VARY_PUBLIC: Final = b"Accept-Encoding"
 
 SOURCE_KEY: Final = "recsys.source"
 """Key of the scope's state under which the metrics find the source that answered."""
-
-_PLACE_IN_BODY: Final = re.compile(r"(?P<message>.*) - at `\$\.?(?P<key>.*)`")
 _CACHED_ITEMS: Final = 32_768
 """Items whose JSON is cached, at most; about 200 bytes each."""
 
 encode: Final = msgspec.json.Encoder().encode
-
-
-class StrictRequest(Request[Any, Any, Any]):
-    """A request whose JSON body is decoded straight into the type of the handler's `data`.
-
-    Litestar decodes to plain values and converts these leniently, as it must for query strings: `0` would pass for
-    false and a number for a time.
-    """
-
-    async def json(self) -> Any:
-        """Decode the body into the type of the handler's `data`.
-
-        Raises:
-            ValidationException: the body is JSON of another shape.
-            SerializationException: the body is not JSON.
-        """
-        kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
-        body = await self.body()
-        try:
-            try:
-                return _decoder(kind).decode(body)
-            except msgspec.ValidationError:
-                # a whole number may be written 7.0, which the decoder does not accept for an integer
-                return msgspec.convert(_whole_numbers(msgspec.json.decode(body)), kind)
-        except msgspec.ValidationError as error:
-            found = _PLACE_IN_BODY.fullmatch(str(error))
-            message, key = (found["message"], found["key"]) if found else (str(error), "")
-            extra = [{"message": message, "key": key or "data", "source": "body"}]
-            raise ValidationException(detail=message, extra=extra) from None
-        except msgspec.DecodeError as error:
-            raise SerializationException(str(error)) from None
-
-
-def _whole_numbers(value: Any) -> Any:
-    """Return the value with every float that is whole as an integer."""
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case list():
-            return [_whole_numbers(one) for one in value]
-        case dict():
-            return {key: _whole_numbers(one) for key, one in value.items()}
-        case _:
-            return value
-
-
-@cache
-def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
-    return msgspec.json.Decoder(kind)
 
 
 class Strings(Protocol):
@@ -177,7 +124,7 @@ class Reply:
         self.source = source
         self.extra = extra
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:  # noqa: ARG002  ASGI's signature
         """Send the answer, compressed where the client accepts that and it saves packets, or 304."""
         if self.source:
             scope["state"][SOURCE_KEY] = self.source

@@ -1,10 +1,13 @@
-"""Errors as RFC 9457 problem bodies, in one place."""
+"""Errors as RFC 9457 problem bodies, and JSON bodies decoded strictly: a wrong one is such an error."""
 
 import logging
+import re
+from functools import cache
 from typing import Any, Final
 
+import msgspec
 from litestar import Request
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.response import Response
 from litestar.status_codes import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND, HTTP_500_INTERNAL_SERVER_ERROR
 from litestar.types import ExceptionHandlersMap
@@ -104,3 +107,55 @@ HANDLERS: ExceptionHandlersMap = {
     RecsysError: from_recsys_error,
     Exception: from_bug,
 }
+
+
+_PLACE_IN_BODY: Final = re.compile(r"(?P<message>.*) - at `\$\.?(?P<key>.*)`")
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """A request whose JSON body is decoded straight into the type of the handler's `data`.
+
+    Litestar decodes to plain values and converts these leniently, as it must for query strings: `0` would pass for
+    false and a number for a time.
+    """
+
+    async def json(self) -> Any:
+        """Decode the body into the type of the handler's `data`.
+
+        Raises:
+            ValidationException: the body is JSON of another shape.
+            SerializationException: the body is not JSON.
+        """
+        kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        body = await self.body()
+        try:
+            try:
+                return _decoder(kind).decode(body)
+            except msgspec.ValidationError:
+                # a whole number may be written 7.0, which the decoder does not accept for an integer
+                return msgspec.convert(_whole_numbers(msgspec.json.decode(body)), kind)
+        except msgspec.ValidationError as error:
+            found = _PLACE_IN_BODY.fullmatch(str(error))
+            message, key = (found["message"], found["key"]) if found else (str(error), "")
+            extra = [{"message": message, "key": key or "data", "source": "body"}]
+            raise ValidationException(detail=message, extra=extra) from None
+        except msgspec.DecodeError as error:
+            raise SerializationException(str(error)) from None
+
+
+def _whole_numbers(value: Any) -> Any:
+    """Return the value with every float that is whole as an integer."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_whole_numbers(one) for one in value]
+        case dict():
+            return {key: _whole_numbers(one) for key, one in value.items()}
+        case _:
+            return value
+
+
+@cache
+def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(kind)

@@ -9,8 +9,8 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from recsys_assets.api.http.auth import KeyRing
 from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.api.serving.event_store import EventStore
 from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
@@ -21,6 +21,9 @@ from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.rules_file import FollowedRules
 from recsys_assets.storage.home import Home
+
+if TYPE_CHECKING:
+    from recsys_assets.api.http.auth import KeyRing
 
 log = logging.getLogger("recsys.api")
 
@@ -126,7 +129,7 @@ class Live:
             return self._load_previous(current)
 
     @contextlib.asynccontextmanager
-    async def following(self, keys: KeyRing) -> AsyncIterator[None]:
+    async def following(self, keys: "KeyRing") -> AsyncIterator[None]:
         """Follow `current`, the keys, and the events of other processes while the block runs."""
         task = asyncio.create_task(self._follow(keys))
         try:
@@ -188,7 +191,7 @@ class Live:
             f"{self.home.releases}: no earlier release is whole; publish one with `recsys build`"
         )
 
-    async def _follow(self, keys: KeyRing) -> None:
+    async def _follow(self, keys: "KeyRing") -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
