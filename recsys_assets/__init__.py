@@ -17,6 +17,6 @@
     api/                       the HTTP recommendation API and the explorer page
 
 `storage/` is the ground floor: paths, atomic files, locks, arrays. `orchestration/` wires the stages into Dagster's
-graph and is its only importer, with `definitions.py`. `commands/` is the `recsys` command, `notebooks/` are executed
+graph; only it and `definitions.py` import Dagster. `commands/` is the `recsys` command, `notebooks/` are executed
 by the graph, `benchmarks/` measure the stages.
 """

@@ -1,1 +1,1 @@
-"""One module a benchmark; each compares in one run and returns one JSON object."""
+"""The benchmarks: each compares in one run and returns one JSON object; all figures are in README.md."""

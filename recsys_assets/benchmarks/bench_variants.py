@@ -31,6 +31,7 @@ from recsys_assets.benchmarks.datasets import (
     quality,
 )
 from recsys_assets.benchmarks.harness import print_result, run_apart
+from recsys_assets.benchmarks.synthetic import matrix, world
 from recsys_assets.embeddings.factorisation import Factorisation
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.training import train
@@ -182,11 +183,7 @@ def _exponent(fits: list[dict[str, Any]]) -> float | None:
 
 
 def fit_size(pairs: int) -> dict[str, Any]:
-    """Draw a set and fit it in this process, 64 dimensions and 15 epochs."""
-    from recsys_assets.benchmarks.synthetic import matrix, world  # noqa: PLC0415  not in the parent
-    from recsys_assets.embeddings.training import train  # noqa: PLC0415
-    from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
-
+    """Draw a set and fit it in this process, 64 dimensions and 15 epochs; return one entry of `scale`'s `fits`."""
     found = matrix(replace(world(pairs), interactions=round(pairs * _EVENTS_A_PAIR)))
     fitted = train(found, TrainingSettings())
     memory = fitted.memory_mb

@@ -1,4 +1,4 @@
-"""The benchmarks by name, how one is run, and what they share: processes apart, peak memory, the machine."""
+"""The benchmarks by name, running one, and what they share: a separate process, peak memory, the machine."""
 
 import ast
 import importlib
@@ -32,6 +32,7 @@ BENCHMARKS: Final = {
 }
 """Name -> `module:function`; the function takes only optional arguments and returns plain values."""
 EXTRA: Final = "pip install -e '.[dev,bench]'"
+"""Command that installs the libraries of every benchmark."""
 _FOLDER: Final = Path(__file__).parent
 _OURS: Final = re.compile(r"recsys_assets\.benchmarks\.(\w+)")
 

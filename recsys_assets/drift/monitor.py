@@ -1,7 +1,7 @@
 """The drift monitor of one daily table: it keeps the history of published days and judges the next one.
 
 Past profiles come from the ledger, past ids from the published files; within a run each published day is added.
-A day is judged only by days before it, whatever else is published.
+A day is judged only by days before it, whatever else is published. An alarm comes with the rows behind it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,10 +84,10 @@ class Monitor:
         self._candidate: _Candidate | None = None
 
     def judge(self, frame: pl.DataFrame, *, day: date) -> list[CheckResult]:
-        """Return one result a drift check of `day`, later than all days judged before; `frame` as RAW_INTERACTIONS.
+        """Return one result a drift check of `day`, later than all days judged before.
 
-        Until `published` or `rejected` is called, judging changes nothing, so that several candidates for one day
-        can be compared.
+        `frame` has RAW_INTERACTIONS' columns. Until `published` or `rejected` is called, judging changes nothing, so
+        that several candidates for one day can be compared.
         """
         scored = self._score(frame, day=day).scored
         return [self._result(name, scored, frame, day) for name in SCORED]
@@ -219,7 +219,7 @@ def describe(name: str, scored: DayScores, *, categories: Mapping[str, Sequence[
 
 
 def rows_behind(name: str, score: Score, frame: pl.DataFrame, *, day: date, seen: SeenBefore) -> pl.DataFrame:
-    """Return the rows of `frame` that the score `name` alarms about; none where too few are the alarm."""
+    """Return the rows of `frame` that the score `name` alarms about; none where the alarm is about missing rows."""
     if name in _TOP:
         counts = frame[_TOP[name]].drop_nulls().value_counts(sort=True)
         return frame.filter(pl.col(_TOP[name]) == counts.item(0, 0)) if counts.height else frame.clear()

@@ -44,7 +44,7 @@ class Windows:
     year: Int64
     """The last 365 kept days up to the last Sunday: the spread of residuals is recomputed once a week."""
     week: int
-    """Number of the week."""
+    """Ordinal of its Monday."""
 
 
 class Days:

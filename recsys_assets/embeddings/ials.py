@@ -10,9 +10,9 @@ paper's; η > 0 follows the softmax, whose loss has one sum over all items for e
 al. 2024, "Learning-Efficient Yet Generalizable Collaborative Filtering for Item Recommendation", derive a squared
 loss from it). On the default η = 0.5 is worth 3 % of NDCG.
 
-It also runs with its rows sharded over processes by `torch.distributed` (gloo), started by `torchrun`: each solves its
-share of the rows of a side, then all of them gather the side. The matrix and both sides' embeddings are in every
-process. Over several machines torchrun takes its rendezvous options, and the folders are on a shared disk.
+It also runs with its rows sharded over processes by `torch.distributed` (gloo), started by `torchrun`: each process
+solves its share of the rows of a side, then all of them gather the side. The matrix and both sides' embeddings are in
+every process. Over several machines torchrun takes its rendezvous options, and the folders are on a shared disk.
 
 Shapes: U users, I items, n entries, D embedding_size; R rows and C columns of the side being solved.
 All numbers are float32; the Gram matrix's eigenvectors and sums over rows are float64.
@@ -67,7 +67,7 @@ class Ials:
         self._half_step = half_step
 
     def epoch(self) -> float:
-        """Solve the users and then the items; return the objective afterwards, by entry."""
+        """Solve the users and then the items; return the objective afterwards, per entry."""
         self._half_step(self._users, self._users_UD, self._items_ID, steps=self._steps)
         of_items = self._half_step(self._items, self._items_ID, self._users_UD, steps=self._steps)
         return _objective_by_entry(of_items, self._users, self._users_UD)

@@ -30,17 +30,17 @@ class Side:
     """The observed entries by row of one side, CSR, and the strengths of each of its rows."""
 
     indptr: Int64
-    """R + 1."""
+    """Where each row's entries start, R + 1."""
     cols_n: Tensor
-    """int32."""
+    """Column of each entry, int32."""
     confidences_n: Tensor
-    """float32."""
+    """Confidence of each entry, float32."""
     l2_R: Tensor
-    """float32, > 0."""
+    """L2 strength of each row, float32, > 0."""
     unobserved_R: Tensor
     """Weight of an unobserved pair of the row, float32, > 0; multiplied by the column's `unobserved_C`."""
     unobserved_C: Tensor
-    """float32, > 0."""
+    """Factor of that weight for each column, float32, > 0."""
 
     def rows(self, rows: slice) -> "Side":
         """Return the side with these rows only."""

@@ -1,7 +1,8 @@
 """Training: the one epoch loop, and the choice of objective and of one process or several.
 
 An objective (`ials.Ials`, `softmax.Softmax`) gives an epoch, the present embeddings and a last step; everything
-around them is here. Shapes: U users, I items, D embedding_size.
+around them is here. The losses are computed in `ials_half_step.half_step` and `softmax.loss_and_gradients`.
+Shapes: U users, I items, D embedding_size.
 """
 
 import math
@@ -121,7 +122,7 @@ def run_epochs(
     on_epoch: OnEpoch | None = None,
     stop_after: StopAfter | None = None,
 ) -> list[float]:
-    """Run the epochs and the last step; return the objective after each epoch, by entry.
+    """Run the epochs and the last step; return the objective after each epoch, per entry.
 
     Raises:
         TrainingDataError: the objective stopped being finite.

@@ -1,7 +1,7 @@
 """Our model beside simple baselines on held-out time, with intervals and by segment.
 
-The protocol: one global time split (`splits`); items that a user has in the training part are neither ranked nor
-counted; ties as in `ranking`, metrics as in `metrics`. Models are trained on the training part only.
+The protocol: one global time split; items that a user has in the training part are neither ranked nor counted;
+split and ties as in `held_out`, metrics as in `metrics`. Models are trained on the training part only.
 """
 
 import json

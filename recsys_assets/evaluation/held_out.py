@@ -120,6 +120,7 @@ ScoreUsers = Callable[[Int64], Tensor]
 """Maps user numbers (R,) to scores of every item (R, I), float32, which the ranking may overwrite."""
 
 _CHUNK_SCORES = 1 << 21
+"""Scores computed at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

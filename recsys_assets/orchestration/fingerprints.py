@@ -1,8 +1,8 @@
 """One fingerprint of everything that an asset is made from, and the record of the last one.
 
 A day's Parquet file carries its fingerprint in its own metadata; an artifact has a small `.inputs` file
-beside it. An asset is fresh when the fingerprint of today's inputs is the recorded one, so a killed build
-goes on where it was and an undisturbed one has nothing to do.
+beside it. An asset is fresh when the fingerprint of today's inputs is the recorded one (`build.py` compares
+them), so a killed build resumes where it stopped, and an unchanged home builds nothing.
 
 Code is part of a fingerprint by its version (`CODE_VERSIONS`), not by its text: a home keeps its results over
 a refactoring or an upgrade that changes none of them, which on a large log is hours of landing and training.
@@ -44,7 +44,7 @@ CODE_VERSIONS: Final = {
     "item_index": "1",
     "release": "1",
 }
-"""Asset, or pair of one step -> version of its code; raise it when the result changes."""
+"""Asset, or pair of assets built together -> version of its code; raise it when the result changes."""
 
 
 def fingerprint(parts: Iterable[object]) -> str:

@@ -1,4 +1,4 @@
-"""The home's Dagster: its instance, and the code location that is loaded for it."""
+"""The home's Dagster: its code location, its instance, and the setup of processes that work for the home."""
 
 import os
 import warnings
@@ -23,6 +23,34 @@ nux:
 _SPINS: Final = ("GOMP_SPINCOUNT", "1000")
 """torch's OpenMP threads spin at every barrier; beside one busy process that made a training of 2.4 s take 58 s
 here, and 5 s with this few spins. The variable is read when torch is imported."""
+
+
+def build_definitions(home: Home, *, progress: StageProgress | None = None) -> dg.Definitions:
+    """Return the code location of `home`, with the days that its settings name now.
+
+    Args:
+        home: any folder; one without `recsys.toml` has the days of the embedded default.
+        progress: reports how far long assets are; None reports nothing.
+
+    Raises:
+        SettingsError: the home's `recsys.toml` cannot be used.
+    """
+    source, path = load_or_default_settings(home).source, str(home.root)
+    daily = daily_partitions(source)
+    with warnings.catch_warnings():  # Dagster calls backfill policies "beta", at every asset that has one
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        by_day = [*lake.lake_assets(daily), *interactions.interactions_assets(daily)]
+    materialised = dg.Definitions(
+        assets=[*by_day, *embeddings.ASSETS, *features.ASSETS, *index.ASSETS, *release.ASSETS],
+        asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS, *release.CHECKS],
+        resources={
+            "lake": Lake(home_path=path),
+            "artifacts": Artifacts(home_path=path),
+            "releases": HomeReleases(home_path=path),
+            "progress": progress or SilentProgress(),
+        },
+    )
+    return dg.Definitions.merge(materialised, automation(source))
 
 
 def open_instance(home: Home) -> dg.DagsterInstance:
@@ -69,31 +97,3 @@ def commit_without_waiting_for_the_disk() -> None:
 
 def _set_normal(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def build_definitions(home: Home, *, progress: StageProgress | None = None) -> dg.Definitions:
-    """Return the code location of `home`, with the days that its settings name now.
-
-    Args:
-        home: any folder; one without `recsys.toml` has the days of the embedded default.
-        progress: reports how far long assets are; None reports nothing.
-
-    Raises:
-        SettingsError: the home's `recsys.toml` cannot be used.
-    """
-    source, path = load_or_default_settings(home).source, str(home.root)
-    daily = daily_partitions(source)
-    with warnings.catch_warnings():  # Dagster calls backfill policies "beta", at every asset that has one
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        by_day = [*lake.lake_assets(daily), *interactions.interactions_assets(daily)]
-    materialised = dg.Definitions(
-        assets=[*by_day, *embeddings.ASSETS, *features.ASSETS, *index.ASSETS, *release.ASSETS],
-        asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS, *release.CHECKS],
-        resources={
-            "lake": Lake(home_path=path),
-            "artifacts": Artifacts(home_path=path),
-            "releases": HomeReleases(home_path=path),
-            "progress": progress or SilentProgress(),
-        },
-    )
-    return dg.Definitions.merge(materialised, automation(source))

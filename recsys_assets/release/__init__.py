@@ -1,1 +1,1 @@
-"""Immutable releases: publish, promote, roll back, load."""
+"""Immutable releases: publish, promote, roll back, recall, load."""

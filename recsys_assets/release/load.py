@@ -103,7 +103,7 @@ class Release:
             may_block: whether a search of a large catalogue may take its time here.
 
         Raises:
-            WouldBlockError: it would have to, and `may_block` is False.
+            WouldBlockError: the search is slow, and `may_block` is False.
         """
         if count <= 0:
             return NOTHING
@@ -121,7 +121,7 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
 
     Args:
         folder: `<releases>/<id>`.
-        verify: compare the checksum of every file that was not found right before or has changed since
+        verify: compare the checksum of every file that was not verified before or has changed since
             (see `manifest`), about 1 s a gigabyte; without it only the presence and size of each are checked.
 
     Raises:
@@ -154,7 +154,7 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
         fold_in=FoldIn.load(folder, item_embeddings),
         features=FeatureStore(folder / FEATURE_DATABASE),
     )
-    _refuse_misfits(release)
+    _check_lengths(release)
     return release
 
 
@@ -167,7 +167,7 @@ def load_current(releases: Path, *, verify: bool = False) -> Release:
     return load_release(releases / require_current(releases), verify=verify)
 
 
-def _refuse_misfits(release: Release) -> None:
+def _check_lengths(release: Release) -> None:
     users, items = len(release.users), len(release.items)
     lengths = {
         "user_embeddings": (len(release.user_embeddings), users),

@@ -20,7 +20,7 @@ FORMAT: Final = 1
 """Version of the layout, raised whenever a release's files or their meaning change; part of the id."""
 
 WAY_OUT: Final = "publish the release again (`recsys build`) or roll back"
-"""The remedy that every message about a broken release ends with."""
+"""The remedy that messages about a broken release end with."""
 
 _DERIVED: Final = ("item_index.", "candidates_", "neighbours_", "training.json")
 """Beginnings of the names of files that hold timings, or come from a search that was chosen by timings. They are
@@ -100,9 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
     except (OSError, msgspec.DecodeError) as error:
         raise BrokenReleaseError(f"{path}: no readable manifest ({error}); {WAY_OUT}") from error
     if manifest.format != FORMAT:
-        raise BrokenReleaseError(
-            f"{path}: format {manifest.format}, this version reads {FORMAT}; publish again"
-        )
+        raise BrokenReleaseError(f"{path}: format {manifest.format}, this version reads {FORMAT}; {WAY_OUT}")
     return manifest
 
 

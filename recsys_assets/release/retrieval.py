@@ -35,11 +35,11 @@ class Candidates(NamedTuple):
     nums: Int32
     """(n,): item numbers."""
     scores: Float32 | None = None
-    """(n,): what the source ranks by, inner products with the asker's vector in most; None where unknown."""
+    """(n,): the source's scores, in most sources inner products with the asker's vector; None where unknown."""
     examined: int = 0
     """Number of items examined to find these."""
     blocked: int = 0
-    """Items that were held back, at most."""
+    """Upper bound of the items held back."""
 
 
 NO_ITEMS: Final = np.empty(0, dtype=np.int32)

@@ -48,7 +48,7 @@ def read_table(file: Path) -> dict[str, Any]:
 
 
 def line_of(text: str, path: KeyPath) -> int | None:
-    """Return the line, from 1, where `path` is set, else the one of its table; None where neither stands."""
+    """Return the line, from 1, where `path` is set, else the line of its table; None where neither is in the file."""
     nearest, line, heading = 0, None, KeyPath()
     for number, content in enumerate(text.split("\n"), start=1):
         if (found := _HEADING.match(content)) and not found[1]:

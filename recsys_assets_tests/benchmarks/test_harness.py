@@ -1,7 +1,6 @@
 import re
 import sys
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def test_libraries_include_imports_in_functions_and_in_modules_that_are_started(
 
 
 def test_a_missing_library_is_one_line_that_names_the_extra(monkeypatch):
-    monkeypatch.setattr(harness, "find_spec", lambda name: None if name == "lenskit" else find_spec(name))
+    monkeypatch.setattr(harness, "find_spec", lambda name: None if name == "lenskit" else name)
     with pytest.raises(InputError) as raised:
         run_benchmark("train")
     assert str(raised.value) == (

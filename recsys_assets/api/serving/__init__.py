@@ -1,1 +1,1 @@
-"""The release being served, and the processes that serve it."""
+"""The release being served, answers from it, events since, and the processes that serve."""

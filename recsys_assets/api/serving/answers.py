@@ -37,16 +37,16 @@ class Served(msgspec.Struct, frozen=True):
     """By item number."""
     scenario: str | None = None
     """Its name; None where the request named none."""
-    rules: str | None = None
+    rules_version: str | None = None
     """Version of its rules."""
     trace: engine_trace.RequestTrace | None = None
     """The effect of each stage, where the request wants it explained."""
 
-    def etag(self, plain: str, request: Request) -> str | None:
-        """Return the entity tag: `plain` and the rules' version; None where the time of the request counts."""
-        if self.rules is None:
-            return plain if request.budget_ms is None else None
-        return f"{plain}-{self.rules}" if self.trace is None else None
+    def etag(self, base: str, request: Request) -> str | None:
+        """Return the entity tag: `base` and the rules' version; None where the time of the request counts."""
+        if self.rules_version is None:
+            return base if request.budget_ms is None else None
+        return f"{base}-{self.rules_version}" if self.trace is None else None
 
     def body(
         self, serving: Serving, reason_items: Sequence[int] | None, *, first: str = "", plain_last: str = ""
@@ -56,8 +56,8 @@ class Served(msgspec.Struct, frozen=True):
         Args:
             serving: the release that answered.
             reason_items: item numbers that reasons may name, most recent first; None for no reasons.
-            first: members of one route only, with a comma behind, that follow the release.
-            plain_last: the same, where they follow the reason instead; for answers without rules.
+            first: JSON members of one route, each followed by a comma, put after `release`.
+            plain_last: the same, put after `reason`; with rules, after `first`.
         """
         answer = self.answer
         if reason_items is None:
@@ -73,7 +73,7 @@ class Served(msgspec.Struct, frozen=True):
             ).encode()
         body = (
             f'{{"release":"{serving.release_id}",{first}{plain_last}"scenario":"{self.scenario}",'
-            f'"rules":"{self.rules}","source":"{answer.source}","reason":{reason},"items":{items}'
+            f'"rules":"{self.rules_version}","source":"{answer.source}","reason":{reason},"items":{items}'
         ).encode()
         if self.trace is not None:
             return body + b',"trace":' + encode(trace_json(self.trace, serving.release)) + b"}"

@@ -1,1 +1,1 @@
-"""The one pipeline that answers every request: candidates, filters, scoring, re-ranking."""
+"""The engine that answers every request: `plain`, or a scenario of candidates, filters, scoring, re-ranking."""

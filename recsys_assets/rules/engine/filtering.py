@@ -10,7 +10,7 @@ from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.sources import history_of, marks
 from recsys_assets.rules.language.evaluator import Mask, Nums, UserFeatures
-from recsys_assets.rules.language.expression_tree import Expression
+from recsys_assets.rules.language.expression_tree import NO_SUCH_TEXT, Expression
 from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import ExcludedFilter, Filter, OwnFilter, SeenFilter, WhereFilter
 from recsys_assets.storage.arrays import EPOCH
@@ -61,7 +61,9 @@ class Filters:
             found.append(("asked: exclude", ~np.isin(nums, list(request.exclude))))
         if request.category is not None:
             text = self._facts.table.text("category")
-            found.append(("asked: category", text.codes[nums] == text.code_of.get(request.category, -2)))
+            found.append(
+                ("asked: category", text.codes[nums] == text.code_of.get(request.category, NO_SUCH_TEXT))
+            )
         return found
 
 
@@ -107,7 +109,9 @@ def _keep_of_request(stage: Checked[Filter], facts: Facts) -> Keep:
             return keep_where
         case OwnFilter(column=column):
             text = facts.table.text(column)
-            return lambda nums, request, _: text.codes[nums] != text.code_of.get(request.user_id or "", -2)
+            return lambda nums, request, _: (
+                text.codes[nums] != text.code_of.get(request.user_id or "", NO_SUCH_TEXT)
+            )
         case _:
             raise AssertionError(stage.spec)  # every other kind has a mask
 

@@ -25,7 +25,7 @@ from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import Vocabulary
 
 LEAST_USERS: Final = 5
-"""A cohort of fewer says more about its members than about a stranger, and would show what they have."""
+"""Fewest users of a cohort that gets a list; a list of fewer would reveal what its members have."""
 _COHORTS_KEPT: Final = 64
 _USERS_AT_ONCE: Final = 50_000
 """Users that may be looked through on the event loop, some milliseconds."""

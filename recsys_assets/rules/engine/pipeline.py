@@ -1,7 +1,7 @@
 """Scenarios over one release: one of them as candidates -> filters -> scoring -> re-ranking, and the engine of all.
 
-The recorder of a request without a trace does nothing, and then only what the answer needs is computed; the tests
-hold both to the same answer.
+Without a trace the recorder does nothing and only what the answer needs is computed. Tests check that both answers
+are equal.
 """
 
 import hashlib
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FALLBACK_ITEMS: Final = 100
 """Items that a fallback brings, at least."""
+_VERSION_DIGITS: Final = 12
 
 
 class _Run(NamedTuple):
@@ -68,7 +69,7 @@ class Pipeline:
             may_block: whether a search or fallback over a large catalogue may take its time here.
 
         Raises:
-            WouldBlockError: it would have to, and `may_block` is False.
+            WouldBlockError: the search is slow, and `may_block` is False.
         """
         return self._recommend(request, SILENT, may_block=may_block)
 
@@ -101,7 +102,7 @@ class Pipeline:
             nums, fallbacks = self._fall_back(nums, run, least=run.k)
             products = None
         ranked, scores = self._rank(nums, None if products is None else products[passing], run)
-        while len(ranked) < run.k:  # variants were left out of the ranking, too
+        while len(ranked) < run.k:  # the re-ranker `variants` drops items, so refill
             more, used = self._fall_back(nums, run, least=len(nums) + 1)
             if len(more) == len(nums):
                 break
@@ -193,9 +194,6 @@ def _context(request: Request) -> tuple[Source, str | None]:
     if request.session:
         return "session", None if request.user_id is None else newer_user(len(request.session))
     return "popular", UNKNOWN_USER if request.user_id else "no item of the session is known"
-
-
-_VERSION_DIGITS = 12
 
 
 class Engine:

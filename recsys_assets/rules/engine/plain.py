@@ -1,7 +1,8 @@
 """The built-in scenario `plain`, for requests that name none: the best unseen items, without any rule.
 
-Its fast path is the beginning of a row computed ahead. It reads memory-mapped arrays only, no feature table, so
-it is ready when the release is loaded. Its scores are inner products, popularity or cosines as they are.
+Its fast path is the beginning of a row computed ahead, without the user's history (`index/build_index.py`). It reads
+memory-mapped arrays only, no feature table, so it is ready when the release is loaded. Its scores are inner products,
+popularity or cosines as they are.
 """
 
 from collections.abc import Collection, Sequence
@@ -194,7 +195,7 @@ _LEVELS: Final[tuple[Level, ...]] = ("user", "session", "popular")
 _START_MS: Final[dict[Level, float]] = {"user": 1.0, "session": 2.0, "popular": 0.2}
 _RATE: Final = 0.05
 _OUTLIER: Final = 10
-"""One answer counts as this many times the average at most: a cold page is no new normal."""
+"""One answer counts as this many times the average at most, so one slow disk read does not raise the average."""
 
 
 class Costs:

@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     candidates: int = 0
     """Number of items examined."""
     blocked: int = 0
-    """Number of items that the filters and exclusions held back, at most."""
+    """Upper bound of the items that the filters and exclusions held back."""
     fallbacks: tuple[str, ...] = ()
     """Fallbacks that were needed."""
 

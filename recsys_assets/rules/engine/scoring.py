@@ -72,7 +72,7 @@ class Boosts:
 
 
 def relevance(scores_n: Float32) -> Float32:
-    """Return (n,): 0-1, the share of the best candidate's. `scores_n`: inner products, or log popularity."""
+    """Return (n,): each score divided by the best one, 0-1. `scores_n`: inner products, or log popularity."""
     best = scores_n[scores_n.argmax()] if len(scores_n) else 0
     if not best > 0:
         return np.zeros(len(scores_n), dtype=np.float32)

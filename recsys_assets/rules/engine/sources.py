@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Vector = Float32 | None
 """The asker's embedding, where there is one."""
 
-NOTHING: Final = Candidates(NO_ITEMS)
+NO_CANDIDATES: Final = Candidates(NO_ITEMS)
 
 SourceOfAsker = Callable[[Request, Vector, bool], Candidates]
 """Brings at most the quota for one request, its vector, and whether a search may take long."""
@@ -68,7 +68,7 @@ class Sources:
         if len(parts) > 1:
             asker, products = self._each_once([part.nums for part in parts]), None
         else:
-            asker, products = parts[0][:2] if parts else NOTHING[:2]
+            asker, products = parts[0][:2] if parts else NO_CANDIDATES[:2]
         unlisted = self._unlisted_I.take(asker)
         nums = np.concatenate([asker[unlisted], self._listed])
         if products is None or x_D is None:
@@ -166,7 +166,7 @@ def _user(spec: CandidateSource, release: Release) -> SourceOfAsker:
     def bring(request: Request, x_D: Vector, may_block: bool) -> Candidates:  # noqa: FBT001
         num = request.user_num
         if num is None or x_D is None:
-            return NOTHING
+            return NO_CANDIDATES
         if request.include_seen:
             return _nearest(release, x_D, spec.quota)
         unseen = items - int(starts[num + 1] - starts[num])
@@ -178,7 +178,7 @@ def _user(spec: CandidateSource, release: Release) -> SourceOfAsker:
 def _session(spec: CandidateSource, release: Release) -> SourceOfAsker:
     def bring(request: Request, x_D: Vector, _: bool) -> Candidates:  # noqa: FBT001
         if not request.session:
-            return NOTHING
+            return NO_CANDIDATES
         if request.user_num is None and x_D is not None:
             return _nearest(release, x_D, spec.quota)
         session_D = release.fold_in.embed(np.asarray(request.session, dtype=np.int64))
@@ -194,7 +194,7 @@ def _recent(spec: CandidateSource, release: Release) -> SourceOfAsker:
     def bring(request: Request, _: Vector, __: bool) -> Candidates:  # noqa: FBT001
         last = list(dict.fromkeys(history_of(request, release)[: 2 * spec.last].tolist()))[: spec.last]
         if not last:
-            return NOTHING
+            return NO_CANDIDATES
         if items_IN is None or scores_IN is None:
             near = [_nearest(release, release.item_embeddings[num], spec.quota).nums for num in last]
             return _first_of(np.concatenate(near), spec.quota)
@@ -221,7 +221,7 @@ def _category(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
         last = history_of(request, release)[: spec.last].tolist()
         wanted = [name for name in dict.fromkeys(release.categories[num] for num in last) if name]
         if not wanted:
-            return NOTHING
+            return NO_CANDIDATES
         share = -(-spec.quota // len(wanted))
         found = [lookups.of_category(name)[:share] for name in wanted]
         return Candidates(np.concatenate(found)[: spec.quota])

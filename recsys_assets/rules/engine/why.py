@@ -24,7 +24,7 @@ class Why:
     rank: int | None
     """Its place, from 1, where it was ranked."""
     rules: list[tuple[str, str]]
-    """(stage, rule) of the rule that dropped it; for `no candidate` of every rule that would."""
+    """(stage, rule) that dropped it; for `no candidate` all that would have."""
     relevance_rank: int | None
     """Its place in the whole catalogue by relevance alone, from 1; None for a stranger."""
     values: Mapping[str, Any]

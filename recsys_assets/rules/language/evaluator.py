@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.rules.language.expression_tree import UNKNOWN, Expression, ItemTable, Node
+from recsys_assets.rules.language.expression_tree import NO_SUCH_TEXT, UNKNOWN, Expression, ItemTable, Node
 
 Mask = npt.NDArray[np.bool_]
 Nums = npt.NDArray[np.int32]
@@ -158,13 +158,13 @@ class Evaluator:
         return ThreeValued(yes, np.logical_and(np.logical_not(yes), np.logical_not(unknown)))
 
     def _code(self, column: str, text: Any) -> int:
-        """Return the code of a text: UNKNOWN for null, -2 (which no item has) for a text that no item has."""
+        """Return the code of a text: UNKNOWN for null, NO_SUCH_TEXT for a text that no item has."""
         if text is None:
             return UNKNOWN
         if column == "item_id":
             found = self._table.items.num(str(text))
-            return -2 if found is None else found
-        return self._table.text(column).code_of.get(text, -2)
+            return NO_SUCH_TEXT if found is None else found
+        return self._table.text(column).code_of.get(text, NO_SUCH_TEXT)
 
     def _words(self, node: Node) -> ThreeValued:
         column, wanted = node.parts[0], str(node.parts[1].constants[0]).casefold()

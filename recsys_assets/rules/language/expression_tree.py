@@ -47,7 +47,7 @@ class Node:
     """One checked part of an expression."""
 
     op: str
-    """`item`, `user`, `constant`, an operator, `in`, `null`, `and`, `or`, `not`, or a function's name."""
+    """`item`, `user`, `list`, `constant`, an operator, `in`, `null`, `and`, `or`, `not`, or a function's name."""
     kind: Kind
     """Type of its value."""
     parts: tuple["Node", ...] = ()
@@ -111,6 +111,8 @@ ITEM_TABLE: Final = "item_features"
 USER_TABLE: Final = "user_features"
 UNKNOWN: Final = -1
 """The code of a text that is null."""
+NO_SUCH_TEXT: Final = -2
+"""Stands for a text that no item has: it equals no code."""
 _ROWS_AT_ONCE: Final = 8192
 """Rows in memory as Python objects; a million items at once would take a gigabyte."""
 
