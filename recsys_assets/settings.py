@@ -228,11 +228,11 @@ def _settings(home: Home, table: dict[str, Any]) -> Settings:
 
 
 def _apply_variables(table: dict[str, Any]) -> dict[KeyPath, str]:
-    """Set what the variables of known sections say, and return path -> variable."""
+    """Set the fields that `RECSYS_` variables with `__` name, known or not, and return path -> variable."""
     found = {}
     for name, value in os.environ.items():
-        section, *fields = path = tuple(name.removeprefix("RECSYS_").lower().split("__"))
-        if not (name.startswith("RECSYS_") and fields and section in Settings.__struct_fields__):
+        path = tuple(name.removeprefix("RECSYS_").lower().split("__"))
+        if not name.startswith("RECSYS_") or len(path) == 1:
             continue
         found[path] = name
         inner = table
