@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 from rich.console import Console
@@ -22,7 +22,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recsys_assets.api.schemas.recommendation_schemas import UserRecommendations
-from recsys_assets.orchestration.build import BuildOutcome, StageRow
+
+if TYPE_CHECKING:
+    from recsys_assets.orchestration.build import BuildOutcome, StageRow
 
 _MARKS = {"fresh": Text("fresh", "dim"), "built": Text("built", "green"), "failed": Text("failed", "red")}
 _LINE_EVERY_SECONDS = 10.0
@@ -72,13 +74,13 @@ class ConsoleWatcher:
             self._shown_at = time.monotonic()
             self._console.print(f"{stage}: {done} of {total} …", highlight=False)
 
-    def end(self, row: StageRow) -> None:
+    def end(self, row: "StageRow") -> None:
         """Show that a stage ended."""
         if self._bar is None and row.status != "fresh":
             self._console.print(f"{row.stage}: {row.status} in {row.seconds:.1f} s", highlight=False)
 
 
-def print_summary(console: Console, outcome: BuildOutcome, *, seconds: float) -> None:
+def print_summary(console: Console, outcome: "BuildOutcome", *, seconds: float) -> None:
     """Print a table of the stages, the warnings, and last, after an empty line, each failure in full."""
     if not outcome.built and not outcome.failed:
         console.print(f"Nothing to do: everything is fresh ({seconds:.1f} s).", highlight=False)

@@ -1,5 +1,8 @@
 """Texts of other people on a terminal."""
 
+import subprocess
+import sys
+
 from recsys_assets.api.schemas.recommendation_schemas import ScoredItem, UserRecommendations
 from recsys_assets.commands.console import open_console, print_recommendations
 from recsys_assets.commands.doctor import Findings, print_findings
@@ -19,3 +22,12 @@ def test_brackets_in_a_finding_are_printed(capsys):
     printed = capsys.readouterr().out
     assert "line 6: [training] epochs" in printed
     assert "recsys build --home [x]" in printed
+
+
+def test_printing_recommendations_and_findings_loads_no_dagster():
+    code = (
+        "import sys, recsys_assets.commands.console, recsys_assets.commands.doctor, recsys_assets.api.serving.answers;"
+        " print(*({'dagster', 'polars', 'torch'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
