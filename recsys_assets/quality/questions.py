@@ -227,10 +227,29 @@ _RECOMMENDATIONS: Final = (
     ),
 )
 
+_EMBEDDINGS: Final = (
+    _question(
+        "Is every vector usable?",
+        "norm_finite",
+        "norm_not_zero",
+        "norm_no_giants",
+        why="A vector without direction is recommended nothing, and a giant is recommended to everybody.",
+        remedy="look at the ids in the failing rows; train with more regularisation or other seeds.",
+    ),
+    _question(
+        "Is every dimension used?",
+        "deviation_alive",
+        why="A dimension in which all are alike costs memory and says nothing.",
+        remedy="lower `[training] embedding_size` or the regularisation.",
+    ),
+)
+
 QUESTIONS: Final = {
     "raw_interactions": _RAW,
     "interactions": _INTERACTIONS,
     "item_catalogue": _CATALOGUE,
+    "user_embeddings": _EMBEDDINGS,
+    "item_embeddings": _EMBEDDINGS,
     "recommendations": _RECOMMENDATIONS,
 }
 """Table -> its questions, in the order in which they are shown."""

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from recsys_assets.embeddings.model_files import EMBEDDING_CHECKS
 from recsys_assets.interactions.cleaning import INTERACTIONS_CHECKS
 from recsys_assets.lake.item_catalogue import CATALOGUE_CHECKS
 from recsys_assets.lake.raw_audit import RAW_CHECKS
@@ -14,6 +15,8 @@ CHECKS = {
     "raw_interactions": RAW_CHECKS,
     "interactions": INTERACTIONS_CHECKS,
     "item_catalogue": CATALOGUE_CHECKS,
+    "user_embeddings": EMBEDDING_CHECKS,
+    "item_embeddings": EMBEDDING_CHECKS,
     "recommendations": RECOMMENDATION_CHECKS,
 }
 
@@ -41,4 +44,4 @@ def test_a_check_is_found_by_table_and_name() -> None:
     found = question_of("raw_interactions", "drift_rows")
     assert found is not None
     assert found.name == "did_it_all_come"
-    assert question_of("user_embeddings", "norm_finite") is None
+    assert question_of("user_features", "norm_finite") is None
