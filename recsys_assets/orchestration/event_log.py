@@ -151,6 +151,7 @@ class BatchedEventLog(BatchedEvents, SqliteEventLogStorage):
         kept = self._open.get(shard)
         if kept is not None and kept[0] != _inode(self.path_for_shard(shard)):  # removed by another process
             self._close(shard)
+            self._initialized_dbs.discard(shard)
             kept = None
         if kept is None:
             kept = self._open_shard(shard)
