@@ -51,18 +51,8 @@ def schema_result(
     frame: pl.DataFrame, schema: pl.Schema, *, table: str, day: date | None = None
 ) -> CheckResult:
     """Compare `frame`'s columns and types, in order, with `schema`; blocks on any difference."""
-    missing = [name for name in schema if name not in frame.columns]
-    unknown = [name for name in frame.columns if name not in schema]
-    wrong = [
-        f"{name} is {frame.schema[name]}, not {dtype}"
-        for name, dtype in schema.items()
-        if name in frame.columns and frame.schema[name] != dtype
-    ]
-    problems = [f"missing {', '.join(missing)}"] if missing else []
-    problems += [f"unknown {', '.join(unknown)}"] if unknown else []
-    problems += wrong
-    if not problems and frame.columns != list(schema):
-        problems = [f"order is {', '.join(frame.columns)}"]
+    found = frame.schema
+    problems = [] if list(found.items()) == list(schema.items()) else _differences(found, schema)
     return CheckResult(
         table=table,
         check="schema",
@@ -74,6 +64,20 @@ def schema_result(
         block_below=1.0,
         detail=f"columns: {'; '.join(problems)}" if problems else "columns and types are as declared",
     )
+
+
+def _differences(found: pl.Schema, declared: pl.Schema) -> list[str]:
+    """Return in words how two schemas differ; at least one difference, if only in the order."""
+    missing = [name for name in declared if name not in found]
+    unknown = [name for name in found if name not in declared]
+    wrong = [
+        f"{name} is {found[name]}, not {dtype}"
+        for name, dtype in declared.items()
+        if name in found and found[name] != dtype
+    ]
+    problems = [f"missing {', '.join(missing)}"] if missing else []
+    problems += [f"unknown {', '.join(unknown)}"] if unknown else []
+    return problems + wrong or [f"order is {', '.join(found)}"]
 
 
 def evaluate(
@@ -104,7 +108,7 @@ def evaluate_days(
     results: list[list[CheckResult]] = [[] for _ in frames]
     alike: dict[tuple[tuple[str, pl.DataType], ...], list[int]] = {}
     for place, (_, frame) in enumerate(frames):
-        alike.setdefault(tuple(frame.schema.items()), []).append(place)
+        alike.setdefault(tuple(zip(frame.columns, frame.dtypes, strict=True)), []).append(place)
     for schema, places in alike.items():
         found = {name for name, _ in schema}
         runnable = {n: e for n, e in enumerate(expectations) if found.issuperset(e.needs)}
