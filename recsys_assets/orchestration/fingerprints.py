@@ -124,7 +124,7 @@ class Inputs:
     @cached_property
     def lineage(self) -> dict[date, str]:
         """Checksum of the cleaned file of each landed day."""
-        return {day: self.interaction_store.checksum(day) for day in self.interaction_store.days()}
+        return {day: file.checksum for day, file in self.interaction_store.files().items()}
 
     @cached_property
     def _landed(self) -> str:
