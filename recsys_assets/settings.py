@@ -158,7 +158,10 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The increment reports that `recsys build` writes."""
 
     days: CountOrZero = 7
-    """Write a report for each of the last N days."""
+    """Write reports for the last N days."""
+    when: Literal["always", "warned", "never"] = "always"
+    """Report on every one of these days, only on those with a check that warned or failed, or on none.
+    `recsys report DAY` writes one at any time."""
 
 
 class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

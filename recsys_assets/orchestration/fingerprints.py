@@ -37,7 +37,7 @@ CODE_VERSIONS: Final = {
     "raw_interactions": "1",
     "item_catalogue": "1",
     "interactions": "1",
-    "increment_report": "1",
+    "increment_report": "2",
     "embeddings": "2",
     "evaluation": "2",
     "features": "1",
