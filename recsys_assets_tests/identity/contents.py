@@ -17,7 +17,7 @@ import polars as pl
 from recsys_assets_tests.identity.normalise import json_value, text
 
 _INDEX_REPORT: Final = "item_index.json"
-_TIMED: Final = ("grid", "graph")
+_TIMED: Final = ("grid", "graph", "forecast", "why")
 """Entries of the index's report and of its copy in the manifest that a search by timings chose."""
 _CLOCK_COLUMNS: Final = ("accepted_at", "checked_at", "received_at")
 
