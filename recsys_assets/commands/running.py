@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 import click
 
 from recsys_assets.commands.shared import (
+    DAY,
     days_option,
     example,
     home_option,
@@ -37,6 +39,10 @@ _TAIL_LINES: Final = 15
 @home_option
 @source_option
 @days_option
+@click.option(
+    "--from", "first", type=DAY, help="First day; default that of the log, without a few broken dates."
+)
+@click.option("--to", "last", type=DAY, help="Last day, not moved on when the source grows.")
 @click.option("--force", is_flag=True, help="Replace the source of settings that are there already.")
 @click.option(
     "--column",
@@ -46,7 +52,13 @@ _TAIL_LINES: Final = 15
     help="For tabular: our user_id, item_id, timestamp, rating, … and the file's column; repeat it for each.",
 )
 def init(
-    home: Path | None, spec: str | None, days: int | None, force: bool, columns: tuple[str, ...]
+    home: Path | None,
+    spec: str | None,
+    days: int | None,
+    first: datetime | None,
+    last: datetime | None,
+    force: bool,
+    columns: tuple[str, ...],
 ) -> None:
     """Read a source once, and write its days and the settings to HOME/recsys.toml."""
     place = Home.locate(home)
@@ -55,7 +67,8 @@ def init(
     mapping = dict(column.split("=", 1) for column in columns if "=" in column)
     if len(mapping) < len(columns):
         raise click.BadParameter("give --column OURS=THEIRS, for example --column user_id=customer")
-    settings = write_settings(place, spec, days=days, columns=mapping)
+    from_day, to_day = (None if day is None else day.date() for day in (first, last))
+    settings = write_settings(place, spec, days=days, first=from_day, last=to_day, columns=mapping)
     source = settings.source
     click.echo(f"{place.settings_file}: {source.spec}, {source.first_day} to {source.last_day}.")
     click.echo("Next: recsys up, or recsys build")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -52,14 +53,40 @@ def example(*lines: str) -> str:
 
 
 def write_settings(
-    home: Home, spec: str | None, *, days: int | None, columns: Mapping[str, str] | None = None
+    home: Home,
+    spec: str | None,
+    *,
+    days: int | None,
+    first: date | None = None,
+    last: date | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Write the home's settings for `spec`, by default the embedded one, with a download's progress shown."""
+    """Write the home's settings for `spec`, by default the embedded one; a download and rows left out are shown."""
     from recsys_assets.commands.console import download_shown, open_console  # noqa: PLC0415
     from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
+    from recsys_assets.lake.sources.date_range import outside_range  # noqa: PLC0415
 
-    with download_shown(open_console(stderr=True)) as progress:
-        return initialise(home, spec or DEFAULT_SOURCE.spec, days=days, columns=columns, progress=progress)
+    console = open_console(stderr=True)
+    with download_shown(console) as progress:
+        settings = initialise(
+            home,
+            spec or DEFAULT_SOURCE.spec,
+            days=days,
+            first=first,
+            last=last,
+            columns=columns,
+            progress=progress,
+        )
+    source, left_out = settings.source, outside_range(home, settings.source)
+    if left_out.total and days is None:
+        console.print(
+            f"outside_range: {left_out.total:,} event{'' if left_out.total == 1 else 's'} not in the days from "
+            f"{source.first_day} to {source.last_day}, left out: {left_out}.\n"
+            "To choose the days yourself: recsys init --force --from DAY --to DAY, with the same source.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return settings
 
 
 def settings_for(home: Home, spec: str | None = None, days: int | None = None) -> Settings:

@@ -9,6 +9,7 @@ from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import CATALOGUE_CHECKS, audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.raw_audit import RAW_CHECKS
+from recsys_assets.lake.sources.date_range import outside_range
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
     OWNER,
@@ -43,6 +44,7 @@ def raw_interactions(
     metadata = {
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
         "source": lake.settings().source.spec,
+        "outside_range": outside_range(lake.home, lake.settings().source).total,
     }
     yield from report_days(
         context, outcome, asset="raw_interactions", home=lake.home, declared=RAW_CHECKS, metadata=metadata
