@@ -49,7 +49,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, said, monkey
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 2
     assert said in done.output
-    assert len(done.output.strip().splitlines()) == 1
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_settings_that_are_there_are_not_overwritten_unless_forced(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,13 +20,19 @@ from recsys_assets.commands.shared import (
     days_option,
     example,
     home_option,
+    progress_shown,
     run_build,
     settings_for,
     source_option,
     write_settings,
 )
 from recsys_assets.errors import ServerStoppedError, SettingsError
+from recsys_assets.settings import DEFAULT_SOURCE
 from recsys_assets.storage.home import Home
+
+if TYPE_CHECKING:
+    from recsys_assets.commands.progress import ConsoleWatcher
+    from recsys_assets.orchestration.build import BuildOutcome
 
 _SHOWN_USERS: Final = 3
 _SHOWN_ITEMS: Final = 5
@@ -68,7 +74,10 @@ def init(
     if len(mapping) < len(columns):
         raise click.BadParameter("give --column OURS=THEIRS, for example --column user_id=customer")
     from_day, to_day = (None if day is None else day.date() for day in (first, last))
-    settings = write_settings(place, spec, days=days, first=from_day, last=to_day, columns=mapping)
+    with progress_shown(f"Reading {spec or DEFAULT_SOURCE.spec}") as watcher:
+        settings = write_settings(
+            place, spec, watcher, days=days, first=from_day, last=to_day, columns=mapping
+        )
     source = settings.source
     click.echo(f"{place.settings_file}: {source.spec}, {source.first_day} to {source.last_day}.")
     click.echo("Next: recsys up, or recsys build")
@@ -85,16 +94,21 @@ def up(
     home: Path | None, spec: str | None, days: int | None, host: str, port: int, dagster_port: int
 ) -> None:
     """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
-    from recsys_assets.api.serving.server import require_free_port  # noqa: PLC0415
-    from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
+    place = Home.locate(home)
+
+    def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
+        from recsys_assets.api.serving.server import require_free_port  # noqa: PLC0415
+
+        require_free_port(host, port, option="--port")
+        require_free_port(host, dagster_port, option="--dagster-port")
+        from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
+
+        return build_home(place, settings_for(place, spec, days, watcher), watcher)
+
+    if run_build(f"Building {place.root}", run).failed:
+        sys.exit(1)
     from recsys_assets.orchestration.instance import child_environment  # noqa: PLC0415
 
-    place = Home.locate(home)
-    require_free_port(host, port, option="--port")
-    require_free_port(host, dagster_port, option="--dagster-port")
-    settings = settings_for(place, spec, days)
-    if run_build(lambda watcher: build_home(place, settings, watcher)).failed:
-        sys.exit(1)
     _show_some(place)
     logs = place.root / "logs"
     api = own_command("serve", "--home", str(place.root), "--host", host, "--port", str(port))
