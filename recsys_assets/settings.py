@@ -24,6 +24,10 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(min_length=1)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]", description="a URL, http:// or https://")]
+PostgresUrl = Annotated[
+    str,
+    Meta(pattern=r"^postgres(ql)?://[^\s/]", description="a URL, postgresql://user:password@host/database"),
+]
 YearlyDay = Annotated[
     str,
     Meta(
@@ -157,6 +161,14 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Write a report for each of the last N days."""
 
 
+class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Dagster's own storage."""
+
+    postgres: PostgresUrl | None = None
+    """Server of Dagster's runs and events, `postgresql://user:password@host/database`; left out, SQLite files in the
+    home. Needs `pip install 'recsys-assets[postgres]'`."""
+
+
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits and permissions of the HTTP API."""
 
@@ -188,6 +200,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     index: IndexSettings = IndexSettings()
     quality: QualitySettings = QualitySettings()
     report: ReportSettings = ReportSettings()
+    dagster: DagsterSettings = DagsterSettings()
     api: ApiSettings = ApiSettings()
 
 

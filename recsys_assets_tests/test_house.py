@@ -45,7 +45,7 @@ DAY = re.compile(r"\b(days?|deliver(y|ies)|quarantine)\b", re.IGNORECASE)
 SHORT = {"__main__", "arrays", "cli", "columns", "definitions", "errors", "locks", "partitions"}
 """Modules that may have less than 40 lines, beside those in folders of assets and checks."""
 SAME_NAME = {"__init__", "contract"}
-MODULES, LONGEST_MODULE, SHORTEST_MODULE, LONGEST_FUNCTION = 170, 300, 40, 60
+MODULES, LONGEST_MODULE, SHORTEST_MODULE, LONGEST_FUNCTION = 185, 300, 40, 60
 
 
 def python_files(folder: Path) -> list[Path]:

@@ -231,11 +231,9 @@ class _Builder:
             raise BuildInterruptedError(
                 "interrupted; what was finished is kept, `recsys build` goes on from there"
             )
-        self._notes += [
-            f"{check.asset_key.to_user_string()}: {check.check_name} warns"
-            for check in result.get_asset_check_evaluations()
-            if not check.passed
-        ]
+        # of a check, a run's own answer comes after those of single days
+        last = {check.asset_check_key: check for check in result.get_asset_check_evaluations()}
+        self._notes += [_note(check) for check in last.values() if not check.passed]
         return [_reason(event) for event in failures]
 
     def _stale(
@@ -269,6 +267,13 @@ def stretches(days: Sequence[date], *, gap: int) -> list[tuple[date, date]]:
         else:
             found.append((day, day))
     return found
+
+
+def _note(check: dg.AssetCheckEvaluation) -> str:
+    days = [value for name in ("days_warned", "days_rejected") if (value := check.metadata.get(name))]
+    count = sum(int(str(value.value)) for value in days)
+    where = f" ({_count(count, 'day')}, {check.description})" if check.description else ""
+    return f"{check.asset_key.to_user_string()}: {check.check_name.replace('_', ' ')}{where}"
 
 
 def _was_interrupted(event: dg.DagsterEvent) -> bool:

@@ -60,6 +60,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "dagster"
 
     @property
+    def dagster_yaml(self) -> Path:
+        """The configuration of Dagster's instance."""
+        return self.dagster / "dagster.yaml"
+
+    @property
     def raw(self) -> Path:
         """`raw_interactions`, a folder a day."""
         return self.root / "lake" / "raw"

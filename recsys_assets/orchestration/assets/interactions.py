@@ -5,18 +5,18 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_assets.interactions.cleaning import INTERACTIONS_CHECKS, publish_interactions
+from recsys_assets.interactions.cleaning import publish_interactions
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
     OWNER,
-    check_specs,
     column_schema,
     figure_markdown,
-    report_days,
     rows_by_day_figure,
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
+from recsys_assets.orchestration.question_checks import question_specs
 from recsys_assets.orchestration.resources import Lake, StageProgress
 from recsys_assets.storage.home import day_folder
 
@@ -38,16 +38,13 @@ def interactions(
     missing, problems = outcome.missing, []
     if missing:
         problems = [f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
-    yield from report_days(
+    figure = figure_markdown(rows_by_day_figure(outcome.published.rows))
+    yield from record_days(
         context,
         outcome.published,
-        asset="interactions",
+        table=INTERACTIONS.name,
         home=lake.home,
-        declared=INTERACTIONS_CHECKS,
-        metadata={
-            "rows_by_day": figure_markdown(rows_by_day_figure(outcome.published.rows)),
-            "dropped": outcome.dropped,
-        },
+        of_run={"was_most_of_it_kept": {"rows_by_day": figure, "dropped": outcome.dropped}},
         problems=problems,
     )
 
@@ -84,7 +81,7 @@ def interactions_assets(daily: dg.DailyPartitionsDefinition) -> list[dg.AssetsDe
         code_version=CODE_VERSIONS["interactions"],
         description=f"{INTERACTIONS.description} One Parquet file a UTC day.",
         metadata={"dagster/column_schema": column_schema(INTERACTIONS)},
-        check_specs=check_specs(INTERACTIONS_CHECKS, asset="interactions"),
+        check_specs=question_specs(INTERACTIONS.name, asset="interactions", partitions=daily),
     )
     reported = dg.asset(
         deps=["interactions"],

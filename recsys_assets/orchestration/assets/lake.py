@@ -6,22 +6,20 @@ from typing import Any
 import dagster as dg
 
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
-from recsys_assets.lake.item_catalogue import CATALOGUE_CHECKS, audit_catalogue, catalogue_of, write_catalogue
+from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
-from recsys_assets.lake.raw_audit import RAW_CHECKS
 from recsys_assets.lake.sources.date_range import outside_range
+from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
     OWNER,
-    as_asset_checks,
-    check_specs,
     column_schema,
     figure_markdown,
-    report_days,
     rows_by_day_figure,
     rows_table,
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
+from recsys_assets.orchestration.question_checks import answers, question_specs
 from recsys_assets.orchestration.resources import Lake, StageProgress
 from recsys_assets.quality.audit_and_publish import publish_days
 
@@ -41,13 +39,17 @@ def raw_interactions(
             ledger=ledger,
             progress=lambda day: progress.report("raw_interactions", days.index(day) + 1, len(days)),
         )
-    metadata = {
+    of_run = {
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
-        "source": lake.settings().source.spec,
+        "rows": sum(outcome.rows.values()),
         "outside_range": outside_range(lake.home, lake.settings().source).total,
     }
-    yield from report_days(
-        context, outcome, asset="raw_interactions", home=lake.home, declared=RAW_CHECKS, metadata=metadata
+    yield from record_days(
+        context,
+        outcome,
+        table=RAW_INTERACTIONS.name,
+        home=lake.home,
+        of_run={"did_it_all_come": of_run},
     )
 
 
@@ -58,13 +60,13 @@ def raw_interactions(
     code_version=CODE_VERSIONS["item_catalogue"],
     description=ITEM_CATALOGUE.description,
     metadata={"dagster/column_schema": column_schema(ITEM_CATALOGUE)},
-    check_specs=check_specs(CATALOGUE_CHECKS, asset="item_catalogue"),
+    check_specs=question_specs(ITEM_CATALOGUE.name, asset="item_catalogue"),
 )
 def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Read the items of the source; a catalogue that fails its audit does not replace the one before."""
     frame = catalogue_of(lake.source())
     results = audit_catalogue(frame)
-    checks = as_asset_checks(results, asset="item_catalogue", declared=CATALOGUE_CHECKS)
+    checks = answers(results, table=ITEM_CATALOGUE.name, asset="item_catalogue")
     blocking = [result.detail for result in results if result.verdict == "block"]
     if blocking:
         yield from checks
@@ -83,8 +85,8 @@ def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetC
     )
 
 
-def lake_assets(daily: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return the stage's assets, `raw_interactions` partitioned by `daily`."""
+def lake_assets(daily: dg.DailyPartitionsDefinition, *, source: str) -> list[dg.AssetsDefinition]:
+    """Return the stage's assets, `raw_interactions` partitioned by `daily` and landed from `source`."""
     partitioned = dg.asset(
         partitions_def=daily,
         backfill_policy=RANGE_IN_ONE_RUN,
@@ -94,7 +96,7 @@ def lake_assets(daily: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition
         code_version=CODE_VERSIONS["raw_interactions"],
         description=f"{RAW_INTERACTIONS.description} One Parquet file a UTC day; a day that fails its audit is "
         "quarantined, and the file that was good before stays.",
-        metadata={"dagster/column_schema": column_schema(RAW_INTERACTIONS)},
-        check_specs=check_specs(RAW_CHECKS, asset="raw_interactions"),
+        metadata={"dagster/column_schema": column_schema(RAW_INTERACTIONS), "source": source},
+        check_specs=question_specs(RAW_INTERACTIONS.name, asset="raw_interactions", partitions=daily),
     )
     return [partitioned(raw_interactions), item_catalogue]

@@ -7,13 +7,12 @@ import dagster as dg
 import polars as pl
 
 from recsys_assets.embeddings.model_files import (
-    EMBEDDING_CHECKS,
     embedding_results,
     ends_above_lowest,
     load_embeddings,
     rising_epochs,
 )
-from recsys_assets.orchestration.metadata import as_asset_checks
+from recsys_assets.orchestration.question_checks import answers, question_specs
 from recsys_assets.orchestration.resources import Artifacts, Lake
 
 _K = 10
@@ -23,14 +22,9 @@ _ENTITIES = ("user", "item")
 
 @dg.multi_asset_check(
     specs=[
-        dg.AssetCheckSpec(
-            name,
-            asset=f"{entity}_embeddings",
-            blocking=True,
-            description=f"{name.replace('_', ' ')}, of every {entity}'s vector.",
-        )
+        spec
         for entity in _ENTITIES
-        for name in EMBEDDING_CHECKS
+        for spec in question_specs(f"{entity}_embeddings", asset=f"{entity}_embeddings", blocking=True)
     ]
 )
 def embedding_checks(lake: Lake, artifacts: Artifacts) -> Iterator[dg.AssetCheckResult]:
@@ -41,7 +35,7 @@ def embedding_checks(lake: Lake, artifacts: Artifacts) -> Iterator[dg.AssetCheck
             asset = f"{entity}_embeddings"
             results = embedding_results(asset, getattr(embeddings, asset))
             ledger.record(results, at=datetime.now(UTC))
-            yield from as_asset_checks(results, asset=asset, declared=EMBEDDING_CHECKS)
+            yield from answers(results, table=asset, asset=asset)
 
 
 @dg.asset_check(

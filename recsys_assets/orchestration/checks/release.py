@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from recsys_assets.errors import ContractError
-from recsys_assets.orchestration.metadata import as_asset_checks
+from recsys_assets.orchestration.question_checks import answers, question_specs
 from recsys_assets.orchestration.resources import HomeReleases, Lake
 from recsys_assets.quality.contract import validate
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.release.list_audit import (
-    RECOMMENDATION_CHECKS,
     RECOMMENDATIONS,
     RECOMMENDATIONS_EXPECTATIONS,
     list_results,
@@ -39,14 +38,7 @@ def checksums_hold(releases: HomeReleases) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True, metadata={"release_id": current, "files": len(manifest.files)})
 
 
-@dg.multi_asset_check(
-    specs=[
-        dg.AssetCheckSpec(
-            name, asset="release", description=f"{name.replace('_', ' ')}, of 500 users' lists."
-        )
-        for name in RECOMMENDATION_CHECKS
-    ]
-)
+@dg.multi_asset_check(specs=question_specs(RECOMMENDATIONS.name, asset="release"))
 def recommendation_checks(lake: Lake, releases: HomeReleases) -> Iterator[dg.AssetCheckResult]:
     """Make the lists of a seeded sample of users, and compare them with those of the release before."""
     store = releases.store()
@@ -64,7 +56,7 @@ def recommendation_checks(lake: Lake, releases: HomeReleases) -> Iterator[dg.Ass
     )
     with lake.ledger() as ledger:
         ledger.record(results, at=datetime.now(UTC))
-    yield from as_asset_checks(results, asset="release", declared=RECOMMENDATION_CHECKS)
+    yield from answers(results, table=RECOMMENDATIONS.name, asset="release")
 
 
 @dg.asset_check(

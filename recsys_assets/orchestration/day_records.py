@@ -1,0 +1,128 @@
+"""Dagster's record of a run over days: each published day, the run's answers, and the answers of unusual days.
+
+A day's event holds only what is of that day; tables and plots of the run are with the answer that they belong to.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+import dagster as dg
+
+from recsys_assets.orchestration.question_checks import (
+    HISTORY_DAYS,
+    answers,
+    answers_of_days,
+    unanswered_days,
+)
+from recsys_assets.quality.audit_and_publish import PublishOutcome
+from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.questions import question_of
+from recsys_assets.storage.home import Home
+
+_ROWS_OF_A_DAY: Final = "dagster/partition_row_count"
+
+
+def record_days(
+    context: dg.AssetExecutionContext,
+    outcome: PublishOutcome,
+    *,
+    table: str,
+    home: Home,
+    of_day: Mapping[date, Mapping[str, Any]] | None = None,
+    of_run: Mapping[str, Mapping[str, Any]] | None = None,
+    problems: Sequence[str] = (),
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Report to Dagster the published days, and the results of their audit.
+
+    Where days were rejected, the others are still materialised, and then the step fails with a summary.
+
+    Args:
+        context: of the asset's run.
+        outcome: of publishing the run's days.
+        table: the table, which is also the asset.
+        home: the home of the asset.
+        of_day: day -> metadata of its event, beside its rows.
+        of_run: question -> metadata of the run's answer.
+        problems: other reasons to fail, a line each.
+
+    Raises:
+        dg.Failure: at least one day was rejected, or there are other problems.
+    """
+    if not context.has_partition_key:  # else the run's answers are those of its day
+        before = unanswered_days(context.instance, table=table, asset=table)
+        for answer in answers_of_days(outcome.results, table=table, asset=table, also=before):
+            context.log_event(answer)
+    checks = answers(
+        outcome.results,
+        table=table,
+        asset=table,
+        before=_results_before(home, table, outcome),
+        metadata=of_run,
+    )
+    events = {day: _metadata(outcome, day, (of_day or {}).get(day, {})) for day in outcome.rows}
+    rejected = [rejection_summary(outcome, table, home=home)] if outcome.rejected else []
+    if problems := [*rejected, *problems]:
+        _materialise(context, events, table)
+        yield from checks
+        raise dg.Failure("\n".join(problems), allow_retries=False)
+    for day, metadata in events.items():
+        context.add_asset_metadata(metadata, partition_key=day.isoformat())
+    yield dg.MaterializeResult(check_results=checks)
+
+
+def _metadata(outcome: PublishOutcome, day: date, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a day's event; where the day warned, the questions whose answer is no."""
+    warned = outcome.warned.get(day, [])
+    found = [question_of(result.table, result.check) for result in warned]
+    asked = list(dict.fromkeys(question.asks for question in found if question is not None))
+    return {
+        _ROWS_OF_A_DAY: outcome.rows[day],
+        **({"look_at": " ".join(asked)} if asked else {}),
+        **more,
+    }
+
+
+def _materialise(
+    context: dg.AssetExecutionContext, events: Mapping[date, Mapping[str, Any]], asset: str
+) -> None:
+    """Record the published days of a step that is about to fail, which would record none of them."""
+    version = context.assets_def.code_versions_by_key[dg.AssetKey(asset)]
+    tags = {"dagster/code_version": version} if version else {}
+    for day, metadata in events.items():
+        context.log_event(
+            dg.AssetMaterialization(asset, partition=day.isoformat(), metadata=metadata, tags=tags)
+        )
+
+
+def _results_before(home: Home, table: str, outcome: PublishOutcome) -> list[CheckResult]:
+    """Return the results of the days before the run's first one, as many as the history of a check shows."""
+    days = [*outcome.rows, *outcome.rejected]
+    if not days or len(days) >= HISTORY_DAYS:
+        return []
+    first = min(days)
+    with Ledger(home.quality_db) as ledger:
+        return [
+            result
+            for back in range(HISTORY_DAYS, 0, -1)
+            for result in ledger.results(day=first - timedelta(days=back))
+            if result.table == table
+        ]
+
+
+def rejection_summary(outcome: PublishOutcome, asset: str, *, home: Home) -> str:
+    """Return five lines on rejected days: the days, the reason, what stays in use, and two commands."""
+    first, *_ = days = sorted(outcome.rejected)
+    reason = next(result for result in outcome.rejected[first] if result.verdict == "block")
+    span, days_given = f"{first}", f"{first}"
+    if len(days) > 1:
+        span, days_given = f"{first} to {days[-1]}", f"{first}..{days[-1]}"
+    return (
+        f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days rejected ({span}), "
+        f"{len(outcome.rows)} published.\n"
+        f"Why: {first}, check {reason.check}: {reason.detail}\n"
+        f"The rejected days are in quarantine; the release and the days that were good before stay in use.\n"
+        f"Look: recsys quarantine show {first}{home.option}\n"
+        f"Then mend the source and build again, or: recsys quarantine accept {days_given}{home.option} --why TEXT"
+    )

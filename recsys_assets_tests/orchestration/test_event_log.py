@@ -1,0 +1,224 @@
+"""The event log in batches: the same answers as Dagster's own, no planned leftovers, homes that exist, Postgres."""
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
+
+from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.event_log import BatchedEventLog
+from recsys_assets.orchestration.instance import configure_dagster, event_log_in_use, open_instance
+from recsys_assets.settings import DagsterSettings, load_settings
+from recsys_assets.storage.home import Home
+from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
+
+FIRST = date(2024, 1, 1)
+RAW = dg.AssetKey("raw_interactions")
+OLD_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+POSTGRES_BIN = (
+    sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:] if Path("/usr/lib/postgresql").is_dir() else []
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Home:
+    home, settings = small_home(tmp_path_factory.mktemp("log") / "shop", first=FIRST)
+    assert not build(home, settings, SilentWatcher()).failed
+    return home
+
+
+def rows(home: Home, query: str) -> list[tuple]:
+    with closing(sqlite3.connect(home.dagster / "history" / "runs" / "index.db")) as index:
+        return index.execute(query).fetchall()
+
+
+def recorded(instance: dg.DagsterInstance) -> dict[str, object]:
+    """What Dagster says of the raw days, whatever its storage."""
+    events = instance.fetch_materializations(RAW, limit=100).records
+    log = instance.event_log_storage
+    return {
+        "days": sorted(instance.get_materialized_partitions(RAW)),
+        "rows": sorted(
+            (e.partition_key, e.asset_materialization.metadata["dagster/partition_row_count"].value)
+            for e in events
+        ),
+        "tags": {
+            day: sorted(tags)
+            for day, tags in log.get_latest_tags_by_partition(
+                RAW, dg.DagsterEventType.ASSET_MATERIALIZATION, ["dagster/data_version"]
+            ).items()
+        },
+        "unfinished": log.get_latest_asset_partition_materialization_attempts_without_materializations(RAW),
+        "last run": {record.asset_entry.last_run_id for record in instance.get_asset_records([RAW])}
+        == {events[0].run_id},
+    }
+
+
+def test_a_build_leaves_nothing_planned(built):
+    assert rows(built, "SELECT count(*) FROM asset_check_executions WHERE execution_status = 'PLANNED'") == [
+        (0,)
+    ]
+    planned = "SELECT count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED'"
+    assert rows(built, planned + " AND partition IS NOT NULL") == [(0,)]
+
+
+def test_a_days_event_is_small_and_of_that_day(built):
+    found = rows(
+        built,
+        "SELECT asset_key, partition, length(event) FROM event_logs"
+        " WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND partition IS NOT NULL",
+    )
+    daily = [size for asset, _, size in found if "report" not in asset]
+    assert len(daily) == 12
+    assert max(daily) < 2_000
+
+
+def test_dagsters_own_storage_reads_the_same(built, tmp_path):
+    with open_instance(built) as instance:
+        ours = recorded(instance)
+    assert len(ours["days"]) == 6
+    assert ours["last run"]
+    assert not ours["unfinished"]
+    plain = tmp_path / "plain"
+    shutil.copytree(built.dagster, plain)
+    (plain / "dagster.yaml").write_text(OLD_YAML)
+    with dg.DagsterInstance.from_config(str(plain)) as instance:
+        assert type(instance.event_log_storage) is SqliteEventLogStorage
+        assert recorded(instance) == ours
+
+
+def test_a_home_that_has_dagsters_own_log_gets_the_batched_one_and_keeps_its_days(tmp_path):
+    home, settings = small_home(tmp_path / "shop", first=FIRST)
+    home.dagster.mkdir(parents=True)
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization(RAW, partition="2024-01-02"))
+    home.dagster_yaml.write_text("# mine\n" + OLD_YAML)
+    assert event_log_in_use(home) == "SQLite, event by event"
+    with open_instance(home) as instance:
+        assert isinstance(instance.event_log_storage, BatchedEventLog)
+        assert instance.get_materialized_partitions(RAW) == {"2024-01-02"}
+    assert home.dagster_yaml.read_text().startswith("# mine\n" + OLD_YAML)
+    assert event_log_in_use(home) == "SQLite, in batches"
+    before = home.dagster_yaml.read_bytes()
+    configure_dagster(home, settings.dagster)
+    assert home.dagster_yaml.read_bytes() == before
+
+
+def test_a_home_that_was_moved_logs_where_it_is_now(built, tmp_path):
+    moved = Home(tmp_path / "elsewhere")
+    shutil.copytree(built.root, moved.root)
+    with open_instance(moved) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("note"))
+        assert str(moved.dagster) in instance.event_log_storage.path_for_shard("index")
+    with open_instance(built) as instance:
+        assert not instance.has_asset_key(dg.AssetKey("note"))
+
+
+def test_a_storage_of_the_users_own_stays(tmp_path):
+    home = Home(tmp_path)
+    home.dagster.mkdir()
+    own = f"storage:\n  sqlite:\n    base_dir: {tmp_path / 'own'}\n"
+    home.dagster_yaml.write_text(own)
+    configure_dagster(home, DagsterSettings())
+    assert home.dagster_yaml.read_text() == own
+    assert "dagster.yaml" in event_log_in_use(home)
+
+
+def test_the_log_of_a_run_that_another_process_removed_is_made_again(tmp_path):
+    with open_instance(Home(tmp_path)) as instance:
+        log = instance.event_log_storage
+        event = dg.AssetMaterialization("note")
+        instance.report_runless_asset_event(event)
+        shard = Path(log.path_for_shard(""))
+        for file in shard.parent.glob(f"{shard.name}*"):
+            file.unlink()
+        instance.report_runless_asset_event(event)
+        assert shard.is_file()
+        assert len(instance.fetch_materializations(dg.AssetKey("note"), limit=5).records) == 2
+
+
+def test_threads_share_the_log(tmp_path):
+    def note(number: int) -> None:
+        for _ in range(20):
+            instance.report_runless_asset_event(dg.AssetMaterialization(f"note{number}"))
+
+    with open_instance(Home(tmp_path)) as instance:
+        threads = [threading.Thread(target=note, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        counts = [
+            len(instance.fetch_materializations(dg.AssetKey(f"note{n}"), limit=50).records) for n in range(4)
+        ]
+    assert counts == [20] * 4
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory) -> Iterator[str]:
+    """A server of our own on a loopback port, ended by its process id; its URL."""
+    if not POSTGRES_BIN:
+        pytest.skip("no Postgres server: install Debian's postgresql to run this")
+    folder = tmp_path_factory.mktemp("postgres")
+    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    if user:
+        shutil.chown(folder, "postgres")
+        for parent in folder.parents[:3]:
+            if parent != Path("/tmp"):
+                parent.chmod(parent.stat().st_mode | 0o011)
+    data, port = folder / "data", free_port()
+    subprocess.run(
+        [*user, POSTGRES_BIN[0] / "initdb", "-D", data, "-A", "trust", "-U", "recsys"],
+        check=True,
+        capture_output=True,
+    )
+    server = subprocess.Popen(
+        [*user, POSTGRES_BIN[0] / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ready = [POSTGRES_BIN[0] / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]
+    for _ in range(100):
+        if subprocess.run(ready, check=False).returncode == 0:
+            break
+        time.sleep(0.1)
+    yield f"postgresql://recsys@127.0.0.1:{port}/postgres"
+    server.terminate()
+    server.wait(timeout=30)
+
+
+def test_a_home_on_postgres_builds_and_is_fresh_after_it(tmp_path, postgres):
+    home, _ = small_home(tmp_path / "shop", first=FIRST)
+    with home.settings_file.open("a") as settings:
+        settings.write(f'\n[report]\ndays = 0\n\n[dagster]\npostgres = "{postgres}"\n')
+    assert not build(home, load_settings(home), SilentWatcher()).failed
+    assert event_log_in_use(home) == "Postgres, in batches"
+    assert home.dagster_yaml.stat().st_mode & 0o077 == 0
+    assert not (home.dagster / "history").exists()
+    with open_instance(home) as instance:
+        found = recorded(instance)
+        waiting = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(RAW, "whose_is_it"), limit=10
+        )
+    assert found["days"] == [str(FIRST + timedelta(days=n)) for n in range(6)]
+    assert found["last run"]
+    assert not found["unfinished"]
+    assert [record.status.value for record in waiting] == ["SUCCEEDED"]
+    assert not build(home, load_settings(home), SilentWatcher()).built
