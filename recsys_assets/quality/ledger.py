@@ -106,6 +106,27 @@ class Ledger:
         with closing(self._connection.execute(query, values)) as rows:
             return [_as_result(row) for row in rows]
 
+    def forget_passed(self, *, before: datetime, dry_run: bool = False) -> tuple[int, int]:
+        """Remove the results that are ok and were found before a time; profiles and acceptances stay.
+
+        Args:
+            before: the time, UTC.
+            dry_run: count only.
+
+        Returns:
+            The number of results, and the bytes of their texts.
+        """
+        old, values = "verdict = 'ok' AND day <> ? AND checked_at < ?", (_WHOLE_TABLE, before.isoformat())
+        size = "count(*), coalesce(sum(length(detail) + length(sample) + 100), 0)"
+        ((removed, text),) = self._connection.execute(
+            f"SELECT {size} FROM check_results WHERE {old}",  # noqa: S608  constants
+            values,
+        ).fetchall()
+        if removed and not dry_run:
+            self._connection.execute(f"DELETE FROM check_results WHERE {old}", values)  # noqa: S608  constants
+            self._connection.commit()
+        return removed, text
+
     def put_profiles(self, table: str, profiles: Mapping[date, bytes]) -> None:
         """Store the encoded profile of each day; it replaces the one before."""
         self._connection.executemany(
