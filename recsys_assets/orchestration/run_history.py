@@ -43,7 +43,7 @@ _SUFFIXES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
 
 @dataclass(frozen=True, kw_only=True)
 class CutHistory:
-    """What was removed, or would be."""
+    """The amount that was removed, or would be in a dry run."""
 
     runs: int
     """Runs whose log was removed."""
