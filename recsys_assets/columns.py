@@ -24,3 +24,6 @@ BASKET_ID: Final = "basket_id"
 VARIANT_ID: Final = "variant_id"
 VERIFIED: Final = "verified"
 HELPFUL_VOTES: Final = "helpful_votes"
+
+PARTITION: Final = "__partition"
+"""The UTC day that a row was delivered in, a `pl.Date`; only while days are judged together, never in a file."""

@@ -158,7 +158,10 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The increment reports that `recsys build` writes."""
 
     days: CountOrZero = 7
-    """Write a report for each of the last N days."""
+    """Write reports for the last N days."""
+    when: Literal["always", "warned", "never"] = "always"
+    """Report on every one of these days, only on those with a check that warned or failed, or on none.
+    `recsys report DAY` writes one at any time."""
 
 
 class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,7 +180,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     run_days: CountOrZero = 30
     """Keep the logs of Dagster's runs for N days after they ended."""
     check_days: CountOrZero = 365
-    """Keep the results of checks that are ok for N days; those that warn or block stay."""
+    """Keep the results of a day that passed every check for N days; those of other days stay."""
     report_days: CountOrZero = 365
     """Keep an increment report for N days after it was written; those of the last `[report] days` stay."""
     quarantine_days: CountOrZero = 365

@@ -20,6 +20,7 @@ from recsys_assets.errors import InputError
 BENCHMARKS: Final = {
     "ablation": "bench_variants:ablation",
     "build": "bench_build:run",
+    "days": "bench_days:run",
     "index": "bench_index:run",
     "ingest": "bench_ingest:run",
     "quality": "bench_quality:run",

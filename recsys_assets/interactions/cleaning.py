@@ -1,12 +1,13 @@
 """Cleaning of a day: from raw events to valid, deduplicated, weighted interactions; drops are counted."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
 import polars as pl
 
 from recsys_assets import columns
@@ -15,9 +16,16 @@ from recsys_assets.quality.audit_and_publish import DayPublisher, DayStore, Publ
 from recsys_assets.quality.contract import UTC_MICROSECONDS
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.quality.run_expectations import contract_expectations, evaluate, schema_result
+from recsys_assets.quality.run_expectations import (
+    contract_expectations,
+    evaluate_days,
+    partitioned,
+    schema_result,
+)
+from recsys_assets.storage.arrays import EPOCH
 
 _KEY: Final = (columns.USER_ID, columns.ITEM_ID, columns.TIMESTAMP)
+_RAW_COLUMNS: Final = (*_KEY, columns.RATING, columns.QUANTITY, columns.VALUE)
 _REASON: Final = "reason"
 _MOST_WEIGHT: Final = 4.0
 """log2(1 + 15): beyond 15 pieces a quantity is a unit (grams, litres), not a stronger wish."""
@@ -64,38 +72,63 @@ def clean(raw: pl.DataFrame, *, day: date) -> Cleaned:
     The weight is log2(1 + quantity), at most 4, and 1 where the source has no quantity: the second piece
     says less than the first. Ratings do not enter, since their scale is not known here.
     """
-    kept, dropped = _drop_invalid(raw, day=day)
-    once = kept.filter(pl.struct(pl.all()).is_first_distinct()) if kept.height > 1 else kept
+    (cleaned,) = clean_days([(day, raw)])
+    return cleaned
+
+
+def clean_days(raw: Sequence[tuple[date, pl.DataFrame]]) -> list[Cleaned]:
+    """Clean many days at once, with the same results as `clean` of each, in their order.
+
+    Args:
+        raw: each day once, with the rows that were delivered in it; at least one day.
+    """
+    days = [day for day, _ in raw]
+    valid, invalid = _drop_invalid(partitioned([(day, frame.select(_RAW_COLUMNS)) for day, frame in raw]))
+    once = valid.filter(pl.struct(pl.all()).is_first_distinct()) if valid.height > 1 else valid
     merged = _merge_lines(once)
-    dropped |= {"duplicate": kept.height - once.height, "merged": once.height - merged.height}
+    reasons = {day: invalid.get(day, {}) for day in days}
+    for reason, before, after in (("duplicate", valid, once), ("merged", once, merged)):
+        for day, rows in _rows_lost(before, after).items():
+            reasons[day][reason] = rows
+    # a valid row's timestamp is in its day, so that sorted by time the days lie one after the other
     frame = merged.sort(columns.TIMESTAMP, columns.USER_ID, columns.ITEM_ID)
     weighted = frame.with_columns(_weight().alias(columns.WEIGHT)).select(list(INTERACTIONS.columns))
-    return Cleaned(
-        frame=weighted,
-        dropped={reason: rows for reason, rows in dropped.items() if rows},
-        raw_rows=raw.height,
-    )
+    partitions = frame[columns.PARTITION].to_physical().to_numpy()
+    numbers = np.array([(day - EPOCH).days for day in days])
+    starts, ends = np.searchsorted(partitions, numbers), np.searchsorted(partitions, numbers + 1)
+    return [
+        Cleaned(frame=weighted.slice(start, end - start), dropped=reasons[day], raw_rows=rows.height)
+        for (day, rows), start, end in zip(raw, starts.tolist(), ends.tolist(), strict=True)
+    ]
 
 
 def audit_interactions(day: date, cleaned: Cleaned) -> list[CheckResult]:
     """Return the results of INTERACTIONS_CHECKS on a cleaned day."""
-    name = INTERACTIONS.name
-    kept = pl.DataFrame({_KEPT: pl.int_range(cleaned.raw_rows, eager=True) < cleaned.frame.height})
+    (results,) = audit_days([(day, cleaned)])
+    return results
+
+
+def audit_days(cleaned: Sequence[tuple[date, Cleaned]]) -> list[list[CheckResult]]:
+    """Return the results of INTERACTIONS_CHECKS on each cleaned day, in their order."""
+    name, schema = INTERACTIONS.name, INTERACTIONS.polars_schema()
+    frames = [(day, of_day.frame) for day, of_day in cleaned]
+    kept = [(day, _kept_rows(of_day)) for day, of_day in cleaned]
     return [
-        schema_result(cleaned.frame, INTERACTIONS.polars_schema(), table=name, day=day),
-        *evaluate(INTERACTIONS_EXPECTATIONS, cleaned.frame, table=name, day=day),
-        *evaluate(CLEANING_EXPECTATIONS, kept, table=name, day=day),
+        [schema_result(frame, schema, table=name, day=day), *of_rows, *of_cleaning]
+        for (day, frame), of_rows, of_cleaning in zip(
+            frames,
+            evaluate_days(INTERACTIONS_EXPECTATIONS, frames, table=name),
+            evaluate_days(CLEANING_EXPECTATIONS, kept, table=name),
+            strict=True,
+        )
     ]
 
 
 class RawDays(Protocol):
     """The part of the raw store that cleaning needs."""
 
-    def path(self, day: date) -> Path:
-        """Path of `day`'s file, also where it is missing."""
-
-    def read(self, day: date) -> pl.DataFrame:
-        """One day's rows."""
+    def read_chunks(self, days: Iterable[date]) -> Iterator[list[tuple[date, pl.DataFrame]]]:
+        """Yield the days that have a file, with their rows, in chunks that fit in memory."""
 
 
 @dataclass(kw_only=True)
@@ -131,40 +164,38 @@ def publish_interactions(
     """
     publisher = DayPublisher(store=store, quarantine=quarantine, ledger=ledger)
     dropped = Counter[str]()
-    missing = []
-    for day in days:
-        if not raw.path(day).is_file():
-            missing.append(day)
-            continue
-        cleaned = clean(raw.read(day), day=day)
-        dropped.update(cleaned.dropped)
-        publisher.publish(day, cleaned.frame, audit_interactions(day, cleaned))
-        if progress is not None:
-            progress(day)
-    return InteractionsOutcome(published=publisher.finish(), dropped=dict(dropped), missing=missing)
-
-
-def _drop_invalid(raw: pl.DataFrame, *, day: date) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Return the valid rows of `day`, and by reason the number of the others."""
-    events = raw.lazy().select(
-        pl.col(columns.USER_ID).str.strip_chars(),
-        pl.col(columns.ITEM_ID).str.strip_chars(),
-        columns.TIMESTAMP,
-        columns.RATING,
-        columns.QUANTITY,
-        columns.VALUE,
+    wanted = list(days)
+    missing = set(wanted)
+    for chunk in raw.read_chunks(wanted):
+        cleaned = [(day, one) for (day, _), one in zip(chunk, clean_days(chunk), strict=True)]
+        for (day, one), results in zip(cleaned, audit_days(cleaned), strict=True):
+            missing.discard(day)
+            dropped.update(one.dropped)
+            publisher.publish(day, one.frame, results)
+            if progress is not None:
+                progress(day)
+    return InteractionsOutcome(
+        published=publisher.finish(), dropped=dict(dropped), missing=[day for day in wanted if day in missing]
     )
-    judged = events.with_columns(_first_reason(day)).collect()
-    kept = judged.filter(pl.col(_REASON).is_null()).drop(_REASON)
-    reasons = judged.filter(pl.col(_REASON).is_not_null())[_REASON]
-    return kept, dict(reasons.value_counts().sort(_REASON).iter_rows())
 
 
-def _first_reason(day: date) -> pl.Expr:
-    start = pl.lit(day).cast(UTC_MICROSECONDS)
-    end = pl.lit(day + timedelta(days=1)).cast(UTC_MICROSECONDS)
+def _drop_invalid(raw: pl.DataFrame) -> tuple[pl.DataFrame, dict[date, dict[str, int]]]:
+    """Return the valid rows, and day -> reason -> number of the others. `raw` has `_RAW_COLUMNS` and PARTITION."""
+    stripped = [pl.col(name).str.strip_chars() for name in (columns.USER_ID, columns.ITEM_ID)]
+    judged = raw.lazy().with_columns(stripped).with_columns(_first_reason()).collect()
+    is_valid = judged[_REASON].is_null()
+    found: dict[date, dict[str, int]] = {}
+    if not is_valid.all():
+        counts = judged.filter(~is_valid).group_by(columns.PARTITION, _REASON).len()
+        for day, reason, rows in counts.sort(columns.PARTITION, _REASON).iter_rows():
+            found.setdefault(day, {})[reason] = rows
+    return judged.filter(is_valid).drop(_REASON), found
+
+
+def _first_reason() -> pl.Expr:
+    start = pl.col(columns.PARTITION).cast(UTC_MICROSECONDS)
     timestamp, quantity, value = pl.col(columns.TIMESTAMP), pl.col(columns.QUANTITY), pl.col(columns.VALUE)
-    within = timestamp.is_between(start, end, closed="left").fill_null(value=False)
+    within = timestamp.is_between(start, start + pl.duration(days=1), closed="left").fill_null(value=False)
     numbers = [pl.col(name) for name in (columns.RATING, columns.QUANTITY, columns.VALUE)]
     return (
         pl.when(pl.col(columns.USER_ID).fill_null("") == "")
@@ -192,10 +223,23 @@ def _merge_lines(frame: pl.DataFrame) -> pl.DataFrame:
     def total(name: str) -> pl.Expr:  # polars sums nulls to 0, but unknown pieces are not no pieces
         return pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
 
-    events = lines.group_by(*_KEY, maintain_order=True).agg(
+    events = lines.group_by(columns.PARTITION, *_KEY, maintain_order=True).agg(
         pl.col(columns.RATING).drop_nulls().last(), total(columns.QUANTITY), total(columns.VALUE)
     )
-    return pl.concat([frame.filter(~shared), events])
+    return pl.concat([frame.filter(~shared), events.select(frame.columns)])
+
+
+def _rows_lost(before: pl.DataFrame, after: pl.DataFrame) -> dict[date, int]:
+    """Return the number of rows that each day has less, of the days that have less."""
+    if before.height == after.height:
+        return {}
+    had, has = (dict(frame[columns.PARTITION].value_counts().iter_rows()) for frame in (before, after))
+    return {day: rows - has.get(day, 0) for day, rows in had.items() if rows > has.get(day, 0)}
+
+
+def _kept_rows(cleaned: Cleaned) -> pl.DataFrame:
+    """Return one row a raw row: true as often as cleaning kept one."""
+    return pl.DataFrame({_KEPT: np.arange(cleaned.raw_rows) < cleaned.frame.height})
 
 
 def _weight() -> pl.Expr:

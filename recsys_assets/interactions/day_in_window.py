@@ -26,6 +26,8 @@ WINDOW_DAYS: Final = 28
 _TOP: Final = 10
 _LONG: Final = 10_000.0
 _WIDE: Final = (9.0, 2.6)
+_MARGINS: Final = {"left": 0.09, "right": 0.96, "top": 0.88, "bottom": 0.18}
+"""Fixed shares of a wide figure: a layout engine draws everything twice, which is a third of a report's time."""
 _SHARES: Final = {"new_users": "new users", "new_items": "new items", "repeated_pairs": "repeated pairs"}
 _WORST_FIRST: Final = ("block", "warn", "ok")
 _COLOURS: Final = {"ok": "tab:gray", "warn": "tab:orange", "block": "tab:red"}
@@ -44,10 +46,6 @@ class ReportedDay:
     """Its cleaned events."""
     window: pl.DataFrame
     """The cleaned events of the landed days among the 28 before it."""
-    known_users: pl.Series
-    """Users of every landed day before it."""
-    known_items: pl.Series
-    """Items of every landed day before it."""
     catalogue: pl.DataFrame
     """ITEM_CATALOGUE's columns; empty where there is none."""
     results: list[CheckResult]
@@ -57,26 +55,22 @@ class ReportedDay:
 
 
 def load_day(home: Home, day: date) -> ReportedDay:
-    """Read the day and the days before it, nothing later.
+    """Read the day and the 28 days before it: neither a later day nor the whole history.
 
     Raises:
         FileNotFoundError: the day has not landed.
     """
     raw = PartitionStore(root=home.raw, schema=RAW_INTERACTIONS.polars_schema())
     store = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
-    since = day - timedelta(days=WINDOW_DAYS)
-    before = [other for other in store.days() if other < day]
-    earlier = store.scan(before)
+    before = [day - timedelta(days=back) for back in range(WINDOW_DAYS, 0, -1)]
     with Ledger(home.quality_db) as ledger:
         results = ledger.results(day=day)
-        encoded = ledger.profiles(RAW_INTERACTIONS.name, since=since, before=day + timedelta(days=1))
+        encoded = ledger.profiles(RAW_INTERACTIONS.name, since=before[0], before=day + timedelta(days=1))
     return ReportedDay(
         day=day,
         raw=raw.read(day),
         interactions=store.read(day),
-        window=store.scan([other for other in before if other >= since]).collect(),
-        known_users=earlier.select(columns.USER_ID).unique().collect()[columns.USER_ID],
-        known_items=earlier.select(columns.ITEM_ID).unique().collect()[columns.ITEM_ID],
+        window=store.scan([other for other in before if store.path(other).is_file()]).collect(),
         catalogue=pl.read_parquet(home.catalogue) if home.catalogue.exists() else pl.DataFrame(),
         profiles={d: profile for d, stored in encoded.items() if (profile := decode(stored)) is not None},
         results=sorted(results, key=lambda r: (_WORST_FIRST.index(r.verdict), r.table, r.check)),
@@ -84,7 +78,11 @@ def load_day(home: Home, day: date) -> ReportedDay:
 
 
 def summary(data: ReportedDay) -> pl.DataFrame:
-    """Return the day's figures beside the median day of the window."""
+    """Return the day's figures beside the median day of the window.
+
+    New users and items are those of the raw events that no earlier published raw day has, as the day's profile
+    counted them: a few more than after cleaning, which drops all rows of some. Empty without a profile.
+    """
     figures = {
         "rows": pl.len(),
         "users": pl.col(columns.USER_ID).n_unique(),
@@ -96,11 +94,11 @@ def summary(data: ReportedDay) -> pl.DataFrame:
     named = [figure.alias(name) for name, figure in figures.items()]
     of_day = data.interactions.select(named)
     of_window = data.window.group_by(pl.col(columns.TIMESTAMP).dt.date().alias("day")).agg(named)
-    users, items = data.interactions[columns.USER_ID].unique(), data.interactions[columns.ITEM_ID].unique()
+    shares = data.profiles[data.day].shares if data.day in data.profiles else {}
     without_median = {
         "raw rows": data.raw.height,
-        "new users": (~users.is_in(data.known_users.implode())).sum(),
-        "new items": (~items.is_in(data.known_items.implode())).sum(),
+        "new users (raw)": shares.get("new_users", (None, 0))[0],
+        "new items (raw)": shares.get("new_items", (None, 0))[0],
     }
     rows = [(name, _number(of_day[name].item()), _number(of_window[name].median())) for name in figures]
     rows += [(name, _number(value), None) for name, value in without_median.items()]
@@ -185,8 +183,8 @@ def hours_figure(data: ReportedDay) -> Figure:
 
 def values_figure(data: ReportedDay) -> Figure:
     """Plot the distributions of ratings and values, where the source has them."""
-    figure = Figure(figsize=_WIDE, layout="constrained")
-    panels = figure.subplots(1, 2)
+    figure = Figure(figsize=_WIDE)
+    panels = figure.subplots(1, 2, gridspec_kw=_MARGINS)
     for axes, name in zip(panels, (columns.RATING, columns.VALUE), strict=True):
         axes.set(title=name, ylabel="density")
         both = [(frame[name].drop_nulls(), label, colour) for frame, label, colour in _window_and_day(data)]
@@ -196,9 +194,9 @@ def values_figure(data: ReportedDay) -> Figure:
             continue
         edges = np.linspace(0.0, float(values.quantile(0.99) or 1.0), 31)
         for numbers, label, colour in both:
-            axes.hist(
-                numbers.to_numpy(), bins=edges, density=True, histtype="step", label=label, color=colour
-            )
+            inside = numbers.filter(numbers.is_between(0, edges[-1]))
+            if len(inside):  # else there is no density to plot
+                axes.hist(inside, bins=edges, density=True, histtype="step", label=label, color=colour)
         axes.legend()
     return figure
 
@@ -236,8 +234,8 @@ def drift_figure(results: list[CheckResult]) -> Figure:
 
 
 def _wide_figure(title: str, *, ylabel: str, xlabel: str = "") -> tuple[Figure, Axes]:
-    figure = Figure(figsize=_WIDE, layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=_WIDE)
+    axes = figure.subplots(gridspec_kw=_MARGINS)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return figure, axes
 

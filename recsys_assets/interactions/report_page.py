@@ -1,15 +1,19 @@
-"""The increment report as a file: the notebook executed for one day to HTML, and printed to PDF."""
+"""The increment report as a file: the days that get one, the notebook executed to HTML, and printed to PDF."""
 
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
 
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.executed_notebook import execute_to_html
+from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import rejected_days
+from recsys_assets.settings import ReportSettings
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.partition_store import PartitionStore
@@ -29,6 +33,33 @@ _BROWSER_FLAGS: Final = (
     "--no-pdf-header-footer",
 )
 _PDF_SECONDS: Final = 60
+
+
+def reported_days(days: Sequence[date], settings: ReportSettings, *, quality_db: Path) -> list[date]:
+    """Return those of `days` that `[report] when` asks a report for, oldest first.
+
+    A day is to be looked at where any of its checks, on raw or cleaned events, is not ok: one that warned, or one
+    that was rejected and then accepted by hand.
+
+    Args:
+        days: landed days.
+        settings: `when`; the number of days is not used.
+        quality_db: the ledger with the audits' results.
+    """
+    if settings.when == "never":
+        return []
+    if settings.when == "always":
+        return sorted(days)
+    with Ledger(quality_db) as ledger:
+        return [
+            day for day in sorted(days) if any(found.verdict != "ok" for found in ledger.results(day=day))
+        ]
+
+
+def last_reported_days(days: Sequence[date], settings: ReportSettings, *, quality_db: Path) -> list[date]:
+    """Return those of the last `[report] days` of `days` that get a report, oldest first."""
+    last = sorted(days)[-settings.days :] if settings.days else []
+    return reported_days(last, settings, quality_db=quality_db)
 
 
 def write_report(home: Home, day: date) -> Path:
@@ -55,31 +86,6 @@ def _require_landed(home: Home, day: date) -> None:
     raise ReportError(f"{day} has not landed ({landed}): run `recsys build`, or choose another day")
 
 
-def execute_to_html(notebook: Path, parameters: dict[str, str]) -> str:
-    """Run a jupytext notebook in a new kernel, and return it as an HTML page without its code.
-
-    Args:
-        notebook: in percent format, with one cell tagged `parameters`.
-        parameters: name -> value, assigned after that cell.
-
-    Raises:
-        ReportError: a cell raised.
-    """
-    from nbconvert import HTMLExporter  # noqa: PLC0415  the notebook machinery takes a second to import
-
-    with tempfile.TemporaryDirectory(prefix="recsys-report-") as scratch:
-        executed = _execute(notebook, parameters, scratch=Path(scratch))
-        exporter = HTMLExporter(
-            exclude_input=True,
-            exclude_input_prompt=True,
-            exclude_output_prompt=True,
-            mathjax_url="",  # the page works offline
-            require_js_url="",
-        )
-        page: str = exporter.from_filename(str(executed))[0]
-    return page
-
-
 def write_pdf(page: Path) -> Path:
     """Print an HTML report to a PDF beside it, with headless Chromium.
 
@@ -99,35 +105,3 @@ def write_pdf(page: Path) -> Path:
     if done.returncode or not target.exists():
         raise ReportError(f"{browser} could not print {page}: {done.stderr.strip().splitlines()[-1:]}")
     return target
-
-
-def _execute(notebook: Path, parameters: dict[str, str], *, scratch: Path) -> Path:
-    import jupytext  # noqa: PLC0415
-    import papermill  # noqa: PLC0415
-    from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
-    from traitlets.config import Config  # noqa: PLC0415
-
-    source, executed = scratch / "source.ipynb", scratch / "executed.ipynb"
-    jupytext.write(jupytext.read(notebook), source)
-    try:
-        papermill.execute_notebook(
-            source,
-            executed,
-            parameters=parameters,
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            cwd=str(scratch),
-            request_save_on_cell_execute=False,  # nobody reads it before the last cell
-            # The kernel belongs to this notebook and has nothing left to do. An ordinary shutdown interrupts it
-            # first, reports that on the terminal, and takes a second.
-            shutdown_kernel="immediate",
-            # Sockets in the file system, which nobody else on the machine can connect to, and in a folder of
-            # their own: by default they are in the working folder, and two kernels answer each other.
-            config=Config(
-                KernelManager={"transport": "ipc", "connection_file": str(scratch / "kernel.json")}
-            ),
-        )
-    except PapermillExecutionError as error:
-        raise ReportError(f"{notebook.name} {parameters}: {error.ename}: {error.evalue}") from error
-    return executed

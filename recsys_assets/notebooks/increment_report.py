@@ -18,7 +18,7 @@ day = "2017-01-01"
 from datetime import date
 from pathlib import Path
 
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, Markdown
 
 from recsys_assets.interactions import day_in_window
 from recsys_assets.storage.home import Home

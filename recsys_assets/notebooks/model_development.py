@@ -19,7 +19,7 @@ regularizations = "0.002,0.005,0.02"
 # %%
 from pathlib import Path
 
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, Markdown
 
 from recsys_assets.interactions import day_in_window
 from recsys_assets.notebooks import trials

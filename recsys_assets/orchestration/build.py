@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
+from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
@@ -95,7 +96,7 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
 
 
 def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date]) -> BuildOutcome:
-    """Land and clean `days`, stale or not, and report on the last of them (`[report] days`).
+    """Land and clean `days`, stale or not, and report on the last of them (`[report]`).
 
     Raises:
         BuildRunningError: another process builds this home.
@@ -103,14 +104,12 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
     """
     with build_lock(home), open_instance(home) as instance:
         builder = _Builder(home=home, settings=settings, watcher=watcher, instance=instance)
-        reported = sorted(days)[-settings.report.days :] if settings.report.days else []
-        for asset, wanted in (
-            ("raw_interactions", days),
-            ("interactions", days),
-            ("increment_report", reported),
-        ):
+        for asset in ("raw_interactions", "interactions"):
             if not builder.outcome.failed:
-                builder.build_days(asset, wanted)
+                builder.build_days(asset, days)
+        if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
+            reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
+            builder.build_days("increment_report", reported)
         return builder.outcome
 
 
@@ -186,9 +185,8 @@ class _Builder:
 
     def _report(self) -> None:
         inputs = Inputs(self.home, self.settings)
-        days = (
-            inputs.interaction_store.days()[-self.settings.report.days :] if self.settings.report.days else []
-        )
+        landed = inputs.interaction_store.days()
+        days = last_reported_days(landed, self.settings.report, quality_db=self.home.quality_db)
         recorded = self._recorded_days("increment_report")
         stale = [
             day

@@ -1,8 +1,8 @@
 """Dagster's event log for assets of thousands of days: SQLite with one open connection a shard, written in batches.
 
 The stock storage opens an engine for each event and writes it in several transactions, which on a long history is
-three quarters of a build. Here a batch of events is one transaction a shard, and a check that is planned for a
-range of days is one row. Tables and files are the stock ones, so that every Dagster tool reads them.
+three quarters of a build. Here a batch of events is one transaction a shard. Tables and files are the stock ones,
+so that every Dagster tool reads them.
 """
 
 import os
@@ -23,10 +23,11 @@ from dagster._core.events import (
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
+
+from recsys_assets.orchestration.answered_days import AnsweredDays
 
 _BATCH_VARIABLE: Final = "DAGSTER_EVENT_BATCH_SIZE"
 _BATCH_EVENTS: Final = "500"
@@ -50,15 +51,18 @@ def let_dagster_send_batches() -> None:
     os.environ.setdefault(_BATCH_VARIABLE, _BATCH_EVENTS)
 
 
-class BatchedEvents(SqlEventLogStorage):
+class BatchedEvents(AnsweredDays):
     """The part of an event log that is the same in every database: batches, and days that are planned."""
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
-        """Plan a check on a range of days as one row, which the run's one answer then completes.
+        """Store no plan of a check on a range of days, which the run answers once.
 
         The stock storage plans a row a day, and those of a range stay planned for ever.
         """
-        super()._store_asset_check_evaluation_planned(_planned_once(event), event_id)
+        planned = _dagster_event(event).event_specific_data
+        assert isinstance(planned, AssetCheckEvaluationPlanned)  # noqa: S101  called for nothing else
+        if planned.partitions_subset is None or len(planned.partitions_subset) == 1:
+            super()._store_asset_check_evaluation_planned(event, event_id)
 
     def _store_in_index(
         self, connection: Connection, events: Sequence[tuple[EventLogEntry, Mapping[str, Any]]]
@@ -180,20 +184,6 @@ class BatchedEventLog(BatchedEvents, SqliteEventLogStorage):
         _, engine, connection = self._open.pop(shard)
         connection.close()
         engine.dispose()
-
-
-def _planned_once(event: EventLogEntry) -> EventLogEntry:
-    """Return the event without its days where it plans a check on several."""
-    found = _dagster_event(event)
-    planned = found.event_specific_data
-    if not isinstance(planned, AssetCheckEvaluationPlanned) or planned.partitions_subset is None:
-        return event
-    if len(planned.partitions_subset) == 1:
-        return event
-    once = AssetCheckEvaluationPlanned(
-        asset_key=planned.asset_key, check_name=planned.check_name, partitions_subset=None
-    )
-    return event._replace(dagster_event=found._replace(event_specific_data=once))
 
 
 def _dagster_event(event: EventLogEntry) -> DagsterEvent:

@@ -37,7 +37,7 @@ CODE_VERSIONS: Final = {
     "raw_interactions": "1",
     "item_catalogue": "1",
     "interactions": "1",
-    "increment_report": "1",
+    "increment_report": "2",
     "embeddings": "2",
     "evaluation": "2",
     "features": "1",
@@ -129,7 +129,7 @@ class Inputs:
     @cached_property
     def lineage(self) -> dict[date, str]:
         """Checksum of the cleaned file of each landed day."""
-        return {day: self.interaction_store.checksum(day) for day in self.interaction_store.days()}
+        return {day: file.checksum for day, file in self.interaction_store.files().items()}
 
     @cached_property
     def _landed(self) -> str:

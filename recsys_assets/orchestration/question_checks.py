@@ -12,7 +12,7 @@ import dagster as dg
 
 from recsys_assets.orchestration.metadata import rows_table
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.questions import QUESTIONS, question_of
+from recsys_assets.quality.questions import QUESTIONS
 
 _WORST_SHOWN: Final = 20
 HISTORY_DAYS: Final = 30
@@ -87,20 +87,25 @@ def answers_of_days(
         asset: the asset that shows them.
         also: (question, partition) pairs that have an answer that is not yes.
     """
-    was_no, of_day = set(also), dict[tuple[str, str], list[CheckResult]]()
-    for result in results:
-        question = question_of(table, result.check)
-        if question is not None and result.day is not None:
-            of_day.setdefault((question.name, result.day.isoformat()), []).append(result)
-    for (question_name, day), found in of_day.items():
-        if (question_name, day) in was_no or any(result.verdict != "ok" for result in found):
-            yield dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(asset),
-                check_name=question_name,
-                partition=day,
-                **_answer(found),
-                metadata={**_detail(found, ()), "look": f"recsys quarantine show {day}, recsys report {day}"},
-            )
+    was_no = set(also)
+    for question, found in _by_question(table, results).items():
+        by_day = dict[date, list[CheckResult]]()
+        for result in found:
+            if result.day is not None:
+                by_day.setdefault(result.day, []).append(result)
+        days = sorted(by_day)
+        for place, day in enumerate(days):
+            text, of_day = day.isoformat(), by_day[day]
+            if (question, text) in was_no or any(result.verdict != "ok" for result in of_day):
+                earlier = [r for d in days[max(place - HISTORY_DAYS + 1, 0) : place] for r in by_day[d]]
+                look = f"recsys quarantine show {text}, recsys report {text}"
+                yield dg.AssetCheckEvaluation(
+                    asset_key=dg.AssetKey(asset),
+                    check_name=question,
+                    partition=text,
+                    **_answer(of_day),
+                    metadata={**_detail(of_day, earlier), "look": look},
+                )
 
 
 def unanswered_days(instance: dg.DagsterInstance, *, table: str, asset: str) -> list[tuple[str, str]]:

@@ -121,7 +121,7 @@ def _prune_checks(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
             compact(home.quality_db)
     return PrunedKind(
         kind="check results",
-        removed=_counted(removed, "result"),
+        removed=_counted(removed, "day"),
         bytes_before=size,
         bytes_after=size - freed if dry_run else _bytes_of(home.quality_db),
     )

@@ -4,7 +4,7 @@ A rejected day goes to quarantine with its failing rows and the reasons; the fil
 stays as it is, and the other days go on. What is audited belongs to the audits, file layout to the stores.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import polars as pl
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import content_fingerprint, end_quarantine, quarantine_day
+from recsys_assets.storage.partition_store import in_chunks
 
 _FLUSH_DAYS = 50
 
@@ -35,6 +36,14 @@ class HistoryAudit(Protocol):
 
     def rejected(self, day: date) -> None:
         """`day` went to quarantine; what was there before stays."""
+
+
+@runtime_checkable
+class PreparingAudit(Protocol):
+    """An audit that measures many days by one pass, before it judges them one after the other."""
+
+    def prepare(self, frames: Sequence[tuple[date, pl.DataFrame]]) -> None:
+        """`frames` are the next days that will be audited, in this order."""
 
 
 @dataclass(kw_only=True)
@@ -140,22 +149,28 @@ def publish_days(
     """Audit each day's frame, and publish it or put it in quarantine.
 
     Args:
-        frames: days in ascending order, each with its collected frame (empty where nothing happened).
+        frames: days in ascending order, each with its collected frame (empty where nothing happened). They are
+            taken in chunks (`in_chunks`), so that memory does not grow with their number.
         store: as in `DayPublisher`.
-        audit: audits one day; sees the days in the same order. A `HistoryAudit` learns how each ended.
+        audit: audits one day; sees the days in the same order. A `PreparingAudit` sees each chunk before its days,
+            a `HistoryAudit` learns how each day ended before the next is audited.
         quarantine: as in `DayPublisher`.
         ledger: as in `DayPublisher`.
         progress: called with each day when it is done.
         now: as in `DayPublisher`.
     """
     publisher = DayPublisher(store=store, quarantine=quarantine, ledger=ledger, now=now)
-    for day, frame in frames:
-        published = publisher.publish(day, frame, audit(day, frame))
-        if isinstance(audit, HistoryAudit):
-            if published:
-                audit.published(day, frame)
-            else:
-                audit.rejected(day)
-        if progress is not None:
-            progress(day)
+    prepare = audit.prepare if isinstance(audit, PreparingAudit) else None
+    history = audit if isinstance(audit, HistoryAudit) else None
+    for chunk in in_chunks(frames, rows=lambda of_day: of_day[1].height):
+        if prepare is not None:
+            prepare(chunk)
+        for day, frame in chunk:
+            published = publisher.publish(day, frame, audit(day, frame))
+            if history is not None and published:
+                history.published(day, frame)
+            elif history is not None:
+                history.rejected(day)
+            if progress is not None:
+                progress(day)
     return publisher.finish()

@@ -4,9 +4,8 @@ Auditing a day again replaces its results: the ledger holds the present state, n
 one `Ledger` open for a run and flushes in batches; a reader opens its own.
 """
 
-import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,17 +13,15 @@ from pathlib import Path
 from typing import Self
 
 from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.quality.stored_results import (
+    StoredDay,
+    StoredResult,
+    prepare_results,
+    put_results,
+    stored_days,
+)
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS check_results (
-    table_name TEXT NOT NULL, day TEXT NOT NULL, check_name TEXT NOT NULL,
-    verdict TEXT NOT NULL CHECK (verdict IN ('ok', 'warn', 'block')),
-    passed_share REAL, failing_rows INTEGER NOT NULL, value REAL,
-    warn_below REAL, block_below REAL, warn_above REAL, block_above REAL,
-    detail TEXT NOT NULL, sample TEXT NOT NULL, checked_at TEXT NOT NULL,
-    PRIMARY KEY (table_name, day, check_name)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS check_results_verdict ON check_results (verdict, day) WHERE verdict <> 'ok';
 CREATE TABLE IF NOT EXISTS profiles (
     table_name TEXT NOT NULL, day TEXT NOT NULL, profile BLOB NOT NULL,
     PRIMARY KEY (table_name, day)
@@ -69,6 +66,7 @@ class Ledger:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
+        prepare_results(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -87,45 +85,55 @@ class Ledger:
 
     def record(self, results: Iterable[CheckResult], *, at: datetime) -> None:
         """Store `results`; each replaces the same check's last result for that table and day."""
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO check_results VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                (
-                    r.table, _text(r.day), r.check, r.verdict, r.passed_share, r.failing_rows, r.value,
-                    r.warn_below, r.block_below, r.warn_above, r.block_above,
-                    r.detail, json.dumps(r.sample, ensure_ascii=False) if r.sample else "[]", at.isoformat(),
-                )
-                for r in results
-            ),
-        )  # fmt: skip
+        of_days: dict[tuple[str, str], list[StoredResult]] = {}
+        for result in results:
+            of_days.setdefault((result.table, _text(result.day)), []).append(_stored(result))
+        for (table, day), stored in of_days.items():
+            put_results(self._connection, table, day, stored, at=at.isoformat())
 
     def results(self, *, day: date | None = None) -> list[CheckResult]:
         """Return the newest results, of one day or of all, by day, table and check."""
         of_day, values = ("", []) if day is None else ("WHERE day = ?", [day.isoformat()])
-        query = f"SELECT * FROM check_results {of_day} ORDER BY day, table_name, check_name"  # noqa: S608  constants
-        with closing(self._connection.execute(query, values)) as rows:
-            return [_as_result(row) for row in rows]
+        return self._select(f"{of_day} ORDER BY day, table_name", values)
+
+    def attention(self, *, since: date) -> list[CheckResult]:
+        """Return the newest results that warn or block on the days from `since` on, by day, table and check."""
+        found = self._select(
+            "WHERE verdict <> 'ok' AND day >= ? ORDER BY day, table_name", [since.isoformat()]
+        )
+        return [result for result in found if result.verdict != "ok"]
+
+    def history(self, table: str, *, days: int) -> list[CheckResult]:
+        """Return the newest results of a table's last `days` days that have any, by day and check."""
+        last = "SELECT day FROM day_results WHERE table_name = ? AND day <> '' ORDER BY day DESC LIMIT ?"
+        return self._select(f"WHERE table_name = ? AND day IN ({last}) ORDER BY day", [table, table, days])
+
+    def _select(self, where: str, values: Sequence[str | int]) -> list[CheckResult]:
+        return [
+            _as_result(of_day, result)
+            for of_day in stored_days(self._connection, where, values)
+            for result in of_day.results
+        ]
 
     def forget_passed(self, *, before: datetime, dry_run: bool = False) -> tuple[int, int]:
-        """Remove the results that are ok and were found before a time; profiles and acceptances stay.
+        """Remove the results of days that passed every check before a time; profiles and acceptances stay.
 
         Args:
             before: the time, UTC.
             dry_run: count only.
 
         Returns:
-            The number of results, and the bytes of their texts.
+            The number of days, each table's counted, and the bytes of their results.
         """
         old, values = "verdict = 'ok' AND day <> ? AND checked_at < ?", (_WHOLE_TABLE, before.isoformat())
-        size = "count(*), coalesce(sum(length(detail) + length(sample) + 100), 0)"
-        ((removed, text),) = self._connection.execute(
-            f"SELECT {size} FROM check_results WHERE {old}",  # noqa: S608  constants
+        ((removed, size),) = self._connection.execute(
+            f"SELECT count(*), coalesce(sum(length(results)), 0) FROM day_results WHERE {old}",  # noqa: S608  constants
             values,
         ).fetchall()
         if removed and not dry_run:
-            self._connection.execute(f"DELETE FROM check_results WHERE {old}", values)  # noqa: S608  constants
-            self._connection.commit()
-        return removed, text
+            self._connection.execute(f"DELETE FROM day_results WHERE {old}", values)  # noqa: S608  constants
+            self.flush()
+        return removed, size
 
     def put_profiles(self, table: str, profiles: Mapping[date, bytes]) -> None:
         """Store the encoded profile of each day; it replaces the one before."""
@@ -175,19 +183,13 @@ def _text(day: date | None) -> str:
     return _WHOLE_TABLE if day is None else day.isoformat()
 
 
-def _as_result(row: sqlite3.Row) -> CheckResult:
+def _stored(result: CheckResult) -> StoredResult:
+    return StoredResult(**{name: getattr(result, name) for name in StoredResult.__struct_fields__})
+
+
+def _as_result(of_day: StoredDay, stored: StoredResult) -> CheckResult:
     return CheckResult(
-        table=row["table_name"],
-        check=row["check_name"],
-        day=None if row["day"] == _WHOLE_TABLE else date.fromisoformat(row["day"]),
-        verdict=row["verdict"],
-        passed_share=row["passed_share"],
-        failing_rows=row["failing_rows"],
-        sample=json.loads(row["sample"]),
-        value=row["value"],
-        warn_below=row["warn_below"],
-        block_below=row["block_below"],
-        warn_above=row["warn_above"],
-        block_above=row["block_above"],
-        detail=row["detail"],
+        table=of_day.table,
+        day=None if of_day.day == _WHOLE_TABLE else date.fromisoformat(of_day.day),
+        **{name: getattr(stored, name) for name in StoredResult.__struct_fields__},
     )

@@ -1,13 +1,15 @@
-"""Applies expectations to a collected frame: one pass for all, failing rows fetched only where one fails."""
+"""Applies expectations to collected frames: one pass for all, failing rows fetched only where one fails."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+import numpy as np
 import polars as pl
 import polars.selectors as cs
 
+from recsys_assets import columns
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import (
     SAMPLE_ROWS,
@@ -49,18 +51,8 @@ def schema_result(
     frame: pl.DataFrame, schema: pl.Schema, *, table: str, day: date | None = None
 ) -> CheckResult:
     """Compare `frame`'s columns and types, in order, with `schema`; blocks on any difference."""
-    missing = [name for name in schema if name not in frame.columns]
-    unknown = [name for name in frame.columns if name not in schema]
-    wrong = [
-        f"{name} is {frame.schema[name]}, not {dtype}"
-        for name, dtype in schema.items()
-        if name in frame.columns and frame.schema[name] != dtype
-    ]
-    problems = [f"missing {', '.join(missing)}"] if missing else []
-    problems += [f"unknown {', '.join(unknown)}"] if unknown else []
-    problems += wrong
-    if not problems and frame.columns != list(schema):
-        problems = [f"order is {', '.join(frame.columns)}"]
+    found = frame.schema
+    problems = [] if list(found.items()) == list(schema.items()) else _differences(found, schema)
     return CheckResult(
         table=table,
         check="schema",
@@ -74,27 +66,61 @@ def schema_result(
     )
 
 
+def _differences(found: pl.Schema, declared: pl.Schema) -> list[str]:
+    """Return in words how two schemas differ; at least one difference, if only in the order."""
+    missing = [name for name in declared if name not in found]
+    unknown = [name for name in found if name not in declared]
+    wrong = [
+        f"{name} is {found[name]}, not {dtype}"
+        for name, dtype in declared.items()
+        if name in found and found[name] != dtype
+    ]
+    problems = [f"missing {', '.join(missing)}"] if missing else []
+    problems += [f"unknown {', '.join(unknown)}"] if unknown else []
+    return problems + wrong or [f"order is {', '.join(found)}"]
+
+
 def evaluate(
     expectations: Sequence[Expectation], frame: pl.DataFrame, *, table: str, day: date | None = None
 ) -> list[CheckResult]:
     """Judge a collected `frame` by every expectation, in order.
 
-    An expectation whose column is missing blocks. A frame without rows passes every row expectation.
+    An expectation whose column is missing blocks. A frame without rows passes every row expectation. Expectations
+    may read `columns.PARTITION`, which is `day` in every row and need not be in the frame.
     """
-    runnable = [(n, e) for n, e in enumerate(expectations) if set(e.needs) <= set(frame.columns)]
-    measured: dict[int, Any] = {}
-    if runnable:
-        row = frame.select(_measure(e).alias(str(n)) for n, e in runnable).row(0)
-        measured = {n: value for (n, _), value in zip(runnable, row, strict=True)}
-    results = []
-    for n, expectation in enumerate(expectations):
-        if n not in measured:
-            absent = sorted(set(expectation.needs) - set(frame.columns))
-            results.append(_missing(expectation, absent, table=table, day=day, rows=frame.height))
-        elif isinstance(expectation, RowExpectation):
-            results.append(_judge_rows(expectation, int(measured[n] or 0), frame, table=table, day=day))
-        else:
-            results.append(_judge_value(expectation, measured[n], table=table, day=day))
+    (results,) = evaluate_days(expectations, [(day, frame)], table=table)
+    return results
+
+
+def evaluate_days(
+    expectations: Sequence[Expectation], frames: Sequence[tuple[date | None, pl.DataFrame]], *, table: str
+) -> list[list[CheckResult]]:
+    """Judge many days at once, with the same results as `evaluate` of each: one list a day.
+
+    One query counts the failing rows of all days; rows are fetched of a day that fails only. An expectation about a
+    row's day compares with `pl.col(columns.PARTITION)`, so that it is built once for all days.
+
+    Args:
+        expectations: the expectations.
+        frames: each day once, with its collected frame; the columns may differ from day to day.
+        table: the table's name.
+    """
+    results: list[list[CheckResult]] = [[] for _ in frames]
+    alike: dict[tuple[tuple[str, pl.DataType], ...], list[int]] = {}
+    for place, (_, frame) in enumerate(frames):
+        alike.setdefault(tuple(zip(frame.columns, frame.dtypes, strict=True)), []).append(place)
+    for schema, places in alike.items():
+        found = {name for name, _ in schema}
+        runnable = {n: e for n, e in enumerate(expectations) if found.issuperset(e.needs)}
+        measured = _measure(runnable, [frames[place] for place in places])
+        for place, of_day in zip(places, measured, strict=True):
+            day, frame = frames[place]
+            results[place] = [
+                _judge(e, of_day[n], frame, table=table, day=day)
+                if n in of_day
+                else _missing(e, sorted(set(e.needs) - found), table=table, day=day, rows=frame.height)
+                for n, e in enumerate(expectations)
+            ]
     return results
 
 
@@ -113,10 +139,54 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | bool) else str(value)
 
 
-def _measure(expectation: Expectation) -> pl.Expr:
+def _measure(
+    expectations: Mapping[int, Expectation], frames: Sequence[tuple[date | None, pl.DataFrame]]
+) -> list[dict[int, Any]]:
+    """Return by expectation the number of failing rows, or the value: one dictionary a frame of the same schema."""
+    failed = {
+        n: (~e.passes).sum().alias(str(n)) for n, e in expectations.items() if isinstance(e, RowExpectation)
+    }
+    values = {
+        n: e.value.cast(pl.Float64).alias(str(n))
+        for n, e in expectations.items()
+        if isinstance(e, ValueExpectation)
+    }
+    measured: list[dict[int, Any]] = [dict.fromkeys(failed, 0) for _ in frames]
+    filled = [place for place, (_, frame) in enumerate(frames) if frame.height] if failed else []
+    if filled:
+        together = partitioned([frames[place] for place in filled])
+        counts = (
+            together.group_by(columns.PARTITION, maintain_order=True)
+            .agg(*failed.values())
+            .drop(columns.PARTITION)
+            if len(filled) > 1
+            else together.select(*failed.values())
+        )
+        for place, row in zip(filled, counts.iter_rows(), strict=True):
+            measured[place] = dict(zip(failed, row, strict=True))
+    if values:
+        for of_day, of_frame in zip(measured, frames, strict=True):
+            row = partitioned([of_frame]).select(*values.values()).row(0)
+            of_day.update(zip(values, row, strict=True))
+    return measured
+
+
+def partitioned(frames: Sequence[tuple[date | None, pl.DataFrame]]) -> pl.DataFrame:
+    """Return the rows of all days, with the day they belong to in `columns.PARTITION`.
+
+    `frames` are at least one, of the same schema.
+    """
+    days = pl.Series(columns.PARTITION, [day for day, _ in frames], dtype=pl.Date)
+    places = np.repeat(np.arange(len(frames)), [frame.height for _, frame in frames])
+    return pl.concat([frame for _, frame in frames]).with_columns(days.gather(places))
+
+
+def _judge(
+    expectation: Expectation, measured: Any, frame: pl.DataFrame, *, table: str, day: date | None
+) -> CheckResult:
     if isinstance(expectation, RowExpectation):
-        return (~expectation.passes).sum()
-    return expectation.value.cast(pl.Float64)
+        return _judge_rows(expectation, measured, frame, table=table, day=day)
+    return _judge_value(expectation, measured, table=table, day=day)
 
 
 def _judge_rows(
@@ -136,13 +206,18 @@ def _judge_rows(
         verdict=verdict,
         passed_share=share,
         failing_rows=failed,
-        sample=json_rows(frame.filter(~expectation.passes)) if verdict != "ok" else [],
+        sample=[] if verdict == "ok" else _failing(expectation, frame, day),
         warn_below=expectation.mostly,
         block_below=expectation.block_below,
         detail=f"{failed:,} of {frame.height:,} rows fail; at least {expectation.mostly:.2%} should pass"
         if failed
         else "",
     )
+
+
+def _failing(expectation: RowExpectation, frame: pl.DataFrame, day: date | None) -> list[dict[str, Any]]:
+    rows = partitioned([(day, frame)]).filter(~expectation.passes)
+    return json_rows(rows.drop(columns.PARTITION))
 
 
 def _judge_value(

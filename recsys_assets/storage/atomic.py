@@ -5,7 +5,7 @@ New content is first written to a hidden sibling (`staging_path`), which is then
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import rmtree
 
@@ -33,8 +33,10 @@ def replaced_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
         raise
 
 
-def replace_file(target: Path, content: bytes, *, durable: bool = True, mode: int = 0o666) -> None:
-    """Replace the content of `target` by `content`.
+def replace_file(
+    target: Path, content: bytes | memoryview, *, durable: bool = True, mode: int = 0o666
+) -> os.stat_result:
+    """Replace the content of `target` by `content`, and return the status of this very file.
 
     Args:
         target: the file; its folder is created if missing.
@@ -42,11 +44,14 @@ def replace_file(target: Path, content: bytes, *, durable: bool = True, mode: in
         durable: as in `replaced_file`.
         mode: permissions of the new file, less the process's umask.
     """
-    with replaced_file(target, durable=durable) as staged:
-        staged.unlink(missing_ok=True)
-        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
+    with ExitStack() as stack:
+        with replaced_file(target, durable=durable) as staged:
+            staged.unlink(missing_ok=True)
+            descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            file = stack.enter_context(os.fdopen(descriptor, "wb"))
             file.write(content)
+            file.flush()
+        return os.fstat(descriptor)  # still open: another process may have replaced it already
 
 
 def put_in_place(staged: Path, target: Path, *, durable: bool = False) -> None:

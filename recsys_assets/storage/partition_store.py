@@ -1,18 +1,51 @@
 """A table kept as one Parquet file a day, each replaced atomically. No other module knows this layout."""
 
 import hashlib
+import io
+import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
+from typing import Final, TypeVar
 
 import polars as pl
 
-from recsys_assets.storage.atomic import replaced_file
-from recsys_assets.storage.home import day_folder, days_under
+from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.day_journal import DayFile, DayJournal, state_of
+from recsys_assets.storage.home import day_folder, day_name, days_under
 
-_PART = "part-0.parquet"
+CHUNK_DAYS: Final = 64
+"""Most days that are read or judged together."""
+CHUNK_ROWS: Final = 100_000
+"""Most rows that are read or judged together, unless a single day has more."""
+
+_PART: Final = "part-0.parquet"
+_JOURNAL: Final = ".days.jsonl"
+_FILE: Final = "__file"
+_Item = TypeVar("_Item")
+
+
+def in_chunks(items: Iterable[_Item], *, rows: Callable[[_Item], int]) -> Iterator[list[_Item]]:
+    """Yield the days, in their order, in lists of at most `CHUNK_DAYS` days and `CHUNK_ROWS` rows, or a single day.
+
+    Args:
+        items: one a day.
+        rows: its number of rows.
+    """
+    chunk: list[_Item] = []
+    total = 0
+    for item in items:
+        height = rows(item)
+        if chunk and (len(chunk) == CHUNK_DAYS or total + height > CHUNK_ROWS):
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(item)
+        total += height
+    if chunk:
+        yield chunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +55,13 @@ class PartitionStore:
     root: Path
     """Folder of the table; created with the first day."""
     schema: pl.Schema
-    """Columns and types of every file."""
+    """Columns and types that every file has at least."""
     provenance: Callable[[date], Mapping[str, str]] | None = None
     """The inputs of a day's file (checksum, code version), written into its Parquet metadata."""
+
+    @cached_property
+    def _journal(self) -> DayJournal:
+        return DayJournal(self.root / _JOURNAL)
 
     def path(self, day: date) -> Path:
         """Return the path of `day`'s file, which may not exist."""
@@ -32,7 +69,7 @@ class PartitionStore:
 
     def days(self) -> list[date]:
         """Return the days that have a file, oldest first."""
-        return [day for day in days_under(self.root) if self.path(day).is_file()]
+        return [day for day in days_under(self.root) if os.path.isfile(self._file(day))]  # noqa: PTH113  a third of the time
 
     def scan(self, days: Iterable[date]) -> pl.LazyFrame:
         """Return the rows of these days as a lazy frame, in the order given; typed and empty for no days."""
@@ -42,29 +79,87 @@ class PartitionStore:
         return pl.scan_parquet(files, hive_partitioning=False, glob=False)
 
     def read(self, day: date) -> pl.DataFrame:
-        """Return the rows of one day."""
+        """Return the rows of one day, with all columns of its file."""
         return pl.read_parquet(self.path(day), hive_partitioning=False, glob=False)
+
+    def read_chunks(self, days: Iterable[date]) -> Iterator[list[tuple[date, pl.DataFrame]]]:
+        """Yield the days that have a file, each with its rows of `schema`'s columns, in chunks (`in_chunks`).
+
+        The files of a chunk are read by one scan: 64 files of a few rows take 4 ms instead of 33.
+        """
+        found = (file for day in days if (file := self.file(day)) is not None)
+        for chunk in in_chunks(found, rows=lambda file: file.rows):
+            yield self._read_together([file.day for file in chunk])
 
     def write(self, day: date, frame: pl.DataFrame) -> Path:
         """Replace `day`'s file by `frame` atomically, and return its path."""
         target = self.path(day)
-        metadata = dict(self.provenance(day)) if self.provenance else None
-        with replaced_file(target) as staged:
-            frame.write_parquet(staged, compression="zstd", statistics=True, metadata=metadata)
+        provenance = dict(self.provenance(day)) if self.provenance else {}
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer, compression="zstd", statistics=True, metadata=provenance or None)
+        content = buffer.getbuffer()
+        status = replace_file(target, content, durable=False)
+        self._journal.add(
+            DayFile(
+                day=day,
+                state=state_of(status),
+                rows=frame.height,
+                checksum=hashlib.sha256(content).hexdigest(),
+                provenance=provenance,
+            )
+        )
         return target
 
+    def file(self, day: date) -> DayFile | None:
+        """Return rows, checksum and provenance of `day`'s file; None if there is no file.
+
+        The file is opened only where the table's journal does not know it.
+        """
+        return self._journal.find(day, self._file(day))
+
+    def files(self) -> dict[date, DayFile]:
+        """Return what `file` returns of each day, oldest first."""
+        found = ((day, self.file(day)) for day in days_under(self.root))
+        return {day: file for day, file in found if file is not None}
+
     def read_provenance(self, day: date) -> dict[str, str]:
-        """Return the metadata of `day`'s file, `provenance` included; empty if there is no file."""
-        try:
-            return pl.read_parquet_metadata(self.path(day))
-        except FileNotFoundError:
-            return {}
+        """Return the `provenance` that `day`'s file was written with; empty if there is no file."""
+        file = self.file(day)
+        return {} if file is None else file.provenance
 
     def remove(self, day: date) -> None:
         """Delete `day`'s file; nothing happens if there is none."""
         shutil.rmtree(self.path(day).parent, ignore_errors=True)
 
     def checksum(self, day: date) -> str:
-        """Return the SHA-256 of `day`'s file, hexadecimal."""
-        with self.path(day).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """Return the SHA-256 of `day`'s file, hexadecimal.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        file = self.file(day)
+        if file is None:
+            raise FileNotFoundError(self.path(day))
+        return file.checksum
+
+    def _file(self, day: date) -> str:
+        return f"{self.root}/{day_name(day)}/{_PART}"
+
+    def _read_together(self, days: Sequence[date]) -> list[tuple[date, pl.DataFrame]]:
+        """Return each day with its rows, read by one scan; at least one day."""
+        files = [str(self.path(day)) for day in days]
+        together = pl.scan_parquet(
+            files,
+            schema=self.schema,
+            extra_columns="ignore",
+            hive_partitioning=False,
+            glob=False,
+            include_file_paths=_FILE,
+        ).collect()
+        runs = together[_FILE].rle().struct.unnest()
+        heights = dict(zip(runs["value"], runs["len"], strict=True))
+        rows, start, frames = together.drop(_FILE), 0, []
+        for day, file in zip(days, files, strict=True):
+            frames.append((day, rows.slice(start, heights.get(file, 0))))
+            start += heights.get(file, 0)
+        return frames

@@ -14,11 +14,14 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from recsys_assets.quality.stored_results import decode_results
 from recsys_assets_tests.identity.normalise import json_value, text
 
 _INDEX_REPORT: Final = "item_index.json"
 _TIMED: Final = ("grid", "graph")
 """Entries of the index's report and of its copy in the manifest that a search by timings chose."""
+_RENAMED: Final = {"day_results": "check_results"}
+"""Table -> the name of its former form, which has the same content."""
 _CLOCK_COLUMNS: Final = ("accepted_at", "checked_at", "received_at")
 
 
@@ -91,7 +94,7 @@ def _sqlite(path: Path, places: Mapping[str, str]) -> Any:
         tables = [name for kind, name, _ in objects if kind == "table"]
         return {
             "schema": {f"{kind} {name}": sql for kind, name, sql in objects},
-            "tables": {name: _table(connection, name, places) for name in tables},
+            "tables": {_RENAMED.get(name, name): _table(connection, name, places) for name in tables},
         }
 
 
@@ -100,16 +103,31 @@ def _table(connection: sqlite3.Connection, name: str, places: Mapping[str, str])
     names = [column[0] for column in cursor.description]
     kept = [place for place, column in enumerate(names) if column not in _CLOCK_COLUMNS]
     rows = [[row[place] for place in kept] for row in cursor]
-    if name == "check_results":
-        return _verdicts([names[place] for place in kept], rows, places)
+    if name in {"check_results", "day_results"}:  # one row a result, or one a table and day
+        entries = [dict(zip((names[place] for place in kept), row, strict=True)) for row in rows]
+        return _verdicts(entries if name == "check_results" else _single_results(entries), places)
     return {"rows": len(rows), "content": digest(sorted(repr(row).encode() for row in rows))}
 
 
-def _verdicts(names: list[str], rows: list[list[Any]], places: Mapping[str, str]) -> Any:
+def _single_results(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results of the rows of `day_results`, as the rows of `check_results`."""
+    return [
+        {
+            "table_name": day["table_name"],
+            "day": day["day"],
+            "check_name": result.check,
+            **{field: getattr(result, field) for field in result.__struct_fields__ if field != "check"},
+            "sample": json.dumps(result.sample, ensure_ascii=False),
+        }
+        for day in days
+        for result in decode_results(day["results"])
+    ]
+
+
+def _verdicts(entries: list[dict[str, Any]], places: Mapping[str, str]) -> Any:
     """`table/day/check` -> everything that was found."""
     found: dict[str, Any] = {}
-    for row in rows:
-        entry = dict(zip(names, row, strict=True))
+    for entry in entries:
         key = "/".join(str(entry.pop(column)) for column in ("table_name", "day", "check_name"))
         found[key] = json_value(entry, places)
     return found

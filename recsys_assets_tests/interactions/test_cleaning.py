@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_assets.interactions.cleaning import audit_interactions, clean, publish_interactions
+from recsys_assets.interactions.cleaning import (
+    audit_days,
+    audit_interactions,
+    clean,
+    clean_days,
+    publish_interactions,
+)
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.contract import validate
@@ -136,3 +142,36 @@ def test_cleaning_twice_changes_nothing(rows):
     again = clean(once.select(list(RAW_INTERACTIONS.columns)), day=DAY)
     assert again.frame.equals(once)
     assert again.dropped == {}
+
+
+@settings(max_examples=100, deadline=None)
+@given(deliveries=st.lists(st.lists(ROW, max_size=6), min_size=1, max_size=5), backwards=st.booleans())
+def test_many_days_are_cleaned_and_audited_as_each_alone(deliveries, backwards):
+    days = [DAY + timedelta(days=n) for n in range(len(deliveries))]
+    if backwards:
+        days.reverse()
+    schema = RAW_INTERACTIONS.polars_schema()
+    frames = [
+        (day, pl.DataFrame(rows, schema=schema).with_columns(pl.col("timestamp") + pl.duration(days=n % 2)))
+        for n, (day, rows) in enumerate(zip(days, deliveries, strict=True))
+    ]
+    together = clean_days(frames)
+    alone = [clean(frame, day=day) for day, frame in frames]
+    for one, other in zip(together, alone, strict=True):
+        assert one.frame.equals(other.frame)
+        assert list(one.dropped.items()) == list(other.dropped.items())
+        assert one.raw_rows == other.raw_rows
+    audited = audit_days(list(zip(days, together, strict=True)))
+    assert audited == [audit_interactions(day, one) for day, one in zip(days, alone, strict=True)]
+
+
+def test_a_row_counts_in_the_day_it_was_delivered_in():
+    late = raw({"timestamp": NOON}, {"timestamp": NOON + timedelta(days=1)})
+    first, second = clean_days([(DAY, raw({}, {})), (DAY + timedelta(days=1), late)])
+    assert (first.frame.height, first.dropped) == (1, {"duplicate": 1})
+    assert (second.frame.height, second.dropped) == (1, {"outside_day": 1})
+
+
+def test_source_columns_beyond_the_common_ones_do_not_matter():
+    frames = [(DAY, raw({}).with_columns(extra=pl.lit(1))), (DAY + timedelta(days=1), raw({}))]
+    assert [cleaned.frame.height for cleaned in clean_days(frames)] == [1, 0]

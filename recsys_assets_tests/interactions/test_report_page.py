@@ -1,6 +1,7 @@
 """The increment report is one page for a day, works offline, and shows nothing later than the day."""
 
 import re
+import shutil
 from datetime import date
 
 import msgspec
@@ -8,9 +9,11 @@ import pytest
 
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions import day_in_window
-from recsys_assets.interactions.report_page import execute_to_html, write_pdf, write_report
+from recsys_assets.interactions.report_page import write_pdf, write_report
+from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.quarantine import RejectedDay
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.partition_store import PartitionStore
 
 
 def test_the_page_has_figures_tables_and_checks_and_needs_no_network(built_home):
@@ -32,11 +35,27 @@ def test_the_window_holds_nothing_of_the_day_or_after_it(built_home):
     assert set(data.interactions["timestamp"].dt.date()) == {date(2017, 1, 5)}
 
 
-def test_a_failing_notebook_is_an_error_with_its_own_message(tmp_path):
-    notebook = tmp_path / "broken.py"
-    notebook.write_text('# %% tags=["parameters"]\nday = ""\n# %%\nraise ValueError("no such " + day)\n')
-    with pytest.raises(ReportError, match="no such 2017"):
-        execute_to_html(notebook, {"day": "2017"})
+def test_new_users_and_items_are_those_that_no_earlier_day_has(built_home):
+    home, day = Home(built_home), date(2017, 1, 5)
+    store = PartitionStore(root=home.raw, schema=RAW_INTERACTIONS.polars_schema())
+    earlier = store.scan([other for other in store.days() if other < day]).collect()
+    own = store.read(day)
+    new = [len(set(own[name]) - set(earlier[name])) for name in ("user_id", "item_id")]
+    shown = dict(day_in_window.summary(day_in_window.load_day(home, day)).select("figure", "day").iter_rows())
+    assert [shown["new users (raw)"], shown["new items (raw)"]] == new
+    assert min(new) > 0
+
+
+def test_only_the_files_of_the_window_are_opened(built_home, tmp_path):
+    copy = Home(tmp_path / "home")
+    shutil.copytree(built_home, copy.root, symlinks=True)
+    day, older = date(2017, 1, 10), date(2016, 11, 30)
+    for root in (copy.raw, copy.interactions):
+        broken = day_folder(root, older) / "part-0.parquet"
+        broken.parent.mkdir()
+        broken.write_bytes(b"not a Parquet file")
+    whole = day_in_window.load_day(Home(built_home), day)
+    assert day_in_window.load_day(copy, day).window.equals(whole.window)
 
 
 def test_without_a_browser_the_error_names_what_to_install(tmp_path, monkeypatch):

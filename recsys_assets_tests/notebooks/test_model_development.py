@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.interactions.report_page import execute_to_html
+from recsys_assets.interactions.executed_notebook import execute_to_html
 from recsys_assets.notebooks import trials
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore

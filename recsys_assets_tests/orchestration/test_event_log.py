@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import pytest
+from dagster._core.events import DagsterEvent
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from recsys_assets.orchestration.build import build
@@ -222,3 +224,41 @@ def test_a_home_on_postgres_builds_and_is_fresh_after_it(tmp_path, postgres):
     assert not found["unfinished"]
     assert [record.status.value for record in waiting] == ["SUCCEEDED"]
     assert not build(home, load_settings(home), SilentWatcher()).built
+
+
+def status(instance: dg.DagsterInstance, question: str) -> dict[str, set[str]]:
+    """Days by the status that the check's Partitions tab shows."""
+    key = dg.AssetCheckKey(RAW, question)
+    days = dg.DailyPartitionsDefinition(str(FIRST), end_date=str(FIRST + timedelta(days=6)))
+    state = instance.event_log_storage.get_asset_check_state([(key, days)])[key]
+    return {
+        name.value: set(subset.value.get_partition_keys())
+        for name, subset in state.subsets.items()
+        if not subset.is_empty
+    }
+
+
+def test_a_runs_answer_covers_its_days_unless_they_have_one_of_their_own(built, tmp_path):
+    shutil.copytree(built.root, tmp_path / "copy")
+    home = Home(tmp_path / "copy")
+    every = {str(FIRST + timedelta(days=n)) for n in range(6)}
+
+    def answer(day: str, *, passed: bool) -> None:
+        found = dg.AssetCheckEvaluation(RAW, "whose_is_it", passed, {}, partition=day)
+        instance.report_dagster_event(
+            DagsterEvent(dg.DagsterEventType.ASSET_CHECK_EVALUATION.value, "job", event_specific_data=found),
+            run_id=str(uuid4()),
+        )
+
+    with open_instance(home) as instance:
+        assert status(instance, "whose_is_it") == {"SUCCEEDED": every}
+        answer("2024-01-03", passed=False)
+        assert status(instance, "whose_is_it") == {
+            "SUCCEEDED": every - {"2024-01-03"},
+            "FAILED": {"2024-01-03"},
+        }
+        answer("2024-01-03", passed=True)
+        assert status(instance, "whose_is_it") == {"SUCCEEDED": every}
+        answer("2024-01-04", passed=False)
+        instance.report_runless_asset_event(dg.AssetMaterialization(RAW, partition="2024-01-04"))
+        assert status(instance, "whose_is_it") == {"SUCCEEDED": every - {"2024-01-04"}}

@@ -10,6 +10,7 @@ from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.quality.quarantine import content_fingerprint
 from recsys_assets.quality.run_expectations import evaluate
+from recsys_assets.storage import partition_store
 from recsys_assets.storage.partition_store import PartitionStore
 
 FIRST, SECOND, THIRD = (date(2017, 3, day) for day in (1, 2, 3))
@@ -130,3 +131,28 @@ def test_an_audit_of_history_learns_how_each_day_ended(tmp_path):
         quarantine=tmp_path / "quarantine",
     )
     assert learning.ended == [(FIRST, "published", 2), (SECOND, "rejected")]
+
+
+class PreparedAudit(LearningAudit):
+    """Notes the chunks that it saw, too."""
+
+    def prepare(self, frames):
+        self.ended.append([(day, frame.height) for day, frame in frames])
+
+
+def test_an_audit_is_prepared_for_a_chunk_of_days_before_its_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(partition_store, "CHUNK_DAYS", 2)
+    prepared = PreparedAudit()
+    publish_days(
+        iter([(FIRST, GOOD), (SECOND, BAD), (THIRD, GOOD)]),
+        store=PartitionStore(root=tmp_path / "raw", schema=SCHEMA),
+        audit=prepared,
+        quarantine=tmp_path / "quarantine",
+    )
+    assert prepared.ended == [
+        [(FIRST, 2), (SECOND, 2)],
+        (FIRST, "published", 2),
+        (SECOND, "rejected"),
+        [(THIRD, 2)],
+        (THIRD, "published", 2),
+    ]

@@ -1,10 +1,11 @@
 """One Parquet file a day, replaced atomically."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
 
+from recsys_assets.storage import partition_store
 from recsys_assets.storage.partition_store import PartitionStore
 
 SCHEMA = pl.Schema({"user_id": pl.String, "timestamp": pl.Datetime("us", "UTC")})
@@ -103,3 +104,34 @@ def test_a_day_keeps_its_provenance(tmp_path):
 
     assert store.read_provenance(FIRST)["made-from"] == "source of 2017-01-01"
     assert store.read_provenance(SECOND) == {}
+
+
+def test_chunks_hold_each_day_with_a_file_its_rows_and_the_common_columns(store, monkeypatch):
+    monkeypatch.setattr(partition_store, "CHUNK_DAYS", 3)
+    monkeypatch.setattr(partition_store, "CHUNK_ROWS", 5)
+    heights = [1, 0, 2, 4, 7, 0, None, 2]
+    days = [FIRST + timedelta(days=n) for n in range(len(heights))]
+    for day, height in zip(days, heights, strict=True):
+        if height is not None:
+            frame = pl.concat([SCHEMA.to_frame(), *[day_of(f"{day}", day)] * height])
+            store.write(day, frame.with_columns(extra=pl.lit(1)).select("timestamp", "user_id", "extra"))
+
+    chunks = list(store.read_chunks(days))
+
+    assert [[frame.height for _, frame in chunk] for chunk in chunks] == [[1, 0, 2], [4], [7], [0, 2]]
+    found = [day for chunk in chunks for day in chunk]
+    assert [day for day, _ in found] == [
+        day for day, height in zip(days, heights, strict=True) if height is not None
+    ]
+    for day, frame in found:
+        assert frame.equals(store.read(day).select(list(SCHEMA)))
+
+
+def test_files_with_other_columns_are_read_together(store):
+    store.write(FIRST, day_of("a", FIRST).with_columns(extra=pl.lit(1)))
+    store.write(SECOND, day_of("b", SECOND))
+
+    (chunk,) = store.read_chunks([FIRST, SECOND])
+
+    assert [frame["user_id"].to_list() for _, frame in chunk] == [["a"], ["b"]]
+    assert all(frame.schema == SCHEMA for _, frame in chunk)

@@ -14,6 +14,7 @@ from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import CheckDay, CheckHistory, Quality
 from recsys_assets.api.serving.service import ServiceController
+from recsys_assets.quality.stored_results import prepare_results, stored_days
 
 Days = Annotated[int, Parameter(ge=1, le=400, description="How many days, the last ones, 1-400.")]
 
@@ -39,10 +40,9 @@ class QualityController(ServiceController):
         )
 
 
-_ROWS = """
-SELECT table_name, check_name, day, verdict, value, warn_above, failing_rows, detail FROM check_results
-WHERE day IN (SELECT DISTINCT day FROM check_results WHERE day <> '' ORDER BY day DESC LIMIT ?)
-ORDER BY table_name, check_name, day
+_LAST_DAYS = """
+WHERE day IN (SELECT DISTINCT day FROM day_results WHERE day <> '' ORDER BY day DESC LIMIT ?)
+ORDER BY table_name, day
 """
 
 
@@ -50,20 +50,25 @@ def check_histories(path: Path, *, days: int) -> list[CheckHistory]:
     """Return every check with its results on the last `days` days that have any; empty before the first check."""
     if not path.is_file():
         return []
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5)) as connection:
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=5)) as connection:
         try:
-            rows = connection.execute(_ROWS, (days,)).fetchall()
+            prepare_results(connection)
+            stored = list(stored_days(connection, _LAST_DAYS, (days,)))
         except sqlite3.OperationalError:
             return []  # the ledger is being created
     found: dict[tuple[str, str], list[CheckDay]] = {}
-    for table, check, day, verdict, value, warn_above, failing_rows, detail in rows:
-        result = CheckDay(
-            day=day,
-            verdict=verdict,
-            value=value,
-            warn_above=warn_above,
-            failing_rows=failing_rows,
-            detail=detail,
-        )
-        found.setdefault((table, check), []).append(result)
-    return [CheckHistory(table=table, check=check, days=results) for (table, check), results in found.items()]
+    for table, day, results in stored:
+        for result in results:
+            of_day = CheckDay(
+                day=day,
+                verdict=result.verdict,
+                value=result.value,
+                warn_above=result.warn_above,
+                failing_rows=result.failing_rows,
+                detail=result.detail,
+            )
+            found.setdefault((table, result.check), []).append(of_day)
+    return [
+        CheckHistory(table=table, check=check, days=of_days)
+        for (table, check), of_days in sorted(found.items())
+    ]

@@ -7,6 +7,7 @@ import dagster as dg
 
 from recsys_assets.interactions.cleaning import publish_interactions
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.report_page import reported_days, write_report
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
@@ -52,21 +53,23 @@ def interactions(
 def increment_report(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> dg.MaterializeResult[Any]:
-    """Execute the report notebook for each of the run's days."""
-    from recsys_assets.interactions.report_page import write_report  # noqa: PLC0415  the notebook machinery is heavy
-
-    days, inputs = days_of(context), Inputs(lake.home, lake.settings())
-    for count, day in enumerate(days, start=1):
-        folder = day_folder(lake.home.reports, day)
-        with making(folder, inputs=inputs.increment_report(day)):
+    """Execute the report notebook for those of the run's days that `[report] when` asks for."""
+    days, settings = days_of(context), lake.settings()
+    wanted = reported_days(days, settings.report, quality_db=lake.home.quality_db)
+    inputs, metadata = Inputs(lake.home, settings), dict[str, Any](days=len(wanted))
+    for count, day in enumerate(wanted, start=1):
+        with making(day_folder(lake.home.reports, day), inputs=inputs.increment_report(day)):
             page = write_report(lake.home, day)
         context.add_asset_metadata(
             {"report": dg.MetadataValue.path(str(page))}, partition_key=day.isoformat()
         )
-        progress.report("increment_report", count, len(days))
-    return dg.MaterializeResult(
-        metadata={"days": len(days), "last_report": dg.MetadataValue.url(page.as_uri())}
-    )
+        metadata["last_report"] = dg.MetadataValue.url(page.as_uri())
+        progress.report("increment_report", count, len(wanted))
+    if left_out := sorted(set(days) - set(wanted)):
+        metadata["not_reported"] = f'{len(left_out)} days, as [report] when = "{settings.report.when}" asks'
+    for day in left_out:
+        context.add_asset_metadata({"report": "none"}, partition_key=day.isoformat())
+    return dg.MaterializeResult(metadata=metadata)
 
 
 def interactions_assets(daily: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -91,6 +94,7 @@ def interactions_assets(daily: dg.DailyPartitionsDefinition) -> list[dg.AssetsDe
         owners=[OWNER],
         kinds={"jupyter", "html"},
         code_version=CODE_VERSIONS["increment_report"],
-        description="One executed notebook (HTML) on a day against its trailing window.",
+        description="One executed notebook (HTML) on a day against its trailing window; `[report] when` says which "
+        "days get one.",
     )
     return [cleaned(interactions), reported(increment_report)]
