@@ -73,6 +73,11 @@ def making(artifact: Path, *, inputs: str) -> Iterator[None]:
     replace_file(note, inputs.encode(), durable=False)
 
 
+def forget_inputs(artifact: Path) -> None:
+    """Remove the record of `artifact`, before the artifact itself is removed."""
+    _inputs_file(artifact).unlink(missing_ok=True)
+
+
 def _inputs_file(artifact: Path) -> Path:
     return artifact.with_name(f".{artifact.name}.inputs")
 
