@@ -19,8 +19,9 @@ from dagster._core.events import DagsterEvent
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.dagster_yaml import configure_dagster, event_log_in_use
 from recsys_assets.orchestration.event_log import BatchedEventLog
-from recsys_assets.orchestration.instance import configure_dagster, event_log_in_use, open_instance
+from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.settings import DagsterSettings, load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
