@@ -47,7 +47,7 @@ def rows(home: Home, query: str) -> list[tuple]:
 
 
 def recorded(instance: dg.DagsterInstance) -> dict[str, object]:
-    """What Dagster says of the raw days, whatever its storage."""
+    """The raw days as Dagster has them, whatever its storage."""
     events = instance.fetch_materializations(RAW, limit=100).records
     log = instance.event_log_storage
     return {
