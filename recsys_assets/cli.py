@@ -4,7 +4,14 @@ from typing import Any
 
 import click
 
-from recsys_assets.commands import making, quarantine_commands, rules_commands, running, server_commands
+from recsys_assets.commands import (
+    making,
+    prune_command,
+    quarantine_commands,
+    rules_commands,
+    running,
+    server_commands,
+)
 from recsys_assets.errors import RecsysError
 
 
@@ -34,6 +41,7 @@ for command in (
     server_commands.releases,
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
+    prune_command.prune,
     server_commands.keys,
 ):
     main.add_command(command)

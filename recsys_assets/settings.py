@@ -172,6 +172,23 @@ class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     home. Needs `pip install 'recsys-assets[postgres]'`."""
 
 
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of `recsys prune`; the newest record of each day, `current` and the release before it always stay."""
+
+    after_build: bool = False
+    """Prune at the end of each `recsys build`, too."""
+    run_days: CountOrZero = 30
+    """Keep the logs of Dagster's runs for N days after they ended."""
+    check_days: CountOrZero = 365
+    """Keep the results of a day that passed every check for N days; those of other days stay."""
+    report_days: CountOrZero = 365
+    """Keep an increment report for N days after it was written; those of the last `[report] days` stay."""
+    quarantine_days: CountOrZero = 365
+    """Keep a rejected day in quarantine for N days."""
+    releases: Count = 5
+    """Keep the newest N releases."""
+
+
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits and permissions of the HTTP API."""
 
@@ -204,6 +221,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quality: QualitySettings = QualitySettings()
     report: ReportSettings = ReportSettings()
     dagster: DagsterSettings = DagsterSettings()
+    retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
 
 

@@ -49,7 +49,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, said, monkey
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 2
     assert said in done.output
-    assert len(done.output.strip().splitlines()) == 1
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_settings_that_are_there_are_not_overwritten_unless_forced(tmp_path, monkeypatch):
@@ -59,6 +59,24 @@ def test_settings_that_are_there_are_not_overwritten_unless_forced(tmp_path, mon
     assert again.exit_code == 2
     assert "--force" in again.output
     assert CliRunner().invoke(main, ["init", "--days", "6", "--force"]).exit_code == 0
+
+
+def test_init_says_how_many_rows_are_outside_and_how_to_include_them(tmp_path):
+    rows = "".join(f"u,i{n},2023-06-{1 + n % 28:02}\n" for n in range(100))
+    log, home = tmp_path / "log.csv", ["--home", str(tmp_path / "home")]
+    log.write_text(f"user_id,item_id,timestamp\nu,i,2099-01-01\n{rows}")
+
+    said = CliRunner().invoke(main, ["init", *home, "--source", f"tabular:{log}"]).output
+    given = ["--force", "--to", "2099-01-01"]
+    all_of_them = CliRunner().invoke(main, ["init", *home, "--source", f"tabular:{log}", *given]).output
+
+    assert (
+        "outside_range: 1 event not in the days from 2023-06-01 to 2023-06-28, left out: 1 on 2099-01-01."
+        in said
+    )
+    assert "recsys init --force --from DAY --to DAY" in said
+    assert "2023-06-01 to 2099-01-01" in all_of_them
+    assert "outside_range" not in all_of_them
 
 
 def test_a_taken_port_is_named_with_the_option_that_changes_it(tmp_path, monkeypatch):

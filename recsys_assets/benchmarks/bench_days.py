@@ -25,6 +25,8 @@ from recsys_assets.benchmarks.datasets import TEST_DATA
 from recsys_assets.benchmarks.harness import machine
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, day_folder
 
@@ -157,12 +159,17 @@ def _sparse_days(folder: Path, runs: _Runs) -> None:
 
 
 def _default_days(folder: Path, runs: _Runs) -> None:
-    """Land the first days of the embedded default, and fewer of them."""
+    """Land the first days of the embedded default, and fewer of them; the floor is of the same days."""
     seconds = {
         days: _land_all("completejourney", folder / f"home{days}", runs, days=days)
         for days in (_FEW, DEFAULT_DAYS)
     }
     runs.add("default_ms_per_day", 1_000 * (seconds[DEFAULT_DAYS] - seconds[_FEW]) / (DEFAULT_DAYS - _FEW))
+    source = open_source("completejourney")
+    first = source.date_range().first_day
+    days = [first + timedelta(days=n) for n in range(DEFAULT_DAYS)]
+    frames = iter_days(source, days, scratch=folder / "scratch")
+    runs.add("floor_ms_per_day", 1_000 * floor(frames, folder / "floor") / DEFAULT_DAYS)
     days = load_settings(Home(folder / f"home{DEFAULT_DAYS}")).source.days()
     frames = iter_days(open_source("completejourney"), days, scratch=folder / "scratch")
     runs.add("floor_ms_per_day", 1_000 * floor(frames, folder / "floor") / len(days))

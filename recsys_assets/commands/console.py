@@ -1,83 +1,23 @@
-"""The terminal's view of a build, a download and a list: progress bars, or lines where there is no terminal."""
+"""The terminal's view of a build that has ended and of a list of recommendations."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from recsys_assets.api.schemas.recommendation_schemas import UserRecommendations
 
 if TYPE_CHECKING:
-    from recsys_assets.orchestration.build import BuildOutcome, StageRow
+    from recsys_assets.orchestration.build import BuildOutcome
 
 _MARKS = {"fresh": Text("fresh", "dim"), "built": Text("built", "green"), "failed": Text("failed", "red")}
-_LINE_EVERY_SECONDS = 10.0
 
 
 def open_console(*, stderr: bool = False) -> Console:
     """Open the terminal or pipe for texts that may hold brackets, such as titles and settings: none is markup."""
     return Console(stderr=stderr, markup=False)
-
-
-class ConsoleWatcher:
-    """Shows a build's progress on `console`; a context manager, since a progress bar must be taken down."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._shown_at = 0.0
-        self._bar: Progress | None = None
-        if console.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self._bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def begin(self, stage: str, detail: str) -> None:
-        """Show that a stage starts."""
-        self._shown_at = time.monotonic()
-        if self._bar is not None:
-            for task in self._bar.task_ids:
-                self._bar.remove_task(task)
-            self._bar.add_task(stage, total=None)
-        elif detail:
-            self._console.print(f"{stage}: {detail} …", highlight=False)
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        """Show that `done` of `total` units of the running stage are finished."""
-        if self._bar is not None:
-            for task in self._bar.task_ids:
-                self._bar.update(task, completed=done, total=total)
-        elif time.monotonic() - self._shown_at > _LINE_EVERY_SECONDS:
-            self._shown_at = time.monotonic()
-            self._console.print(f"{stage}: {done} of {total} …", highlight=False)
-
-    def end(self, row: "StageRow") -> None:
-        """Show that a stage ended."""
-        if self._bar is None and row.status != "fresh":
-            self._console.print(f"{row.stage}: {row.status} in {row.seconds:.1f} s", highlight=False)
 
 
 def print_summary(console: Console, outcome: "BuildOutcome", *, seconds: float) -> None:
@@ -149,18 +89,3 @@ def print_trace(console: Console, found: UserRecommendations) -> None:
             effects,
         )  # fmt: skip
     console.print(items, highlight=False)
-
-
-@contextmanager
-def download_shown(console: Console) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Yield a function that shows a download: the file's name, the bytes received, and all bytes if known."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    bars: dict[str, TaskID] = {}
-    with Progress(*columns, console=console) as shown:
-
-        def show(name: str, received: int, whole: int | None) -> None:
-            if name not in bars:
-                bars[name] = shown.add_task(name, total=whole)
-            shown.update(bars[name], completed=received, total=whole)
-
-        yield show

@@ -75,10 +75,14 @@ def print_findings(console: Console, found: Findings) -> None:
 
 
 def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
+    from recsys_assets.lake.sources.date_range import outside_range  # noqa: PLC0415  polars
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
     total, landed = len(settings.source.days()), len(inputs.raw_store.days())
+    left_out = outside_range(home, settings.source)
+    if left_out.total:
+        found.facts.append(("outside_range", f"events of the source in no partition: {left_out}"))
     found.facts.append(("raw_interactions", f"{landed} of {total} days"))
     found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]

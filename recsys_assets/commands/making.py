@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -23,6 +23,10 @@ from recsys_assets.errors import InputError
 from recsys_assets.settings import Settings, TrainingSettings
 from recsys_assets.storage.home import Home
 
+if TYPE_CHECKING:
+    from recsys_assets.commands.progress import ConsoleWatcher
+    from recsys_assets.orchestration.build import BuildOutcome
+
 _NAME_WIDTH: Final = 10
 _FIGURE_WIDTH: Final = 28
 
@@ -36,11 +40,14 @@ _FIGURE_WIDTH: Final = 28
 )
 def build(home: Path | None, spec: str | None, days: int | None, landed: bool) -> None:
     """Build whatever is missing or stale, through Dagster; the exit code is 0 when everything is there."""
-    from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
-
     place = Home.locate(home)
-    settings = settings_for(place, spec, days)
-    if run_build(lambda watcher: build_home(place, settings, watcher, landed_only=landed)).failed:
+
+    def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
+        from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
+
+        return build_home(place, settings_for(place, spec, days, watcher), watcher, landed_only=landed)
+
+    if run_build(f"Building {place.root}", run).failed:
         sys.exit(1)
 
 
@@ -53,15 +60,18 @@ def build(home: Path | None, spec: str | None, days: int | None, landed: bool) -
 @click.option("--to", "last", type=DAY, help="Last day to land; default the day of --from.")
 def land(home: Path | None, count: int | None, first: datetime | None, last: datetime | None) -> None:
     """Land days: their raw events are audited and cleaned, and the last days get an increment report."""
-    from recsys_assets.orchestration.build import land as land_days  # noqa: PLC0415
-    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+    place, wanted = Home.locate(home), list[date]()
 
-    place = Home.locate(home)
-    settings = settings_for(place)
-    wanted = _wanted_days(
-        settings, Inputs(place, settings).raw_store.days(), count=count, first=first, last=last
-    )
-    if run_build(lambda watcher: land_days(place, settings, watcher, wanted)).failed:
+    def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
+        from recsys_assets.orchestration.build import land as land_days  # noqa: PLC0415
+        from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+
+        settings = settings_for(place, watcher=watcher)
+        landed = Inputs(place, settings).raw_store.days()
+        wanted.extend(_wanted_days(settings, landed, count=count, first=first, last=last))
+        return land_days(place, settings, watcher, wanted)
+
+    if run_build(f"Landing into {place.root}", run).failed:
         sys.exit(1)
     click.echo(f"Landed {wanted[0]} to {wanted[-1]}. Reports: {place.reports}")
 

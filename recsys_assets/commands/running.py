@@ -8,23 +8,31 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from recsys_assets.commands.shared import (
+    DAY,
     days_option,
     example,
     home_option,
+    progress_shown,
     run_build,
     settings_for,
     source_option,
     write_settings,
 )
 from recsys_assets.errors import ServerStoppedError, SettingsError
+from recsys_assets.settings import DEFAULT_SOURCE
 from recsys_assets.storage.home import Home
+
+if TYPE_CHECKING:
+    from recsys_assets.commands.progress import ConsoleWatcher
+    from recsys_assets.orchestration.build import BuildOutcome
 
 _SHOWN_USERS: Final = 3
 _SHOWN_ITEMS: Final = 5
@@ -37,6 +45,10 @@ _TAIL_LINES: Final = 15
 @home_option
 @source_option
 @days_option
+@click.option(
+    "--from", "first", type=DAY, help="First day; default that of the log, without a few broken dates."
+)
+@click.option("--to", "last", type=DAY, help="Last day, not moved on when the source grows.")
 @click.option("--force", is_flag=True, help="Replace the source of settings that are there already.")
 @click.option(
     "--column",
@@ -46,7 +58,13 @@ _TAIL_LINES: Final = 15
     help="For tabular: our user_id, item_id, timestamp, rating, … and the file's column; repeat it for each.",
 )
 def init(
-    home: Path | None, spec: str | None, days: int | None, force: bool, columns: tuple[str, ...]
+    home: Path | None,
+    spec: str | None,
+    days: int | None,
+    first: datetime | None,
+    last: datetime | None,
+    force: bool,
+    columns: tuple[str, ...],
 ) -> None:
     """Read a source once, and write its days and the settings to HOME/recsys.toml."""
     place = Home.locate(home)
@@ -55,7 +73,11 @@ def init(
     mapping = dict(column.split("=", 1) for column in columns if "=" in column)
     if len(mapping) < len(columns):
         raise click.BadParameter("give --column OURS=THEIRS, for example --column user_id=customer")
-    settings = write_settings(place, spec, days=days, columns=mapping)
+    from_day, to_day = (None if day is None else day.date() for day in (first, last))
+    with progress_shown(f"Reading {spec or DEFAULT_SOURCE.spec}") as watcher:
+        settings = write_settings(
+            place, spec, watcher, days=days, first=from_day, last=to_day, columns=mapping
+        )
     source = settings.source
     click.echo(f"{place.settings_file}: {source.spec}, {source.first_day} to {source.last_day}.")
     click.echo("Next: recsys up, or recsys build")
@@ -72,16 +94,21 @@ def up(
     home: Path | None, spec: str | None, days: int | None, host: str, port: int, dagster_port: int
 ) -> None:
     """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
-    from recsys_assets.api.serving.server import require_free_port  # noqa: PLC0415
-    from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
+    place = Home.locate(home)
+
+    def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
+        from recsys_assets.api.serving.server import require_free_port  # noqa: PLC0415
+
+        require_free_port(host, port, option="--port")
+        require_free_port(host, dagster_port, option="--dagster-port")
+        from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
+
+        return build_home(place, settings_for(place, spec, days, watcher), watcher)
+
+    if run_build(f"Building {place.root}", run).failed:
+        sys.exit(1)
     from recsys_assets.orchestration.instance import child_environment  # noqa: PLC0415
 
-    place = Home.locate(home)
-    require_free_port(host, port, option="--port")
-    require_free_port(host, dagster_port, option="--dagster-port")
-    settings = settings_for(place, spec, days)
-    if run_build(lambda watcher: build_home(place, settings, watcher)).failed:
-        sys.exit(1)
     _show_some(place)
     logs = place.root / "logs"
     api = own_command("serve", "--home", str(place.root), "--host", host, "--port", str(port))

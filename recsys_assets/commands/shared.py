@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,9 +14,10 @@ from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from recsys_assets.orchestration.build import BuildOutcome, Watcher
+    from recsys_assets.commands.progress import ConsoleWatcher
+    from recsys_assets.orchestration.build import BuildOutcome
 
 DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 """A day as an argument or an option."""
@@ -51,25 +54,57 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+@contextmanager
+def progress_shown(title: str) -> "Iterator[ConsoleWatcher]":
+    """Print `title` at once, before anything heavy is imported, and show the progress of the block."""
+    click.echo(f"{title} …")
+    from recsys_assets.commands.console import open_console  # noqa: PLC0415
+    from recsys_assets.commands.progress import ConsoleWatcher  # noqa: PLC0415
+
+    with ConsoleWatcher(open_console()) as watcher:
+        yield watcher
+
+
 def write_settings(
-    home: Home, spec: str | None, *, days: int | None, columns: Mapping[str, str] | None = None
+    home: Home,
+    spec: str | None,
+    watcher: "ConsoleWatcher | None",
+    *,
+    days: int | None,
+    first: date | None = None,
+    last: date | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Write the home's settings for `spec`, by default the embedded one, with a download's progress shown."""
-    from recsys_assets.commands.console import download_shown, open_console  # noqa: PLC0415
+    """Write the home's settings for `spec`, by default the embedded one; rows that are left out are named."""
     from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
+    from recsys_assets.lake.sources.date_range import outside_range  # noqa: PLC0415
 
-    with download_shown(open_console(stderr=True)) as progress:
-        return initialise(home, spec or DEFAULT_SOURCE.spec, days=days, columns=columns, progress=progress)
+    spec = spec or DEFAULT_SOURCE.spec
+    if watcher is not None:
+        watcher.begin(f"reading {spec}", "")
+    download = watcher.download if watcher is not None else None
+    settings = initialise(home, spec, days=days, first=first, last=last, columns=columns, progress=download)
+    source, left_out = settings.source, outside_range(home, settings.source)
+    if left_out.total and days is None:
+        say = watcher.say if watcher is not None else click.echo
+        say(
+            f"outside_range: {left_out.total:,} event{'' if left_out.total == 1 else 's'} not in the days from "
+            f"{source.first_day} to {source.last_day}, left out: {left_out}.\n"
+            "To choose the days yourself: recsys init --force --from DAY --to DAY, with the same source."
+        )
+    return settings
 
 
-def settings_for(home: Home, spec: str | None = None, days: int | None = None) -> Settings:
+def settings_for(
+    home: Home, spec: str | None = None, days: int | None = None, watcher: "ConsoleWatcher | None" = None
+) -> Settings:
     """Return the home's settings; a home without any gets those of `spec`, by default the embedded source.
 
     Raises:
         SettingsError: the home is set up for another source or another number of days.
     """
     if not home.settings_file.exists():
-        return write_settings(home, spec, days=days)
+        return write_settings(home, spec, watcher, days=days)
     from recsys_assets.lake.initialise import spec_as_written  # noqa: PLC0415
 
     settings = load_settings(home)
@@ -82,15 +117,22 @@ def settings_for(home: Home, spec: str | None = None, days: int | None = None) -
     return settings
 
 
-def run_build(build: "Callable[[Watcher], BuildOutcome]") -> "BuildOutcome":
-    """Call `build` with a watcher that shows its progress, and print the summary."""
-    from recsys_assets.commands.console import ConsoleWatcher, open_console, print_summary  # noqa: PLC0415
-    from recsys_assets.orchestration.instance import commit_without_waiting_for_the_disk, limit_spinning  # noqa: PLC0415
+def run_build(title: str, build: "Callable[[ConsoleWatcher], BuildOutcome]") -> "BuildOutcome":
+    """Call `build` with a watcher that shows its progress under `title`, and print the summary.
 
-    console, started = open_console(), time.monotonic()
-    limit_spinning()
-    commit_without_waiting_for_the_disk()
-    with ConsoleWatcher(console) as watcher:
+    What is heavy, Dagster above all, is imported by `build` and not by the command before.
+    """
+    started = time.monotonic()
+    with progress_shown(title) as watcher:
+        from recsys_assets.orchestration.instance import (  # noqa: PLC0415
+            commit_without_waiting_for_the_disk,
+            limit_spinning,
+        )
+
+        limit_spinning()
+        commit_without_waiting_for_the_disk()
         outcome = build(watcher)
-    print_summary(console, outcome, seconds=time.monotonic() - started)
+    from recsys_assets.commands.console import open_console, print_summary  # noqa: PLC0415
+
+    print_summary(open_console(), outcome, seconds=time.monotonic() - started)
     return outcome

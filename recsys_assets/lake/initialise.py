@@ -9,16 +9,16 @@ import difflib
 import os
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from recsys_assets.errors import InputError, SettingsError, SourceFormatError
+from recsys_assets.errors import InputError, SettingsError
 from recsys_assets.lake.download import Progress, fetch
+from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
 from recsys_assets.lake.sources.registry import Spec, open_source
-from recsys_assets.lake.sources.source import DateRange
 from recsys_assets.settings import Settings, SourceSettings, load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.settings_file import read_table, write_section
@@ -107,8 +107,6 @@ def category_files(category: str, folder: Path) -> tuple[Path, Path]:
 
 
 AMAZON_URL_VARIABLE: Final = "RECSYS_SOURCE__AMAZON_URL"
-MOST_DAYS: Final = 50_000
-"""More daily partitions than these (137 years) are a sign of timestamps in another unit."""
 
 
 def initialise(
@@ -116,6 +114,9 @@ def initialise(
     spec: str,
     *,
     days: int | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    read_on: date | None = None,
     columns: Mapping[str, str] | None = None,
     amazon_url: str | None = None,
     progress: Progress | None = None,
@@ -130,6 +131,9 @@ def initialise(
         spec: the source; relative paths are made absolute.
         days: take only the first N days, >= 1, and do not follow the source when it grows; None takes all
             and follows.
+        first: the first day, whatever the source has; None chooses it by the rules of `choose_range`.
+        last: the last day, in the same way; a given one is not moved on when the source grows.
+        read_on: today, UTC; None reads the clock.
         columns: for `tabular`, our column name -> the file's.
         amazon_url: where `amazon-2023` is downloaded from; None takes `RECSYS_SOURCE__AMAZON_URL`, else what
             an earlier `recsys.toml` says, else the published place.
@@ -140,30 +144,90 @@ def initialise(
 
     Raises:
         InputError: the source cannot be downloaded or read; the settings file stays as it is.
-        SettingsError: `days` < 1, or an earlier `recsys.toml` cannot be read.
+        SettingsError: `days` < 1 or beside `last`, `last` before `first`, or an earlier `recsys.toml` cannot be read.
     """
-    if days is not None and days < 1:
-        raise SettingsError(f"days is {days}; give at least 1")
+    _require_days(days, first, last)
     kept = read_table(home.settings_file)
     parts = Spec.parse(spec)
     url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
     if parts.kind == "amazon-2023":
         fetch_category(parts.path, home.downloads, base_url=url or PUBLISHED, progress=progress)
     written = spec_as_written(home, spec)
-    found = open_source(written, columns=columns).date_range()
-    _require_plausible_days(written, found)
+    counted, name = _read(written, columns)
+    found = choose_range(counted, name=name, read_on=read_on or _today(), first=first, last=last)
     last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
     source = {
         "spec": written,
         "first_day": found.first_day,
         "last_day": min(found.last_day, last_day),
         "columns": dict(columns) if columns else None,
-        "follow": days is None,
+        "follow": days is None and last is None,
         "amazon_url": url or None,
     }
-    note = f"{found.rows:,} events from {found.first_day} to {found.last_day} when `recsys init` read it."
-    write_section(home.settings_file, Settings, "source", source, note=note)
+    _write(home, source, counted)
     return load_settings(home)
+
+
+def follow_source(
+    home: Home, settings: Settings, *, seen: str | None, read_on: date | None = None
+) -> Settings:
+    """Read the source's days again where its files are not as `seen`, and write a later last day.
+
+    The first day stays, and the last one is never moved back: every day that was a partition remains one.
+
+    Args:
+        home: the home of the `recsys.toml` to change.
+        settings: its settings now.
+        seen: the source's fingerprint when it was read last; None where it was not.
+        read_on: today, UTC; None reads the clock.
+
+    Returns:
+        The settings in force now; the given ones where `recsys.toml` is missing or does not follow its source,
+        or nothing changed.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    given = settings.source
+    source = open_source(given.spec, columns=given.columns)
+    if not given.follow or not home.settings_file.exists() or source.fingerprint() == seen:
+        return settings
+    counted, name = _read(given.spec, given.columns)
+    found = choose_range(counted, name=name, read_on=read_on or _today())
+    if found.last_day <= given.last_day:
+        return settings
+    _write(home, {"first_day": given.first_day, "last_day": found.last_day}, counted)
+    return load_settings(home)
+
+
+def _require_days(days: int | None, first: date | None, last: date | None) -> None:
+    if days is not None and days < 1:
+        raise SettingsError(f"days is {days}; give at least 1")
+    if days is not None and last is not None:
+        raise SettingsError(f"days is {days} and the last day {last}; give one of them")
+    if first is not None and last is not None and last < first:
+        raise SettingsError(f"the last day, {last}, is before the first, {first}")
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _read(spec: str, columns: Mapping[str, str] | None) -> tuple[RowsByDay, str]:
+    """Return the source's rows by day, and its first file, which errors name."""
+    source = open_source(spec, columns=columns)
+    return source.rows_by_day(), str(source.files()[0])
+
+
+def _write(home: Home, source: Mapping[str, Any], counted: RowsByDay) -> None:
+    """Write the rows by day, then fields of `[source]` with a note on both."""
+    first, last = source["first_day"], source["last_day"]
+    note = f"{counted.inside(first, last).total:,} events from {first} to {last} when `recsys init` read it."
+    left_out = counted.outside(first, last)
+    if left_out.total:
+        note += f" Not in these days (outside_range): {left_out}."
+    counted.save(home.source_days)
+    write_section(home.settings_file, Settings, "source", source, note=note)
 
 
 def spec_as_written(home: Home, spec: str) -> str:
@@ -177,36 +241,3 @@ def spec_as_written(home: Home, spec: str) -> str:
         reviews, products = category_files(parts.path, home.downloads)
         parts = Spec(kind="amazon", path=str(reviews), meta=str(products))
     return str(parts.absolute())
-
-
-def _require_plausible_days(spec: str, found: DateRange) -> None:
-    count = (found.last_day - found.first_day).days + 1
-    if count > MOST_DAYS:
-        raise SourceFormatError(
-            f"{spec}: events from {found.first_day} to {found.last_day} would be {count:,} daily partitions; "
-            "look for timestamps in another unit or placeholders, and mend them"
-        )
-
-
-def follow_source(home: Home, settings: Settings, *, seen: str | None) -> Settings:
-    """Read the source's days again where its files are not as `seen`, and write a later last day.
-
-    Args:
-        home: the home of the `recsys.toml` to change.
-        settings: its settings now.
-        seen: the source's fingerprint when it was read last; None where it was not.
-
-    Returns:
-        The settings in force now; the given ones where `recsys.toml` is missing or does not follow its source,
-        or nothing changed.
-
-    Raises:
-        InputError: the source cannot be read.
-    """
-    given = settings.source
-    source = open_source(given.spec, columns=given.columns)
-    if not given.follow or not home.settings_file.exists() or source.fingerprint() == seen:
-        return settings
-    if source.date_range().last_day <= given.last_day:
-        return settings
-    return initialise(home, given.spec, columns=given.columns)

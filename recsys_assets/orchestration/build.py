@@ -7,7 +7,7 @@ in-process Dagster run a stage (and, for days, one a stretch of stale days). Not
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -20,6 +20,7 @@ from recsys_assets.orchestration.instance import build_definitions, open_instanc
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress
+from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.locks import build_lock
@@ -128,10 +129,9 @@ class _Builder:
         self._catalogue()  # first: the audit of raw days looks items up in it
         self._raw(landed_only=landed_only)
         self._interactions()
-        if not self.outcome.failed:
-            self._train()
-        if not self.outcome.failed:
-            self._report()
+        for stage in (self._train, self._report, self._prune):
+            if not self.outcome.failed:
+                stage()
         return self.outcome
 
     def build_days(self, asset: str, days: Sequence[date]) -> None:
@@ -233,6 +233,11 @@ class _Builder:
         last = {check.asset_check_key: check for check in result.get_asset_check_evaluations()}
         self._notes += [_note(check) for check in last.values() if not check.passed]
         return [_reason(event) for event in failures]
+
+    def _prune(self) -> None:
+        if self.settings.retention.after_build:
+            removed = in_words(prune_locked(self.home, self.settings, self.instance, now=datetime.now(UTC)))
+            self._end(StageRow(stage="prune", status="built" if removed else "fresh", detail=removed))
 
     def _stale(
         self, asset: str, store: PartitionStore, days: Sequence[date], inputs: Callable[[date], str]

@@ -41,7 +41,7 @@ CODE_VERSIONS: Final = {
     "embeddings": "2",
     "evaluation": "2",
     "features": "1",
-    "item_index": "1",
+    "item_index": "2",
     "release": "1",
 }
 """Asset, or pair of assets built together -> version of its code; raise it when the result changes."""
@@ -71,6 +71,11 @@ def making(artifact: Path, *, inputs: str) -> Iterator[None]:
     note.unlink(missing_ok=True)
     yield
     replace_file(note, inputs.encode(), durable=False)
+
+
+def forget_inputs(artifact: Path) -> None:
+    """Remove the record of `artifact`, before the artifact itself is removed."""
+    _inputs_file(artifact).unlink(missing_ok=True)
 
 
 def _inputs_file(artifact: Path) -> Path:

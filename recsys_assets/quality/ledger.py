@@ -115,6 +115,26 @@ class Ledger:
             for result in of_day.results
         ]
 
+    def forget_passed(self, *, before: datetime, dry_run: bool = False) -> tuple[int, int]:
+        """Remove the results of days that passed every check before a time; profiles and acceptances stay.
+
+        Args:
+            before: the time, UTC.
+            dry_run: count only.
+
+        Returns:
+            The number of days, each table's counted, and the bytes of their results.
+        """
+        old, values = "verdict = 'ok' AND day <> ? AND checked_at < ?", (_WHOLE_TABLE, before.isoformat())
+        ((removed, size),) = self._connection.execute(
+            f"SELECT count(*), coalesce(sum(length(results)), 0) FROM day_results WHERE {old}",  # noqa: S608  constants
+            values,
+        ).fetchall()
+        if removed and not dry_run:
+            self._connection.execute(f"DELETE FROM day_results WHERE {old}", values)  # noqa: S608  constants
+            self.flush()
+        return removed, size
+
     def put_profiles(self, table: str, profiles: Mapping[date, bytes]) -> None:
         """Store the encoded profile of each day; it replaces the one before."""
         self._connection.executemany(

@@ -200,8 +200,7 @@ class ReleaseStore:
         The current release and the one to roll back to are always kept.
         """
         with locked(self.root / PUBLISHING), locked(self.root / MOVING):
-            needed = {self.current_id(), self.previous_id()}
-            old = [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in needed]
+            old = self.superseded(keep=keep)
             for left_over in self.root.glob(".pruned-*"):
                 shutil.rmtree(left_over)
             for release_id in old:
@@ -210,6 +209,11 @@ class ReleaseStore:
                 shutil.rmtree(pruned)
                 (self.root / STAMPS / f"{release_id}.json").unlink(missing_ok=True)
         return old
+
+    def superseded(self, *, keep: int) -> Sequence[str]:
+        """Return the ids of the releases that `prune` would delete."""
+        needed = {self.current_id(), self.previous_id()}
+        return [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in needed]
 
     def _recalled(self, manifest: Manifest) -> Sequence[RecalledDay]:
         return [entry for entry in self.recalled_days() if manifest.lineage.get(entry.day) == entry.checksum]

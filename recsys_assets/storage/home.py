@@ -80,6 +80,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "item_catalogue.parquet"
 
     @property
+    def source_days(self) -> Path:
+        """The source's events by day when it was read last, those outside of the partitions too: a Parquet file."""
+        return self.root / "lake" / "source_days.parquet"
+
+    @property
     def quarantine(self) -> Path:
         """Rejected days, a folder a day."""
         return self.root / "quarantine"

@@ -1,12 +1,16 @@
 """`recsys init` reads a source once and writes the days that it covers."""
 
 import threading
-from datetime import date
+from datetime import date, timedelta
 
+import msgspec
 import pytest
 
 from recsys_assets.errors import InputError, SettingsError, SourceFormatError
-from recsys_assets.lake.initialise import initialise, spec_as_written
+from recsys_assets.lake.initialise import follow_source, initialise, spec_as_written
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.sources.date_range import outside_range
+from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 
@@ -115,7 +119,7 @@ def test_the_old_settings_stay_when_the_new_source_is_broken(home, events, tmp_p
     with pytest.raises(InputError):
         initialise(home, f"tabular:{tmp_path / 'none.csv'}")
     assert home.settings_file.read_text() == before
-    assert [path.name for path in home.root.iterdir()] == ["recsys.toml"]
+    assert sorted(path.name for path in home.root.iterdir()) == ["lake", "recsys.toml"]
 
 
 def test_raises_when_the_days_are_more_than_anyone_has(home, events):
@@ -125,6 +129,80 @@ def test_raises_when_the_days_are_more_than_anyone_has(home, events):
         SourceFormatError, match=r"from 0001-01-01 to 2017-07-14 would be 736,\d{3} daily partitions"
     ):
         initialise(home, f"tabular:{events}", columns=COLUMNS)
+
+
+@pytest.fixture
+def broken_dates(tmp_path):
+    """A month of events, 20 a day, one at the Unix epoch and two in the future."""
+    days = [date(2023, 6, 1) + timedelta(days=n // 20) for n in range(600)]
+    path = tmp_path / "broken.csv"
+    lines = [f"u,i{n},{day}" for n, day in enumerate([date(1970, 1, 1), *days, *[date(2099, 12, 31)] * 2])]
+    path.write_text("\n".join(["user_id,item_id,timestamp", *lines]) + "\n")
+    return path
+
+
+def test_a_few_broken_dates_make_no_partition_and_are_counted(home, broken_dates):
+    source = initialise(home, f"tabular:{broken_dates}").source
+
+    assert (source.first_day, source.last_day) == (date(2023, 6, 1), date(2023, 6, 30))
+    left_out = outside_range(home, source)
+    assert str(left_out) == "1 on 1970-01-01, 2 on 2099-12-31"
+    assert f"(outside_range): {left_out}." in home.settings_file.read_text()
+    landed = sum(frame.height for _, frame in iter_days(_open(source), source.days(), scratch=home.scratch))
+    assert landed + left_out.total == 603
+
+
+def test_the_days_that_a_person_gives_are_taken(home, broken_dates):
+    given = {"first": date(1970, 1, 1), "last": date(2023, 6, 10)}
+    source = initialise(home, f"tabular:{broken_dates}", **given).source
+
+    assert (source.first_day, source.last_day, source.follow) == (*given.values(), False)
+    assert outside_range(home, source).total == 20 * 20 + 2
+
+
+def test_a_home_without_counts_has_nothing_outside(home, broken_dates):
+    source = initialise(home, f"tabular:{broken_dates}").source
+    home.source_days.unlink()
+
+    assert outside_range(home, source).total == 0
+
+
+@pytest.mark.parametrize(("day", "last"), [("2023-07-02", 2), ("2023-07-03", 2), ("2023-07-04", None)])
+def test_the_last_day_follows_no_later_than_a_day_after_the_reading(home, broken_dates, day, last):
+    settings = initialise(home, f"tabular:{broken_dates}")
+    with broken_dates.open("a") as file:
+        file.write(f"u,i,2023-07-02\nu,j,{day}\n" if last else f"u,j,{day}\n")
+
+    moved = follow_source(home, settings, seen=None, read_on=date(2023, 7, 1))
+
+    assert moved.source.last_day == (date(2023, 7, last) if last else date(2023, 6, 30))
+
+
+def test_following_keeps_the_first_day_and_the_rest_of_the_section(home, broken_dates):
+    settings = initialise(home, f"tabular:{broken_dates}", first=date(1970, 1, 1))
+    with broken_dates.open("a") as file:
+        file.write("u,i,2023-07-02\n")
+
+    moved = follow_source(home, settings, seen=None).source
+
+    assert moved == msgspec.structs.replace(settings.source, last_day=date(2023, 7, 2))
+    assert outside_range(home, moved).total == 2
+
+
+def _open(source):
+    return open_source(source.spec, columns=source.columns)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"days": 3, "last": date(2023, 6, 3)}, "give one of them"),
+        ({"first": date(2023, 6, 3), "last": date(2023, 6, 2)}, "is before the first"),
+    ],
+)
+def test_raises_when_the_days_given_contradict_each_other(home, broken_dates, given, message):
+    with pytest.raises(SettingsError, match=message):
+        initialise(home, f"tabular:{broken_dates}", **given)
 
 
 @pytest.mark.parametrize("days", [0, -1])

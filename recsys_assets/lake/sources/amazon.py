@@ -140,8 +140,9 @@ class Amazon(Source):
             times = [row.timestamp for row in rows]
             if None in times:
                 raise records.fault(times.index(None), "has no timestamp")
-            unit = unit or microseconds_per_unit(cast("float", times[0]))
-            utc = utc_from_epoch(pl.Series(columns.TIMESTAMP, times), microseconds=unit)
+            numbers = pl.Series(columns.TIMESTAMP, times)
+            unit = unit or microseconds_per_unit(cast("float", numbers.quantile(0.5, "lower")))
+            utc = utc_from_epoch(numbers, microseconds=unit)
             if utc.null_count():
                 row = int(utc.is_null().arg_max() or 0)
                 raise records.fault(row, f"has the timestamp {times[row]}, which is no date")
@@ -162,7 +163,7 @@ class Amazon(Source):
         for table in tables(self._reviews, Dialect(names=self._names)):
             times = table.typed(columns.TIMESTAMP, pl.Int64)
             table.raise_where(columns.TIMESTAMP, times.is_null(), "is no timestamp")
-            unit = unit or microseconds_per_unit(times[0])
+            unit = unit or microseconds_per_unit(cast("float", times.quantile(0.5, "lower")))
             utc = utc_from_epoch(times, microseconds=unit)
             table.raise_where(columns.TIMESTAMP, utc.is_null(), "is no date")
             item = columns.ITEM_ID if self._names else "parent_asin"

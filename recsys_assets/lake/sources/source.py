@@ -3,17 +3,16 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
 from recsys_assets import columns
-from recsys_assets.errors import EmptySourceError
 from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.sources.date_range import DateRange, RowsByDay, choose_range
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column, Contract
 
 _SECONDS_BELOW: Final = 1e11
@@ -27,8 +26,9 @@ def microseconds_per_unit(epoch: float) -> float:
     """Return the microseconds in one unit of an epoch timestamp, recognised by its size.
 
     From 1973 to 5138 the size is unambiguous: below 1e11 it counts seconds, below 1e14 milliseconds, below
-    1e17 microseconds, above that nanoseconds. The unit of a file is that of its first timestamp, so that a value
-    in another unit is a fault that the audit sees, and is not corrected silently.
+    1e17 microseconds, above that nanoseconds. The unit of a file is that of the median of its first timestamps, so
+    that a placeholder such as 0 in its first row decides nothing; a value in another unit is a fault that the
+    audit sees, and is not corrected silently.
     """
     size = abs(epoch)
     if size < _SECONDS_BELOW:
@@ -79,18 +79,6 @@ def utc_from_text(text: pl.Series) -> pl.Series:
     return text.to_frame().select(pl.coalesce(parsed).cast(UTC_MICROSECONDS).alias(name))[name]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DateRange:
-    """The UTC days that a source's events cover."""
-
-    first_day: date
-    """UTC day of the oldest event."""
-    last_day: date
-    """UTC day of the newest event, which may be incomplete."""
-    rows: int
-    """Events in the whole source, > 0."""
-
-
 class Source(ABC):
     """A log of events in one format, read in bounded memory.
 
@@ -137,27 +125,26 @@ class Source(ABC):
 
         return register_io_source(read, schema=self.contract.polars_schema())
 
-    def date_range(self) -> DateRange:
-        """Read the source once, and return the days that it covers.
+    def rows_by_day(self) -> RowsByDay:
+        """Read the source once, and count the events of each day, wherever its dates lie.
 
         Raises:
-            EmptySourceError: there is no event.
             InputError: as in `batches`.
         """
-        rows = 0
-        oldest: date | None = None
-        newest: date | None = None
+        counted = [pl.DataFrame(schema={"day": pl.Date, "rows": pl.UInt32})]
         for batch in self.batches():
-            if batch.is_empty():
-                continue
-            rows += batch.height
-            days = batch[columns.TIMESTAMP].dt.date()
-            low, high = cast("date", days.min()), cast("date", days.max())
-            oldest = low if oldest is None else min(oldest, low)
-            newest = high if newest is None else max(newest, high)
-        if oldest is None or newest is None:
-            raise EmptySourceError(f"{self.files()[0]}: holds no event; give a file with at least one row")
-        return DateRange(first_day=oldest, last_day=newest, rows=rows)
+            days = batch.select(pl.col(columns.TIMESTAMP).dt.date().alias("day"))
+            counted.append(days.group_by("day").agg(pl.len().alias("rows")).drop_nulls())
+        return RowsByDay.from_frame(pl.concat(counted))
+
+    def date_range(self) -> DateRange:
+        """Read the source once, and return the days that it covers, by the rules of `choose_range`.
+
+        Raises:
+            InputError: as in `batches` and `choose_range`.
+        """
+        read_on = datetime.now(UTC).date()
+        return choose_range(self.rows_by_day(), name=str(self.files()[0]), read_on=read_on)
 
     def fingerprint(self) -> str:
         """Return a hash of the files' paths, sizes and modification times, which shows changes cheaply."""

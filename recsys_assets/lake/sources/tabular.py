@@ -13,7 +13,7 @@ import difflib
 import glob
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import polars as pl
 
@@ -130,7 +130,7 @@ def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, floa
         return found.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(UTC_MICROSECONDS), unit
     numbers = found if found.dtype.is_numeric() else found.cast(pl.Float64, strict=False)
     if unit is None and numbers[0] is not None:
-        unit = microseconds_per_unit(numbers[0])
+        unit = microseconds_per_unit(cast("float", numbers.quantile(0.5, "lower")))
     if unit is None:
         times = utc_from_text(found.cast(pl.String))
         chunk.raise_where(column, times.is_null(), "is neither ISO 8601 nor a number")

@@ -8,6 +8,7 @@ import dagster as dg
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.sources.date_range import outside_range
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
@@ -38,13 +39,17 @@ def raw_interactions(
             ledger=ledger,
             progress=lambda day: progress.report("raw_interactions", days.index(day) + 1, len(days)),
         )
-    figure = figure_markdown(rows_by_day_figure(outcome.rows))
+    of_run = {
+        "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
+        "rows": sum(outcome.rows.values()),
+        "outside_range": outside_range(lake.home, lake.settings().source).total,
+    }
     yield from record_days(
         context,
         outcome,
         table=RAW_INTERACTIONS.name,
         home=lake.home,
-        of_run={"did_it_all_come": {"rows_by_day": figure, "rows": sum(outcome.rows.values())}},
+        of_run={"did_it_all_come": of_run},
     )
 
 

@@ -242,6 +242,16 @@ def test_raises_with_the_line_when_a_row_is_wrong(tmp_path, row, message):
     assert "\n" not in str(raised.value)
 
 
+def test_a_placeholder_in_the_first_row_does_not_decide_the_unit(tmp_path):
+    path = tmp_path / "events.csv"
+    moments = [0, *range(1_500_000_000_000, 1_500_000_000_003)]
+    path.write_text("".join(["user_id,item_id,timestamp\n", *(f"u,i,{moment}\n" for moment in moments)]))
+
+    days = [when.date() for when in pl.concat(Tabular(path).batches())["timestamp"]]
+
+    assert days == [date(1970, 1, 1), *[date(2017, 7, 14)] * 3]
+
+
 def test_raises_with_the_line_when_a_number_is_in_another_unit(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("user_id,item_id,timestamp\nu,i,1500000000\nu,i,1500000000123\n")

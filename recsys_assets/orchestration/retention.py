@@ -1,0 +1,210 @@
+"""Retention: what is old and of no use to `current`, to the release before it or to a replay goes.
+
+The source, the lake, the artifacts, the current release, the one to go back to, profiles and acceptances are
+never touched, so that a build has nothing to do afterwards.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import msgspec
+
+from recsys_assets.orchestration.fingerprints import forget_inputs
+from recsys_assets.orchestration.instance import open_instance
+from recsys_assets.orchestration.run_history import cut_history
+from recsys_assets.quality.ledger import Ledger
+from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.settings import RetentionSettings, Settings
+from recsys_assets.storage.home import Home, day_folder, days_under
+from recsys_assets.storage.locks import build_lock
+
+_REMOVED_PREFIX: Final = ".pruned-"
+_WORTH_COMPACTING: Final = 0.1
+"""Share of free pages in a database above which it is rewritten without them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrunedKind:
+    """One kind of files, and its size before and after."""
+
+    kind: str
+    """Dagster's runs, check results, reports, quarantine or releases."""
+    removed: str
+    """The number of things removed, in words; empty for none."""
+    bytes_before: int
+    """Size on the disk before."""
+    bytes_after: int
+    """Size after; in a dry run an estimate."""
+
+
+def keep_days(settings: RetentionSettings, days: int | None) -> RetentionSettings:
+    """Return the settings with one number of days for every kind that is kept by its age; None changes nothing."""
+    if days is None:
+        return settings
+    return msgspec.structs.replace(
+        settings, run_days=days, check_days=days, report_days=days, quarantine_days=days
+    )
+
+
+def prune(home: Home, settings: Settings, *, now: datetime, dry_run: bool = False) -> list[PrunedKind]:
+    """Remove what `[retention]` says, while nothing else builds the home.
+
+    Args:
+        home: the home.
+        settings: its settings.
+        now: the time, UTC.
+        dry_run: change nothing.
+
+    Raises:
+        BuildRunningError: another process builds this home.
+    """
+    with build_lock(home), open_instance(home) as instance:
+        return prune_locked(home, settings, instance, now=now, dry_run=dry_run)
+
+
+def prune_locked(
+    home: Home, settings: Settings, instance: dg.DagsterInstance, *, now: datetime, dry_run: bool = False
+) -> list[PrunedKind]:
+    """Do what `prune` does, under a build's own lock and instance."""
+    kept = settings.retention
+
+    def old(days: int) -> datetime:
+        return now - timedelta(days=days)
+
+    return [
+        _prune_runs(home, instance, before=old(kept.run_days), dry_run=dry_run),
+        _prune_checks(home, before=old(kept.check_days), dry_run=dry_run),
+        _prune_days(
+            "reports",
+            home.reports,
+            spare=settings.report.days,
+            before=old(kept.report_days),
+            dry_run=dry_run,
+        ),
+        _prune_days(
+            "quarantine", home.quarantine, spare=0, before=old(kept.quarantine_days), dry_run=dry_run
+        ),
+        _prune_releases(home, keep=kept.releases, dry_run=dry_run),
+    ]
+
+
+def _prune_runs(home: Home, instance: dg.DagsterInstance, *, before: datetime, dry_run: bool) -> PrunedKind:
+    size = _bytes_under(home.dagster)
+    cut = cut_history(home, instance, before=before, dry_run=dry_run)
+    if not dry_run:
+        for database in (
+            home.dagster / "history" / "runs" / "index.db",
+            home.dagster / "history" / "runs.db",
+        ):
+            compact(database)
+    return PrunedKind(
+        kind="Dagster's runs",
+        removed=_counted(cut.runs, "run"),
+        bytes_before=size,
+        bytes_after=size - cut.freed if dry_run else _bytes_under(home.dagster),
+    )
+
+
+def _prune_checks(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
+    size, removed, freed = _bytes_of(home.quality_db), 0, 0
+    if home.quality_db.exists():
+        with Ledger(home.quality_db) as ledger:
+            removed, freed = ledger.forget_passed(before=before, dry_run=dry_run)
+        if not dry_run:
+            compact(home.quality_db)
+    return PrunedKind(
+        kind="check results",
+        removed=_counted(removed, "day"),
+        bytes_before=size,
+        bytes_after=size - freed if dry_run else _bytes_of(home.quality_db),
+    )
+
+
+def _prune_days(kind: str, root: Path, *, spare: int, before: datetime, dry_run: bool) -> PrunedKind:
+    """Remove the folders of days that were written before a time, but for the last `spare` days.
+
+    A folder is renamed before it is emptied, so that a killed process leaves no half day.
+    """
+    size = _bytes_under(root)
+    days = days_under(root)
+    folders = [day_folder(root, day) for day in days[: len(days) - spare]]
+    old = [folder for folder in folders if _written_at(folder) < before.timestamp()]
+    freed = sum(map(_bytes_under, old))
+    if not dry_run:
+        _remove(old)
+        for left_over in root.glob(f"{_REMOVED_PREFIX}*"):
+            shutil.rmtree(left_over)
+    return PrunedKind(
+        kind=kind,
+        removed=_counted(len(old), "day"),
+        bytes_before=size,
+        bytes_after=size - freed if dry_run else _bytes_under(root),
+    )
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        forget_inputs(folder)
+        removed = folder.with_name(f"{_REMOVED_PREFIX}{folder.name}")
+        shutil.rmtree(removed, ignore_errors=True)
+        folder.rename(removed)
+
+
+def _prune_releases(home: Home, *, keep: int, dry_run: bool) -> PrunedKind:
+    store, size = ReleaseStore(home.releases), _bytes_under(home.releases)
+    old = store.superseded(keep=keep) if dry_run else store.prune(keep=keep)
+    freed = sum(_bytes_under(home.releases / release) for release in old)
+    return PrunedKind(
+        kind="releases",
+        removed=_counted(len(old), "release"),
+        bytes_before=size,
+        bytes_after=size - freed if dry_run else _bytes_under(home.releases),
+    )
+
+
+def compact(database: Path) -> None:
+    """Give the free pages of an SQLite file back to the disk, where they are many and nobody uses the file."""
+    if not database.exists():
+        return
+    with closing(sqlite3.connect(database, timeout=5, isolation_level=None)) as connection:
+        ((pages,),), ((free,),) = (
+            connection.execute(f"PRAGMA {pragma}").fetchall() for pragma in ("page_count", "freelist_count")
+        )
+        if free <= _WORTH_COMPACTING * pages:
+            return
+        try:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            # the web server reads it: the next prune compacts it, and new records fill the free pages till then
+
+
+def in_words(kinds: Sequence[PrunedKind]) -> str:
+    """Return what was removed, such as `3 runs, 1 release`; empty for nothing."""
+    return ", ".join(kind.removed for kind in kinds if kind.removed)
+
+
+def _written_at(folder: Path) -> float:
+    return max((file.stat().st_mtime for file in folder.iterdir()), default=folder.stat().st_mtime)
+
+
+def _bytes_under(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def _bytes_of(database: Path) -> int:
+    files = (database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else ""
