@@ -74,7 +74,7 @@ class PartitionStore:
     def scan(self, days: Iterable[date]) -> pl.LazyFrame:
         """Return the rows of these days as a lazy frame, in the order given; typed and empty for no days.
 
-        Files without rows, of which a sparse history has thousands, are not opened.
+        Files without rows are not opened: a sparse history has thousands.
 
         Raises:
             FileNotFoundError: one of the days has no file.
