@@ -163,9 +163,11 @@ def _default_days(folder: Path, runs: _Runs) -> None:
         for days in (_FEW, DEFAULT_DAYS)
     }
     runs.add("default_ms_per_day", 1_000 * (seconds[DEFAULT_DAYS] - seconds[_FEW]) / (DEFAULT_DAYS - _FEW))
-    days = load_settings(Home(folder / f"home{DEFAULT_DAYS}")).source.days()
-    frames = iter_days(open_source("completejourney"), days, scratch=folder / "scratch")
-    runs.add("floor_ms_per_day", 1_000 * floor(frames, folder / "floor") / len(days))
+    source = open_source("completejourney")
+    first = source.date_range().first_day
+    days = [first + timedelta(days=n) for n in range(DEFAULT_DAYS)]
+    frames = iter_days(source, days, scratch=folder / "scratch")
+    runs.add("floor_ms_per_day", 1_000 * floor(frames, folder / "floor") / DEFAULT_DAYS)
 
 
 def _amazon(file: Path, folder: Path, runs: _Runs) -> None:
