@@ -92,7 +92,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     attention: Annotated[
         list[Attention],
         Meta(
-            description="Every question that the data does not answer as it should, of the last days that have one, newest first."
+            description="Questions that the data does not answer as it should, of the last days with one, newest first."
         ),
     ]
     checks: list[CheckHistory]
