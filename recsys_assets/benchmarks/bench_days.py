@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +23,10 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.benchmarks.datasets import TEST_DATA
 from recsys_assets.benchmarks.harness import machine
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, day_folder
 
@@ -105,6 +109,40 @@ def run(*, rounds: int = ROUNDS) -> dict[str, Any]:
     }
 
 
+def floor(frames: Iterable[tuple[date, pl.DataFrame]], folder: Path) -> float:
+    """Clean and write the same days by plain polars, one after another: no audit, no ledger, no Dagster.
+
+    A day's rows are written as they are, and as valid, distinct, weighted events: what a script of ten lines would
+    do. Lines of one event are not merged, nothing is replaced atomically, and nothing can be looked up later.
+
+    Args:
+        frames: days with their raw rows (RAW_INTERACTIONS' columns).
+        folder: a new folder, for two files a day.
+
+    Returns:
+        Wall seconds, the reading of `frames` included.
+    """
+    key = [columns.USER_ID, columns.ITEM_ID, columns.TIMESTAMP]
+    quantity, value, timestamp = (
+        pl.col(name) for name in (columns.QUANTITY, columns.VALUE, columns.TIMESTAMP)
+    )
+    weight = (1 + quantity).log(2).clip(upper_bound=4.0).fill_null(1.0).cast(pl.Float32)
+    started = time.perf_counter()
+    for day, raw in frames:
+        kept = raw.lazy().drop_nulls(key).filter(timestamp.dt.date() == day)
+        kept = kept.filter((quantity > 0).fill_null(value=True), (value >= 0).fill_null(value=True))
+        events = (
+            kept.unique(key, keep="first")
+            .with_columns(weight.alias(columns.WEIGHT))
+            .sort(columns.TIMESTAMP, *key[:2])
+        )
+        for table, rows in (("raw", raw), ("interactions", events.collect())):
+            place = day_folder(folder / table, day)
+            place.mkdir(parents=True)
+            rows.write_parquet(place / "part-0.parquet")
+    return time.perf_counter() - started
+
+
 def _sparse_days(folder: Path, runs: _Runs) -> None:
     """Land a log of 0 to 5 events a day, and a short one of the same kind."""
     log = _sparse_log(date(2020, 1, 1), SPARSE_DAYS)
@@ -121,12 +159,20 @@ def _sparse_days(folder: Path, runs: _Runs) -> None:
 
 
 def _default_days(folder: Path, runs: _Runs) -> None:
-    """Land the first days of the embedded default, and fewer of them."""
+    """Land the first days of the embedded default, and fewer of them; the floor is of the same days."""
     seconds = {
         days: _land_all("completejourney", folder / f"home{days}", runs, days=days)
         for days in (_FEW, DEFAULT_DAYS)
     }
     runs.add("default_ms_per_day", 1_000 * (seconds[DEFAULT_DAYS] - seconds[_FEW]) / (DEFAULT_DAYS - _FEW))
+    source = open_source("completejourney")
+    first = source.date_range().first_day
+    days = [first + timedelta(days=n) for n in range(DEFAULT_DAYS)]
+    frames = iter_days(source, days, scratch=folder / "scratch")
+    runs.add("floor_ms_per_day", 1_000 * floor(frames, folder / "floor") / DEFAULT_DAYS)
+    days = load_settings(Home(folder / f"home{DEFAULT_DAYS}")).source.days()
+    frames = iter_days(open_source("completejourney"), days, scratch=folder / "scratch")
+    runs.add("floor_ms_per_day", 1_000 * floor(frames, folder / "floor") / len(days))
 
 
 def _amazon(file: Path, folder: Path, runs: _Runs) -> None:

@@ -22,8 +22,9 @@ from recsys_assets.benchmarks.harness import machine
 from recsys_assets.benchmarks.synthetic import taste_centres, vectors_around
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
-from recsys_assets.index.choose_index import ExactAnswers, Search, choose_index, measure
+from recsys_assets.index.choose_index import best_graph, choose_index
 from recsys_assets.index.item_index import GraphSearch, ItemIndex
+from recsys_assets.index.measurement import ExactAnswers, Search, measure
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import IndexSettings, TrainingSettings
 from recsys_assets.storage.arrays import Float32
@@ -31,6 +32,7 @@ from recsys_assets.storage.arrays import Float32
 RECALL = 0.99
 K = 100
 QUERIES = 200
+SAMPLE = 6_000
 ROUNDS = 3
 CONNECTIVITY, EXPANSION_ADD = 16, 128
 DEPTHS = (100, 150, 200, 300, 450, 700, 1000, 1500, 2500)
@@ -80,17 +82,20 @@ def _compare(name: str, items_ID: Float32, users_UD: Float32, *, orders: Iterabl
         found["ours"] = {
             "kind": report.kind,
             "build_seconds": report.chosen.build_seconds,
-            "seconds_with_grid": report.seconds,
+            "seconds_with_choice": report.seconds,
+            "why": report.why,
         }
         searches["ours"] = index.search
+        some = np.sort(rng.choice(len(items_ID), min(SAMPLE, len(items_ID)), replace=False))
+        graph, trials = best_graph(truth, ExactAnswers.of(items_ID[some], queries_QD, k=K), settings)
         found["usearch"] = {
-            "metric": report.graph.metric,
-            "dtype": report.graph.dtype,
-            "connectivity": report.graph.connectivity,
-            "depth": report.graph.expansion_search,
-            "build_seconds": report.graph.build_seconds,
+            "metric": trials[-1].metric,
+            "dtype": trials[-1].dtype,
+            "connectivity": trials[-1].connectivity,
+            "depth": trials[-1].expansion_search,
+            "build_seconds": trials[-1].build_seconds,
         }
-        searches["usearch"] = GraphSearch(index.graph, items_ID).search
+        searches["usearch"] = GraphSearch(graph, items_ID).search
         for library, build in (("hnswlib", _hnswlib), ("faiss_hnsw", _faiss)):
             found[library], searches[library] = _best_order(build, truth, orders)
         found["exact"] = {"build_seconds": 0.0}

@@ -11,9 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-import adbc_driver_sqlite.dbapi as adbc
 import polars as pl
-import sqlite_utils
 
 from recsys_assets import columns
 from recsys_assets.features.compute import feature_tables
@@ -78,6 +76,8 @@ def _write_users(path: Path, frame: pl.DataFrame) -> None:
 
 def _write_items(path: Path, frame: pl.DataFrame) -> None:
     """Write the table with a full-text index over the names of items."""
+    import sqlite_utils  # noqa: PLC0415  as adbc below
+
     _write_table(path, ITEM_FEATURES, frame)
     with closing(sqlite3.connect(path)) as connection:
         table = sqlite_utils.Database(connection).table(ITEM_FEATURES.name)
@@ -88,6 +88,8 @@ def _write_items(path: Path, frame: pl.DataFrame) -> None:
 
 def _write_registry(folder: Path) -> None:
     """Write the registry as a table of the database, and as `features.json` beside it."""
+    import sqlite_utils  # noqa: PLC0415  as adbc below
+
     rows = registry_rows()
     with closing(sqlite3.connect(folder / FEATURE_DATABASE)) as connection:
         database = sqlite_utils.Database(connection)
@@ -135,6 +137,8 @@ def _write_table(path: Path, contract: Contract, frame: pl.DataFrame, *, suffix:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(table_ddl(contract, suffix=suffix))
     rows = frame.select(*contract.columns).sort(*contract.key).to_arrow(compat_level=pl.CompatLevel.oldest())
+    import adbc_driver_sqlite.dbapi as adbc  # noqa: PLC0415  it imports pandas where that is installed: 0.7 s
+
     with closing(adbc.connect(str(path))) as connection, connection.cursor() as cursor:
         cursor.adbc_ingest(contract.name, rows, mode="append")
         connection.commit()

@@ -1,8 +1,7 @@
-"""Choice of the search method: recall against exact search and time of a search, on the same queries."""
+"""Choice of the search method, exact or by a graph: foreseen from samples where that is clear, else measured."""
 
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,28 +12,32 @@ import usearch
 
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.index.exact_search import NormOrdered
+from recsys_assets.index.forecast import MOST_EXPANSION, exact_wins, foresee
 from recsys_assets.index.index_report import (
     INDEX_FILE,
     NORMS_FILE,
     ORDER_FILE,
     VECTORS_FILE,
+    Forecast,
     IndexReport,
     Metric,
     Trial,
     write_report,
 )
 from recsys_assets.index.item_index import GraphSearch, HnswGraph
+from recsys_assets.index.measurement import ExactAnswers, Measurement, measure
 from recsys_assets.quality.expectations import CheckResult, expect
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.settings import IndexSettings
-from recsys_assets.storage.arrays import Float32, Int32
+from recsys_assets.storage.arrays import Float32
 
 _LIST_LENGTH: Final = 100
 """Length of the lists that recall is measured on."""
 _QUERIES: Final = 200
 """Searches behind each figure."""
+_SMALLER_SAMPLE: Final = 1_500
 _SAMPLE: Final = 6_000
-"""Items that the grid is measured on; its best setting is then built on all items."""
+"""Items that graphs are foreseen from, and that the grid is measured on before its best setting is built on all."""
 _GRID: Final[tuple[tuple[Metric, str, int], ...]] = (
     ("ip", "f32", 16),
     ("ip", "f32", 32),
@@ -44,82 +47,21 @@ _GRID: Final[tuple[tuple[Metric, str, int], ...]] = (
     ("l2sq", "f32", 32),
 )
 """Metric, storage type and connectivity of each graph measured."""
+_FORESEEN: Final = (_GRID[2], _GRID[3], _GRID[5])
+"""Those that are foreseen from: the others are rarely the fastest, and then by little."""
+_HOPELESS: Final = 1.5
+"""A search that takes N times the exact search's time is not widened any more to raise its recall."""
 _EXPANSION_ADD: Final = 128
 """Nodes visited when one is added."""
 _THOROUGH_CONNECTIVITY, _THOROUGH_EXPANSION_ADD = 32, 400
 """For catalogues that need more: on 60,000 vectors around 60 centres, recall@100 rises from 0.87 to 0.97 at the
 same `expansion_search`, for twice the build time."""
-_EXPANSIONS: Final = (100, 150, 200, 300, 450, 700, 1000, 1500)
+_EXPANSIONS: Final = (100, 150, 200, 300, 450, 700, 1000, MOST_EXPANSION)
 """Values of `expansion_search`, tried until the recall target is reached; usearch visits at least k nodes."""
 _MARGIN: Final = 0.9
 """A graph is chosen if its search takes less than this share of the exact search's time."""
 _WORTHWHILE: Final = 0.0005
 """Least gain in recall of the next `expansion_search`; with less, no greater one is tried."""
-_REPEATS: Final = 2
-"""Runs of each query; the faster one counts, so that a busy moment does not."""
-_TIED: Final = 1e-5
-"""Products that differ from the k-th by less than this share of it are equally good."""
-_ROUNDING: Final = 1e-6
-"""Two ways to compute one product differ by less than this share of |item| |query|, eight units of float32."""
-
-Search = Callable[[Float32, int], tuple[Int32, Float32]]
-"""A function of a vector (D,) and k that returns item numbers and inner products, best first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExactAnswers:
-    """Results of exact search, to compare others with. Shapes: I items, Q queries, D embedding_size."""
-
-    items_ID: Float32
-    """The catalogue."""
-    queries_QD: Float32
-    """The queries."""
-    k: int
-    """Length of the lists, <= I."""
-    least_Q: Float32
-    """Least product that counts as among the k greatest of each query: the k-th, less the rounding error."""
-
-    @classmethod
-    def of(cls, items_ID: Float32, queries_QD: Float32, *, k: int) -> "ExactAnswers":
-        """Score all items, one query at a time."""
-        k = min(k, len(items_ID))
-        cut = len(items_ID) - k
-        least_Q = np.array([np.partition(items_ID @ x_D, cut)[cut] for x_D in queries_QD], dtype=np.float32)
-        error_Q = _ROUNDING * np.linalg.norm(items_ID, axis=1).max() * np.linalg.norm(queries_QD, axis=1)
-        least_Q -= np.maximum(_TIED * np.abs(least_Q), error_Q)
-        return cls(items_ID=items_ID, queries_QD=queries_QD, k=k, least_Q=least_Q)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """Recall and time of a search."""
-
-    recall: float
-    """Mean share of the true best k found, 0-1."""
-    query_us: float
-    """Median time of one search, microseconds."""
-
-
-def measure(search: Search, truth: ExactAnswers) -> Measurement:
-    """Run every query and compare the results with exact search.
-
-    An item counts as found if its product is at least the k-th greatest. So items of equal score, which are
-    common in factorised catalogues, are equally right. In a tiny catalogue such scores are zeros, which rounding
-    turns into about 1e-8 of either sign.
-    """
-    found, seconds = 0, []
-    for x_D, least in zip(truth.queries_QD, truth.least_Q, strict=True):
-        fastest = float("inf")
-        for _ in range(_REPEATS):
-            started = time.perf_counter()
-            nums, _scores = search(x_D, truth.k)
-            fastest = min(fastest, time.perf_counter() - started)
-        seconds.append(fastest)
-        good = truth.items_ID[nums] @ x_D >= least
-        found += min(truth.k, int(np.count_nonzero(good)))
-    return Measurement(
-        recall=found / (truth.k * len(truth.queries_QD)), query_us=float(np.median(seconds)) * 1e6
-    )
 
 
 def choose_index(
@@ -130,10 +72,11 @@ def choose_index(
     seed: int = 0,
     queries: Float32 | None = None,
 ) -> IndexReport:
-    """Measure several searches, write the fastest one that reaches the recall target into `folder`, and report.
+    """Write the fastest search that reaches the recall target into `folder`, and report how it was chosen.
 
-    The usearch file is always written. If the exact search is chosen, its arrays are written too, and
-    `ItemIndex` uses them.
+    Exact search is measured on all items, and graphs on two samples. Where these foresee that no graph wins, none
+    is built. Otherwise the best of a grid is built on all items and measured beside the exact search. Only the
+    chosen search's files are written: the arrays of the exact search, or the usearch file.
 
     Args:
         item_embeddings: (I, D) float32.
@@ -153,18 +96,22 @@ def choose_index(
         )
     rng = np.random.default_rng(seed)
     queries_QD = _sample(items_ID if queries is None or not len(queries) else queries, _QUERIES, rng)
-    grid = _measure_grid(
-        ExactAnswers.of(_sample(items_ID, _SAMPLE, rng), queries_QD, k=_LIST_LENGTH), settings
-    )
+    sample = ExactAnswers.of(_sample(items_ID, _SAMPLE, rng), queries_QD, k=_LIST_LENGTH)
     truth = ExactAnswers.of(items_ID, queries_QD, k=_LIST_LENGTH)
     ordered = NormOrdered.of(items_ID)
     exact = _exact_trial(measure(ordered.search, truth), items=len(items_ID))
-    graph, tried = _best_graph(truth, grid, settings, slower_than=exact.query_us)
-    fast = tried[-1].recall >= settings.recall_target and tried[-1].query_us < _MARGIN * exact.query_us
+    forecast, trials = _foresee(sample, settings, items=len(items_ID), exact_us=exact.query_us, rng=rng)
+    graph, built, chosen = None, None, exact
+    if not exact_wins(forecast, exact_us=exact.query_us, recall_target=settings.recall_target):
+        graph, tried = best_graph(truth, sample, settings, exact_us=exact.query_us)
+        trials, built = [*trials, *tried], tried[-1]
+        if built.recall >= settings.recall_target and built.query_us < _MARGIN * exact.query_us:
+            chosen = built
     report = IndexReport(
-        chosen=tried[-1] if fast else exact,
-        graph=tried[-1],
-        grid=[*grid, *tried, exact],
+        chosen=chosen,
+        graph=built,
+        grid=[*trials, exact],
+        forecast=forecast,
         k=truth.k,
         queries=len(queries_QD),
         recall_target=settings.recall_target,
@@ -174,47 +121,84 @@ def choose_index(
         usearch_version=usearch.__version__,
         seconds=time.perf_counter() - started,
     )
-    _write(folder, graph, ordered, report)
+    _write(folder, None if chosen is exact else graph, ordered, report)
     return report
 
 
-def _write(folder: Path, graph: HnswGraph, ordered: NormOrdered, report: IndexReport) -> None:
+def _write(folder: Path, graph: HnswGraph | None, ordered: NormOrdered, report: IndexReport) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    graph.save(folder / INDEX_FILE)
     arrays = {
         VECTORS_FILE: ordered.vectors_ID,
         ORDER_FILE: ordered.order_I,
         NORMS_FILE: ordered.negative_norms_I,
     }
-    for name, array in arrays.items():
+    for name in (INDEX_FILE, *arrays):
         (folder / name).unlink(missing_ok=True)
-        if report.kind == "exact":
+    if graph is not None:
+        graph.save(folder / INDEX_FILE)
+    else:
+        for name, array in arrays.items():
             np.save(folder / name, array, allow_pickle=False)
     write_report(folder, report)
 
 
-def _measure_grid(truth: ExactAnswers, settings: IndexSettings) -> list[Trial]:
-    """Build every graph of the grid, and measure it with the least expansion that reaches the target."""
-    return [_build_and_measure(truth, setting, settings)[1][-1] for setting in _GRID]
+def _foresee(
+    sample: ExactAnswers, settings: IndexSettings, *, items: int, exact_us: float, rng: np.random.Generator
+) -> tuple[Forecast, list[Trial]]:
+    """Foresee the best graph of all items; return the trials on the samples too.
+
+    A few settings are measured on the smaller sample. The best of each metric that reaches the target there, or
+    the best of all where none does, is measured on the larger sample.
+    """
+    fewer_ID = _sample(sample.items_ID, min(_SMALLER_SAMPLE, max(1, len(sample.items_ID) // 4)), rng)
+    fewer = ExactAnswers.of(fewer_ID, sample.queries_QD, k=_LIST_LENGTH)
+    grid = [_build_and_measure(fewer, setting, settings, exact_us=exact_us)[1][-1] for setting in _FORESEEN]
+    good = [trial for trial in grid if trial.recall >= settings.recall_target] or [_best_of(grid, settings)]
+    metrics = dict.fromkeys(trial.metric for trial in good)
+    smaller = [_best_of([t for t in good if t.metric == metric], settings) for metric in metrics]
+    larger = [
+        _build_and_measure(sample, _setting_of(trial), settings, exact_us=exact_us)[1][-1]
+        for trial in smaller
+    ]
+    best = _best_of(larger, settings)
+    return foresee(smaller[larger.index(best)], best, items=items), [*grid, *larger]
 
 
-def _best_graph(
-    truth: ExactAnswers, grid: list[Trial], settings: IndexSettings, *, slower_than: float
+def _best_of(trials: list[Trial], settings: IndexSettings) -> Trial:
+    """Return the fastest trial that reaches the target, else the fastest."""
+    return min(trials, key=lambda trial: (trial.recall < settings.recall_target, trial.query_us))
+
+
+def _setting_of(trial: Trial) -> tuple[Metric, str, int]:
+    return trial.metric, trial.dtype, trial.connectivity
+
+
+def best_graph(
+    truth: ExactAnswers, sample: ExactAnswers, settings: IndexSettings, *, exact_us: float = math.inf
 ) -> tuple[HnswGraph, list[Trial]]:
-    """Build the fastest good setting of the grid on all items; return it and its measurements, its own last.
+    """Build the graph of the grid's fastest good setting; return it and all trials, its own last.
 
     If it misses the target on all items, a more thorough and slower graph is built, unless a search already
-    takes longer than `slower_than` microseconds, so that the graph would not be chosen.
+    takes longer than `exact_us`, so that the graph would not be chosen.
+
+    Args:
+        truth: the items to build it from, and queries.
+        sample: a sample of the items that the grid is measured on, with the same queries.
+        settings: recall target and threads.
+        exact_us: time of an exact search of all items, microseconds.
     """
-    best = min(grid, key=lambda trial: (trial.recall < settings.recall_target, trial.query_us))
-    first, trials = _build_and_measure(truth, (best.metric, best.dtype, best.connectivity), settings)
-    if trials[-1].recall >= settings.recall_target or trials[-1].query_us > slower_than:
-        return first, trials
+    grid = [_build_and_measure(sample, setting, settings, exact_us=exact_us)[1][-1] for setting in _GRID]
+    best = _best_of(grid, settings)
+    first, trials = _build_and_measure(truth, _setting_of(best), settings, exact_us=exact_us)
+    if trials[-1].recall >= settings.recall_target or trials[-1].query_us > exact_us:
+        return first, grid + trials
     setting = (best.metric, best.dtype, _THOROUGH_CONNECTIVITY)
-    second, more = _build_and_measure(truth, setting, settings, expansion_add=_THOROUGH_EXPANSION_ADD)
+    second, more = _build_and_measure(
+        truth, setting, settings, exact_us=exact_us, expansion_add=_THOROUGH_EXPANSION_ADD
+    )
     if more[-1].recall < trials[-1].recall:
-        return first, more + trials
-    return second, trials + more
+        return first, grid + more + trials
+    return second, grid + trials + more
 
 
 def _build_and_measure(
@@ -222,6 +206,7 @@ def _build_and_measure(
     setting: tuple[Metric, str, int],
     settings: IndexSettings,
     *,
+    exact_us: float,
     expansion_add: int = _EXPANSION_ADD,
 ) -> tuple[HnswGraph, list[Trial]]:
     """Build a graph; return it and the trials of `_widen`."""
@@ -246,10 +231,12 @@ def _build_and_measure(
         recall=0.0,
         query_us=0.0,
     )
-    return graph, _widen(graph, truth, built, target=settings.recall_target)
+    return graph, _widen(graph, truth, built, target=settings.recall_target, hopeless_us=_HOPELESS * exact_us)
 
 
-def _widen(graph: HnswGraph, truth: ExactAnswers, built: Trial, *, target: float) -> list[Trial]:
+def _widen(
+    graph: HnswGraph, truth: ExactAnswers, built: Trial, *, target: float, hopeless_us: float
+) -> list[Trial]:
     """Measure a graph with growing `expansion_search`; the last trial is the one to use, and is set."""
     search = GraphSearch(graph, truth.items_ID).search
     trials: list[Trial] = []
@@ -264,7 +251,7 @@ def _widen(graph: HnswGraph, truth: ExactAnswers, built: Trial, *, target: float
                 built, expansion_search=expansion, recall=found.recall, query_us=found.query_us
             )
         )
-        if found.recall >= target:
+        if found.recall >= target or found.query_us > hopeless_us:
             break
     return trials
 

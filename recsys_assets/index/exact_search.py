@@ -17,9 +17,9 @@ from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64, UInt64
 
 _FIRST_BLOCK: Final = 512
 """Items scored before the bound is used: the longest items nearly always give a good k-th score."""
-_FIRST_ITEMS: Final = 4_096
-_MOST_ITEMS: Final = 16_384
-"""Items that a batch scores at once, at first and at most: 16 MB of scores for 256 vectors."""
+_FIRST_ITEMS: Final = 2_048
+_MOST_ITEMS: Final = 4_096
+"""Items that a batch scores at once, at first and at most: 8 MB of scores for 512 vectors stay in the cache."""
 _EMPTY: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _SIGN: Final = np.uint32(0x8000_0000)
 _ALL: Final = np.uint32(0xFFFF_FFFF)
@@ -137,7 +137,7 @@ def top_products(x_ND: Float32, ordered: NormOrdered, k: int, *, left_out: Pairs
     list, by the bound in the module's docstring.
 
     Args:
-        x_ND: (N, D) float32. N × 16,384 scores are in memory at once.
+        x_ND: (N, D) float32. N × 4,096 scores are in memory at once.
         ordered: the items.
         k: length of the lists, > 0.
         left_out: pairs of vector and item that must not be in the lists.

@@ -43,15 +43,30 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """Items that it was measured on."""
 
 
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """The search by a graph of all items, foreseen from graphs of two samples."""
+
+    samples: list[Trial]
+    """The best graph of the smaller sample, and of the larger one."""
+    query_us: float
+    """Least time of a search, microseconds."""
+    expansion_search: float
+    """Nodes that a search visits for the recall target."""
+    recall: float
+    """Recall on the larger sample, 0-1; on all items it is hardly higher."""
+
+
 class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
     """Search methods measured on one set of embeddings, and the one chosen."""
 
     chosen: Trial
     """Method of `ItemIndex.search`, measured on all items."""
-    graph: Trial
-    """The usearch file, measured on all items; equal to `chosen` unless the exact search is faster."""
+    graph: Trial | None = None
+    """The graph of all items, equal to `chosen` unless the exact search is faster; None where that was foreseen."""
     grid: list[Trial]
     """All measurements, in order."""
+    forecast: Forecast | None = None
+    """The graph foreseen; None in reports of earlier versions."""
     k: int
     """Length of the lists compared."""
     queries: int
@@ -65,7 +80,7 @@ class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     """Threads of the build; a search uses one."""
     usearch_version: str
-    """Version of the library that wrote the file."""
+    """Version of the library that built the graphs."""
     seconds: float
     """Time of the whole build with its measurements, seconds."""
 
@@ -79,9 +94,33 @@ class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
         """Kind of the chosen method."""
         return self.chosen.kind
 
+    @property
+    def why(self) -> str:
+        """The reason of the choice, foreseen or measured, with its figures."""
+        exact = next(trial for trial in self.grid if trial.kind == "exact")
+        said = f"exact search takes {exact.query_us:,.0f} µs on {self.items:,} items"
+        if self.graph is not None:
+            graph = self.graph
+            return (
+                f"measured: {said}; the graph built takes {graph.query_us:,.0f} µs at recall {graph.recall:.4f}"
+                f" (target {self.recall_target:g})"
+            )
+        if self.forecast is None:
+            return said
+        seen = self.forecast
+        by_sample = "; ".join(
+            f"{trial.query_us:,.0f} µs at recall {trial.recall:.4f} on {trial.items:,} items, visiting"
+            f" {trial.expansion_search} nodes"
+            for trial in seen.samples
+        )
+        return (
+            f"foreseen: {said}; a graph would take {seen.query_us:,.0f} µs or more and visit about"
+            f" {seen.expansion_search:,.0f} nodes, for it takes {by_sample}"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for metadata and manifest."""
-        return {**msgspec.to_builtins(self), "recall": self.recall, "kind": self.kind}
+        return {**msgspec.to_builtins(self), "recall": self.recall, "kind": self.kind, "why": self.why}
 
 
 def write_report(folder: Path, report: IndexReport) -> None:

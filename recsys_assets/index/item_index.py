@@ -9,7 +9,6 @@ the greatest product into the least distance (Bachrach et al. 2014, "Speeding Up
 the metric that HNSW is made for: recall 0.99, but slower to fill.
 """
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,12 +38,12 @@ class ItemIndex:
     def __init__(self, folder: Path, report: IndexReport, item_embeddings: Float32 | None) -> None:
         """Open the files that the report names; arguments as in `load`."""
         self.report = report
-        self._folder = folder
         if report.kind == "exact":
             self._searcher: GraphSearch | NormOrdered = _map_ordered(folder, report)
             return
         items_ID = _map(folder / _EMBEDDINGS_FILE) if item_embeddings is None else item_embeddings
-        self._searcher = GraphSearch(self.graph, items_ID)
+        size = {"items": report.items, "embedding_size": report.embedding_size}
+        self._searcher = GraphSearch(HnswGraph.view(folder / INDEX_FILE, report.chosen, **size), items_ID)
 
     @classmethod
     def load(cls, folder: Path, item_embeddings: Float32 | None = None) -> "ItemIndex":
@@ -58,18 +57,6 @@ class ItemIndex:
             BrokenReleaseError: a file is missing or differs from the report.
         """
         return cls(folder, read_report(folder), item_embeddings)
-
-    @cached_property
-    def graph(self) -> "HnswGraph":
-        """The graph, opened on first use: an index that searches exactly works without it.
-
-        Raises:
-            BrokenReleaseError: the file is missing or differs from the report.
-        """
-        report = self.report
-        return HnswGraph.view(
-            self._folder / INDEX_FILE, report.graph, items=report.items, embedding_size=report.embedding_size
-        )
 
     def __len__(self) -> int:
         return self.report.items
@@ -241,5 +228,5 @@ def _map_ordered(folder: Path, report: IndexReport) -> NormOrdered:
 def _map(path: Path) -> npt.NDArray[Any]:
     try:
         return map_array(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise BrokenReleaseError(f"{path}: cannot be mapped ({error}); build the index again") from error

@@ -4,14 +4,16 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import numpy as np
 import polars as pl
-from matplotlib.figure import Figure
 
 from recsys_assets.quality.contract import Contract
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OWNER: Final = "team:recommendations"
 """The owner of every asset."""
@@ -61,10 +63,10 @@ def rows_table(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(row) for row in plain], schema=schema)
 
 
-def rows_by_day_figure(rows: Mapping[date, int]) -> Figure:
+def rows_by_day_figure(rows: Mapping[date, int]) -> "Figure":
     """Plot the rows of each day, in the order of time."""
     days = sorted(rows)
-    figure = Figure(figsize=(8, 2.4))
+    figure = _figure((8, 2.4))
     axes = figure.subplots()
     axes.step(np.array(days, dtype="datetime64[D]"), [rows[day] for day in days], where="mid", linewidth=0.8)
     axes.set(ylabel="rows", ylim=(0, None), title="Rows a day")
@@ -73,9 +75,9 @@ def rows_by_day_figure(rows: Mapping[date, int]) -> Figure:
     return figure
 
 
-def loss_figure(losses: Sequence[float]) -> Figure:
+def loss_figure(losses: Sequence[float]) -> "Figure":
     """Plot the objective divided by the number of entries, after each epoch."""
-    figure = Figure(figsize=(6, 3))
+    figure = _figure((6, 3))
     axes = figure.subplots()
     axes.plot(range(1, len(losses) + 1), losses, marker="o")
     axes.set(xlabel="epoch", ylabel="objective per entry", title="iALS objective")
@@ -83,10 +85,10 @@ def loss_figure(losses: Sequence[float]) -> Figure:
     return figure
 
 
-def metric_figure(evaluation: pl.DataFrame, *, metric: str, k: int) -> Figure:
+def metric_figure(evaluation: pl.DataFrame, *, metric: str, k: int) -> "Figure":
     """Plot one metric of every model at k, with its interval where there is one."""
     rows = evaluation.filter(pl.col("metric") == metric, pl.col("k") == k).sort("value")
-    figure = Figure(figsize=(6, 0.6 + 0.4 * max(rows.height, 1)))
+    figure = _figure((6, 0.6 + 0.4 * max(rows.height, 1)))
     axes = figure.subplots()
     values = rows["value"]
     axes.barh(
@@ -96,3 +98,9 @@ def metric_figure(evaluation: pl.DataFrame, *, metric: str, k: int) -> Figure:
     )
     axes.set(xlabel=f"{metric}@{k}, held-out days", title="Ours against the baselines")
     return figure
+
+
+def _figure(size: tuple[float, float]) -> "Figure":
+    from matplotlib.figure import Figure  # noqa: PLC0415  half a second of import, only where something is plotted
+
+    return Figure(figsize=size)

@@ -18,7 +18,7 @@ from recsys_assets.quality.stored_results import decode_results
 from recsys_assets_tests.identity.normalise import json_value, text
 
 _INDEX_REPORT: Final = "item_index.json"
-_TIMED: Final = ("grid", "graph")
+_TIMED: Final = ("grid", "graph", "forecast", "why")
 """Entries of the index's report and of its copy in the manifest that a search by timings chose."""
 _RENAMED: Final = {"day_results": "check_results"}
 """Table -> the name of its former form, which has the same content."""

@@ -1,5 +1,6 @@
 """The chosen search reaches its recall target, and the report says how it was chosen."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.index.choose_index import choose_index
-from recsys_assets.index.index_report import read_report
+from recsys_assets.index.index_report import INDEX_FILE, read_report
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.settings import IndexSettings
 from recsys_assets_tests.index.vectors import even, skewed
@@ -34,7 +35,32 @@ def test_the_report_holds_every_trial_and_is_read_back_from_its_file(tmp_path):
     assert read_report(tmp_path) == report
     assert {trial.kind for trial in report.grid} == {"exact", "usearch"}
     assert report.chosen in report.grid
-    assert report.graph in report.grid
+    assert report.forecast is not None
+    assert all(trial in report.grid for trial in report.forecast.samples)
+
+
+def test_no_graph_is_built_where_exact_search_is_foreseen_to_win(tmp_path):
+    (tmp_path / INDEX_FILE).write_bytes(b"of an earlier index")
+    items_ID = skewed(12_000)
+    report = choose_index(items_ID, tmp_path, ONE_THREAD)
+
+    assert (report.kind, report.graph, (tmp_path / INDEX_FILE).exists()) == ("exact", None, False)
+    assert all(trial.items < len(items_ID) for trial in report.grid if trial.kind == "usearch")
+    assert report.why.startswith("foreseen: exact search takes")
+    assert report.as_dict()["why"] == report.why
+    assert len(ItemIndex.load(tmp_path).search(items_ID[0], 10)[0]) == 10
+
+
+def test_the_graph_is_built_measured_and_the_only_file_where_it_wins(tmp_path):
+    items_ID = even(30_000, width=16)
+    report = choose_index(items_ID, tmp_path, msgspec.structs.replace(ONE_THREAD, recall_target=0.9))
+
+    assert report.kind == "usearch"
+    assert report.chosen == report.graph
+    assert report.chosen.items == len(items_ID)
+    assert report.why.startswith("measured: exact search takes")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["item_index.json", "item_index.usearch"]
+    assert ItemIndex.load(tmp_path, items_ID).search(items_ID[7], 1)[0].tolist() == [7]
 
 
 @pytest.mark.parametrize("count", [1, 2, 99])

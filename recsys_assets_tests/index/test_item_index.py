@@ -1,14 +1,23 @@
 """A graph finds most of the best items, and an index is read back as it was written."""
 
+import json
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.index.choose_index import choose_index
-from recsys_assets.index.index_report import INDEX_FILE, REPORT_FILE, Trial
+from recsys_assets.index.index_report import (
+    INDEX_FILE,
+    REPORT_FILE,
+    VECTORS_FILE,
+    IndexReport,
+    Trial,
+    write_report,
+)
 from recsys_assets.index.item_index import GraphSearch, HnswGraph, ItemIndex
 from recsys_assets.settings import IndexSettings
 from recsys_assets_tests.index.vectors import even, skewed
@@ -82,25 +91,70 @@ def test_scores_descend(tmp_path):
     assert (np.diff(scores) <= 0).all()
 
 
+@pytest.fixture
+def graph_index(tmp_path):
+    """An index of 500 items whose chosen search is a graph."""
+    graph = HnswGraph.build(even(500), metric="ip", dtype="f32", connectivity=16, expansion_add=64, threads=1)
+    graph.save(tmp_path / INDEX_FILE)
+    trial = Trial(kind="usearch", expansion_search=100, recall=1, query_us=1, build_seconds=1, items=500)
+    exact = Trial(kind="exact", recall=1, query_us=2, build_seconds=0, items=500)
+    report = IndexReport(
+        chosen=trial, graph=trial, grid=[trial, exact], k=100, queries=9, recall_target=0.99, items=500,
+        embedding_size=8, threads=1, usearch_version="2", seconds=1,
+    )  # fmt: skip
+    write_report(tmp_path, report)
+    return tmp_path
+
+
+def test_an_index_that_is_a_graph_is_searched_with_exact_scores(graph_index):
+    items_ID = even(500)
+    nums, scores = ItemIndex.load(graph_index, items_ID).search(items_ID[3], 5)
+
+    assert nums[0] == 3
+    np.testing.assert_allclose(scores, items_ID[nums] @ items_ID[3], rtol=1e-6)
+
+
 @pytest.mark.parametrize("broken", [INDEX_FILE, REPORT_FILE])
 @pytest.mark.parametrize("kept", [0, 10, 0.5])
-def test_raises_when_a_file_is_cut_short(tmp_path, broken, kept):
-    choose_index(even(500), tmp_path, ONE_THREAD)
-    whole = (tmp_path / broken).read_bytes()
-    (tmp_path / broken).write_bytes(whole[: kept if kept != 0.5 else len(whole) // 2])
+def test_raises_when_a_file_of_a_graph_is_cut_short(graph_index, broken, kept):
+    whole = (graph_index / broken).read_bytes()
+    (graph_index / broken).write_bytes(whole[: kept if kept != 0.5 else len(whole) // 2])
 
     with pytest.raises(BrokenReleaseError, match="build the index again"):
-        _ = ItemIndex.load(tmp_path, even(500)).graph
+        ItemIndex.load(graph_index, even(500))
 
 
-def test_raises_when_the_file_is_of_another_catalogue(tmp_path):
+@pytest.mark.parametrize("kept", [0, 10, 0.5])
+def test_raises_when_the_vectors_of_an_exact_index_are_cut_short(tmp_path, kept):
     choose_index(even(500), tmp_path, ONE_THREAD)
+    whole = (tmp_path / VECTORS_FILE).read_bytes()
+    (tmp_path / VECTORS_FILE).write_bytes(whole[: kept if kept != 0.5 else len(whole) // 2])
+
+    with pytest.raises(BrokenReleaseError, match="build the index again"):
+        ItemIndex.load(tmp_path, even(500))
+
+
+def test_raises_when_the_graph_is_of_another_catalogue(graph_index):
     HnswGraph.build(even(400), metric="ip", dtype="f32", connectivity=16, expansion_add=64, threads=1).save(
-        tmp_path / INDEX_FILE
+        graph_index / INDEX_FILE
     )
 
     with pytest.raises(BrokenReleaseError, match="count_present"):
-        _ = ItemIndex.load(tmp_path, even(500)).graph
+        ItemIndex.load(graph_index, even(500))
+
+
+def test_an_exact_index_of_an_earlier_version_has_a_graph_too_and_no_forecast(tmp_path):
+    report = choose_index(even(500), tmp_path, ONE_THREAD)
+    graph = msgspec.structs.replace(report.grid[0], items=500)
+    write_report(tmp_path, msgspec.structs.replace(report, graph=graph))
+    content = json.loads((tmp_path / REPORT_FILE).read_bytes())
+    del content["forecast"]
+    (tmp_path / REPORT_FILE).write_text(json.dumps(content))
+    (tmp_path / INDEX_FILE).write_bytes(b"never opened")
+    index = ItemIndex.load(tmp_path)
+
+    assert index.search(even(500)[3], 1)[0].tolist() == [3]
+    assert index.report.why.startswith("measured: exact search takes")
 
 
 def test_an_exact_index_is_searched_without_usearch(tmp_path):

@@ -66,7 +66,7 @@ def test_the_feature_store_answers(folder):
 
 @pytest.mark.parametrize("verify", [True, False])
 @pytest.mark.parametrize(
-    "name", ["item_index.usearch", "features.sqlite", "user_embeddings.npy", "titles.bytes.npy"]
+    "name", ["item_index.vectors.npy", "features.sqlite", "user_embeddings.npy", "titles.bytes.npy"]
 )
 def test_raises_when_a_file_is_cut_short(folder, name, verify):
     path = folder / name

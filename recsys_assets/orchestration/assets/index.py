@@ -1,4 +1,4 @@
-"""The item index: one usearch file over the item embeddings, and what serving looks up without searching."""
+"""The item index: the search of the item embeddings, and what serving looks up without searching."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from recsys_assets.orchestration.resources import Artifacts, Lake
     owners=[OWNER],
     kinds={"usearch", "numpy"},
     code_version=CODE_VERSIONS["item_index"],
-    description="One usearch file over the item embeddings, its settings measured there, and the best items "
-    "of each user and item scored ahead of serving.",
+    description="The fastest search of the item embeddings that reaches the recall, exact or a usearch file, and "
+    "the best items of each user and item scored ahead of serving.",
 )
 def item_index(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
-    """Try a small grid, take the fastest setting that reaches the recall of the settings."""
+    """Choose the search, foreseen from samples or measured, and precompute lists."""
     settings, folder = lake.settings(), artifacts.folder("index")
     with making(folder, inputs=Inputs(lake.home, settings).item_index):
         outcome = build_item_index(
@@ -34,6 +34,7 @@ def item_index(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
             "recall_target": report.recall_target,
             "k": report.k,
             "kind": report.kind,
+            "why": report.why,
             "query_us": report.chosen.query_us,
             "grid": rows_table(report.as_dict()["grid"]),
             "candidates_by": precomputed.candidates_by,

@@ -41,7 +41,7 @@ def drop_table(release: Path) -> None:
 
 
 DAMAGES = {
-    "item_index.usearch: cut short": truncate("item_index.usearch"),
+    "item_index.vectors.npy: cut short": truncate("item_index.vectors.npy"),
     "user_embeddings.npy: a bit flipped": flip_a_bit("user_embeddings.npy"),
     "features.sqlite: a table dropped": drop_table,
     "manifest.json: cut short": truncate("manifest.json"),
