@@ -25,8 +25,6 @@ from recsys_assets.benchmarks.datasets import TEST_DATA
 from recsys_assets.benchmarks.harness import machine
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
-from recsys_assets.lake.landing import iter_days
-from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, day_folder
 
