@@ -11,12 +11,11 @@ import dagster as dg
 from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
 
 from recsys_assets.orchestration.question_checks import (
-    HISTORY_DAYS,
     answers,
     answers_of_days,
-    unanswered_days,
+    days_not_answered_yes,
 )
-from recsys_assets.quality.audit_and_publish import PublishOutcome
+from recsys_assets.quality.audit_and_publish import RECENT_DAYS, PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.questions import question_of
@@ -52,14 +51,16 @@ def record_days(
         dg.Failure: at least one day was rejected, or there are other problems.
     """
     if not context.has_partition_key:  # else the run's answers are those of its day
-        before = unanswered_days(context.instance, table=table, asset=table)
-        for answer in answers_of_days(outcome.results, table=table, asset=table, also=before):
+        were_no = days_not_answered_yes(context.instance, table=table, asset=table)
+        again = [(question, day) for question, day in were_no if day in outcome.rows]
+        for answer in answers_of_days(outcome.results, table=table, asset=table, good_again=again):
             context.log_event(answer)
     checks = answers(
         outcome.results,
         table=table,
         asset=table,
         before=_results_before(home, table, outcome),
+        audited=len(outcome.rows) + len(outcome.rejected),
         metadata=of_run,
     )
     events = {day: _metadata(outcome, day, (of_day or {}).get(day, {})) for day in outcome.rows}
@@ -115,13 +116,13 @@ def _materialise(
 def _results_before(home: Home, table: str, outcome: PublishOutcome) -> list[CheckResult]:
     """Return the results of the days before the run's first one, as many as the history of a check shows."""
     days = [*outcome.rows, *outcome.rejected]
-    if not days or len(days) >= HISTORY_DAYS:
+    if not days or len(days) >= RECENT_DAYS:
         return []
     first = min(days)
     with Ledger(home.quality_db) as ledger:
         return [
             result
-            for back in range(HISTORY_DAYS, 0, -1)
+            for back in range(RECENT_DAYS, 0, -1)
             for result in ledger.results(day=first - timedelta(days=back))
             if result.table == table
         ]

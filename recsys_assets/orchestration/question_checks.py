@@ -11,12 +11,11 @@ from typing import Any, Final
 import dagster as dg
 
 from recsys_assets.orchestration.metadata import rows_table
+from recsys_assets.quality.audit_and_publish import RECENT_DAYS
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.questions import QUESTIONS
 
 _WORST_SHOWN: Final = 20
-HISTORY_DAYS: Final = 30
-"""Days in the history of a single check."""
 _BARS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -49,6 +48,7 @@ def answers(
     table: str,
     asset: str,
     before: Iterable[CheckResult] = (),
+    audited: int = 1,
     metadata: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[dg.AssetCheckResult]:
     """Return one asset check a question of `table`: the worst verdict, its first days, single checks and rows.
@@ -58,6 +58,7 @@ def answers(
         table: the audited table.
         asset: the asset that shows them.
         before: results of the days before, for the history of each check.
+        audited: number of days that were audited; of days that are ok `results` may lack some.
         metadata: question -> values to show beside the answer.
     """
     found, earlier = _by_question(table, results), _by_question(table, before)
@@ -67,7 +68,7 @@ def answers(
             asset_key=asset,
             **_answer(found[question.name]),
             metadata={
-                **_counts(found[question.name]),
+                **_counts(found[question.name], audited),
                 **_detail(found[question.name], earlier[question.name]),
                 **(metadata or {}).get(question.name, {}),
             },
@@ -77,7 +78,7 @@ def answers(
 
 
 def answers_of_days(
-    results: Iterable[CheckResult], *, table: str, asset: str, also: Iterable[tuple[str, str]] = ()
+    results: Iterable[CheckResult], *, table: str, asset: str, good_again: Iterable[tuple[str, date]] = ()
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield the answers that single days have under their partitions: where it is no, or was until now.
 
@@ -85,9 +86,9 @@ def answers_of_days(
         results: the audit's.
         table: the audited table.
         asset: the asset that shows them.
-        also: (question, partition) pairs that have an answer that is not yes.
+        good_again: (question, day) pairs that had an answer which is not yes, and whose day was published now.
     """
-    was_no = set(also)
+    again = set(good_again)
     for question, found in _by_question(table, results).items():
         by_day = dict[date, list[CheckResult]]()
         for result in found:
@@ -95,24 +96,35 @@ def answers_of_days(
                 by_day.setdefault(result.day, []).append(result)
         days = sorted(by_day)
         for place, day in enumerate(days):
-            text, of_day = day.isoformat(), by_day[day]
-            if (question, text) in was_no or any(result.verdict != "ok" for result in of_day):
-                earlier = [r for d in days[max(place - HISTORY_DAYS + 1, 0) : place] for r in by_day[d]]
-                look = f"recsys quarantine show {text}, recsys report {text}"
-                yield dg.AssetCheckEvaluation(
-                    asset_key=dg.AssetKey(asset),
-                    check_name=question,
-                    partition=text,
-                    **_answer(of_day),
-                    metadata={**_detail(of_day, earlier), "look": look},
-                )
+            if all(result.verdict == "ok" for result in by_day[day]):
+                continue
+            again.discard((question, day))
+            earlier = [r for d in days[max(place - RECENT_DAYS + 1, 0) : place] for r in by_day[d]]
+            look = f"recsys quarantine show {day}, recsys report {day}"
+            yield _answer_of_day(
+                asset, question, day, by_day[day], {**_detail(by_day[day], earlier), "look": look}
+            )
+    for question, day in sorted(again):
+        yield _answer_of_day(asset, question, day, (), {})
 
 
-def unanswered_days(instance: dg.DagsterInstance, *, table: str, asset: str) -> list[tuple[str, str]]:
-    """Return the (question, partition) pairs of `asset` whose last answer is not yes."""
+def _answer_of_day(
+    asset: str, question: str, day: date, results: Sequence[CheckResult], metadata: dict[str, Any]
+) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(asset),
+        check_name=question,
+        partition=day.isoformat(),
+        **_answer(results),
+        metadata=metadata,
+    )
+
+
+def days_not_answered_yes(instance: dg.DagsterInstance, *, table: str, asset: str) -> list[tuple[str, date]]:
+    """Return the (question, day) pairs of `asset` whose last answer is not yes."""
     keys = [dg.AssetCheckKey(dg.AssetKey(asset), question.name) for question in QUESTIONS[table]]
     return [
-        (info.check_key.name, info.partition_key)
+        (info.check_key.name, date.fromisoformat(info.partition_key))
         for info in instance.event_log_storage.get_asset_check_partition_info(keys)
         if info.partition_key is not None and info.latest_execution_status.value != "SUCCEEDED"
     ]
@@ -148,14 +160,14 @@ def _answer(results: Sequence[CheckResult]) -> dict[str, Any]:
     }
 
 
-def _counts(results: Sequence[CheckResult]) -> dict[str, int]:
+def _counts(results: Sequence[CheckResult], audited: int) -> dict[str, int]:
     """Return the numbers of days that were audited, that warned and that were rejected."""
 
     def days(verdict: str) -> set[date | None]:
         return {result.day for result in results if result.verdict == verdict}
 
     return {
-        "days_audited": len({result.day for result in results}),
+        "days_audited": audited,
         "days_warned": len(days("warn") - days("block")),
         "days_rejected": len(days("block")),
     }
@@ -194,7 +206,7 @@ def _row(result: CheckResult, history: Sequence[CheckResult]) -> dict[str, Any]:
         "found": "" if found is None else f"{found:.4g}",
         "warns": _limit(result.warn_below, result.warn_above),
         "rejects": _limit(result.block_below, result.block_above),
-        "last_days": _bars(history[-HISTORY_DAYS:]),
+        "last_days": _bars(history[-RECENT_DAYS:]),
     }
 
 

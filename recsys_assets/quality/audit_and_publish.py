@@ -4,11 +4,12 @@ A rejected day goes to quarantine with its failing rows and the reasons; the fil
 stays as it is, and the other days go on. What is audited belongs to the audits, file layout to the stores.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -18,6 +19,8 @@ from recsys_assets.quality.quarantine import content_fingerprint, end_quarantine
 from recsys_assets.storage.partition_store import in_chunks
 
 _FLUSH_DAYS = 50
+RECENT_DAYS: Final = 30
+"""Days whose results an outcome keeps though they are ok: the history that is shown beside a check."""
 
 
 class DayStore(Protocol):
@@ -57,7 +60,8 @@ class PublishOutcome:
     warned: dict[date, list[CheckResult]] = field(default_factory=dict)
     """Published days that somebody should look at, and the results that warn."""
     results: list[CheckResult] = field(default_factory=list)
-    """Every result of every day."""
+    """Every result of days with any that is not ok, and of the last RECENT_DAYS others, by day. The ledger has all;
+    of thousands of days they would be hundreds of megabytes."""
 
 
 class DayPublisher:
@@ -83,6 +87,8 @@ class DayPublisher:
         acceptances = ledger.acceptances() if ledger is not None else []
         self._accepted = {(a.table, a.day, a.fingerprint): a for a in acceptances}
         self._outcome, self._days = PublishOutcome(), 0
+        self._unusual: list[list[CheckResult]] = []
+        self._usual: deque[list[CheckResult]] = deque(maxlen=RECENT_DAYS)
 
     def publish(self, day: date, frame: pl.DataFrame, results: list[CheckResult]) -> bool:
         """Publish `day`, or reject it if one of `results` blocks; return whether it was published."""
@@ -99,7 +105,8 @@ class DayPublisher:
                 self._outcome.warned[day] = warnings
             if results:
                 end_quarantine(self._quarantine, day, table=results[0].table)
-        self._outcome.results.extend(results)
+        kept = self._unusual if any(result.verdict != "ok" for result in results) else self._usual
+        kept.append(results)
         self._record(results)
         return not blocking
 
@@ -107,6 +114,8 @@ class DayPublisher:
         """Make the results of all days visible in the ledger; return how the days ended."""
         if self._ledger is not None:
             self._ledger.flush()
+        every = [result for results in (*self._unusual, *self._usual) for result in results]
+        self._outcome.results = sorted(every, key=lambda result: result.day or date.min)
         return self._outcome
 
     def _record(self, results: list[CheckResult]) -> None:

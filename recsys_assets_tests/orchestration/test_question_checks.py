@@ -39,7 +39,7 @@ def test_the_worst_day_comes_first_and_its_rows_are_shown():
         result(DAYS[0], "block"),
         result(DAYS[1], "block", sample=[{"row": 2}]),
     ]
-    check = answer(results)
+    check = answer(results, audited=3)
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert check.description == "2017-09-01, drift_rows: block on 2017-09-01"
     days = [row.data["day"] for row in check.metadata["worst"].records]
@@ -83,11 +83,11 @@ def test_a_failing_share_is_a_bar_too():
 
 def test_a_day_that_is_not_good_and_one_that_is_good_again_are_answered_under_their_partition():
     results = [result(DAYS[0], "block"), result(DAYS[1], "ok"), result(DAYS[2], "ok")]
-    again = ("did_it_all_come", "2017-09-01")
-    found = list(answers_of_days(results, **RAW, also=[again, ("whose_is_it", "2017-09-02")]))
+    again = [("did_it_all_come", DAYS[1]), ("did_it_all_come", DAYS[0])]
+    found = list(answers_of_days(results, **RAW, good_again=again))
     assert [(e.partition, e.check_name, e.passed) for e in found] == [
-        ("2017-09-01", "did_it_all_come", True),
         ("2017-09-03", "did_it_all_come", False),
+        ("2017-09-01", "did_it_all_come", True),
     ]
 
 

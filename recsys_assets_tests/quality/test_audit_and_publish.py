@@ -1,11 +1,11 @@
 """Write, audit, publish: good days become visible, bad ones go to quarantine, published files stay."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from recsys_assets.quality.audit_and_publish import publish_days
+from recsys_assets.quality.audit_and_publish import RECENT_DAYS, publish_days
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.quality.quarantine import content_fingerprint
@@ -81,6 +81,12 @@ def test_every_result_is_in_the_ledger(tmp_path):
         found = ledger.results()
     assert [(r.day, r.verdict) for r in found] == [(FIRST, "ok"), (SECOND, "block")]
     assert found[1].sample == [{"a": -7}]
+
+
+def test_an_outcome_keeps_the_results_of_unusual_days_and_of_the_last_ones_only(tmp_path):
+    days = [FIRST + timedelta(days=n) for n in range(50)]
+    outcome = publish(tmp_path, *((day, BAD if day == SECOND else GOOD) for day in days))
+    assert [result.day for result in outcome.results] == [SECOND, *days[-RECENT_DAYS:]]
 
 
 def test_auditing_again_replaces_the_result(tmp_path):
