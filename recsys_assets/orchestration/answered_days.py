@@ -60,13 +60,9 @@ class AnsweredDays(SqlEventLogStorage):
                 status.pop(info.partition_key, None)
                 if resolved is not None:
                     status[info.partition_key] = resolved
-        subsets = dict(state.subsets)
+        subsets, known = dict(state.subsets), set(partitions.get_partition_keys())
         for resolved in _RESOLVED.values():
-            days = [
-                day
-                for day, of_day in status.items()
-                if of_day == resolved and partitions.has_partition_key(day)
-            ]
+            days = [day for day, of_day in status.items() if of_day == resolved and day in known]
             subsets[resolved] = SerializableEntitySubset(
                 key=key, value=partitions.subset_with_partition_keys(days)
             )
