@@ -168,9 +168,6 @@ def _default_days(folder: Path, runs: _Runs) -> None:
     days = [first + timedelta(days=n) for n in range(DEFAULT_DAYS)]
     frames = iter_days(source, days, scratch=folder / "scratch")
     runs.add("floor_ms_per_day", 1_000 * floor(frames, folder / "floor") / DEFAULT_DAYS)
-    days = load_settings(Home(folder / f"home{DEFAULT_DAYS}")).source.days()
-    frames = iter_days(open_source("completejourney"), days, scratch=folder / "scratch")
-    runs.add("floor_ms_per_day", 1_000 * floor(frames, folder / "floor") / len(days))
 
 
 def _amazon(file: Path, folder: Path, runs: _Runs) -> None:

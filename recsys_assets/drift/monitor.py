@@ -4,7 +4,7 @@ Past profiles come from the ledger, past ids from the published files; within a 
 A day is judged only by days before it, whatever else is published. An alarm comes with the rows behind it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Protocol
@@ -27,6 +27,7 @@ from recsys_assets.drift.day_profile import (
 from recsys_assets.drift.day_scores import PREFIX, SCORED, DayScores, ProfileHistory
 from recsys_assets.drift.scores import Score
 from recsys_assets.drift.seen_before import FirstSeen, SeenBefore
+from recsys_assets.drift.seen_snapshot import SnapshotDays, load_seen
 from recsys_assets.drift.windows import KEPT_DAYS
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
@@ -34,7 +35,7 @@ from recsys_assets.quality.run_expectations import json_rows
 from recsys_assets.settings import QualitySettings
 
 
-class PublishedDays(Protocol):
+class PublishedDays(SnapshotDays, Protocol):
     """The visible days of the table."""
 
     def days(self) -> list[date]:
@@ -42,9 +43,6 @@ class PublishedDays(Protocol):
 
     def read(self, day: date) -> pl.DataFrame:
         """One day's rows."""
-
-    def scan(self, days: Iterable[date]) -> pl.LazyFrame:
-        """The days' rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +137,8 @@ class Monitor:
 
     def _load(self, store: PublishedDays, days: list[date], profiles: dict[date, Profile]) -> None:
         self._last = days[-1]
-        ids = store.scan(days).select(columns.USER_ID, columns.ITEM_ID, columns.RATING)
-        self._seen_before.load(ids, [(d, profile.sketch_keys()) for d, profile in profiles.items()])
+        sketches = [(d, profile.sketch_keys()) for d, profile in profiles.items()]
+        load_seen(self._seen_before, store, days, sketches)
         for before, profile in profiles.items():
             self._history.add(self._history.score(profile, day=before), day=before)
 

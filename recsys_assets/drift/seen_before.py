@@ -46,6 +46,10 @@ class KnownKeys:
             found |= run[places] == keys
         return found
 
+    def all(self) -> UInt64:
+        """Return every key, ascending."""
+        return np.sort(np.concatenate([np.empty(0, np.uint64), *self._runs]), kind="stable")
+
     def add(self, keys: UInt64) -> None:
         """Add `keys`, which ascend without repetition and are not in the set yet."""
         if not len(keys):
@@ -113,35 +117,62 @@ class SeenBefore:
 
     def add(self, first_seen: FirstSeen, *, day: date) -> None:
         """Add a published day, profiled after the day before it was added."""
+        self.add_known(first_seen)
+        self._sketches.append((day, first_seen.sketch))
+
+    def add_known(self, first_seen: FirstSeen) -> None:
+        """Add the ids, pairs, shapes and ratings of a day or of many, without a sketch."""
         self._users.add(first_seen.users)
         self._items.add(first_seen.items)
         self._pairs.add(first_seen.pairs)
         self._user_shapes |= first_seen.user_shapes
         self._item_shapes |= first_seen.item_shapes
         self._ratings |= first_seen.ratings
-        self._sketches.append((day, first_seen.sketch))
+
+    def known(self) -> FirstSeen:
+        """Return what `add_known` restores: everything that was added but the sketches."""
+        return FirstSeen(
+            users=self._users.all(),
+            items=self._items.all(),
+            pairs=self._pairs.all(),
+            user_shapes=frozenset(self._user_shapes),
+            item_shapes=frozenset(self._item_shapes),
+            ratings=frozenset(self._ratings),
+            sketch=np.empty(0, np.uint64),
+        )
 
     def load(self, ids: pl.LazyFrame, sketches: Iterable[tuple[date, UInt64]]) -> None:
-        """Add many days at once, with the same result as one by one; none may have been added before.
+        """Add many days at once, with the same result as one by one.
 
         Args:
             ids: `user_id, item_id, rating` of every event.
             sketches: those of the last 28 days, oldest first.
         """
-        for column, known, shapes in (
-            (columns.USER_ID, self._users, self._user_shapes),
-            (columns.ITEM_ID, self._items, self._item_shapes),
-        ):
-            distinct = ids.select(pl.col(column).drop_nulls().unique()).collect()
-            known.add(np.sort(distinct.select(keys_of(pl.col(column))).to_series().to_numpy()))
-            shapes.update(map(shape_of, distinct.to_series()))
-        pairs = ids.select(columns.USER_ID, columns.ITEM_ID).drop_nulls().unique().collect()
-        keys = pairs.select(keys_of(pl.all()))
-        self._pairs.add(
-            np.unique(pair_keys(keys[columns.USER_ID].to_numpy(), keys[columns.ITEM_ID].to_numpy()))
-        )
         rating = pl.col(columns.RATING).cast(pl.Float64)
-        self._ratings.update(ids.select(rating.filter(rating.is_finite()).unique()).collect().to_series())
+        users, items, pairs, ratings = pl.collect_all(  # together, so that thousands of files are opened once
+            [
+                ids.select(pl.col(columns.USER_ID).drop_nulls().unique()),
+                ids.select(pl.col(columns.ITEM_ID).drop_nulls().unique()),
+                ids.select(columns.USER_ID, columns.ITEM_ID).drop_nulls().unique(),
+                ids.select(rating.filter(rating.is_finite()).unique()),
+            ]
+        )
+        user_keys, item_keys = (
+            np.unique(one.select(keys_of(pl.all())).to_series()) for one in (users, items)
+        )
+        keys = pairs.select(keys_of(pl.all()))
+        pair = np.unique(pair_keys(keys[columns.USER_ID].to_numpy(), keys[columns.ITEM_ID].to_numpy()))
+        self.add_known(
+            FirstSeen(
+                users=user_keys[~self._users.contains(user_keys)],
+                items=item_keys[~self._items.contains(item_keys)],
+                pairs=pair[~self._pairs.contains(pair)],
+                user_shapes=frozenset(map(shape_of, users.to_series())),
+                item_shapes=frozenset(map(shape_of, items.to_series())),
+                ratings=frozenset(ratings.to_series()),
+                sketch=np.empty(0, np.uint64),
+            )
+        )
         self._sketches.extend(sketches)
 
     def mask_of(self, share: str, frame: pl.DataFrame, *, day: date) -> Bools | None:

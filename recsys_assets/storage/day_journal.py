@@ -29,8 +29,8 @@ class DayFile(msgspec.Struct, frozen=True, array_like=True):
     """The partition."""
     state: tuple[int, int, int, int]
     """`state_of` the file."""
-    rows: int
-    """Number of rows."""
+    rows: int | None
+    """Number of rows; None of a broken file."""
     checksum: str
     """SHA-256 of the file, hexadecimal."""
     provenance: dict[str, str]
@@ -110,11 +110,12 @@ class DayJournal:
 
 
 def _examine(day: date, file: Path) -> DayFile:
-    """Read a file's checksum, rows and metadata; a broken one has no rows and was made from nothing known."""
+    """Read a file's checksum, rows and metadata; a broken one was made from nothing known."""
     import pyarrow as pa  # noqa: PLC0415  0.2 s of import, for files that the journal does not know
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    rows, metadata = 0, dict[bytes, bytes]()
+    rows: int | None = None
+    metadata: dict[bytes, bytes] = {}
     with file.open("rb") as opened:
         state = state_of(os.fstat(opened.fileno()))
         checksum = hashlib.file_digest(opened, "sha256").hexdigest()

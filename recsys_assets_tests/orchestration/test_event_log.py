@@ -19,8 +19,9 @@ from dagster._core.events import DagsterEvent
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.dagster_yaml import configure_dagster, event_log_in_use
 from recsys_assets.orchestration.event_log import BatchedEventLog
-from recsys_assets.orchestration.instance import configure_dagster, event_log_in_use, open_instance
+from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.retention import prune
 from recsys_assets.settings import DagsterSettings, load_settings
 from recsys_assets.storage.home import Home
@@ -47,7 +48,7 @@ def rows(home: Home, query: str) -> list[tuple]:
 
 
 def recorded(instance: dg.DagsterInstance) -> dict[str, object]:
-    """What Dagster says of the raw days, whatever its storage."""
+    """The raw days as Dagster has them, whatever its storage."""
     events = instance.fetch_materializations(RAW, limit=100).records
     log = instance.event_log_storage
     return {

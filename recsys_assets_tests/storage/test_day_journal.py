@@ -129,6 +129,7 @@ def test_a_broken_file_was_made_from_nothing_known(store):
     store.write(FIRST, frame_of(1))
     store.path(FIRST).write_bytes(b"PAR1 no more")
     assert store.read_provenance(FIRST) == {}
+    assert store.file(FIRST).rows is None
     assert store.checksum(FIRST) == hashlib.sha256(b"PAR1 no more").hexdigest()
 
 

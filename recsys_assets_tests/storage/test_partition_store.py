@@ -135,3 +135,23 @@ def test_files_with_other_columns_are_read_together(store):
 
     assert [frame["user_id"].to_list() for _, frame in chunk] == [["a"], ["b"]]
     assert all(frame.schema == SCHEMA for _, frame in chunk)
+
+
+def test_empty_days_among_others_change_nothing_of_a_scan(store):
+    third = SECOND + timedelta(days=1)
+    store.write(FIRST, SCHEMA.to_frame())
+    assert store.scan([FIRST]).collect().equals(SCHEMA.to_frame())
+    store.write(SECOND, day_of("b", SECOND))
+    store.write(third, SCHEMA.to_frame())
+
+    assert store.scan([FIRST, SECOND, third]).collect()["user_id"].to_list() == ["b"]
+
+
+def test_a_scan_of_a_broken_or_missing_day_raises(store):
+    store.write(FIRST, day_of("a", FIRST))
+    store.path(FIRST).write_bytes(b"PAR1 no more")
+
+    with pytest.raises(pl.exceptions.ComputeError):
+        store.scan([FIRST]).collect()
+    with pytest.raises(FileNotFoundError):
+        store.scan([FIRST, SECOND]).collect()
