@@ -1,5 +1,7 @@
 """The `recsys` command: a group, its commands by topic in `commands/`, and errors as exit codes."""
 
+import atexit
+import gc
 from typing import Any
 
 import click
@@ -33,6 +35,9 @@ class _Commands(click.Group):
 @click.version_option(package_name="recsys-assets")
 def main() -> None:
     """Recommendations from a log of users' interactions with items: audited, replayable, explainable."""
+    atexit.register(
+        gc.freeze
+    )  # the system frees the memory: Python need not look through it for garbage first
 
 
 for command in (

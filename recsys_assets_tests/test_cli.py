@@ -67,6 +67,7 @@ def test_init_says_how_many_rows_are_outside_and_how_to_include_them(tmp_path):
     log.write_text(f"user_id,item_id,timestamp\nu,i,2099-01-01\n{rows}")
 
     said = CliRunner().invoke(main, ["init", *home, "--source", f"tabular:{log}"]).output
+    doctor = CliRunner().invoke(main, ["doctor", *home]).output
     given = ["--force", "--to", "2099-01-01"]
     all_of_them = CliRunner().invoke(main, ["init", *home, "--source", f"tabular:{log}", *given]).output
 
@@ -75,6 +76,7 @@ def test_init_says_how_many_rows_are_outside_and_how_to_include_them(tmp_path):
         in said
     )
     assert "recsys init --force --from DAY --to DAY" in said
+    assert "events of the source in no partition: 1 on 2099-01-01" in doctor
     assert "2023-06-01 to 2099-01-01" in all_of_them
     assert "outside_range" not in all_of_them
 

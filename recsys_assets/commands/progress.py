@@ -49,7 +49,7 @@ class ConsoleWatcher:
         self._thread = threading.Thread(target=self._tick_until_stopped, daemon=True)
         self._bar: Progress | None = None
         if console.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _AmountColumn())
             more = (_RateColumn(), TimeElapsedColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, *more, console=console, transient=True)
         self._shown_at = clock()
@@ -136,6 +136,13 @@ class ConsoleWatcher:
         rate = self._done / max(seconds, _LOOKS_EVERY)
         left = f", {(self._total - self._done) / rate:.0f} s left" if self._total else ""
         return f"{shown}, {_rate(rate, self._unit)}{left} …"
+
+
+class _AmountColumn(MofNCompleteColumn):
+    """Units finished of all; nothing of a stage that cannot count."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.total is not None else Text("")
 
 
 class _RateColumn(ProgressColumn):

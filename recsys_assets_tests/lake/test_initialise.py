@@ -119,7 +119,7 @@ def test_the_old_settings_stay_when_the_new_source_is_broken(home, events, tmp_p
     with pytest.raises(InputError):
         initialise(home, f"tabular:{tmp_path / 'none.csv'}")
     assert home.settings_file.read_text() == before
-    assert sorted(path.name for path in home.root.iterdir()) == ["lake", "recsys.toml"]
+    assert sorted(path.name for path in home.root.iterdir()) == ["recsys.toml", "source_days.parquet"]
 
 
 def test_raises_when_the_days_are_more_than_anyone_has(home, events):

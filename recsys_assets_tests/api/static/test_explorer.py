@@ -102,7 +102,7 @@ def test_releases_and_quality_have_a_tab_each(page: "playwright.Page", home: Hom
     page.wait_for_selector("#release-list tr.current")
     assert page.locator("#release-list tbody tr").count() == len(list(home.releases.glob("2*")))
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("#quality-map")).to_contain_text("Nothing has been checked")
+    expect(page.locator("#attention")).to_contain_text("Nothing has been checked")
 
 
 def test_a_phone_needs_no_sideways_scrolling(page: "playwright.Page") -> None:
