@@ -92,36 +92,16 @@ def evaluate(
             absent = sorted(set(expectation.needs) - set(frame.columns))
             results.append(_missing(expectation, absent, table=table, day=day, rows=frame.height))
         elif isinstance(expectation, RowExpectation):
-            results.append(_judge_rows(expectation, int(measured[n] or 0), frame, table=table, day=day))
+            results.append(judge_rows(expectation, int(measured[n] or 0), frame, table=table, day=day))
         else:
             results.append(_judge_value(expectation, measured[n], table=table, day=day))
     return results
 
 
-def json_rows(frame: pl.DataFrame, limit: int = SAMPLE_ROWS) -> list[dict[str, Any]]:
-    """Return the first `limit` rows as dictionaries for JSON: times, NaN and infinity become text.
-
-    polars formats the times, since Python cannot hold those of a broken day (years past 9999).
-    """
-    rows = frame.head(limit).with_columns(cs.temporal().cast(pl.String))
-    return [{name: _plain(value) for name, value in row.items()} for row in rows.iter_rows(named=True)]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
-
-
-def _measure(expectation: Expectation) -> pl.Expr:
-    if isinstance(expectation, RowExpectation):
-        return (~expectation.passes).sum()
-    return expectation.value.cast(pl.Float64)
-
-
-def _judge_rows(
+def judge_rows(
     expectation: RowExpectation, failed: int, frame: pl.DataFrame, *, table: str, day: date | None
 ) -> CheckResult:
+    """Judge a collected `frame` by the number of its rows that fail; a result that is not ok has some of them."""
     share = 1.0 - failed / frame.height if frame.height else 1.0
     verdict: Verdict = "ok"
     if frame.height >= expectation.from_rows:
@@ -143,6 +123,27 @@ def _judge_rows(
         if failed
         else "",
     )
+
+
+def json_rows(frame: pl.DataFrame, limit: int = SAMPLE_ROWS) -> list[dict[str, Any]]:
+    """Return the first `limit` rows as dictionaries for JSON: times, NaN and infinity become text.
+
+    polars formats the times, since Python cannot hold those of a broken day (years past 9999).
+    """
+    rows = frame.head(limit).with_columns(cs.temporal().cast(pl.String))
+    return [{name: _plain(value) for name, value in row.items()} for row in rows.iter_rows(named=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+def _measure(expectation: Expectation) -> pl.Expr:
+    if isinstance(expectation, RowExpectation):
+        return (~expectation.passes).sum()
+    return expectation.value.cast(pl.Float64)
 
 
 def _judge_value(
