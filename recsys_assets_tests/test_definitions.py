@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 
 import dagster as dg
 import pytest
@@ -89,3 +90,23 @@ def test_definitions_import_neither_torch_nor_pandera():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_asset_has_at_most_ten_checks_and_each_says_what_why_and_what_to_do():
+    graph = defs.resolve_asset_graph()
+    by_asset = Counter(key.asset_key.to_user_string() for key in graph.asset_check_keys)
+    assert max(by_asset.values()) <= 10
+    for key in graph.asset_check_keys:
+        description = graph.get(key).description
+        assert description, key
+        assert "?" in description, key
+        assert "If not:" in description, key
+
+
+def test_loading_the_build_loads_nothing_heavy():
+    heavy = "{'torch', 'matplotlib', 'pandas', 'sqlite_utils', 'pandera', 'papermill', 'IPython'}"
+    script = f"import sys, recsys_assets.orchestration.build; print(*({heavy} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""

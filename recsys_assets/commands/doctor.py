@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys_assets.errors import RecsysError
+from recsys_assets.orchestration.dagster_yaml import event_log_in_use
 from recsys_assets.release.current import read_current
 from recsys_assets.settings import Settings, load_settings
 from recsys_assets.storage.home import Home, days_under
@@ -61,6 +62,7 @@ def examine(home: Home) -> Findings:
         return found
     source = settings.source
     found.facts.append(("source", f"{source.spec}, {source.first_day} to {source.last_day}"))
+    found.facts.append(("event log", event_log_in_use(home)))
     _examine_assets(home, settings, found)
     return found
 

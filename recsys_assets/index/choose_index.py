@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import usearch
+from threadpoolctl import threadpool_limits
 
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.index.exact_search import NormOrdered
@@ -38,6 +39,11 @@ _QUERIES: Final = 200
 _SMALLER_SAMPLE: Final = 1_500
 _SAMPLE: Final = 6_000
 """Items that graphs are foreseen from, and that the grid is measured on before its best setting is built on all."""
+_FURTHER_SAMPLES: Final = (24_000, 96_000)
+"""Items of further graphs where the smaller ones foresee no clear loss, of a larger catalogue only: the more there
+are, the less is left to extrapolate."""
+_FURTHER_SHARE: Final = 1 / 8
+"""Largest share of the items that a further sample has: its graph costs about that share of the whole one's time."""
 _GRID: Final[tuple[tuple[Metric, str, int], ...]] = (
     ("ip", "f32", 16),
     ("ip", "f32", 32),
@@ -74,8 +80,8 @@ def choose_index(
 ) -> IndexReport:
     """Write the fastest search that reaches the recall target into `folder`, and report how it was chosen.
 
-    Exact search is measured on all items, and graphs on two samples. Where these foresee that no graph wins, none
-    is built. Otherwise the best of a grid is built on all items and measured beside the exact search. Only the
+    Exact search is measured on all items, and graphs on samples. Where these foresee that no graph wins, none is
+    built. Otherwise the best of a grid is built on all items and measured beside the exact search. Only the
     chosen search's files are written: the arrays of the exact search, or the usearch file.
 
     Args:
@@ -96,17 +102,18 @@ def choose_index(
         )
     rng = np.random.default_rng(seed)
     queries_QD = _sample(items_ID if queries is None or not len(queries) else queries, _QUERIES, rng)
-    sample = ExactAnswers.of(_sample(items_ID, _SAMPLE, rng), queries_QD, k=_LIST_LENGTH)
-    truth = ExactAnswers.of(items_ID, queries_QD, k=_LIST_LENGTH)
-    ordered = NormOrdered.of(items_ID)
-    exact = _exact_trial(measure(ordered.search, truth), items=len(items_ID))
-    forecast, trials = _foresee(sample, settings, items=len(items_ID), exact_us=exact.query_us, rng=rng)
-    graph, built, chosen = None, None, exact
-    if not exact_wins(forecast, exact_us=exact.query_us, recall_target=settings.recall_target):
-        graph, tried = best_graph(truth, sample, settings, exact_us=exact.query_us)
-        trials, built = [*trials, *tried], tried[-1]
-        if built.recall >= settings.recall_target and built.query_us < _MARGIN * exact.query_us:
-            chosen = built
+    with threadpool_limits(limits=1, user_api="blas"):  # a search is timed on one thread
+        truth = ExactAnswers.of(items_ID, queries_QD, k=_LIST_LENGTH)
+        ordered = NormOrdered.of(items_ID)
+        exact = _exact_trial(measure(ordered.search, truth), items=len(items_ID))
+        forecast, trials = _foresee(truth, settings, exact_us=exact.query_us, rng=rng)
+        graph, built, chosen = None, None, exact
+        if not exact_wins(forecast, exact_us=exact.query_us, recall_target=settings.recall_target):
+            sample = _fewer(truth, _SAMPLE, rng)
+            graph, tried = best_graph(truth, sample, settings, exact_us=exact.query_us)
+            trials, built = [*trials, *tried], tried[-1]
+            if built.recall >= settings.recall_target and built.query_us < _MARGIN * exact.query_us:
+                chosen = built
     report = IndexReport(
         chosen=chosen,
         graph=built,
@@ -143,25 +150,42 @@ def _write(folder: Path, graph: HnswGraph | None, ordered: NormOrdered, report: 
 
 
 def _foresee(
-    sample: ExactAnswers, settings: IndexSettings, *, items: int, exact_us: float, rng: np.random.Generator
+    truth: ExactAnswers, settings: IndexSettings, *, exact_us: float, rng: np.random.Generator
 ) -> tuple[Forecast, list[Trial]]:
-    """Foresee the best graph of all items; return the trials on the samples too.
+    """Foresee the best graph of all items; return the trials on samples too.
 
-    A few settings are measured on the smaller sample. The best of each metric that reaches the target there, or
-    the best of all where none does, is measured on the larger sample.
+    A few settings are measured on the smallest sample. The best of each metric that reaches the target there, or
+    the best of all where none does, is measured on the next one, and the best of these on further ones.
     """
-    fewer_ID = _sample(sample.items_ID, min(_SMALLER_SAMPLE, max(1, len(sample.items_ID) // 4)), rng)
-    fewer = ExactAnswers.of(fewer_ID, sample.queries_QD, k=_LIST_LENGTH)
-    grid = [_build_and_measure(fewer, setting, settings, exact_us=exact_us)[1][-1] for setting in _FORESEEN]
-    good = [trial for trial in grid if trial.recall >= settings.recall_target] or [_best_of(grid, settings)]
-    metrics = dict.fromkeys(trial.metric for trial in good)
+    items, target = len(truth.items_ID), settings.recall_target
+
+    def trial(sample: ExactAnswers, setting: tuple[Metric, str, int]) -> Trial:
+        return _build_and_measure(sample, setting, settings, exact_us=exact_us)[1][-1]
+
+    smallest = _fewer(truth, min(_SMALLER_SAMPLE, max(1, items // 4)), rng)
+    trials = [trial(smallest, setting) for setting in _FORESEEN]
+    good = [found for found in trials if found.recall >= target] or [_best_of(trials, settings)]
+    metrics = dict.fromkeys(found.metric for found in good)
     smaller = [_best_of([t for t in good if t.metric == metric], settings) for metric in metrics]
-    larger = [
-        _build_and_measure(sample, _setting_of(trial), settings, exact_us=exact_us)[1][-1]
-        for trial in smaller
-    ]
-    best = _best_of(larger, settings)
-    return foresee(smaller[larger.index(best)], best, items=items), [*grid, *larger]
+    sample = _fewer(truth, _SAMPLE, rng)
+    larger = [trial(sample, _setting_of(found)) for found in smaller]
+    trials += larger
+    many = _best_of(larger, settings)
+    few = smaller[larger.index(many)]
+    forecast = foresee(few, many, items=items)
+    for size in _FURTHER_SAMPLES:
+        clear = exact_wins(forecast, exact_us=exact_us, recall_target=target)
+        if clear or size > _FURTHER_SHARE * items:
+            break
+        few, many = many, trial(_fewer(truth, size, rng), _setting_of(many))
+        trials.append(many)
+        forecast = foresee(few, many, items=items)
+    return forecast, trials
+
+
+def _fewer(truth: ExactAnswers, items: int, rng: np.random.Generator) -> ExactAnswers:
+    """Return the answers to the same queries over a sample of the items."""
+    return ExactAnswers.of(_sample(truth.items_ID, items, rng), truth.queries_QD, k=_LIST_LENGTH)
 
 
 def _best_of(trials: list[Trial], settings: IndexSettings) -> Trial:

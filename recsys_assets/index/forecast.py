@@ -17,14 +17,14 @@ _CLEAR_TIME: Final = 1.1
 _LEAST_GROWTH: Final = 0.1
 """Share by which a graph's time grows at least from the smaller to the larger sample, whatever noise measured: on
 the default it is 0.2 to 0.4."""
-_CLEAR_EXPANSION: Final = 2.0
+_CLEAR_EXPANSION: Final = 1.5
 """A graph misses the recall clearly if it would have to visit N times `MOST_EXPANSION` nodes."""
 _CLEAR_RECALL: Final = 0.005
 """A graph misses the recall clearly if its best on the larger sample is less than the target by this much."""
 
 
 def foresee(smaller: Trial, larger: Trial, *, items: int) -> Forecast:
-    """Extrapolate from the best graphs of two samples to all `items`.
+    """Extrapolate from graphs of two samples to all `items`.
 
     Args:
         smaller: trial on the smaller sample.
@@ -35,11 +35,12 @@ def foresee(smaller: Trial, larger: Trial, *, items: int) -> Forecast:
     if larger.items > smaller.items > 0:
         steps = math.log(items / larger.items) / math.log(larger.items / smaller.items)
     widening = max(1.0, larger.expansion_search / max(1, smaller.expansion_search))
+    wider = widening**steps
     growth_us = max(larger.query_us - smaller.query_us, _LEAST_GROWTH * larger.query_us)
     return Forecast(
         samples=[smaller, larger],
-        query_us=larger.query_us + steps * growth_us,
-        expansion_search=larger.expansion_search * widening**steps,
+        query_us=max(larger.query_us + steps * growth_us, larger.query_us * wider),
+        expansion_search=larger.expansion_search * wider,
         recall=larger.recall,
     )
 

@@ -48,7 +48,7 @@ class CutHistory:
     runs: int
     """Runs whose log was removed."""
     freed: int
-    """Bytes of the logs and of the events, about; the databases become smaller when they are compacted."""
+    """Bytes in the home, about; the databases become smaller when they are compacted."""
 
 
 def cut_history(home: Home, instance: dg.DagsterInstance, *, before: datetime, dry_run: bool) -> CutHistory:
@@ -67,11 +67,11 @@ def cut_history(home: Home, instance: dg.DagsterInstance, *, before: datetime, d
         old = _ended_before(connection, before)
     if not old:
         return CutHistory(runs=0, freed=0)
-    with events.index_connection() as connection, _rolled_back(connection, when=dry_run):
+    with events.index_transaction() as connection, _rolled_back(connection, when=dry_run):
         freed = _remove_records(connection, old)
         recorded = set(connection.execute(db.select(_EVENTS.run_id).distinct()).scalars())
     logs = [file for run in old for file in _log_files(home, run)]
-    freed += sum(_bytes_of(file) for file in logs)
+    freed = (freed if events.is_run_sharded else 0) + sum(map(_bytes_of, logs))
     logged = {run for run in old if any(_log_files(home, run))}
     unused = sorted(set(old) - recorded)
     if not dry_run:

@@ -82,7 +82,7 @@ class Home(msgspec.Struct, frozen=True):
     @property
     def source_days(self) -> Path:
         """The source's events by day when it was read last, those outside of the partitions too: a Parquet file."""
-        return self.root / "lake" / "source_days.parquet"
+        return self.root / "source_days.parquet"
 
     @property
     def quarantine(self) -> Path:

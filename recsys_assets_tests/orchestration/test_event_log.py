@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,8 +19,10 @@ from dagster._core.events import DagsterEvent
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.dagster_yaml import configure_dagster, event_log_in_use
 from recsys_assets.orchestration.event_log import BatchedEventLog
-from recsys_assets.orchestration.instance import configure_dagster, event_log_in_use, open_instance
+from recsys_assets.orchestration.instance import open_instance
+from recsys_assets.orchestration.retention import prune
 from recsys_assets.settings import DagsterSettings, load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
@@ -46,7 +48,7 @@ def rows(home: Home, query: str) -> list[tuple]:
 
 
 def recorded(instance: dg.DagsterInstance) -> dict[str, object]:
-    """What Dagster says of the raw days, whatever its storage."""
+    """The raw days as Dagster has them, whatever its storage."""
     events = instance.fetch_materializations(RAW, limit=100).records
     log = instance.event_log_storage
     return {
@@ -223,6 +225,11 @@ def test_a_home_on_postgres_builds_and_is_fresh_after_it(tmp_path, postgres):
     assert found["last run"]
     assert not found["unfinished"]
     assert [record.status.value for record in waiting] == ["SUCCEEDED"]
+    assert not build(home, load_settings(home), SilentWatcher()).built
+    prune(home, load_settings(home), now=datetime.now(UTC) + timedelta(days=40))
+    with open_instance(home) as instance:
+        assert recorded(instance) == found
+        assert instance.all_logs(instance.get_run_ids()[-1], of_type=dg.DagsterEventType.STEP_START) == []
     assert not build(home, load_settings(home), SilentWatcher()).built
 
 

@@ -86,8 +86,8 @@ def test_a_day_that_is_not_good_and_one_that_is_good_again_are_answered_under_th
     again = ("did_it_all_come", "2017-09-01")
     found = list(answers_of_days(results, **RAW, also=[again, ("whose_is_it", "2017-09-02")]))
     assert [(e.partition, e.check_name, e.passed) for e in found] == [
-        ("2017-09-03", "did_it_all_come", False),
         ("2017-09-01", "did_it_all_come", True),
+        ("2017-09-03", "did_it_all_come", False),
     ]
 
 

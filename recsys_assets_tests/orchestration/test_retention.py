@@ -152,17 +152,25 @@ def test_a_prune_that_is_killed_leaves_a_home_that_the_next_one_finishes(home, m
 
 
 def test_results_of_days_that_passed_go_by_their_age_and_the_others_stay(home):
+    passed, warned = FIRST + timedelta(days=100), FIRST + timedelta(days=101)
+    results = [
+        CheckResult(table="raw_interactions", check=check, verdict=verdict, day=day)
+        for day, check, verdict in (
+            (passed, "schema", "ok"),
+            (warned, "drift_rows", "warn"),
+            (warned, "schema", "ok"),
+        )
+    ]
     with Ledger(home.quality_db) as ledger:
-        warned = CheckResult(table="raw_interactions", check="drift_rows", verdict="warn", day=FIRST)
-        ledger.record([warned], at=datetime(2020, 1, 1, tzinfo=UTC))
-        results = ledger.results(day=FIRST)
+        ledger.record(results, at=datetime.now(UTC) - timedelta(days=400))
         profiles = ledger.profiles("raw_interactions", since=FIRST, before=date.max)
 
-    _prune(home, days=0)
+    _prune(home, now=datetime.now(UTC))
 
     with Ledger(home.quality_db) as ledger:
-        left = [result for result in ledger.results() if result.day]
-        assert left == [result for result in results if result.table == "raw_interactions"]
+        assert ledger.results(day=passed) == []
+        assert ledger.results(day=warned) == results[1:]
+        assert ledger.results(day=FIRST)
         assert ledger.profiles("raw_interactions", since=FIRST, before=date.max) == profiles
 
 

@@ -12,11 +12,20 @@ from litestar.types import ASGIApp
 
 from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import answers, release_headers
-from recsys_assets.api.schemas.operation_schemas import CheckDay, CheckHistory, Quality
+from recsys_assets.api.schemas.operation_schemas import (
+    Attention,
+    CheckDay,
+    CheckHistory,
+    Finding,
+    Quality,
+)
 from recsys_assets.api.serving.service import ServiceController
-from recsys_assets.quality.stored_results import prepare_results, stored_days
+from recsys_assets.quality.questions import Question, question_of
+from recsys_assets.quality.stored_results import StoredDay, prepare_results, stored_days
 
 Days = Annotated[int, Parameter(ge=1, le=400, description="How many days, the last ones, 1-400.")]
+
+_ROWS_SHOWN = 10
 
 
 class QualityController(ServiceController):
@@ -34,30 +43,30 @@ class QualityController(ServiceController):
     )
     def quality(self, days: Days = 60) -> ASGIApp:
         serving = self.service.serving()
-        checks = check_histories(self.service.live.home.quality_db, days=days)
-        return Reply(
-            encode(Quality(release=serving.release_id, checks=checks)), release=serving.release_header
+        ledger = self.service.live.home.quality_db
+        found = Quality(
+            release=serving.release_id,
+            attention=attention(ledger, days=days),
+            checks=check_histories(ledger, days=days),
         )
+        return Reply(encode(found), release=serving.release_header)
 
 
 _LAST_DAYS = """
 WHERE day IN (SELECT DISTINCT day FROM day_results WHERE day <> '' ORDER BY day DESC LIMIT ?)
 ORDER BY table_name, day
 """
+_LAST_TROUBLED = """
+WHERE verdict <> 'ok' AND (day = '' OR day IN (
+    SELECT DISTINCT day FROM day_results WHERE verdict <> 'ok' AND day <> '' ORDER BY day DESC LIMIT ?))
+ORDER BY day <> '', day DESC, verdict, table_name
+"""
 
 
 def check_histories(path: Path, *, days: int) -> list[CheckHistory]:
     """Return every check with its results on the last `days` days that have any; empty before the first check."""
-    if not path.is_file():
-        return []
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=5)) as connection:
-        try:
-            prepare_results(connection)
-            stored = list(stored_days(connection, _LAST_DAYS, (days,)))
-        except sqlite3.OperationalError:
-            return []  # the ledger is being created
     found: dict[tuple[str, str], list[CheckDay]] = {}
-    for table, day, results in stored:
+    for table, day, results in _read(path, _LAST_DAYS, days):
         for result in results:
             of_day = CheckDay(
                 day=day,
@@ -72,3 +81,62 @@ def check_histories(path: Path, *, days: int) -> list[CheckHistory]:
         CheckHistory(table=table, check=check, days=of_days)
         for (table, check), of_days in sorted(found.items())
     ]
+
+
+def attention(path: Path, *, days: int) -> list[Attention]:
+    """Return the questions not answered as they should be, of the last `days` days that have one, however long ago.
+
+    The newest day comes first, before all days a table that has none; of a day the rejected tables come first.
+    """
+    found = []
+    for table, day, results in _read(path, _LAST_TROUBLED, days):
+        of_questions: dict[Question, list[Finding]] = {}
+        for result in sorted(results, key=lambda result: (result.verdict != "block", -result.failing_rows)):
+            if result.verdict != "ok":
+                question = question_of(table, result.check) or _other_question(result.check)
+                of_questions.setdefault(question, []).append(
+                    Finding(
+                        check=result.check,
+                        verdict=result.verdict,
+                        detail=result.detail,
+                        failing_rows=result.failing_rows,
+                        rows=result.sample[:_ROWS_SHOWN],
+                    )
+                )
+        found += [
+            Attention(
+                day=day or None,
+                table=table,
+                question=question.asks,
+                why=question.why,
+                remedy=question.remedy.replace("DAY", day) if day else question.remedy,
+                command=_command(day, findings),
+                findings=findings,
+            )
+            for question, findings in of_questions.items()
+        ]
+    return found
+
+
+def _other_question(check: str) -> Question:
+    """Return a question for a check that an older version wrote, which no question of today has."""
+    return Question(name=check, asks=check.replace("_", " "), why="", remedy="", checks=(check,))
+
+
+def _command(day: str, findings: list[Finding]) -> str | None:
+    if not day:
+        return None
+    rejected = any(finding.verdict == "block" for finding in findings)
+    return f"recsys quarantine show {day}" if rejected else f"recsys report {day}"
+
+
+def _read(path: Path, where: str, days: int) -> list[StoredDay]:
+    """Return the rows of the ledger that a clause selects; none before the first check."""
+    if not path.is_file():
+        return []
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=5)) as connection:
+        try:
+            prepare_results(connection)
+            return list(stored_days(connection, where, (days,)))
+        except sqlite3.OperationalError:
+            return []  # the ledger is being created

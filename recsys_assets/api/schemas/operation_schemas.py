@@ -61,10 +61,40 @@ class CheckHistory(Struct, frozen=True, kw_only=True):
     days: list[CheckDay]
 
 
+class Finding(Struct, frozen=True, kw_only=True):
+    """One check that warned or rejected a day."""
+
+    check: str
+    verdict: Literal["warn", "block"]
+    detail: Annotated[str, Meta(description="One sentence: the value found against the expected one.")]
+    failing_rows: int
+    rows: Annotated[list[dict[str, Any]], Meta(description="Some of the failing rows, at most 10.")]
+
+
+class Attention(Struct, frozen=True, kw_only=True):
+    """One question that a day's data does not answer as it should."""
+
+    day: Annotated[str | None, Meta(description="UTC day; null for a table without days.")]
+    table: str
+    question: str
+    why: Annotated[str, Meta(description="The harm, in one sentence.")]
+    remedy: Annotated[str, Meta(description="The first thing to do.")]
+    command: Annotated[str | None, Meta(description="The command that shows more of the day.")]
+    findings: Annotated[
+        list[Finding], Meta(description="The checks that failed, the worst first.", min_length=1)
+    ]
+
+
 class Quality(Struct, frozen=True, kw_only=True):
     """Results of every check on the last days."""
 
     release: ReleaseId
+    attention: Annotated[
+        list[Attention],
+        Meta(
+            description="Questions that the data does not answer as it should, of the last days with one, newest first."
+        ),
+    ]
     checks: list[CheckHistory]
 
 

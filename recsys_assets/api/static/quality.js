@@ -1,6 +1,8 @@
-// The Quality tab: every check by day, as a heat map that the keyboard can move through; drift as lines.
+// The Quality tab: what needs attention in words; below it, folded away, every check by day as a heat map that the
+// keyboard can move through, and drift as lines.
 
 import * as api from "/static/api.js";
+import { attentionList } from "/static/attention.js";
 import { by, make } from "/static/dom.js";
 import { driftLines } from "/static/drift.js";
 
@@ -33,14 +35,13 @@ function walk(event) {
 }
 
 export async function showQuality() {
-  const { checks } = await api.quality();
+  const { attention, checks } = await api.quality();
+  by("attention").replaceChildren(...attentionList(attention, checks.length));
+  by("all-checks").hidden = !checks.length;
   const drift = driftLines(checks, (words) => { by("drift-detail").textContent = words; });
   by("drift").hidden = !drift.length;
   by("drift-lines").replaceChildren(...drift);
-  if (!checks.length) {
-    by("quality-map").replaceChildren(make("p", { class: "empty" }, "Nothing has been checked here yet."));
-    return;
-  }
+  if (!checks.length) return;
   const days = [...new Set(checks.flatMap((one) => one.days.map((day) => day.day)))].sort();
   const rows = [];
   let table = null;
@@ -63,5 +64,7 @@ export async function showQuality() {
   }
   const map = make("table", { class: "heat", onkeydown: walk }, make("tbody", {}, ...rows));
   by("quality-map").replaceChildren(map);
-  by("quality-map").scrollLeft = map.scrollWidth;
+  const toTheLastDay = () => { by("quality-map").scrollLeft = map.scrollWidth; };
+  by("all-checks").ontoggle = toTheLastDay;
+  toTheLastDay();
 }

@@ -41,7 +41,8 @@ def embedding_checks(lake: Lake, artifacts: Artifacts) -> Iterator[dg.AssetCheck
 @dg.asset_check(
     asset="item_embeddings",
     blocking=True,
-    description="The objective fell in every epoch; the softmax's, which is stochastic, ended near its lowest.",
+    description="Did the objective fall in every epoch (the softmax's, which is stochastic, end near its lowest)? "
+    "One that rises diverges, and its lists are noise. If not: raise `[training] regularization`, or `recsys tune`.",
 )
 def objective_falls(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Judge the losses. iALS falls in every epoch, so that a rise blocks; the softmax only warns."""
@@ -61,7 +62,11 @@ def _ndcg(artifacts: Artifacts) -> dict[str, float]:
     return dict(zip(at_ten["model"], at_ten["value"], strict=True))
 
 
-@dg.asset_check(asset="evaluation", description="Ours has a higher NDCG@10 than popularity on held-out days.")
+@dg.asset_check(
+    asset="evaluation",
+    description="Is our NDCG@10 on held-out days above that of popularity? Else the list of bestsellers serves people "
+    "better. If not: `recsys tune`, or land more days.",
+)
 def better_than_popularity(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
     """Compare the two values; too few held-out pairs to evaluate fails the check too."""
     found = _ndcg(artifacts)
@@ -71,7 +76,11 @@ def better_than_popularity(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckRes
     )
 
 
-@dg.asset_check(asset="evaluation", description="Every metric of every model is a number between its bounds.")
+@dg.asset_check(
+    asset="evaluation",
+    description="Is every metric of every model a number between its bounds? One that is not hides a fault in the "
+    "model. If not: look at `bad`, and please report it.",
+)
 def metrics_are_within_bounds(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Compare with the bounds: all but novelty, which is in bits, are shares."""
     rows = pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")

@@ -1,6 +1,7 @@
 """Checks on the feature tables: as their contracts say, complete, and of the last landed day."""
 
 from datetime import date
+from typing import Final
 
 import dagster as dg
 
@@ -10,6 +11,11 @@ from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.run_expectations import contract_expectations, evaluate
 from recsys_assets.storage.home import FEATURE_DATABASE
+
+_CONTRACT_KEPT: Final = (
+    "Are types, nulls, bounds and key as the contract says? Rules and the API rely on them. "
+    "If not: look at `broken`; this is a fault of the features' code, please report it."
+)
 
 
 def _keeps_its_contract(artifacts: Artifacts, contract: Contract) -> dg.AssetCheckResult:
@@ -21,23 +27,24 @@ def _keeps_its_contract(artifacts: Artifacts, contract: Contract) -> dg.AssetChe
     )
 
 
-@dg.asset_check(
-    asset="user_features", blocking=True, description="Types, nulls, bounds and key are as the contract says."
-)
+@dg.asset_check(asset="user_features", blocking=True, description=_CONTRACT_KEPT)
 def user_features_keep_their_contract(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Read the table back from SQLite."""
     return _keeps_its_contract(artifacts, USER_FEATURES)
 
 
-@dg.asset_check(
-    asset="item_features", blocking=True, description="Types, nulls, bounds and key are as the contract says."
-)
+@dg.asset_check(asset="item_features", blocking=True, description=_CONTRACT_KEPT)
 def item_features_keep_their_contract(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Read the table back from SQLite."""
     return _keeps_its_contract(artifacts, ITEM_FEATURES)
 
 
-@dg.asset_check(asset="user_features", blocking=True, description="Every user with an interaction has a row.")
+@dg.asset_check(
+    asset="user_features",
+    blocking=True,
+    description="Has every user with an interaction a row? Rules that read a missing one fall back to defaults. "
+    "If not: `recsys build` makes the features again.",
+)
 def every_user_has_features(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
     """Compare the ids with those of the landed days."""
     store = lake.interactions()
@@ -49,7 +56,11 @@ def every_user_has_features(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckRe
     )
 
 
-@dg.asset_check(asset="user_features", description="The features are as of the last landed day.")
+@dg.asset_check(
+    asset="user_features",
+    description="Are the features as of the last landed day? Older ones say what was. "
+    "If not: `recsys build` makes them again.",
+)
 def features_are_fresh(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg.AssetCheckResult:
     """Compare the day that the tables were computed for with the last landed one."""
     made = context.instance.get_latest_materialization_event(dg.AssetKey(USER_FEATURES.name))

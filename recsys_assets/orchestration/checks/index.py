@@ -14,7 +14,8 @@ from recsys_assets.orchestration.resources import Artifacts, Lake
 @dg.asset_check(
     asset="item_index",
     blocking=True,
-    description="Recall@k against exact search reaches the target; a little less warns, much less blocks.",
+    description="Does the index find what exact search finds (`[index] recall_target`)? What it misses is never shown. "
+    "A little less warns, much less blocks. If not: look at `grid`, and build again.",
 )
 def recall_reaches_target(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
     """Compare the recall that the build measured with the target of the settings."""
@@ -34,7 +35,12 @@ def recall_reaches_target(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResu
     )
 
 
-@dg.asset_check(asset="item_index", blocking=True, description="Every item embedding is in the index.")
+@dg.asset_check(
+    asset="item_index",
+    blocking=True,
+    description="Is every item in the index? One that is not can never be recommended. "
+    "If not: `recsys build` makes the index again.",
+)
 def every_item_is_indexed(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Compare the counts, and search for one item."""
     items_ID = load_embeddings(artifacts.folder("embeddings")).item_embeddings

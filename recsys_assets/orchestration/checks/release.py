@@ -26,7 +26,10 @@ _POPULAR = 100
 
 
 @dg.asset_check(
-    asset="release", blocking=True, description="Every file has the checksum that the manifest says."
+    asset="release",
+    blocking=True,
+    description="Has every file the checksum that the manifest says? A damaged release serves damaged lists. "
+    "If not: `recsys releases rollback`, then `recsys build`.",
 )
 def checksums_hold(releases: HomeReleases) -> dg.AssetCheckResult:
     """Read all of the current release."""
@@ -62,7 +65,8 @@ def recommendation_checks(lake: Lake, releases: HomeReleases) -> Iterator[dg.Ass
 @dg.asset_check(
     asset="release",
     blocking=True,
-    description="The lists of 500 users have the columns, types, bounds and key of their contract (pandera).",
+    description="Have the lists of 500 users the columns, types, bounds and key of their contract (pandera)? Pages are "
+    "made from them. If not: look at the answers on the lists beside this one, and at the failing rows.",
 )
 def recommendations_keep_their_contract(releases: HomeReleases) -> dg.AssetCheckResult:
     """Validate the table; which rows fail is shown by `recommendation_checks`."""

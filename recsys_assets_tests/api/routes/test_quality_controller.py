@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from recsys_assets.api.routes.quality_controller import check_histories
+from recsys_assets.api.routes.quality_controller import attention, check_histories
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 
@@ -27,3 +27,48 @@ def test_each_check_has_its_results_on_the_last_days_oldest_first(tmp_path):
     (found,) = check_histories(tmp_path / "quality.sqlite", days=2)
     assert (found.table, found.check) == ("raw_interactions", "schema")
     assert [day.day for day in found.days] == ["2024-03-04", "2024-03-05"]
+
+
+def _recorded(tmp_path, *results):
+    with Ledger(tmp_path / "quality.sqlite") as ledger:
+        ledger.record(
+            [CheckResult(table=table, check=check, day=day, verdict=verdict, failing_rows=rows)
+             for table, check, day, verdict, rows in results],
+            at=datetime(2024, 4, 1, tzinfo=UTC),
+        )  # fmt: skip
+    return tmp_path / "quality.sqlite"
+
+
+def test_attention_is_grouped_by_question_the_newest_day_and_the_worst_check_first(tmp_path):
+    older, newer = FIRST, FIRST + timedelta(days=1)
+    ledger = _recorded(
+        tmp_path,
+        ("raw_interactions", "drift_rows", older, "warn", 1),
+        ("raw_interactions", "drift_users", older, "block", 2),
+        ("raw_interactions", "drift_mean_log_price", older, "warn", 3),
+        ("raw_interactions", "schema", older, "ok", 0),
+        ("interactions", "kept_by_cleaning", newer, "warn", 4),
+    )
+
+    found = [(one.day, one.question, [f.check for f in one.findings]) for one in attention(ledger, days=9)]
+
+    assert found == [
+        ("2024-03-02", "Was most of it kept?", ["kept_by_cleaning"]),
+        ("2024-03-01", "Did it all come?", ["drift_users", "drift_rows"]),
+        ("2024-03-01", "How much, at what price?", ["drift_mean_log_price"]),
+    ]
+    commands = [one.command for one in attention(ledger, days=9)]
+    assert commands[:2] == ["recsys report 2024-03-02", "recsys quarantine show 2024-03-01"]
+    assert {one.day for one in attention(ledger, days=1)} == {"2024-03-02"}
+
+
+def test_a_check_that_no_question_has_and_a_table_without_days_are_shown(tmp_path):
+    ledger = _recorded(tmp_path, ("item_catalogue", "a_check_of_old", None, "warn", 1))
+
+    (found,) = attention(ledger, days=9)
+
+    assert (found.day, found.question, found.command) == (None, "a check of old", None)
+
+
+def test_a_home_without_a_ledger_needs_no_attention(tmp_path):
+    assert attention(tmp_path / "quality.sqlite", days=7) == []

@@ -1,4 +1,4 @@
-"""The Quality tab: checks by day, and drift as lines that eyes, keyboard and screen readers can follow."""
+"""The Quality tab: what needs attention in words, then checks by day, and drift as lines for eyes and keyboard."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -37,7 +37,14 @@ def results() -> Iterator[CheckResult]:
             bad = place == DAYS - 1
             verdict, value, detail = ("block", 60.0, "prices are high") if bad else ("ok", 0.5, "")
             yield CheckResult(
-                check="drift_value_shape", verdict=verdict, value=value, warn_above=5.0, detail=detail, **of
+                check="drift_value_shape",
+                verdict=verdict,
+                value=value,
+                warn_above=5.0,
+                detail=detail,
+                failing_rows=1_200 if bad else 0,
+                sample=[{"item_id": "a <b>", "value": 99.5, "rating": None}] if bad else [],
+                **of,
             )
         yield CheckResult(check="schema", verdict="ok", **of)
 
@@ -61,17 +68,65 @@ def browser() -> Iterator["playwright.Browser"]:
 
 @pytest.fixture
 def page(browser: "playwright.Browser", server: Server) -> Iterator["playwright.Page"]:
-    """The opened tab; the test fails where the console has an error."""
+    """The opened tab with all checks unfolded; the test fails where the console has an error."""
     with clean_page(browser, server.url) as opened:
-        opened.click("#tab-quality")
-        opened.wait_for_selector("#drift-lines button")
+        _unfold(opened)
         yield opened
+
+
+def _unfold(page: "playwright.Page") -> None:
+    page.click("#tab-quality")
+    page.click("#all-checks > summary")
+    page.wait_for_selector("#drift-lines button")
 
 
 def test_the_api_gives_the_threshold_of_each_day(server: Server) -> None:
     checks = {one["check"]: one["days"] for one in httpx.get(f"{server.url}/v1/quality").json()["checks"]}
     assert {day["warn_above"] for day in checks["drift_rows"]} == {5.0}
     assert {day["warn_above"] for day in checks["schema"]} == {None}
+
+
+def test_the_tab_opens_with_what_needs_attention_the_newest_day_first(
+    browser: "playwright.Browser", server: Server
+) -> None:
+    with clean_page(browser, server.url) as opened:
+        opened.click("#tab-quality")
+        cards = opened.locator("#attention li")
+        expect(cards).to_have_count(2)
+        expect(cards.first).to_contain_text(f"{LAST} · raw interactions · rejected")
+        expect(cards.first.get_by_role("heading")).to_have_text("How much, at what price?")
+        expect(cards.first).to_contain_text("Prices are high.")
+        expect(cards.first).to_contain_text("What to do: check currency, unit and sign in the source.")
+        expect(cards.first).to_contain_text(f"Look further: recsys quarantine show {LAST}")
+        expect(cards.last).to_contain_text(f"Look further: recsys report {FIRST + timedelta(days=4)}")
+        expect(opened.locator("#quality-map")).to_be_hidden()
+
+
+def test_the_failing_rows_are_behind_a_disclosure(browser: "playwright.Browser", server: Server) -> None:
+    with clean_page(browser, server.url) as opened:
+        opened.click("#tab-quality")
+        rows = opened.locator("#attention td")
+        expect(rows.first).to_be_hidden()
+        opened.get_by_text("1,200 failing rows · 1 check").click()
+        expect(opened.locator("#attention th")).to_have_text(["item id", "value", "rating"])
+        expect(rows).to_have_text(["a <b>", "99.5", "–"])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"), [("ok", "Nothing needs attention"), (None, "Nothing has been checked here yet.")]
+)
+def test_without_trouble_it_says_so(
+    browser: "playwright.Browser", home: Home, tmp_path: Path, verdict: str | None, said: str
+) -> None:
+    own = Home(tmp_path)
+    own.releases.symlink_to(home.releases)
+    if verdict is not None:
+        with Ledger(own.quality_db) as ledger:
+            passed = CheckResult(table="raw_interactions", check="schema", verdict=verdict, day=FIRST)
+            ledger.record([passed], at=datetime(2024, 4, 1, tzinfo=UTC))
+    with running(own) as quiet, clean_page(browser, quiet.url) as opened:
+        opened.click("#tab-quality")
+        expect(opened.locator("#attention")).to_contain_text(said)
 
 
 def test_each_profile_value_with_scores_has_a_line_the_most_unusual_first(page: "playwright.Page") -> None:
@@ -112,7 +167,6 @@ def test_axe_finds_no_serious_accessibility_problem(
     context = browser.new_context(bypass_csp=True, color_scheme=theme, reduced_motion="reduce")
     opened = context.new_page()
     opened.goto(server.url)
-    opened.click("#tab-quality")
-    opened.wait_for_selector("#drift-lines button")
+    _unfold(opened)
     assert serious_problems(opened) == []
     context.close()

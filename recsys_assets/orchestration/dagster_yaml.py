@@ -1,0 +1,94 @@
+"""The home's `dagster.yaml`: the storage of Dagster's runs and events, as `[dagster]` in `recsys.toml` says.
+
+Nothing here imports Dagster, so that `recsys doctor` reads it at once.
+"""
+
+import json
+import re
+from importlib.util import find_spec
+from typing import Final
+
+from recsys_assets.errors import SettingsError
+from recsys_assets.settings import DagsterSettings
+from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.home import Home
+
+_DAGSTER_YAML: Final = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+"""Nothing is sent to Dagster's makers, and the UI opens without asking to join them."""
+_STORAGE_LINES: Final = re.compile(r"^# storage: .*?^# end of storage\n", re.MULTILINE | re.DOTALL)
+_OWN_STORAGE: Final = re.compile(r"^(storage|event_log_storage):", re.MULTILINE)
+_SQLITE: Final = """\
+# storage: these lines are written by recsys; edit [dagster] in recsys.toml instead
+event_log_storage:
+  module: recsys_assets.orchestration.event_log
+  class: BatchedEventLog
+  config:
+    base_dir: {runs}
+# end of storage
+"""
+_POSTGRES: Final = """\
+# storage: these lines are written by recsys; edit [dagster] in recsys.toml instead
+event_log_storage:
+  module: recsys_assets.orchestration.postgres_event_log
+  class: PostgresEventLog
+  config:
+    postgres_url: {url}
+run_storage:
+  module: dagster_postgres
+  class: PostgresRunStorage
+  config:
+    postgres_url: {url}
+schedule_storage:
+  module: dagster_postgres
+  class: PostgresScheduleStorage
+  config:
+    postgres_url: {url}
+# end of storage
+"""
+
+
+def configure_dagster(home: Home, settings: DagsterSettings) -> None:
+    """Write the home's `dagster.yaml`, or bring its lines on storage up to date; other lines stay as they are.
+
+    A file that names a storage of the user's own stays as it is.
+
+    Raises:
+        SettingsError: `[dagster] postgres` is set, and the extra is not installed.
+    """
+    if settings.postgres and find_spec("dagster_postgres") is None:
+        raise SettingsError("[dagster] postgres needs the extra: pip install 'recsys-assets[postgres]'")
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    before = home.dagster_yaml.read_text(encoding="utf-8") if home.dagster_yaml.exists() else None
+    others = _STORAGE_LINES.sub("", before or _DAGSTER_YAML)
+    if _OWN_STORAGE.search(others):
+        return
+    if others and not others.endswith("\n"):
+        others += "\n"
+    wanted = others + _storage_lines(home, settings)
+    if wanted != before:  # it may hold the password of a database
+        replace_file(home.dagster_yaml, wanted.encode(), durable=False, mode=0o600)
+
+
+def event_log_in_use(home: Home) -> str:
+    """Return the event log that the home's `dagster.yaml` names, in words, for `recsys doctor`."""
+    if not home.dagster_yaml.exists():
+        return "none yet"
+    text = home.dagster_yaml.read_text(encoding="utf-8")
+    if "BatchedEventLog" in text:
+        return "SQLite, in batches"
+    if "PostgresEventLog" in text:
+        return "Postgres, in batches"
+    return f"as {home.dagster_yaml} says" if _OWN_STORAGE.search(text) else "SQLite, event by event"
+
+
+def _storage_lines(home: Home, settings: DagsterSettings) -> str:
+    if settings.postgres is None:
+        return _SQLITE.format(runs=json.dumps(str(home.dagster / "history" / "runs")))
+    # named in full: SQLAlchemy's default driver is not the one that dagster-postgres brings
+    url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", settings.postgres)
+    return _POSTGRES.format(url=json.dumps(url))
