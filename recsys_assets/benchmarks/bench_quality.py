@@ -5,7 +5,7 @@ judged only by the days before it.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +17,9 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.benchmarks.faults import DESTRUCTIVE, FAULTS, Delivery
+from recsys_assets.benchmarks.partial_faults import PARTIAL_FAULTS
 from recsys_assets.drift.monitor import Monitor
+from recsys_assets.drift.windows import WINDOW_DAYS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.raw_audit import RawAudit
@@ -28,6 +30,7 @@ from recsys_assets.settings import QualitySettings
 FIRST_JUDGED: Final = 57
 """Number of the first judged day; the days before it are history only."""
 _CATEGORY: Final = columns.CATEGORY
+_ALL_FAULTS: Final = {**FAULTS, **PARTIAL_FAULTS}
 
 
 @dataclass(kw_only=True)
@@ -64,12 +67,33 @@ class Tally:
         }
 
 
+class Injections:
+    """The days that each fault is injected into, and its source of random choices.
+
+    Each group of faults draws from a stream of its own, so that its injections stay the same when another grows.
+    """
+
+    def __init__(self, days: Sequence[date], *, injections: int, seed: int) -> None:
+        """Choose up to `injections` of `days` for each fault."""
+        self.dates: dict[str, set[date]] = {}
+        self.rngs: dict[str, np.random.Generator] = {}
+        for rng, group in (
+            (np.random.default_rng(seed), FAULTS),
+            (np.random.default_rng([seed, 1]), PARTIAL_FAULTS),
+        ):
+            for name in group:
+                places = rng.choice(len(days), size=min(injections, len(days)), replace=False) if days else ()
+                self.dates[name] = {days[place] for place in places}
+                self.rngs[name] = rng
+
+
 def run(
     *,
     source: str = "completejourney",
     first_judged: int = FIRST_JUDGED,
     last_judged: int = 365,
     injections: int = 24,
+    least_rows: int = 0,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Replay a year through the audit: false alarms, and the detected share of injected faults.
@@ -82,6 +106,7 @@ def run(
         first_judged: number (from 1) of the first day that is judged.
         last_judged: number of the last one.
         injections: days that each fault is injected into.
+        least_rows: days with fewer rows get no fault.
         seed: of the choice of days and rows.
     """
     started = time.perf_counter()
@@ -93,20 +118,13 @@ def run(
     with TemporaryDirectory() as scratch:
         frames = dict(iter_days(opened, days, scratch=Path(scratch)))
     judged = days[first_judged - 1 :]
-    rng = np.random.default_rng(seed)
-    busy = [day for day in judged if frames[day].height]
-    dates = {
-        name: {busy[place] for place in rng.choice(len(busy), size=min(injections, len(busy)), replace=False)}
-        for name in FAULTS
-    }
-    tallies = {name: Tally() for name in FAULTS}
+    busy = [day for day in judged if frames[day].height > max(least_rows - 1, 0)]
+    plan = Injections(busy, injections=injections, seed=seed)
+    tallies = {name: Tally() for name in _ALL_FAULTS}
     verdicts: dict[date, list[CheckResult]] = {}
     has_ratings = any(frames[day][columns.RATING].null_count() < frames[day].height for day in busy[:28])
-    plain = {name for name in FAULTS if has_ratings or name != "ratings_shifted"}
-    schema = opened.contract
-    for day, results, injected in _replay(
-        frames, dates, plain, contract=schema, catalogue=catalogue, rng=rng
-    ):
+    plain = {name for name in _ALL_FAULTS if has_ratings or name != "ratings_shifted"}
+    for day, results, injected in _replay(frames, plan, plain, contract=opened.contract, catalogue=catalogue):
         if day in judged:
             verdicts[day] = results
         for name, found in injected:
@@ -114,7 +132,7 @@ def run(
     if not has_ratings:
         rated = {day: _with_ratings(frame, day) for day, frame in frames.items()}
         for _, _, injected in _replay(
-            rated, dates, {"ratings_shifted"}, contract=schema, catalogue=catalogue, rng=rng
+            rated, plan, {"ratings_shifted"}, contract=opened.contract, catalogue=catalogue
         ):
             for name, found in injected:
                 tallies[name].add(found)
@@ -134,12 +152,11 @@ def worst(results: list[CheckResult]) -> str:
 
 def _replay(
     frames: dict[date, pl.DataFrame],
-    dates: dict[str, set[date]],
+    plan: Injections,
     names: set[str],
     *,
     contract: Any,
     catalogue: pl.DataFrame | None,
-    rng: np.random.Generator,
 ) -> Iterator[tuple[date, list[CheckResult], list[tuple[str, list[CheckResult]]]]]:
     """Yield each day in order, with its own results and those of the faults injected into it."""
     monitor = Monitor(RAW_INTERACTIONS.name, QualitySettings(), catalogue=catalogue)
@@ -151,9 +168,15 @@ def _replay(
     for day, frame in frames.items():
         injected = []
         for name in sorted(names):
-            if day in dates[name]:
-                delivery = Delivery(day=frame, yesterday=yesterday, categories=categories, rng=rng)
-                faulty = FAULTS[name](delivery)
+            if day in plan.dates[name]:
+                delivery = Delivery(
+                    day=frame,
+                    yesterday=yesterday,
+                    earlier=_earlier(frames, day),
+                    categories=categories,
+                    rng=plan.rngs[name],
+                )
+                faulty = _ALL_FAULTS[name](delivery)
                 if not faulty.equals(frame):
                     injected.append((name, audit(day, faulty)))
         results = audit(day, frame)
@@ -161,6 +184,12 @@ def _replay(
         audit.published(day, frame)
         yield day, results, injected
         yesterday = frame
+
+
+def _earlier(frames: dict[date, pl.DataFrame], day: date) -> pl.DataFrame:
+    """Return the events of the four weeks before `day`."""
+    weeks = [day - timedelta(days=n) for n in range(WINDOW_DAYS, 0, -1)]
+    return pl.concat([frames[before] for before in weeks if before in frames])
 
 
 def _with_ratings(frame: pl.DataFrame, day: date) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """Faults of a day's delivery, each a small pure function from a good day to a bad one.
 
+Those that leave most of the day as it was are in `partial_faults`.
+
 Their sizes are realistic; a fault that picks rows does so by the given generator. A fault that cannot happen to a
 day (no ratings to shift) returns it unchanged. The checks know nothing of this list.
 """
@@ -22,6 +24,8 @@ class Delivery:
     """The day's events without a fault."""
     yesterday: pl.DataFrame
     """The events of the day before."""
+    earlier: pl.DataFrame
+    """The events of the four weeks before."""
     categories: pl.DataFrame
     """`item_id` and `category` of the catalogue; empty without a catalogue."""
     rng: np.random.Generator
@@ -30,14 +34,14 @@ class Delivery:
 
 Fault = Callable[[Delivery], pl.DataFrame]
 
-_HOUR_US: Final = 3_600_000_000
+HOUR_US: Final = 3_600_000_000
 _HASH_SEED: Final = 77
 _LARGE_CATEGORY: Final = 0.02
 
 
 def half_missing(delivery: Delivery) -> pl.DataFrame:
     """Every second row, on average, was lost."""
-    return delivery.day.filter(_share(delivery, 0.5))
+    return delivery.day.filter(random_rows(delivery, 0.5))
 
 
 def delivered_twice(delivery: Delivery) -> pl.DataFrame:
@@ -57,7 +61,7 @@ def other_currency(delivery: Delivery) -> pl.DataFrame:
 
 def other_currency_in_part(delivery: Delivery) -> pl.DataFrame:
     """A tenth of the prices are in a currency worth a 75th."""
-    foreign = _share(delivery, 0.1)
+    foreign = random_rows(delivery, 0.1)
     return delivery.day.with_columns(
         pl.when(foreign).then(pl.col(columns.VALUE) * 75).otherwise(columns.VALUE).alias(columns.VALUE)
     )
@@ -70,12 +74,12 @@ def ratings_shifted(delivery: Delivery) -> pl.DataFrame:
 
 def local_time(delivery: Delivery) -> pl.DataFrame:
     """Timestamps are in local time, eight hours ahead."""
-    return _with_timestamps(delivery.day, pl.col(columns.TIMESTAMP).to_physical() + 8 * _HOUR_US)
+    return with_timestamps(delivery.day, pl.col(columns.TIMESTAMP).to_physical() + 8 * HOUR_US)
 
 
 def milliseconds_as_seconds(delivery: Delivery) -> pl.DataFrame:
     """Timestamps in milliseconds were read as seconds."""
-    return _with_timestamps(delivery.day, pl.col(columns.TIMESTAMP).to_physical() * 1000)
+    return with_timestamps(delivery.day, pl.col(columns.TIMESTAMP).to_physical() * 1000)
 
 
 def column_dropped(delivery: Delivery) -> pl.DataFrame:
@@ -100,7 +104,7 @@ def trailing_spaces(delivery: Delivery) -> pl.DataFrame:
 
 def null_users(delivery: Delivery) -> pl.DataFrame:
     """One user id in twenty is missing."""
-    lost = _share(delivery, 0.05)
+    lost = random_rows(delivery, 0.05)
     return delivery.day.with_columns(pl.when(~lost).then(columns.USER_ID).alias(columns.USER_ID))
 
 
@@ -116,7 +120,10 @@ def flooded_item(delivery: Delivery) -> pl.DataFrame:
     """Three rows in ten are of one item."""
     one = delivery.day[columns.ITEM_ID][int(delivery.rng.integers(delivery.day.height))]
     return delivery.day.with_columns(
-        pl.when(_share(delivery, 0.3)).then(pl.lit(one)).otherwise(columns.ITEM_ID).alias(columns.ITEM_ID)
+        pl.when(random_rows(delivery, 0.3))
+        .then(pl.lit(one))
+        .otherwise(columns.ITEM_ID)
+        .alias(columns.ITEM_ID)
     )
 
 
@@ -138,7 +145,7 @@ def empty_file(delivery: Delivery) -> pl.DataFrame:
 
 def negative_quantities(delivery: Delivery) -> pl.DataFrame:
     """Three quantities in a hundred are negative."""
-    wrong = _share(delivery, 0.03)
+    wrong = random_rows(delivery, 0.03)
     return delivery.day.with_columns(
         pl.when(wrong).then(-pl.col(columns.QUANTITY)).otherwise(columns.QUANTITY).alias(columns.QUANTITY)
     )
@@ -153,7 +160,7 @@ def account_of_tests(delivery: Delivery) -> pl.DataFrame:
 
 def broken_encoding(delivery: Delivery) -> pl.DataFrame:
     """In two item ids of a hundred a byte was decoded with the wrong table."""
-    broken = _share(delivery, 0.02)
+    broken = random_rows(delivery, 0.02)
     return delivery.day.with_columns(
         pl.when(broken)
         .then(pl.col(columns.ITEM_ID).str.slice(0, 2) + "Ã©" + pl.col(columns.ITEM_ID).str.slice(3))
@@ -201,11 +208,13 @@ DESTRUCTIVE: Final = (
 """Faults that would spoil the training on the day: they must be rejected, not only detected."""
 
 
-def _share(delivery: Delivery, share: float) -> pl.Series:
+def random_rows(delivery: Delivery, share: float) -> pl.Series:
+    """Mark each of the day's rows with probability `share`."""
     return pl.Series(delivery.rng.random(delivery.day.height) < share)
 
 
-def _with_timestamps(day: pl.DataFrame, microseconds: pl.Expr) -> pl.DataFrame:
+def with_timestamps(day: pl.DataFrame, microseconds: pl.Expr) -> pl.DataFrame:
+    """Replace the timestamps by `microseconds` since 1970."""
     dtype = day.schema[columns.TIMESTAMP]
     return day.with_columns(microseconds.cast(dtype).alias(columns.TIMESTAMP))
 

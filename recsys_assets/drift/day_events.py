@@ -1,5 +1,10 @@
-"""The raw events of one day as arrays: ids as 64-bit keys, numbers, times, and the categories of items."""
+"""The raw events of days as arrays, and all figures of their profiles that depend on no other day.
 
+Many days are read in one pass: a tiny day costs little more than its share of the rows. A day's figures are the
+same whatever other days are read with it.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -9,235 +14,239 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.drift.day_profile import BINS_PER_OCTAVE, CATEGORIES, log_bins
+from recsys_assets.drift.day_profile import BINS_PER_OCTAVE, log_bins
+from recsys_assets.drift.distinct_keys import DistinctKeys, KeysByDay, keys_of, mixed_keys
 from recsys_assets.storage.arrays import EPOCH, Bools, Float64, Int64, UInt64
 
 _DAY_US: Final = 86_400_000_000
 _HOUR_US: Final = 3_600_000_000
-_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
-_MIX: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(32))
+_HOURS: Final = 24
+_MOST_BINS: Final = 2048
+"""More than `log_bins` has, half of them below 0."""
+TOP_ITEMS: Final = 10
+"""`top_items_rows` counts the rows of as many items."""
 _NUMBERS: Final = (columns.RATING, columns.QUANTITY, columns.VALUE)
-_OTHER: Final = 255
-"""Number of the category that stands for all but the 255 with most items."""
+_NULLS: Final = {
+    "null_ratings": columns.RATING,
+    "null_quantities": columns.QUANTITY,
+    "null_values": columns.VALUE,
+}
 
 
-def keys_of(ids: pl.Expr) -> pl.Expr:
-    """Hash ids (or null) to 64-bit keys: the same in every process of one polars version."""
-    return ids.hash(1)
+@dataclass(frozen=True, kw_only=True)
+class DayEvents:
+    """The events of one day, by their keys, and the figures of its profile that need no history."""
+
+    frame: pl.DataFrame
+    """The rows, with RAW_INTERACTIONS' columns."""
+    users: DistinctKeys
+    """User ids; rows without one have no key."""
+    items: DistinctKeys
+    """Item ids; rows without one have no key."""
+    pairs: DistinctKeys
+    """(user, item); rows without one of them have no key."""
+    visits: DistinctKeys
+    """(user, hour), or the moment of a row without a user id."""
+    content: DistinctKeys
+    """All common columns, of the timestamp only the time of day."""
+    ratings: DistinctKeys
+    """Finite ratings; a key is the rating's float64, as 64 bits."""
+    counts: dict[str, int]
+    """The profile's COUNTS."""
+    shares: dict[str, tuple[int, int]]
+    """Those of the profile's SHARES that compare the day with no other day."""
+    means: dict[str, tuple[float, float, int]]
+    """The profile's MEANS."""
+    histograms: dict[str, dict[int, int]]
+    """The profile's HISTOGRAMS."""
 
 
 def pair_keys(users: UInt64, items: UInt64) -> UInt64:
     """Mix the keys of users and items to one key a (user, item)."""
-    return _mixed(users, items)
+    return mixed_keys(users, items)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ids:
-    """One id column of a day."""
-
-    keys: UInt64
-    """Keys of the distinct ids, ascending."""
-    first: Int64
-    """Row where each occurs first."""
-    rows: Int64
-    """Number of rows of each."""
-    codes: Int64
-    """Row -> position in `keys`; -1 for null."""
-
-    @property
-    def total(self) -> int:
-        """Rows with an id."""
-        return int(self.rows.sum())
+def is_untrimmed(ids: pl.Expr) -> pl.Expr:
+    """Mark the ids that are empty, or have a blank at either end; null stays null."""
+    return (ids != ids.str.strip_chars()) | (ids == "")
 
 
-class DayEvents:
-    """The events of one day; `frame` has RAW_INTERACTIONS' columns."""
-
-    def __init__(self, frame: pl.DataFrame, *, day: date) -> None:
-        """Read the columns."""
-        user, item, time = pl.col(columns.USER_ID), pl.col(columns.ITEM_ID), pl.col(columns.TIMESTAMP)
-        read = frame.select(
-            keys_of(user).alias("user"),
-            user.is_not_null().alias("has_user"),
-            keys_of(item).alias("item"),
-            item.is_not_null().alias("has_item"),
-            time.to_physical().fill_null(0).alias("time"),
-            time.is_not_null().alias("has_time"),
-            *(pl.col(name).cast(pl.Float64).fill_null(float("nan")).alias(name) for name in _NUMBERS),
+def read_days(days: Sequence[tuple[date, pl.DataFrame]]) -> list[DayEvents]:
+    """Read days, each a frame with RAW_INTERACTIONS' columns and others, which are the same in all frames."""
+    if not days:
+        return []
+    chunk = _Chunk(days)
+    shares, means, histograms = chunk.shares(), chunk.means(), chunk.histograms()
+    counts = {"rows": chunk.sizes, "users": chunk.users.counts(), "items": chunk.items.counts()}
+    return [
+        DayEvents(
+            frame=frame,
+            users=chunk.users.of(n),
+            items=chunk.items.of(n),
+            pairs=chunk.pairs.of(n),
+            visits=chunk.visits.of(n),
+            content=chunk.content.of(n),
+            ratings=chunk.ratings.of(n),
+            counts={name: int(by_day[n]) for name, by_day in counts.items()},
+            shares={name: (int(k[n]), int(of[n])) for name, (k, of) in shares.items()},
+            means={name: by_day[n] for name, by_day in means.items()},
+            histograms={name: by_day[n] for name, by_day in histograms.items()},
         )
-        array = {name: read[name].to_numpy() for name in read.columns}
-        self.frame = frame
-        self.users = _ids(array["user"], array["has_user"])
-        self.items = _ids(array["item"], array["has_item"])
-        self._keys = array["user"], array["item"]
-        self._times, self._has_time = array["time"], array["has_time"]
-        self._start = (day - EPOCH).days * _DAY_US
-        self._numbers: dict[str, Float64] = {name: array[name] for name in _NUMBERS}
+        for n, (_, frame) in enumerate(days)
+    ]
 
-    @property
-    def rows(self) -> int:
-        """Number of events."""
-        return self.frame.height
 
-    def pairs(self) -> UInt64:
-        """Return the (user, item) key of each event that has both ids."""
-        both = (self.users.codes >= 0) & (self.items.codes >= 0)
-        return pair_keys(self.users.keys[self.users.codes[both]], self.items.keys[self.items.codes[both]])
+class _Chunk:
+    """The rows of some days, one after the other."""
 
-    def content(self) -> UInt64:
-        """Return a key of each event's columns, of the timestamp only the time of day."""
-        numbers = (self._numbers[name].view(np.uint64) for name in _NUMBERS)
-        return _mixed(*self._keys, (self._times % _DAY_US).view(np.uint64), *numbers)
+    def __init__(self, days: Sequence[tuple[date, pl.DataFrame]]) -> None:
+        self._rows = pl.concat([frame for _, frame in days]) if len(days) > 1 else days[0][1]
+        self._arrays = _arrays(self._rows)
+        self.sizes = np.array([frame.height for _, frame in days], dtype=np.int64)
+        self._starts = np.concatenate([[0], np.cumsum(self.sizes)])
+        self._day = np.repeat(np.arange(len(days)), self.sizes)
+        midnights = np.array([(day - EPOCH).days * _DAY_US for day, _ in days], dtype=np.int64)
+        self._since_midnight = self._arrays["time"] - midnights[self._day]
+        user, item, time = (self._arrays[name] for name in ("user", "item", "time"))
+        has_user, has_item = self._arrays["has_user"], self._arrays["has_item"]
+        self._finite = {name: np.isfinite(self._arrays[name]) for name in _NUMBERS}
+        numbers = [self._arrays[name].view(np.uint64) for name in _NUMBERS]
+        self.users, self.items = self._distinct(user, has_user), self._distinct(item, has_item)
+        self.pairs = self._distinct(pair_keys(user, item), has_user & has_item)
+        when = np.where(has_user, time // _HOUR_US, time).view(np.uint64)
+        self.visits = self._distinct(mixed_keys(user, when))
+        self.content = self._distinct(mixed_keys(user, item, (time % _DAY_US).view(np.uint64), *numbers))
+        rating = self._arrays[columns.RATING]
+        self.ratings = self._distinct((rating + 0.0).view(np.uint64), self._finite[columns.RATING])
 
-    def counts(self) -> dict[str, int]:
-        """Return the plain counts of the day: the profile's COUNTS."""
+    def shares(self) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        """Return the shares of rows and visits: by day k and n."""
+        rows, array = self.sizes, self._arrays
+        users, items = self._per_day(array["has_user"]), self._per_day(array["has_item"])
+        inside = array["has_time"] & (self._since_midnight >= 0) & (self._since_midnight < _DAY_US)
+        quantity, value = array[columns.QUANTITY], array[columns.VALUE]
+        has_number = {name: self._per_day(self._finite[name]) for name in _NUMBERS}
+        nulls = {name: self._per_day(array[f"no_{column}"]) for name, column in _NULLS.items()}
+        present = 3 * rows - sum(nulls.values())
         return {
-            "rows": self.rows,
-            "users": len(self.users.keys),
-            "items": len(self.items.keys),
-            "top_user_rows": int(self.users.rows.max(initial=0)),
-            "top_item_rows": int(self.items.rows.max(initial=0)),
+            "null_users": (rows - users, rows),
+            "null_items": (rows - items, rows),
+            **{name: (by_day, rows) for name, by_day in nulls.items()},
+            "rows_outside_day": (rows - self._per_day(inside), rows),
+            "top_user_rows": (self.users.largest(self.users.rows), users),
+            "top_items_rows": (self.items.largest(self.items.rows, count=TOP_ITEMS), items),
+            **self._visit_shares(),
+            "untrimmed_user_ids": (self._per_day(array["untrimmed_user"]), users),
+            "untrimmed_item_ids": (self._per_day(array["untrimmed_item"]), items),
+            "numbers_not_finite": (present - sum(has_number.values()), present),
+            "quantities_not_positive": (
+                self._per_day(self._finite[columns.QUANTITY] & (quantity <= 0)),
+                has_number[columns.QUANTITY],
+            ),
+            "negative_values": (
+                self._per_day(self._finite[columns.VALUE] & (value < 0)),
+                has_number[columns.VALUE],
+            ),
         }
 
-    def row_shares(self, *, distinct_rows: int) -> dict[str, tuple[int, int]]:
-        """Return the shares of rows that are incomplete, outside the day, or repeat the content of another."""
-        rows = self.rows
-        return {
-            "null_users": (rows - self.users.total, rows),
-            "null_items": (rows - self.items.total, rows),
-            "null_ratings": (self.frame[columns.RATING].null_count(), rows),
-            "null_quantities": (self.frame[columns.QUANTITY].null_count(), rows),
-            "null_values": (self.frame[columns.VALUE].null_count(), rows),
-            "rows_outside_day": (rows - int(self._inside().sum()), rows),
-            "duplicate_rows": (rows - distinct_rows, rows),
-        }
-
-    def amount_shares(self) -> dict[str, tuple[int, int]]:
-        """Return the shares of returns and corrections: quantities and values below or at zero."""
-        quantity, value = self.number(columns.QUANTITY), self.number(columns.VALUE)
-        return {
-            "quantities_not_positive": (int((quantity <= 0).sum()), len(quantity)),
-            "negative_values": (int((value < 0).sum()), len(value)),
-        }
-
-    def lag_hours(self) -> float | None:
-        """Return the hours from the newest event of the day to its end; None without any."""
-        times = self._times[self._inside()]
-        return float((self._start + _DAY_US - times.max()) / _HOUR_US) if len(times) else None
-
-    def number(self, name: str) -> Float64:
-        """Return the finite numbers of a column, or of `price`: value / quantity where both are positive."""
-        if name == columns.PRICE:
-            quantity, value = self._numbers[columns.QUANTITY], self._numbers[columns.VALUE]
-            sold = (quantity > 0) & (value > 0) & np.isfinite(quantity) & np.isfinite(value)
-            price: Float64 = value[sold] / quantity[sold]
-            return price
-        numbers: Float64 = self._numbers[name]
-        return numbers[np.isfinite(numbers)]
-
-    def means(self) -> dict[str, tuple[float, float, int]]:
-        """Return the profile's MEANS: of ratings, of logarithms of positive amounts and of rows a user."""
-        found = {"rating": _mean(self.number(columns.RATING))}
+    def means(self) -> dict[str, list[tuple[float, float, int]]]:
+        """Return the means of ratings, of logarithms of positive amounts and of rows a user."""
+        rating = self._finite[columns.RATING]
+        found = {"rating": self._mean(self._arrays[columns.RATING][rating], self._day[rating])}
         for name in (columns.VALUE, columns.QUANTITY, columns.PRICE):
-            numbers = self.number(name)
-            found[f"log_{name}"] = _mean(np.log(numbers[numbers > 0]))
-        return {**found, "log_rows_a_user": _mean(np.log(self.users.rows))}
-
-    def histograms(self) -> dict[str, dict[int, int]]:
-        """Return the profile's HISTOGRAMS: hours, and `log_bins` of ratings, values, quantities and prices."""
-        hours = self._times[self._has_time] % _DAY_US // _HOUR_US
-        return {
-            "hour": _histogram(hours),
-            **{
-                name: _histogram(log_bins(self.number(name), per_octave=fine))
-                for name, fine in BINS_PER_OCTAVE.items()
-            },
-        }
-
-    def quantiles(self) -> dict[str, list[float]]:
-        """Return the 5, 25, 50, 75 and 95 % quantiles of the columns that have numbers."""
-        found = {name: self.number(name) for name in _NUMBERS}
-        return {
-            name: np.quantile(numbers, _QUANTILES).tolist() for name, numbers in found.items() if len(numbers)
-        }
-
-    def _inside(self) -> Bools:
-        """Mark the events that happened on the day."""
-        return self._has_time & (self._times >= self._start) & (self._times < self._start + _DAY_US)
-
-
-class ItemCategories:
-    """The catalogue's categories by item; those with most items have a number each, the others share one."""
-
-    def __init__(self, catalogue: pl.DataFrame) -> None:
-        """Read ITEM_CATALOGUE's columns."""
-        keys = catalogue.select(keys_of(pl.col(columns.ITEM_ID))).to_series().to_numpy()
-        order = np.argsort(keys)
-        self._keys: UInt64 = keys[order]
-        self.names: dict[str, list[str]] = {}
-        self._numbers: dict[str, Int64] = {}
-        for level in CATEGORIES:
-            sizes = (
-                catalogue[level].drop_nulls().value_counts().sort(["count", level], descending=[True, False])
-            )
-            largest = sizes[level].head(_OTHER).sort()
-            if len(largest):
-                numbers = catalogue[level].replace_strict(largest, range(len(largest)), default=_OTHER)
-                self.names[level] = largest.to_list()
-                self._numbers[level] = numbers.to_numpy()[order].astype(np.int64)
-
-    def count(self, items: Ids) -> tuple[int, dict[str, dict[int, int]]]:
-        """Return the events of items that are not in the catalogue, and by category those of items that are."""
-        places, known = self._find(items.keys)
-        found = {}
-        for level, numbers in self._numbers.items():
-            rows = np.bincount(numbers[places[known]], weights=items.rows[known], minlength=1)
-            found[level] = {int(n): int(rows[n]) for n in np.flatnonzero(rows)}
-        return int(items.rows[~known].sum()), found
-
-    def contains(self, items: UInt64) -> Bools:
-        """Mark the items that are in the catalogue."""
-        return self._find(items)[1]
-
-    def has_category(self, level: str, number: int, items: UInt64) -> Bools:
-        """Mark the items that have the category `number` of `level`."""
-        places, known = self._find(items)
-        found: Bools = known & (self._numbers[level][places] == number)
+            numbers, days = self._numbers(name)
+            positive = numbers > 0
+            found[f"log_{name}"] = self._mean(np.log(numbers[positive]), days[positive])
+        found["log_rows_a_user"] = self._mean(np.log(self.users.rows), self.users.days)
         return found
 
-    def _find(self, keys: UInt64) -> tuple[Int64, Bools]:
-        places = np.searchsorted(self._keys, keys)
-        places[places == len(self._keys)] = 0
-        return places, self._keys[places] == keys
+    def histograms(self) -> dict[str, list[dict[int, int]]]:
+        """Return visits by hour, and `log_bins` of ratings, values, quantities and prices."""
+        visits = self.visits.first
+        visits = visits[self._arrays["has_time"][visits]]
+        hours = self._arrays["time"][visits] % _DAY_US // _HOUR_US
+        found = {"hour": self._histogram(hours, self._day[visits], bins=_HOURS)}
+        for name, fine in BINS_PER_OCTAVE.items():
+            numbers, days = self._numbers(name)
+            bins = log_bins(numbers, per_octave=fine) + _MOST_BINS // 2
+            found[name] = self._histogram(bins, days, bins=_MOST_BINS, zero=_MOST_BINS // 2)
+        return found
+
+    def _visit_shares(self) -> dict[str, tuple[Any, Any]]:
+        """Return the shares of visits."""
+        with_user = self._arrays["has_user"][self.visits.first]
+        visitor = self.users.codes[self.visits.first[with_user]]
+        of_user = np.bincount(visitor, minlength=len(self.users.keys))
+        by_users = self._by_day(self.visits.days[with_user])
+        repeated = np.ones(len(self._day), dtype=bool)
+        repeated[self.content.first] = False
+        twice = np.unique(self.visits.codes[repeated])
+        return {
+            "top_user_visits": (self.users.largest(of_user), by_users),
+            "repeat_visits": (by_users - self.users.counts(), by_users),
+            "duplicate_rows": (self._per_day(repeated), self.sizes),
+            "visits_with_duplicates": (self._by_day(self.visits.days[twice]), self.visits.counts()),
+        }
+
+    def _distinct(self, keys: UInt64, present: Bools | None = None) -> KeysByDay:
+        rows = np.arange(len(keys)) if present is None else np.flatnonzero(present)
+        return KeysByDay(keys[rows], rows=rows, days=self._day[rows], starts=self._starts)
+
+    def _numbers(self, name: str) -> tuple[Float64, Int64]:
+        """Return the finite numbers of a column, or of `price`: value / quantity where both are positive."""
+        if name != columns.PRICE:
+            finite = self._finite[name]
+            return self._arrays[name][finite], self._day[finite]
+        quantity, value = self._arrays[columns.QUANTITY], self._arrays[columns.VALUE]
+        both = self._finite[columns.QUANTITY] & self._finite[columns.VALUE]
+        sold = both & (quantity > 0) & (value > 0)
+        return value[sold] / quantity[sold], self._day[sold]
+
+    def _by_day(self, days: Int64) -> Int64:
+        return np.bincount(days, minlength=len(self.sizes))
+
+    def _per_day(self, marked: Bools) -> Int64:
+        return self._by_day(self._day[marked])
+
+    def _mean(self, values: Float64, days: Int64) -> list[tuple[float, float, int]]:
+        """Return by day mean, standard deviation and n; zeros without values.
+
+        `bincount` adds the values of a day one after the other, whatever the other days are.
+        """
+        n = self._by_day(days)
+        if not len(values):
+            return [(0.0, 0.0, 0)] * len(n)
+        of = np.maximum(n, 1)
+        mean = np.bincount(days, weights=values, minlength=len(n)) / of
+        square = np.bincount(days, weights=(values - mean[days]) ** 2, minlength=len(n)) / of
+        return list(zip(mean.tolist(), np.sqrt(square).tolist(), n.tolist(), strict=True))
+
+    def _histogram(self, places: Int64, days: Int64, *, bins: int, zero: int = 0) -> list[dict[int, int]]:
+        """Return by day bin -> events, ascending; place `zero` is bin 0."""
+        found: list[dict[int, int]] = [{} for _ in self.sizes]
+        counts = np.bincount(days * bins + places)
+        present = np.flatnonzero(counts)
+        numbers = (present % bins - zero).tolist()
+        for day, number, events in zip(
+            (present // bins).tolist(), numbers, counts[present].tolist(), strict=True
+        ):
+            found[day][number] = events
+        return found
 
 
-def _mean(values: npt.NDArray[Any]) -> tuple[float, float, int]:
-    """Return mean, standard deviation and n; zeros without values."""
-    return (float(values.mean()), float(values.std()), len(values)) if len(values) else (0.0, 0.0, 0)
-
-
-def _histogram(bins: Int64) -> dict[int, int]:
-    """Return bin -> events, ascending."""
-    if not len(bins):
-        return {}
-    found, rows = np.unique(bins, return_counts=True)
-    return dict(zip(found.tolist(), rows.tolist(), strict=True))
-
-
-def _ids(keys: UInt64, present: Bools) -> Ids:
-    rows_with_id = np.flatnonzero(present)
-    distinct, first, inverse, rows = np.unique(
-        keys[rows_with_id], return_index=True, return_inverse=True, return_counts=True
+def _arrays(rows: pl.DataFrame) -> dict[str, npt.NDArray[Any]]:
+    """Read what the figures need from the columns, in one query."""
+    user, item, time = pl.col(columns.USER_ID), pl.col(columns.ITEM_ID), pl.col(columns.TIMESTAMP)
+    read = rows.select(
+        keys_of(user).alias("user"),
+        user.is_not_null().alias("has_user"),
+        is_untrimmed(user).fill_null(value=False).alias("untrimmed_user"),
+        keys_of(item).alias("item"),
+        item.is_not_null().alias("has_item"),
+        is_untrimmed(item).fill_null(value=False).alias("untrimmed_item"),
+        time.to_physical().fill_null(0).alias("time"),
+        time.is_not_null().alias("has_time"),
+        *(pl.col(name).is_null().alias(f"no_{name}") for name in _NUMBERS),
+        *(pl.col(name).cast(pl.Float64).fill_null(float("nan")).alias(name) for name in _NUMBERS),
     )
-    codes = np.full(len(keys), -1, dtype=np.int64)
-    codes[rows_with_id] = inverse
-    return Ids(keys=distinct, first=rows_with_id[first], rows=rows, codes=codes)
-
-
-def _mixed(*parts: UInt64) -> UInt64:
-    multiplier, shift = _MIX
-    mixed = np.zeros(len(parts[0]), dtype=np.uint64)
-    for part in parts:
-        mixed = (mixed ^ part) * multiplier
-        mixed ^= mixed >> shift
-    return mixed
+    return {name: read[name].to_numpy() for name in read.columns}

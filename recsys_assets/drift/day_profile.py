@@ -11,10 +11,10 @@ import numpy as np
 
 from recsys_assets.storage.arrays import Float64, Int64, UInt64
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it when the profile of the same rows changes; stored profiles of other versions are then rebuilt."""
 
-COUNTS: Final = ("rows", "users", "items", "top_user_rows", "top_item_rows")
+COUNTS: Final = ("rows", "users", "items")
 """Plain counts of a day."""
 
 SHARES: Final = (
@@ -24,25 +24,38 @@ SHARES: Final = (
     "null_quantities",
     "null_values",
     "rows_outside_day",
+    "top_user_rows",
+    "top_items_rows",
+    "top_user_visits",
+    "repeat_visits",
     "duplicate_rows",
+    "visits_with_duplicates",
     "redelivered_rows",
+    "regular_users",
+    "bestseller_rows",
     "new_users",
     "new_items",
     "repeated_pairs",
     "items_not_in_catalogue",
     "odd_user_ids",
     "odd_item_ids",
+    "untrimmed_user_ids",
+    "untrimmed_item_ids",
     "unseen_ratings",
+    "numbers_not_finite",
     "quantities_not_positive",
     "negative_values",
 )
-"""(k, n): k of n events or ids; binomial where these are independent."""
+"""(k, n): k of n events, visits or ids; binomial where these are independent.
+
+A visit is a user's events within one hour; without a user's id, the events of one moment.
+"""
 
 MEANS: Final = ("rating", "log_value", "log_quantity", "log_price", "log_rows_a_user")
 """Mean and standard deviation within the day."""
 
 HISTOGRAMS: Final = ("hour", "rating", "value", "quantity", "price")
-"""Bin -> rows. The bins are hours of the UTC day, the others those of `log_bins`."""
+"""Bin -> rows; of `hour`, whose bins are hours of the UTC day, visits. The other bins are those of `log_bins`."""
 
 BINS_PER_OCTAVE: Final = {"rating": 8, "value": 2, "quantity": 2, "price": 2}
 """Resolution of `log_bins`: neighbouring ratings (4 and 4.5) are in different bins, money by factors of 1.4."""
@@ -67,12 +80,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """MEANS: (mean, standard deviation, n); n is 0 where there is nothing to average."""
     histograms: dict[str, dict[int, int]]
     """HISTOGRAMS and CATEGORIES: bin -> rows, empty bins left out."""
-    quantiles: dict[str, list[float]]
-    """`rating`, `quantity`, `value` -> the 5, 25, 50, 75 and 95 % quantiles; nothing where there are none."""
-    top_items: list[tuple[str, int]]
-    """The five items with most rows, with their rows."""
-    lag_hours: float | None
-    """Hours from the newest event to the end of the day; None without events."""
     sketch: bytes
     """The smallest hashes of the rows' content, dates left out: little-endian uint64, ascending."""
 

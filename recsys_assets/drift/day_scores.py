@@ -4,7 +4,8 @@
 alarms. Nothing here knows the faults that a day may have: unusual for this source is all that counts.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
@@ -26,6 +27,7 @@ SCORED: Final = (
     *COUNTS,
     *SHARES,
     *_MEAN_NAMES,
+    "missing_hours",
     *(f"{name}_shape" for name in HISTOGRAMS),
     *(f"{name}_mix" for name in CATEGORIES),
 )
@@ -33,11 +35,35 @@ SCORED: Final = (
 DRIFT_CHECKS: Final = tuple(f"{PREFIX}{name}" for name in SCORED)
 """Names of the drift checks of a day, whatever the source; those that do not apply are ok."""
 
-_TOPS: Final = frozenset({"top_user_rows", "top_item_rows"})
+_FIRST_LIMIT: Final = 4.0
+"""Size of a residual that is news as long as there are no thresholds."""
 _LEAST_CHANGE: Final = 10
 """A smaller change of a count is not reported: a sparse source has such days all the time."""
-_VOLUME: Final = frozenset({*COUNTS, "hour_shape"})
+_HOURS: Final = frozenset({"hour_shape", "missing_hours"})
+"""Scores that are left out beside a closed day, too: its evening, or its morning, is in another UTC day."""
+_VOLUME: Final = frozenset({*COUNTS, *_HOURS})
 """Scores that are left out on a day on which shops are closed."""
+_NARROW: Final = frozenset({"top_user_visits", "repeat_visits", "regular_users"})
+"""Shares that vary less than independent events do: most users come once a day."""
+_LIGHT: Final = frozenset(
+    {*_NARROW, "top_items_rows", "visits_with_duplicates", "bestseller_rows", "missing_hours"}
+)
+"""Scores that are never far out on an ordinary day. They have a threshold of their own, since counts and mixes, which
+now and then are, would set it too high."""
+_SURPLUS: Final = frozenset(
+    {
+        "top_user_rows",
+        "top_user_visits",
+        "duplicate_rows",
+        "visits_with_duplicates",
+        "untrimmed_user_ids",
+        "untrimmed_item_ids",
+        "numbers_not_finite",
+    }
+)
+"""Shares of which only too much is a fault."""
+_LIGHT_BUDGET: Final = 0.2
+"""Their false alarms, on top of the budget, as a part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,23 +72,41 @@ class DayScores:
 
     scores: dict[str, Score]
     """Name -> score; those that do not apply are left out."""
-    thresholds: Thresholds | None
-    """None while there is too little history."""
+    thresholds: Mapping[str, Thresholds]
+    """Name -> thresholds; empty while there is too little history."""
     profile: Profile
     """The day's profile."""
     residuals: dict[str, Float64]
     """`counts`, `shares`, `means` -> residuals."""
+    usual_shares: Float64
+    """The share of the last 28 days for each of SHARES; NaN for one that was 0 on all kept days."""
     histograms: dict[str, HistogramDay] = field(default_factory=dict)
     """Histogram -> the day's part of its history."""
 
-    def largest(self) -> float:
-        """Return the size of the largest score; NaN without any."""
-        return max((abs(score.score) for score in self.scores.values()), default=float("nan"))
+    def largest(self) -> tuple[float, float]:
+        """Return the size of the largest score of the others and of the light ones; NaN without any."""
+        sizes: tuple[list[float], list[float]] = ([], [])
+        for name, score in self.scores.items():
+            sizes[name in _LIGHT].append(abs(score.score))
+        others, light = (max(group, default=float("nan")) for group in sizes)
+        return others, light
+
+    def usual_share(self, name: str) -> float | None:
+        """Return the usual value of the share `name`, if the day's is no news against the days before; else None.
+
+        Before the spread of the residuals is known, a residual counts as it is. What never occurred is news.
+        """
+        place = SHARES.index(name)
+        score, usual = self.scores.get(name), float(self.usual_shares[place])
+        size = abs(float(self.residuals["shares"][place]) if score is None else score.score)
+        limits = self.thresholds.get(name)
+        limit = _FIRST_LIMIT if limits is None else limits.warn
+        return usual if size < limit and not math.isnan(usual) else None
 
     def alarms(self, name: str) -> bool:
         """Return True if the score `name` is large enough to warn."""
-        score = self.scores.get(name)
-        return score is not None and self.thresholds is not None and abs(score.score) >= self.thresholds.warn
+        score, limits = self.scores.get(name), self.thresholds.get(name)
+        return score is not None and limits is not None and abs(score.score) >= limits.warn
 
 
 class ProfileHistory:
@@ -76,11 +120,11 @@ class ProfileHistory:
         self._closed = frozenset(settings.closed_days)
         self._days = Days()
         self._counts = CountHistory(len(COUNTS))
-        self._shares = ShareHistory(len(SHARES))
+        self._shares = ShareHistory(len(SHARES), narrow=np.array([name in _NARROW for name in SHARES]))
         self._means = MeanHistory(len(MEANS))
         self._histograms: dict[str, HistogramHistory] = {}
-        self._largest = DayTable(1)
-        self._weekly_thresholds: Weekly[Thresholds | None] = Weekly()
+        self._largest = DayTable(2)
+        self._weekly_thresholds: Weekly[dict[str, Thresholds]] = Weekly()
 
     def score(self, profile: Profile, *, day: date) -> DayScores:
         """Score `day`, later than all days of the history, without adding it."""
@@ -96,12 +140,13 @@ class ProfileHistory:
             **_named_scores(_MEAN_NAMES, means, mean, present=events > 0),
             **histogram_scores,
         }
-        left_out = _VOLUME if self._is_closed(day) else frozenset()
+        left_out = self._left_out(day)
         return DayScores(
             scores={name: s for name, s in scores.items() if np.isfinite(s.score) and name not in left_out},
             thresholds=self._weekly_thresholds.get(windows.week, lambda: self._thresholds(windows.year)),
             profile=profile,
             residuals={"counts": counts.residuals, "shares": shares.residuals, "means": means.residuals},
+            usual_shares=np.where(self._shares.ever(), shares.expected, np.nan),
             histograms=histograms,
         )
 
@@ -129,10 +174,10 @@ class ProfileHistory:
 
     def verdict(self, name: str, scored: DayScores) -> Verdict:
         """Return the verdict that follows from the score `name`."""
-        if not scored.alarms(name) or scored.thresholds is None:
+        if not scored.alarms(name):
             return "ok"
         score = scored.scores[name]
-        blocks = abs(score.score) >= scored.thresholds.block and self._is_material(score, scored)
+        blocks = abs(score.score) >= scored.thresholds[name].block and self._is_material(score, scored)
         return "block" if blocks else "warn"
 
     def _score_histograms(
@@ -143,12 +188,14 @@ class ProfileHistory:
         for name in (*HISTOGRAMS, *CATEGORIES):
             histogram = profile.histograms.get(name, {})
             if histogram and name not in self._histograms:
-                self._histograms[name] = HistogramHistory(days=len(self._days))
+                self._histograms[name] = HistogramHistory(days=len(self._days), ordered=name == "hour")
             if name not in self._histograms:
                 continue  # a histogram that a source never has costs nothing
-            histograms[name], score = self._histograms[name].judge(histogram, windows)
-            if score is not None:
-                scores[_shape_name(name)] = score
+            histograms[name], shape, gap = self._histograms[name].judge(histogram, windows)
+            if shape is not None:
+                scores[_shape_name(name)] = shape
+            if gap is not None:
+                scores["missing_hours"] = gap
         return histograms, scores
 
     def _is_material(self, score: Score, scored: DayScores) -> bool:
@@ -158,6 +205,13 @@ class ProfileHistory:
             score.affected >= self._settings.material_share
             and score.affected * events >= self._settings.material_rows
         )
+
+    def _left_out(self, day: date) -> frozenset[str]:
+        """Return the scores that say nothing on `day`, because shops are closed on it or beside it."""
+        if self._is_closed(day):
+            return _VOLUME
+        beside = (day - timedelta(days=1), day + timedelta(days=1))
+        return _HOURS if any(self._is_closed(other) for other in beside) else frozenset()
 
     def _is_closed(self, day: date) -> bool:
         """Return True for a day named in the settings, and for a feast.
@@ -174,28 +228,35 @@ class ProfileHistory:
         )
         return any(self._counts.was_closed(place) for place in self._days.places(alike))
 
-    def _thresholds(self, year: Int64) -> Thresholds | None:
-        largest = self._largest.rows[year, 0]
-        largest = largest[~np.isnan(largest)]
-        if len(self._days) < self._settings.least_history_days or not len(largest):
-            return None
-        return thresholds(largest, checks=len(SCORED), warn_rate=self._warn_rate, block_rate=self._block_rate)
+    def _thresholds(self, year: Int64) -> dict[str, Thresholds]:
+        found: dict[str, Thresholds] = {}
+        if len(self._days) < self._settings.least_history_days:
+            return found
+        light = [name for name in SCORED if name in _LIGHT]
+        others = [name for name in SCORED if name not in _LIGHT]
+        for names, part, largest in zip(
+            (others, light), (1.0, _LIGHT_BUDGET), self._largest.rows[year].T, strict=True
+        ):
+            known = largest[~np.isnan(largest)]
+            if len(known):
+                rates = part * self._warn_rate, part * self._block_rate
+                limits = thresholds(known, checks=len(names), warn_rate=rates[0], block_rate=rates[1])
+                found |= dict.fromkeys(names, limits)
+        return found
 
 
 def _count_scores(scored: Scored, found: Float64) -> dict[str, Score]:
-    """Name the scores of the counts that changed by enough to matter; the change is measured against all events."""
+    """Name the scores of the counts that changed by enough to matter."""
     expected = scored.expected
-    rows = max(found[0], expected[0])
     judged = {}
     for place, name in enumerate(COUNTS):
         change = abs(found[place] - expected[place])
-        of = rows if name in _TOPS else max(found[place], expected[place])
         if change >= _LEAST_CHANGE:
             judged[name] = Score(
                 score=float(scored.scores[place]),
                 found=float(found[place]),
                 expected=float(expected[place]),
-                affected=float(change / of),
+                affected=float(change / max(found[place], expected[place])),
             )
     return judged
 
@@ -206,7 +267,7 @@ def _named_scores(
     """Name the scores of shares, which affect the part of the day by which they changed, or of means."""
     return {
         name: Score(
-            score=float(scored.scores[place]),
+            score=max(float(scored.scores[place]), 0.0) if name in _SURPLUS else float(scored.scores[place]),
             found=float(found[place]),
             expected=float(scored.expected[place]),
             affected=float(abs(found[place] - scored.expected[place])) if name in SHARES else 0.0,

@@ -1,18 +1,28 @@
 """The history of one histogram, and the score of the next day's against it: as a whole and by its bins."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from recsys_assets.drift.scores import Score, Scored, ShareHistory
-from recsys_assets.drift.statistics import agreeing, by_side, count_residual, jensen_shannon, upper_spread
+from recsys_assets.drift.statistics import (
+    agreeing,
+    by_side,
+    count_residual,
+    jensen_shannon,
+    share_residual,
+    upper_spread,
+)
 from recsys_assets.drift.windows import LEAST_EVENTS, LEAST_SCORES, DayTable, Weekly, Windows, usable
 from recsys_assets.storage.arrays import Float64
 
 _RARE: Final = 0.2
 """Shares below it behave like counts."""
+_NARROWEST: Final = (1.0, 1.0, 1.0, 0.5)
+"""Least width of each statistic. The gap, the largest of many residuals, varies less than one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +39,38 @@ class HistogramDay:
     """Size of the score of the bin that has most too few events."""
     highest: float
     """Size of the score of the bin that has most too many events."""
+    gap: float
+    """Size of the residual of the stretch of bins that has most too few events; NaN where bins have no order."""
 
     @property
-    def statistics(self) -> tuple[float, float, float]:
-        """The three numbers that the histogram is judged by."""
-        return self.distance, self.lowest, self.highest
+    def statistics(self) -> tuple[float, float, float, float]:
+        """The numbers that the histogram is judged by: three for its shape, and the gap."""
+        return self.distance, self.lowest, self.highest, self.gap
+
+
+class Stretch(NamedTuple):
+    """Neighbouring bins that together have too few events."""
+
+    size: float
+    """Size of the residual."""
+    bins: tuple[int, int]
+    """First and last bin."""
+    found: float
+    """Share of the events in it."""
+    expected: float
+    """Usual share of the events in it."""
+
+    def score(self, score: float) -> Score:
+        """Return the score of the day that follows from the standardised size."""
+        first, last = self.bins
+        return Score(
+            score=score,
+            found=self.found,
+            expected=self.expected,
+            affected=max(self.expected - self.found, 0.0),
+            where=first,
+            until=last,
+        )
 
 
 class BinHistory(ShareHistory):
@@ -47,15 +84,15 @@ class BinHistory(ShareHistory):
         """Begin without bins, after `days` days without any event."""
         super().__init__(0, totals=1, days=days)
 
-    def judge(self, k: Float64, n: Float64, windows: Windows) -> Scored:
-        """Score a day's bins."""
+    def judge_bins(self, k: Float64, n: Float64, windows: Windows) -> tuple[Scored, list[Float64]]:
+        """Score a day's bins; return also the shares expected by each window."""
         residuals, expected = self._compare(k, n, windows)
         spread = self._spread(windows)
         scores = by_side(residuals, spread)
         beyond_poisson = np.maximum(spread[0] ** 2 - 1, 0)
         losses = agreeing(*(_loss(k, n * share, beyond_poisson) for share in expected))
         rarer = (scores < 0) & (expected[0] < _RARE)
-        return Scored(residuals, np.where(rarer, losses, scores), expected[0])
+        return Scored(residuals, np.where(rarer, losses, scores), expected[0]), expected
 
     def widen(self, columns: int) -> None:
         """Add bins, which no day had."""
@@ -77,32 +114,45 @@ class BinHistory(ShareHistory):
 class HistogramHistory:
     """One histogram by day."""
 
-    def __init__(self, *, days: int = 0) -> None:
-        """Begin after `days` days without any event."""
+    def __init__(self, *, days: int = 0, ordered: bool = False) -> None:
+        """Begin after `days` days without any event; `ordered` bins have neighbours, as hours do."""
         self._columns: dict[int, int] = {}
         self._names: list[int] = []
+        self._ordered = ordered
         self._bins = BinHistory(days=days)
-        self._statistics = DayTable(3, rows=days)
+        self._statistics = DayTable(4, rows=days)
         self._weekly_spreads: Weekly[list[tuple[float, float]]] = Weekly()
 
-    def judge(self, histogram: Mapping[int, int], windows: Windows) -> tuple[HistogramDay, Score | None]:
-        """Return the day to be kept and its score; None where there is too little to compare."""
+    def judge(
+        self, histogram: Mapping[int, int], windows: Windows
+    ) -> tuple[HistogramDay, Score | None, Score | None]:
+        """Return the day to be kept, the score of its shape and that of its emptiest stretch of bins.
+
+        A score is None where there is too little to compare; that of the stretch also where bins have no order.
+        """
         counts = self._row(histogram)
         rows = counts.sum()
         if rows < LEAST_EVENTS or not len(windows.recent):
-            return replace(self.empty_day(), counts=counts), None
+            return replace(self.empty_day(), counts=counts), None, None
         distance, elsewhere = self._distance(counts, windows)
-        bins = self._bins.judge(counts, np.array([rows]), windows)
+        bins, expected = self._bins.judge_bins(counts, np.array([rows]), windows)
         (least, lowest), (most, highest) = self._extremes(bins.scores, windows)
+        stretch = self._emptiest(counts, expected) if self._ordered else None
         day = HistogramDay(
-            counts=counts, residuals=bins.residuals, distance=distance, lowest=lowest, highest=highest
+            counts=counts,
+            residuals=bins.residuals,
+            distance=distance,
+            lowest=lowest,
+            highest=highest,
+            gap=float("nan") if stretch is None else stretch.size,
         )
-        by_distance, by_lowest, by_highest = self._standardised(day, windows)
+        by_distance, by_lowest, by_highest, by_gap = self._standardised(day, windows)
+        gap = None if stretch is None or math.isnan(by_gap) else stretch.score(by_gap)
         if np.isnan([by_distance, by_lowest, by_highest]).all():
-            return day, None
+            return day, None, gap
         worst = least if np.nan_to_num(by_lowest) > np.nan_to_num(by_highest) else most
         surplus = int(np.argmax(counts - rows * bins.expected))
-        return day, Score(
+        shape = Score(
             score=float(np.nanmax([by_distance, by_lowest, by_highest])),
             found=float(counts[worst] / rows),
             expected=float(bins.expected[worst]),
@@ -110,6 +160,7 @@ class HistogramHistory:
             where=self._names[worst],
             surplus=self._names[surplus] if counts[surplus] >= 2 * rows * bins.expected[surplus] else None,
         )
+        return day, shape, gap
 
     def empty_day(self) -> HistogramDay:
         """Return a day without any event."""
@@ -121,6 +172,7 @@ class HistogramHistory:
             distance=unknown,
             lowest=unknown,
             highest=unknown,
+            gap=unknown,
         )
 
     def append(self, day: HistogramDay, *, alarming: bool) -> None:
@@ -155,11 +207,12 @@ class HistogramHistory:
         return row
 
     def _standardised(self, day: HistogramDay, windows: Windows) -> list[float]:
-        """Return the day's three statistics less their centre, divided by their width, in the last year."""
+        """Return the day's four statistics less their centre, divided by their width, in the last year."""
         spreads = self._weekly_spreads.get(
             windows.week,
             lambda: [
-                upper_spread(past, least=LEAST_SCORES) for past in self._statistics.rows[windows.year].T
+                upper_spread(past, least=LEAST_SCORES, narrowest=narrowest)
+                for past, narrowest in zip(self._statistics.rows[windows.year].T, _NARROWEST, strict=True)
             ],
         )
         return [
@@ -200,6 +253,31 @@ class HistogramHistory:
         sizes = np.maximum([-scores[least], scores[most]], 0)
         lowest, highest = np.sqrt(np.maximum(sizes**2 - 2 * np.log(active), 0))
         return (least, float(lowest)), (most, float(highest))
+
+    def _emptiest(self, counts: Float64, expected: list[Float64]) -> Stretch:
+        """Return the stretch of neighbouring bins whose events are most too few against every window.
+
+        A spatial scan statistic on a line (Kulldorff 1997): a day that ends early, begins late, or has a gap.
+        """
+        order = np.argsort(self._names)
+        first, last = np.triu_indices(len(order))
+        rows = counts.sum()
+
+        def sums(values: Float64) -> Float64:
+            totals = np.concatenate([[0.0], np.cumsum(values[order])])
+            summed: Float64 = totals[last + 1] - totals[first]
+            return summed
+
+        found = sums(counts)
+        shares = [np.clip(sums(share / share.sum()), 1e-9, 1 - 1e-9) for share in expected]
+        residuals = agreeing(*(share_residual(found, rows, share) for share in shares))
+        worst = int(np.argmin(residuals))
+        return Stretch(
+            size=max(-float(residuals[worst]), 0.0),
+            bins=(self._names[order[first[worst]]], self._names[order[last[worst]]]),
+            found=float(found[worst] / rows),
+            expected=float(shares[0][worst]),
+        )
 
 
 def _loss(k: Float64, mean: Float64, beyond_poisson: Float64) -> Float64:

@@ -26,6 +26,9 @@ from recsys_assets.drift.windows import (
 )
 from recsys_assets.storage.arrays import Bools, Float64, Int64
 
+_NARROWEST: Final = 0.5
+"""Least spread of a narrow share; less would be chance."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
@@ -41,6 +44,8 @@ class Score:
     """Share of the day's events (or of the expected ones) that this concerns, 0-1."""
     where: int | None = None
     """For histograms the bin that stands out."""
+    until: int | None = None
+    """For a stretch of bins that stands out, the last of them; `where` is the first."""
     surplus: int | None = None
     """For histograms the bin with the largest surplus, if at least half of its events are too many."""
 
@@ -127,14 +132,18 @@ class CountHistory:
 class ShareHistory:
     """Counts k of n, judged by binomial residuals."""
 
-    def __init__(self, columns: int, *, totals: int | None = None, days: int = 0) -> None:
+    def __init__(
+        self, columns: int, *, totals: int | None = None, days: int = 0, narrow: Bools | None = None
+    ) -> None:
         """Begin after `days` days without any event.
 
         Args:
             columns: number of shares.
             totals: 1 where all shares are of one n and alarm together; else each share has its own.
             days: number of days before.
+            narrow: shares that may vary less than independent events do; None for none.
         """
+        self._narrow = np.zeros(columns, dtype=bool) if narrow is None else narrow
         totals = columns if totals is None else totals
         self._k = DayTable(columns, rows=days)
         self._n, self._alarming = DayTable(totals, rows=days, fill=0.0), DayTable(totals, rows=days, fill=0.0)
@@ -153,6 +162,10 @@ class ShareHistory:
         self._residuals.append(residuals)
         self._alarming.append(alarming)
 
+    def ever(self) -> Bools:
+        """Mark the shares that were not 0 on all kept days."""
+        return np.asarray((self._k.rows > 0).any(axis=0))
+
     def drop_oldest(self, count: int) -> None:
         """Drop the oldest days."""
         for table in (self._k, self._n, self._residuals, self._alarming):
@@ -170,7 +183,17 @@ class ShareHistory:
 
     def _spread(self, windows: Windows) -> Float64:
         """Return the spread of the last year's residuals, (2, shares)."""
-        return self._weekly_spread.get(windows.week, lambda: known_spread(self._residuals.rows[windows.year]))
+        return self._weekly_spread.get(
+            windows.week,
+            lambda: known_spread(self._residuals.rows[windows.year], least=self._least_spread(windows.year)),
+        )
+
+    def _least_spread(self, year: Int64) -> Float64 | float:
+        """Return the least spread of each share: lower for narrow ones, where there is enough to measure it."""
+        if not len(year) or not self._narrow.any():
+            return 1.0
+        hits, events = np.median(self._k.rows[year], axis=0), np.median(self._n.rows[year], axis=0)
+        return np.where(self._narrow & (hits >= 1) & (events >= LEAST_EVENTS), _NARROWEST, 1.0)
 
     def _reference(self, window: Int64, *, with_alarming: bool = False) -> tuple[Float64, Float64]:
         """Return the window's shares and their events, without the days that alarmed unless `with_alarming`."""

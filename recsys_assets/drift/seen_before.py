@@ -10,13 +10,15 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.drift.day_events import DayEvents, Ids, ItemCategories, keys_of, pair_keys
+from recsys_assets.drift.day_events import DayEvents, pair_keys, read_days
 from recsys_assets.drift.day_profile import Profile
+from recsys_assets.drift.distinct_keys import DistinctKeys, keys_of
+from recsys_assets.drift.item_categories import ItemCategories
+from recsys_assets.drift.regulars import Regulars, Visitors
 from recsys_assets.storage.arrays import Bools, UInt64
 
 _SKETCH: Final = 256
 _SKETCH_DAYS: Final = 28
-_TOP_ITEMS: Final = 5
 _CLASSES: Final = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", "a" * 26 + "A" * 26 + "0" * 10
 )
@@ -60,23 +62,31 @@ class KnownKeys:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstSeen:
-    """The part of a day that is to be remembered besides its profile; it is not kept on disk."""
+class Known:
+    """Everything of a day, or of many, that is remembered for good; keys ascend without repetition."""
 
     users: UInt64
-    """Users not known before, ascending."""
+    """Keys of users."""
     items: UInt64
-    """Items not known before, ascending."""
+    """Keys of items."""
     pairs: UInt64
-    """(user, item) pairs not known before, ascending."""
+    """Keys of (user, item) pairs."""
     user_shapes: frozenset[str]
-    """Shapes of the new users' ids."""
+    """Shapes of the users' ids."""
     item_shapes: frozenset[str]
-    """Shapes of the new items' ids."""
+    """Shapes of the items' ids."""
     ratings: frozenset[float]
     """Ratings that occur."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstSeen(Known):
+    """A day's part of it that was not known before, and what is remembered of the day for some weeks."""
+
     sketch: UInt64
     """The profile's sketch."""
+    visitors: Visitors
+    """Users and items from which the regular ones are found."""
 
 
 class SeenBefore:
@@ -89,29 +99,24 @@ class SeenBefore:
         self._item_shapes: set[str] = set()
         self._ratings: set[float] = set()
         self._sketches: deque[tuple[date, UInt64]] = deque()
+        self._regulars = Regulars()
         self.categories = ItemCategories(catalogue) if catalogue is not None and catalogue.height else None
 
-    def profile_day(self, frame: pl.DataFrame, *, day: date) -> tuple[Profile, FirstSeen]:
-        """Profile `day`'s raw events (RAW_INTERACTIONS' columns), without adding them."""
-        events = DayEvents(frame, day=day)
-        content = np.unique(events.content())
-        sketch = content[:_SKETCH]
-        first_seen, compared = self._compare(events, sketch, day)
-        shares = {**events.row_shares(distinct_rows=len(content)), **compared, **events.amount_shares()}
-        histograms = events.histograms()
+    def profile_day(self, events: DayEvents, *, day: date) -> tuple[Profile, FirstSeen]:
+        """Profile a day, without adding it."""
+        first_seen, compared = self._compare(events, day)
+        shares = {**events.shares, **compared}
+        histograms = events.histograms
         if self.categories is not None:
-            unknown, by_category = self.categories.count(events.items)
+            unknown, by_category = self.categories.count(events.items.keys, events.items.rows)
             shares["items_not_in_catalogue"] = (unknown, events.items.total)
-            histograms |= by_category
+            histograms = {**histograms, **by_category}
         profile = Profile(
-            counts=events.counts(),
+            counts=events.counts,
             shares=shares,
-            means=events.means(),
+            means=events.means,
             histograms=histograms,
-            quantiles=events.quantiles(),
-            top_items=_top(frame[columns.ITEM_ID], events.items),
-            lag_hours=events.lag_hours(),
-            sketch=sketch.astype("<u8").tobytes(),
+            sketch=first_seen.sketch.astype("<u8").tobytes(),
         )
         return profile, first_seen
 
@@ -119,35 +124,44 @@ class SeenBefore:
         """Add a published day, profiled after the day before it was added."""
         self.add_known(first_seen)
         self._sketches.append((day, first_seen.sketch))
+        self._regulars.add(first_seen.visitors, day=day)
 
-    def add_known(self, first_seen: FirstSeen) -> None:
-        """Add the ids, pairs, shapes and ratings of a day or of many, without a sketch."""
-        self._users.add(first_seen.users)
-        self._items.add(first_seen.items)
-        self._pairs.add(first_seen.pairs)
-        self._user_shapes |= first_seen.user_shapes
-        self._item_shapes |= first_seen.item_shapes
-        self._ratings |= first_seen.ratings
+    def add_known(self, known: Known) -> None:
+        """Add ids, pairs, shapes and ratings of a day or of many; the keys are not known yet."""
+        self._users.add(known.users)
+        self._items.add(known.items)
+        self._pairs.add(known.pairs)
+        self._user_shapes |= known.user_shapes
+        self._item_shapes |= known.item_shapes
+        self._ratings |= known.ratings
 
-    def known(self) -> FirstSeen:
-        """Return what `add_known` restores: everything that was added but the sketches."""
-        return FirstSeen(
+    def known(self) -> Known:
+        """Return everything that `add_known` restores."""
+        return Known(
             users=self._users.all(),
             items=self._items.all(),
             pairs=self._pairs.all(),
             user_shapes=frozenset(self._user_shapes),
             item_shapes=frozenset(self._item_shapes),
             ratings=frozenset(self._ratings),
-            sketch=np.empty(0, np.uint64),
         )
 
-    def load(self, ids: pl.LazyFrame, sketches: Iterable[tuple[date, UInt64]]) -> None:
-        """Add many days at once, with the same result as one by one.
+    def load(
+        self,
+        ids: pl.LazyFrame,
+        sketches: Iterable[tuple[date, UInt64]],
+        latest: Iterable[tuple[date, pl.DataFrame]],
+    ) -> None:
+        """Add many days at once, with the same result as one by one; what is known already is left out.
 
         Args:
             ids: `user_id, item_id, rating` of every event.
             sketches: those of the last 28 days, oldest first.
+            latest: the events of the last `KEPT_VISITORS` days, oldest first.
         """
+        for day, frame in latest:
+            (events,) = read_days([(day, frame)])
+            self._regulars.add(Visitors.of(events.users, events.items), day=day)
         rating = pl.col(columns.RATING).cast(pl.Float64)
         users, items, pairs, ratings = pl.collect_all(  # together, so that thousands of files are opened once
             [
@@ -163,68 +177,66 @@ class SeenBefore:
         keys = pairs.select(keys_of(pl.all()))
         pair = np.unique(pair_keys(keys[columns.USER_ID].to_numpy(), keys[columns.ITEM_ID].to_numpy()))
         self.add_known(
-            FirstSeen(
+            Known(
                 users=user_keys[~self._users.contains(user_keys)],
                 items=item_keys[~self._items.contains(item_keys)],
                 pairs=pair[~self._pairs.contains(pair)],
                 user_shapes=frozenset(map(shape_of, users.to_series())),
                 item_shapes=frozenset(map(shape_of, items.to_series())),
                 ratings=frozenset(ratings.to_series()),
-                sketch=np.empty(0, np.uint64),
             )
         )
         self._sketches.extend(sketches)
 
-    def mask_of(self, share: str, frame: pl.DataFrame, *, day: date) -> Bools | None:
+    def mask_of(self, share: str, events: DayEvents, *, day: date) -> Bools | None:
         """Mark the rows of a day, not added yet, that count for `share`; None for a share that needs no history."""
-        if share in {"new_users", "odd_user_ids"}:
-            return _new_rows(frame[columns.USER_ID], self._users, self._user_shapes, odd="odd" in share)
-        if share in {"new_items", "odd_item_ids"}:
-            return _new_rows(frame[columns.ITEM_ID], self._items, self._item_shapes, odd="odd" in share)
+        frame, items = events.frame, events.items
+        if share in {"new_users", "odd_user_ids", "new_items", "odd_item_ids"}:
+            of_users = "user" in share
+            known = self._users if of_users else self._items
+            shapes = self._user_shapes if of_users else self._item_shapes
+            ids = frame[columns.USER_ID if of_users else columns.ITEM_ID]
+            return _new_rows(ids, known, shapes, odd="odd" in share)
         if share == "unseen_ratings":
-            ratings = frame[columns.RATING].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            unseen: Bools = np.isfinite(ratings) & ~np.isin(ratings, sorted(self._ratings))
-            return unseen
+            unseen = [rating not in self._ratings for rating in events.ratings.keys.view(np.float64).tolist()]
+            return events.ratings.rows_of(np.array(unseen, dtype=bool))
         if share == "items_not_in_catalogue" and self.categories is not None:
-            keys = frame.select(keys_of(pl.col(columns.ITEM_ID))).to_series().to_numpy()
-            has_item = frame[columns.ITEM_ID].is_not_null().to_numpy()
-            unknown: Bools = ~self.categories.contains(keys) & has_item
-            return unknown
+            return items.rows_of(~self.categories.contains(items.keys))
         if share == "redelivered_rows":
-            known = np.concatenate([np.empty(0, np.uint64), *(sketch for _, sketch in self._sketches)])
-            return np.isin(DayEvents(frame, day=day).content(), known)
-        return None
+            delivered = np.concatenate([np.empty(0, np.uint64), *(sketch for _, sketch in self._sketches)])
+            return events.content.rows_of(np.isin(events.content.keys, delivered))
+        return self._regulars.mask_of(share, events.users, items, day=day)
 
-    def _compare(
-        self, events: DayEvents, sketch: UInt64, day: date
-    ) -> tuple[FirstSeen, dict[str, tuple[int, int]]]:
+    def _compare(self, events: DayEvents, day: date) -> tuple[FirstSeen, dict[str, tuple[int, int]]]:
         """Split the day into known and new; return the new part, and the shares (k of n) of both."""
-        users, items = events.users, events.items
+        users, items, pairs = events.users, events.items, events.pairs
         new_users, new_items = ~self._users.contains(users.keys), ~self._items.contains(items.keys)
         frame = events.frame
         user_shapes, odd_users = _shapes(frame[columns.USER_ID], users, new_users, self._user_shapes)
         item_shapes, odd_items = _shapes(frame[columns.ITEM_ID], items, new_items, self._item_shapes)
-        pairs, pair_rows = np.unique(events.pairs(), return_counts=True)
-        known_pairs = self._pairs.contains(pairs)
-        ratings, rating_rows = np.unique(events.number(columns.RATING), return_counts=True)
-        unseen = np.array([rating not in self._ratings for rating in ratings.tolist()], dtype=bool)
+        known_pairs = self._pairs.contains(pairs.keys)
+        ratings = events.ratings.keys.view(np.float64).tolist()
+        unseen = np.array([rating not in self._ratings for rating in ratings], dtype=bool)
+        sketch = events.content.keys[:_SKETCH]
         first_seen = FirstSeen(
             users=users.keys[new_users],
             items=items.keys[new_items],
-            pairs=pairs[~known_pairs],
+            pairs=pairs.keys[~known_pairs],
             user_shapes=user_shapes,
             item_shapes=item_shapes,
-            ratings=frozenset(ratings.tolist()),
+            ratings=frozenset(ratings),
             sketch=sketch,
+            visitors=Visitors.of(users, items),
         )
         return first_seen, {
             "redelivered_rows": self._redelivered(sketch, day),
             "new_users": (int(new_users.sum()), len(users.keys)),
             "new_items": (int(new_items.sum()), len(items.keys)),
-            "repeated_pairs": (int(pair_rows[known_pairs].sum()), int(pair_rows.sum())),
+            "repeated_pairs": (int(pairs.rows[known_pairs].sum()), pairs.total),
             "odd_user_ids": (odd_users, users.total),
             "odd_item_ids": (odd_items, items.total),
-            "unseen_ratings": (int(rating_rows[unseen].sum()), int(rating_rows.sum())),
+            "unseen_ratings": (int(events.ratings.rows[unseen].sum()), events.ratings.total),
+            **self._regulars.count(users, items, day=day),
         }
 
     def _redelivered(self, sketch: UInt64, day: date) -> tuple[int, int]:
@@ -257,7 +269,7 @@ def shape_of(text: str) -> str:
     return f"{len(text)}{''.join(sorted(set(text.translate(_CLASSES))))}"
 
 
-def _shapes(column: pl.Series, ids: Ids, new: Bools, known: set[str]) -> tuple[frozenset[str], int]:
+def _shapes(column: pl.Series, ids: DistinctKeys, new: Bools, known: set[str]) -> tuple[frozenset[str], int]:
     """Return the shapes of new ids, and the number of rows whose id is new and of a shape never seen."""
     places = np.flatnonzero(new)
     if not len(places):
@@ -280,10 +292,3 @@ def _share_any(ascending: UInt64, others: UInt64) -> bool:
     places = np.searchsorted(ascending, others)
     places[places == len(ascending)] = 0
     return bool((ascending[places] == others).any())
-
-
-def _top(column: pl.Series, items: Ids) -> list[tuple[str, int]]:
-    if not len(items.keys):
-        return []
-    order = np.lexsort((items.first, -items.rows))[:_TOP_ITEMS]
-    return list(zip(column.gather(items.first[order]).to_list(), items.rows[order].tolist(), strict=True))

@@ -8,8 +8,9 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -17,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.drift.seen_before import FirstSeen, SeenBefore
+from recsys_assets.drift.regulars import KEPT_VISITORS
+from recsys_assets.drift.seen_before import Known, SeenBefore
 from recsys_assets.storage.arrays import UInt64
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.day_journal import DayFile
@@ -41,10 +43,13 @@ class SnapshotDays(Protocol):
     def scan(self, days: Iterable[date]) -> pl.LazyFrame:
         """The days' rows."""
 
+    def read_chunks(self, days: Iterable[date]) -> Iterator[list[tuple[date, pl.DataFrame]]]:
+        """The days' rows, a frame a day."""
+
 
 class _Snapshot(NamedTuple):
     last_day: date
-    known: FirstSeen
+    known: Known
 
 
 def load_seen(
@@ -65,7 +70,8 @@ def load_seen(
         seen.add_known(snapshot.known)
     missed = days if snapshot is None else [day for day in days if day > snapshot.last_day]
     ids = store.scan(missed).select(columns.USER_ID, columns.ITEM_ID, columns.RATING)
-    seen.load(ids, sketches)
+    latest = chain.from_iterable(store.read_chunks(days[-KEPT_VISITORS:]))
+    seen.load(ids, sketches, latest)
     if len(missed) > _SPARE_DAYS and list(checksums) == list(days):
         _write(place, seen.known(), last_day=days[-1], digest=_digest(checksums, days[-1]))
 
@@ -79,7 +85,7 @@ def _digest(checksums: Mapping[date, str], last_day: date) -> str:
     return digest.hexdigest()
 
 
-def _write(place: Path, known: FirstSeen, *, last_day: date, digest: str) -> None:
+def _write(place: Path, known: Known, *, last_day: date, digest: str) -> None:
     about = {name: sorted(getattr(known, name)) for name in _SETS}
     note = json.dumps({"last_day": last_day.isoformat(), "digest": digest, **about}).encode()
     content = io.BytesIO()
@@ -99,11 +105,10 @@ def _read(place: Path, checksums: Mapping[date, str]) -> _Snapshot | None:
             keys = {name: file[name] for name in _KEYS}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # none yet, or a damaged one
         return None
-    known = FirstSeen(
+    known = Known(
         **keys,
         user_shapes=frozenset(note["user_shapes"]),
         item_shapes=frozenset(note["item_shapes"]),
         ratings=frozenset(note["ratings"]),
-        sketch=np.empty(0, np.uint64),
     )
     return _Snapshot(last_day, known)

@@ -71,7 +71,7 @@ def share_residual(k: Any, n: Any, share: Any) -> Float64:
     return np.where(np.asarray(n) > 0, residual, np.nan)
 
 
-def spread(residuals: Float64) -> Float64:
+def spread(residuals: Float64, *, least: Float64 | float = 1.0) -> Float64:
     """Return the factor by which past residuals are wider than standard normal, below and above 0; at least 1.
 
     Shape: (T, m) -> (2, m). The largest ratio of a quantile of the residuals to the normal's, over several
@@ -84,8 +84,8 @@ def spread(residuals: Float64) -> Float64:
         upper = [(1 + level) / 2 for level in _SCALE_LEVELS]
         quantiles = _quantiles(residuals, [*(1 - level for level in upper), *upper])
         normal = np.array([normal_quantile(level) for level in upper])[:, None]
-        found[0] = np.fmax(1.0, (-quantiles[: len(upper)] / normal).max(axis=0))
-        found[1] = np.fmax(1.0, (quantiles[len(upper) :] / normal).max(axis=0))
+        found[0] = np.fmax(least, (-quantiles[: len(upper)] / normal).max(axis=0))
+        found[1] = np.fmax(least, (quantiles[len(upper) :] / normal).max(axis=0))
     return found
 
 
@@ -95,8 +95,8 @@ def by_side(residuals: Float64, spreads: Float64) -> Float64:
     return scores
 
 
-def upper_spread(scores: Float64, *, least: int) -> tuple[float, float]:
-    """Return centre (at least 0) and upper width (at least 1) of past scores, shape (T,), measured as in `spread`.
+def upper_spread(scores: Float64, *, least: int, narrowest: float = 1.0) -> tuple[float, float]:
+    """Return centre (at least 0) and upper width (at least `narrowest`) of past scores, shape (T,), as in `spread`.
 
     The width is NaN where fewer than `least` are known. NaN is left out.
     """
@@ -107,7 +107,7 @@ def upper_spread(scores: Float64, *, least: int) -> tuple[float, float]:
     widths = [
         (q - center) / normal_quantile(level) for q, level in zip(upper, _SCALE_LEVELS[1:], strict=True)
     ]
-    return max(float(center), 0.0), max(1.0, *widths)
+    return max(float(center), 0.0), max(narrowest, *widths)
 
 
 def agreeing(*residuals: Any) -> Float64:

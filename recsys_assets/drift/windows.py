@@ -166,8 +166,8 @@ def typical(counts: Float64) -> Float64:
     return mean
 
 
-def known_spread(residuals: Float64) -> Float64:
+def known_spread(residuals: Float64, *, least: Float64 | float = 1.0) -> Float64:
     """Return `spread`, (2, m), with NaN for columns that have too few known residuals."""
     known = (~np.isnan(residuals)).sum(axis=0) >= LEAST_SCORES
-    found: Float64 = np.where(known, spread(residuals), np.nan)
+    found: Float64 = np.where(known, spread(residuals, least=least), np.nan)
     return found

@@ -13,9 +13,6 @@ PROFILE = Profile(
     shares={"new_users": (1, 3)},
     means={"rating": (4.0, 0.5, 3)},
     histograms={"hour": {12: 3}},
-    quantiles={},
-    top_items=[("i1", 3)],
-    lag_hours=12.0,
     sketch=b"",
 )
 

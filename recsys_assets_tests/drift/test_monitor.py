@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.benchmarks.faults import FAULTS, Delivery
+from recsys_assets.benchmarks.partial_faults import PARTIAL_FAULTS
 from recsys_assets.drift.day_scores import DRIFT_CHECKS
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.lake.contract import RAW_INTERACTIONS
@@ -81,16 +82,21 @@ def test_ordinary_days_rarely_warn_and_never_block(days):
     assert verdicts.count("warn") <= 1
 
 
-@pytest.mark.parametrize("fault", [f for f in FAULTS if f != "category_missing"])
+TOO_REGULAR = {"category_missing", "guests_merged"}
+"""Faults that do not change the small shop: it has no categories, and all its users come every week."""
+
+
+@pytest.mark.parametrize("fault", sorted({*FAULTS, *PARTIAL_FAULTS} - TOO_REGULAR))
 def test_an_injected_fault_is_noticed(days, audit, fault):
     yesterday, today = list(days)[-2:]
     delivery = Delivery(
         day=days[today],
         yesterday=days[yesterday],
+        earlier=pl.concat(list(days.values())[-29:-1]),
         categories=pl.DataFrame(schema={"item_id": pl.String, "category": pl.String}),
         rng=np.random.default_rng(1),
     )
-    assert worst(audit(today, FAULTS[fault](delivery))) != "ok"
+    assert worst(audit(today, {**FAULTS, **PARTIAL_FAULTS}[fault](delivery))) != "ok"
 
 
 def test_an_alarm_shows_the_rows_behind_it(days, audit):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_assets.drift.day_events import read_days
 from recsys_assets.drift.seen_before import KnownKeys, SeenBefore, shape_of
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 
@@ -28,11 +29,17 @@ def raw(*rows, day=DAY):
     return pl.DataFrame([plain | row for row in rows], schema=RAW_INTERACTIONS.polars_schema())
 
 
+def events(frame, day=NEXT):
+    """Return the events of one day."""
+    (found,) = read_days([(day, frame)])
+    return found
+
+
 @pytest.fixture
 def seen():
     """One day: users u1 and u2, item i1."""
     seen = SeenBefore()
-    _, first_seen = seen.profile_day(raw({}, {"user_id": "u2"}), day=DAY)
+    _, first_seen = seen.profile_day(events(raw({}, {"user_id": "u2"}), DAY), day=DAY)
     seen.add(first_seen, day=DAY)
     return seen
 
@@ -50,7 +57,7 @@ def seen():
     ],
 )
 def test_one_row_counts_for_its_share(seen, row, share):
-    profile, _ = seen.profile_day(raw(row, day=NEXT), day=NEXT)
+    profile, _ = seen.profile_day(events(raw(row, day=NEXT)), day=NEXT)
     assert profile.shares[share] == (1, 1)
 
 
@@ -63,21 +70,22 @@ def test_one_row_counts_for_its_share(seen, row, share):
     ],
 )
 def test_the_rows_of_a_share_are_marked(seen, row, share):
-    assert seen.mask_of(share, raw({}, row, day=NEXT), day=NEXT).tolist() == [False, True]
+    assert seen.mask_of(share, events(raw({}, row, day=NEXT)), day=NEXT).tolist() == [False, True]
 
 
 def test_profiling_adds_nothing(seen):
-    frame = raw({"user_id": "u3", "item_id": "i2"}, day=NEXT)
-    assert seen.profile_day(frame, day=NEXT)[0] == seen.profile_day(frame, day=NEXT)[0]
+    of_next = events(raw({"user_id": "u3", "item_id": "i2"}, day=NEXT))
+    assert seen.profile_day(of_next, day=NEXT)[0] == seen.profile_day(of_next, day=NEXT)[0]
 
 
 def test_days_loaded_at_once_are_as_if_added_one_by_one(seen):
     loaded = SeenBefore()
-    profile, _ = loaded.profile_day(raw({}, {"user_id": "u2"}), day=DAY)
-    ids = raw({}, {"user_id": "u2"}).select("user_id", "item_id", "rating").lazy()
-    loaded.load(ids, [(DAY, profile.sketch_keys())])
-    frame = raw({}, {"user_id": "u3"}, {"rating": 1.0}, day=NEXT)
-    assert loaded.profile_day(frame, day=NEXT)[0] == seen.profile_day(frame, day=NEXT)[0]
+    first = raw({}, {"user_id": "u2"})
+    profile, _ = loaded.profile_day(events(first, DAY), day=DAY)
+    ids = first.select("user_id", "item_id", "rating").lazy()
+    loaded.load(ids, [(DAY, profile.sketch_keys())], [(DAY, first)])
+    of_next = events(raw({}, {"user_id": "u3"}, {"rating": 1.0}, day=NEXT))
+    assert loaded.profile_day(of_next, day=NEXT)[0] == seen.profile_day(of_next, day=NEXT)[0]
 
 
 def test_ids_of_the_same_length_and_characters_have_one_shape():

@@ -48,7 +48,7 @@ def known_from(store, days):
     """All that is known, by the snapshot; and all that is known by reading every file, to compare with."""
     seen, plain = SeenBefore(), SeenBefore()
     load_seen(seen, store, days, [])
-    plain.load(store.scan(days), [])
+    plain.load(store.scan(days), [], [])
     return tuple(
         {
             name: np.asarray(value).tolist() if isinstance(value, np.ndarray) else value
@@ -59,7 +59,7 @@ def known_from(store, days):
 
 
 def opened(monkeypatch):
-    """Days whose files are read from now on."""
+    """Days whose ids are read from now on."""
     days: list[date] = []
     scan = PartitionStore.scan
 
