@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.drift.day_events import together
 from recsys_assets.drift.day_scores import DRIFT_CHECKS
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.quality.contract import Contract
@@ -139,7 +140,7 @@ def _failed(frames: Sequence[tuple[date, pl.DataFrame]]) -> list[list[int]]:
     sizes = [frame.height for _, frame in frames]
     number = np.repeat(np.arange(len(frames)), sizes)
     days = pl.Series(_DAY, [day for day, _ in frames], dtype=pl.Date)
-    rows = pl.concat([frame for _, frame in frames]) if len(frames) > 1 else frames[0][1]
+    rows = together([frame for _, frame in frames])
     failing = rows.with_columns(days.gather(number)).select(
         (~expectation.passes).alias(str(n)) for n, expectation in enumerate(RAW_EXPECTATIONS)
     )

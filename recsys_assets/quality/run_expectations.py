@@ -49,18 +49,7 @@ def schema_result(
     frame: pl.DataFrame, schema: pl.Schema, *, table: str, day: date | None = None
 ) -> CheckResult:
     """Compare `frame`'s columns and types, in order, with `schema`; blocks on any difference."""
-    missing = [name for name in schema if name not in frame.columns]
-    unknown = [name for name in frame.columns if name not in schema]
-    wrong = [
-        f"{name} is {frame.schema[name]}, not {dtype}"
-        for name, dtype in schema.items()
-        if name in frame.columns and frame.schema[name] != dtype
-    ]
-    problems = [f"missing {', '.join(missing)}"] if missing else []
-    problems += [f"unknown {', '.join(unknown)}"] if unknown else []
-    problems += wrong
-    if not problems and frame.columns != list(schema):
-        problems = [f"order is {', '.join(frame.columns)}"]
+    problems = [] if frame.schema == schema else _differences(frame, schema)
     return CheckResult(
         table=table,
         check="schema",
@@ -132,6 +121,22 @@ def json_rows(frame: pl.DataFrame, limit: int = SAMPLE_ROWS) -> list[dict[str, A
     """
     rows = frame.head(limit).with_columns(cs.temporal().cast(pl.String))
     return [{name: _plain(value) for name, value in row.items()} for row in rows.iter_rows(named=True)]
+
+
+def _differences(frame: pl.DataFrame, schema: pl.Schema) -> list[str]:
+    missing = [name for name in schema if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in schema]
+    wrong = [
+        f"{name} is {frame.schema[name]}, not {dtype}"
+        for name, dtype in schema.items()
+        if name in frame.columns and frame.schema[name] != dtype
+    ]
+    problems = [f"missing {', '.join(missing)}"] if missing else []
+    problems += [f"unknown {', '.join(unknown)}"] if unknown else []
+    problems += wrong
+    if not problems and frame.columns != list(schema):
+        problems = [f"order is {', '.join(frame.columns)}"]
+    return problems
 
 
 def _plain(value: Any) -> Any:
