@@ -5,21 +5,23 @@ alarms. Nothing here knows the faults that a day may have: unusual for this sour
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
+from recsys_assets.drift.closed_days import ClosedDays
 from recsys_assets.drift.day_profile import CATEGORIES, COUNTS, HISTOGRAMS, MEANS, SHARES, Profile
 from recsys_assets.drift.histogram_scores import HistogramDay, HistogramHistory
-from recsys_assets.drift.scores import CountHistory, MeanHistory, Score, Scored, ShareHistory
+from recsys_assets.drift.scores import CountHistory, MeanHistory, Score, Scored, ScoredCounts, ShareHistory
 from recsys_assets.drift.statistics import Thresholds, daily_rate, thresholds
 from recsys_assets.drift.windows import Days, DayTable, Weekly, Windows
 from recsys_assets.quality.expectations import Verdict
 from recsys_assets.settings import QualitySettings
-from recsys_assets.storage.arrays import Bools, Float64, Int64
+from recsys_assets.storage.arrays import Bools, Float64
 
 PREFIX: Final = "drift_"
 _MEAN_NAMES: Final = tuple(f"mean_{name}" for name in MEANS)
@@ -50,17 +52,10 @@ _LIGHT: Final = frozenset(
 )
 """Scores that are never far out on an ordinary day. They have a threshold of their own, since counts and mixes, which
 now and then are, would set it too high."""
-_SURPLUS: Final = frozenset(
-    {
-        "top_user_rows",
-        "top_user_visits",
-        "duplicate_rows",
-        "visits_with_duplicates",
-        "untrimmed_user_ids",
-        "untrimmed_item_ids",
-        "numbers_not_finite",
-    }
-)
+_OF_ONE_USER: Final = ("top_user_rows", "top_user_visits")
+_REPEATED: Final = ("duplicate_rows", "visits_with_duplicates")
+_UNCLEAN: Final = ("untrimmed_user_ids", "untrimmed_item_ids", "numbers_not_finite")
+_SURPLUS: Final = frozenset({*_OF_ONE_USER, *_REPEATED, *_UNCLEAN})
 """Shares of which only too much is a fault."""
 _LIGHT_BUDGET: Final = 0.2
 """Their false alarms, on top of the budget, as a part of it."""
@@ -77,7 +72,7 @@ class DayScores:
     profile: Profile
     """The day's profile."""
     residuals: dict[str, Float64]
-    """`counts`, `shares`, `means` -> residuals."""
+    """`counts`, `shares`, `means` -> residuals; `levels` -> counts by those of the weekday before."""
     usual_shares: Float64
     """The share of the last 28 days for each of SHARES; NaN for one that was 0 on all kept days."""
     histograms: dict[str, HistogramDay] = field(default_factory=dict)
@@ -103,10 +98,11 @@ class DayScores:
         limit = _FIRST_LIMIT if limits is None else limits.warn
         return usual if size < limit and not math.isnan(usual) else None
 
-    def alarms(self, name: str) -> bool:
-        """Return True if the score `name` is large enough to warn."""
-        score, limits = self.scores.get(name), self.thresholds.get(name)
-        return score is not None and limits is not None and abs(score.score) >= limits.warn
+    @cached_property
+    def alarming(self) -> frozenset[str]:
+        """Names of the scores that are large enough to warn."""
+        limits = self.thresholds
+        return frozenset(n for n, s in self.scores.items() if n in limits and abs(s.score) >= limits[n].warn)
 
 
 class ProfileHistory:
@@ -117,7 +113,7 @@ class ProfileHistory:
         self._settings = settings
         self._warn_rate = daily_rate(settings.alarms_per_year)
         self._block_rate = daily_rate(settings.blocks_per_year)
-        self._closed = frozenset(settings.closed_days)
+        self._closed = ClosedDays(settings.closed_days, were_empty=self._were_closed)
         self._days = Days()
         self._counts = CountHistory(len(COUNTS))
         self._shares = ShareHistory(len(SHARES), narrow=np.array([name in _NARROW for name in SHARES]))
@@ -145,7 +141,12 @@ class ProfileHistory:
             scores={name: s for name, s in scores.items() if np.isfinite(s.score) and name not in left_out},
             thresholds=self._weekly_thresholds.get(windows.week, lambda: self._thresholds(windows.year)),
             profile=profile,
-            residuals={"counts": counts.residuals, "shares": shares.residuals, "means": means.residuals},
+            residuals={
+                "counts": counts.residuals,
+                "levels": counts.levels,
+                "shares": shares.residuals,
+                "means": means.residuals,
+            },
             usual_shares=np.where(self._shares.ever(), shares.expected, np.nan),
             histograms=histograms,
         )
@@ -156,13 +157,17 @@ class ProfileHistory:
         k, n = _shares(profile)
         mean, deviation, events = _means(profile)
         unknown = np.full_like(residuals["counts"], np.nan)
-        self._counts.append(_counts(profile), unknown if self._is_closed(day) else residuals["counts"])
+        self._counts.append(
+            _counts(profile),
+            levels=residuals["levels"],
+            residuals=unknown if self._closed.on(day) else residuals["counts"],
+        )
         self._shares.append(k, n, residuals=residuals["shares"], alarming=_alarming(scored, SHARES))
         alarming = _alarming(scored, _MEAN_NAMES)
         self._means.append(mean, deviation, events, residuals=residuals["means"], alarming=alarming)
         for name, history in self._histograms.items():
             histogram = scored.histograms.get(name) or history.empty_day()
-            history.append(histogram, alarming=scored.alarms(_shape_name(name)))
+            history.append(histogram, alarming=_shape_name(name) in scored.alarming)
         self._days.append(day)
         self._largest.append(scored.largest())
         surplus = self._days.surplus()
@@ -174,7 +179,7 @@ class ProfileHistory:
 
     def verdict(self, name: str, scored: DayScores) -> Verdict:
         """Return the verdict that follows from the score `name`."""
-        if not scored.alarms(name):
+        if name not in scored.alarming:
             return "ok"
         score = scored.scores[name]
         blocks = abs(score.score) >= scored.thresholds[name].block and self._is_material(score, scored)
@@ -208,27 +213,14 @@ class ProfileHistory:
 
     def _left_out(self, day: date) -> frozenset[str]:
         """Return the scores that say nothing on `day`, because shops are closed on it or beside it."""
-        if self._is_closed(day):
+        if self._closed.on(day):
             return _VOLUME
-        beside = (day - timedelta(days=1), day + timedelta(days=1))
-        return _HOURS if any(self._is_closed(other) for other in beside) else frozenset()
+        return _HOURS if self._closed.beside(day) else frozenset()
 
-    def _is_closed(self, day: date) -> bool:
-        """Return True for a day named in the settings, and for a feast.
+    def _were_closed(self, days: Iterable[date]) -> bool:
+        return any(self._counts.was_closed(place) for place in self._days.places(days))
 
-        A feast was closed a year ago: on the same date, or on the same weekday of that week.
-        """
-        if f"{day:%m-%d}" in self._closed or day.isoformat() in self._closed:
-            return True
-        a_year_ago = {day - timedelta(days=days) for days in (364, 365, 366)}
-        alike = (
-            then
-            for then in a_year_ago
-            if then.weekday() == day.weekday() or (then.month, then.day) == (day.month, day.day)
-        )
-        return any(self._counts.was_closed(place) for place in self._days.places(alike))
-
-    def _thresholds(self, year: Int64) -> dict[str, Thresholds]:
+    def _thresholds(self, year: slice) -> dict[str, Thresholds]:
         found: dict[str, Thresholds] = {}
         if len(self._days) < self._settings.least_history_days:
             return found
@@ -245,7 +237,7 @@ class ProfileHistory:
         return found
 
 
-def _count_scores(scored: Scored, found: Float64) -> dict[str, Score]:
+def _count_scores(scored: ScoredCounts, found: Float64) -> dict[str, Score]:
     """Name the scores of the counts that changed by enough to matter."""
     expected = scored.expected
     judged = {}
@@ -265,15 +257,16 @@ def _named_scores(
     names: Sequence[str], scored: Scored, found: Float64, *, present: Bools
 ) -> dict[str, Score]:
     """Name the scores of shares, which affect the part of the day by which they changed, or of means."""
+    known = np.flatnonzero(present & np.isfinite(scored.scores)).tolist()
+    scores, values, usual = scored.scores.tolist(), found.tolist(), scored.expected.tolist()
     return {
-        name: Score(
-            score=max(float(scored.scores[place]), 0.0) if name in _SURPLUS else float(scored.scores[place]),
-            found=float(found[place]),
-            expected=float(scored.expected[place]),
-            affected=float(abs(found[place] - scored.expected[place])) if name in SHARES else 0.0,
+        names[n]: Score(
+            score=max(scores[n], 0.0) if names[n] in _SURPLUS else scores[n],
+            found=values[n],
+            expected=usual[n],
+            affected=abs(values[n] - usual[n]) if names is SHARES else 0.0,
         )
-        for place, name in enumerate(names)
-        if present[place]
+        for n in known
     }
 
 
@@ -296,4 +289,4 @@ def _means(profile: Profile) -> tuple[Float64, Float64, Float64]:
 
 
 def _alarming(scored: DayScores, names: Sequence[str]) -> Bools:
-    return np.array([scored.alarms(name) for name in names])
+    return np.array([name in scored.alarming for name in names])

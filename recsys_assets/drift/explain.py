@@ -61,7 +61,7 @@ def describe(name: str, scored: DayScores, *, categories: Mapping[str, Sequence[
         hours = f"hours {score.where:02d} to {score.until:02d} have"
         return f"{title}: {hours} {score.found:.2%} of the visits, about {score.expected:.2%} expected"
     typical = f"mean_log_{name.removesuffix('_shape')}"
-    mostly = f" (typically {_typical(typical, scored.scores[typical])})" if scored.alarms(typical) else ""
+    mostly = f" (typically {_typical(typical, scored.scores[typical])})" if typical in scored.alarming else ""
     label = "" if score.where is None else _bin_label(name, score.where, categories)
     events = "visits" if name == "hour_shape" else "rows"
     return (

@@ -132,7 +132,7 @@ class HistogramHistory:
         """
         counts = self._row(histogram)
         rows = counts.sum()
-        if rows < LEAST_EVENTS or not len(windows.recent):
+        if rows < LEAST_EVENTS or windows.recent.stop == 0:
             return replace(self.empty_day(), counts=counts), None, None
         distance, elsewhere = self._distance(counts, windows)
         bins, expected = self._bins.judge_bins(counts, np.array([rows]), windows)

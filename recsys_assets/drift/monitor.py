@@ -4,10 +4,10 @@ Past profiles come from the ledger, past ids from the published files; within a 
 A day is judged only by days before it, whatever else is published. An alarm comes with the rows behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Protocol
+from typing import Final, Protocol
 
 import polars as pl
 
@@ -22,6 +22,9 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.run_expectations import json_rows
 from recsys_assets.settings import QualitySettings
+
+_CHUNK_DAYS: Final = 64
+_CHUNK_ROWS: Final = 20_000
 
 
 class PublishedDays(SnapshotDays, Protocol):
@@ -127,8 +130,12 @@ class Monitor:
             if all(d in profiles for d in recent):
                 self._load(self._store, missed, {d: profiles[d] for d in recent})
                 return
-        for before in missed:
-            self.published(before, self._store.read(before))
+        prepared = self._prepared
+        for frames in _chunks(self._store, missed):
+            self.prepare(frames)
+            for before, frame in frames:
+                self.published(before, frame)
+        self._prepared = prepared
 
     def _stored_profiles(self, since: date, before: date) -> dict[date, Profile]:
         if self._ledger is None:
@@ -168,3 +175,15 @@ class Monitor:
             sample=json_rows(rows),
             detail=describe(name, scored, categories={} if categories is None else categories.names),
         )
+
+
+def _chunks(store: PublishedDays, days: Sequence[date]) -> Iterator[list[tuple[date, pl.DataFrame]]]:
+    """Read days some at a time: up to `_CHUNK_DAYS`, fewer where they have many rows."""
+    chunk: list[tuple[date, pl.DataFrame]] = []
+    for day in days:
+        chunk.append((day, store.read(day)))
+        if len(chunk) == _CHUNK_DAYS or sum(frame.height for _, frame in chunk) >= _CHUNK_ROWS:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

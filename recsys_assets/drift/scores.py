@@ -61,6 +61,19 @@ class Scored(NamedTuple):
     """The window's values."""
 
 
+class ScoredCounts(NamedTuple):
+    """A day's counts against history; each array but `residuals` has one number a count."""
+
+    residuals: Float64
+    """To be kept with the day: one for each count and dispersion, flat."""
+    levels: Float64
+    """To be kept with the day: its counts by those that its weekday had before."""
+    scores: Float64
+    """Residuals divided by their spread; NaN where that is unknown."""
+    expected: Float64
+    """The window's values."""
+
+
 class CountHistory:
     """Plain counts, judged by negative binomial residuals whose dispersion makes history look normal."""
 
@@ -69,37 +82,36 @@ class CountHistory:
     def __init__(self, columns: int) -> None:
         """Begin without days."""
         self._columns = columns
-        self._counts, self._residuals = DayTable(columns), DayTable(columns * len(self._DISPERSIONS))
+        self._counts, self._levels = DayTable(columns), DayTable(columns)
+        self._residuals = DayTable(columns * len(self._DISPERSIONS))
         self._fitted: Weekly[tuple[Int64, Float64]] = Weekly()
 
-    def judge(self, counts: Float64, windows: Windows) -> Scored:
-        """Score a day's counts; of the residuals there is one for each count and dispersion, flat."""
+    def judge(self, counts: Float64, windows: Windows) -> ScoredCounts:
+        """Score a day's counts."""
         weekday = typical(self._counts.rows[windows.weekday])
         recent = typical(self._counts.rows[windows.recent])
         # The month's level on such a weekday: else half a busy Saturday would pass as a quiet Monday.
         pattern = weekday / typical(self._counts.rows[windows.weeks])
         recent = np.where(np.isnan(pattern), recent, recent * pattern)
         latest = weekday * self._level(windows)
-        residuals = agreeing(
-            *(
-                count_residual(counts[:, None], expected[:, None], self._DISPERSIONS)
-                for expected in (recent, weekday, latest)
-            )
-        )
+        expected = np.array([recent, weekday, latest])
+        residuals = agreeing(*count_residual(counts[:, None], expected[:, :, None], self._DISPERSIONS))
         places, spreads = self._fitted.get(windows.week, lambda: self._fit(windows.year))
         sides, each = (residuals[:, 0] > 0).astype(int), np.arange(self._columns)
         scores = residuals[each, places[sides, each]] / spreads[sides, each]
         nearer = np.where(np.abs(counts - recent) < np.abs(counts - weekday), recent, weekday)
-        return Scored(residuals.ravel(), scores, nearer)
+        return ScoredCounts(residuals.ravel(), counts / weekday, scores, nearer)
 
-    def append(self, counts: Float64, residuals: Float64) -> None:
+    def append(self, counts: Float64, *, levels: Float64, residuals: Float64) -> None:
         """Keep a day."""
         self._counts.append(counts)
+        self._levels.append(levels)
         self._residuals.append(residuals)
 
     def drop_oldest(self, count: int) -> None:
         """Drop the oldest days."""
         self._counts.drop_oldest(count)
+        self._levels.drop_oldest(count)
         self._residuals.drop_oldest(count)
 
     def was_closed(self, place: int) -> bool:
@@ -110,14 +122,10 @@ class CountHistory:
 
     def _level(self, windows: Windows) -> Float64:
         """Return the median ratio of the last days to what their weekdays had before."""
-        rows = self._counts.rows
-        ratios = [
-            rows[place] / typical(rows[before])
-            for place, before in zip(windows.latest, windows.latest_weekdays, strict=True)
-        ]
-        return np.median(ratios, axis=0) if ratios else np.full(self._columns, np.nan)
+        levels = self._levels.rows[windows.latest]
+        return np.asarray(np.median(levels, axis=0)) if len(levels) else np.full(self._columns, np.nan)
 
-    def _fit(self, year: Int64) -> tuple[Int64, Float64]:
+    def _fit(self, year: slice) -> tuple[Int64, Float64]:
         """Choose, by side and count, the least dispersion under which the past is no wider than normal.
 
         Returns:
@@ -173,13 +181,13 @@ class ShareHistory:
 
     def _compare(self, k: Float64, n: Float64, windows: Windows) -> tuple[Float64, list[Float64]]:
         """Return the residuals, and the shares expected by each window: recent, weekday, latest."""
-        references = [
+        shares, events = zip(
             self._reference(windows.recent),
             self._reference(windows.weekday),
             self._reference(windows.latest, with_alarming=True),
-        ]
-        residuals = agreeing(*(_binomial(k, n, share, events) for share, events in references))
-        return residuals, [share for share, _ in references]
+            strict=True,
+        )
+        return agreeing(*_binomial(k, n, np.array(shares), np.array(events))), list(shares)
 
     def _spread(self, windows: Windows) -> Float64:
         """Return the spread of the last year's residuals, (2, shares)."""
@@ -188,19 +196,20 @@ class ShareHistory:
             lambda: known_spread(self._residuals.rows[windows.year], least=self._least_spread(windows.year)),
         )
 
-    def _least_spread(self, year: Int64) -> Float64 | float:
+    def _least_spread(self, year: slice) -> Float64 | float:
         """Return the least spread of each share: lower for narrow ones, where there is enough to measure it."""
-        if not len(year) or not self._narrow.any():
+        if not len(self._k.rows[year]) or not self._narrow.any():
             return 1.0
         hits, events = np.median(self._k.rows[year], axis=0), np.median(self._n.rows[year], axis=0)
         return np.where(self._narrow & (hits >= 1) & (events >= LEAST_EVENTS), _NARROWEST, 1.0)
 
-    def _reference(self, window: Int64, *, with_alarming: bool = False) -> tuple[Float64, Float64]:
+    def _reference(self, window: slice | Int64, *, with_alarming: bool = False) -> tuple[Float64, Float64]:
         """Return the window's shares and their events, without the days that alarmed unless `with_alarming`."""
-        alarming = self._alarming.rows[window]
-        use = np.ones_like(alarming) if with_alarming else usable(alarming)
-        hits = (self._k.rows[window] * use).sum(axis=0)
-        events = (self._n.rows[window] * use).sum(axis=0)
+        hits, events, alarming = self._k.rows[window], self._n.rows[window], self._alarming.rows[window]
+        if not with_alarming and alarming.any():
+            use = usable(alarming)
+            hits, events = hits * use, events * use
+        hits, events = hits.sum(axis=0), events.sum(axis=0)
         return (hits + 0.5) / (events + 1), events  # Jeffreys' half: never seen is rare, not impossible
 
 
@@ -215,6 +224,9 @@ class MeanHistory:
 
     def judge(self, mean: Float64, deviation: Float64, n: Float64, windows: Windows) -> Scored:
         """Score a day's means."""
+        if (n < LEAST_EVENTS).all():
+            unknown = np.full(len(n), np.nan)
+            return Scored(unknown, unknown, unknown)
         recent, expected = self._compare(mean, deviation, n, windows.recent)
         weekday, _ = self._compare(mean, deviation, n, windows.weekday)
         latest, _ = self._compare(mean, deviation, n, windows.latest, with_alarming=True)
@@ -240,7 +252,13 @@ class MeanHistory:
             table.drop_oldest(count)
 
     def _compare(
-        self, mean: Float64, deviation: Float64, n: Float64, window: Int64, *, with_alarming: bool = False
+        self,
+        mean: Float64,
+        deviation: Float64,
+        n: Float64,
+        window: slice | Int64,
+        *,
+        with_alarming: bool = False,
     ) -> tuple[Float64, Float64]:
         """Return the distance from the window's means in standard errors, and those means.
 

@@ -274,7 +274,7 @@ def _shapes(column: pl.Series, ids: DistinctKeys, new: Bools, known: set[str]) -
     places = np.flatnonzero(new)
     if not len(places):
         return frozenset(), 0
-    shapes = [shape_of(text) for text in column.gather(ids.first[places])]
+    shapes = [shape_of(text) for text in column[ids.first[places]].to_list()]
     odd = sum(int(ids.rows[place]) for place, shape in zip(places, shapes, strict=True) if shape not in known)
     return frozenset(shapes), odd
 

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ LEAST_EVENTS: Final = 30
 """With fewer events a mean or a histogram says little."""
 LEAST_SCORES: Final = 28
 """With fewer past residuals the spread is unknown, and nothing is judged."""
+_NORMAL_QUARTILE: Final = normal_quantile(0.75)
 _CROWDED: Final = 0.25
 """Where a larger share of a window alarmed, the alarming level is the new normal, and counts."""
 
@@ -31,17 +33,15 @@ _CROWDED: Final = 0.25
 class Windows:
     """Positions in the kept history that a day is compared with."""
 
-    latest: Int64
+    latest: slice
     """The last 3 kept days: a level that has lasted that long is no news."""
-    latest_weekdays: tuple[Int64, ...]
-    """For each of `latest` the up to 8 kept days of its weekday before it."""
-    recent: Int64
+    recent: slice
     """The last 28 kept days."""
     weekday: Int64
     """The last 8 kept days of the same weekday."""
-    weeks: Int64
+    weeks: slice
     """The last 56 kept days."""
-    year: Int64
+    year: slice
     """The last 365 kept days up to the last Sunday: the spread of residuals is recomputed once a week."""
     week: int
     """Ordinal of its Monday."""
@@ -78,21 +78,20 @@ class Days:
 
         Days are counted, not dates: while every day is rejected, the last good ones stay the reference.
         """
-        kept, today = np.array(self._ordinals, dtype=np.int64), day.toordinal()
+        kept, today = len(self._ordinals), day.toordinal()
         monday = today - day.weekday()
-        every = np.arange(len(kept))
-        weekdays, shown = kept % 7, every[-KEPT_DAYS:]
-        latest = every[-LATEST_DAYS:]
+        before_monday = bisect_left(self._ordinals, monday)
+        alike = (
+            place
+            for place in range(kept - 1, max(kept - KEPT_DAYS, 0) - 1, -1)
+            if (today - self._ordinals[place]) % 7 == 0
+        )
         return Windows(
-            latest=latest,
-            latest_weekdays=tuple(
-                shown[(weekdays[shown] == weekdays[place]) & (shown < place)][-WEEKDAY_WEEKS:]
-                for place in latest
-            ),
-            recent=every[-WINDOW_DAYS:],
-            weekday=shown[weekdays[shown] == today % 7][-WEEKDAY_WEEKS:],
-            weeks=every[-7 * WEEKDAY_WEEKS :],
-            year=every[: np.searchsorted(kept, monday)][-YEAR_DAYS:],
+            latest=slice(max(kept - LATEST_DAYS, 0), kept),
+            recent=slice(max(kept - WINDOW_DAYS, 0), kept),
+            weekday=np.array(list(islice(alike, WEEKDAY_WEEKS))[::-1], dtype=np.int64),
+            weeks=slice(max(kept - 7 * WEEKDAY_WEEKS, 0), kept),
+            year=slice(max(before_monday - YEAR_DAYS, 0), before_monday),
             week=monday,
         )
 
@@ -158,12 +157,19 @@ def typical(counts: Float64) -> Float64:
     """Return each column's mean after clipping to its median ± 3 robust standard deviations: (days, m) -> (m,)."""
     if not len(counts):
         return np.full(counts.shape[1], np.nan)
-    middle = np.median(counts, axis=0)
-    deviation = np.median(np.abs(counts - middle), axis=0) / normal_quantile(0.75)
+    middle = _median(counts)
+    deviation = _median(np.abs(counts - middle)) / _NORMAL_QUARTILE
     width = 3 * np.maximum(deviation, np.sqrt(middle + 1))
     clipped: Float64 = np.clip(counts, middle - width, middle + width)
     mean: Float64 = (clipped.sum(axis=0) + 0.5) / (len(counts) + 1)
     return mean
+
+
+def _median(values: Float64) -> Float64:
+    """Return each column's median, as `np.median` does, which is slow on few numbers."""
+    ascending = np.sort(values, axis=0)
+    middle: Float64 = (ascending[(len(values) - 1) // 2] + ascending[len(values) // 2]) / 2
+    return middle
 
 
 def known_spread(residuals: Float64, *, least: Float64 | float = 1.0) -> Float64:

@@ -1,0 +1,23 @@
+"""The benchmark of data quality finds the faults that it injects into real days, and leaves real days alone."""
+
+import pytest
+
+from recsys_assets.benchmarks.bench_quality import run
+from recsys_assets.benchmarks.partial_faults import PARTIAL_FAULTS
+
+
+@pytest.mark.slow
+def test_faults_of_part_of_a_day_are_found_in_the_default_source():
+    found = run(first_judged=90, last_judged=130, injections=4)
+    assert found["block_days"] == 0
+    assert found["warn_days"] <= 1
+    shares = [found["faults"][name]["detected_share"] for name in PARTIAL_FAULTS]
+    assert sum(shares) / len(shares) >= 0.8
+    assert {name for name in PARTIAL_FAULTS if found["faults"][name]["detected_share"] < 0.5} == set()
+
+
+@pytest.mark.slow
+def test_days_with_few_rows_get_no_fault_where_many_are_asked_for():
+    found = run(first_judged=90, last_judged=100, injections=2, least_rows=1_000_000)
+    assert found["faults"] == {}
+    assert found["judged_days"] == 11
