@@ -113,11 +113,19 @@ def _nearest_items(train: InteractionMatrix, position_I: Int64, kept: int) -> tu
         stop = min(start + size, chosen)
         entries = slice(*np.searchsorted(columns_n, [start, stop]))
         rows = _ones(columns_n[entries] - start, users[entries], (stop - start, len(train.users)))
-        cosines_RC = (rows @ by_user).to_dense() / norms_C / norms_C[start:stop, None]
+        cosines_RC = _dense(rows @ by_user) / norms_C / norms_C[start:stop, None]
         cosines_RC[torch.arange(stop - start), torch.arange(start, stop)] = 0
         similar[start:stop], found = torch.topk(cosines_RC, kept, dim=1)
         nearest[start:stop] = found.int()
     return nearest, similar
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """Return a CSR tensor as a dense one; half the time of `to_dense`, which uses one thread."""
+    rows, columns = matrix.shape
+    starts = torch.arange(0, rows * columns, columns)
+    places_n = torch.repeat_interleave(starts, matrix.crow_indices().diff()).add_(matrix.col_indices())
+    return torch.zeros(rows * columns).put_(places_n, matrix.values()).view(rows, columns)
 
 
 def _ones(rows_n: npt.NDArray[Any], columns_n: npt.NDArray[Any], shape: tuple[int, int]) -> Tensor:

@@ -50,6 +50,8 @@ HISTORY_EDGES = (5, 20, 100)
 """Segments of users by their number of training items: below 5, 5 to 19, 20 to 99, 100 and more."""
 
 Row = tuple[str, str, int, float, float | None, float | None, int]
+Rankings = dict[str, Ranking]
+"""Model -> its ranking, all of the same users."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,16 +102,16 @@ def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int 
         TrainingDataError: nothing can be trained on.
     """
     users = split.sample_users(most_users=most_users, seed=settings.seed)
-    rows: list[Row] = []
-    segment_rows: list[tuple[str, *Row]] = []
-    for model, score in scorers(split, settings).items():
-        ranking = rank(split.train, users, score, k=max(DEPTHS))
-        rows += metric_rows(model, ranking, split, seed=settings.seed)
-        segment_rows += by_history(model, ranking, split, seed=settings.seed)
-        segment_rows += by_item_popularity(model, ranking, split, seed=settings.seed)
+    rankings = {
+        model: rank(split.train, users, score, k=max(DEPTHS))
+        for model, score in scorers(split, settings).items()
+    }
+    segment_rows = by_history(rankings, split, seed=settings.seed)
+    segment_rows += by_item_popularity(rankings, split, seed=settings.seed)
+    by_model = sorted(segment_rows, key=lambda row: list(rankings).index(row[1]))
     return Evaluation(
-        table=pl.DataFrame(rows, schema=SCHEMA, orient="row"),
-        segments=pl.DataFrame(segment_rows, schema=SEGMENT_SCHEMA, orient="row"),
+        table=pl.DataFrame(metric_rows(rankings, split, seed=settings.seed), schema=SCHEMA, orient="row"),
+        segments=pl.DataFrame(by_model, schema=SEGMENT_SCHEMA, orient="row"),
     )
 
 
@@ -127,52 +129,67 @@ def scorers(split: Split, settings: TrainingSettings) -> dict[str, ScoreUsers]:
     return found
 
 
-def metric_rows(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[Row]:
-    """Return the rows of one model."""
+def metric_rows(rankings: Rankings, split: Split, *, seed: int) -> list[Row]:
+    """Return the rows of every model; their intervals share the bootstrap's draws."""
     values = {
-        (metric, k): value
+        (model, metric, k): value
+        for model, ranking in rankings.items()
         for k in DEPTHS
         for metric, value in user_metrics(ranking, split.truth, k=k).items()
     }
-    users = len(ranking.user_nums)
     found = mean_intervals(values, seed=seed)
-    rows: list[Row] = [(model, *name, *bounds, users) for name, bounds in found.items()]
-    for k in DEPTHS:
-        for metric, value in catalogue_metrics(ranking, split.train, k=k).items():
-            rows.append((model, metric, k, value, None, None, users))
+    rows: list[Row] = []
+    for model, ranking in rankings.items():
+        users = len(ranking.user_nums)
+        rows += [(*name, *bounds, users) for name, bounds in found.items() if name[0] == model]
+        for k in DEPTHS:
+            for metric, value in catalogue_metrics(ranking, split.train, k=k).items():
+                rows.append((model, metric, k, value, None, None, users))
     return rows
 
 
-def by_history(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[tuple[str, *Row]]:
+def by_history(rankings: Rankings, split: Split, *, seed: int) -> list[tuple[str, *Row]]:
     """Return NDCG at 20 of users with few and with many training items."""
     k = max(DEPTHS)
-    ndcg_R = user_metrics(ranking, split.truth, k=k)["ndcg"]
-    segment_R = np.searchsorted(HISTORY_EDGES, np.diff(split.train.indptr)[ranking.user_nums], side="right")
+    users = next(iter(rankings.values())).user_nums
+    segment_R = np.searchsorted(HISTORY_EDGES, np.diff(split.train.indptr)[users], side="right")
+    ndcg_R = {model: user_metrics(ranking, split.truth, k=k)["ndcg"] for model, ranking in rankings.items()}
     edges = (1, *HISTORY_EDGES)
     rows: list[tuple[str, *Row]] = []
     for segment in np.unique(segment_R):
         last = segment + 1 == len(edges)
         name = f"history {edges[segment]}+" if last else f"history {edges[segment]}-{edges[segment + 1] - 1}"
-        chosen = ndcg_R[segment_R == segment]
-        bounds = mean_intervals({"ndcg": chosen}, seed=seed)["ndcg"]
-        rows.append((name, model, "ndcg", k, *bounds, len(chosen)))
+        chosen = segment_R == segment
+        found = mean_intervals({model: values[chosen] for model, values in ndcg_R.items()}, seed=seed)
+        rows += [
+            (name, model, "ndcg", k, *bounds, int(np.count_nonzero(chosen)))
+            for model, bounds in found.items()
+        ]
     return rows
 
 
-def by_item_popularity(model: str, ranking: Ranking, split: Split, *, seed: int) -> list[tuple[str, *Row]]:
+def by_item_popularity(rankings: Rankings, split: Split, *, seed: int) -> list[tuple[str, *Row]]:
     """Return recall at 20 of popular, middle and rare held-out items, in thirds of equally many training pairs."""
     counts_I = popularity(split.train, half_life_days=None)
     order = by_popularity(counts_I)
     third_I = np.empty(len(order), dtype=np.int64)
     share = np.cumsum(counts_I[order]) / counts_I.sum()
     third_I[order] = np.minimum((share - 1e-9) * 3, 2).astype(np.int64)
+    users = next(iter(rankings.values())).user_nums
     rows: list[tuple[str, *Row]] = []
     for third, name in enumerate(("head items", "middle items", "tail items")):
         truth = entries_where(split.truth, third_I[split.truth.item_nums] == third)
-        has_any = np.diff(truth.indptr)[ranking.user_nums] > 0
-        if has_any.any():
-            theirs = Ranking(user_nums=ranking.user_nums[has_any], items_Rk=ranking.items_Rk[has_any])
-            recall_R = user_metrics(theirs, truth, k=max(DEPTHS))["recall"]
-            bounds = mean_intervals({"recall": recall_R}, seed=seed)["recall"]
-            rows.append((name, model, "recall", max(DEPTHS), *bounds, len(recall_R)))
+        has_any = np.diff(truth.indptr)[users] > 0
+        if not has_any.any():
+            continue
+        recall_R = {
+            model: user_metrics(
+                Ranking(user_nums=users[has_any], items_Rk=ranking.items_Rk[has_any]), truth, k=max(DEPTHS)
+            )["recall"]
+            for model, ranking in rankings.items()
+        }
+        rows += [
+            (name, model, "recall", max(DEPTHS), *bounds, int(np.count_nonzero(has_any)))
+            for model, bounds in mean_intervals(recall_R, seed=seed).items()
+        ]
     return rows

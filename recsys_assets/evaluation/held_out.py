@@ -83,7 +83,7 @@ def without_pairs_of(train: InteractionMatrix, later: InteractionMatrix, cut: da
     items = len(train.items)
     known = train.user_nums().astype(np.int64) * items + train.item_nums
     pairs = later.user_nums().astype(np.int64) * items + later.item_nums
-    new = ~np.isin(pairs, known, kind="sort")
+    new = np.append(known, NO_ITEM)[np.searchsorted(known, pairs)] != pairs  # both ascend
     if not new.any():
         raise NothingHeldOutError(
             f"no user known before {cut} touches a known item for the first time from {cut} on"
@@ -145,10 +145,28 @@ def rank(train: InteractionMatrix, user_nums: Int64, score: ScoreUsers, *, k: in
         scores_RI = score(user_nums[rows])
         row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums[rows]))
         scores_RI[row_n, item_n] = -torch.inf
-        keys_Rk, items_Rk = torch.topk(_ordered(scores_RI) + tie_key_I, best, dim=1)
-        items_Rk[keys_Rk < _SEEN_BELOW] = NO_ITEM
-        found[rows, :best] = items_Rk.numpy()
+        found[rows, :best] = _best_items(scores_RI, tie_key_I, best).numpy()
     return Ranking(user_nums=user_nums, items_Rk=found)
+
+
+def _best_items(scores_RI: Tensor, tie_key_I: Tensor, k: int) -> Tensor:
+    """Return the k best items of each row, (R, k), equal scores by descending `tie_key_I`; -inf gives `NO_ITEM`.
+
+    The exact order is found among the items that reach a row's k-th score: few, but for equal scores.
+    """
+    least_R1 = torch.topk(scores_RI, k, dim=1, sorted=False).values.amin(1, keepdim=True)
+    row_n, item_n = (scores_RI >= least_R1).nonzero(as_tuple=True)
+    counts_R = torch.bincount(row_n, minlength=len(scores_RI))
+    place_n = torch.arange(len(row_n)) - torch.repeat_interleave(counts_R.cumsum(0) - counts_R, counts_R)
+    shape = (len(scores_RI), int(counts_R.max()))
+    keys_RC = torch.full(shape, torch.iinfo(torch.int64).min)
+    items_RC = torch.full(shape, NO_ITEM)
+    keys_RC[row_n, place_n] = _ordered(scores_RI[row_n, item_n]) + tie_key_I[item_n]
+    items_RC[row_n, place_n] = item_n
+    keys_Rk, places_Rk = torch.topk(keys_RC, k, dim=1)
+    items_Rk = items_RC.gather(1, places_Rk)
+    items_Rk[keys_Rk < _SEEN_BELOW] = NO_ITEM
+    return items_Rk
 
 
 def by_factors(user_embeddings: Float32, item_embeddings: Float32) -> ScoreUsers:
@@ -163,12 +181,12 @@ def by_item_scores(scores_I: npt.NDArray[Any]) -> ScoreUsers:
     return lambda user_nums: scores.repeat(len(user_nums), 1)
 
 
-def _ordered(scores_RI: Tensor) -> Tensor:
+def _ordered(scores_n: Tensor) -> Tensor:
     """Return int64 keys in the order of the float32 scores, with the lower 32 bits free to decide ties.
 
     A float's bits compare like integers once the negative ones are flipped (they are stored sign-magnitude).
     """
-    bits = (scores_RI + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
+    bits = (scores_n + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
     return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).long() << 32
 
 
