@@ -3,7 +3,7 @@
 A resource holds a path and opens nothing until an asset calls it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +37,12 @@ class SilentProgress:
 
     def report(self, stage: str, done: int, total: int) -> None:
         """Ignore it."""
+
+
+def progress_of(stage: str, days: Sequence[date], progress: StageProgress) -> Callable[[date], None]:
+    """Return a function that reports a day of `days` as done."""
+    place = {day: number for number, day in enumerate(days, start=1)}
+    return lambda day: progress.report(stage, place[day], len(days))
 
 
 class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]

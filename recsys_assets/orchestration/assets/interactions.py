@@ -18,7 +18,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.question_checks import question_specs
-from recsys_assets.orchestration.resources import Lake, StageProgress
+from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.storage.home import day_folder
 
 
@@ -34,7 +34,7 @@ def interactions(
             store=lake.interactions(lambda day: {INPUTS_KEY: inputs.interactions(day)}),
             quarantine=lake.home.quarantine,
             ledger=ledger,
-            progress=lambda day: progress.report("interactions", days.index(day) + 1, len(days)),
+            progress=progress_of("interactions", days, progress),
         )
     missing, problems = outcome.missing, []
     if missing:

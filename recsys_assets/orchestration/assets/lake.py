@@ -20,7 +20,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.question_checks import answers, question_specs
-from recsys_assets.orchestration.resources import Lake, StageProgress
+from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.quality.audit_and_publish import publish_days
 
 
@@ -37,7 +37,7 @@ def raw_interactions(
             audit=lake.raw_audit(source, ledger),
             quarantine=lake.home.quarantine,
             ledger=ledger,
-            progress=lambda day: progress.report("raw_interactions", days.index(day) + 1, len(days)),
+            progress=progress_of("raw_interactions", days, progress),
         )
     of_run = {
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
