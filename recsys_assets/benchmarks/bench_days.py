@@ -31,6 +31,7 @@ from recsys_assets.storage.home import Home, day_folder
 ROUNDS: Final = 3
 SPARSE_DAYS: Final = 1_000
 DEFAULT_DAYS: Final = 200
+_FIRST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _FEW: Final = 50
 """Days of the shorter run, which is subtracted: what is left is the cost of the days alone."""
 _AMAZON: Final = "amazon_2014_Musical_Instruments_5.json.gz"
@@ -143,13 +144,11 @@ def floor(frames: Iterable[tuple[date, pl.DataFrame]], folder: Path) -> float:
 
 def _sparse_days(folder: Path, runs: _Runs) -> None:
     """Land a log of 0 to 5 events a day, and a short one of the same kind."""
-    log = _sparse_log(date(2020, 1, 1), SPARSE_DAYS)
+    log = sparse_log(SPARSE_DAYS)
     seconds = {}
     for days in (_FEW, SPARSE_DAYS):
         source, home = folder / f"{days}.parquet", folder / f"home{days}"
-        log.filter(
-            pl.col(columns.TIMESTAMP) < datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=days)
-        ).write_parquet(source)
+        log.filter(pl.col(columns.TIMESTAMP) < _FIRST + timedelta(days=days)).write_parquet(source)
         seconds[days] = _land_all(f"tabular:{source}", home, runs)
     each = (seconds[SPARSE_DAYS] - seconds[_FEW]) / (SPARSE_DAYS - _FEW)
     runs.add("sparse_ms_per_day", 1_000 * each)
@@ -202,15 +201,14 @@ def _new_home(spec: str, place: Path, runs: _Runs, *, days: int | None = None) -
     return Home(place)
 
 
-def _sparse_log(first: date, days: int) -> pl.DataFrame:
-    """Make a log of 0 to 5 events a day, 2.5 on average, of 300 users and 200 items."""
+def sparse_log(days: int) -> pl.DataFrame:
+    """Make a log of 0 to 5 events a day from 2020 on, 2.5 on average, of 300 users and 200 items."""
     place = pl.int_range(5 * days)
     kept = place.hash(7) % 2 == 0
-    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
     return pl.select(
         pl.format("u{}", place.hash(1) % 300).alias(columns.USER_ID),
         pl.format("i{}", place.hash(2) % 200).alias(columns.ITEM_ID),
-        (pl.lit(start) + pl.duration(days=place // 5, seconds=place.hash(3) % 86_400)).alias(
+        (pl.lit(_FIRST) + pl.duration(days=place // 5, seconds=place.hash(3) % 86_400)).alias(
             columns.TIMESTAMP
         ),
         (place.hash(4) % 5 + 1).cast(pl.Float64).alias(columns.RATING),
