@@ -59,6 +59,8 @@ _SURPLUS: Final = frozenset({*_OF_ONE_USER, *_REPEATED, *_UNCLEAN})
 """Shares of which only too much is a fault."""
 _LIGHT_BUDGET: Final = 0.2
 """Their false alarms, on top of the budget, as a part of it."""
+_LIGHT_POWER: Final = 1.5
+"""Their tail falls faster than an exponential one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,15 +226,18 @@ class ProfileHistory:
         found: dict[str, Thresholds] = {}
         if len(self._days) < self._settings.least_history_days:
             return found
-        light = [name for name in SCORED if name in _LIGHT]
         others = [name for name in SCORED if name not in _LIGHT]
-        for names, part, largest in zip(
-            (others, light), (1.0, _LIGHT_BUDGET), self._largest.rows[year].T, strict=True
+        for names, part, power, largest in zip(
+            (others, sorted(_LIGHT)),
+            (1.0, _LIGHT_BUDGET),
+            (1.0, _LIGHT_POWER),
+            self._largest.rows[year].T,
+            strict=True,
         ):
             known = largest[~np.isnan(largest)]
             if len(known):
-                rates = part * self._warn_rate, part * self._block_rate
-                limits = thresholds(known, checks=len(names), warn_rate=rates[0], block_rate=rates[1])
+                rates = {"warn_rate": part * self._warn_rate, "block_rate": part * self._block_rate}
+                limits = thresholds(known, checks=len(names), power=power, **rates)
                 found |= dict.fromkeys(names, limits)
         return found
 

@@ -184,30 +184,40 @@ def daily_rate(alarms_per_year: float) -> float:
     return low / _DAYS
 
 
-def thresholds(largest: Float64, *, checks: int, warn_rate: float, block_rate: float) -> Thresholds:
+def thresholds(
+    largest: Float64, *, checks: int, warn_rate: float, block_rate: float, power: float = 1.0
+) -> Thresholds:
     """Set the thresholds from the largest scores of past days, shape (T,), without NaN.
 
     The score that a day exceeds with probability `rate` is at least the normal quantile at rate / checks
     (Bonferroni, two-sided), and at least what the past says. Over their 90 % quantile u the largest scores
     exceed it by β on average (peaks over threshold: Coles 2001, "An introduction to statistical modeling of
-    extreme values", ch. 4). Warning takes the tail as exponential: u + β ln(0.1 / rate). Blocking, which is
-    far out where no day of history was, takes it as Pareto with the same start: u (0.1 / rate)^(β/u)
-    (Weissman 1978). β is drawn towards u/4 (a Student t of 4 degrees) as long as few days are known.
+    extreme values", ch. 4). Warning takes the tail of scores to the `power` as exponential: u + β ln(0.1 / rate),
+    where a power of 1 is careful, and 2 right for normal scores. Blocking, which is far out where no day of
+    history was, takes it as Pareto with the same start: u (0.1 / rate)^(β/u) (Weissman 1978). β is drawn towards
+    u/4 (a Student t of 4 degrees) as long as few days are known.
     """
-    start = excess = 0.0
-    if len(largest):
-        start = float(np.quantile(largest, 1 - _TAIL))
-        beyond = largest[largest > start]
-        found = _mean_excess(largest, start)
-        excess = (len(beyond) * found + _PRIOR_DAYS * _PRIOR_TAIL * start) / (len(beyond) + _PRIOR_DAYS)
+    start, excess = _tail(largest)
+    powered, powered_excess = (start, excess) if power == 1 else _tail(largest**power)
 
     def bonferroni(rate: float) -> float:
         return normal_quantile(1 - rate / (2 * max(checks, 1)))
 
-    warn = max(bonferroni(warn_rate), start + excess * math.log(max(_TAIL / warn_rate, 1.0)))
+    reached = powered + powered_excess * math.log(max(_TAIL / warn_rate, 1.0))
+    warn = max(bonferroni(warn_rate), reached ** (1 / power))
     index = min(excess / start, _MOST_TAIL) if start > 0 else 0.0
     block = max(bonferroni(block_rate), start * max(_TAIL / block_rate, 1.0) ** index)
     return Thresholds(warn=warn, block=max(block, warn))
+
+
+def _tail(largest: Float64) -> tuple[float, float]:
+    """Return the 90 % quantile and the mean excess over it; zeros without days."""
+    if not len(largest):
+        return 0.0, 0.0
+    start = float(np.quantile(largest, 1 - _TAIL))
+    beyond = int((largest > start).sum())
+    found = _mean_excess(largest, start)
+    return start, (beyond * found + _PRIOR_DAYS * _PRIOR_TAIL * start) / (beyond + _PRIOR_DAYS)
 
 
 def _mean_excess(largest: Float64, start: float) -> float:

@@ -92,3 +92,11 @@ def test_one_incident_does_not_raise_the_thresholds():
     calm, once = thresholds(largest, **rates), thresholds(bad, **rates)
     assert once.warn < 1.1 * calm.warn
     assert once.block < 1.3 * calm.block
+
+
+def test_a_tail_that_falls_faster_has_a_lower_threshold_for_warning_only():
+    largest = np.abs(np.random.default_rng(3).normal(size=(365, 6))).max(axis=1)
+    rates = {"checks": 6, "warn_rate": 1e-4, "block_rate": 1e-5}
+    careful, light = thresholds(largest, **rates), thresholds(largest, power=1.5, **rates)
+    assert largest.max() < light.warn < careful.warn
+    assert light.block == careful.block
