@@ -47,6 +47,8 @@ RAW_EXPECTATIONS: Final[tuple[RowExpectation, ...]] = (
 )
 """The expectations of a day's raw events, the same for every source and day."""
 
+_FAILING: Final = tuple((~e.passes).alias(e.name) for e in RAW_EXPECTATIONS)
+
 _SHARES: Final = {
     "timestamp_not_null": "rows_outside_day",
     "timestamp_between": "rows_outside_day",
@@ -141,9 +143,7 @@ def _failed(frames: Sequence[tuple[date, pl.DataFrame]]) -> list[list[int]]:
     number = np.repeat(np.arange(len(frames)), sizes)
     days = pl.Series(_DAY, [day for day, _ in frames], dtype=pl.Date)
     rows = together([frame for _, frame in frames])
-    failing = rows.with_columns(days.gather(number)).select(
-        (~expectation.passes).alias(str(n)) for n, expectation in enumerate(RAW_EXPECTATIONS)
-    )
+    failing = rows.hstack([days[number]]).select(_FAILING)
     by_day = [np.bincount(number[column.to_numpy()], minlength=len(frames)).tolist() for column in failing]
     return [list(counts) for counts in zip(*by_day, strict=True)]
 
