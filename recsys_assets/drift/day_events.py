@@ -241,19 +241,24 @@ class _Chunk:
         return found
 
 
+_USER: Final = pl.col(columns.USER_ID)
+_ITEM: Final = pl.col(columns.ITEM_ID)
+_TIME: Final = pl.col(columns.TIMESTAMP)
+_ARRAYS: Final = (
+    keys_of(_USER).alias("user"),
+    _USER.is_not_null().alias("has_user"),
+    is_untrimmed(_USER).fill_null(value=False).alias("untrimmed_user"),
+    keys_of(_ITEM).alias("item"),
+    _ITEM.is_not_null().alias("has_item"),
+    is_untrimmed(_ITEM).fill_null(value=False).alias("untrimmed_item"),
+    _TIME.to_physical().fill_null(0).alias("time"),
+    _TIME.is_not_null().alias("has_time"),
+    *(pl.col(name).is_null().alias(f"no_{name}") for name in _NUMBERS),
+    *(pl.col(name).cast(pl.Float64).fill_null(float("nan")).alias(name) for name in _NUMBERS),
+)
+
+
 def _arrays(rows: pl.DataFrame) -> dict[str, npt.NDArray[Any]]:
     """Read what the figures need from the columns, in one query."""
-    user, item, time = pl.col(columns.USER_ID), pl.col(columns.ITEM_ID), pl.col(columns.TIMESTAMP)
-    read = rows.select(
-        keys_of(user).alias("user"),
-        user.is_not_null().alias("has_user"),
-        is_untrimmed(user).fill_null(value=False).alias("untrimmed_user"),
-        keys_of(item).alias("item"),
-        item.is_not_null().alias("has_item"),
-        is_untrimmed(item).fill_null(value=False).alias("untrimmed_item"),
-        time.to_physical().fill_null(0).alias("time"),
-        time.is_not_null().alias("has_time"),
-        *(pl.col(name).is_null().alias(f"no_{name}") for name in _NUMBERS),
-        *(pl.col(name).cast(pl.Float64).fill_null(float("nan")).alias(name) for name in _NUMBERS),
-    )
+    read = rows.select(_ARRAYS)
     return {name: read[name].to_numpy() for name in read.columns}

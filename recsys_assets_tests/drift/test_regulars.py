@@ -23,9 +23,8 @@ def keys(rows):
     )
 
 
-@pytest.fixture
-def regulars():
-    """Four weeks: user 7 comes daily, 200 others once each; item 5 sells most, twenty others less."""
+def four_weeks():
+    """User 7 comes daily, 200 others once each; item 5 sells most, twenty others less."""
     regulars = Regulars()
     for n in range(28):
         others = range(1000 + 8 * n, 1008 + 8 * n)
@@ -33,6 +32,12 @@ def regulars():
         items = keys({5: 9, **dict.fromkeys(range(100, 120), 1)})
         regulars.add(Visitors.of(users, items), day=MONDAY + timedelta(days=n))
     return regulars
+
+
+@pytest.fixture
+def regulars():
+    """Four weeks."""
+    return four_weeks()
 
 
 def test_who_comes_daily_is_regular_and_what_sells_most_a_bestseller(regulars):
@@ -49,9 +54,8 @@ def test_who_comes_daily_is_regular_and_what_sells_most_a_bestseller(regulars):
 
 def test_the_days_of_this_week_count_from_the_next_one(regulars):
     day = MONDAY + timedelta(days=28)
-    before = regulars.items(day)
     regulars.add(Visitors.of(keys({1: 1}), keys({6: 10_000})), day=day)
-    assert np.array_equal(regulars.items(day + timedelta(days=6)), before)
+    assert np.array_equal(regulars.items(day + timedelta(days=6)), four_weeks().items(day))
     assert 6 in regulars.items(day + timedelta(days=7))
 
 
