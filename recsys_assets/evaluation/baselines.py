@@ -26,6 +26,9 @@ EASE_ITEMS = 6_000
 """Largest catalogue that `ease` is meant for: its time grows with the cube, its memory with the square."""
 
 _CHUNK_SIMILARITIES = 1 << 22
+_CHUNK_PAIRS = 1 << 23
+_DENSE_CELLS = 1 << 26
+"""256 MB."""
 
 
 def popular(train: InteractionMatrix) -> ScoreUsers:
@@ -79,10 +82,7 @@ def ease(train: InteractionMatrix, *, regularization: float | None = None) -> Sc
     """
     items = len(train.items)
     counts_I = np.bincount(train.item_nums, minlength=items)
-    by_user = _ones(train.user_nums(), train.item_nums, train.shape)
-    order = np.argsort(train.item_nums, kind="stable")
-    by_item = _ones(train.item_nums[order], train.user_nums()[order], (items, len(train.users)))
-    gram_II = (by_item @ by_user).to_dense()
+    gram_II = SharedUsers(train.user_nums(), train.item_nums, train.shape).rows(0, items)
     strength = float(5 * counts_I.mean()) if regularization is None else regularization
     gram_II.diagonal().add_(strength)
     inverse_II = torch.linalg.inv(gram_II)
@@ -100,38 +100,74 @@ def ease(train: InteractionMatrix, *, regularization: float | None = None) -> Sc
 
 def _nearest_items(train: InteractionMatrix, position_I: Int64, kept: int) -> tuple[Tensor, Tensor]:
     """Positions and cosines, (C, kept), of the nearest of the C chosen items, those with a position >= 0."""
-    users, columns_n = train.user_nums(), position_I[train.item_nums]
-    users, columns_n = users[columns_n >= 0], columns_n[columns_n >= 0]
+    users_n, places_n = train.user_nums(), position_I[train.item_nums]
+    users_n, places_n = users_n[places_n >= 0], places_n[places_n >= 0]
     chosen = int(position_I.max()) + 1
-    norms_C = torch.from_numpy(np.bincount(columns_n, minlength=chosen)).clamp(min=1).float().sqrt()
-    by_user = _ones(users, columns_n, (len(train.users), chosen))
-    by_item = np.argsort(columns_n, kind="stable")
-    users, columns_n = users[by_item], columns_n[by_item]
+    norms_C = torch.from_numpy(np.bincount(places_n, minlength=chosen)).clamp(min=1).float().sqrt()
+    shared = SharedUsers(users_n, places_n, (len(train.users), chosen))
     nearest, similar = torch.zeros(chosen, kept, dtype=torch.int32), torch.zeros(chosen, kept)
     size = max(1, _CHUNK_SIMILARITIES // chosen)
     for start in range(0, chosen, size):
         stop = min(start + size, chosen)
-        entries = slice(*np.searchsorted(columns_n, [start, stop]))
-        rows = _ones(columns_n[entries] - start, users[entries], (stop - start, len(train.users)))
-        cosines_RC = _dense(rows @ by_user) / norms_C / norms_C[start:stop, None]
+        cosines_RC = shared.rows(start, stop) / norms_C / norms_C[start:stop, None]
         cosines_RC[torch.arange(stop - start), torch.arange(start, stop)] = 0
         similar[start:stop], found = torch.topk(cosines_RC, kept, dim=1)
         nearest[start:stop] = found.int()
     return nearest, similar
 
 
-def _dense(matrix: Tensor) -> Tensor:
-    """Return a CSR tensor as a dense one; half the time of `to_dense`, which uses one thread."""
-    rows, columns = matrix.shape
-    starts = torch.arange(0, rows * columns, columns)
-    places_n = torch.repeat_interleave(starts, matrix.crow_indices().diff()).add_(matrix.col_indices())
-    return torch.zeros(rows * columns).put_(places_n, matrix.values()).view(rows, columns)
+class SharedUsers:
+    """The number of users that two items have in common, for a slice of items at a time.
 
+    Not by a product of sparse tensors: torch never frees what such a product returns, 8 bytes an entry, which was
+    1 GB on the default year.
+    """
 
-def _ones(rows_n: npt.NDArray[Any], columns_n: npt.NDArray[Any], shape: tuple[int, int]) -> Tensor:
-    """A CSR tensor of ones; `rows_n` ascend."""
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows_n, minlength=shape[0]))]).astype(np.int32)
-    columns = torch.from_numpy(columns_n.astype(np.int32))
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(indptr), columns, torch.ones(len(columns)), shape, check_invariants=False
-    )
+    def __init__(
+        self,
+        users_n: npt.NDArray[np.integer[Any]],
+        items_n: npt.NDArray[np.integer[Any]],
+        shape: tuple[int, int],
+        *,
+        dense_cells: int = _DENSE_CELLS,
+    ) -> None:
+        """Order the distinct (user, item) pairs by item; `users_n` ascends.
+
+        Args:
+            users_n: user of each pair.
+            items_n: item of each pair.
+            shape: numbers of users and items.
+            dense_cells: largest users times items that are held as a dense matrix, which is faster.
+        """
+        users, self._items = shape
+        order = np.argsort(items_n, kind="stable")
+        self._users_n = users_n[order]
+        self._starts = np.append(0, np.cumsum(np.bincount(items_n, minlength=self._items)))
+        self._has_UI: Tensor | None = None
+        if users * self._items <= dense_cells:
+            self._has_UI = torch.zeros(users, self._items)
+            self._has_UI[torch.from_numpy(users_n), torch.from_numpy(items_n.astype(np.int64))] = 1
+        self._items_n = items_n.astype(np.int64)
+        self._first_U = np.append(0, np.cumsum(np.bincount(users_n, minlength=users)))
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Return the counts of the items `start` to `stop`, exclusive, with all: float32, (stop - start, items)."""
+        bounds = self._starts[start : stop + 1] - self._starts[start]
+        users_n = self._users_n[self._starts[start] : self._starts[stop]]
+        if self._has_UI is not None:
+            bags = torch.from_numpy(bounds)
+            return embedding_bag(
+                torch.from_numpy(users_n), self._has_UI, bags, mode="sum", include_last_offset=True
+            )
+        cells = (stop - start) * self._items
+        rows_n = np.repeat(np.arange(stop - start), np.diff(bounds)) * self._items
+        lengths = np.diff(self._first_U)[users_n]
+        counts = np.zeros(cells, dtype=np.int64)
+        blocks = np.searchsorted(np.cumsum(lengths), np.arange(_CHUNK_PAIRS, lengths.sum(), _CHUNK_PAIRS))
+        for block in np.split(np.arange(len(users_n)), blocks):
+            length = lengths[block]
+            ends = np.cumsum(length)
+            within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - length, length)
+            theirs = self._items_n[np.repeat(self._first_U[users_n[block]], length) + within]
+            counts += np.bincount(np.repeat(rows_n[block], length) + theirs, minlength=cells)
+        return torch.from_numpy(counts.astype(np.float32)).view(stop - start, self._items)
