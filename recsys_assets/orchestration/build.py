@@ -242,12 +242,12 @@ class _Builder:
     def _stale(
         self, asset: str, store: PartitionStore, days: Sequence[date], inputs: Callable[[date], str]
     ) -> list[date]:
-        recorded = self._recorded_days(asset)
-        return [
-            day
-            for day in days
-            if day not in recorded or store.read_provenance(day).get(INPUTS_KEY) != inputs(day)
-        ]
+        recorded, files = self._recorded_days(asset), store.files()
+
+        def is_fresh(day: date) -> bool:
+            return day in recorded and day in files and files[day].provenance.get(INPUTS_KEY) == inputs(day)
+
+        return [day for day in days if not is_fresh(day)]
 
     def _recorded_days(self, asset: str) -> set[date]:
         return {

@@ -131,11 +131,6 @@ class PartitionStore:
         found = ((day, self.file(day)) for day in days_under(self.root))
         return {day: file for day, file in found if file is not None}
 
-    def read_provenance(self, day: date) -> dict[str, str]:
-        """Return the `provenance` that `day`'s file was written with; empty if there is no file."""
-        file = self.file(day)
-        return {} if file is None else file.provenance
-
     def remove(self, day: date) -> None:
         """Delete `day`'s file; nothing happens if there is none."""
         shutil.rmtree(self.path(day).parent, ignore_errors=True)

@@ -128,7 +128,7 @@ def test_a_long_journal_is_rewritten_with_a_line_a_day(store, tmp_path, monkeypa
 def test_a_broken_file_was_made_from_nothing_known(store):
     store.write(FIRST, frame_of(1))
     store.path(FIRST).write_bytes(b"PAR1 no more")
-    assert store.read_provenance(FIRST) == {}
+    assert store.file(FIRST).provenance == {}
     assert store.file(FIRST).rows is None
     assert store.checksum(FIRST) == hashlib.sha256(b"PAR1 no more").hexdigest()
 

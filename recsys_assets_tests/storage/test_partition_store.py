@@ -102,8 +102,8 @@ def test_a_day_keeps_its_provenance(tmp_path):
     )
     store.write(FIRST, day_of("a", FIRST))
 
-    assert store.read_provenance(FIRST)["made-from"] == "source of 2017-01-01"
-    assert store.read_provenance(SECOND) == {}
+    assert store.file(FIRST).provenance["made-from"] == "source of 2017-01-01"
+    assert store.file(SECOND) is None
 
 
 def test_chunks_hold_each_day_with_a_file_its_rows_and_the_common_columns(store, monkeypatch):
