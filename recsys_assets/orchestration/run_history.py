@@ -2,7 +2,7 @@
 
 Dagster deletes a run with everything that it recorded: `DagsterInstance.delete_run` removes the materialisations too
 (`SqlEventLogStorage.delete_events_for_run`), so that its days count as missing and are built again. Here the newest
-record of each asset and day, and the newest answer of each check on it, stay: a build takes a day for fresh by
+record of each asset and day, and the answers of the checks that cover it, stay: a build takes a day for fresh by
 them, and the UI shows a partition by them. Of a run that they came from the row stays, too, and its log goes.
 
 Killed at any moment it leaves a working home: what refers to a log goes before the log, and the row of the run,
@@ -98,17 +98,23 @@ def _remove_records(connection: Connection, old: Sequence[str]) -> int:
         .where(_CHECKS.execution_status != _PLANNED)
         .group_by(_CHECKS.asset_key, _CHECKS.check_name, _CHECKS.partition)
     )
-    freed = _in_chunks(
-        connection,
-        db.delete(AssetCheckExecutionsTable).where(_CHECKS.id.not_in(newest_check)),
-        _CHECKS.run_id,
-        old,
-        text=_CHECKS.evaluation_event,
-    )
     newest = (
         db.select(db.func.max(_EVENTS.id))
         .where(_EVENTS.dagster_event_type.in_(_RECORDS))
         .group_by(_EVENTS.asset_key, _EVENTS.dagster_event_type, _EVENTS.partition)
+    )
+    # an answer without a partition is that of all days of its run (`answered_days`)
+    covers_days = db.and_(
+        _CHECKS.partition.is_(None),
+        _CHECKS.execution_status != _PLANNED,
+        _CHECKS.run_id.in_(db.select(_EVENTS.run_id).where(_EVENTS.id.in_(newest))),
+    )
+    freed = _in_chunks(
+        connection,
+        db.delete(AssetCheckExecutionsTable).where(_CHECKS.id.not_in(newest_check), ~covers_days),
+        _CHECKS.run_id,
+        old,
+        text=_CHECKS.evaluation_event,
     )
     of_checks = db.select(_CHECKS.evaluation_event_storage_id).where(
         _CHECKS.evaluation_event_storage_id.is_not(None)

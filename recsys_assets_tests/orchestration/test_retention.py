@@ -75,6 +75,11 @@ def _records(home):
         ]
         checks = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
         found["checks"] = {key: record.status for key, record in checks.items()}
+        states = instance.event_log_storage.get_asset_check_state([(key, daily) for key in keys])
+        found["answers"] = {
+            key: {name.value: sorted(days.value.get_partition_keys()) for name, days in state.subsets.items()}
+            for key, state in states.items()
+        }
         found["tags"] = {
             asset: instance.get_latest_materialization_event(dg.AssetKey(asset)).asset_materialization.tags
             for asset in (*DAILY, "release")
