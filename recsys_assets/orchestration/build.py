@@ -275,8 +275,10 @@ def stretches(days: Sequence[date], *, gap: int) -> list[tuple[date, date]]:
 def _note(check: dg.AssetCheckEvaluation) -> str:
     days = [value for name in ("days_warned", "days_rejected") if (value := check.metadata.get(name))]
     count = sum(int(str(value.value)) for value in days)
-    where = f" ({_count(count, 'day')}, {check.description})" if check.description else ""
-    return f"{check.asset_key.to_user_string()}: {check.check_name.replace('_', ' ')}{where}"
+    parts = [_count(count, "day") if count else "", check.description or ""]
+    said = ", ".join(part for part in parts if part)
+    question = check.check_name.replace("_", " ")
+    return f"{check.asset_key.to_user_string()}: {question}" + (f" ({said})" if said else "")
 
 
 def _was_interrupted(event: dg.DagsterEvent) -> bool:

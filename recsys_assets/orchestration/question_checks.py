@@ -161,7 +161,9 @@ def _answer(results: Sequence[CheckResult]) -> dict[str, Any]:
 
 
 def _counts(results: Sequence[CheckResult], audited: int) -> dict[str, int]:
-    """Return the numbers of days that were audited, that warned and that were rejected."""
+    """Return the numbers of days that were audited, that warned and that were rejected; nothing of a whole table."""
+    if any(result.day is None for result in results):
+        return {}
 
     def days(verdict: str) -> set[date | None]:
         return {result.day for result in results if result.verdict == verdict}

@@ -194,7 +194,7 @@ def test_a_log_too_short_to_evaluate_is_released_and_the_check_says_so(recsys, t
     assert init.returncode == 0, init.stderr
     done = recsys("build", "--home", home, home=other)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "better_than_popularity" in done.stdout
+    assert "better than popularity" in done.stdout
     assert "Recommendations for u1" in recsys("recommend", "u1", "--home", home, home=other).stdout
     assert not other.exists()
 
