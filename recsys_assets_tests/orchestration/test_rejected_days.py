@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
+from dagster._core.event_api import PartitionKeyFilter
 
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.storage.home import Home
@@ -99,18 +100,36 @@ def test_the_command_that_the_summary_names_works(built, recsys, tmp_path):
     assert f"{BAD} raw_interactions: 150 rows rejected" in shown.stdout
 
 
-def test_dagster_shows_the_check_the_days_and_the_rows(built):
-    home, _, done = built
-    check = done.stdout.partition(f"Why: {BAD}, check ")[2].partition(":")[0]
-    key = dg.AssetCheckKey(dg.AssetKey("raw_interactions"), check)
-    with open_instance(Home(home)) as instance:
-        (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
-    found = record.event.dagster_event.event_specific_data
-    worst = [row.data for row in found.metadata["worst"].records]
-    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    assert [row["day"] for row in worst] == [str(BAD + timedelta(days=n)) for n in range(7)]
-    assert found.metadata["failing_rows_of"].value == str(BAD)
+def test_dagster_shows_the_question_the_days_and_the_rows(built):
+    home, _, _ = built
+    found = answer(home)
+    days = [row.data["day"] for row in found.metadata["worst"].records]
+    assert (found.passed, found.severity, found.partition) == (False, dg.AssetCheckSeverity.ERROR, None)
+    assert list(dict.fromkeys(days)) == [str(BAD + timedelta(days=n)) for n in range(7)]
+    assert found.metadata["days_rejected"].value == 7
+    assert found.metadata["failing_rows_of"].value.endswith(str(BAD))
     assert all(row.data["timestamp"].startswith(str(BAD)) for row in found.metadata["failing_rows"].records)
+
+
+def test_a_rejected_day_has_its_own_answer_with_its_rows_and_reason(built):
+    home, _, _ = built
+    day = LAST - timedelta(days=1)
+    found = answer(home, partition=day)
+    assert (found.passed, found.partition) == (False, str(day))
+    assert found.description.startswith(f"{day}, drift_")
+    assert all(row.data["timestamp"].startswith(str(day)) for row in found.metadata["failing_rows"].records)
+    assert f"recsys quarantine show {day}" in found.metadata["look"].value
+
+
+def answer(home: Path, *, partition: date | None = None) -> dg.AssetCheckEvaluation:
+    """The newest answer of the run, or under a day's partition."""
+    key = dg.AssetCheckKey(dg.AssetKey("raw_interactions"), "how_much_at_what_price")
+    of = PartitionKeyFilter(key=None if partition is None else partition.isoformat())
+    with open_instance(Home(home)) as instance:
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=1, partition_filter=of
+        )
+    return record.event.dagster_event.event_specific_data
 
 
 def test_two_days_are_accepted_by_one_command(built, recsys, tmp_path):
