@@ -89,16 +89,21 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]
     if rejected:
-        found.facts.append(("quarantine", f"{len(rejected)} days, the first {rejected[0]}"))
+        found.facts.append(
+            (
+                "quarantine",
+                f"{len(rejected)} {'day' if len(rejected) == 1 else 'days'}, the first {rejected[0]}",
+            )
+        )
     states = _states_of_artifacts(home, inputs)
     found.facts += states.items()
     found.facts.append(("current release", read_current(home.releases) or "none"))
     if rejected:
-        found.next_step = f"recsys quarantine show {rejected[0]}: see why the day was rejected"
+        found.next_step = f"recsys quarantine show {rejected[0]}{home.option}: see why the day was rejected"
     elif landed < total or set(states.values()) != {"fresh"}:
-        found.next_step = "recsys build: builds whatever is missing or stale"
+        found.next_step = f"recsys build{home.option}: builds whatever is missing or stale"
     else:
-        found.next_step = "recsys serve, or recsys up for the Dagster UI too"
+        found.next_step = f"recsys serve{home.option}, or recsys up{home.option} for the Dagster UI too"
 
 
 def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:

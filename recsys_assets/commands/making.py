@@ -147,7 +147,8 @@ def _wanted_days(
         missing = sorted(set(days) - set(landed))
         if not missing:
             raise InputError(
-                f"all {len(days)} days of the source have landed, to {days[-1]}; nothing is next"
+                f"all {len(days)} days that recsys.toml names have landed, to {days[-1]}; where the source has more, "
+                "`recsys init --force` reads it again"
             )
         return missing[:count]
     start = first.date() if first else days[0]

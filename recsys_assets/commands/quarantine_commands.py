@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from recsys_assets.commands.shared import DAY, example, home_option, settings_for
+from recsys_assets.commands.shared import DAY, example, home_option, progress_shown, settings_for
 from recsys_assets.errors import QuarantineError
 from recsys_assets.storage.home import Home
 
@@ -136,12 +136,15 @@ def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
 @click.option("--pdf", is_flag=True, help="Write a PDF too, by headless Chromium.")
 def report(home: Path | None, day: datetime, pdf: bool) -> None:
     """Write the increment report on DAY: its figures and checks against its trailing window."""
-    from recsys_assets.interactions.report_page import write_pdf, write_report  # noqa: PLC0415
+    with progress_shown(f"Writing the report on {day:%Y-%m-%d}") as watcher:
+        from recsys_assets.interactions.report_page import write_pdf, write_report  # noqa: PLC0415
 
-    page = write_report(Home.locate(home), day.date())
+        watcher.begin("report", "")
+        page = write_report(Home.locate(home), day.date())
+        printed = write_pdf(page) if pdf else None
     click.echo(str(page))
-    if pdf:
-        click.echo(str(write_pdf(page)))
+    if printed is not None:
+        click.echo(str(printed))
 
 
 COMMANDS: list[click.Command] = [quarantine, report]

@@ -27,7 +27,7 @@ from recsys_assets.commands.shared import (
     write_settings,
 )
 from recsys_assets.errors import ServerStoppedError, SettingsError
-from recsys_assets.settings import DEFAULT_SOURCE
+from recsys_assets.settings import DEFAULT_SOURCE, ApiSettings, load_settings
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def init(
         )
     source = settings.source
     click.echo(f"{place.settings_file}: {source.spec}, {source.first_day} to {source.last_day}.")
-    click.echo("Next: recsys up, or recsys build")
+    click.echo(f"Next: recsys up{place.option}, or recsys build{place.option}")
 
 
 @click.command(epilog=example("recsys up", "recsys up --days 60 --port 8001 --dagster-port 3001"))
@@ -119,7 +119,12 @@ def up(
     click.echo("Ctrl-C ends all of them.")
     run_until_stopped(
         [
-            Server(name="the API", command=api, log=logs / "api.log"),
+            Server(
+                name="the API",
+                command=api,
+                log=logs / "api.log",
+                environment=_with_dagster_url(place, f"http://{host}:{dagster_port}"),
+            ),
             Server(
                 name="Dagster",
                 command=[*dagster, "-p", str(dagster_port)],
@@ -181,6 +186,12 @@ def doctor(home: Path | None) -> None:
     from recsys_assets.commands.doctor import examine, print_findings  # noqa: PLC0415
 
     print_findings(open_console(), examine(Home.locate(home)))
+
+
+def _with_dagster_url(home: Home, url: str) -> dict[str, str]:
+    """Return this process's variables, with the page's link to the UI that is started here unless one is set."""
+    is_set = load_settings(home).api.dagster_url != ApiSettings().dagster_url
+    return dict(os.environ) if is_set else {**os.environ, "RECSYS_API__DAGSTER_URL": url}
 
 
 def _show_some(home: Home) -> None:

@@ -108,7 +108,11 @@ def _mask(name: str, events: DayEvents) -> Bools | None:
 def _typical(name: str, score: Score) -> str:
     """Return the mean found and expected; of logarithms the geometric mean, in the unit of the column."""
     found, expected = (np.exp(value) if "_log_" in name else value for value in (score.found, score.expected))
-    return f"{found:.3g}, about {expected:.3g} expected"
+    return f"{_short(found)}, about {_short(expected)} expected"
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"  # noqa: PLR2004  no exponent
 
 
 def _bin_label(name: str, where: int, categories: Mapping[str, Sequence[str]]) -> str:

@@ -128,7 +128,7 @@ def checks(data: ReportedDay) -> pl.DataFrame:
             {
                 "table": result.table,
                 "check": result.check,
-                "verdict": result.verdict,
+                "verdict": _verdict(result),
                 "passed share": result.passed_share,
                 "failing rows": result.failing_rows,
                 "value": result.value,
@@ -140,6 +140,12 @@ def checks(data: ReportedDay) -> pl.DataFrame:
         ],
         infer_schema_length=None,
     )
+
+
+def _verdict(result: CheckResult) -> str:
+    """Return the verdict, or that there was nothing to judge: no such column, or too little history."""
+    nothing = result.value is None and result.passed_share is None
+    return "not judged" if nothing and result.verdict == "ok" else result.verdict
 
 
 def failing_rows(data: ReportedDay) -> dict[str, pl.DataFrame]:

@@ -278,7 +278,7 @@ def _note(check: dg.AssetCheckEvaluation) -> str:
     parts = [_count(count, "day") if count else "", check.description or ""]
     said = ", ".join(part for part in parts if part)
     question = check.check_name.replace("_", " ")
-    return f"{check.asset_key.to_user_string()}: {question}" + (f" ({said})" if said else "")
+    return f"{check.asset_key.to_user_string()}: {question}" + (f": no ({said})" if said else ": no")
 
 
 def _was_interrupted(event: dg.DagsterEvent) -> bool:

@@ -53,7 +53,7 @@ def record_days(
     if not context.has_partition_key:  # else the run's answers are those of its day
         were_no = days_not_answered_yes(context.instance, table=table, asset=table)
         again = [(question, day) for question, day in were_no if day in outcome.rows]
-        for answer in answers_of_days(outcome.results, table=table, asset=table, good_again=again):
+        for answer in answers_of_days(outcome.results, table=table, asset=table, home=home, good_again=again):
             context.log_event(answer)
     checks = answers(
         outcome.results,

@@ -55,13 +55,14 @@ class BatchedEvents(AnsweredDays):
     """The part of an event log that is the same in every database: batches, and days that are planned."""
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
-        """Store no plan of a check on a range of days, which the run answers once.
+        """Store no plan of a check on days: the answer is stored when it is there.
 
-        The stock storage plans a row a day, and those of a range stay planned for ever.
+        The stock storage plans a row a day. A run over a range answers once, so that its rows stay planned for
+        ever, and those of a run that fails count as failed checks.
         """
         planned = _dagster_event(event).event_specific_data
         assert isinstance(planned, AssetCheckEvaluationPlanned)  # noqa: S101  called for nothing else
-        if planned.partitions_subset is None or len(planned.partitions_subset) == 1:
+        if planned.partitions_subset is None:
             super()._store_asset_check_evaluation_planned(event, event_id)
 
     def _store_in_index(

@@ -1,6 +1,7 @@
 """The home's Dagster: its code location, its instance, and the setup of processes that work for the home."""
 
 import os
+import sqlite3
 import warnings
 from typing import Any, Final
 
@@ -94,4 +95,5 @@ def commit_without_waiting_for_the_disk() -> None:
 
 
 def _set_normal(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA synchronous = NORMAL")
+    if isinstance(connection, sqlite3.Connection):  # else it is of a Postgres server
+        connection.execute("PRAGMA synchronous = NORMAL")

@@ -14,6 +14,7 @@ from recsys_assets.orchestration.metadata import rows_table
 from recsys_assets.quality.audit_and_publish import RECENT_DAYS
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.questions import QUESTIONS
+from recsys_assets.storage.home import Home
 
 _WORST_SHOWN: Final = 20
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -78,7 +79,12 @@ def answers(
 
 
 def answers_of_days(
-    results: Iterable[CheckResult], *, table: str, asset: str, good_again: Iterable[tuple[str, date]] = ()
+    results: Iterable[CheckResult],
+    *,
+    table: str,
+    asset: str,
+    home: Home,
+    good_again: Iterable[tuple[str, date]] = (),
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield the answers that single days have under their partitions: where it is no, or was until now.
 
@@ -86,6 +92,7 @@ def answers_of_days(
         results: the audit's.
         table: the audited table.
         asset: the asset that shows them.
+        home: the home, for the commands that look further.
         good_again: (question, day) pairs that had an answer which is not yes, and whose day was published now.
     """
     again = set(good_again)
@@ -100,7 +107,8 @@ def answers_of_days(
                 continue
             again.discard((question, day))
             earlier = [r for d in days[max(place - RECENT_DAYS + 1, 0) : place] for r in by_day[d]]
-            look = f"recsys quarantine show {day}, recsys report {day}"
+            rejected = any(result.verdict == "block" for result in by_day[day])
+            look = f"recsys {'quarantine show' if rejected else 'report'} {day}{home.option}"
             yield _answer_of_day(
                 asset, question, day, by_day[day], {**_detail(by_day[day], earlier), "look": look}
             )
@@ -204,7 +212,7 @@ def _row(result: CheckResult, history: Sequence[CheckResult]) -> dict[str, Any]:
     found = result.value if result.passed_share is None else result.passed_share
     return {
         "check": result.check,
-        "newest": result.verdict,
+        "newest": "not judged" if found is None and result.verdict == "ok" else result.verdict,
         "found": "" if found is None else f"{found:.4g}",
         "warns": _limit(result.warn_below, result.warn_above),
         "rejects": _limit(result.block_below, result.block_above),

@@ -227,8 +227,11 @@ def _judge_value(
     if _is_outside(value, expectation.low, expectation.high):
         blocks = _is_outside(value, expectation.block_low, expectation.block_high)
         verdict = "block" if blocks else "warn"
-    low = "" if expectation.low is None else f"{expectation.low:g} "
-    high = "" if expectation.high is None else f" {expectation.high:g}"
+    bounds = [
+        f"at least {expectation.low:g}" if expectation.low is not None else "",
+        f"at most {expectation.high:g}" if expectation.high is not None else "",
+    ]
+    expected = " and ".join(bound for bound in bounds if bound)
     return CheckResult(
         table=table,
         check=expectation.name,
@@ -239,7 +242,7 @@ def _judge_value(
         warn_above=expectation.high,
         block_below=expectation.block_low,
         block_above=expectation.block_high,
-        detail=f"{value:g} is not in {low}..{high}" if verdict != "ok" and value is not None else "",
+        detail=f"{value:g}, {expected} expected" if verdict != "ok" and value is not None else "",
     )
 
 

@@ -18,10 +18,10 @@ import pytest
 from dagster._core.events import DagsterEvent
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.dagster_yaml import configure_dagster, event_log_in_use
 from recsys_assets.orchestration.event_log import BatchedEventLog
-from recsys_assets.orchestration.instance import open_instance
+from recsys_assets.orchestration.instance import commit_without_waiting_for_the_disk, open_instance
 from recsys_assets.orchestration.retention import prune
 from recsys_assets.settings import DagsterSettings, load_settings
 from recsys_assets.storage.home import Home
@@ -75,6 +75,17 @@ def test_a_build_leaves_nothing_planned(built):
     ]
     planned = "SELECT count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED'"
     assert rows(built, planned + " AND partition IS NOT NULL") == [(0,)]
+
+
+def test_a_run_of_one_day_leaves_nothing_planned_either(built, tmp_path):
+    shutil.copytree(built.root, tmp_path / "copy")
+    home = Home(tmp_path / "copy")
+    assert not land(home, load_settings(home), SilentWatcher(), [FIRST]).failed
+    assert rows(home, "SELECT count(*) FROM asset_check_executions WHERE execution_status = 'PLANNED'") == [
+        (0,)
+    ]
+    with open_instance(home) as instance:
+        assert str(FIRST) in status(instance, "whose_is_it")["SUCCEEDED"]
 
 
 def test_a_days_event_is_small_and_of_that_day(built):
@@ -212,6 +223,7 @@ def test_a_home_on_postgres_builds_and_is_fresh_after_it(tmp_path, postgres):
     home, _ = small_home(tmp_path / "shop", first=FIRST)
     with home.settings_file.open("a") as settings:
         settings.write(f'\n[report]\ndays = 0\n\n[dagster]\npostgres = "{postgres}"\n')
+    commit_without_waiting_for_the_disk()  # as the commands do
     assert not build(home, load_settings(home), SilentWatcher()).failed
     assert event_log_in_use(home) == "Postgres, in batches"
     assert home.dagster_yaml.stat().st_mode & 0o077 == 0

@@ -81,10 +81,10 @@ def test_a_failing_share_is_a_bar_too():
     assert (row["found"], row["last_days"]) == ("0", "▁▅█")
 
 
-def test_a_day_that_is_not_good_and_one_that_is_good_again_are_answered_under_their_partition():
+def test_a_day_that_is_not_good_and_one_that_is_good_again_are_answered_under_their_partition(tmp_path):
     results = [result(DAYS[0], "block"), result(DAYS[1], "ok"), result(DAYS[2], "ok")]
     again = [("did_it_all_come", DAYS[1]), ("did_it_all_come", DAYS[0])]
-    found = list(answers_of_days(results, **RAW, good_again=again))
+    found = list(answers_of_days(results, **RAW, home=Home(tmp_path), good_again=again))
     assert [(e.partition, e.check_name, e.passed) for e in found] == [
         ("2017-09-03", "did_it_all_come", False),
         ("2017-09-01", "did_it_all_come", True),

@@ -43,10 +43,11 @@ class QualityController(ServiceController):
     )
     def quality(self, days: Days = 60) -> ASGIApp:
         serving = self.service.serving()
-        ledger = self.service.live.home.quality_db
+        home = self.service.live.home
+        ledger = home.quality_db
         found = Quality(
             release=serving.release_id,
-            attention=attention(ledger, days=days),
+            attention=attention(ledger, days=days, option=home.option),
             checks=check_histories(ledger, days=days),
         )
         return Reply(encode(found), release=serving.release_header)
@@ -83,10 +84,11 @@ def check_histories(path: Path, *, days: int) -> list[CheckHistory]:
     ]
 
 
-def attention(path: Path, *, days: int) -> list[Attention]:
+def attention(path: Path, *, days: int, option: str = "") -> list[Attention]:
     """Return the questions not answered as they should be, of the last `days` days that have one, however long ago.
 
-    The newest day comes first, before all days a table that has none; of a day the rejected tables come first.
+    The newest day comes first, before all days a table that has none; of a day the rejected tables come first. The
+    commands end with `option`, that of the home.
     """
     found = []
     for table, day, results in _read(path, _LAST_TROUBLED, days):
@@ -110,7 +112,7 @@ def attention(path: Path, *, days: int) -> list[Attention]:
                 question=question.asks,
                 why=question.why,
                 remedy=question.remedy.replace("DAY", day) if day else question.remedy,
-                command=_command(day, findings),
+                command=_command(day, findings, option=option),
                 findings=findings,
             )
             for question, findings in of_questions.items()
@@ -123,11 +125,11 @@ def _other_question(check: str) -> Question:
     return Question(name=check, asks=check.replace("_", " "), why="", remedy="", checks=(check,))
 
 
-def _command(day: str, findings: list[Finding]) -> str | None:
+def _command(day: str, findings: list[Finding], *, option: str) -> str | None:
     if not day:
         return None
     rejected = any(finding.verdict == "block" for finding in findings)
-    return f"recsys quarantine show {day}" if rejected else f"recsys report {day}"
+    return f"recsys {'quarantine show' if rejected else 'report'} {day}{option}"
 
 
 def _read(path: Path, where: str, days: int) -> list[StoredDay]:
