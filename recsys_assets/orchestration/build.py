@@ -5,7 +5,8 @@ in-process Dagster run a stage (and, for days, one a stretch of stale days). Not
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,10 +18,17 @@ from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance
+from recsys_assets.orchestration.interrupts import (
+    BUILD_TAG,
+    InterruptibleProgress,
+    Interrupts,
+    close_killed_runs,
+)
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.orchestration.retention import in_words, prune_locked
+from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.locks import build_lock
@@ -89,10 +97,8 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with build_lock(home), open_instance(home) as instance:
-        return _Builder(home=home, settings=settings, watcher=watcher, instance=instance).run(
-            landed_only=landed_only
-        )
+    with _builder(home, settings, watcher) as builder:
+        return builder.run(landed_only=landed_only)
 
 
 def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date]) -> BuildOutcome:
@@ -102,8 +108,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with build_lock(home), open_instance(home) as instance:
-        builder = _Builder(home=home, settings=settings, watcher=watcher, instance=instance)
+    with _builder(home, settings, watcher) as builder:
         for asset in ("raw_interactions", "interactions"):
             if not builder.outcome.failed:
                 builder.build_days(asset, days)
@@ -113,17 +118,29 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         return builder.outcome
 
 
+@contextmanager
+def _builder(home: Home, settings: Settings, watcher: Watcher) -> Iterator["_Builder"]:
+    with build_lock(home), open_instance(home) as instance, Interrupts() as interrupts:
+        close_killed_runs(instance)
+        yield _Builder(
+            home=home, settings=settings, watcher=watcher, instance=instance, interrupts=interrupts
+        )
+
+
 @dataclass(kw_only=True)
 class _Builder:
     home: Home
     settings: Settings
     watcher: Watcher
     instance: dg.DagsterInstance
+    interrupts: Interrupts
     outcome: BuildOutcome = field(default_factory=BuildOutcome)
     _notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.definitions = build_definitions(self.home, progress=self.watcher)
+        self.definitions = build_definitions(
+            self.home, progress=InterruptibleProgress(self.watcher, self.interrupts)
+        )
 
     def run(self, *, landed_only: bool) -> BuildOutcome:
         self._catalogue()  # first: the audit of raw days looks items up in it
@@ -139,7 +156,7 @@ class _Builder:
         if not days:
             self._end(StageRow(stage=asset, status="fresh", detail=""))
             return
-        self.watcher.begin(asset, _count(len(days), "day"))
+        self.watcher.begin(asset, counted(len(days), "day"))
         started, problems = time.monotonic(), []
         for first, last in stretches(days, gap=_GAP_DAYS):
             problems += self._materialise(DAILY_INCREMENT, [asset], tags=range_tags(first, last))
@@ -147,7 +164,7 @@ class _Builder:
             StageRow(
                 stage=asset,
                 status="failed" if problems else "built",
-                detail="\n".join(problems) or _count(len(days), "day"),
+                detail="\n".join(problems) or counted(len(days), "day"),
                 seconds=time.monotonic() - started,
             )
         )
@@ -221,18 +238,18 @@ class _Builder:
             instance=self.instance,
             asset_selection=[dg.AssetKey(asset) for asset in assets],
             run_config=_QUIET,
-            tags=tags or {},
+            tags={BUILD_TAG: "true", **(tags or {})},
             raise_on_error=False,
         )
         failures = [event for event in result.all_events if event.is_step_failure]
-        if any(_was_interrupted(event) for event in failures):
+        if self.interrupts.received() or any(was_interrupted(event) for event in failures):
             raise BuildInterruptedError(
                 "interrupted; what was finished is kept, `recsys build` goes on from there"
             )
         # of a check, a run's own answer comes after those of single days
         last = {check.asset_check_key: check for check in result.get_asset_check_evaluations()}
-        self._notes += [_note(check) for check in last.values() if not check.passed]
-        return [_reason(event) for event in failures]
+        self._notes += [answer_in_words(check) for check in last.values() if not check.passed]
+        return [reason_of(event) for event in failures]
 
     def _prune(self) -> None:
         if self.settings.retention.after_build:
@@ -270,30 +287,3 @@ def stretches(days: Sequence[date], *, gap: int) -> list[tuple[date, date]]:
         else:
             found.append((day, day))
     return found
-
-
-def _note(check: dg.AssetCheckEvaluation) -> str:
-    days = [value for name in ("days_warned", "days_rejected") if (value := check.metadata.get(name))]
-    count = sum(int(str(value.value)) for value in days)
-    parts = [_count(count, "day") if count else "", check.description or ""]
-    said = ", ".join(part for part in parts if part)
-    question = check.check_name.replace("_", " ")
-    return f"{check.asset_key.to_user_string()}: {question}" + (f": no ({said})" if said else ": no")
-
-
-def _was_interrupted(event: dg.DagsterEvent) -> bool:
-    error = event.step_failure_data.error
-    return error is not None and error.cls_name == "DagsterExecutionInterruptedError"
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    failure = event.step_failure_data
-    if failure.user_failure_data is not None and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    error = failure.error
-    cause = error.cause if error is not None and error.cause is not None else error
-    return cause.message.strip() if cause is not None else f"step {event.step_key} failed"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -74,6 +74,28 @@ def configure_dagster(home: Home, settings: DagsterSettings) -> None:
         replace_file(home.dagster_yaml, wanted.encode(), durable=False, mode=0o600)
 
 
+def require_server(url: str) -> None:
+    """Connect to the Postgres server once, since Dagster would try for 13 seconds and end with a traceback.
+
+    Raises:
+        SettingsError: it cannot be reached, or the URL is not one; without the password.
+    """
+    import sqlalchemy as db  # noqa: PLC0415  only homes on a server need it
+
+    try:
+        engine = db.create_engine(_with_driver(url))
+        with engine.connect():
+            engine.dispose()
+    except (db.exc.SQLAlchemyError, ValueError) as error:
+        cause = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+        raise SettingsError(f"[dagster] postgres: the server cannot be used: {cause}") from error
+
+
+def _with_driver(url: str) -> str:
+    """Name the driver that dagster-postgres brings; SQLAlchemy's default is another one."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", url)
+
+
 def event_log_in_use(home: Home) -> str:
     """Return the event log that the home's `dagster.yaml` names, in words, for `recsys doctor`."""
     if not home.dagster_yaml.exists():
@@ -89,6 +111,4 @@ def event_log_in_use(home: Home) -> str:
 def _storage_lines(home: Home, settings: DagsterSettings) -> str:
     if settings.postgres is None:
         return _SQLITE.format(runs=json.dumps(str(home.dagster / "history" / "runs")))
-    # named in full: SQLAlchemy's default driver is not the one that dagster-postgres brings
-    url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", settings.postgres)
-    return _POSTGRES.format(url=json.dumps(url))
+    return _POSTGRES.format(url=json.dumps(_with_driver(settings.postgres)))

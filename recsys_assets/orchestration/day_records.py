@@ -15,6 +15,7 @@ from recsys_assets.orchestration.question_checks import (
     answers_of_days,
     days_not_answered_yes,
 )
+from recsys_assets.orchestration.run_results import rejection_summary
 from recsys_assets.quality.audit_and_publish import RECENT_DAYS, PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
@@ -126,20 +127,3 @@ def _results_before(home: Home, table: str, outcome: PublishOutcome) -> list[Che
             for result in ledger.results(day=first - timedelta(days=back))
             if result.table == table
         ]
-
-
-def rejection_summary(outcome: PublishOutcome, asset: str, *, home: Home) -> str:
-    """Return five lines on rejected days: the days, the reason, what stays in use, and two commands."""
-    first, *_ = days = sorted(outcome.rejected)
-    reason = next(result for result in outcome.rejected[first] if result.verdict == "block")
-    span, days_given = f"{first}", f"{first}"
-    if len(days) > 1:
-        span, days_given = f"{first} to {days[-1]}", f"{first}..{days[-1]}"
-    return (
-        f"{asset}: {len(days)} of {len(days) + len(outcome.rows)} days rejected ({span}), "
-        f"{len(outcome.rows)} published.\n"
-        f"Why: {first}, check {reason.check}: {reason.detail}\n"
-        f"The rejected days are in quarantine; the release and the days that were good before stay in use.\n"
-        f"Look: recsys quarantine show {first}{home.option}\n"
-        f"Then mend the source and build again, or: recsys quarantine accept {days_given}{home.option} --why TEXT"
-    )

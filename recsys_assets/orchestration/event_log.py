@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import sqlalchemy as db
 from dagster import DagsterEventType
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
@@ -55,15 +54,11 @@ class BatchedEvents(AnsweredDays):
     """The part of an event log that is the same in every database: batches, and days that are planned."""
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
-        """Store no plan of a check on days: the answer is stored when it is there.
+        """Store no plan of a check: its answer is stored when it is there.
 
-        The stock storage plans a row a day. A run over a range answers once, so that its rows stay planned for
-        ever, and those of a run that fails count as failed checks.
+        The stock storage plans a row a check, and of days a row a day. Those of a range, which is answered once,
+        and of a run that was killed or failed stay planned for ever, and count as failed checks.
         """
-        planned = _dagster_event(event).event_specific_data
-        assert isinstance(planned, AssetCheckEvaluationPlanned)  # noqa: S101  called for nothing else
-        if planned.partitions_subset is None:
-            super()._store_asset_check_evaluation_planned(event, event_id)
 
     def _store_in_index(
         self, connection: Connection, events: Sequence[tuple[EventLogEntry, Mapping[str, Any]]]
@@ -73,7 +68,7 @@ class BatchedEvents(AnsweredDays):
         A planned day's event goes when the day is materialised: it says nothing any more, and on a long history
         these events were a third of the log. Checks are not stored yet: they need a connection of their own.
         """
-        materialised = [row for event, row in events if _is_of_a_day(event)]
+        materialised = [row for event, row in events if is_of_a_day(event)]
         if materialised:
             connection.execute(_REMOVE_PLANS, [_plan_of(row) for row in materialised])
         inserted = SqlEventLogStorageTable.insert().returning(
@@ -115,6 +110,13 @@ class BatchedEventLog(BatchedEvents, SqliteEventLogStorage):
         """Open the log that a `dagster.yaml` names."""
         let_dagster_send_batches()
         return cls(inst_data=inst_data, **config_value)
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store one event; a day's as in a batch, which removes its plan."""
+        if is_of_a_day(event):
+            self.store_event_batch([event])
+        else:
+            super().store_event(event)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store the events of one run in their order, in one transaction for the run and one for the index.
@@ -204,7 +206,8 @@ def _plans_a_day(event: EventLogEntry) -> bool:
     )
 
 
-def _is_of_a_day(event: EventLogEntry) -> bool:
+def is_of_a_day(event: EventLogEntry) -> bool:
+    """Return True of the materialisation of a day."""
     return (
         _type_of(event) == DagsterEventType.ASSET_MATERIALIZATION
         and _dagster_event(event).partition is not None
@@ -213,7 +216,7 @@ def _is_of_a_day(event: EventLogEntry) -> bool:
 
 def _without_log_tags(event: EventLogEntry) -> EventLogEntry:
     """Return a day's event without the tags of Python's log, which repeat run, job and step."""
-    if not _is_of_a_day(event):
+    if not is_of_a_day(event):
         return event
     return event._replace(dagster_event=_dagster_event(event)._replace(logging_tags={}))
 

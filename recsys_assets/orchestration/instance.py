@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from recsys_assets.orchestration.assets import embeddings, features, index, interactions, lake, release
-from recsys_assets.orchestration.dagster_yaml import configure_dagster
+from recsys_assets.orchestration.dagster_yaml import configure_dagster, require_server
 from recsys_assets.orchestration.jobs import automation
 from recsys_assets.orchestration.partitions import daily_partitions
 from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake, SilentProgress, StageProgress
@@ -55,9 +55,12 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     """Open the home's Dagster storage, made where missing; whatever `DAGSTER_HOME` says.
 
     Raises:
-        SettingsError: the home's `recsys.toml` cannot be used, or `[dagster] postgres` is set without the extra.
+        SettingsError: the home's `recsys.toml` cannot be used, or the server of `[dagster] postgres` cannot.
     """
-    configure_dagster(home, load_or_default_settings(home).dagster)
+    settings = load_or_default_settings(home).dagster
+    configure_dagster(home, settings)
+    if settings.postgres is not None:
+        require_server(settings.postgres)
     return dg.DagsterInstance.from_config(str(home.dagster))
 
 

@@ -134,7 +134,7 @@ def _prune_days(kind: str, root: Path, *, spare: int, before: datetime, dry_run:
     """
     size = _bytes_under(root)
     days = days_under(root)
-    folders = [day_folder(root, day) for day in days[: len(days) - spare]]
+    folders = [day_folder(root, day) for day in days[: max(len(days) - spare, 0)]]
     old = [folder for folder in folders if _written_at(folder) < before.timestamp()]
     freed = sum(map(_bytes_under, old))
     if not dry_run:

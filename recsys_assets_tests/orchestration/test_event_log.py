@@ -15,9 +15,10 @@ from uuid import uuid4
 
 import dagster as dg
 import pytest
-from dagster._core.events import DagsterEvent
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, StepMaterializationData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
+from recsys_assets.errors import SettingsError
 from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.dagster_yaml import configure_dagster, event_log_in_use
 from recsys_assets.orchestration.event_log import BatchedEventLog
@@ -243,6 +244,34 @@ def test_a_home_on_postgres_builds_and_is_fresh_after_it(tmp_path, postgres):
         assert recorded(instance) == found
         assert instance.all_logs(instance.get_run_ids()[-1], of_type=dg.DagsterEventType.STEP_START) == []
     assert not build(home, load_settings(home), SilentWatcher()).built
+
+
+@pytest.mark.parametrize("url", ["postgresql://ada:secret@127.0.0.1:1/x", "postgresql://ada:secret@[::1/x"])
+def test_a_server_that_cannot_be_used_is_one_line_without_the_password(tmp_path, url):
+    home, _ = small_home(tmp_path / "shop", first=FIRST)
+    with home.settings_file.open("a") as settings:
+        settings.write(f'\n[dagster]\npostgres = "{url}"\n')
+    with pytest.raises(SettingsError) as raised:
+        open_instance(home)
+    assert "postgres: the server cannot be used" in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_rejected_day_alone_stays_planned(tmp_path):
+    home, _settings = small_home(tmp_path / "shop", first=FIRST)
+    with open_instance(home) as instance:
+        for day, done in (("2024-01-01", True), ("2024-01-02", False)):
+            run = str(uuid4())
+            planned = AssetMaterializationPlannedData(RAW, partition=day)
+            event = DagsterEvent.build_asset_materialization_planned_event("job", "step", planned)
+            instance.report_dagster_event(event, run_id=run)
+            if done:
+                data = StepMaterializationData(dg.AssetMaterialization(RAW, partition=day), [])
+                made = DagsterEvent("ASSET_MATERIALIZATION", "job", event_specific_data=data)
+                instance.report_dagster_event(made, run_id=run)
+    planned = "SELECT partition FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED'"
+    assert rows(home, planned) == [("2024-01-02",)]
 
 
 def status(instance: dg.DagsterInstance, question: str) -> dict[str, set[str]]:

@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from recsys_assets.orchestration.day_records import rejection_summary
 from recsys_assets.orchestration.question_checks import answers, answers_of_days, question_specs
+from recsys_assets.orchestration.run_results import rejection_summary
 from recsys_assets.quality.audit_and_publish import PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.storage.home import Home

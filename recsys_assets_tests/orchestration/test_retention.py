@@ -179,6 +179,16 @@ def test_results_of_days_that_passed_go_by_their_age_and_the_others_stay(home):
         assert ledger.profiles("raw_interactions", since=FIRST, before=date.max) == profiles
 
 
+def test_fewer_reports_than_a_build_would_write_all_stay(home):
+    days = days_under(home.reports)
+    settings = load_settings(home)
+    kept = msgspec.structs.replace(
+        settings, report=msgspec.structs.replace(settings.report, days=len(days) + 1)
+    )
+    prune(home, msgspec.structs.replace(kept, retention=keep_days(kept.retention, 0)), now=LATER)
+    assert days_under(home.reports) == days
+
+
 def test_old_reports_go_and_those_that_a_build_would_write_stay(home):
     settings = load_settings(home)
     days = days_under(home.reports)

@@ -158,7 +158,11 @@ def outside_range(home: Home, source: SourceSettings) -> RowsByDay:
     """
     if not home.source_days.exists():
         return RowsByDay.none()
-    return RowsByDay.load(home.source_days).outside(source.first_day, source.last_day)
+    try:
+        counted = RowsByDay.load(home.source_days)
+    except pl.exceptions.PolarsError:  # damaged: the next `recsys init` counts again
+        return RowsByDay.none()
+    return counted.outside(source.first_day, source.last_day)
 
 
 def _connected(counted: RowsByDay) -> tuple[int, int]:
