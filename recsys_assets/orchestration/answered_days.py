@@ -5,12 +5,13 @@ be most of the event log. Here a day whose last run answered the check for all o
 it has one of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as db
 from dagster import AssetCheckKey, AssetKey, DagsterEventType, PartitionsDefinition
 from dagster._core.asset_graph_view.serializable_entity_subset import SerializableEntitySubset
+from dagster._core.definitions.partitions.subset import PartitionsSubset
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus,
     AssetCheckExecutionResolvedStatus,
@@ -36,9 +37,19 @@ class AnsweredDays(SqlEventLogStorage):
         """Return each check's days by status: those of the stock log, and those that a run's answer covers."""
         states = dict(super().get_asset_check_state(keys))
         last = {asset: self._last_runs(asset) for asset in {key.asset_key for key, days in keys if days}}
+        covered: dict[tuple[AssetKey, frozenset[str]], PartitionsSubset] = {}  # most checks have the same
         for key, partitions in keys:
-            if partitions is not None:
-                states[key] = self._with_answers(key, partitions, states[key], last[key.asset_key])
+            if partitions is None:
+                continue
+            of_asset = last[key.asset_key]
+            runs = frozenset(self._runs_that_answered(key) & {run_id for _, run_id in of_asset.values()})
+            if (key.asset_key, runs) not in covered:
+                known = set(partitions.get_partition_keys())
+                days = [day for day, (_, run_id) in of_asset.items() if run_id in runs and day in known]
+                covered[key.asset_key, runs] = partitions.subset_with_partition_keys(days)
+            states[key] = self._with_answers(
+                key, partitions, states[key], of_asset, covered[key.asset_key, runs]
+            )
         return states
 
     def _with_answers(
@@ -47,25 +58,26 @@ class AnsweredDays(SqlEventLogStorage):
         partitions: PartitionsDefinition,
         state: AssetCheckState,
         last: Mapping[str, tuple[int, str]],
+        covered: PartitionsSubset,
     ) -> AssetCheckState:
-        covering = self._runs_that_answered(key)
-        status = {
-            day: AssetCheckExecutionResolvedStatus.SUCCEEDED
-            for day, (_, run_id) in last.items()
-            if run_id in covering
+        """Return the state with the days that a run's answer covers, but for those with an answer of their own."""
+        own = {
+            info.partition_key: info.latest_execution_status
+            for info in self.get_asset_check_partition_info([key])
+            if info.partition_key is not None
+            and _is_of_last_run(info, last.get(info.partition_key))
+            and partitions.has_partition_key(info.partition_key)
         }
-        for info in self.get_asset_check_partition_info([key]):
-            if info.partition_key is not None and _is_of_last_run(info, last.get(info.partition_key)):
-                resolved = _RESOLVED.get(info.latest_execution_status)
-                status.pop(info.partition_key, None)
-                if resolved is not None:
-                    status[info.partition_key] = resolved
-        subsets, known = dict(state.subsets), set(partitions.get_partition_keys())
-        for resolved in _RESOLVED.values():
-            days = [day for day, of_day in status.items() if of_day == resolved and day in known]
-            subsets[resolved] = SerializableEntitySubset(
-                key=key, value=partitions.subset_with_partition_keys(days)
-            )
+
+        def subset_of(days: Iterable[str]) -> SerializableEntitySubset[AssetCheckKey]:
+            return SerializableEntitySubset(key=key, value=partitions.subset_with_partition_keys(list(days)))
+
+        by_run = SerializableEntitySubset(key=key, value=covered).compute_difference(subset_of(own))
+        subsets = dict(state.subsets)
+        for status, resolved in _RESOLVED.items():
+            subsets[resolved] = subset_of(day for day, found in own.items() if found == status)
+        succeeded = AssetCheckExecutionResolvedStatus.SUCCEEDED
+        subsets[succeeded] = subsets[succeeded].compute_union(by_run)
         return replace(state, subsets=subsets)
 
     def _last_runs(self, asset: AssetKey) -> dict[str, tuple[int, str]]:
