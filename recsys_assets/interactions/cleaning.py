@@ -102,12 +102,6 @@ def clean_days(raw: Sequence[tuple[date, pl.DataFrame]]) -> list[Cleaned]:
     ]
 
 
-def audit_interactions(day: date, cleaned: Cleaned) -> list[CheckResult]:
-    """Return the results of INTERACTIONS_CHECKS on a cleaned day."""
-    (results,) = audit_days([(day, cleaned)])
-    return results
-
-
 def audit_days(cleaned: Sequence[tuple[date, Cleaned]]) -> list[list[CheckResult]]:
     """Return the results of INTERACTIONS_CHECKS on each cleaned day, in their order."""
     name, schema = INTERACTIONS.name, INTERACTIONS.polars_schema()

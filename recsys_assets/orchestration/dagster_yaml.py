@@ -88,7 +88,9 @@ def require_server(url: str) -> None:
             engine.dispose()
     except (db.exc.SQLAlchemyError, ValueError) as error:
         cause = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-        raise SettingsError(f"[dagster] postgres: the server cannot be used: {cause}") from error
+        raise SettingsError(
+            f"[dagster] postgres: the server cannot be used: {cause}; start it, mend the URL, or take the setting out"
+        ) from error
 
 
 def _with_driver(url: str) -> str:

@@ -60,6 +60,13 @@ class BatchedEvents(AnsweredDays):
         and of a run that was killed or failed stay planned for ever, and count as failed checks.
         """
 
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store one event; a day's as in a batch, which removes its plan."""
+        if _is_of_a_day(event):
+            self.store_event_batch([event])
+        else:
+            super().store_event(event)
+
     def _store_in_index(
         self, connection: Connection, events: Sequence[tuple[EventLogEntry, Mapping[str, Any]]]
     ) -> list[tuple[EventLogEntry, int]]:
@@ -68,7 +75,7 @@ class BatchedEvents(AnsweredDays):
         A planned day's event goes when the day is materialised: it says nothing any more, and on a long history
         these events were a third of the log. Checks are not stored yet: they need a connection of their own.
         """
-        materialised = [row for event, row in events if is_of_a_day(event)]
+        materialised = [row for event, row in events if _is_of_a_day(event)]
         if materialised:
             connection.execute(_REMOVE_PLANS, [_plan_of(row) for row in materialised])
         inserted = SqlEventLogStorageTable.insert().returning(
@@ -110,13 +117,6 @@ class BatchedEventLog(BatchedEvents, SqliteEventLogStorage):
         """Open the log that a `dagster.yaml` names."""
         let_dagster_send_batches()
         return cls(inst_data=inst_data, **config_value)
-
-    def store_event(self, event: EventLogEntry) -> None:
-        """Store one event; a day's as in a batch, which removes its plan."""
-        if is_of_a_day(event):
-            self.store_event_batch([event])
-        else:
-            super().store_event(event)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store the events of one run in their order, in one transaction for the run and one for the index.
@@ -206,8 +206,7 @@ def _plans_a_day(event: EventLogEntry) -> bool:
     )
 
 
-def is_of_a_day(event: EventLogEntry) -> bool:
-    """Return True of the materialisation of a day."""
+def _is_of_a_day(event: EventLogEntry) -> bool:
     return (
         _type_of(event) == DagsterEventType.ASSET_MATERIALIZATION
         and _dagster_event(event).partition is not None
@@ -216,7 +215,7 @@ def is_of_a_day(event: EventLogEntry) -> bool:
 
 def _without_log_tags(event: EventLogEntry) -> EventLogEntry:
     """Return a day's event without the tags of Python's log, which repeat run, job and step."""
-    if not is_of_a_day(event):
+    if not _is_of_a_day(event):
         return event
     return event._replace(dagster_event=_dagster_event(event)._replace(logging_tags={}))
 

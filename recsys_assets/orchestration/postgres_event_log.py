@@ -10,7 +10,7 @@ from dagster._core.events.log import EventLogEntry
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresEventLogStorage
 
-from recsys_assets.orchestration.event_log import BatchedEvents, is_of_a_day, let_dagster_send_batches
+from recsys_assets.orchestration.event_log import BatchedEvents, let_dagster_send_batches
 
 
 class PostgresEventLog(BatchedEvents, PostgresEventLogStorage):
@@ -23,13 +23,6 @@ class PostgresEventLog(BatchedEvents, PostgresEventLogStorage):
         """Connect to the server that a `dagster.yaml` names, and make missing tables."""
         let_dagster_send_batches()
         return cls(postgres_url=config_value["postgres_url"], inst_data=inst_data)
-
-    def store_event(self, event: EventLogEntry) -> None:
-        """Store one event; a day's as in a batch, which removes its plan."""
-        if is_of_a_day(event):
-            self.store_event_batch([event])
-        else:
-            super().store_event(event)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store the events of one run in their order, in one transaction."""

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from recsys_assets.interactions.cleaning import (
     audit_days,
-    audit_interactions,
     clean,
     clean_days,
     publish_interactions,
@@ -92,7 +91,7 @@ def test_empty_day_is_a_typed_empty_frame():
 
 def test_losing_most_of_a_day_in_cleaning_blocks_it():
     rows = [{"quantity": 0.0 if n % 4 else 1.0, "item_id": str(n)} for n in range(100)]
-    results = audit_interactions(DAY, clean(raw(*rows), day=DAY))
+    (results,) = audit_days([(DAY, clean(raw(*rows), day=DAY))])
     assert {r.check for r in results if r.verdict == "block"} == {"kept_by_cleaning"}
 
 
@@ -162,7 +161,7 @@ def test_many_days_are_cleaned_and_audited_as_each_alone(deliveries, backwards):
         assert list(one.dropped.items()) == list(other.dropped.items())
         assert one.raw_rows == other.raw_rows
     audited = audit_days(list(zip(days, together, strict=True)))
-    assert audited == [audit_interactions(day, one) for day, one in zip(days, alone, strict=True)]
+    assert audited == [audit_days([pair])[0] for pair in zip(days, alone, strict=True)]
 
 
 def test_a_row_counts_in_the_day_it_was_delivered_in():

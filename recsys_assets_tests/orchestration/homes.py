@@ -3,12 +3,15 @@
 from datetime import date, timedelta
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 
 from recsys_assets.lake.initialise import initialise
 from recsys_assets.orchestration.build import StageRow
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
+
+_RAW = dg.AssetKey("raw_interactions")
 
 
 class SilentWatcher:
@@ -40,3 +43,25 @@ def small_home(root: Path, *, first: date, days: int = 6) -> tuple[Home, Setting
     pl.DataFrame(rows).write_csv(source)
     home = Home(root / "home")
     return home, initialise(home, f"tabular:{source}")
+
+
+def recorded_days(instance: dg.DagsterInstance) -> dict[str, object]:
+    """The raw days as Dagster has them, whatever its storage."""
+    events = instance.fetch_materializations(_RAW, limit=100).records
+    log = instance.event_log_storage
+    return {
+        "days": sorted(instance.get_materialized_partitions(_RAW)),
+        "rows": sorted(
+            (e.partition_key, e.asset_materialization.metadata["dagster/partition_row_count"].value)
+            for e in events
+        ),
+        "tags": {
+            day: sorted(tags)
+            for day, tags in log.get_latest_tags_by_partition(
+                _RAW, dg.DagsterEventType.ASSET_MATERIALIZATION, ["dagster/data_version"]
+            ).items()
+        },
+        "unfinished": log.get_latest_asset_partition_materialization_attempts_without_materializations(_RAW),
+        "last run": {record.asset_entry.last_run_id for record in instance.get_asset_records([_RAW])}
+        == {events[0].run_id},
+    }

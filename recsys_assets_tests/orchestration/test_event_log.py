@@ -1,15 +1,10 @@
 """The event log in batches: the same answers as Dagster's own, no planned leftovers, homes that exist, Postgres."""
 
-import os
 import shutil
-import socket
 import sqlite3
-import subprocess
 import threading
-import time
-from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,15 +13,13 @@ import pytest
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, StepMaterializationData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from recsys_assets.errors import SettingsError
 from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.dagster_yaml import configure_dagster, event_log_in_use
 from recsys_assets.orchestration.event_log import BatchedEventLog
-from recsys_assets.orchestration.instance import commit_without_waiting_for_the_disk, open_instance
-from recsys_assets.orchestration.retention import prune
+from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.settings import DagsterSettings, load_settings
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
+from recsys_assets_tests.orchestration.homes import SilentWatcher, recorded_days, small_home
 
 FIRST = date(2024, 1, 1)
 RAW = dg.AssetKey("raw_interactions")
@@ -46,28 +39,6 @@ def built(tmp_path_factory) -> Home:
 def rows(home: Home, query: str) -> list[tuple]:
     with closing(sqlite3.connect(home.dagster / "history" / "runs" / "index.db")) as index:
         return index.execute(query).fetchall()
-
-
-def recorded(instance: dg.DagsterInstance) -> dict[str, object]:
-    """The raw days as Dagster has them, whatever its storage."""
-    events = instance.fetch_materializations(RAW, limit=100).records
-    log = instance.event_log_storage
-    return {
-        "days": sorted(instance.get_materialized_partitions(RAW)),
-        "rows": sorted(
-            (e.partition_key, e.asset_materialization.metadata["dagster/partition_row_count"].value)
-            for e in events
-        ),
-        "tags": {
-            day: sorted(tags)
-            for day, tags in log.get_latest_tags_by_partition(
-                RAW, dg.DagsterEventType.ASSET_MATERIALIZATION, ["dagster/data_version"]
-            ).items()
-        },
-        "unfinished": log.get_latest_asset_partition_materialization_attempts_without_materializations(RAW),
-        "last run": {record.asset_entry.last_run_id for record in instance.get_asset_records([RAW])}
-        == {events[0].run_id},
-    }
 
 
 def test_a_build_leaves_nothing_planned(built):
@@ -102,7 +73,7 @@ def test_a_days_event_is_small_and_of_that_day(built):
 
 def test_dagsters_own_storage_reads_the_same(built, tmp_path):
     with open_instance(built) as instance:
-        ours = recorded(instance)
+        ours = recorded_days(instance)
     assert len(ours["days"]) == 6
     assert ours["last run"]
     assert not ours["unfinished"]
@@ -111,7 +82,7 @@ def test_dagsters_own_storage_reads_the_same(built, tmp_path):
     (plain / "dagster.yaml").write_text(OLD_YAML)
     with dg.DagsterInstance.from_config(str(plain)) as instance:
         assert type(instance.event_log_storage) is SqliteEventLogStorage
-        assert recorded(instance) == ours
+        assert recorded_days(instance) == ours
 
 
 def test_a_home_that_has_dagsters_own_log_gets_the_batched_one_and_keeps_its_days(tmp_path):
@@ -179,83 +150,6 @@ def test_threads_share_the_log(tmp_path):
             len(instance.fetch_materializations(dg.AssetKey(f"note{n}"), limit=50).records) for n in range(4)
         ]
     assert counts == [20] * 4
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory) -> Iterator[str]:
-    """A server of our own on a loopback port, ended by its process id; its URL."""
-    if not POSTGRES_BIN:
-        pytest.skip("no Postgres server: install Debian's postgresql to run this")
-    folder = tmp_path_factory.mktemp("postgres")
-    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if user:
-        shutil.chown(folder, "postgres")
-        for parent in folder.parents[:3]:
-            if parent != Path("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    data, port = folder / "data", free_port()
-    subprocess.run(
-        [*user, POSTGRES_BIN[0] / "initdb", "-D", data, "-A", "trust", "-U", "recsys"],
-        check=True,
-        capture_output=True,
-    )
-    server = subprocess.Popen(
-        [*user, POSTGRES_BIN[0] / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    ready = [POSTGRES_BIN[0] / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]
-    for _ in range(100):
-        if subprocess.run(ready, check=False).returncode == 0:
-            break
-        time.sleep(0.1)
-    yield f"postgresql://recsys@127.0.0.1:{port}/postgres"
-    server.terminate()
-    server.wait(timeout=30)
-
-
-def test_a_home_on_postgres_builds_and_is_fresh_after_it(tmp_path, postgres):
-    home, _ = small_home(tmp_path / "shop", first=FIRST)
-    with home.settings_file.open("a") as settings:
-        settings.write(f'\n[report]\ndays = 0\n\n[dagster]\npostgres = "{postgres}"\n')
-    commit_without_waiting_for_the_disk()  # as the commands do
-    assert not build(home, load_settings(home), SilentWatcher()).failed
-    assert event_log_in_use(home) == "Postgres, in batches"
-    assert home.dagster_yaml.stat().st_mode & 0o077 == 0
-    assert not (home.dagster / "history").exists()
-    with open_instance(home) as instance:
-        found = recorded(instance)
-        waiting = instance.event_log_storage.get_asset_check_execution_history(
-            dg.AssetCheckKey(RAW, "whose_is_it"), limit=10
-        )
-    assert found["days"] == [str(FIRST + timedelta(days=n)) for n in range(6)]
-    assert found["last run"]
-    assert not found["unfinished"]
-    assert [record.status.value for record in waiting] == ["SUCCEEDED"]
-    assert not build(home, load_settings(home), SilentWatcher()).built
-    prune(home, load_settings(home), now=datetime.now(UTC) + timedelta(days=40))
-    with open_instance(home) as instance:
-        assert recorded(instance) == found
-        assert instance.all_logs(instance.get_run_ids()[-1], of_type=dg.DagsterEventType.STEP_START) == []
-    assert not build(home, load_settings(home), SilentWatcher()).built
-
-
-@pytest.mark.parametrize("url", ["postgresql://ada:secret@127.0.0.1:1/x", "postgresql://ada:secret@[::1/x"])
-def test_a_server_that_cannot_be_used_is_one_line_without_the_password(tmp_path, url):
-    home, _ = small_home(tmp_path / "shop", first=FIRST)
-    with home.settings_file.open("a") as settings:
-        settings.write(f'\n[dagster]\npostgres = "{url}"\n')
-    with pytest.raises(SettingsError) as raised:
-        open_instance(home)
-    assert "postgres: the server cannot be used" in str(raised.value)
-    assert "secret" not in str(raised.value)
-    assert "\n" not in str(raised.value)
 
 
 def test_a_rejected_day_alone_stays_planned(tmp_path):
