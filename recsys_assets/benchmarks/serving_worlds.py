@@ -13,9 +13,11 @@ import polars as pl
 
 from recsys_assets.benchmarks.datasets import default_events
 from recsys_assets.benchmarks.synthetic import taste_centres, vectors_around
-from recsys_assets.embeddings.fold_in import FoldIn
+from recsys_assets.embeddings.fold_in import FoldIn, FoldInEquations
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import load_embeddings, save_embeddings
+from recsys_assets.embeddings.score_parts import ScoreParts
+from recsys_assets.embeddings.score_recipe import ScoreRecipe
 from recsys_assets.embeddings.training import train
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.feature_database import build_features, write_features
@@ -84,18 +86,25 @@ def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> 
         "history_items": history,
         "history_days": np.full(len(history), (_DAY - EPOCH).days, dtype=np.int32),
         "history_weights": np.ones(len(history), dtype=np.float32),
+        "seen_indptr": np.arange(users + 1, dtype=np.int64) * _TOUCHED,
+        "seen_items": np.sort(history.reshape(users, _TOUCHED), axis=1).ravel(),
         "popular_items": popular,
         "popular_scores": np.linspace(1, 0, items, dtype=np.float32),
     }
     for name, array in arrays.items():
         np.save(embeddings / f"{name}.npy", array, allow_pickle=False)
     training = TrainingSettings(embedding_size=size, unobserved_weight=0.3, regularization=0.005)
-    FoldIn(
-        item_embeddings=items_ID,
+    equations = FoldInEquations(
         gram_DD=training.unobserved_weight * (items_ID.T @ items_ID),
+        items=items,
         unobserved_weight=training.unobserved_weight,
         regularization=training.regularization,
         frequency_exponent=training.frequency_exponent,
+    )
+    recipe = ScoreRecipe.of_one("ials", size)
+    ScoreParts(
+        recipe=recipe,
+        fold_in=FoldIn(item_embeddings=items_ID, recipe=recipe, equations={"ials": equations}),
     ).save(embeddings)
     (embeddings / "training.json").write_text(
         json.dumps({"through_day": _DAY.isoformat(), "users": users, "items": items})

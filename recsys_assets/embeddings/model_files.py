@@ -14,8 +14,10 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets.embeddings.factorisation import Factorisation, Start, activity_scale
-from recsys_assets.embeddings.fold_in import FoldIn
+from recsys_assets.embeddings.fold_in import FoldIn, FoldInEquations
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, by_popularity, popularity
+from recsys_assets.embeddings.score_parts import ScoreParts
+from recsys_assets.embeddings.score_recipe import ScoreRecipe
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.settings import TrainingSettings
@@ -29,6 +31,8 @@ _ARRAYS: Final = (
     "history_items",
     "history_days",
     "history_weights",
+    "seen_indptr",
+    "seen_items",
     "popular_items",
     "popular_scores",
 )
@@ -36,7 +40,7 @@ _ARRAYS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Embeddings:
-    """A saved factorisation, memory-mapped. Shapes: U users, I items, n pairs, D embedding_size."""
+    """A saved model, memory-mapped. Shapes: U users, I items, n wishes, s seen pairs, D embedding_size."""
 
     users: Vocabulary
     """U ids."""
@@ -47,19 +51,23 @@ class Embeddings:
     item_embeddings: Float32
     """(I, D)."""
     history_indptr: Int64
-    """Where each user's history starts, U + 1."""
+    """Where each user's history, the wishes, starts, U + 1."""
     history_items: Int32
     """Item numbers, most recent first within a user, n."""
     history_days: Int32
     """Day of the last event with each, days since 1970-01-01, n."""
     history_weights: Float32
     """Confidence in each, mean 1, n."""
+    seen_indptr: Int64
+    """Where each user's seen items start, U + 1."""
+    seen_items: Int32
+    """Item numbers that are not recommended to the user again: wishes and all else seen, ascending, s."""
     popular_items: Int32
     """Item numbers, most popular first, I."""
     popular_scores: Float32
     """Their recency-weighted popularity, I."""
-    fold_in: FoldIn
-    """Embeds users and sessions without retraining."""
+    score: ScoreParts
+    """The parts of the score beside the vectors."""
     training: dict[str, Any]
     """`training.json`: settings, losses, seconds, memory, counts, through_day."""
 
@@ -69,6 +77,8 @@ def save_embeddings(
     *,
     matrix: InteractionMatrix,
     factorisation: Factorisation,
+    parts: ScoreParts | None = None,
+    seen: tuple[Int64, Int32] | None = None,
     notes: dict[str, Any] | None = None,
 ) -> None:
     """Write every array of `Embeddings` and `training.json` into `folder`, which is made where it is missing.
@@ -80,6 +90,8 @@ def save_embeddings(
         folder: files in it are overwritten, so give a new folder and put it in place afterwards.
         matrix: the matrix that was factorised.
         factorisation: the result of the training.
+        parts: the parts of the score beside the vectors; None: the factorisation is all of it.
+        seen: `seen_indptr` and `seen_items`; None: the pairs of the matrix.
         notes: further entries of `training.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,12 +107,14 @@ def save_embeddings(
         "history_items": matrix.item_nums[recent_first],
         "history_days": matrix.last_day[recent_first],
         "history_weights": factorisation.confidences[recent_first],
+        "seen_indptr": matrix.indptr if seen is None else seen[0],
+        "seen_items": matrix.item_nums if seen is None else seen[1],
         "popular_items": popular,
         "popular_scores": scores[popular].astype(np.float32),
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    _fold_in(matrix, factorisation).save(folder)
+    (parts or parts_of_one(matrix, factorisation)).save(folder)
     training = {
         "settings": msgspec.to_builtins(factorisation.settings),
         "losses": factorisation.losses,
@@ -115,11 +129,24 @@ def save_embeddings(
     (folder / "training.json").write_text(json.dumps(training, indent=2) + "\n", encoding="utf-8")
 
 
-def _fold_in(matrix: InteractionMatrix, factorisation: Factorisation) -> FoldIn:
+def parts_of_one(matrix: InteractionMatrix, factorisation: Factorisation) -> ScoreParts:
+    """Return the parts of a score that is the inner product of one factorisation's vectors."""
     items_ID, settings = factorisation.item_embeddings, factorisation.settings
-    return FoldIn(
-        item_embeddings=items_ID,
+    recipe = ScoreRecipe.of_one(settings.objective, items_ID.shape[1])
+    equations = fold_in_equations(matrix, settings, items_ID)
+    return ScoreParts(
+        recipe=recipe,
+        fold_in=FoldIn(item_embeddings=items_ID, recipe=recipe, equations={settings.objective: equations}),
+    )
+
+
+def fold_in_equations(
+    matrix: InteractionMatrix, settings: TrainingSettings, items_ID: Float32
+) -> FoldInEquations:
+    """Return the equations that fold users into one factorisation: its settings and item vectors, (I, D)."""
+    return FoldInEquations(
         gram_DD=settings.unobserved_weight * (items_ID.T @ items_ID),
+        items=len(items_ID),
         unobserved_weight=settings.unobserved_weight,
         regularization=settings.regularization,
         frequency_exponent=settings.frequency_exponent,
@@ -133,12 +160,13 @@ def load_embeddings(folder: Path) -> Embeddings:
 
     Raises:
         FileNotFoundError: a file is missing.
+        BrokenReleaseError: the recipe of the score is missing.
     """
     arrays = {name: map_array(folder / f"{name}.npy") for name in _ARRAYS}
     return Embeddings(
         users=Vocabulary.load(folder, "users"),
         items=Vocabulary.load(folder, "items"),
-        fold_in=FoldIn.load(folder, arrays["item_embeddings"]),
+        score=ScoreParts.load(folder, arrays["item_embeddings"]),
         training=json.loads((folder / "training.json").read_text(encoding="utf-8")),
         **arrays,
     )

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from recsys_assets.embeddings.fold_in import FoldIn
+from recsys_assets.embeddings.score_parts import ScoreParts
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.features.feature_store import FeatureStore
 from recsys_assets.index.item_index import ItemIndex
@@ -27,7 +27,10 @@ from recsys_assets.storage.string_table import StringTable, Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """An open release. Shapes: U users, I items, D embedding_size, n pairs, C candidates, N neighbours."""
+    """An open release.
+
+    Shapes: U users, I items, D embedding_size, n wishes, s seen pairs, C candidates, N neighbours.
+    """
 
     folder: Path
     """Its folder."""
@@ -42,13 +45,17 @@ class Release:
     item_embeddings: Float32
     """(I, D)."""
     history_indptr: Int64
-    """Start of each user's history, U + 1."""
+    """Start of each user's history, the wishes, U + 1."""
     history_items: Int32
     """Item numbers, most recent first within a user, n."""
     history_days: Int32
     """Day of the last event with each, days since 1970-01-01, n."""
     history_weights: Float32
     """Confidence in each, n."""
+    seen_indptr: Int64
+    """Start of each user's seen items, U + 1."""
+    seen_items: Int32
+    """Item numbers that are not recommended to the user again: wishes and all else seen, ascending, s."""
     popular_items: Int32
     """Item numbers, most popular first, I."""
     popular_scores: Float32
@@ -67,8 +74,8 @@ class Release:
     """I categories, empty where unknown."""
     index: ItemIndex
     """Items by inner product."""
-    fold_in: FoldIn
-    """Vectors for users and sessions from their items."""
+    score: ScoreParts
+    """The parts of the score beside the vectors."""
     features: FeatureStore
     """Feature tables and search by words."""
 
@@ -84,9 +91,14 @@ class Release:
         return Retrieval(self.item_embeddings, self.index, search_us=search_us)
 
     def history(self, user_num: int) -> Int32:
-        """The item numbers that a user has, each once, most recent first."""
+        """The item numbers of a user's wishes, each once, most recent first."""
         starts = self.history_indptr
         return self.history_items[starts[user_num] : starts[user_num + 1]]
+
+    def seen(self, user_num: int) -> Int32:
+        """The item numbers that are not recommended to a user again, each once, ascending."""
+        starts = self.seen_indptr
+        return self.seen_items[starts[user_num] : starts[user_num + 1]]
 
     def best_unseen(
         self, user_num: int, count: int, *, blocked: Collection[int] = (), may_block: bool = True
@@ -142,6 +154,8 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
         history_items=_map(folder, "history_items"),
         history_days=_map(folder, "history_days"),
         history_weights=_map(folder, "history_weights"),
+        seen_indptr=_map(folder, "seen_indptr"),
+        seen_items=_map(folder, "seen_items"),
         popular_items=_map(folder, "popular_items"),
         popular_scores=_map(folder, "popular_scores"),
         candidates_items=_map_if_there(folder, "candidates_items"),
@@ -151,7 +165,7 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
         titles=StringTable.load(folder, TITLES),
         categories=StringTable.load(folder, CATEGORIES),
         index=ItemIndex.load(folder),
-        fold_in=FoldIn.load(folder, item_embeddings),
+        score=ScoreParts.load(folder, item_embeddings),
         features=FeatureStore(folder / FEATURE_DATABASE),
     )
     _check_lengths(release)
@@ -174,6 +188,8 @@ def _check_lengths(release: Release) -> None:
         "item_embeddings": (len(release.item_embeddings), items),
         "history_indptr": (len(release.history_indptr), users + 1),
         "history_items": (len(release.history_items), int(release.history_indptr[-1])),
+        "seen_indptr": (len(release.seen_indptr), users + 1),
+        "seen_items": (len(release.seen_items), int(release.seen_indptr[-1])),
         "popular_items": (len(release.popular_items), items),
         "titles": (len(release.titles), items),
         "item_index": (len(release.index), items),

@@ -31,7 +31,7 @@ def test_everything_is_there_and_fits(folder):
     assert (release.candidates_items.shape, release.neighbours_items.shape) == ((users, 20), (items, 5))
     assert len(release.titles) == len(release.categories) == len(release.index) == items
     assert release.history_indptr[-1] == len(release.history_items)
-    assert release.fold_in.embed(release.history_items[:3]).shape == (8,)
+    assert release.score.fold_in.embed(release.history_items[:3]).shape == (8,)
 
 
 def test_titles_and_categories_are_by_item_number(folder):

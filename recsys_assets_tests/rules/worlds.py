@@ -11,6 +11,8 @@ from typing import Any, cast
 import numpy as np
 from hypothesis import strategies as st
 
+from recsys_assets.embeddings.score_parts import ScoreParts
+from recsys_assets.embeddings.score_recipe import ScoreRecipe
 from recsys_assets.release.load import Release
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.storage.string_table import StringTable, Vocabulary
@@ -237,11 +239,13 @@ def to_release(world, folder):
         history_items=np.array([num for num, _ in history], dtype=np.int32),
         history_days=np.array([day for _, day in history], dtype=np.int32),
         history_weights=np.ones(len(history), dtype=np.float32),
+        seen_indptr=np.cumsum([0, *(len(user["history"]) for user in world.users)]),
+        seen_items=np.array([num for user in world.users for num, _ in sorted(user["history"])], dtype=np.int32),
         popular_items=np.array(world.popular, dtype=np.int32),
         popular_scores=np.array([world.popularity[num] for num in world.popular], dtype=np.float32),
         candidates_items=candidates, candidates_scores=products,
         neighbours_items=neighbours, neighbours_scores=cosines,
         titles=StringTable.from_strings([None] * count),
         categories=StringTable.from_strings([item["category"] for item in world.items]),
-        index=unused, fold_in=unused, features=unused,
+        index=unused, score=ScoreParts(recipe=ScoreRecipe.of_one("ials", 4), fold_in=unused), features=unused,
     )  # fmt: skip

@@ -127,7 +127,7 @@ class Pipeline:
             x_D: Float32 = self._facts.release.user_embeddings[request.user_num]
             return x_D
         if request.session:
-            return self._facts.release.fold_in.embed(np.asarray(request.session, dtype=np.int64))
+            return self._facts.release.score.fold_in.embed(np.asarray(request.session, dtype=np.int64))
         return None
 
     def user_features(self, request: Request) -> UserFeatures:

@@ -129,7 +129,7 @@ class PlainScenario:
         """Return the list for the vector that the items `nums`, each once, fold in to."""
         started = perf_counter()
         blocked = _blocked(() if request.include_seen else seen, request)
-        x_D = self.release.fold_in.embed(np.asarray(nums, dtype=np.int64))
+        x_D = self.release.score.fold_in.embed(np.asarray(nums, dtype=np.int64))
         found = self._search(x_D, request.k, blocked, request.category, may_block=may_block)
         self.costs.learn("session", perf_counter() - started)
         return _answer(found, "session", reason=reason)

@@ -181,7 +181,7 @@ def _session(spec: CandidateSource, release: Release) -> SourceOfAsker:
             return NO_CANDIDATES
         if request.user_num is None and x_D is not None:
             return _nearest(release, x_D, spec.quota)
-        session_D = release.fold_in.embed(np.asarray(request.session, dtype=np.int64))
+        session_D = release.score.fold_in.embed(np.asarray(request.session, dtype=np.int64))
         # these products are with another vector than the asker's
         return Candidates(_nearest(release, session_D, spec.quota).nums)
 

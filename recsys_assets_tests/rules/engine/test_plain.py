@@ -88,7 +88,7 @@ def test_a_session_gets_exactly_the_best_eligible_items(
     if not session:
         assert found.source == "popular"
         return
-    x_D = release.fold_in.embed(np.asarray(session))
+    x_D = release.score.fold_in.embed(np.asarray(session))
     assert_same_scores(release, x_D, found.nums, brute_force(release, x_D, set(session), request))
 
 
