@@ -59,6 +59,26 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return [self.first_day + timedelta(days=n) for n in range(count)]
 
 
+class ItemItemSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The component `item_item`: EASE's weights between items, kept sparse."""
+
+    regularization: NotNegative = 0.0
+    """λ, the L2 strength in users of an item; 0 chooses it by density."""
+
+
+class ScoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of the score beside the components'; what is left out is chosen on held-out days."""
+
+    prior_half_life_days: Positive | None = None
+    """Days after which a touch counts half in the popularity of an item."""
+    prior_weight: NotNegative | None = None
+    """Weight of log popularity, in units of the spread of the other scores; 0 leaves popularity out."""
+    own_half_life_days: NotNegative | None = None
+    """Days after which a user's own wish counts half in the user's score; 0: all count the same."""
+    first_share: Share | None = None
+    """Share of the first component of a blend; the second has the rest."""
+
+
 class SoftmaxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The second objective: sampled softmax over cosines of smoothed embeddings, and popularity."""
 
@@ -79,12 +99,22 @@ class SoftmaxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The factorisation of the interactions."""
+    """The model of the interactions."""
 
-    objective: Literal["ials", "softmax"] = "ials"
-    """The loss to minimise: iALS's weighted squares, or the sampled softmax of `softmax`."""
+    model: Literal[
+        "auto", "ials", "softmax", "item_item", "popular",
+        "ials+item_item", "softmax+item_item", "ials+softmax",
+    ] = "auto"  # fmt: skip
+    """One component, or a blend of two; `auto` takes what ranks best on held-out days."""
+    choice_seconds: Positive = 60.0
+    """Time that comparing the models may take, as foreseen from the sizes of the data, on two cores at the speed
+    they were measured at; where all of the users would take longer, a sample of them is compared."""
+    score: ScoreSettings = ScoreSettings()
+    """Weights of the components and of recency."""
+    item_item: ItemItemSettings = ItemItemSettings()
+    """Used by the component `item_item` only."""
     softmax: SoftmaxSettings = SoftmaxSettings()
-    """Used by the objective `softmax` only."""
+    """Used by the component `softmax` only."""
     embedding_size: Annotated[int, Meta(ge=1, le=1024)] = 64
     """Width of an embedding."""
     epochs: Count = 15
@@ -118,6 +148,11 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Device that torch computes on."""
     memory_budget_mb: Count | None = None
     """Most resident memory while training, in MB; left out, 80 % of what is available."""
+
+    @property
+    def objective(self) -> Literal["ials", "softmax"]:
+        """The loss that the factorisation minimises: iALS's weighted squares, or the sampled softmax."""
+        return "softmax" if self.model.startswith("softmax") else "ials"
 
 
 class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

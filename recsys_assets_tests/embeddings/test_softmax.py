@@ -12,7 +12,7 @@ from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 SETTINGS = TrainingSettings(
-    objective="softmax", embedding_size=8, softmax=SoftmaxSettings(epochs=6, batch_users=20, sampled_items=30)
+    model="softmax", embedding_size=8, softmax=SoftmaxSettings(epochs=6, batch_users=20, sampled_items=30)
 )
 
 

@@ -22,7 +22,7 @@ def check(tmp_path):
 
     def judge(objective, losses):
         settings = TrainingSettings(
-            objective=objective, embedding_size=2, epochs=1, softmax=SoftmaxSettings(epochs=1)
+            model=objective, embedding_size=2, epochs=1, softmax=SoftmaxSettings(epochs=1)
         )
         found = replace(train(matrix, settings), losses=losses)
         save_embeddings(Home(tmp_path).artifact("embeddings"), matrix=matrix, factorisation=found)
