@@ -1,4 +1,4 @@
-"""Baselines for the factorisation to beat: popularity, recency-weighted popularity, item-kNN and EASE."""
+"""Baselines for the model to beat: popularity, of all time, decayed and of the last month; item-kNN and EASE."""
 
 import numpy as np
 import torch
@@ -34,6 +34,12 @@ def popular(train: InteractionMatrix) -> ScoreUsers:
 def recently_popular(train: InteractionMatrix) -> ScoreUsers:
     """Score every item by its recent users (half life 30 days)."""
     return by_item_scores(popularity(train))
+
+
+def last_month(train: InteractionMatrix, *, days: int = 30) -> ScoreUsers:
+    """Score every item by the users who touched it in the last days: the shop's list of bestsellers."""
+    lately = train.item_nums[train.last_day > train.through_day - days]
+    return by_item_scores(np.bincount(lately, minlength=len(train.items)))
 
 
 def item_knn(
