@@ -4,18 +4,17 @@ Nothing here opens a source or imports a heavy library: Dagster and the API both
 bounds are in its type only: `recsys.toml`'s comments and the errors print them from there.
 """
 
-import os
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from recsys_assets.errors import SettingsError
-from recsys_assets.storage.bounds import KeyPath, mistake_in
+from recsys_assets.storage.bounds import mistake_in
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.settings_file import line_of, read_table
+from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
 
 Count = Annotated[int, Meta(ge=1)]
 CountOrZero = Annotated[int, Meta(ge=0)]
@@ -77,6 +76,39 @@ class ScoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Days after which a user's own wish counts half in the user's score; 0: all count the same."""
     first_share: Share | None = None
     """Share of the first component of a blend; the second has the rest."""
+
+
+DEFAULT_KINDS: Final[Mapping[str, float]] = {
+    "purchase": 1.0,
+    "rating": 1.0,
+    "like": 1.0,
+    "cart": 0.5,
+    "view": 0.2,
+    "dislike": 0.0,
+    "hide": 0.0,
+    "impression": 0.0,
+}
+"""Kind -> weight, as most shops mean them; a source says otherwise by its own table."""
+
+
+class InteractionsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The events that count as a wish: learnt from, and the truth of evaluation."""
+
+    kinds: dict[str, NotNegative] = msgspec.field(default_factory=lambda: dict(DEFAULT_KINDS))
+    """Kind of event -> its weight, beside the other defaults. 0: seen, but no wish; a kind that is not listed, and an
+    event without a kind, weighs 1."""
+    rating_positive: float | None = None
+    """Least rating that is a wish; an event rated below is seen, but no wish. Left out, 4 for Amazon and
+    MovieLens; none for others, so that every rating is a wish. `recsys init` sets it for a `tabular` source
+    with ratings."""
+    seen: Literal["all"] | list[Text] | None = None
+    """Kinds that hide an item from its user's lists, or `all`; an event without a kind always does. Left out, all but
+    `impression`."""
+
+    def __post_init__(self) -> None:
+        """Complete the kinds by the defaults, and write them as events have them."""
+        given = {kind.strip().lower(): weight for kind, weight in self.kinds.items()}
+        msgspec.structs.force_setattr(self, "kinds", {**DEFAULT_KINDS, **given})
 
 
 class SoftmaxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -251,6 +283,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """All of `recsys.toml`."""
 
     source: SourceSettings
+    interactions: InteractionsSettings = InteractionsSettings()
     training: TrainingSettings = TrainingSettings()
     index: IndexSettings = IndexSettings()
     quality: QualitySettings = QualitySettings()
@@ -284,42 +317,13 @@ def load_or_default_settings(home: Home) -> Settings:
 
 
 def _settings(home: Home, table: dict[str, Any]) -> Settings:
-    variables = _apply_variables(table)
+    variables = apply_variables(table)
     mistake = mistake_in(table, Settings)
     if mistake is not None:
-        raise SettingsError(f"{_place(home, mistake.path, variables)}: {mistake.text}")
+        raise SettingsError(f"{place_of(home.settings_file, mistake.path, variables)}: {mistake.text}")
     settings = msgspec.convert(table, Settings, strict=False)
     source = settings.source
     if source.last_day < source.first_day:
-        place = _place(home, ("source", "last_day"), variables)
+        place = place_of(home.settings_file, ("source", "last_day"), variables)
         raise SettingsError(f"{place}: {source.last_day} is before first_day, {source.first_day}")
     return settings
-
-
-def _apply_variables(table: dict[str, Any]) -> dict[KeyPath, str]:
-    """Set the fields that `RECSYS_` variables with `__` name, known or not, and return path -> variable."""
-    found = {}
-    for name, value in os.environ.items():
-        path = tuple(name.removeprefix("RECSYS_").lower().split("__"))
-        if not name.startswith("RECSYS_") or len(path) == 1:
-            continue
-        found[path] = name
-        inner = table
-        for key in path[:-1]:
-            if not isinstance(inner.get(key), dict):
-                inner[key] = {}
-            inner = inner[key]
-        inner[path[-1]] = value
-    return found
-
-
-def _place(home: Home, path: KeyPath, variables: Mapping[KeyPath, str]) -> str:
-    """Return the variable, or the file and line, that a setting comes from."""
-    variable = next((name for key, name in variables.items() if key[: len(path)] == path), None)
-    if variable is not None:
-        return variable
-    if not home.settings_file.exists():
-        return f"{home.settings_file}: {'.'.join(path)}"
-    line = line_of(home.settings_file.read_text(encoding="utf-8"), path)
-    name = f"[{path[0]}] {'.'.join(path[1:])}".rstrip()
-    return f"{home.settings_file}{f', line {line}' if line else ''}: {name}"

@@ -98,6 +98,7 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
             raw=inputs.raw_store,
             store=inputs.interaction_store,
             quarantine=home.quarantine,
+            rule=inputs.wish_rule,
             ledger=ledger,
         )
     landed = inputs.interaction_store.days()

@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.rules_file import rules_fingerprint
@@ -34,13 +35,13 @@ INPUTS_KEY = "recsys.inputs"
 """Key of the fingerprint in a Parquet file's metadata."""
 
 CODE_VERSIONS: Final = {
-    "raw_interactions": "1",
+    "raw_interactions": "2",
     "item_catalogue": "1",
-    "interactions": "1",
-    "increment_report": "2",
+    "interactions": "2",
+    "increment_report": "3",
     "embeddings": "2",
     "evaluation": "2",
-    "features": "1",
+    "features": "2",
     "item_index": "2",
     "release": "1",
 }
@@ -113,9 +114,14 @@ class Inputs:
         """Covers the source, for every day: a source does not say which of its days changed."""
         return fingerprint([CODE_VERSIONS["raw_interactions"], self.source])
 
+    @cached_property
+    def wish_rule(self) -> WishRule:
+        """The rule that weighs events: `[interactions]`, and what the source says of ratings."""
+        return WishRule.of(self.settings)
+
     def interactions(self, day: date) -> str:
-        """Covers the day's raw file."""
-        return fingerprint([CODE_VERSIONS["interactions"], self.raw_store.checksum(day)])
+        """Covers the day's raw file, and the weights of events."""
+        return fingerprint([CODE_VERSIONS["interactions"], self.raw_store.checksum(day), self.wish_rule])
 
     def increment_report(self, day: date) -> str:
         """Covers the day's cleaned file; a change in the trailing window is no reason for another report."""

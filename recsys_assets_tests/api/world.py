@@ -53,6 +53,7 @@ def interactions(*, users: int, items: int, seed: int, prefix: str = "i") -> pl.
             "rating": [None] * len(rows),
             "quantity": [1.0] * len(rows),
             "value": [2.5] * len(rows),
+            "kind": [None] * len(rows),
         },
         schema=INTERACTIONS.polars_schema(),
     )
