@@ -56,6 +56,8 @@ def parts_of_scores(
         nums: the n ranked candidates, best first.
         shown: number of them that are in the list.
     """
+    if not len(nums):
+        return []
     shares_nC, main_n = _shares(release, asker, nums)
     totals_C = shares_nC[:shown].sum(axis=0)
     words = _Words(release, lookups, asker, request, nums, popular=bool(totals_C.argmax() == _PRIOR))

@@ -23,18 +23,6 @@ sessions = st.lists(st.integers(0, ITEMS - 1), max_size=5, unique=True)
 
 
 @pytest.fixture(scope="module")
-def blend_home(tmp_path_factory) -> Home:
-    home = Home(tmp_path_factory.mktemp("blend"))
-    publish_release(home, save=save_blend)
-    return home
-
-
-@pytest.fixture(scope="module")
-def blend(blend_home) -> Release:
-    return load_current(blend_home.releases)
-
-
-@pytest.fixture(scope="module")
 def plain(blend) -> PlainScenario:
     return PlainScenario(blend)
 
