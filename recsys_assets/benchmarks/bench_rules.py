@@ -91,7 +91,7 @@ class _Lists:
         )
         self.ndcg = metrics.ndcg(lists_Rk, nums, truth)
         self.diversity = metrics.mean_known(
-            metrics.intra_list_diversity(lists_Rk, release.item_embeddings, engine.facts.inverse_norms_I)
+            metrics.intra_list_diversity(lists_Rk, release.item_factors, engine.facts.inverse_norms_I)
         )
         self.coverage = metrics.coverage(lists_Rk, len(release.items))
         self.categories = metrics.mean_known(

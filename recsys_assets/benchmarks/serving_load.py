@@ -179,8 +179,8 @@ def naive_app(folder: Path) -> "FastAPI":
     users = {user_id: num for num, user_id in enumerate(Vocabulary.load(folder, "users"))}
     user_embeddings = np.load(folder / "user_embeddings.npy")
     item_embeddings = np.load(folder / "item_embeddings.npy")
-    indptr = np.load(folder / "history_indptr.npy")
-    history = np.load(folder / "history_items.npy")
+    indptr = np.load(folder / "seen_indptr.npy")
+    seen_items = np.load(folder / "seen_items.npy")
     app = FastAPI()
 
     @app.get("/v1/users/{user_id}/recommendations")  # type: ignore[untyped-decorator, unused-ignore]
@@ -189,7 +189,7 @@ def naive_app(folder: Path) -> "FastAPI":
         if user_id not in users:
             raise HTTPException(404, "unknown user")
         num = users[user_id]
-        seen = set(history[indptr[num] : indptr[num + 1]].tolist())
+        seen = set(seen_items[indptr[num] : indptr[num + 1]].tolist())
         scores = item_embeddings @ user_embeddings[num]
         reach = min(k + len(seen), len(scores))
         candidates = np.argpartition(-scores, reach - 1)[:reach]

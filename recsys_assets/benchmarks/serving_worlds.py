@@ -21,12 +21,8 @@ from recsys_assets.embeddings.score_recipe import ScoreRecipe
 from recsys_assets.embeddings.training import train
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.feature_database import build_features, write_features
-from recsys_assets.index.build_index import (
-    CANDIDATE_ITEMS,
-    CANDIDATE_SCORES,
-    build_item_index,
-    write_candidates,
-)
+from recsys_assets.index.build_index import build_item_index
+from recsys_assets.index.candidate_rows import CANDIDATE_ITEMS, CANDIDATE_SCORES, write_candidates
 from recsys_assets.index.index_report import read_report
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.lake.sources.registry import open_source
@@ -133,8 +129,8 @@ def write_some_candidates(home: Home, *, kept: int = 50) -> None:
             Path(folder),
             user_embeddings=found.user_embeddings[:first],
             item_embeddings=found.item_embeddings,
-            history_indptr=found.history_indptr[: first + 1],
-            history_items=found.history_items,
+            seen_indptr=found.seen_indptr[: first + 1],
+            seen_items=found.seen_items,
             index=ItemIndex.load(index, found.item_embeddings),
             settings=IndexSettings(candidates_per_user=kept),
         )

@@ -6,12 +6,12 @@ The API imports this module: numpy and msgspec only. Shapes: U users, I items, D
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from recsys_assets.embeddings.fold_in import FoldIn
-from recsys_assets.embeddings.score_recipe import ItemSums, RelatedRows, ScoreRecipe
+from recsys_assets.embeddings.score_recipe import ItemSums, Nums, RelatedRows, ScoreRecipe
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
 
 _LIKE_ITEMS: Final = "like_items.npy"
@@ -57,6 +57,22 @@ class ScoreParts:
         )
 
 
+class Histories(Protocol):
+    """Arrays of all users' wishes, as an open release and saved embeddings have them."""
+
+    @property
+    def history_indptr(self) -> Int64:
+        """Where each user's wishes start, U + 1."""
+
+    @property
+    def history_items(self) -> Int32:
+        """Item numbers of the wishes, n."""
+
+    @property
+    def history_days(self) -> Int32:
+        """Day of each wish, n."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RelatedByUser:
     """The related part of every user's score: the same sums ahead of serving and in a request."""
@@ -72,8 +88,38 @@ class RelatedByUser:
     history_days: Int32
     """Day of each wish, n."""
 
+    @classmethod
+    def of(cls, score: ScoreParts, histories: Histories) -> "RelatedByUser | None":
+        """Return the related part of the scores of these users; None where the model has none."""
+        if score.related is None:
+            return None
+        return cls(
+            rows=score.related,
+            recipe=score.recipe,
+            history_indptr=histories.history_indptr,
+            history_items=histories.history_items,
+            history_days=histories.history_days,
+        )
+
     def of_user(self, user_num: int, since: Sequence[int] = ()) -> ItemSums:
         """Return the sums of a user: the wishes, and the items `since`, each once, with a weight of 1."""
+        return self.rows.sum_rows(*self._wishes(user_num, since))
+
+    def of_items(self, nums: Sequence[int]) -> ItemSums:
+        """Return the sums of a session of items, each once, with a weight of 1."""
+        return self.rows.sum_rows(*self._wishes(None, nums))
+
+    def strongest(self, user_num: int | None, since: Sequence[int], nums: Nums) -> Int32:
+        """Return for each of n items the wish that speaks for it most, (n,), `NO_ITEM` where none does.
+
+        The wishes are those of `of_user`; without a user those of `of_items`.
+        """
+        return self.rows.strongest(*self._wishes(user_num, since), nums)
+
+    def _wishes(self, user_num: int | None, since: Sequence[int]) -> tuple[Int32, Float32]:
+        """Return the item numbers of a user's wishes and a_n, their weights."""
+        if user_num is None:
+            return np.asarray(since, dtype=np.int32), np.ones(len(since), dtype=np.float32)
         start, end = self.history_indptr[user_num : user_num + 2].tolist()
         nums = self.history_items[start:end]
         weights = self.recipe.own_weights(self.history_days[start:end])
@@ -82,11 +128,7 @@ class RelatedByUser:
             earlier = ~np.isin(nums, later)
             nums = np.concatenate([later, nums[earlier]])
             weights = np.concatenate([np.ones(len(later), dtype=np.float32), weights[earlier]])
-        return self.rows.sum_rows(nums, weights)
-
-    def of_items(self, nums: Sequence[int]) -> ItemSums:
-        """Return the sums of a session of items, each once, with a weight of 1."""
-        return self.rows.sum_rows(np.asarray(nums, dtype=np.int32), np.ones(len(nums), dtype=np.float32))
+        return nums, weights
 
     def add_to(self, scores_BI: Float32, users: slice) -> None:
         """Add the sums of consecutive users to their scores of all items, (B, I) float32, C-contiguous, in place."""

@@ -150,6 +150,17 @@ class ItemSums:
         sums_I[self.nums] = 0
         return found
 
+    def holds(self, nums: Nums) -> npt.NDArray[np.bool_]:
+        """Return whether the row holds each of `nums`, (n,); O(m + n)."""
+        if not len(self.nums):
+            return np.zeros(len(nums), dtype=np.bool_)
+        _SCRATCH.grow(self._items)
+        places_I = _SCRATCH.places_I
+        places_I[self.nums] = np.arange(len(self.nums), dtype=np.int32)
+        # what other rows left behind in the scratch points at another number
+        held: npt.NDArray[np.bool_] = self.nums.take(places_I.take(nums), mode="clip") == nums
+        return held
+
 
 @dataclass(frozen=True, kw_only=True)
 class RelatedRows:
@@ -188,6 +199,20 @@ class RelatedRows:
         scores = sums_I.take(each)
         sums_I[each] = 0
         return ItemSums(each, scores, len(self))
+
+    def strongest(self, wishes: Nums, weights: Float32, nums: Nums) -> Int32:
+        """Return for each of n items the wish of the greatest weight for it, (n,), `NO_ITEM` where none is above 0.
+
+        `wishes` and `weights` are the `nums` and `weights` of `sum_rows`.
+        """
+        values = self.weights_IN.take(wishes, axis=0) * weights[:, None]
+        places = (values > 0).nonzero()  # where a row ends, the weight is 0
+        order = values[places].argsort(kind="stable")
+        found_I = np.full(len(self), NO_ITEM, dtype=np.int32)
+        # of repeated items the last assignment holds, which is the greatest weight
+        found_I[self.items_IN.take(wishes, axis=0)[places][order]] = wishes[places[0][order]]
+        strongest_n: Int32 = found_I.take(nums)
+        return strongest_n
 
     def save(self, folder: Path) -> None:
         """Write `related_items.npy` and `related_weights.npy`."""

@@ -1,46 +1,29 @@
 """The index artifact: the search, and the lists scored ahead of serving, from which a request starts.
 
-These are each user's best unseen items and each item's nearest ones by cosine. Work in blocks bounds the memory.
+These are each user's best unseen items (`candidate_rows`) and each item's nearest ones by cosine.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from recsys_assets.embeddings.model_files import load_embeddings
+from recsys_assets.embeddings.score_parts import RelatedByUser
+from recsys_assets.index.candidate_rows import Method, blocks, in_threads, write_candidates
 from recsys_assets.index.choose_index import choose_index
 from recsys_assets.index.exact_search import NormOrdered, Pairs, top_products
 from recsys_assets.index.index_report import IndexReport
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.settings import IndexSettings
-from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64, create_array
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, create_array
 from recsys_assets.storage.atomic import replaced_folder
 
-CANDIDATE_ITEMS: Final = "candidates_items.npy"
-CANDIDATE_SCORES: Final = "candidates_scores.npy"
 _NEIGHBOUR_ITEMS: Final = "neighbours_items.npy"
 _NEIGHBOUR_SCORES: Final = "neighbours_scores.npy"
-_BLOCK: Final = 512
-"""Vectors scored together: enough for a fast matrix product."""
 _SHORTEST: Final = 1e-12
 """A vector shorter than this has no meaningful direction."""
-
-Method = Literal["exact", "index", "nothing"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateRows:
-    """Method and length of the users' candidate lists."""
-
-    by: Method
-    """`exact` products, the `index`, or `nothing` if the settings turn candidates off."""
-    kept: int
-    """Items a user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,69 +36,8 @@ class Neighbours:
     """Items that have neighbours, the most popular ones; the rows of all others hold -1."""
 
 
-def write_candidates(
-    folder: Path,
-    *,
-    user_embeddings: Float32,
-    item_embeddings: Float32,
-    history_indptr: Int64,
-    history_items: Int32,
-    index: ItemIndex,
-    settings: IndexSettings,
-) -> CandidateRows:
-    """Write each user's best unseen items: `candidates_items.npy`, int32, and `candidates_scores.npy`.
-
-    Both are (U, C): item numbers and float32 inner products, descending, without the items of the user's
-    history. A short list ends with -1 and -inf. The lists are exact if that takes at most `precompute_pairs`
-    scores, as estimated from the first block of users. Otherwise they come from the index, and a user with a
-    long history may get a short list.
-
-    Args:
-        folder: where the two files go.
-        user_embeddings: (U, D) float32.
-        item_embeddings: (I, D) float32.
-        history_indptr: start of each user's history in `history_items`, (U + 1,).
-        history_items: item numbers of all histories, one after another.
-        index: the index of the same items.
-        settings: list length, pairs and threads.
-    """
-    users, items = len(user_embeddings), len(item_embeddings)
-    kept = min(settings.candidates_per_user, items)
-    if kept <= 0 or not users:
-        return CandidateRows(by="nothing", kept=0)
-    nums, scores = (
-        create_array(folder / name, (users, kept), dtype)
-        for name, dtype in ((CANDIDATE_ITEMS, np.int32), (CANDIDATE_SCORES, np.float32))
-    )
-    ordered = NormOrdered.of(item_embeddings)
-
-    def score(rows: slice) -> int:
-        top = top_products(
-            np.ascontiguousarray(user_embeddings[rows]),
-            ordered,
-            kept,
-            left_out=Pairs.of(history_indptr, history_items, rows),
-        )
-        nums[rows], scores[rows] = top.nums, top.scores
-        return top.scored
-
-    first, *others = _blocks(users)
-    exact = score(first) * (users / first.stop) <= settings.precompute_pairs
-    if exact:
-        _in_threads(score, others, threads=settings.threads)
-    else:
-        for rows in (first, *others):
-            x_BD = np.ascontiguousarray(user_embeddings[rows])
-            found = index.search_many(x_BD, min(items, 2 * kept), threads=settings.threads)
-            seen = Pairs.of(history_indptr, history_items, rows)
-            nums[rows], scores[rows] = _without(*found, seen, kept)
-    nums.flush()
-    scores.flush()
-    return CandidateRows(by="exact" if exact else "index", kept=kept)
-
-
 def write_neighbours(
-    folder: Path, *, item_embeddings: Float32, popular_items: Int32, settings: IndexSettings
+    folder: Path, *, item_factors: Float32, popular_items: Int32, settings: IndexSettings
 ) -> Neighbours:
     """Write each item's nearest ones: `neighbours_items.npy`, int32, and `neighbours_scores.npy`.
 
@@ -125,20 +47,20 @@ def write_neighbours(
 
     Args:
         folder: where the two files go.
-        item_embeddings: (I, D) float32.
+        item_factors: (I, F) float32, the item embeddings without the prior.
         popular_items: (I,) item numbers, most popular first.
         settings: list length and pairs.
     """
-    items = len(item_embeddings)
+    items = len(item_factors)
     kept = min(settings.neighbours_per_item, items - 1)
     if kept <= 0:
         return Neighbours(kept=0, items=0)
-    norms_I = np.linalg.norm(item_embeddings, axis=1, keepdims=True)
-    unit_ID = np.divide(
-        item_embeddings, norms_I, out=np.zeros_like(item_embeddings), where=norms_I > _SHORTEST
+    norms_I = np.linalg.norm(item_factors, axis=1, keepdims=True)
+    unit_IF = np.divide(
+        item_factors, norms_I, out=np.zeros(item_factors.shape, np.float32), where=norms_I > _SHORTEST
     )
     ordered = NormOrdered(
-        vectors_ID=unit_ID,
+        vectors_ID=unit_IF,
         order_I=np.arange(items, dtype=np.int32),
         negative_norms_I=np.full(items, -1, dtype=np.float32),
     )
@@ -152,40 +74,13 @@ def write_neighbours(
     def score(rows: slice) -> None:
         own = listed[rows]
         itself = Pairs(rows=np.arange(len(own)), items=own)
-        top = top_products(unit_ID[own], ordered, kept, left_out=itself)
+        top = top_products(unit_IF[own], ordered, kept, left_out=itself)
         nums[own], scores[own] = top.nums, top.scores
 
-    _in_threads(score, _blocks(len(listed)), threads=settings.threads)
+    in_threads(score, blocks(len(listed)), threads=settings.threads)
     nums.flush()
     scores.flush()
     return Neighbours(kept=kept, items=len(listed))
-
-
-def _without(nums: Int32, scores: Float32, seen: Pairs, k: int) -> tuple[Int32, Float32]:
-    """Drop seen items from search results, (N, more than k), and cut them to k; short lists end with -1 and -inf."""
-    width = max(int(nums.max(initial=0)), int(seen.items.max(initial=0))) + 1
-    keys = np.arange(len(nums))[:, None] * width + nums
-    drop = (nums == NO_ITEM) | np.isin(keys, seen.rows * width + seen.items)
-    order = np.argsort(drop, axis=1, kind="stable")[:, :k]
-    dropped = np.take_along_axis(drop, order, axis=1)
-    return (
-        np.where(dropped, np.int32(NO_ITEM), np.take_along_axis(nums, order, axis=1)),
-        np.where(dropped, np.float32(-np.inf), np.take_along_axis(scores, order, axis=1)),
-    )
-
-
-def _in_threads(score: Callable[[slice], object], blocks: Iterable[slice], *, threads: int) -> None:
-    """Score blocks side by side: a block's products use one thread, and so does the rest of its work."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415  only where an index is built
-
-    workers = threads or len(os.sched_getaffinity(0))
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(score, blocks):  # raises what a block raised
-            pass
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,14 +130,15 @@ def build_item_index(
             staged,
             user_embeddings=found.user_embeddings,
             item_embeddings=found.item_embeddings,
-            history_indptr=found.history_indptr,
-            history_items=found.history_items,
+            seen_indptr=found.seen_indptr,
+            seen_items=found.seen_items,
+            related=RelatedByUser.of(found.score, found),
             index=ItemIndex.load(staged, found.item_embeddings),
             settings=settings,
         )
         neighbours = write_neighbours(
             staged,
-            item_embeddings=found.item_embeddings,
+            item_factors=found.item_embeddings[:, : found.score.recipe.factor_size],
             popular_items=found.popular_items,
             settings=settings,
         )

@@ -168,6 +168,15 @@ def top_products(x_ND: Float32, ordered: NormOrdered, k: int, *, left_out: Pairs
     return Top(nums=nums, scores=scores, scored=scored)
 
 
+def top_of_rows(scores_NI: Float32, k: int) -> Top:
+    """Return the k greatest of each row of scores of all items, equal ones by item number, without those of -inf."""
+    count, items = scores_NI.shape
+    empty_Nk, floor_N = np.full((count, k), _EMPTY), np.full(count, -np.inf, dtype=np.float32)
+    keys_Nk, _ = _merge(empty_Nk, floor_N, scores_NI, np.arange(items, dtype=np.int32))
+    nums, scores = _decoded(np.sort(keys_Nk, axis=1))
+    return Top(nums=nums, scores=scores, scored=scores_NI.size)
+
+
 def _leave_out(block: Float32, open_rows: Int64, rows: Int64, places: Int64, count: int) -> None:
     row_of = np.full(count, -1)
     row_of[open_rows] = np.arange(len(open_rows))

@@ -3,26 +3,29 @@
 The API imports this: neither torch, dagster, pandera nor polars.
 """
 
-import sqlite3
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.embeddings.score_parts import ScoreParts
-from recsys_assets.errors import BrokenReleaseError, ReleaseError
+from recsys_assets.embeddings.score_parts import RelatedByUser, ScoreParts
+from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.features.feature_store import FeatureStore
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.release.current import require_current
 from recsys_assets.release.manifest import WAY_OUT, Manifest, check_sizes, check_sums_once, read_manifest
 from recsys_assets.release.retrieval import NOTHING, Candidates, Retrieval, first_of_row
+from recsys_assets.release.taste import Taste
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
 from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import StringTable, Vocabulary
+
+TITLES: Final = "titles"
+CATEGORIES: Final = "categories"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,18 +103,55 @@ class Release:
         starts = self.seen_indptr
         return self.seen_items[starts[user_num] : starts[user_num + 1]]
 
-    def best_unseen(
-        self, user_num: int, count: int, *, blocked: Collection[int] = (), may_block: bool = True
-    ) -> Candidates:
-        """Return a user's best items that are neither in the history nor blocked, by inner product.
+    @cached_property
+    def item_factors(self) -> Float32:
+        """(I, F): the dimensions that a likeness of items is taken from. Index it by numbers; `take` copies it all."""
+        return self.item_embeddings[:, : self.score.recipe.factor_size]
 
-        They are the beginning of the row computed ahead where that holds enough, else a search with the history
+    @cached_property
+    def related(self) -> RelatedByUser | None:
+        """The related part of every user's score; None where the model has none."""
+        return RelatedByUser.of(self.score, self)
+
+    def taste_of_user(self, user_num: int, since: Sequence[int] = ()) -> Taste:
+        """Return the scores of a user; the items `since` the release, each once, count as the latest wishes."""
+        related = None if self.related is None else self.related.of_user(user_num, since)
+        return Taste(self.retrieval, self.user_embeddings[user_num], related)
+
+    def taste_of_items(self, nums: Sequence[int]) -> Taste:
+        """Return the scores of a session of items, each once.
+
+        Raises:
+            EmptyHistoryError: there are none.
+        """
+        x_D = self.score.fold_in.embed(np.asarray(nums, dtype=np.int64))
+        return Taste(self.retrieval, x_D, None if self.related is None else self.related.of_items(nums))
+
+    def taste_like_item(self, num: int) -> Taste:
+        """Return every item's likeness to one item: the inner product of their factors."""
+        x_D = np.zeros(self.item_embeddings.shape[1], dtype=np.float32)
+        x_D[: self.score.recipe.factor_size] = self.item_factors[num]
+        return Taste(self.retrieval, x_D)
+
+    def best_unseen(
+        self,
+        user_num: int,
+        count: int,
+        *,
+        blocked: Collection[int] = (),
+        since: Sequence[int] = (),
+        may_block: bool = True,
+    ) -> Candidates:
+        """Return a user's best items that are neither seen nor blocked.
+
+        They are the beginning of the row computed ahead where that holds enough, else a search with the seen items
         left out.
 
         Args:
             user_num: the user.
             count: how many; fewer only where no more are left.
             blocked: more item numbers never to return.
+            since: the user's items since the release, each once; they change the scores of related items.
             may_block: whether a search of a large catalogue may take its time here.
 
         Raises:
@@ -120,12 +160,12 @@ class Release:
         if count <= 0:
             return NOTHING
         items_UC, scores_UC = self.candidates_items, self.candidates_scores
-        if items_UC is not None and scores_UC is not None:
+        if items_UC is not None and scores_UC is not None and not (since and self.related is not None):
             ahead = first_of_row(items_UC, scores_UC, user_num, count, blocked)
             if ahead is not None:
                 return ahead
-        every = frozenset(self.history(user_num).tolist()).union(blocked)
-        return self.retrieval.top(self.user_embeddings[user_num], count, blocked=every, may_block=may_block)
+        every = frozenset(self.seen(user_num).tolist()).union(blocked)
+        return self.taste_of_user(user_num, since).top(count, blocked=every, may_block=may_block)
 
 
 def load_release(folder: Path, *, verify: bool = True) -> Release:
@@ -219,37 +259,3 @@ def _map(folder: Path, name: str) -> npt.NDArray[Any]:
 
 def _map_if_there(folder: Path, name: str) -> npt.NDArray[Any] | None:
     return _map(folder, name) if (folder / f"{name}.npy").is_file() else None
-
-
-TITLES: Final = "titles"
-CATEGORIES: Final = "categories"
-
-_COLUMNS: Final = {TITLES: "title", CATEGORIES: "category"}
-
-
-def write_item_strings(folder: Path) -> list[Path]:
-    """Write `titles.*` and `categories.*` for the items of `folder`'s vocabulary; return the files.
-
-    An item without title or category has the empty string.
-
-    Raises:
-        ReleaseError: an item of the vocabulary has no row in `item_features`.
-    """
-    items = Vocabulary.load(folder, "items")
-    database = folder / FEATURE_DATABASE
-    with closing(sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)) as connection:
-        rows = {
-            row[0]: row[1:]
-            for row in connection.execute("SELECT item_id, title, category FROM item_features")
-        }
-    missing = next((item for item in items if item not in rows), None)
-    if missing is not None:
-        raise ReleaseError(
-            f"{database}: no row for item {missing!r}, which has an embedding; build features and embeddings"
-            " from the same interactions"
-        )
-    written = []
-    for place, name in enumerate(_COLUMNS):
-        StringTable.from_strings(rows[item][place] for item in items).save(folder, name)
-        written += sorted(folder.glob(f"{name}.*.npy"))
-    return written

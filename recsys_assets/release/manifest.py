@@ -16,7 +16,7 @@ from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.storage.atomic import replace_file
 
 MANIFEST_FILE: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the layout, raised whenever a release's files or their meaning change; part of the id."""
 
 WAY_OUT: Final = "publish the release again (`recsys build`) or roll back"

@@ -7,8 +7,9 @@ finds the same release. A file lock lets only one process publish at a time.
 
 import hashlib
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
-from recsys_assets.release.load import write_item_strings
+from recsys_assets.release.load import CATEGORIES, TITLES
 from recsys_assets.release.manifest import (
     FileEntry,
     Manifest,
@@ -29,9 +30,9 @@ from recsys_assets.release.manifest import (
 from recsys_assets.release.release_store import PUBLISHING, ReleaseStore
 from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import put_folder_in_place, staging_folder
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import FEATURE_DATABASE, Home
 from recsys_assets.storage.locks import locked
-from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.storage.string_table import StringTable, Vocabulary
 
 _STAGING: Final = ".staging"
 _PARTS: Final = ("embeddings", "features", "index")
@@ -148,13 +149,6 @@ def _copy(source: Path, target: Path) -> FileEntry:
     return FileEntry(sha256=digest.hexdigest(), bytes=size)
 
 
-def _write_item_strings(staged: Path) -> dict[str, FileEntry]:
-    return {
-        path.name: FileEntry(sha256=sha256(path), bytes=path.stat().st_size)
-        for path in write_item_strings(staged)
-    }
-
-
 def _manifest(
     staged: Path,
     *,
@@ -202,3 +196,34 @@ def _put_in_place(staged: Path, target: Path, manifest: Manifest) -> Manifest:
         staged, target, old=target.with_name(f"{_STAGING}-broken-{target.name}"), durable=True
     )
     return manifest
+
+
+_COLUMNS: Final = {TITLES: "title", CATEGORIES: "category"}
+
+
+def _write_item_strings(folder: Path) -> dict[str, FileEntry]:
+    """Write `titles.*` and `categories.*` for the items of `folder`'s vocabulary; return the files by name.
+
+    An item without title or category has the empty string.
+
+    Raises:
+        ReleaseError: an item of the vocabulary has no row in `item_features`.
+    """
+    items = Vocabulary.load(folder, "items")
+    database = folder / FEATURE_DATABASE
+    with closing(sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)) as connection:
+        rows = {
+            row[0]: row[1:]
+            for row in connection.execute("SELECT item_id, title, category FROM item_features")
+        }
+    missing = next((item for item in items if item not in rows), None)
+    if missing is not None:
+        raise ReleaseError(
+            f"{database}: no row for item {missing!r}, which has an embedding; build features and embeddings"
+            " from the same interactions"
+        )
+    written: list[Path] = []
+    for place, name in enumerate(_COLUMNS):
+        StringTable.from_strings(rows[item][place] for item in items).save(folder, name)
+        written += sorted(folder.glob(f"{name}.*.npy"))
+    return {path.name: FileEntry(sha256=sha256(path), bytes=path.stat().st_size) for path in written}

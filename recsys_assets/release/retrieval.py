@@ -3,7 +3,7 @@
 Shapes: I items of the catalogue, D embedding_size, n items found. No rules here: see `rules/engine`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -54,9 +54,13 @@ class Retrieval:
 
         `search_us` is the measured time of a search, µs; a long one is not done on the event loop.
         """
-        self._items_ID = item_embeddings
+        self.items_ID = item_embeddings
+        """(I, D)."""
         self._index = index
         self._slow = search_us > SEARCH_AT_ONCE_US
+
+    def __len__(self) -> int:
+        return len(self.items_ID)
 
     def top(
         self,
@@ -81,23 +85,31 @@ class Retrieval:
         """
         if among is not None:
             return self._score(x_D, k, blocked, among, may_block=may_block)
-        if self._slow and not may_block:
-            raise WouldBlockError
-        wanted = k + min(len(blocked), k)
-        while wanted <= _WIDEST and wanted < len(self._items_ID):
-            found = without(*self._index.search(x_D, wanted), k, blocked)
+        for nums, scores in self.searches(x_D, k + min(len(blocked), k), may_block=may_block):
+            found = without(nums, scores, k, blocked)
             if len(found.nums) == k:
                 return found
-            wanted *= 4
         return self._score(x_D, k, blocked, None, may_block=may_block)
+
+    def searches(self, x_D: Float32, wanted: int, *, may_block: bool) -> Iterator[tuple[Int32, Float32]]:
+        """Yield the `wanted` best items by inner product, then ever longer lists, while a search is worth it.
+
+        Raises:
+            WouldBlockError: a search is slow, and `may_block` is False.
+        """
+        if self._slow and not may_block:
+            raise WouldBlockError
+        while wanted <= _WIDEST and wanted < len(self.items_ID):
+            yield self._index.search(x_D, wanted)
+            wanted *= 4
 
     def _score(
         self, x_D: Float32, k: int, blocked: Collection[int], among: Int32 | None, *, may_block: bool
     ) -> Candidates:
-        size = len(self._items_ID) if among is None else len(among)
+        size = len(self.items_ID) if among is None else len(among)
         if size * len(x_D) > EXACT_AT_ONCE and not may_block:
             raise WouldBlockError
-        items_nD = self._items_ID if among is None else self._items_ID[among]
+        items_nD = self.items_ID if among is None else self.items_ID[among]
         scores_n = items_nD @ x_D
         return best(scores_n, k, blocked, among)
 

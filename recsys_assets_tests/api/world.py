@@ -1,5 +1,6 @@
 """A small installation with a real release, made through the stages' public functions."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -90,8 +91,9 @@ def publish_release(
     promote: bool = True,
     index: IndexSettings = SMALL_INDEX,
     created_at: datetime = datetime(2024, 4, 1, tzinfo=UTC),
+    save: Callable[..., None] = save_embeddings,
 ) -> str:
-    """Build everything anew and publish it; the release's id."""
+    """Build everything anew and publish it, the embeddings as `save` writes them; the release's id."""
     frame = interactions(users=users, items=items, seed=seed, prefix=prefix)
     settings = Settings(
         source=SourceSettings(spec="tabular:nowhere", first_day=FIRST_DAY, last_day=LAST_DAY),
@@ -100,11 +102,7 @@ def publish_release(
     )
     matrix = InteractionMatrix.from_interactions(frame.lazy())
     parts = {name: home.artifacts / name for name in ("embeddings", "features", "index")}
-    save_embeddings(
-        parts["embeddings"],
-        matrix=matrix,
-        factorisation=train(matrix, settings.training),
-    )
+    save(parts["embeddings"], matrix=matrix, factorisation=train(matrix, settings.training))
     build_features(frame.lazy(), catalogue(items, prefix), parts["features"], as_of=LAST_DAY)
     build_item_index(parts["embeddings"], parts["index"], settings.index)
     manifest = publish(

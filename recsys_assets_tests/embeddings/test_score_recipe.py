@@ -47,6 +47,20 @@ def test_rows_are_summed_by_the_weight_of_each_wish():
     assert found.at(np.array([3, 2, 0, 2])).tolist() == [0.0, -0.25, 1.0, -0.25]
 
 
+def test_the_strongest_wish_is_the_one_that_speaks_for_an_item_most():
+    wishes, weights = np.array([0, 2]), np.array([1.0, 0.125], dtype=np.float32)
+    assert ROWS.strongest(wishes, weights, np.array([0, 1, 2, 3])).tolist() == [2, 0, -1, -1]
+    assert ROWS.strongest(wishes[::-1], np.ones(2, dtype=np.float32), np.array([1])).tolist() == [0]
+
+
+def test_a_sparse_row_knows_its_items_also_those_that_cancel_out():
+    ROWS.sum_rows(np.array([0, 2]), np.ones(2, dtype=np.float32)).holds(np.arange(4))
+    found = ROWS.sum_rows(np.array([1]), np.zeros(1, dtype=np.float32))
+    assert found.holds(np.arange(4)).tolist() == [False, False, True, False]
+    none = ItemSums(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32), 4)
+    assert not none.holds(np.arange(4)).any()
+
+
 def test_an_item_without_related_ones_adds_nothing():
     assert len(ROWS.sum_rows(np.array([3]), np.ones(1, dtype=np.float32)).nums) == 0
     assert len(ROWS.sum_rows(np.array([], dtype=np.int32), np.ones(0, dtype=np.float32)).nums) == 0

@@ -100,7 +100,7 @@ def test_raises_when_the_manifest_is_no_manifest(folder, content):
 
 def test_raises_when_the_format_is_another(folder):
     path = folder / "manifest.json"
-    path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format": 99'))
+    path.write_bytes(path.read_bytes().replace(b'"format": 2', b'"format": 99'))
     with pytest.raises(BrokenReleaseError, match="format 99"):
         load_release(folder)
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.release.load import Release, load_release
+from recsys_assets.release.load import Release, load_current, load_release
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.api.world import make_home
+from recsys_assets_tests.api.world import make_home, publish_release
+from recsys_assets_tests.rules.blends import save_blend
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture(scope="session")
 def release(shared: Home) -> Release:
     return load_release(shared.releases / str(ReleaseStore(shared.releases).current_id()))
+
+
+@pytest.fixture(scope="session")
+def blend_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home whose release has every part of a score."""
+    home = Home(tmp_path_factory.mktemp("blend"))
+    publish_release(home, save=save_blend)
+    return home
+
+
+@pytest.fixture(scope="session")
+def blend(blend_home: Home) -> Release:
+    return load_current(blend_home.releases)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from recsys_assets.rules.engine.requests import Source
+from recsys_assets.rules.engine.score_words import Component
 
 ReleaseId = Annotated[str, Meta(description="The release that answered.", examples=["20171231-3f9a1c0b7e"])]
 ItemId = Annotated[
@@ -57,6 +58,23 @@ class Effect(Struct, frozen=True, kw_only=True):
     effect: Annotated[str, Meta(description="`+0.100` is added to the score; `4 -> 2` is a move.")]
 
 
+class ItemReason(Struct, frozen=True, kw_only=True):
+    """One reason for an item's relevance, in words."""
+
+    component: Annotated[
+        Component,
+        Meta(
+            description="The part of the score: `factors`, the taste that a model learnt; `related`, what goes with "
+            "single items of the history; `prior`, what is popular lately; `new`, an item without events."
+        ),
+    ]
+    share: Annotated[
+        float,
+        Meta(description="Its share in what lifts the item above the list's mean candidate.", ge=0, le=1),
+    ]
+    text: Annotated[str, Meta(description="The reason in words.", examples=["bought with Green tea"])]
+
+
 class ItemTrace(Item, frozen=True, kw_only=True):
     """The outcome for one candidate, and its reasons."""
 
@@ -67,6 +85,9 @@ class ItemTrace(Item, frozen=True, kw_only=True):
     dropped_by: Annotated[str | None, Meta(description="Name of the stage that dropped it.")]
     why: Annotated[str | None, Meta(description="Rule of that stage.")]
     rank: Annotated[int | None, Meta(description="Place in the whole order, also beyond k.")]
+    reasons: Annotated[
+        list[ItemReason], Meta(description="Why it is there, the main reason first; empty where not ranked.")
+    ]
 
 
 class Trace(Struct, frozen=True, kw_only=True):

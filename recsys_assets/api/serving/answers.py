@@ -10,6 +10,7 @@ from recsys_assets.api.http.bodies import encode, quoted
 from recsys_assets.api.schemas.recommendation_schemas import (
     Effect,
     Item,
+    ItemReason,
     ItemTrace,
     ScoredItem,
     StageTrace,
@@ -153,6 +154,9 @@ def _item_trace(record: engine_trace.ItemRecord, release: Release) -> ItemTrace:
         dropped_by=record.dropped_by,
         why=record.why,
         rank=record.rank,
+        reasons=[
+            ItemReason(component=part.component, share=part.share, text=part.text) for part in record.parts
+        ],
     )
 
 

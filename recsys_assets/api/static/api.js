@@ -38,13 +38,13 @@ const filters = ({ k, category, seen, scenario, diversity }) =>
   ({ k, category, include_seen: seen || "", scenario, diversity });
 const path = (user) => `/v1/users/${encodeURIComponent(user)}/recommendations`;
 
-export const forUser = (user, wanted) => call("list", `${path(user)}${query({ ...filters(wanted), reasons: true })}`);
+export const forUser = (user, wanted) => call("list", `${path(user)}${query({ ...filters(wanted), explain: true })}`);
 export const whyItem = (user, itemId, wanted) =>
   call("why", `${path(user)}/why${query({ ...filters(wanted), item_id: itemId })}`);
 
 const session = (itemIds, { k, category, seen, scenario, diversity }, extra) => ({
   item_ids: itemIds, k, category: category || null, include_seen: seen, scenario, diversity: diversity ?? null, ...extra });
-export const forSession = (itemIds, wanted) => post("list", "/v1/recommendations", session(itemIds, wanted, { reasons: true }));
+export const forSession = (itemIds, wanted) => post("list", "/v1/recommendations", session(itemIds, wanted, { explain: true }));
 export const explainSession = (itemIds, wanted) =>
   post("why", "/v1/recommendations", session(itemIds, wanted, { explain: true }));
 export const scenarios = () => call("scenarios", "/v1/scenarios");

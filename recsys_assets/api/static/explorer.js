@@ -35,9 +35,9 @@ async function guarded(work) {
 
 const reason = (item, answer) => {
   if (state.like) return ["similar to ", make("b", {}, nameOf(state.like))];
-  if (item.because) return [state.mode === "user" ? "because you have " : "goes with ", make("b", {}, nameOf(item.because))];
-  if (answer.source === "popular") return [item.category ? `popular in ${readable(item.category)}` : "popular now"];
-  return ["fits the whole history"];
+  const traced = answer.trace?.items.find((one) => one.item_id === item.item_id);
+  if (traced?.reasons.length) return [traced.reasons[0].text];
+  return [item.category ? `popular in ${readable(item.category)}` : "popular now"];
 };
 
 function card(item, place, answer, best) {

@@ -33,6 +33,7 @@ function facts(item) {
   if (!item) return [];
   const lines = [];
   const add = (name, value) => { if (value !== null && value !== undefined && value !== "") lines.push([name, String(value)]); };
+  for (const reason of item.reasons ?? []) add(`${Math.round(100 * reason.share)} %`, reason.text);
   add("found by", item.sources?.join(", "));
   add("relevance", item.relevance?.toFixed(3));
   add("score", item.score?.toFixed(3));

@@ -52,7 +52,7 @@ def recommendation_checks(lake: Lake, releases: HomeReleases) -> Iterator[dg.Ass
     results = evaluate(RECOMMENDATIONS_EXPECTATIONS, table, table=RECOMMENDATIONS.name)
     results += list_results(
         items_UK,
-        seen=[release.history(num) for num in nums],
+        seen=[release.seen(num) for num in nums],
         popular=release.popular_items[:_POPULAR],
         catalogue_size=len(release.items),
         previous_UK=previous_lists(store, release, nums),

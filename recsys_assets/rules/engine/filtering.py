@@ -8,7 +8,7 @@ import numpy as np
 
 from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.engine.sources import history_of, marks
+from recsys_assets.rules.engine.sources import marks, seen_of
 from recsys_assets.rules.language.evaluator import Mask, Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import NO_SUCH_TEXT, Expression
 from recsys_assets.rules.language.reading import Checked, CheckedScenario
@@ -128,14 +128,15 @@ def _passing(spec: WhereFilter, expression: Expression, yes: Any, no: Any) -> Ma
 def _unseen(nums: Nums, request: Request, facts: Facts, cool_off_days: int | None) -> Mask:
     if request.include_seen:
         return np.ones(len(nums), dtype=np.bool_)
-    seen = history_of(request, facts.release)
+    seen = seen_of(request, facts.release)
     if cool_off_days is not None and request.user_num is not None:
         release = facts.release
         start, end = release.history_indptr[request.user_num : request.user_num + 2].tolist()
         last = (release.manifest.through_day - EPOCH).days
-        # most recent first, so those inside the cool-off come first
+        # most recent first, so those inside the cool-off come first; only a wish comes back after it
         inside = int(np.searchsorted(-release.history_days[start:end], cool_off_days - last, side="left"))
-        seen = seen[: len(request.session) + inside]
+        seen = np.setdiff1d(seen, release.history_items[start + inside : end])
+        seen = np.concatenate([seen, np.asarray(request.session, dtype=np.int32)])
     return _not_among(nums, seen, len(facts.table))
 
 

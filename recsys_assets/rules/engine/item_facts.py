@@ -1,6 +1,6 @@
 """One release as lookups and as facts for its rules: popular items, categories, cohorts, item columns, list masks.
 
-Shapes: I items, D embedding_size.
+Shapes: I items, F dimensions of the factors.
 """
 
 from collections import OrderedDict
@@ -35,7 +35,7 @@ class ItemLookups:
     """The items of one release: popular ones, categories, and the nearest to some."""
 
     def __init__(self, release: Release) -> None:
-        self._items_ID = release.item_embeddings
+        self._items_IF = release.item_factors
         self._names = release.categories
         self._popular_items = release.popular_items
         self._popular_scores = release.popular_scores
@@ -66,14 +66,14 @@ class ItemLookups:
         """Return for each of `nums` the item of `among` of the highest cosine; None where none is above 0."""
         if not nums or not among:
             return [None] * len(nums)
-        cosines_nm = _unit_rows(self._items_ID[list(nums)]) @ _unit_rows(self._items_ID[list(among)]).T
+        cosines_nm = _unit_rows(self._items_IF[list(nums)]) @ _unit_rows(self._items_IF[list(among)]).T
         best = cosines_nm.argmax(axis=1).tolist()
         return [among[place] if cosines_nm[row, place] > 0 else None for row, place in enumerate(best)]
 
     def by_cosine(self, num: int, found: Candidates, k: int) -> Candidates:
         """Return the k of the items found that are nearest to one item by cosine; the score is the cosine."""
-        items_nD = _unit_rows(self._items_ID[found.nums])
-        cosines_n = items_nD @ _unit_rows(self._items_ID[[num]])[0]
+        items_nF = _unit_rows(self._items_IF[found.nums])
+        cosines_n = items_nF @ _unit_rows(self._items_IF[[num]])[0]
         order = np.lexsort((found.nums, -cosines_n))[:k]
         return Candidates(found.nums[order], cosines_n[order], found.examined)
 
@@ -87,10 +87,10 @@ class ItemLookups:
         return {name: np.asarray(places, dtype=np.int32) for name, places in groups.items()}
 
 
-def _unit_rows(rows_nD: Float32) -> Float32:
-    lengths_n1 = np.linalg.norm(rows_nD, axis=1, keepdims=True)
-    unit_nD: Float32 = np.divide(rows_nD, lengths_n1, out=np.zeros_like(rows_nD), where=lengths_n1 > 0)
-    return unit_nD
+def _unit_rows(rows_nF: Float32) -> Float32:
+    lengths_n1 = np.linalg.norm(rows_nF, axis=1, keepdims=True)
+    unit_nF: Float32 = np.divide(rows_nF, lengths_n1, out=np.zeros_like(rows_nF), where=lengths_n1 > 0)
+    return unit_nF
 
 
 class Cohort(NamedTuple):
@@ -189,11 +189,11 @@ class Facts:
 
     @cached_property
     def inverse_norms_I(self) -> Float32:  # noqa: N802  arrays carry their shape in their name
-        """1 / length of each item's vector; 0 for one without direction."""
-        items_ID = self.release.item_embeddings
-        norms = np.empty(len(items_ID), dtype=np.float32)
-        for start in range(0, len(items_ID), _BLOCK):
-            norms[start : start + _BLOCK] = np.linalg.norm(items_ID[start : start + _BLOCK], axis=1)
+        """1 / length of each item's factors; 0 for one without direction."""
+        items_IF = self.release.item_factors
+        norms = np.empty(len(items_IF), dtype=np.float32)
+        for start in range(0, len(items_IF), _BLOCK):
+            norms[start : start + _BLOCK] = np.linalg.norm(items_IF[start : start + _BLOCK], axis=1)
         return np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
 
 

@@ -18,8 +18,9 @@ from recsys_assets.rules.engine.item_facts import Facts, gather_facts
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import UNKNOWN_USER, Answer, Request, Source, newer_user
 from recsys_assets.rules.engine.reranking import Places, Pool, bind_reranking, pinned
+from recsys_assets.rules.engine.score_words import parts_of_scores
 from recsys_assets.rules.engine.scoring import Boosts, best_first, relevance
-from recsys_assets.rules.engine.sources import Sources, Vector
+from recsys_assets.rules.engine.sources import Asker, Sources
 from recsys_assets.rules.engine.trace import SILENT, Recorder, RequestTrace, SilentRecorder
 from recsys_assets.rules.language.evaluator import Evaluator, Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import load_items
@@ -41,7 +42,7 @@ class _Run(NamedTuple):
 
     request: Request
     k: int
-    x_D: Vector
+    asker: Asker
     user: UserFeatures
     recorder: SilentRecorder
     may_block: bool
@@ -80,20 +81,33 @@ class Pipeline:
             WouldBlockError: as `recommend`.
         """
         recorder = Recorder(self.scenario.name)
-        return self._recommend(request, recorder, may_block=may_block), recorder.trace
+        answer = self._recommend(request, recorder, may_block=may_block)
+        ranked = sorted((record.rank, num) for num, record in recorder.trace.items.items() if record.rank)
+        nums = np.array([num for _, num in ranked], dtype=np.int32)
+        parts = parts_of_scores(
+            self._facts.release,
+            self._facts.lookups,
+            self.asker(request),
+            request,
+            nums,
+            shown=len(answer.nums),
+        )
+        for num, found in zip(nums.tolist(), parts, strict=True):
+            recorder.trace.items[num].parts = found
+        return answer, recorder.trace
 
     def _recommend(self, request: Request, recorder: SilentRecorder, *, may_block: bool) -> Answer:
-        x_D = self.vector(request)
+        asker = self.asker(request)
         run = _Run(
             request=request,
             k=request.k if self._longest is None else min(request.k, self._longest),
-            x_D=x_D,
+            asker=asker,
             user=self.user_features(request),
             recorder=recorder,
             may_block=may_block,
         )
         recorder.begin()
-        brought, products = self._sources.gather(request, x_D, recorder, may_block=may_block)
+        brought, products = self._sources.gather(request, asker, recorder, may_block=may_block)
         passing = recorder.passing(self.filters, brought, request, run.user)
         nums = brought[passing]
         blocked = len(brought) - len(nums)
@@ -121,13 +135,12 @@ class Pipeline:
             fallbacks=fallbacks,
         )
 
-    def vector(self, request: Request) -> Vector:
-        """Return the vector that stands for the asker, a user's or a session's, where there is one."""
+    def asker(self, request: Request) -> Asker:
+        """Return the scores of the asker, a user or a session; None for a stranger."""
         if request.user_num is not None:
-            x_D: Float32 = self._facts.release.user_embeddings[request.user_num]
-            return x_D
+            return self._facts.release.taste_of_user(request.user_num, request.session)
         if request.session:
-            return self._facts.release.score.fold_in.embed(np.asarray(request.session, dtype=np.int64))
+            return self._facts.release.taste_of_items(request.session)
         return None
 
     def user_features(self, request: Request) -> UserFeatures:
@@ -154,24 +167,20 @@ class Pipeline:
             used.append(name)
             left = release.popular_items[~np.isin(release.popular_items, nums)]
             left = left[self.filters.keep(left, run.request, run.user)]
-            if name == "catalogue" and run.x_D is not None:
-                scores = release.item_embeddings[left] @ run.x_D
-                left = left[np.lexsort((left, -scores))]
+            if name == "catalogue" and run.asker is not None:
+                left = left[np.lexsort((left, -run.asker.products(left)))]
             more = left[: max(least - len(nums), FALLBACK_ITEMS)]
             nums = np.concatenate([nums, more])
             run.recorder.fell_back(name, more)
         return nums, tuple(used)
 
-    def _raw_scores(self, nums: Nums, x_D: Vector) -> Float32:
-        if x_D is None:
-            return self._facts.popularity_I.take(nums)
-        scores_n: Float32 = self._facts.release.item_embeddings.take(nums, axis=0) @ x_D
-        return scores_n
+    def _raw_scores(self, nums: Nums, asker: Asker) -> Float32:
+        return self._facts.popularity_I.take(nums) if asker is None else asker.products(nums)
 
     def _rank(self, nums: Nums, products: Float32 | None, run: _Run) -> tuple[Places, Float32]:
         """Return the places of `nums`, best first, and their scores, from `products` where these are known."""
         recorder = run.recorder
-        scores = relevant = relevance(self._raw_scores(nums, run.x_D) if products is None else products)
+        scores = relevant = relevance(self._raw_scores(nums, run.asker) if products is None else products)
         added = self.boosts.added(nums, run.user)
         if added is not None:
             scores = relevant + added

@@ -1,7 +1,7 @@
 """The built-in scenario `plain`, for requests that name none: the best unseen items, without any rule.
 
 Its fast path is the beginning of a row computed ahead, without the user's history (`index/build_index.py`). It reads
-memory-mapped arrays only, no feature table, so it is ready when the release is loaded. Its scores are inner products,
+memory-mapped arrays only, no feature table, so it is ready when the release is loaded. Its scores are the asker's,
 popularity or cosines as they are.
 """
 
@@ -9,13 +9,11 @@ from collections.abc import Collection, Sequence
 from time import perf_counter
 from typing import Final, Literal
 
-import numpy as np
-
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import Candidates, first_of_row
+from recsys_assets.release.taste import Taste
 from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts, ItemLookups
 from recsys_assets.rules.engine.requests import UNKNOWN_USER, Answer, Request, Source, newer_user
-from recsys_assets.storage.arrays import Float32
 
 SIMILAR_REACH: Final = 50
 """Neighbours by inner product, at least, that are ordered by cosine where those were not computed ahead."""
@@ -71,10 +69,10 @@ class PlainScenario:
             ahead = first_of_row(items_IN, scores_IN, num, request.k, request.exclude)
             if ahead is not None:
                 return _answer(ahead, "similar", blocked=0)
-        x_D = self.release.item_embeddings[num]
+        taste = self.release.taste_like_item(num)
         blocked = frozenset([num, *request.exclude])
         reach = max(request.k, SIMILAR_REACH)
-        found = self._search(x_D, reach, blocked, request.category, may_block=may_block)
+        found = self._search(taste, reach, blocked, request.category, may_block=may_block)
         return _answer(self.lookups.by_cosine(num, found, request.k), "similar", blocked=0)
 
     def popular(self, request: Request, *, reason: str | None = None, seen: Sequence[int] = ()) -> Answer:
@@ -89,21 +87,22 @@ class PlainScenario:
         if request.budget_ms is not None:
             level, reason = self.costs.choose(request.budget_ms - request.spent_ms)
             if reason is not None:
-                seen = [*request.session, *self.release.history(user_num).tolist()]
-                if level == "popular":
+                seen = [*request.session, *self.release.seen(user_num).tolist()]
+                wishes = [*request.session, *self.release.history(user_num)[:SESSION_OF_HISTORY].tolist()]
+                recent = list(dict.fromkeys(wishes[:SESSION_OF_HISTORY]))
+                if level == "popular" or not recent:
                     return self.popular(request, reason=reason, seen=seen)
-                recent = list(dict.fromkeys(seen[:SESSION_OF_HISTORY]))
                 return self._by_items(recent, seen, request, reason=reason, may_block=may_block)
         started = perf_counter()
         if request.include_seen or request.category is not None:
-            seen = (
-                [] if request.include_seen else [*request.session, *self.release.history(user_num).tolist()]
-            )
-            x_D, blocked = self.release.user_embeddings[user_num], _blocked(seen, request)
-            found = self._search(x_D, request.k, blocked, request.category, may_block=may_block)
+            seen = [] if request.include_seen else [*request.session, *self.release.seen(user_num).tolist()]
+            taste, blocked = self.release.taste_of_user(user_num, request.session), _blocked(seen, request)
+            found = self._search(taste, request.k, blocked, request.category, may_block=may_block)
         else:
             blocked = _blocked(request.session, request)
-            found = self.release.best_unseen(user_num, request.k, blocked=blocked, may_block=may_block)
+            found = self.release.best_unseen(
+                user_num, request.k, blocked=blocked, since=request.session, may_block=may_block
+            )
         self.costs.learn("user", perf_counter() - started)
         return _answer(found, "user")
 
@@ -126,11 +125,11 @@ class PlainScenario:
         reason: str | None,
         may_block: bool,
     ) -> Answer:
-        """Return the list for the vector that the items `nums`, each once, fold in to."""
+        """Return the list for the asker that the items `nums`, each once, stand for."""
         started = perf_counter()
         blocked = _blocked(() if request.include_seen else seen, request)
-        x_D = self.release.score.fold_in.embed(np.asarray(nums, dtype=np.int64))
-        found = self._search(x_D, request.k, blocked, request.category, may_block=may_block)
+        taste = self.release.taste_of_items(nums)
+        found = self._search(taste, request.k, blocked, request.category, may_block=may_block)
         self.costs.learn("session", perf_counter() - started)
         return _answer(found, "session", reason=reason)
 
@@ -163,10 +162,10 @@ class PlainScenario:
         )
 
     def _search(
-        self, x_D: Float32, k: int, blocked: Collection[int], category: str | None, *, may_block: bool
+        self, taste: Taste, k: int, blocked: Collection[int], category: str | None, *, may_block: bool
     ) -> Candidates:
         among = None if category is None else self.lookups.of_category(category)
-        return self.release.retrieval.top(x_D, k, blocked=blocked, among=among, may_block=may_block)
+        return taste.top(k, blocked=blocked, among=among, may_block=may_block)
 
 
 def _blocked(seen: Sequence[int], request: Request) -> Collection[int]:

@@ -103,17 +103,17 @@ def _codes(column: str, facts: Facts) -> Nums:
 
 
 def _diversify(spec: Diversity, facts: Facts) -> Rerank:
-    items_ID = facts.release.item_embeddings
+    items_ID, factors = facts.release.item_embeddings, facts.release.item_factors.shape[1]
 
     def apply(order: Places, found: Pool, k: int) -> Places:
         strength = spec.strength if found.request.diversity is None else found.request.diversity
         pool = order[: max(spec.pool, k)]
         nums = found.nums.take(pool)
-        unit_nD = items_ID.take(nums, axis=0)
-        unit_nD *= facts.inverse_norms_I.take(nums)[:, None]
+        unit_nF = items_ID.take(nums, axis=0)[:, :factors]
+        unit_nF *= facts.inverse_norms_I.take(nums)[:, None]
         chosen = most_different(
             found.scores.take(pool),
-            unit_nD,
+            unit_nF,
             min(k, len(pool)),
             strength=strength,
             memory=spec.memory,

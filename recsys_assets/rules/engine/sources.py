@@ -8,6 +8,7 @@ import numpy as np
 
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import NO_ITEMS, Candidates
+from recsys_assets.release.taste import Taste
 from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.language.evaluator import Mask, Nums
@@ -18,13 +19,13 @@ from recsys_assets.storage.arrays import Float32
 if TYPE_CHECKING:
     from recsys_assets.rules.engine.trace import SilentRecorder
 
-Vector = Float32 | None
-"""The asker's embedding, where there is one."""
+Asker = Taste | None
+"""The asker's scores, where anything is known of the asker."""
 
 NO_CANDIDATES: Final = Candidates(NO_ITEMS)
 
-SourceOfAsker = Callable[[Request, Vector, bool], Candidates]
-"""Brings at most the quota for one request, its vector, and whether a search may take long."""
+SourceOfAsker = Callable[[Request, Asker, bool], Candidates]
+"""Brings at most the quota for one request, its asker, and whether a search may take long."""
 
 
 class Sources:
@@ -50,33 +51,33 @@ class Sources:
         self._unlisted_I[self._listed] = False
 
     def gather(
-        self, request: Request, x_D: Vector, recorder: "SilentRecorder", *, may_block: bool
+        self, request: Request, asker: Asker, recorder: "SilentRecorder", *, may_block: bool
     ) -> tuple[Nums, Float32 | None]:
-        """Return the items that the sources bring, each once, and their inner products where all are known."""
+        """Return the items that the sources bring, each once, and their scores where all are known."""
         if self._in_turn:
-            return self._gather_in_turn(request, x_D, recorder, may_block=may_block), None
+            return self._gather_in_turn(request, asker, recorder, may_block=may_block), None
         parts: list[Candidates] = []
         for stage, source in self._stages:
             if isinstance(source, np.ndarray):
                 nums = source
             else:
-                brought = source(request, x_D, may_block)
+                brought = source(request, asker, may_block)
                 nums = brought.nums
                 if len(nums):
                     parts.append(brought)
             recorder.brought(stage, nums)
         if len(parts) > 1:
-            asker, products = self._each_once([part.nums for part in parts]), None
+            own, products = self._each_once([part.nums for part in parts]), None
         else:
-            asker, products = parts[0][:2] if parts else NO_CANDIDATES[:2]
-        unlisted = self._unlisted_I.take(asker)
-        nums = np.concatenate([asker[unlisted], self._listed])
-        if products is None or x_D is None:
+            own, products = parts[0][:2] if parts else NO_CANDIDATES[:2]
+        unlisted = self._unlisted_I.take(own)
+        nums = np.concatenate([own[unlisted], self._listed])
+        if products is None or asker is None:
             return nums, None
-        return nums, np.concatenate([products[unlisted], self._listed_nD.dot(x_D)])
+        return nums, np.concatenate([products[unlisted], asker.products(self._listed, self._listed_nD)])
 
     def _gather_in_turn(
-        self, request: Request, x_D: Vector, recorder: "SilentRecorder", *, may_block: bool
+        self, request: Request, asker: Asker, recorder: "SilentRecorder", *, may_block: bool
     ) -> Nums:
         """Return the items where a source is used only when those before it brought too little."""
         parts: list[Nums] = []
@@ -86,7 +87,7 @@ class Sources:
             if least is not None and stage is not None and len(found) >= least:
                 recorder.passed_over(stage, len(found))
                 continue
-            nums = source if isinstance(source, np.ndarray) else source(request, x_D, may_block).nums
+            nums = source if isinstance(source, np.ndarray) else source(request, asker, may_block).nums
             parts.append(nums)
             found = self._each_once(parts)
             recorder.brought(stage, nums)
@@ -148,7 +149,7 @@ def asker_source(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
 
 
 def history_of(request: Request, release: Release) -> Nums:
-    """Return the item numbers of the session, then of the user's history, most recent first.
+    """Return the item numbers of the session, then of the user's wishes, most recent first.
 
     An item may be in both.
     """
@@ -158,32 +159,40 @@ def history_of(request: Request, release: Release) -> Nums:
     return np.concatenate([np.asarray(request.session, dtype=np.int32), earlier])
 
 
+def seen_of(request: Request, release: Release) -> Nums:
+    """Return the item numbers of the session, then of all that the user has seen; an item may be in both."""
+    earlier = NO_ITEMS if request.user_num is None else release.seen(request.user_num)
+    if not request.session:
+        return earlier
+    return np.concatenate([np.asarray(request.session, dtype=np.int32), earlier])
+
+
 def _user(spec: CandidateSource, release: Release) -> SourceOfAsker:
-    items_UC, items, starts = release.candidates_items, len(release.items), release.history_indptr
+    items_UC, items, starts = release.candidates_items, len(release.items), release.seen_indptr
     # a row computed ahead is enough, though it may hold less than the quota
     quota = spec.quota if items_UC is None else min(spec.quota, items_UC.shape[1])
 
-    def bring(request: Request, x_D: Vector, may_block: bool) -> Candidates:  # noqa: FBT001
+    def bring(request: Request, asker: Asker, may_block: bool) -> Candidates:  # noqa: FBT001
         num = request.user_num
-        if num is None or x_D is None:
+        if num is None or asker is None:
             return NO_CANDIDATES
         if request.include_seen:
-            return _nearest(release, x_D, spec.quota)
+            return asker.top(spec.quota, blocked=(), may_block=may_block)
         unseen = items - int(starts[num + 1] - starts[num])
-        return release.best_unseen(num, min(quota, unseen), may_block=may_block)
+        return release.best_unseen(num, min(quota, unseen), since=request.session, may_block=may_block)
 
     return bring
 
 
 def _session(spec: CandidateSource, release: Release) -> SourceOfAsker:
-    def bring(request: Request, x_D: Vector, _: bool) -> Candidates:  # noqa: FBT001
+    def bring(request: Request, asker: Asker, may_block: bool) -> Candidates:  # noqa: FBT001
         if not request.session:
             return NO_CANDIDATES
-        if request.user_num is None and x_D is not None:
-            return _nearest(release, x_D, spec.quota)
-        session_D = release.score.fold_in.embed(np.asarray(request.session, dtype=np.int64))
-        # these products are with another vector than the asker's
-        return Candidates(_nearest(release, session_D, spec.quota).nums)
+        if request.user_num is None and asker is not None:
+            return asker.top(spec.quota, blocked=(), may_block=may_block)
+        session = release.taste_of_items(request.session)
+        # these scores are another asker's
+        return Candidates(session.top(spec.quota, blocked=(), may_block=may_block).nums)
 
     return bring
 
@@ -191,12 +200,13 @@ def _session(spec: CandidateSource, release: Release) -> SourceOfAsker:
 def _recent(spec: CandidateSource, release: Release) -> SourceOfAsker:
     items_IN, scores_IN = release.neighbours_items, release.neighbours_scores
 
-    def bring(request: Request, _: Vector, __: bool) -> Candidates:  # noqa: FBT001
+    def bring(request: Request, _: Asker, may_block: bool) -> Candidates:  # noqa: FBT001
         last = list(dict.fromkeys(history_of(request, release)[: 2 * spec.last].tolist()))[: spec.last]
         if not last:
             return NO_CANDIDATES
         if items_IN is None or scores_IN is None:
-            near = [_nearest(release, release.item_embeddings[num], spec.quota).nums for num in last]
+            likes = [release.taste_like_item(num) for num in last]
+            near = [like.top(spec.quota, blocked=(), may_block=may_block).nums for like in likes]
             return _first_of(np.concatenate(near), spec.quota)
         nums, scores = items_IN[last].ravel(), scores_IN[last].ravel()
         order = np.lexsort((nums, -scores))
@@ -207,7 +217,7 @@ def _recent(spec: CandidateSource, release: Release) -> SourceOfAsker:
 
 
 def _history(spec: CandidateSource, release: Release) -> SourceOfAsker:
-    def bring(request: Request, _: Vector, __: bool) -> Candidates:  # noqa: FBT001
+    def bring(request: Request, _: Asker, __: bool) -> Candidates:  # noqa: FBT001
         return _first_of(history_of(request, release), spec.quota)
 
     return bring
@@ -217,7 +227,7 @@ def _category(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
     release, lookups = facts.release, facts.lookups
     lookups.categories()  # gathers them now, since that takes a moment
 
-    def bring(request: Request, _: Vector, __: bool) -> Candidates:  # noqa: FBT001
+    def bring(request: Request, _: Asker, __: bool) -> Candidates:  # noqa: FBT001
         last = history_of(request, release)[: spec.last].tolist()
         wanted = [name for name in dict.fromkeys(release.categories[num] for num in last) if name]
         if not wanted:
@@ -227,10 +237,6 @@ def _category(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
         return Candidates(np.concatenate(found)[: spec.quota])
 
     return bring
-
-
-def _nearest(release: Release, x_D: Float32, count: int) -> Candidates:
-    return Candidates(*release.index.search(x_D, count))
 
 
 def _first_of(nums: Nums, quota: int) -> Candidates:

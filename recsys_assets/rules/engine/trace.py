@@ -10,6 +10,7 @@ import numpy as np
 from recsys_assets.rules.engine.filtering import Filters
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.reranking import BoundReranking, Places
+from recsys_assets.rules.engine.score_words import ScorePart
 from recsys_assets.rules.engine.scoring import Boosts
 from recsys_assets.rules.language.evaluator import Mask, Nums, UserFeatures
 from recsys_assets.rules.language.reading import Checked
@@ -59,6 +60,8 @@ class ItemRecord:
     """(stage, its effect): boosts as `+0.10`, moves as `4 -> 2`, `kept`."""
     rank: int | None = None
     """Place in the whole final order, from 1, also beyond k."""
+    parts: list[ScorePart] = field(default_factory=list)
+    """The parts of its relevance, the main one first; none where it was not ranked."""
 
 
 @dataclass(kw_only=True)

@@ -74,10 +74,10 @@ def _would_drop(pipeline: Pipeline, request: Request, num: int) -> list[tuple[st
 
 
 def _relevance_rank(engine: Engine, pipeline: Pipeline, request: Request, num: int) -> int | None:
-    x_D = pipeline.vector(request)
-    if x_D is None:
+    asker = pipeline.asker(request)
+    if asker is None:
         return None
-    scores_I = engine.release.item_embeddings @ x_D
+    scores_I = asker.products(np.arange(len(engine.release.items), dtype=np.int32))
     return int((scores_I > scores_I[num]).sum()) + 1
 
 

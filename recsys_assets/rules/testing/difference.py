@@ -98,8 +98,8 @@ def difference(
         return measure(one_Rk), measure(other_Rk)
 
     def diversity(lists_Rk: Int64) -> float:
-        items_ID = before.release.item_embeddings
-        return mean(metrics.intra_list_diversity(lists_Rk, items_ID, facts.inverse_norms_I))
+        items_IF = before.release.item_factors
+        return mean(metrics.intra_list_diversity(lists_Rk, items_IF, facts.inverse_norms_I))
 
     return Difference(
         users=len(drawn),

@@ -60,11 +60,14 @@ def _unseen(engine: Engine, pipeline: Pipeline, request: Request, answer: Answer
     last = dict(
         zip(release.history_items[start:end].tolist(), release.history_days[start:end].tolist(), strict=True)
     )
+    unwanted = set(release.seen(user_num).tolist()).difference(last)
     today = (release.manifest.through_day - EPOCH).days
     for stage in pipeline.scenario.filters:
         if isinstance(stage.spec, SeenFilter):
             days = stage.spec.cool_off_days
             for num in answer.nums:
+                if num in unwanted:
+                    return f"{release.items[num]} was seen and is no wish"
                 if num in last and (days is None or today - last[num] < days):
                     return f"{release.items[num]} was seen {today - last[num]} days ago"
     return None

@@ -42,7 +42,8 @@ def names(page: "playwright.Page") -> list[str]:
 def test_a_user_sees_history_and_recommendations_by_name(page: "playwright.Page") -> None:
     assert len(names(page)) == 12
     assert any(" number " in name for name in names(page))
-    assert "because you have" in page.locator(".card .why").first.inner_text()
+    reasons = page.locator(".card .why").all_inner_texts()
+    assert all(reason.startswith(("goes with ", "fits the whole history", "popular ")) for reason in reasons)
     assert page.locator("#history li").count() == 11
 
 
@@ -81,6 +82,7 @@ def test_why_and_why_not_are_answered(page: "playwright.Page") -> None:
     page.wait_for_selector("#why[open]")
     assert page.locator("#why-words").inner_text() == "It is at place 2."
     assert page.locator("#funnel li.section").first.inner_text().lower() == "candidates"
+    assert "goes with" in page.locator("#why-item").inner_text()
     owned = page.locator("#history .name").first.evaluate("element => element.firstChild.textContent")
     page.locator("#whynot-input").fill(owned)
     page.locator("#whynot-options [role=option] >> nth=0").click()

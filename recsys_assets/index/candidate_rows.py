@@ -1,0 +1,178 @@
+"""Each user's best unseen items, scored ahead of serving. Work in blocks bounds the memory."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from recsys_assets.embeddings.score_parts import RelatedByUser
+from recsys_assets.index.exact_search import NormOrdered, Pairs, Top, top_of_rows, top_products
+from recsys_assets.index.item_index import ItemIndex
+from recsys_assets.settings import IndexSettings
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64, create_array
+
+CANDIDATE_ITEMS: Final = "candidates_items.npy"
+CANDIDATE_SCORES: Final = "candidates_scores.npy"
+_BLOCK: Final = 512
+"""Vectors scored together: enough for a fast matrix product."""
+_SCORES_AT_ONCE: Final = 4_000_000
+"""Scores of a block of users over the whole catalogue, 16 MB."""
+
+Method = Literal["exact", "index", "nothing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateRows:
+    """Method and length of the users' candidate lists."""
+
+    by: Method
+    """`exact` products, the `index`, or `nothing` if the settings turn candidates off."""
+    kept: int
+    """Items a user."""
+
+
+def write_candidates(
+    folder: Path,
+    *,
+    user_embeddings: Float32,
+    item_embeddings: Float32,
+    seen_indptr: Int64,
+    seen_items: Int32,
+    index: ItemIndex,
+    settings: IndexSettings,
+    related: RelatedByUser | None = None,
+) -> CandidateRows:
+    """Write each user's best unseen items: `candidates_items.npy`, int32, and `candidates_scores.npy`.
+
+    Both are (U, C): item numbers and float32 scores, descending, without the items that the user has seen. A short
+    list ends with -1 and -inf. The lists are exact if that takes at most `precompute_pairs` scores, as estimated from
+    the first block of users. Otherwise they come from the index and the related items, and a user who has seen much
+    may get a short list.
+
+    Args:
+        folder: where the two files go.
+        user_embeddings: (U, D) float32.
+        item_embeddings: (I, D) float32.
+        seen_indptr: start of each user's seen items, (U + 1,).
+        seen_items: item numbers of all users, one user after another.
+        index: the index of the same items.
+        settings: list length, pairs and threads.
+        related: the related part of the same users' scores; None where the score is the inner product.
+    """
+    users, items = len(user_embeddings), len(item_embeddings)
+    kept = min(settings.candidates_per_user, items)
+    if kept <= 0 or not users:
+        return CandidateRows(by="nothing", kept=0)
+    nums, scores = (
+        create_array(folder / name, (users, kept), dtype)
+        for name, dtype in ((CANDIDATE_ITEMS, np.int32), (CANDIDATE_SCORES, np.float32))
+    )
+    best = (_by_products if related is None else _by_sums)(item_embeddings, kept, related)
+
+    def score(rows: slice) -> int:
+        seen = Pairs.of(seen_indptr, seen_items, rows)
+        top = best(np.ascontiguousarray(user_embeddings[rows]), seen, rows)
+        nums[rows], scores[rows] = top.nums, top.scores
+        return top.scored
+
+    at_once = _BLOCK if related is None else max(1, min(_BLOCK, _SCORES_AT_ONCE // items))
+    first, *others = blocks(users, at_once)
+    exact = score(first) * (users / first.stop) <= settings.precompute_pairs
+    if exact:
+        in_threads(score, others, threads=settings.threads)
+    else:
+        for rows in (first, *others):
+            x_BD = np.ascontiguousarray(user_embeddings[rows])
+            found = index.search_many(x_BD, min(items, 2 * kept), threads=settings.threads)
+            seen = Pairs.of(seen_indptr, seen_items, rows)
+            if related is None:
+                nums[rows], scores[rows] = _without(*found, seen, kept)
+            else:
+                every = _with_related(*found, x_BD, item_embeddings, related, rows)
+                nums[rows], scores[rows] = _best_of_each(every, seen, kept)
+    nums.flush()
+    scores.flush()
+    return CandidateRows(by="exact" if exact else "index", kept=kept)
+
+
+BestOfBlock = Callable[[Float32, Pairs, slice], Top]
+"""Returns the best items of a block of users from their vectors, what they have seen, and their numbers."""
+
+
+def _by_products(items_ID: Float32, k: int, _: RelatedByUser | None) -> BestOfBlock:
+    ordered = NormOrdered.of(items_ID)
+    return lambda x_BD, seen, _: top_products(x_BD, ordered, k, left_out=seen)
+
+
+def _by_sums(items_ID: Float32, k: int, related: RelatedByUser | None) -> BestOfBlock:
+    assert related is not None  # noqa: S101  else the products are the scores
+
+    def best(x_BD: Float32, seen: Pairs, rows: slice) -> Top:
+        scores_BI = x_BD @ items_ID.T
+        related.add_to(scores_BI, rows)
+        scores_BI[seen.rows, seen.items] = -np.inf
+        return top_of_rows(scores_BI, k)
+
+    return best
+
+
+def _without(nums: Int32, scores: Float32, seen: Pairs, k: int) -> tuple[Int32, Float32]:
+    """Drop seen items from search results, (N, more than k), and cut them to k; short lists end with -1 and -inf."""
+    width = max(int(nums.max(initial=0)), int(seen.items.max(initial=0))) + 1
+    keys = np.arange(len(nums))[:, None] * width + nums
+    drop = (nums == NO_ITEM) | np.isin(keys, seen.rows * width + seen.items)
+    order = np.argsort(drop, axis=1, kind="stable")[:, :k]
+    dropped = np.take_along_axis(drop, order, axis=1)
+    return (
+        np.where(dropped, np.int32(NO_ITEM), np.take_along_axis(nums, order, axis=1)),
+        np.where(dropped, np.float32(-np.inf), np.take_along_axis(scores, order, axis=1)),
+    )
+
+
+def _with_related(  # noqa: PLR0917  a block's arrays
+    nums: Int32, products: Float32, x_BD: Float32, items_ID: Float32, related: RelatedByUser, users: slice
+) -> Iterator[tuple[Int32, Float32]]:
+    """Yield for each user of a block the items found and the related ones, each once, and their whole scores."""
+    for found, scores, x_D, user_num in zip(
+        nums, products, x_BD, range(users.start, users.stop), strict=True
+    ):
+        sums = related.of_user(user_num)
+        others = (found != NO_ITEM) & ~sums.holds(np.maximum(found, 0))
+        own = items_ID.take(sums.nums, axis=0).dot(x_D) + sums.scores
+        yield np.concatenate([sums.nums, found[others]]), np.concatenate([own, scores[others]])
+
+
+def _best_of_each(every: Iterable[tuple[Int32, Float32]], seen: Pairs, k: int) -> tuple[Int32, Float32]:
+    """Return each row's k best items that are not seen, (B, k); short lists end with -1 and -inf."""
+    rows = list(every)
+    nums_Bk = np.full((len(rows), k), NO_ITEM, dtype=np.int32)
+    scores_Bk = np.full((len(rows), k), -np.inf, dtype=np.float32)
+    ends = np.searchsorted(seen.rows, np.arange(len(rows) + 1))
+    for row, (nums, scores) in enumerate(rows):
+        left = ~np.isin(nums, seen.items[ends[row] : ends[row + 1]])
+        nums, scores = nums[left], scores[left]  # noqa: PLW2901  the same row without what was seen
+        if len(nums) > k:
+            few = np.argpartition(-scores, k - 1)[:k]
+            nums, scores = nums[few], scores[few]  # noqa: PLW2901
+        order = np.lexsort((nums, -scores))
+        nums_Bk[row, : len(nums)], scores_Bk[row, : len(nums)] = nums[order], scores[order]
+    return nums_Bk, scores_Bk
+
+
+def in_threads(score: Callable[[slice], object], blocks: Iterable[slice], *, threads: int) -> None:
+    """Score blocks side by side: a block's products use one thread, and so does the rest of its work."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  only where an index is built
+
+    workers = threads or len(os.sched_getaffinity(0))
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(score, blocks):  # raises what a block raised
+            pass
+
+
+def blocks(count: int, size: int = _BLOCK) -> Iterator[slice]:
+    """Yield consecutive slices of `size` that cover `count`, the last one shorter."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
