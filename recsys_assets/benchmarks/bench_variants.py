@@ -36,7 +36,7 @@ from recsys_assets.embeddings.factorisation import Factorisation
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.held_out import Split
-from recsys_assets.settings import SoftmaxSettings, TrainingSettings
+from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     "nothing": {},

@@ -18,8 +18,8 @@ from recsys_assets.embeddings.ials_half_step import half_step, sides
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.item_item import RelatedItems, by_related_items, related_items
 from recsys_assets.embeddings.training import OnEpoch, train
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Float32, Int64
+from recsys_assets.training_settings import TrainingSettings
 
 ScoreUsers = Callable[[Int64], Tensor]
 """Maps user numbers (R,) to scores of every item (R, I), float32, which the caller may overwrite."""
@@ -192,9 +192,7 @@ def user_vectors(fitted: FittedComponent, matrix: InteractionMatrix, own_n: Floa
     device = found.settings.device
     by_user, _ = sides(matrix, found.confidences * own_n, found.settings)
     users_UD = torch.from_numpy(found.user_embeddings.copy()).to(device)
-    half_step(
-        by_user, users_UD, torch.from_numpy(found.item_embeddings).to(device), steps=CONVERGED_STEPS
-    )
+    half_step(by_user, users_UD, torch.from_numpy(found.item_embeddings).to(device), steps=CONVERGED_STEPS)
     return users_UD.cpu().numpy()
 
 

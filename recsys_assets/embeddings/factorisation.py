@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Float32, Int64
+from recsys_assets.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

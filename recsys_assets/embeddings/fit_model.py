@@ -29,8 +29,8 @@ from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.recency import log_popularity
 from recsys_assets.embeddings.score_parts import ScoreParts
 from recsys_assets.embeddings.score_recipe import FactorSlice, Prior, RelatedRows, ScoreRecipe
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Float32, Int64
+from recsys_assets.training_settings import TrainingSettings
 
 _SPREAD_USERS: Final = 256
 """Users, evenly spaced, that the spread of a component's scores is taken from."""
@@ -111,7 +111,7 @@ def fit_model(
         related_weight=None if related is None else weights["item_item"],
         own_half_life_days=spec.own_half_life_days,
     )
-    return _assembled(matrix, factors, users_UD, items_ID, recipe, related)
+    return _assembled(matrix, factors, (users_UD, items_ID), recipe, related)
 
 
 def _without_vectors(spec: ModelSpec) -> bool:
@@ -177,9 +177,7 @@ def _side_by_side(
     return np.hstack(sides_U), np.hstack(sides_I), slices
 
 
-def _with_prior(
-    users_UD: Float32, items_ID: Float32, prior_I: np.ndarray
-) -> tuple[Float32, Float32, float]:
+def _with_prior(users_UD: Float32, items_ID: Float32, prior_I: np.ndarray) -> tuple[Float32, Float32, float]:
     """Return both sides with the prior as the last dimension, and the users' coordinate in it.
 
     The coordinate is the mean length of the users' vectors, so that the prior lengthens an item's vector by no more
@@ -194,11 +192,11 @@ def _with_prior(
 def _assembled(
     matrix: InteractionMatrix,
     factors: dict[str, FittedComponent],
-    users_UD: Float32,
-    items_ID: Float32,
+    vectors: tuple[Float32, Float32],
     recipe: ScoreRecipe,
     related: RelatedItems | None,
 ) -> FittedModel:
+    users_UD, items_ID = vectors
     runs = [one.factors for one in factors.values() if one.factors is not None]
     first = runs[0]
     equations = {

@@ -14,9 +14,9 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Float32, Float64, Int32, Int64
 from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
 
 _DAY: Final = "day"
 _HIDES: Final = "hides"
@@ -82,21 +82,20 @@ class InteractionMatrix:
         *,
         users: Vocabulary | None = None,
         items: Vocabulary | None = None,
-        hiding: tuple[str, ...] | None = None,
+        hides: pl.Expr | None = None,
     ) -> "InteractionMatrix":
         """Gather `interactions` rows into pairs. A pair is a wish where its events weigh more than 0 together.
 
         Args:
-            frame: the columns of the INTERACTIONS contract; only ids, weight, timestamp and, for `hiding`, kind are
-                read.
+            frame: the columns of the INTERACTIONS contract; only ids, weight, timestamp and those of `hides` are read.
             users: rows to use instead of the users found; other users' events are left out.
             items: columns to use instead of the items wished for; other items' events are left out.
-            hiding: kinds of the events that hide an item from their user; None: all events do.
+            hides: true for the events that hide their item from the user's lists; None: all do.
 
         Raises:
             TrainingDataError: no event with a positive weight, or a weight that is NaN, infinite or negative.
         """
-        pairs = _pairs(frame, hiding)
+        pairs = _pairs(frame, hides)
         _reject_bad_weights(pairs)
         wished = pairs[columns.WEIGHT] > 0
         users = users or _vocabulary(pairs[columns.USER_ID])
@@ -119,19 +118,17 @@ class InteractionMatrix:
             last_day=_array(wishes[_DAY], np.int32),
             others_seen=None
             if same
-            else SeenPairs(
-                indptr=_starts(seen, users), item_nums=_array(seen[columns.ITEM_ID], np.int32)
-            ),
+            else SeenPairs(indptr=_starts(seen, users), item_nums=_array(seen[columns.ITEM_ID], np.int32)),
         )
 
 
-def _pairs(frame: pl.LazyFrame, hiding: tuple[str, ...] | None) -> pl.DataFrame:
+def _pairs(frame: pl.LazyFrame, hides: pl.Expr | None) -> pl.DataFrame:
     """Return a row a pair: ids, summed weight, least weight, day of the last wish, and whether an event hides it."""
-    hides = pl.lit(value=True) if hiding is None else pl.col(columns.KIND).is_in(hiding)
+    hiding = pl.lit(value=True) if hides is None else hides
     wish = pl.col(columns.WEIGHT) != 0  # keeps NaN, which is rejected
     last = pl.when(wish.any()).then(pl.col(columns.TIMESTAMP).filter(wish).max())
     return (
-        frame.with_columns(hides.fill_null(value=True).alias(_HIDES))
+        frame.with_columns(hiding.alias(_HIDES))
         .group_by(columns.USER_ID, columns.ITEM_ID)
         .agg(
             _exact_sum(columns.WEIGHT),

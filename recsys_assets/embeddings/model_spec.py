@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from recsys_assets.settings import ScoreSettings
+from recsys_assets.training_settings import ScoreSettings
 
 ALL_TIME: Final = 36_500.0
 """A half-life in days by which nothing decays."""
@@ -41,7 +41,9 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def given(self, settings: ScoreSettings) -> "ModelSpec":
         """Return the model with the parameters that the settings give in place of its own."""
-        changes = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
+        changes = {
+            name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None
+        }
         if changes.get("own_half_life_days") == 0:
             changes["own_half_life_days"] = None
         if len(self.components) == 1:

@@ -3,10 +3,18 @@
 Shapes: I items.
 """
 
-import numpy as np
+from collections.abc import Callable
 
+import numpy as np
+import polars as pl
+
+from recsys_assets import columns
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, popularity
 from recsys_assets.storage.arrays import Float64, Int64
+from recsys_assets.storage.string_table import Vocabulary
+
+Categories = Callable[[Vocabulary], Int64 | None]
+"""Maps items to the codes of their categories, (I,); None where there are none."""
 
 UNKNOWN_CATEGORY = -1
 """Code of an item without a category."""
@@ -38,3 +46,19 @@ def log_popularity(
     logs_I = np.log(counts_I + expected_I)
     touched = np.bincount(matrix.item_nums, minlength=len(counts_I)) > 0
     return np.asarray(logs_I - logs_I[touched].mean(), dtype=np.float64)
+
+
+def categories_in(catalogue: pl.DataFrame | None) -> Categories:
+    """Return a function from items to the codes of their categories in the catalogue."""
+
+    def codes(items: Vocabulary) -> Int64 | None:
+        if catalogue is None or catalogue[columns.CATEGORY].null_count() == catalogue.height:
+            return None
+        numbered = catalogue.select(
+            columns.ITEM_ID, pl.col(columns.CATEGORY).rank("dense").cast(pl.Int64).alias("code") - 1
+        )
+        listed = pl.DataFrame({columns.ITEM_ID: list(items)}, schema={columns.ITEM_ID: pl.String})
+        joined = listed.join(numbered, on=columns.ITEM_ID, how="left", maintain_order="left")
+        return joined["code"].fill_null(UNKNOWN_CATEGORY).to_numpy()
+
+    return codes

@@ -8,9 +8,7 @@ a clock.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
-from itertools import combinations
-from pathlib import Path
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -21,13 +19,15 @@ from recsys_assets import columns
 from recsys_assets.embeddings.components import COMPONENTS, FittedComponent
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, SeenPairs
 from recsys_assets.embeddings.model_spec import ALL_TIME, ModelSpec
+from recsys_assets.embeddings.recency import Categories
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
 from recsys_assets.evaluation.contest import Contest, contest
 from recsys_assets.evaluation.held_out import Split, TimeSplit, time_split
 from recsys_assets.evaluation.metrics import mean_intervals
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.evaluation.model_choice import ComparedModel, ModelChoice
 from recsys_assets.storage.arrays import Float64, Int64
 from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
 
 HALF_LIVES: Final = (7.0, 14.0, 30.0, 60.0, 120.0, 365.0, ALL_TIME)
 """Half-lives of popularity that are compared, in days."""
@@ -48,45 +48,6 @@ _LEAST_USERS: Final = 10
 """With fewer users in all splits nothing is compared: a mean over them says nothing."""
 
 
-class ComparedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """One model of the comparison, with the parameters that ranked best for it."""
-
-    spec: ModelSpec
-    """The model."""
-    ndcg: float
-    """Mean NDCG at 20 over the users compared on."""
-    low: float
-    """Lower bound of its 95 % interval."""
-    high: float
-    """Upper bound."""
-
-
-class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """The model chosen, and what lost."""
-
-    spec: ModelSpec
-    """The model chosen."""
-    compared: list[ComparedModel] = []
-    """The best of every component and blend, best first."""
-    users: int = 0
-    """Users compared on."""
-    first_held_out_days: list[date] = []
-    """First held-out day of each split, the latest first."""
-    user_share: float = 1.0
-    """Share of the users that the components were fitted to, in order to stay within the time allowed."""
-    problem: str = ""
-    """Reason why nothing was compared; empty where models were."""
-
-    def save(self, path: Path) -> None:
-        """Write the choice as JSON."""
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
-
-    @classmethod
-    def load(cls, path: Path) -> "ModelChoice":
-        """Read what `save` wrote."""
-        return msgspec.json.decode(path.read_bytes(), type=cls)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Candidates:
     """Parameters to compare; one value where the settings give it."""
@@ -103,9 +64,9 @@ def choose_model(
     interactions: pl.LazyFrame,
     settings: TrainingSettings,
     *,
-    categories: Callable[[Vocabulary], Int64 | None] = lambda _: None,
-    hiding: tuple[str, ...] | None = None,
-    on_step: Callable[[str], None] = lambda _: None,
+    categories: Categories = lambda _: None,
+    hides: pl.Expr | None = None,
+    on_step: Callable[[int, int], None] = lambda _, __: None,
 ) -> ModelChoice:
     """Compare the models that the settings allow on held-out days, and choose.
 
@@ -113,12 +74,12 @@ def choose_model(
         interactions: the columns of the INTERACTIONS contract.
         settings: `model` is what to compare, `score` what is fixed; `held_out_share`, `choice_seconds`, `seed`.
         categories: codes of the categories of items, for the prior of rare ones.
-        hiding: kinds that hide an item, see `InteractionMatrix.from_interactions`.
-        on_step: told of each component that is about to be fitted.
+        hides: true for the events that hide an item, see `InteractionMatrix.from_interactions`.
+        on_step: called after each component was fitted, with the number done and the number of all.
     """
     asked = _candidates(settings)
     try:
-        splits = list(validation_splits(interactions, settings, hiding=hiding))
+        splits = list(validation_splits(interactions, settings, hides=hides))
     except TrainingDataError as error:  # NothingHeldOutError among them
         return _without_comparison(settings, str(error))
     users = sum(len(split.users()) for split in splits)
@@ -127,10 +88,15 @@ def choose_model(
             settings, f"{users} users have something held out, and at least {_LEAST_USERS} must"
         )
     contests, share = [], 1.0
+    steps = count(1)
     for split in splits:
         share = min(share, _affordable(split.train, settings, asked, splits=len(splits)))
         sampled = _sampled(split, share, seed=settings.seed)
-        contests.append(_contest_of(sampled, settings, asked, categories(split.train.items), on_step))
+        fitted = {}
+        for name in asked.components:
+            fitted[name] = COMPONENTS[name].fit(sampled.train, settings)
+            on_step(next(steps), len(splits) * len(asked.components))
+        contests.append(_contest_of(sampled, fitted, settings, asked, categories(split.train.items)))
     compared = _compare(contests, asked, seed=settings.seed)
     return ModelChoice(
         spec=_chosen(contests, compared),
@@ -142,7 +108,7 @@ def choose_model(
 
 
 def validation_splits(
-    interactions: pl.LazyFrame, settings: TrainingSettings, *, hiding: tuple[str, ...] | None = None
+    interactions: pl.LazyFrame, settings: TrainingSettings, *, hides: pl.Expr | None = None
 ) -> Iterator[TimeSplit]:
     """Yield splits of the days before the evaluation's held-out ones, until there are users enough to compare on.
 
@@ -150,12 +116,12 @@ def validation_splits(
         NothingHeldOutError: too few days, or nothing new is held out in the first.
     """
     share = settings.held_out_share
-    cut = time_split(interactions, held_out_share=share, hiding=hiding).first_held_out_day
+    cut = time_split(interactions, held_out_share=share, hides=hides).first_held_out_day
     users = 0
     for number in range(_MOST_SPLITS):
         before = interactions.filter(pl.col(columns.TIMESTAMP).dt.date() < cut)
         try:
-            split = time_split(before, held_out_share=share, hiding=hiding)
+            split = time_split(before, held_out_share=share, hides=hides)
         except NothingHeldOutError:
             if number == 0:
                 raise
@@ -236,15 +202,11 @@ def _places(indptr: Int64, chosen: Int64) -> tuple[Int64, Int64]:
 
 def _contest_of(
     split: Split,
+    fitted: dict[str, FittedComponent],
     settings: TrainingSettings,
     asked: _Candidates,
     categories_I: Int64 | None,
-    on_step: Callable[[str], None],
 ) -> Contest:
-    fitted: dict[str, FittedComponent] = {}
-    for name in asked.components:
-        on_step(name)
-        fitted[name] = COMPONENTS[name].fit(split.train, settings)
     most = min(MOST_USERS, max(_LEAST_USERS, _MOST_CELLS // len(split.train.items)))
     return contest(
         split,
@@ -265,8 +227,7 @@ def _compare(contests: list[Contest], asked: _Candidates, *, seed: int) -> list[
         for name, owns in _variants(contests).items()
     }
     found = [spec for spec in singles.values() if spec.model in asked.blends or not _only_blends(asked)]
-    for model in asked.blends:
-        found.append(_best_blend(contests, model, singles, asked))
+    found += [_best_blend(contests, model, singles, asked) for model in asked.blends]
     values = {spec: mean_ndcg(contests, spec) for spec in found}
     bounds = mean_intervals({str(place): value for place, value in enumerate(values.values())}, seed=seed)
     compared = [
@@ -301,9 +262,7 @@ def _best(contests: list[Contest], specs: Iterable[ModelSpec], asked: _Candidate
                 mean = float(np.concatenate(values).mean())
                 if mean > most:
                     most = mean
-                    best = msgspec.structs.replace(
-                        spec, prior_half_life_days=half_life, prior_weight=weight
-                    )
+                    best = msgspec.structs.replace(spec, prior_half_life_days=half_life, prior_weight=weight)
     assert best is not None  # noqa: S101  there is at least one of each
     return best
 

@@ -5,7 +5,6 @@ split and ties as in `held_out`, metrics as in `metrics`. Models are trained on 
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ from recsys_assets.embeddings.components import ScoreUsers
 from recsys_assets.embeddings.fit_model import fit_model
 from recsys_assets.embeddings.interaction_matrix import by_popularity, popularity
 from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.recency import Categories
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
 from recsys_assets.evaluation.held_out import (
@@ -27,9 +27,8 @@ from recsys_assets.evaluation.held_out import (
     time_split,
 )
 from recsys_assets.evaluation.metrics import catalogue_metrics, mean_intervals, user_metrics
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Int64
-from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
 
 SCHEMA = pl.Schema(
     {
@@ -77,8 +76,6 @@ class Evaluation:
 BASELINES: Final = ("popularity", "recency_popularity", "last_month", "item_knn", "ease")
 """Names of the models that the chosen one is compared with."""
 
-Categories = Callable[[Vocabulary], Int64 | None]
-"""Maps items to the codes of their categories, see `recency.log_popularity`."""
 
 
 def evaluate_if_possible(
@@ -87,11 +84,11 @@ def evaluate_if_possible(
     settings: TrainingSettings,
     *,
     categories: Categories = lambda _: None,
-    hiding: tuple[str, ...] | None = None,
+    hides: pl.Expr | None = None,
 ) -> tuple[Evaluation, str]:
     """Return `evaluate`'s result and "", or an empty result and the reason where nothing can be held out."""
     try:
-        return evaluate(interactions, spec, settings, categories=categories, hiding=hiding), ""
+        return evaluate(interactions, spec, settings, categories=categories, hides=hides), ""
     except NothingHeldOutError as error:  # a short or sparse log: reported, and a check warns
         return Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame()), str(error)
 
@@ -103,7 +100,7 @@ def evaluate(
     *,
     most_users: int = MOST_USERS,
     categories: Categories = lambda _: None,
-    hiding: tuple[str, ...] | None = None,
+    hides: pl.Expr | None = None,
 ) -> Evaluation:
     """Split by time as the settings say, fit on the earlier part and measure the model beside the baselines.
 
@@ -113,12 +110,12 @@ def evaluate(
         settings: of the training; `held_out_share` sets the split and `seed` the sampling.
         most_users: the most users that are ranked.
         categories: codes of the categories of items.
-        hiding: kinds that hide an item, see `InteractionMatrix.from_interactions`.
+        hides: true for the events that hide an item, see `InteractionMatrix.from_interactions`.
 
     Raises:
         NothingHeldOutError: too few days, or nothing new is held out.
     """
-    split = time_split(interactions, held_out_share=settings.held_out_share, hiding=hiding)
+    split = time_split(interactions, held_out_share=settings.held_out_share, hides=hides)
     return evaluate_split(split, spec, settings, most_users=most_users, categories=categories)
 
 

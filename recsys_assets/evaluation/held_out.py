@@ -57,12 +57,12 @@ class TimeSplit(Split):
 
 
 def time_split(
-    interactions: pl.LazyFrame, *, held_out_share: float, hiding: tuple[str, ...] | None = None
+    interactions: pl.LazyFrame, *, held_out_share: float, hides: pl.Expr | None = None
 ) -> TimeSplit:
     """Hold out the last `held_out_share` of the days that have an event (at least one, never all).
 
-    The held-out pairs are wishes for items that the user has not seen in the training part. `hiding` are the kinds
-    of events that count as seen, as for `InteractionMatrix.from_interactions`.
+    The held-out pairs are wishes for items that the user has not seen in the training part. `hides` is true for
+    the events that count as seen, as for `InteractionMatrix.from_interactions`.
 
     Raises:
         NothingHeldOutError: fewer than two days, or nothing new is held out for any known user.
@@ -73,7 +73,7 @@ def time_split(
         raise NothingHeldOutError(f"{len(days)} day(s) with interactions; a time split needs at least 2")
     held_out = min(max(1, round(len(days) * held_out_share)), len(days) - 1)
     cut = days[len(days) - held_out]
-    train = InteractionMatrix.from_interactions(interactions.filter(day < cut), hiding=hiding)
+    train = InteractionMatrix.from_interactions(interactions.filter(day < cut), hides=hides)
     later = InteractionMatrix.from_interactions(
         interactions.filter(day >= cut), users=train.users, items=train.items
     )

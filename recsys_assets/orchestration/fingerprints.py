@@ -39,8 +39,9 @@ CODE_VERSIONS: Final = {
     "item_catalogue": "1",
     "interactions": "2",
     "increment_report": "3",
-    "embeddings": "2",
-    "evaluation": "2",
+    "model_choice": "1",
+    "embeddings": "3",
+    "evaluation": "3",
     "features": "2",
     "item_index": "2",
     "release": "1",
@@ -146,16 +147,25 @@ class Inputs:
         return fingerprint([self.home.catalogue.read_bytes().hex()]) if self.home.catalogue.exists() else ""
 
     @cached_property
-    def embeddings(self) -> str:
-        """Covers all cleaned days and the training settings."""
+    def _learnt_from(self) -> str:
+        """Covers all cleaned days, the kinds that hide an item, the catalogue and the training settings."""
         training = msgspec.json.encode(self.settings.training)
-        return fingerprint([CODE_VERSIONS["embeddings"], self._landed, training])
+        return fingerprint([self._landed, self.settings.interactions.seen, self._catalogue, training])
+
+    @cached_property
+    def choice(self) -> str:
+        """Covers the training part of the days, its settings and the categories."""
+        return fingerprint([CODE_VERSIONS["model_choice"], self._learnt_from])
+
+    @cached_property
+    def embeddings(self) -> str:
+        """Covers the choice, all cleaned days, the catalogue and the training settings."""
+        return fingerprint([CODE_VERSIONS["embeddings"], self.choice])
 
     @cached_property
     def evaluation(self) -> str:
-        """Covers all cleaned days, the held-out ones among them, and the training settings."""
-        training = msgspec.json.encode(self.settings.training)
-        return fingerprint([CODE_VERSIONS["evaluation"], self._landed, training])
+        """Covers the choice, all cleaned days, the held-out ones among them, and the training settings."""
+        return fingerprint([CODE_VERSIONS["evaluation"], self.choice])
 
     @cached_property
     def features(self) -> str:
@@ -172,6 +182,7 @@ class Inputs:
     def release(self) -> str:
         """Covers everything that a release holds."""
         parts = [
+            self.choice,
             self.embeddings,
             self.evaluation,
             self.features,

@@ -1,12 +1,20 @@
-"""The bounds that a struct's types declare: values checked against them, and the bounds in words."""
+"""Types with bounds, values checked against the bounds that a struct's types declare, and the bounds in words."""
 
 import difflib
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 from msgspec import inspect as types
+
+Count = Annotated[int, Meta(ge=1)]
+CountOrZero = Annotated[int, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(min_length=1)]
 
 KeyPath = tuple[str, ...]
 """The keys that lead to a value: a section, then its field."""

@@ -8,7 +8,7 @@ from recsys_assets.embeddings.factorisation import Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.settings import SoftmaxSettings, TrainingSettings
+from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 SETTINGS = TrainingSettings(
