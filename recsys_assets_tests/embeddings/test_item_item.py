@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_assets.embeddings import item_groups, item_item
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.item_inverse import InverseByItems, InverseByUsers
-from recsys_assets.embeddings.item_item import by_related_items, related_items
+from recsys_assets.embeddings.item_item import by_related_items, item_item_bytes, related_items
 from recsys_assets.storage.arrays import NO_ITEM
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
@@ -104,3 +105,33 @@ def test_lists_of_the_sparse_rows_stay_in_the_block(world):
     scores_UI = by_related_items(world, related_items(world, kept=10))(np.arange(80)).numpy()
     same_UI = np.arange(80)[:, None] % 4 == np.arange(60) % 4
     assert scores_UI[same_UI].mean() > 10 * np.abs(scores_UI[~same_UI]).mean()
+
+
+def test_groups_give_the_weights_of_ease_where_a_group_and_its_support_hold_all(world, monkeypatch):
+    monkeypatch.setattr(item_item, "DENSE_SIDE", 1)
+    found = related_items(world, strength=3.0, kept=60)
+    np.testing.assert_allclose(dense(found, 60), ease_weights(world, strength=3.0), atol=1e-5)
+
+
+def test_small_groups_give_the_weights_of_ease_where_the_support_holds_their_blocks(world, monkeypatch):
+    monkeypatch.setattr(item_item, "DENSE_SIDE", 1)
+    monkeypatch.setattr(item_groups, "GROUP", 8)
+    monkeypatch.setattr(item_groups, "SUPPORT", 30)
+    found = related_items(world, strength=3.0, kept=14)
+    exact = ease_weights(world, strength=3.0)
+    # 30 items hold the two blocks of 15 that a group may be of; other blocks' weights are 0
+    np.testing.assert_allclose(dense(found, 60), exact, atol=1e-3)
+
+
+def test_every_item_is_in_one_group(world, monkeypatch):
+    monkeypatch.setattr(item_groups, "GROUP", 7)
+    groups = item_groups.similar_groups(world)
+    assert sorted(np.concatenate(groups).tolist()) == list(range(60))
+    assert max(map(len, groups)) <= 7
+
+
+def test_the_bytes_needed_are_bounded_where_neither_side_is_small():
+    by_items = item_item_bytes((1_000_000, 8_000), 20_000_000)
+    grouped = item_item_bytes((1_000_000, 100_000), 20_000_000)
+    assert grouped < 2 * by_items
+    assert item_item_bytes((1_000_000, 100_000), 20_000_000, kept=50) < grouped
