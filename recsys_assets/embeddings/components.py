@@ -71,8 +71,9 @@ PLAIN: Final = Run()
 class Component(Protocol):
     """One way to score."""
 
-    name: str
-    """Its name in `[training] model`."""
+    @property
+    def name(self) -> str:
+        """Its name in `[training] model`."""
 
     def fit(
         self, matrix: InteractionMatrix, settings: TrainingSettings, run: Run = PLAIN, /
@@ -193,7 +194,8 @@ def user_vectors(fitted: FittedComponent, matrix: InteractionMatrix, own_n: Floa
     by_user, _ = sides(matrix, found.confidences * own_n, found.settings)
     users_UD = torch.from_numpy(found.user_embeddings.copy()).to(device)
     half_step(by_user, users_UD, torch.from_numpy(found.item_embeddings).to(device), steps=CONVERGED_STEPS)
-    return users_UD.cpu().numpy()
+    solved_UD: Float32 = users_UD.cpu().numpy()
+    return solved_UD
 
 
 def item_vectors(fitted: FittedComponent) -> Float32:

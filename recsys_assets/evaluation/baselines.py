@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from recsys_assets.embeddings.components import ScoreUsers
 from recsys_assets.embeddings.interaction_matrix import (
     InteractionMatrix,
     by_popularity,
@@ -12,7 +13,7 @@ from recsys_assets.embeddings.interaction_matrix import (
     popularity,
 )
 from recsys_assets.embeddings.shared_users import SharedUsers
-from recsys_assets.evaluation.held_out import ScoreUsers, by_item_scores
+from recsys_assets.evaluation.held_out import by_item_scores
 from recsys_assets.storage.arrays import Int64
 
 NEIGHBOURS = 100

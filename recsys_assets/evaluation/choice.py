@@ -37,6 +37,8 @@ OWN_HALF_LIVES: Final = (None, 365.0, 120.0, 30.0)
 """Half-lives of a user's own wishes that are compared, in days."""
 SHARES: Final = (0.2, 0.4, 0.6, 0.8)
 """Shares of the first component of a blend that are compared."""
+BLENDS: Final[tuple[str, ...]] = ("ials+item_item", "softmax+item_item", "ials+softmax")
+"""Blends of two that are compared."""
 MOST_USERS: Final = 1_000
 """Users that models are compared on, at most."""
 _MOST_CELLS: Final = 30_000_000
@@ -134,11 +136,9 @@ def validation_splits(
 
 def _candidates(settings: TrainingSettings) -> _Candidates:
     given = settings.score
-    if settings.model == "auto":
-        components: tuple[str, ...] = tuple(COMPONENTS)
-        blends = ("ials+item_item", "softmax+item_item", "ials+softmax")
-    else:
-        components = tuple(settings.model.split("+"))
+    components, blends = tuple(COMPONENTS), BLENDS
+    if settings.model != "auto":
+        components = tuple(str(settings.model).split("+"))
         blends = (settings.model,) if len(components) > 1 else ()
     own = None if given.own_half_life_days == 0 else given.own_half_life_days
     return _Candidates(

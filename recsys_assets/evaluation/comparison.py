@@ -77,7 +77,6 @@ BASELINES: Final = ("popularity", "recency_popularity", "last_month", "item_knn"
 """Names of the models that the chosen one is compared with."""
 
 
-
 def evaluate_if_possible(
     interactions: pl.LazyFrame,
     spec: ModelSpec,

@@ -10,7 +10,11 @@ from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.recency import categories_in
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.wish_rule import hides_item
-from recsys_assets.orchestration.checks.embeddings import CHECKS_OF_EMBEDDINGS, CHECKS_OF_EVALUATION
+from recsys_assets.orchestration.checks.embeddings import (
+    CHECKS_OF_CHOICE,
+    CHECKS_OF_EMBEDDINGS,
+    CHECKS_OF_EVALUATION,
+)
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
 from recsys_assets.orchestration.metadata import (
     OWNER,
@@ -193,4 +197,4 @@ def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
 
 
 ASSETS = [model_choice, embeddings, evaluation]
-CHECKS = [*CHECKS_OF_EMBEDDINGS, *CHECKS_OF_EVALUATION]
+CHECKS = [*CHECKS_OF_CHOICE, *CHECKS_OF_EMBEDDINGS, *CHECKS_OF_EVALUATION]

@@ -23,7 +23,15 @@ _K = 10
 
 
 @dg.asset(
-    deps=["model_choice", "user_embeddings", "item_embeddings", "evaluation", "user_features", "item_features", "item_index"],
+    deps=[
+        "model_choice",
+        "user_embeddings",
+        "item_embeddings",
+        "evaluation",
+        "user_features",
+        "item_features",
+        "item_index",
+    ],
     group_name="release",
     owners=[OWNER],
     kinds={"file"},
