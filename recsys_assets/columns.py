@@ -8,6 +8,7 @@ TIMESTAMP: Final = "timestamp"
 RATING: Final = "rating"
 QUANTITY: Final = "quantity"
 VALUE: Final = "value"
+KIND: Final = "kind"
 WEIGHT: Final = "weight"
 
 RANK: Final = "rank"

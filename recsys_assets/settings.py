@@ -4,25 +4,19 @@ Nothing here opens a source or imports a heavy library: Dagster and the API both
 bounds are in its type only: `recsys.toml`'s comments and the errors print them from there.
 """
 
-import os
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from recsys_assets.errors import SettingsError
-from recsys_assets.storage.bounds import KeyPath, mistake_in
+from recsys_assets.storage.bounds import Count, CountOrZero, NotNegative, Positive, Share, Text, mistake_in
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.settings_file import line_of, read_table
+from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
+from recsys_assets.training_settings import TrainingSettings
 
-Count = Annotated[int, Meta(ge=1)]
-CountOrZero = Annotated[int, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Text = Annotated[str, Meta(min_length=1)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]", description="a URL, http:// or https://")]
 PostgresUrl = Annotated[
     str,
@@ -59,65 +53,37 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return [self.first_day + timedelta(days=n) for n in range(count)]
 
 
-class SoftmaxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The second objective: sampled softmax over cosines of smoothed embeddings, and popularity."""
-
-    epochs: Count = 12
-    """Passes over the users."""
-    temperature: Positive = 0.12
-    """τ, the number that cosines are divided by."""
-    learning_rate: Positive = 0.01
-    """Adam's learning rate."""
-    batch_users: Count = 1024
-    """Users a step."""
-    sampled_items: Count = 8192
-    """Items sampled a step as negatives; the whole catalogue where that is smaller."""
-    smoothing_layers: Annotated[int, Meta(ge=0, le=4)] = 3
-    """Times that embeddings are averaged over neighbours in the user-item graph."""
-    popularity_weight: Share = 0.7
-    """γ: γ · log(an item's number of users) is added to its cosine / τ."""
+DEFAULT_KINDS: Final[Mapping[str, float]] = {
+    "purchase": 1.0,
+    "rating": 1.0,
+    "like": 1.0,
+    "cart": 0.5,
+    "view": 0.2,
+    "dislike": 0.0,
+    "hide": 0.0,
+    "impression": 0.0,
+}
+"""Kind -> weight, as most shops mean them; a source says otherwise by its own table."""
 
 
-class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The factorisation of the interactions."""
+class InteractionsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The events that count as a wish: learnt from, and the truth of evaluation."""
 
-    objective: Literal["ials", "softmax"] = "ials"
-    """The loss to minimise: iALS's weighted squares, or the sampled softmax of `softmax`."""
-    softmax: SoftmaxSettings = SoftmaxSettings()
-    """Used by the objective `softmax` only."""
-    embedding_size: Annotated[int, Meta(ge=1, le=1024)] = 64
-    """Width of an embedding."""
-    epochs: Count = 15
-    """Passes over users and items."""
-    processes: Count = 1
-    """Processes of this machine that iALS is sharded over by torchrun; each holds the whole matrix."""
-    warm_start_epochs: CountOrZero = 0
-    """Epochs to train on from the last embeddings; 0 trains from scratch, so that the same days and settings give
-    the same release whatever was there before."""
-    unobserved_weight: NotNegative = 0.0
-    """α₀, the weight of a pair that was not observed; 0 chooses it by density."""
-    activity_exponent: Share = 0.5
-    """η: a user's α is α₀ · (number of the user's items)^η over its mean; 0 gives all users the same."""
-    regularization: NotNegative = 0.0
-    """λ, the L2 strength; 0 chooses it by density."""
-    frequency_exponent: Share = 1.0
-    """ν, the exponent by which L2 scales with a row's frequency."""
-    cg_steps: Annotated[int, Meta(ge=1, le=10)] = 2
-    """Conjugate-gradient steps a half-epoch."""
-    count_exponent: Share = 0.2
-    """A pair's confidence grows with its summed weight to this power: 0 ignores repeats, 1 counts them."""
-    debias_exponent: Share = 0.0
-    """γ: a pair's confidence is divided by (users of its item)^γ, so that popular items count less."""
-    half_life_days: Positive | None = None
-    """Days after which a pair counts half, by its last event; left out, age doesn't matter."""
-    held_out_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.2
-    """Share of the last days held out by `evaluation`."""
-    seed: CountOrZero = 0
-    """Seed of the initial embeddings."""
-    device: Literal["cpu", "cuda"] = "cpu"
-    """Device that torch computes on."""
-    memory_budget_mb: Count | None = None
-    """Most resident memory while training, in MB; left out, 80 % of what is available."""
+    kinds: dict[str, NotNegative] = msgspec.field(default_factory=lambda: dict(DEFAULT_KINDS))
+    """Kind of event -> its weight, beside the other defaults. 0: seen, but no wish; a kind that is not listed, and an
+    event without a kind, weighs 1."""
+    rating_positive: float | None = None
+    """Least rating that is a wish; an event rated below is seen, but no wish. Left out, 4 for Amazon and
+    MovieLens; none for others, so that every rating is a wish. `recsys init` sets it for a `tabular` source
+    with ratings."""
+    seen: Literal["all"] | list[Text] | None = None
+    """Kinds that hide an item from its user's lists, or `all`; an event without a kind always does. Left out, all but
+    `impression`."""
+
+    def __post_init__(self) -> None:
+        """Complete the kinds by the defaults, and write them as events have them."""
+        given = {kind.strip().lower(): weight for kind, weight in self.kinds.items()}
+        msgspec.structs.force_setattr(self, "kinds", {**DEFAULT_KINDS, **given})
 
 
 class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -216,6 +182,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """All of `recsys.toml`."""
 
     source: SourceSettings
+    interactions: InteractionsSettings = InteractionsSettings()
     training: TrainingSettings = TrainingSettings()
     index: IndexSettings = IndexSettings()
     quality: QualitySettings = QualitySettings()
@@ -249,42 +216,13 @@ def load_or_default_settings(home: Home) -> Settings:
 
 
 def _settings(home: Home, table: dict[str, Any]) -> Settings:
-    variables = _apply_variables(table)
+    variables = apply_variables(table)
     mistake = mistake_in(table, Settings)
     if mistake is not None:
-        raise SettingsError(f"{_place(home, mistake.path, variables)}: {mistake.text}")
+        raise SettingsError(f"{place_of(home.settings_file, mistake.path, variables)}: {mistake.text}")
     settings = msgspec.convert(table, Settings, strict=False)
     source = settings.source
     if source.last_day < source.first_day:
-        place = _place(home, ("source", "last_day"), variables)
+        place = place_of(home.settings_file, ("source", "last_day"), variables)
         raise SettingsError(f"{place}: {source.last_day} is before first_day, {source.first_day}")
     return settings
-
-
-def _apply_variables(table: dict[str, Any]) -> dict[KeyPath, str]:
-    """Set the fields that `RECSYS_` variables with `__` name, known or not, and return path -> variable."""
-    found = {}
-    for name, value in os.environ.items():
-        path = tuple(name.removeprefix("RECSYS_").lower().split("__"))
-        if not name.startswith("RECSYS_") or len(path) == 1:
-            continue
-        found[path] = name
-        inner = table
-        for key in path[:-1]:
-            if not isinstance(inner.get(key), dict):
-                inner[key] = {}
-            inner = inner[key]
-        inner[path[-1]] = value
-    return found
-
-
-def _place(home: Home, path: KeyPath, variables: Mapping[KeyPath, str]) -> str:
-    """Return the variable, or the file and line, that a setting comes from."""
-    variable = next((name for key, name in variables.items() if key[: len(path)] == path), None)
-    if variable is not None:
-        return variable
-    if not home.settings_file.exists():
-        return f"{home.settings_file}: {'.'.join(path)}"
-    line = line_of(home.settings_file.read_text(encoding="utf-8"), path)
-    name = f"[{path[0]}] {'.'.join(path[1:])}".rstrip()
-    return f"{home.settings_file}{f', line {line}' if line else ''}: {name}"

@@ -37,6 +37,10 @@ def error_of(home: Home, text: str) -> str:
         ('[quality]\nclosed_days = ["12-25", "25.12."]', "give a list, each MM-DD or YYYY-MM-DD"),
         ('[api]\ndagster_url = "localhost"', "give a URL, http:// or https://"),
         ('[api]\nlog_requests = "maybe"', '"maybe" is not allowed; give true or false'),
+        ("[interactions]\nkinds = {view = -1}", "give a table, each a number, at least 0"),
+        ("[interactions]\nkinds = {view = inf}", "give a table, each a number, at least 0"),
+        ("[interactions]\nrating_positive = nan", "nan is not allowed; give a number, or leave it out"),
+        ('[interactions]\nseen = "views"', "give `all` or a list, each text that is not empty, or leave it out"),
         ("[report]\ndays = -1", "-1 is not allowed; give a whole number, at least 0"),
         ("[training]\nembeding_size = 8", "embeding_size: unknown; the nearest known name is `embedding_size`"),
         ("[trianing]\nepochs = 8", "[trianing]: unknown; the nearest known name is `training`"),
@@ -99,3 +103,21 @@ def test_other_variables_of_the_name_are_no_settings(home, monkeypatch):
 def test_a_home_without_a_file_names_the_command_that_writes_it(home):
     with pytest.raises(SettingsError, match="recsys init --home"):
         load_settings(home)
+
+
+def test_the_kinds_given_are_merged_over_the_defaults(home):
+    home.settings_file.write_text(SOURCE + '[interactions.kinds]\n" View " = 0.1\nbuy = 2\n')
+    kinds = load_settings(home).interactions.kinds
+    assert (kinds["view"], kinds["buy"], kinds["cart"], kinds["hide"]) == (0.1, 2.0, 0.5, 0.0)
+
+
+def test_a_kind_may_be_weighed_by_a_variable(home, monkeypatch):
+    monkeypatch.setenv("RECSYS_INTERACTIONS__KINDS__VIEW", "0.3")
+    home.settings_file.write_text(SOURCE)
+    assert load_settings(home).interactions.kinds["view"] == 0.3
+
+
+@pytest.mark.parametrize(("seen", "read"), [('"all"', "all"), ('["purchase"]', ["purchase"]), ("[]", [])])
+def test_the_kinds_that_hide_are_all_or_a_list(home, seen, read):
+    home.settings_file.write_text(f"{SOURCE}[interactions]\nseen = {seen}\n")
+    assert load_settings(home).interactions.seen == read

@@ -16,14 +16,15 @@ from typing import Any
 import psutil
 
 from recsys_assets.drift.monitor import Monitor
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.model_files import save_embeddings
-from recsys_assets.embeddings.training import train
+from recsys_assets.embeddings.fit_release import fit_release
+from recsys_assets.embeddings.recency import categories_in
+from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.comparison import evaluate
 from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
 from recsys_assets.interactions.cleaning import publish_interactions
 from recsys_assets.interactions.report_page import write_report
+from recsys_assets.interactions.wish_rule import hides_item
 from recsys_assets.lake.initialise import initialise
 from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
@@ -98,22 +99,27 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
             raw=inputs.raw_store,
             store=inputs.interaction_store,
             quarantine=home.quarantine,
+            rule=inputs.wish_rule,
             ledger=ledger,
         )
     landed = inputs.interaction_store.days()
     events = inputs.interaction_store.scan(landed)
-    matrix = InteractionMatrix.from_interactions(events)
-    found = train(matrix, settings.training)
+    hides, categories = hides_item(settings.interactions), categories_in(catalogue)
+    choice = choose_model(events, settings.training, categories=categories, hides=hides)
+    with replaced_folder(artifacts / "choice") as folder:
+        choice.save(folder)
     with replaced_folder(artifacts / "embeddings") as folder:
-        save_embeddings(folder, matrix=matrix, factorisation=found)
+        fit_release(events, choice.spec, settings.training, catalogue=catalogue, hides=hides).save(folder)
     with replaced_folder(artifacts / "evaluation") as folder:
-        evaluate(events, settings.training).table.write_parquet(folder / "evaluation.parquet")
+        evaluate(events, choice.spec, settings.training, categories=categories, hides=hides).save(folder)
     build_features(events, catalogue, artifacts / "features", as_of=landed[-1])
     build_item_index(artifacts / "embeddings", artifacts / "index", settings.index)
     publish(
         home,
         parts={
-            **{name: artifacts / name for name in ("embeddings", "features", "index", "evaluation")},
+            **{
+                name: artifacts / name for name in ("choice", "embeddings", "features", "index", "evaluation")
+            },
             "rules": rules_part(home),
         },
         settings=settings,

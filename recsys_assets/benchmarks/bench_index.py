@@ -26,8 +26,9 @@ from recsys_assets.index.choose_index import best_graph, choose_index
 from recsys_assets.index.item_index import GraphSearch, ItemIndex
 from recsys_assets.index.measurement import ExactAnswers, Search, measure
 from recsys_assets.lake.sources.registry import open_source
-from recsys_assets.settings import IndexSettings, TrainingSettings
+from recsys_assets.settings import IndexSettings
 from recsys_assets.storage.arrays import Float32
+from recsys_assets.training_settings import TrainingSettings
 
 RECALL = 0.99
 K = 100

@@ -36,7 +36,7 @@ from recsys_assets.embeddings.factorisation import Factorisation
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.held_out import Split
-from recsys_assets.settings import SoftmaxSettings, TrainingSettings
+from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     "nothing": {},
@@ -51,12 +51,12 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
     "half-life of 90 days": {"half_life_days": 90.0},
     "half-life of a year": {"half_life_days": 365.0},
     "popular items count less": {"debias_exponent": 0.15},
-    "the softmax objective": {"objective": "softmax"},
+    "the softmax objective": {"model": "softmax"},
     "the softmax without popularity": {
-        "objective": "softmax",
+        "model": "softmax",
         "softmax": SoftmaxSettings(popularity_weight=0.0),
     },
-    "the softmax without smoothing": {"objective": "softmax", "softmax": SoftmaxSettings(smoothing_layers=0)},
+    "the softmax without smoothing": {"model": "softmax", "softmax": SoftmaxSettings(smoothing_layers=0)},
 }
 """Changes of the default settings; none of them was chosen by the test part."""
 PUBLISHED_SIZE: Final = 128
@@ -96,7 +96,7 @@ def refine(
     """
     found = gowalla_set() if file is None else published_set(file.stem, file)
     chosen = options or SoftmaxSettings()
-    settings = TrainingSettings(objective="softmax", embedding_size=embedding_size, softmax=chosen)
+    settings = TrainingSettings(model="softmax", embedding_size=embedding_size, softmax=chosen)
     return measure(found.test, settings)
 
 

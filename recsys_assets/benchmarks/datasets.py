@@ -22,6 +22,7 @@ from recsys_assets.errors import InputError
 from recsys_assets.evaluation.held_out import Split, by_factors, entries_where, random_split, rank, time_split
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.interactions.cleaning import clean
+from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.quality.contract import UTC_MICROSECONDS
@@ -63,7 +64,7 @@ def default_events() -> pl.LazyFrame:
     days = pl.date_range(found.first_day, found.last_day, eager=True).to_list()
     with tempfile.TemporaryDirectory(prefix="recsys-landing-") as scratch:
         landed = iter_days(source, days, scratch=Path(scratch))
-        return pl.concat([clean(raw, day=day).frame for day, raw in landed]).lazy()
+        return pl.concat([clean(raw, day=day, rule=WishRule()).frame for day, raw in landed]).lazy()
 
 
 def default_set() -> BenchmarkSet:

@@ -61,7 +61,8 @@ def _matrix(folder: Path, part: str) -> Any:
     from recsys_assets.storage.string_table import Vocabulary  # noqa: PLC0415
 
     users, items = (Vocabulary.from_strings(map(str, range(rows))) for rows in np.load(folder / "shape.npy"))
-    return InteractionMatrix(users=users, items=items, **_load(folder, part))
+    arrays: dict[str, Any] = _load(folder, part)
+    return InteractionMatrix(users=users, items=items, **arrays)
 
 
 def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors], dict[str, Any]]:
@@ -98,7 +99,7 @@ def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors],
 def _around_the_untuned(matrix: Any, options: dict[str, Any]) -> Any:
     """The untuned settings, with α₀ and the threshold that λ is chosen by each multiplied by a factor."""
     from recsys_assets.embeddings.factorisation import with_strengths  # noqa: PLC0415
-    from recsys_assets.settings import TrainingSettings  # noqa: PLC0415
+    from recsys_assets.training_settings import TrainingSettings  # noqa: PLC0415
 
     alpha_times, threshold_times = options.pop("unobserved_times", 1.0), options.pop("threshold_times", 1.0)
     untuned = with_strengths(TrainingSettings(embedding_size=SIZE, **options), matrix)

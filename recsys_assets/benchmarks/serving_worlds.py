@@ -28,10 +28,11 @@ from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.quality.contract import Column
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.settings import IndexSettings, Settings, SourceSettings
 from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
 
 _SPEC = "completejourney"
 _DAY = date(2024, 1, 1)

@@ -83,7 +83,10 @@ class SyntheticWorld:
                 columns.TIMESTAMP
             ),
             pl.lit(1.0).alias(columns.WEIGHT),
-            *(pl.lit(None).alias(name) for name in (columns.RATING, columns.QUANTITY, columns.VALUE)),
+            *(
+                pl.lit(None).alias(name)
+                for name in (columns.RATING, columns.QUANTITY, columns.VALUE, columns.KIND)
+            ),
         )
         return typed.select(*INTERACTIONS.columns).cast(INTERACTIONS.polars_schema())
 

@@ -111,6 +111,7 @@ def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:
     from recsys_assets.orchestration.fingerprints import written_inputs  # noqa: PLC0415  polars
 
     wanted = {
+        "choice": inputs.choice,
         "embeddings": inputs.embeddings,
         "evaluation": inputs.evaluation,
         "features": inputs.features,

@@ -20,8 +20,9 @@ from recsys_assets.commands.shared import (
     source_option,
 )
 from recsys_assets.errors import InputError
-from recsys_assets.settings import Settings, TrainingSettings
+from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
+from recsys_assets.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from recsys_assets.commands.progress import ConsoleWatcher

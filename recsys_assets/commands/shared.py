@@ -84,10 +84,12 @@ def write_settings(
     if watcher is not None:
         watcher.begin(f"reading {spec}", "")
     download = watcher.download if watcher is not None else None
-    settings = initialise(home, spec, days=days, first=first, last=last, columns=columns, progress=download)
+    say = watcher.say if watcher is not None else click.echo
+    settings = initialise(
+        home, spec, days=days, first=first, last=last, columns=columns, progress=download, say=say
+    )
     source, left_out = settings.source, outside_range(home, settings.source)
     if left_out.total and days is None:
-        say = watcher.say if watcher is not None else click.echo
         say(
             f"outside_range: {left_out.total:,} event{'' if left_out.total == 1 else 's'} not in the days from "
             f"{source.first_day} to {source.last_day}, left out: {left_out}.\n"

@@ -48,7 +48,7 @@ class DayEvents:
     visits: DistinctKeys
     """(user, hour), or the moment of a row without a user id."""
     content: DistinctKeys
-    """All common columns, of the timestamp only the time of day."""
+    """All common columns, of the timestamp only the time of day; a kind that is null adds nothing."""
     ratings: DistinctKeys
     """Finite ratings; a key is the rating's float64, as 64 bits."""
     counts: dict[str, int]
@@ -122,7 +122,10 @@ class _Chunk:
         self.pairs = self._distinct(pair_keys(user, item), has_user & has_item)
         when = np.where(has_user, time // _HOUR_US, time).view(np.uint64)
         self.visits = self._distinct(mixed_keys(user, when))
-        self.content = self._distinct(mixed_keys(user, item, (time % _DAY_US).view(np.uint64), *numbers))
+        content = mixed_keys(user, item, (time % _DAY_US).view(np.uint64), *numbers)
+        if (has_kind := self._arrays["has_kind"]).any():
+            content = np.where(has_kind, mixed_keys(content, self._arrays["kind"]), content)
+        self.content = self._distinct(content)
         rating = self._arrays[columns.RATING]
         self.ratings = self._distinct((rating + 0.0).view(np.uint64), self._finite[columns.RATING])
 
@@ -253,6 +256,8 @@ _ARRAYS: Final = (
     is_untrimmed(_ITEM).fill_null(value=False).alias("untrimmed_item"),
     _TIME.to_physical().fill_null(0).alias("time"),
     _TIME.is_not_null().alias("has_time"),
+    keys_of(pl.col(columns.KIND)).alias("kind"),
+    pl.col(columns.KIND).is_not_null().alias("has_kind"),
     *(pl.col(name).is_null().alias(f"no_{name}") for name in _NUMBERS),
     *(pl.col(name).cast(pl.Float64).fill_null(float("nan")).alias(name) for name in _NUMBERS),
 )

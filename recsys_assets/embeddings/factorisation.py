@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Float32, Int64
+from recsys_assets.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +64,12 @@ observed ones, predicting 1 for everything costs next to nothing."""
 
 
 def with_strengths(settings: TrainingSettings, matrix: InteractionMatrix) -> TrainingSettings:
-    """Return the settings with `unobserved_weight` and `regularization` chosen by density where they are 0."""
-    users, items = matrix.shape
+    """Return the settings with `unobserved_weight` and `regularization` chosen by density where they are 0.
+
+    Users and items without entries do not count.
+    """
+    users = np.count_nonzero(np.diff(matrix.indptr))
+    items = np.count_nonzero(np.bincount(matrix.item_nums))
     of_user, of_item = matrix.entries / users, matrix.entries / items
     least = max(_LEAST, min(2 * of_user / items, _DENSE))
     alpha = settings.unobserved_weight or min(max((of_user / _ITEMS_FOR_ONE) ** 2, least), _MOST)

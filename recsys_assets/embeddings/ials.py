@@ -34,9 +34,9 @@ from recsys_assets.embeddings.factorisation import Factorisation, Start
 from recsys_assets.embeddings.ials_half_step import Side, half_step, sides
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
 from recsys_assets.embeddings.memory_plan import plan_memory
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Float32, Int64
 from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
 
 CONVERGED_STEPS = 12
 """CG steps of the last half-step, after which a user's vector is the exact solution to 1e-4."""

@@ -17,8 +17,8 @@ from torch.nn.functional import embedding_bag
 
 from recsys_assets.embeddings.factorisation import activity_scale
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Float32, Float64, Int32, Int64
+from recsys_assets.training_settings import TrainingSettings
 
 CHUNK_ENTRIES = 1 << 18
 CHUNK_NUMBERS = 1 << 19

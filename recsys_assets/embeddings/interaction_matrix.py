@@ -1,11 +1,12 @@
 """The interactions as one sparse matrix, users by items, with the vocabularies of its rows and columns.
 
-One entry a (user, item) pair: the summed weight of its events and the day of the last one. The matrix scales
-nothing; `confidence` turns an entry's weight into a confidence.
+One entry a wish, a (user, item) pair: the summed weight of its events and the day of the last one. Beside them are
+the pairs that a user has seen, which are not recommended again. The matrix scales nothing; `confidence` turns an
+entry's weight into a confidence.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,22 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Float32, Float64, Int32, Int64
 from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
 
-_DAY = "day"
+_DAY: Final = "day"
+_HIDES: Final = "hides"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenPairs:
+    """The items that hide from each user, CSR; within a user they ascend. Shapes: U users, s pairs."""
+
+    indptr: Int64
+    """Where each user's pairs start, U + 1."""
+    item_nums: Int32
+    """Item of each pair, s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +48,13 @@ class InteractionMatrix:
     """Summed weight of the pair's events, n, > 0."""
     last_day: Int32
     """Day of the pair's last event, days since 1970-01-01, n."""
+    others_seen: SeenPairs | None = None
+    """Seen pairs where these are not the entries: wishes, and what was seen without one. None: the entries."""
+
+    @property
+    def seen(self) -> SeenPairs:
+        """The pairs that are not recommended again."""
+        return self.others_seen or SeenPairs(indptr=self.indptr, item_nums=self.item_nums)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -58,50 +77,75 @@ class InteractionMatrix:
 
     @classmethod
     def from_interactions(
-        cls, frame: pl.LazyFrame, *, users: Vocabulary | None = None, items: Vocabulary | None = None
+        cls,
+        frame: pl.LazyFrame,
+        *,
+        users: Vocabulary | None = None,
+        items: Vocabulary | None = None,
+        hides: pl.Expr | None = None,
     ) -> "InteractionMatrix":
-        """Gather `interactions` rows into pairs; events of weight 0 are left out.
+        """Gather `interactions` rows into pairs. A pair is a wish where its events weigh more than 0 together.
 
         Args:
-            frame: the columns of the INTERACTIONS contract; only ids, weight and timestamp are read.
+            frame: the columns of the INTERACTIONS contract; only ids, weight, timestamp and those of `hides` are read.
             users: rows to use instead of the users found; other users' events are left out.
-            items: columns to use instead of the items found; other items' events are left out.
+            items: columns to use instead of the items wished for; other items' events are left out.
+            hides: true for the events that hide their item from the user's lists; None: all do.
 
         Raises:
             TrainingDataError: no event with a positive weight, or a weight that is NaN, infinite or negative.
         """
-        pairs = (
-            frame.select(columns.USER_ID, columns.ITEM_ID, columns.WEIGHT, columns.TIMESTAMP)
-            .filter(pl.col(columns.WEIGHT) != 0)  # keeps NaN, which is rejected below
-            .group_by(columns.USER_ID, columns.ITEM_ID)
-            .agg(
-                _exact_sum(columns.WEIGHT),
-                pl.col(columns.WEIGHT).min().alias("least"),
-                pl.col(columns.TIMESTAMP).max().dt.date().to_physical().alias(_DAY),
-            )
-            .collect()
-        )
+        pairs = _pairs(frame, hides)
         _reject_bad_weights(pairs)
+        wished = pairs[columns.WEIGHT] > 0
         users = users or _vocabulary(pairs[columns.USER_ID])
-        items = items or _vocabulary(pairs[columns.ITEM_ID])
+        items = items or _vocabulary(pairs.filter(wished)[columns.ITEM_ID])
         pairs = _numbered(_numbered(pairs, columns.USER_ID, users), columns.ITEM_ID, items)
         pairs = pairs.sort(columns.USER_ID, columns.ITEM_ID)
-        if pairs.is_empty():
+        wishes = pairs.filter(pl.col(columns.WEIGHT) > 0)
+        if wishes.is_empty():
             raise NothingHeldOutError(
                 "none of the interactions is of a known user and item; nothing to factorise"
             )
-        counts = np.bincount(pairs[columns.USER_ID].to_numpy(), minlength=len(users))
+        seen = pairs.filter(_HIDES)
+        same = wishes.height == pairs.height == seen.height
         return cls(
             users=users,
             items=items,
-            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            item_nums=_array(pairs[columns.ITEM_ID], np.int32),
-            weights=_array(pairs[columns.WEIGHT], np.float32),
-            last_day=_array(pairs[_DAY], np.int32),
+            indptr=_starts(wishes, users),
+            item_nums=_array(wishes[columns.ITEM_ID], np.int32),
+            weights=_array(wishes[columns.WEIGHT], np.float32),
+            last_day=_array(wishes[_DAY], np.int32),
+            others_seen=None
+            if same
+            else SeenPairs(indptr=_starts(seen, users), item_nums=_array(seen[columns.ITEM_ID], np.int32)),
         )
 
 
-def entries_of(matrix: InteractionMatrix, user_nums: Int64) -> tuple[Int64, Int64]:
+def _pairs(frame: pl.LazyFrame, hides: pl.Expr | None) -> pl.DataFrame:
+    """Return a row a pair: ids, summed weight, least weight, day of the last wish, and whether an event hides it."""
+    hiding = pl.lit(value=True) if hides is None else hides
+    wish = pl.col(columns.WEIGHT) != 0  # keeps NaN, which is rejected
+    last = pl.when(wish.any()).then(pl.col(columns.TIMESTAMP).filter(wish).max())
+    return (
+        frame.with_columns(hiding.alias(_HIDES))
+        .group_by(columns.USER_ID, columns.ITEM_ID)
+        .agg(
+            _exact_sum(columns.WEIGHT),
+            pl.col(columns.WEIGHT).min().alias("least"),
+            last.dt.date().to_physical().alias(_DAY),
+            pl.col(_HIDES).any(),
+        )
+        .collect()
+    )
+
+
+def _starts(pairs: pl.DataFrame, users: Vocabulary) -> Int64:
+    counts = np.bincount(pairs[columns.USER_ID].to_numpy(), minlength=len(users))
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def entries_of(matrix: InteractionMatrix | SeenPairs, user_nums: Int64) -> tuple[Int64, Int64]:
     """Return row (within `user_nums`) and item of every entry of these users, two arrays of one length, int64."""
     starts, ends = matrix.indptr[user_nums], matrix.indptr[user_nums + 1]
     lengths = ends - starts
@@ -121,7 +165,7 @@ def _exact_sum(column: str) -> pl.Expr:
 
 
 def _reject_bad_weights(pairs: pl.DataFrame) -> None:
-    if pairs.is_empty():
+    if not (pairs[columns.WEIGHT] != 0).any():
         raise TrainingDataError(
             "0 interactions with a positive weight; nothing to factorise:"
             " materialise `interactions` for days with events"

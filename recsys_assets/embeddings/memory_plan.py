@@ -13,7 +13,7 @@ import psutil
 
 from recsys_assets.embeddings.ials_half_step import CHUNK_ENTRIES, CHUNK_NUMBERS
 from recsys_assets.errors import MemoryBudgetError
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 
 MEGABYTE = 1 << 20
 SHARE_OF_AVAILABLE = 0.8

@@ -20,9 +20,9 @@ from recsys_assets.embeddings.score_parts import ScoreParts
 from recsys_assets.embeddings.score_recipe import ScoreRecipe
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
 from recsys_assets.quality.run_expectations import evaluate
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import EPOCH, Float32, Int32, Int64, map_array
 from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
 
 _ARRAYS: Final = (
     "user_embeddings",
@@ -172,7 +172,9 @@ def load_embeddings(folder: Path) -> Embeddings:
     )
 
 
-def last_trained(folder: Path, matrix: InteractionMatrix, settings: TrainingSettings) -> Start | None:
+def last_trained(
+    folder: Path, matrix: InteractionMatrix, settings: TrainingSettings, *, component: str = "ials"
+) -> Start | None:
     """Return the embeddings in `folder` to go on from; None where `warm_start_epochs` is 0 or none fit.
 
     By default nothing is taken over: a start makes the result depend on the trainings before it.
@@ -183,24 +185,31 @@ def last_trained(folder: Path, matrix: InteractionMatrix, settings: TrainingSett
         load_embeddings(folder),
         users=matrix.users,
         items=matrix.items,
+        component=component,
         embedding_size=settings.embedding_size,
     )
 
 
 def start_from(
-    earlier: Embeddings, *, users: Vocabulary, items: Vocabulary, embedding_size: int
+    earlier: Embeddings, *, users: Vocabulary, items: Vocabulary, component: str, embedding_size: int
 ) -> Start | None:
-    """Return the earlier embeddings in the numbering of `users` and `items`; None where their size is another.
+    """Return a factorisation's earlier embeddings in the numbering of `users` and `items`.
 
-    New ids are zero. The first half-step of their side solves them from their history given the known ones, which
-    is a fold-in.
+    None where it has no part in the earlier model, or another size. New ids are zero. The first half-step of their
+    side solves them from their history given the known ones, which is a fold-in.
     """
-    if earlier.item_embeddings.shape[1] != embedding_size:
+    part = earlier.score.recipe.factors.get(component)
+    if part is None or not part.weight:
         return None
-    return Start(
-        user_embeddings=_carried(earlier.user_embeddings, earlier.users, users),
-        item_embeddings=_carried(earlier.item_embeddings, earlier.items, items),
+    popularity_dimension = embedding_size - (part.end - part.first)
+    if popularity_dimension != (component == "softmax"):
+        return None
+    sides = (
+        _carried(earlier.user_embeddings[:, part.first : part.end] / part.weight, earlier.users, users),
+        _carried(earlier.item_embeddings[:, part.first : part.end], earlier.items, items),
     )
+    users_UD, items_ID = (np.pad(side, ((0, 0), (0, popularity_dimension))) for side in sides)
+    return Start(user_embeddings=users_UD, item_embeddings=items_ID)
 
 
 def _carried(embeddings: Float32, earlier: Vocabulary, wanted: Vocabulary) -> Float32:

@@ -24,8 +24,8 @@ from recsys_assets.embeddings.factorisation import Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
 from recsys_assets.embeddings.user_item_graph import UserItemGraph, spectral_embeddings
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Int64
+from recsys_assets.training_settings import TrainingSettings
 
 LEAST_SIZE = 2
 """Dimensions: one for the popularity and at least one for a direction."""

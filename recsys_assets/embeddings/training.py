@@ -19,7 +19,7 @@ from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confi
 from recsys_assets.embeddings.memory_plan import PeakWatch, plan_memory
 from recsys_assets.embeddings.softmax import Softmax
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 
 OnEpoch = Callable[[int, float], None]
 """Called after each epoch with its number (from 1) and the objective divided by the number of entries."""

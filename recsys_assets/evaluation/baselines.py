@@ -1,20 +1,19 @@
-"""Baselines for the factorisation to beat: popularity, recency-weighted popularity, item-kNN and EASE."""
-
-from typing import Any
+"""Baselines for the model to beat: popularity, of all time, decayed and of the last month; item-kNN and EASE."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from recsys_assets.embeddings.components import ScoreUsers
 from recsys_assets.embeddings.interaction_matrix import (
     InteractionMatrix,
     by_popularity,
     entries_of,
     popularity,
 )
-from recsys_assets.evaluation.held_out import ScoreUsers, by_item_scores
+from recsys_assets.embeddings.shared_users import SharedUsers
+from recsys_assets.evaluation.held_out import by_item_scores
 from recsys_assets.storage.arrays import Int64
 
 NEIGHBOURS = 100
@@ -26,9 +25,6 @@ EASE_ITEMS = 6_000
 """Largest catalogue that `ease` is meant for: its time grows with the cube, its memory with the square."""
 
 _CHUNK_SIMILARITIES = 1 << 22
-_CHUNK_PAIRS = 1 << 23
-_DENSE_CELLS = 1 << 26
-"""256 MB."""
 
 
 def popular(train: InteractionMatrix) -> ScoreUsers:
@@ -39,6 +35,12 @@ def popular(train: InteractionMatrix) -> ScoreUsers:
 def recently_popular(train: InteractionMatrix) -> ScoreUsers:
     """Score every item by its recent users (half life 30 days)."""
     return by_item_scores(popularity(train))
+
+
+def last_month(train: InteractionMatrix, *, days: int = 30) -> ScoreUsers:
+    """Score every item by the users who touched it in the last days: the shop's list of bestsellers."""
+    lately = train.item_nums[train.last_day > train.through_day - days]
+    return by_item_scores(np.bincount(lately, minlength=len(train.items)))
 
 
 def item_knn(
@@ -114,60 +116,3 @@ def _nearest_items(train: InteractionMatrix, position_I: Int64, kept: int) -> tu
         similar[start:stop], found = torch.topk(cosines_RC, kept, dim=1)
         nearest[start:stop] = found.int()
     return nearest, similar
-
-
-class SharedUsers:
-    """The number of users that two items have in common, for a slice of items at a time.
-
-    Not by a product of sparse tensors: torch never frees what such a product returns, 8 bytes an entry, which was
-    1 GB on the default year.
-    """
-
-    def __init__(
-        self,
-        users_n: npt.NDArray[np.integer[Any]],
-        items_n: npt.NDArray[np.integer[Any]],
-        shape: tuple[int, int],
-        *,
-        dense_cells: int = _DENSE_CELLS,
-    ) -> None:
-        """Order the distinct (user, item) pairs by item; `users_n` ascends.
-
-        Args:
-            users_n: user of each pair.
-            items_n: item of each pair.
-            shape: numbers of users and items.
-            dense_cells: largest users times items that are held as a dense matrix, which is faster.
-        """
-        users, self._items = shape
-        order = np.argsort(items_n, kind="stable")
-        self._users_n = users_n[order]
-        self._starts = np.append(0, np.cumsum(np.bincount(items_n, minlength=self._items)))
-        self._has_UI: Tensor | None = None
-        if users * self._items <= dense_cells:
-            self._has_UI = torch.zeros(users, self._items)
-            self._has_UI[torch.from_numpy(users_n), torch.from_numpy(items_n.astype(np.int64))] = 1
-        self._items_n = items_n.astype(np.int64)
-        self._first_U = np.append(0, np.cumsum(np.bincount(users_n, minlength=users)))
-
-    def rows(self, start: int, stop: int) -> Tensor:
-        """Return the counts of the items `start` to `stop`, exclusive, with all: float32, (stop - start, items)."""
-        bounds = self._starts[start : stop + 1] - self._starts[start]
-        users_n = self._users_n[self._starts[start] : self._starts[stop]]
-        if self._has_UI is not None:
-            bags = torch.from_numpy(bounds)
-            return embedding_bag(
-                torch.from_numpy(users_n), self._has_UI, bags, mode="sum", include_last_offset=True
-            )
-        cells = (stop - start) * self._items
-        rows_n = np.repeat(np.arange(stop - start), np.diff(bounds)) * self._items
-        lengths = np.diff(self._first_U)[users_n]
-        counts = np.zeros(cells, dtype=np.int64)
-        blocks = np.searchsorted(np.cumsum(lengths), np.arange(_CHUNK_PAIRS, lengths.sum(), _CHUNK_PAIRS))
-        for block in np.split(np.arange(len(users_n)), blocks):
-            length = lengths[block]
-            ends = np.cumsum(length)
-            within = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - length, length)
-            theirs = self._items_n[np.repeat(self._first_U[users_n[block]], length) + within]
-            counts += np.bincount(np.repeat(rows_n[block], length) + theirs, minlength=cells)
-        return torch.from_numpy(counts.astype(np.float32)).view(stop - start, self._items)

@@ -1,4 +1,4 @@
-"""Our model beside simple baselines on held-out time, with intervals and by segment.
+"""The chosen model beside simple baselines on held-out time, with intervals and by segment.
 
 The protocol: one global time split; items that a user has in the training part are neither ranked nor counted;
 split and ties as in `held_out`, metrics as in `metrics`. Models are trained on the training part only.
@@ -7,25 +7,28 @@ split and ties as in `held_out`, metrics as in `metrics`. Models are trained on 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
 
+from recsys_assets.embeddings.components import ScoreUsers
+from recsys_assets.embeddings.fit_model import fit_model
 from recsys_assets.embeddings.interaction_matrix import by_popularity, popularity
-from recsys_assets.embeddings.training import train
+from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.recency import Categories
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
 from recsys_assets.evaluation.held_out import (
     Ranking,
-    ScoreUsers,
     Split,
-    by_factors,
     entries_where,
     rank,
     time_split,
 )
 from recsys_assets.evaluation.metrics import catalogue_metrics, mean_intervals, user_metrics
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.storage.arrays import Int64
+from recsys_assets.training_settings import TrainingSettings
 
 SCHEMA = pl.Schema(
     {
@@ -70,33 +73,60 @@ class Evaluation:
         (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
 
 
-def evaluate_if_possible(interactions: pl.LazyFrame, settings: TrainingSettings) -> tuple[Evaluation, str]:
+BASELINES: Final = ("popularity", "recency_popularity", "last_month", "item_knn", "ease")
+"""Names of the models that the chosen one is compared with."""
+
+
+def evaluate_if_possible(
+    interactions: pl.LazyFrame,
+    spec: ModelSpec,
+    settings: TrainingSettings,
+    *,
+    categories: Categories = lambda _: None,
+    hides: pl.Expr | None = None,
+) -> tuple[Evaluation, str]:
     """Return `evaluate`'s result and "", or an empty result and the reason where nothing can be held out."""
     try:
-        return evaluate(interactions, settings), ""
+        return evaluate(interactions, spec, settings, categories=categories, hides=hides), ""
     except NothingHeldOutError as error:  # a short or sparse log: reported, and a check warns
         return Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame()), str(error)
 
 
 def evaluate(
-    interactions: pl.LazyFrame, settings: TrainingSettings, *, most_users: int = MOST_USERS
+    interactions: pl.LazyFrame,
+    spec: ModelSpec,
+    settings: TrainingSettings,
+    *,
+    most_users: int = MOST_USERS,
+    categories: Categories = lambda _: None,
+    hides: pl.Expr | None = None,
 ) -> Evaluation:
-    """Split by time as the settings say, train on the earlier part and measure ours beside the baselines.
+    """Split by time as the settings say, fit on the earlier part and measure the model beside the baselines.
 
     Args:
         interactions: the columns of the INTERACTIONS contract.
+        spec: the model.
         settings: of the training; `held_out_share` sets the split and `seed` the sampling.
         most_users: the most users that are ranked.
+        categories: codes of the categories of items.
+        hides: true for the events that hide an item, see `InteractionMatrix.from_interactions`.
 
     Raises:
         NothingHeldOutError: too few days, or nothing new is held out.
     """
-    split = time_split(interactions, held_out_share=settings.held_out_share)
-    return evaluate_split(split, settings, most_users=most_users)
+    split = time_split(interactions, held_out_share=settings.held_out_share, hides=hides)
+    return evaluate_split(split, spec, settings, most_users=most_users, categories=categories)
 
 
-def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int = MOST_USERS) -> Evaluation:
-    """Train on the training part and measure ours beside the baselines.
+def evaluate_split(
+    split: Split,
+    spec: ModelSpec,
+    settings: TrainingSettings,
+    *,
+    most_users: int = MOST_USERS,
+    categories: Categories = lambda _: None,
+) -> Evaluation:
+    """Fit on the training part and measure the model beside the baselines.
 
     Raises:
         TrainingDataError: nothing can be trained on.
@@ -104,7 +134,7 @@ def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int 
     users = split.sample_users(most_users=most_users, seed=settings.seed)
     rankings = {
         model: rank(split.train, users, score, k=max(DEPTHS))
-        for model, score in scorers(split, settings).items()
+        for model, score in scorers(split, spec, settings, categories(split.train.items)).items()
     }
     segment_rows = by_history(rankings, split, seed=settings.seed)
     segment_rows += by_item_popularity(rankings, split, seed=settings.seed)
@@ -115,18 +145,28 @@ def evaluate_split(split: Split, settings: TrainingSettings, *, most_users: int 
     )
 
 
-def scorers(split: Split, settings: TrainingSettings) -> dict[str, ScoreUsers]:
-    """Fit every model of the table on the training part; EASE where the catalogue is small enough."""
-    ours = train(split.train, settings)
+def scorers(
+    split: Split, spec: ModelSpec, settings: TrainingSettings, categories_I: Int64 | None = None
+) -> dict[str, ScoreUsers]:
+    """Fit the model and the baselines on the training part; EASE where the catalogue is small enough."""
     found = {
-        settings.objective: by_factors(ours.user_embeddings, ours.item_embeddings),
+        spec.model: fit_model(split.train, spec, settings, categories_I=categories_I).score(),
         "popularity": baselines.popular(split.train),
         "recency_popularity": baselines.recently_popular(split.train),
+        "last_month": baselines.last_month(split.train),
         "item_knn": baselines.item_knn(split.train),
     }
     if len(split.train.items) <= baselines.EASE_ITEMS:
         found["ease"] = baselines.ease(split.train)
     return found
+
+
+def better_baselines(table: pl.DataFrame, *, k: int) -> dict[str, float]:
+    """Return baseline -> NDCG at k, of the baselines above the model; `table` has `SCHEMA`."""
+    rows = table.filter(pl.col("metric") == "ndcg", pl.col("k") == k)
+    found = dict(zip(rows["model"], rows["value"], strict=True))
+    ours = max((value for model, value in found.items() if model not in BASELINES), default=0.0)
+    return {model: value for model, value in found.items() if model in BASELINES and value > ours}
 
 
 def metric_rows(rankings: Rankings, split: Split, *, seed: int) -> list[Row]:

@@ -4,7 +4,7 @@ Items that a user has in the training part are never ranked. Equal scores are or
 part, then by item number, so a ranking never depends on how a sort happened to run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from recsys_assets import columns
+from recsys_assets.embeddings.components import ScoreUsers
 from recsys_assets.embeddings.interaction_matrix import (
     InteractionMatrix,
     by_popularity,
@@ -55,8 +56,13 @@ class TimeSplit(Split):
     """Everything before it trains, everything from it on is held out."""
 
 
-def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSplit:
+def time_split(
+    interactions: pl.LazyFrame, *, held_out_share: float, hides: pl.Expr | None = None
+) -> TimeSplit:
     """Hold out the last `held_out_share` of the days that have an event (at least one, never all).
+
+    The held-out pairs are wishes for items that the user has not seen in the training part. `hides` is true for
+    the events that count as seen, as for `InteractionMatrix.from_interactions`.
 
     Raises:
         NothingHeldOutError: fewer than two days, or nothing new is held out for any known user.
@@ -67,7 +73,7 @@ def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSpli
         raise NothingHeldOutError(f"{len(days)} day(s) with interactions; a time split needs at least 2")
     held_out = min(max(1, round(len(days) * held_out_share)), len(days) - 1)
     cut = days[len(days) - held_out]
-    train = InteractionMatrix.from_interactions(interactions.filter(day < cut))
+    train = InteractionMatrix.from_interactions(interactions.filter(day < cut), hides=hides)
     later = InteractionMatrix.from_interactions(
         interactions.filter(day >= cut), users=train.users, items=train.items
     )
@@ -75,13 +81,13 @@ def time_split(interactions: pl.LazyFrame, *, held_out_share: float) -> TimeSpli
 
 
 def without_pairs_of(train: InteractionMatrix, later: InteractionMatrix, cut: date) -> InteractionMatrix:
-    """Return `later` without the pairs that `train` has, both over the same vocabularies.
+    """Return `later` without the pairs that are seen in `train`, both over the same vocabularies.
 
     Raises:
         NothingHeldOutError: nothing is left.
     """
-    items = len(train.items)
-    known = train.user_nums().astype(np.int64) * items + train.item_nums
+    items, seen = len(train.items), train.seen
+    known = np.repeat(np.arange(len(train.users)), np.diff(seen.indptr)) * items + seen.item_nums
     pairs = later.user_nums().astype(np.int64) * items + later.item_nums
     new = np.append(known, NO_ITEM)[np.searchsorted(known, pairs)] != pairs  # both ascend
     if not new.any():
@@ -116,9 +122,6 @@ def entries_where(matrix: InteractionMatrix, chosen: Bools) -> InteractionMatrix
     )
 
 
-ScoreUsers = Callable[[Int64], Tensor]
-"""Maps user numbers (R,) to scores of every item (R, I), float32, which the ranking may overwrite."""
-
 _CHUNK_SCORES = 1 << 21
 """Scores computed at once."""
 
@@ -134,7 +137,7 @@ class Ranking:
 
 
 def rank(train: InteractionMatrix, user_nums: Int64, score: ScoreUsers, *, k: int) -> Ranking:
-    """Return the k best items that each of `user_nums` has no entry for in `train`, chunk by chunk."""
+    """Return the k best items that each of `user_nums` has not seen in `train`, chunk by chunk."""
     items = len(train.items)
     best = min(k, items)
     popular_rank = np.empty(items, dtype=np.int64)
@@ -143,7 +146,7 @@ def rank(train: InteractionMatrix, user_nums: Int64, score: ScoreUsers, *, k: in
     found = np.full((len(user_nums), k), NO_ITEM, dtype=np.int64)
     for rows in _chunks(len(user_nums), items):
         scores_RI = score(user_nums[rows])
-        row_n, item_n = map(torch.from_numpy, entries_of(train, user_nums[rows]))
+        row_n, item_n = map(torch.from_numpy, entries_of(train.seen, user_nums[rows]))
         scores_RI[row_n, item_n] = -torch.inf
         found[rows, :best] = _best_items(scores_RI, tie_key_I, best).numpy()
     return Ranking(user_nums=user_nums, items_Rk=found)

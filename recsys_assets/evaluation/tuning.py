@@ -26,8 +26,8 @@ from recsys_assets.embeddings.training import train
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.evaluation.held_out import Split, TimeSplit, by_factors, rank, time_split
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import Int64
+from recsys_assets.training_settings import TrainingSettings
 
 K = 20
 MOST_USERS = 5_000

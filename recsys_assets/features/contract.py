@@ -1,5 +1,8 @@
 """The contracts of `user_features` and `item_features`: every feature once, with type, unit and meaning.
 
+Where the source has kinds of events, the counts of events are there by kind, too (`kind_columns.py`). A feature that
+says what somebody did counts every event; one that says what is liked counts wishes, the events with a weight above 0.
+
 The SQLite DDL, the pandera schema and the feature registry that the API shows are derived from them. All values
 are as of the end of one UTC day; windows of n days include it.
 """
@@ -10,6 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.features.kind_columns import with_kinds
 from recsys_assets.quality.contract import Column, Contract
 
 _EVENTS: Final = "events"
@@ -51,10 +55,10 @@ USER_FEATURES = Contract(
     description="One user with at least one event, as of the end of a day.",
     columns={
         columns.USER_ID: Column(dtype=pl.String, min_length=1, description="The source's id of the user."),
-        "events_total": _count("Events in the whole history."),
-        "events_7d": _count("Events in the last 7 days."),
-        "events_28d": _count("Events in the last 28 days."),
-        "events_90d": _count("Events in the last 90 days."),
+        "events_total": _count("Events of any kind in the whole history."),
+        "events_7d": _count("Events of any kind in the last 7 days."),
+        "events_28d": _count("Events of any kind in the last 28 days."),
+        "events_90d": _count("Events of any kind in the last 90 days."),
         "activity_trend": _trend("(events in the last 28 days + 1) / (events in the 28 days before + 1)."),
         "items_distinct": _count("Different items touched.", "items"),
         "categories_distinct": _count(
@@ -73,22 +77,25 @@ USER_FEATURES = Contract(
         ),
         "repeat_share": _share("Share of events on an item that the user had touched before."),
         "mean_popularity": _share(
-            "Mean popularity percentile of the items touched, by event; 1 is the most popular item."
-        ),
-        "spend_total": _money("Paid in the whole history; null where the source has no values."),
-        "spend_28d": _money("Paid in the last 28 days; null where the source has no values."),
-        "median_price": _money(
-            "Median price of a piece: what the user paid, else the item's price; null if unknown."
-        ),
-        "price_level": _share(
-            "Mean price percentile, within their category, of the items touched; null if unknown.",
+            "Mean popularity percentile of the items wished for, by wish, 1 the most popular; null without a wish.",
             nullable=True,
         ),
-        "mean_rating": _rating("Mean rating given; null where none."),
-        "favourite_department": _label("Department of most events."),
-        "favourite_category": _label("Category of most events."),
-        "favourite_category_share": _share("Share of all events in the favourite category.", nullable=True),
-        "favourite_brand": _label("Brand of most events."),
+        "spend_total": _money(
+            "Paid in the whole history: values of all events but views, carts and opinions; null where none."
+        ),
+        "spend_28d": _money("Paid in the last 28 days, as in `spend_total`."),
+        "median_price": _money(
+            "Median price of a piece wished for: what the user paid, else the item's price; null if unknown."
+        ),
+        "price_level": _share(
+            "Mean price percentile, within their category, of the items wished for; null if unknown.",
+            nullable=True,
+        ),
+        "mean_rating": _rating("Mean rating given, low ones included; null where none."),
+        "favourite_department": _label("Department of most wishes."),
+        "favourite_category": _label("Category of most wishes."),
+        "favourite_category_share": _share("Share of all wishes in the favourite category.", nullable=True),
+        "favourite_brand": _label("Brand of most wishes."),
     },
     key=(columns.USER_ID,),
 )
@@ -106,30 +113,32 @@ ITEM_FEATURES = Contract(
         "price_percentile": _share(
             "Rank of the price among the items of its category, 1 the dearest.", nullable=True
         ),
-        "events_total": _count("Events in the whole history; 0 for an item that nobody touched yet."),
-        "events_7d": _count("Events in the last 7 days."),
-        "events_28d": _count("Events in the last 28 days."),
-        "events_90d": _count("Events in the last 90 days."),
-        "popularity_trend": _trend("(events in the last 28 days + 1) / (events in the 28 days before + 1)."),
+        "events_total": _count(
+            "Events of any kind in the whole history; 0 for an item that nobody touched yet."
+        ),
+        "events_7d": _count("Events of any kind in the last 7 days."),
+        "events_28d": _count("Events of any kind in the last 28 days."),
+        "events_90d": _count("Events of any kind in the last 90 days."),
+        "popularity_trend": _trend("(wishes in the last 28 days + 1) / (wishes in the 28 days before + 1)."),
         "popularity_rank": Column(
             dtype=pl.Int64,
             ge=1,
             unit="rank",
             nullable=True,
-            description="1 is most events in the last 90 days (then in all); null for an item never touched.",
+            description="1 is most wishes in the last 90 days (then in all); null for an item never wished for.",
         ),
-        "popularity_percentile": _share("1 for the most popular item, 0 for one never touched."),
+        "popularity_percentile": _share("1 for the most popular item, 0 for one never wished for."),
         "users_distinct": _count("Different users who touched it.", "users"),
         "users_28d": _count("Different users in the last 28 days.", "users"),
         "repeat_share": _share(
             "Share of its events by a user who had touched it before; null if none.", nullable=True
         ),
         "copurchase_degree": _count(
-            "Other items that a user touched on the same day, in the last 90 days.", "items"
+            "Other items that a user wished for on the same day, in the last 90 days.", "items"
         ),
         "days_since_first": _age("Age of its first event; null if none.", nullable=True),
         "days_since_last": _age("Age of its last event; null if none.", nullable=True),
-        "mean_rating": _rating("Mean rating received; null where none."),
+        "mean_rating": _rating("Mean rating received, low ones included; null where none."),
     },
     key=(columns.ITEM_ID,),
 )
@@ -163,7 +172,7 @@ _FEATURE_TABLES: Final = (
         owner="team:recommendations",
         source_assets=("interactions", "item_catalogue"),
         freshness="end of the release's last day; renewed with every release",
-        version=1,
+        version=2,
     ),
     FeatureTable(
         contract=ITEM_FEATURES,
@@ -171,14 +180,18 @@ _FEATURE_TABLES: Final = (
         owner="team:recommendations",
         source_assets=("interactions", "item_catalogue"),
         freshness="end of the release's last day; renewed with every release",
-        version=1,
+        version=2,
     ),
 )
 """The tables of `features.sqlite`."""
 
 
-def registry_rows() -> list[dict[str, Any]]:
-    """Return one row a feature: its type, unit, meaning, bounds, owner and freshness."""
+def registry_rows(kinds: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Return one row a feature: its type, unit, meaning, bounds, owner and freshness.
+
+    Args:
+        kinds: names of the kinds that have columns.
+    """
     return [
         {
             "entity": table.entity,
@@ -195,6 +208,6 @@ def registry_rows() -> list[dict[str, Any]]:
             "version": table.version,
         }
         for table in _FEATURE_TABLES
-        for name, column in table.contract.columns.items()
+        for name, column in with_kinds(table.contract, kinds).columns.items()
         if name not in table.contract.key
     ]

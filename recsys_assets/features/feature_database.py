@@ -16,6 +16,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.features.compute import feature_tables
 from recsys_assets.features.contract import ITEM_FEATURES, REGISTRY_FILE, USER_FEATURES, registry_rows
+from recsys_assets.features.kind_columns import kinds_of, with_kinds
 from recsys_assets.quality.contract import Column, Contract
 from recsys_assets.quality.expectations import CheckResult, expect
 from recsys_assets.quality.run_expectations import evaluate
@@ -37,6 +38,8 @@ class FeatureReport:
     """Rows of `item_features`."""
     as_of: date
     """UTC day at whose end the values hold."""
+    kinds: tuple[str, ...]
+    """Names of the kinds that have columns in both tables."""
 
 
 def build_features(
@@ -52,33 +55,33 @@ def build_features(
     """
     users, items = feature_tables(interactions, catalogue, as_of=as_of)
     write_features(users, items, folder)
-    return FeatureReport(users=users.height, items=items.height, as_of=as_of)
+    return FeatureReport(users=users.height, items=items.height, as_of=as_of, kinds=kinds_of(users.columns))
 
 
 def write_features(users: pl.DataFrame, items: pl.DataFrame, folder: Path) -> None:
     """Replace `folder` by a new one with `features.sqlite` and `features.json`.
 
     Args:
-        users: rows of USER_FEATURES.
-        items: rows of ITEM_FEATURES.
+        users: rows of USER_FEATURES, with the columns of some kinds.
+        items: rows of ITEM_FEATURES, with those of the same kinds.
         folder: the features artifact.
     """
     with replaced_folder(folder) as staged:
         _write_users(staged / FEATURE_DATABASE, users)
         _write_items(staged / FEATURE_DATABASE, items)
-        _write_registry(staged)
+        _write_registry(staged, kinds_of(users.columns))
         _finish(staged / FEATURE_DATABASE)
 
 
 def _write_users(path: Path, frame: pl.DataFrame) -> None:
-    _write_table(path, USER_FEATURES, frame, suffix=" WITHOUT ROWID")
+    _write_table(path, with_kinds(USER_FEATURES, kinds_of(frame.columns)), frame, suffix=" WITHOUT ROWID")
 
 
 def _write_items(path: Path, frame: pl.DataFrame) -> None:
     """Write the table with a full-text index over the names of items."""
     import sqlite_utils  # noqa: PLC0415  as adbc below
 
-    _write_table(path, ITEM_FEATURES, frame)
+    _write_table(path, with_kinds(ITEM_FEATURES, kinds_of(frame.columns)), frame)
     with closing(sqlite3.connect(path)) as connection:
         table = sqlite_utils.Database(connection).table(ITEM_FEATURES.name)
         table.create_index([columns.CATEGORY])
@@ -86,11 +89,11 @@ def _write_items(path: Path, frame: pl.DataFrame) -> None:
         table.enable_fts(_SEARCHED, fts_version="FTS5", tokenize="unicode61 remove_diacritics 2")
 
 
-def _write_registry(folder: Path) -> None:
+def _write_registry(folder: Path, kinds: tuple[str, ...]) -> None:
     """Write the registry as a table of the database, and as `features.json` beside it."""
     import sqlite_utils  # noqa: PLC0415  as adbc below
 
-    rows = registry_rows()
+    rows = registry_rows(kinds)
     with closing(sqlite3.connect(folder / FEATURE_DATABASE)) as connection:
         database = sqlite_utils.Database(connection)
         database.table(_REGISTRY_TABLE).insert_all(rows, pk=("entity", "name"), replace=True)
@@ -120,17 +123,22 @@ def table_ddl(contract: Contract, *, suffix: str = "") -> str:
 
 
 def _column_ddl(name: str, column: Column) -> str:
-    dtype = column.dtype
+    dtype, quoted = column.dtype, _quoted(name)
     kind = "TEXT" if dtype == pl.String else "REAL" if dtype.is_float() else "INTEGER"
     bounds = [
-        f"{name} {sign} {bound:g}"
+        f"{quoted} {sign} {bound:g}"
         for sign, bound in ((">=", column.ge), ("<=", column.le))
         if bound is not None
     ]
     if column.min_length is not None:
-        bounds.append(f"length({name}) >= {column.min_length}")
+        bounds.append(f"length({quoted}) >= {column.min_length}")
     check = f" CHECK ({' AND '.join(bounds)})" if bounds else ""
-    return f"{name} {kind}{'' if column.nullable else ' NOT NULL'}{check}"
+    return f"{quoted} {kind}{'' if column.nullable else ' NOT NULL'}{check}"
+
+
+def _quoted(name: str) -> str:
+    """Return a column's name for SQL; that of a kind has a dot."""
+    return f'"{name}"'
 
 
 def _write_table(path: Path, contract: Contract, frame: pl.DataFrame, *, suffix: str = "") -> None:
@@ -145,11 +153,13 @@ def _write_table(path: Path, contract: Contract, frame: pl.DataFrame, *, suffix:
 
 
 def read_features(path: Path, contract: Contract) -> pl.DataFrame:
-    """Read a feature table back from the database at `path`, with the columns and types of its contract."""
+    """Read a feature table back from the database at `path`, with the types of its contract and the kinds' columns."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        cursor = connection.execute(f"SELECT {', '.join(contract.columns)} FROM {contract.name}")  # noqa: S608
-        rows = cursor.fetchall()
-    return pl.DataFrame(rows, schema=contract.polars_schema(), orient="row", strict=False)
+        written = [row[1] for row in connection.execute(f"PRAGMA table_info({contract.name})")]
+        schema = with_kinds(contract, kinds_of(written)).polars_schema()
+        wanted = ", ".join(map(_quoted, schema))
+        rows = connection.execute(f"SELECT {wanted} FROM {contract.name}").fetchall()  # noqa: S608
+    return pl.DataFrame(rows, schema=schema, orient="row", strict=False)
 
 
 def freshness_result(table: str, *, as_of: date, through_day: date) -> CheckResult:

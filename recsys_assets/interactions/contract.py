@@ -19,7 +19,7 @@ INTERACTIONS = Contract(
             dtype=pl.Float32,
             ge=0,
             unit="1",
-            description="Confidence that the user wants the item; 1 is one plain event.",
+            description="Confidence that the user wants the item: 1 is one plain event, 0 is seen but no wish.",
         ),
         columns.RATING: Column(
             dtype=pl.Float32,
@@ -37,6 +37,11 @@ INTERACTIONS = Contract(
             unit="source's currency",
             description="Paid for all pieces.",
         ),
+        columns.KIND: Column(
+            dtype=pl.String,
+            nullable=True,
+            description="What happened, in lower case, such as view or purchase; null where the source has no kinds.",
+        ),
     },
-    key=(columns.USER_ID, columns.ITEM_ID, columns.TIMESTAMP),
+    key=(columns.USER_ID, columns.ITEM_ID, columns.TIMESTAMP, columns.KIND),
 )

@@ -85,6 +85,7 @@ def summary(data: ReportedDay) -> pl.DataFrame:
     """
     figures = {
         "rows": pl.len(),
+        "wishes": (pl.col(columns.WEIGHT) > 0).sum(),
         "users": pl.col(columns.USER_ID).n_unique(),
         "items": pl.col(columns.ITEM_ID).n_unique(),
         "mean rating": pl.col(columns.RATING).mean(),

@@ -30,6 +30,11 @@ RAW_INTERACTIONS = Contract(
             unit="source's currency",
             description="Amount paid for all pieces; null where the source has none.",
         ),
+        columns.KIND: Column(
+            dtype=pl.String,
+            nullable=True,
+            description="What happened, such as view or purchase; null where the source has no kinds.",
+        ),
     },
 )
 

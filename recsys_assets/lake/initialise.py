@@ -19,6 +19,8 @@ from recsys_assets.errors import InputError, SettingsError
 from recsys_assets.lake.download import Progress, fetch
 from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
 from recsys_assets.lake.sources.registry import Spec, open_source
+from recsys_assets.lake.sources.survey import Survey
+from recsys_assets.lake.wish_defaults import set_rating_positive, wishes_in_words
 from recsys_assets.settings import Settings, SourceSettings, load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.settings_file import read_table, write_section
@@ -120,24 +122,24 @@ def initialise(
     columns: Mapping[str, str] | None = None,
     amazon_url: str | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Settings:
     """Read the source once, from end to end, and write the days that it covers to `<home>/recsys.toml`.
 
     `amazon-2023:CATEGORY` is downloaded to `<home>/downloads` first and is an `amazon` source from then on.
-    An earlier `recsys.toml` keeps everything outside of `[source]`, comments included.
+    An earlier `recsys.toml` keeps everything outside of `[source]`, but a `rating_positive` that was chosen here.
 
     Args:
         home: made where missing.
         spec: the source; relative paths are made absolute.
-        days: take only the first N days, >= 1, and do not follow the source when it grows; None takes all
-            and follows.
-        first: the first day, whatever the source has; None chooses it by the rules of `choose_range`.
-        last: the last day, in the same way; a given one is not moved on when the source grows.
+        days: take only the first N days, >= 1, and do not follow the source; None takes all and follows.
+        first: the first day, whatever the source has; None chooses it by `choose_range`.
+        last: the last day, in the same way; a given one does not follow the source.
         read_on: today, UTC; None reads the clock.
         columns: for `tabular`, our column name -> the file's.
-        amazon_url: where `amazon-2023` is downloaded from; None takes `RECSYS_SOURCE__AMAZON_URL`, else what
-            an earlier `recsys.toml` says, else the published place.
+        amazon_url: the place of `amazon-2023`; None takes the variable, the earlier `recsys.toml`'s or the published.
         progress: called after each chunk of a download.
+        say: called with one line on the events that count as a wish.
 
     Returns:
         The settings in force now.
@@ -153,8 +155,8 @@ def initialise(
     if parts.kind == "amazon-2023":
         fetch_category(parts.path, home.downloads, base_url=url or PUBLISHED, progress=progress)
     written = spec_as_written(home, spec)
-    counted, name = _read(written, columns)
-    found = choose_range(counted, name=name, read_on=read_on or _today(), first=first, last=last)
+    survey, name = _read(written, columns)
+    found = choose_range(survey.rows, name=name, read_on=read_on or _today(), first=first, last=last)
     last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
     source = {
         "spec": written,
@@ -164,7 +166,10 @@ def initialise(
         "follow": days is None and last is None,
         "amazon_url": url or None,
     }
-    _write(home, source, counted)
+    _write(home, source, survey.rows)
+    set_rating_positive(home.settings_file, survey.ratings if parts.kind == "tabular" else None)
+    if say is not None:
+        say(wishes_in_words(load_settings(home), survey))
     return load_settings(home)
 
 
@@ -192,11 +197,11 @@ def follow_source(
     source = open_source(given.spec, columns=given.columns)
     if not given.follow or not home.settings_file.exists() or source.fingerprint() == seen:
         return settings
-    counted, name = _read(given.spec, given.columns)
-    found = choose_range(counted, name=name, read_on=read_on or _today())
+    survey, name = _read(given.spec, given.columns)
+    found = choose_range(survey.rows, name=name, read_on=read_on or _today())
     if found.last_day <= given.last_day:
         return settings
-    _write(home, {"first_day": given.first_day, "last_day": found.last_day}, counted)
+    _write(home, {"first_day": given.first_day, "last_day": found.last_day}, survey.rows)
     return load_settings(home)
 
 
@@ -213,10 +218,10 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _read(spec: str, columns: Mapping[str, str] | None) -> tuple[RowsByDay, str]:
-    """Return the source's rows by day, and its first file, which errors name."""
+def _read(spec: str, columns: Mapping[str, str] | None) -> tuple[Survey, str]:
+    """Return the source's counts, and its first file, which errors name."""
     source = open_source(spec, columns=columns)
-    return source.rows_by_day(), str(source.files()[0])
+    return source.survey(), str(source.files()[0])
 
 
 def _write(home: Home, source: Mapping[str, Any], counted: RowsByDay) -> None:

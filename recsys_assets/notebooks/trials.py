@@ -16,7 +16,8 @@ from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.held_out import by_factors, rank
 from recsys_assets.evaluation.held_out import time_split
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.settings import TrainingSettings, load_or_default_settings
+from recsys_assets.settings import load_or_default_settings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 

@@ -191,6 +191,7 @@ class _Builder:
         embeddings = (artifact("embeddings"), inputs.embeddings)
         features = (artifact("features"), inputs.features)
         for stage in (
+            {"model_choice": (artifact("choice"), inputs.choice)},
             {"user_embeddings": embeddings, "item_embeddings": embeddings},
             {"evaluation": (artifact("evaluation"), inputs.evaluation)},
             {"user_features": features, "item_features": features},

@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.rules_file import rules_fingerprint
@@ -34,13 +35,14 @@ INPUTS_KEY = "recsys.inputs"
 """Key of the fingerprint in a Parquet file's metadata."""
 
 CODE_VERSIONS: Final = {
-    "raw_interactions": "1",
+    "raw_interactions": "2",
     "item_catalogue": "1",
-    "interactions": "1",
-    "increment_report": "2",
-    "embeddings": "2",
-    "evaluation": "2",
-    "features": "1",
+    "interactions": "2",
+    "increment_report": "3",
+    "model_choice": "1",
+    "embeddings": "3",
+    "evaluation": "3",
+    "features": "2",
     "item_index": "2",
     "release": "1",
 }
@@ -113,9 +115,14 @@ class Inputs:
         """Covers the source, for every day: a source does not say which of its days changed."""
         return fingerprint([CODE_VERSIONS["raw_interactions"], self.source])
 
+    @cached_property
+    def wish_rule(self) -> WishRule:
+        """The rule that weighs events: `[interactions]`, and what the source says of ratings."""
+        return WishRule.of(self.settings)
+
     def interactions(self, day: date) -> str:
-        """Covers the day's raw file."""
-        return fingerprint([CODE_VERSIONS["interactions"], self.raw_store.checksum(day)])
+        """Covers the day's raw file, and the weights of events."""
+        return fingerprint([CODE_VERSIONS["interactions"], self.raw_store.checksum(day), self.wish_rule])
 
     def increment_report(self, day: date) -> str:
         """Covers the day's cleaned file; a change in the trailing window is no reason for another report."""
@@ -140,16 +147,25 @@ class Inputs:
         return fingerprint([self.home.catalogue.read_bytes().hex()]) if self.home.catalogue.exists() else ""
 
     @cached_property
-    def embeddings(self) -> str:
-        """Covers all cleaned days and the training settings."""
+    def _learnt_from(self) -> str:
+        """Covers all cleaned days, the kinds that hide an item, the catalogue and the training settings."""
         training = msgspec.json.encode(self.settings.training)
-        return fingerprint([CODE_VERSIONS["embeddings"], self._landed, training])
+        return fingerprint([self._landed, self.settings.interactions.seen, self._catalogue, training])
+
+    @cached_property
+    def choice(self) -> str:
+        """Covers the training part of the days, its settings and the categories."""
+        return fingerprint([CODE_VERSIONS["model_choice"], self._learnt_from])
+
+    @cached_property
+    def embeddings(self) -> str:
+        """Covers the choice, all cleaned days, the catalogue and the training settings."""
+        return fingerprint([CODE_VERSIONS["embeddings"], self.choice])
 
     @cached_property
     def evaluation(self) -> str:
-        """Covers all cleaned days, the held-out ones among them, and the training settings."""
-        training = msgspec.json.encode(self.settings.training)
-        return fingerprint([CODE_VERSIONS["evaluation"], self._landed, training])
+        """Covers the choice, all cleaned days, the held-out ones among them, and the training settings."""
+        return fingerprint([CODE_VERSIONS["evaluation"], self.choice])
 
     @cached_property
     def features(self) -> str:
@@ -166,6 +182,7 @@ class Inputs:
     def release(self) -> str:
         """Covers everything that a release holds."""
         parts = [
+            self.choice,
             self.embeddings,
             self.evaluation,
             self.features,

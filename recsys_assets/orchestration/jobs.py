@@ -16,6 +16,7 @@ RETRAIN_AND_RELEASE: Final = "retrain_and_release"
 _DAILY_ASSETS: Final = ("raw_interactions", "interactions", "increment_report")
 _RELEASED_ASSETS: Final = (
     "item_catalogue",
+    "model_choice",
     "user_embeddings",
     "item_embeddings",
     "evaluation",

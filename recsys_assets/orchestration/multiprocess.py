@@ -16,7 +16,7 @@ from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
 from recsys_assets.embeddings.ials import load_matrix, load_start, save_result
 from recsys_assets.embeddings.training import train_in_group
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 
 
 def torchrun_command(matrix_folder: Path, out: Path, settings: TrainingSettings) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import dagster as dg
+import polars as pl
 
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.interactions.contract import INTERACTIONS
@@ -81,9 +82,13 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Open the record of every check result by day."""
         return Ledger(self.home.quality_db)
 
+    def catalogue(self) -> pl.DataFrame | None:
+        """Read the item catalogue; None before it is landed."""
+        return read_catalogue(self.home.catalogue) if self.home.catalogue.exists() else None
+
     def raw_audit(self, source: Source, ledger: Ledger) -> RawAudit:
         """Return the audit of raw days: expectations, and drift against the days published before."""
-        catalogue = read_catalogue(self.home.catalogue) if self.home.catalogue.exists() else None
+        catalogue = self.catalogue()
         quality = self.settings().quality
         monitor = Monitor(
             RAW_INTERACTIONS.name, quality, store=self.raw(), ledger=ledger, catalogue=catalogue

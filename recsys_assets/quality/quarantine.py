@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 import polars.selectors as cs
 
+from recsys_assets import columns
 from recsys_assets.errors import QuarantineError
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Acceptance, Ledger
@@ -50,7 +51,12 @@ class AcceptingStore(Protocol):
 
 
 def content_fingerprint(frame: pl.DataFrame) -> str:
-    """Return the SHA-256 of a frame's columns, types and rows in their order; the same in every process."""
+    """Return the SHA-256 of a frame's columns, types and rows in their order; the same in every process.
+
+    A `kind` that is always null is left out: days were accepted before the column was there.
+    """
+    if columns.KIND in frame.columns and frame[columns.KIND].null_count() == frame.height:
+        frame = frame.drop(columns.KIND)
     digest = hashlib.sha256(json.dumps([(name, str(dtype)) for name, dtype in frame.schema.items()]).encode())
     # physical: Python cannot hold the times of a broken day
     for row in frame.with_columns(cs.temporal().to_physical()).iter_rows():

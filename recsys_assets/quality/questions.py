@@ -155,7 +155,7 @@ _INTERACTIONS: Final = (
     ),
     _question(
         "Is every event there once?",
-        "user_id_item_id_timestamp_unique",
+        "user_id_item_id_timestamp_kind_unique",
         why="An event that counts twice is a wish that nobody had.",
         remedy="look at the failing rows; this is a fault of the cleaning, please report it.",
     ),
@@ -164,6 +164,12 @@ _INTERACTIONS: Final = (
         "kept_by_cleaning",
         why="Where cleaning drops much, the source sends something else than it did.",
         remedy="look at the reasons in `dropped`, and at the raw day.",
+    ),
+    _question(
+        "Is every kind known?",
+        "kind_listed",
+        why="A kind of event that no weight is given for counts as a whole wish, a page turned as a purchase.",
+        remedy="give it a weight under `[interactions.kinds]` in recsys.toml.",
     ),
 )
 

@@ -1,12 +1,20 @@
-"""The bounds that a struct's types declare: values checked against them, and the bounds in words."""
+"""Types with bounds, values checked against the bounds that a struct's types declare, and the bounds in words."""
 
 import difflib
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 from msgspec import inspect as types
+
+Count = Annotated[int, Meta(ge=1)]
+CountOrZero = Annotated[int, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(min_length=1)]
 
 KeyPath = tuple[str, ...]
 """The keys that lead to a value: a section, then its field."""
@@ -63,6 +71,8 @@ def _in_words(info: types.Type) -> str:  # noqa: PLR0911  a type a case
             return f"{' or '.join(some)}, or leave it out"
         case types.ListType() | types.VarTupleType():
             return f"a list, each {_in_words(info.item_type)}"
+        case types.DictType():
+            return f"a table, each {_in_words(info.value_type)}" if _bounds(info) else "a table"
         case types.IntType() | types.FloatType():
             noun = "a whole number" if isinstance(info, types.IntType) else "a number"
             return f"{noun}, {bounds}" if (bounds := _bounds(info)) else noun
@@ -81,9 +91,12 @@ def _in_words(info: types.Type) -> str:  # noqa: PLR0911  a type a case
 def _bounds(info: types.Type) -> str:  # noqa: PLR0911  a type a case
     match info:
         case types.UnionType():
-            return " or ".join(filter(None, map(_bounds, info.types)))
+            some = [_bounds(one) for one in info.types if not isinstance(one, types.NoneType)]
+            return " or ".join(some) if all(some) else ""
         case types.ListType() | types.VarTupleType():
             return f"each {bounds}" if (bounds := _bounds(info.item_type)) else ""
+        case types.DictType():
+            return f"each {bounds}" if (bounds := _bounds(info.value_type)) else ""
         case types.Metadata():
             return str((info.extra_json_schema or {})["description"])
         case types.LiteralType():
@@ -102,7 +115,8 @@ def _takes(kind: Any, value: Any) -> bool:
         converted = msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError:
         return False
-    return not isinstance(converted, float) or math.isfinite(converted)
+    numbers = converted.values() if isinstance(converted, dict) else [converted]
+    return all(not isinstance(number, float) or math.isfinite(number) for number in numbers)
 
 
 def _shown(value: Any) -> str:

@@ -96,11 +96,11 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def artifacts(self) -> Path:
-        """The newest embeddings, evaluation, features and index, before they are released together."""
+        """The newest choice, embeddings, evaluation, features and index, before they are released together."""
         return self.root / "artifacts"
 
     def artifact(self, name: str) -> Path:
-        """The newest `embeddings`, `evaluation`, `features`, `index` or `rules`, or the marker `release`."""
+        """The newest `choice`, `embeddings`, `evaluation`, `features`, `index` or `rules`, or the marker `release`."""
         return self.artifacts / name
 
     @property

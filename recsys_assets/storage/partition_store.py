@@ -55,7 +55,7 @@ class PartitionStore:
     root: Path
     """Folder of the table; created with the first day."""
     schema: pl.Schema
-    """Columns and types that every file has at least."""
+    """Columns and types of the rows that are read; a file may have others, and a column that it lacks is null."""
     provenance: Callable[[date], Mapping[str, str]] | None = None
     """The inputs of a day's file (checksum, code version), written into its Parquet metadata."""
 
@@ -72,7 +72,7 @@ class PartitionStore:
         return [day for day in days_under(self.root) if os.path.isfile(self._file(day))]  # noqa: PTH113  a third of the time
 
     def scan(self, days: Iterable[date]) -> pl.LazyFrame:
-        """Return the rows of these days as a lazy frame, in the order given; typed and empty for no days.
+        """Return the rows of `schema`'s columns of these days, in the order given; typed and empty for no days.
 
         Files without rows are not opened: a sparse history has thousands.
 
@@ -85,11 +85,25 @@ class PartitionStore:
         ]
         if not files:
             return pl.LazyFrame(schema=self.schema)
-        return pl.scan_parquet(files, hive_partitioning=False, glob=False)
+        return pl.scan_parquet(
+            files,
+            schema=self.schema,
+            missing_columns="insert",  # a file of an earlier version, which stays while its day is rejected
+            extra_columns="ignore",
+            hive_partitioning=False,
+            glob=False,
+        )
 
     def read(self, day: date) -> pl.DataFrame:
-        """Return the rows of one day, with all columns of its file."""
-        return pl.read_parquet(self.path(day), hive_partitioning=False, glob=False)
+        """Return the rows of one day, with all columns of its file; those of `schema` that it lacks are null."""
+        frame = pl.read_parquet(self.path(day), hive_partitioning=False, glob=False)
+        lacking = [
+            pl.lit(None, t).alias(name) for name, t in self.schema.items() if name not in frame.columns
+        ]
+        if not lacking:
+            return frame
+        others = [name for name in frame.columns if name not in self.schema]
+        return frame.with_columns(lacking).select(*self.schema, *others)
 
     def read_chunks(self, days: Iterable[date]) -> Iterator[list[tuple[date, pl.DataFrame]]]:
         """Yield the days that have a file, each with its rows of `schema`'s columns, in chunks (`in_chunks`).
@@ -158,6 +172,7 @@ class PartitionStore:
         together = pl.scan_parquet(
             files,
             schema=self.schema,
+            missing_columns="insert",
             extra_columns="ignore",
             hive_partitioning=False,
             glob=False,

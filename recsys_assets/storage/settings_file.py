@@ -7,6 +7,7 @@ Changing a section keeps everything else as it stands. The structs are arguments
 import ast
 import inspect
 import itertools
+import os
 import re
 import textwrap
 import tomllib
@@ -64,6 +65,41 @@ def line_of(text: str, path: KeyPath) -> int | None:
 
 def _keys(dotted: str) -> KeyPath:
     return tuple(key.strip(" \"'") for key in dotted.split("."))
+
+
+def apply_variables(table: dict[str, Any]) -> dict[KeyPath, str]:
+    """Set the fields that `RECSYS_` variables with `__` name, known or not, and return path -> variable."""
+    found = {}
+    for name, value in os.environ.items():
+        path = tuple(name.removeprefix("RECSYS_").lower().split("__"))
+        if not name.startswith("RECSYS_") or len(path) == 1:
+            continue
+        found[path] = name
+        inner = table
+        for key in path[:-1]:
+            if not isinstance(inner.get(key), dict):
+                inner[key] = {}
+            inner = inner[key]
+        inner[path[-1]] = value
+    return found
+
+
+def place_of(file: Path, path: KeyPath, variables: Mapping[KeyPath, str]) -> str:
+    """Return the variable, or the file and line, that a setting comes from.
+
+    Args:
+        file: the settings file, there or not.
+        path: the keys that lead to the setting.
+        variables: what `apply_variables` returned.
+    """
+    variable = next((name for key, name in variables.items() if key[: len(path)] == path), None)
+    if variable is not None:
+        return variable
+    if not file.exists():
+        return f"{file}: {'.'.join(path)}"
+    line = line_of(file.read_text(encoding="utf-8"), path)
+    name = f"[{path[0]}] {'.'.join(path[1:])}".rstrip()
+    return f"{file}{f', line {line}' if line else ''}: {name}"
 
 
 def write_section(
@@ -197,6 +233,10 @@ def _default_line(field: msgspec.structs.FieldInfo) -> str:
 def _toml(value: Any) -> str:
     import tomlkit  # noqa: PLC0415  as above
 
+    if isinstance(value, Mapping) and value:
+        inline = tomlkit.inline_table()
+        inline.update(value)
+        return inline.as_string()
     return str(tomlkit.item(value).as_string())
 
 

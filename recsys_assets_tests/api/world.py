@@ -16,8 +16,9 @@ from recsys_assets.index.index_report import read_report
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.settings import IndexSettings, Settings, SourceSettings
 from recsys_assets.storage.home import Home
+from recsys_assets.training_settings import TrainingSettings
 
 FIRST_DAY = date(2024, 3, 1)
 LAST_DAY = date(2024, 3, 30)
@@ -54,6 +55,7 @@ def interactions(*, users: int, items: int, seed: int, prefix: str = "i") -> pl.
             "rating": [None] * len(rows),
             "quantity": [1.0] * len(rows),
             "value": [2.5] * len(rows),
+            "kind": [None] * len(rows),
         },
         schema=INTERACTIONS.polars_schema(),
     )

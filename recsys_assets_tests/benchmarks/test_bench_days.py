@@ -6,6 +6,7 @@ import polars as pl
 
 from recsys_assets.benchmarks.bench_days import floor
 from recsys_assets.interactions.cleaning import clean
+from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.storage.home import day_folder
 
@@ -41,5 +42,5 @@ def test_the_floor_cleans_and_writes_each_day(tmp_path):
             for table in ("raw", "interactions")
         }
         assert written["raw"].equals(frame)
-        ours = clean(frame, day=day).frame
+        ours = clean(frame, day=day, rule=WishRule()).frame
         assert written["interactions"].select(ours.columns).equals(ours)

@@ -4,11 +4,11 @@ from recsys_assets.benchmarks import bench_variants
 from recsys_assets.benchmarks.datasets import BenchmarkSet
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.evaluation.held_out import random_split, time_split
-from recsys_assets.settings import SoftmaxSettings, TrainingSettings
+from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 
 SETTINGS = TrainingSettings(
-    objective="softmax", embedding_size=8, softmax=SoftmaxSettings(epochs=6, batch_users=20, sampled_items=30)
+    model="softmax", embedding_size=8, softmax=SoftmaxSettings(epochs=6, batch_users=20, sampled_items=30)
 )
 
 

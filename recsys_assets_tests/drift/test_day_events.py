@@ -22,6 +22,7 @@ ROW = st.fixed_dictionaries(
         "rating": st.sampled_from([None, 1.0, -0.0, float("nan")]),
         "quantity": st.sampled_from([None, 1.0, -2.0, float("inf")]),
         "value": st.sampled_from([None, 2.5, -1.0]),
+        "kind": st.sampled_from([None, "view", "purchase"]),
     }
 )
 
@@ -80,3 +81,10 @@ def test_a_visit_is_a_users_hour_and_without_a_user_a_moment():
     assert events.shares["repeat_visits"] == (1, 3)
     assert events.shares["duplicate_rows"] == (1, 7)
     assert events.shares["visits_with_duplicates"] == (1, 5)
+
+
+def test_rows_that_differ_by_kind_are_no_duplicates():
+    plain = {"user_id": "u1", "item_id": "i1", "second": 0, "rating": None, "quantity": None, "value": None}
+    rows = [plain | {"kind": kind} for kind in ("view", "purchase", "view", None, None)]
+    (events,) = read_days([(START, frame_of(START, rows))])
+    assert events.shares["duplicate_rows"] == (2, 5)

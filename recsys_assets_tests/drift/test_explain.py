@@ -77,6 +77,7 @@ def frame():
             "rating": None,
             "quantity": 1.0,
             "value": [value for *_, value in rows],
+            "kind": None,
         },
         schema=RAW_INTERACTIONS.polars_schema(),
     )

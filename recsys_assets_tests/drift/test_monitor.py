@@ -35,6 +35,7 @@ def shop(rows: int, day: date, *, seed: int = 0) -> pl.DataFrame:
             "rating": rng.choice([1.0, 2.0, 3.0, 4.0, 5.0], rows, p=[0.05, 0.05, 0.1, 0.3, 0.5]),
             "quantity": rng.integers(1, 4, rows).astype(float),
             "value": (items % 17 + 1) * 1.5,
+            "kind": None,
         },
         schema_overrides=SCHEMA,
     )

@@ -6,7 +6,7 @@ from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.held_out import by_factors, random_split, rank
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 

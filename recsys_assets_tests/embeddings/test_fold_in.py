@@ -10,7 +10,7 @@ from recsys_assets.embeddings.score_parts import ScoreParts
 from recsys_assets.embeddings.score_recipe import FactorSlice, Prior, ScoreRecipe
 from recsys_assets.embeddings.training import train
 from recsys_assets.errors import EmptyHistoryError
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 
 ITEMS, SIZE = 50, 12

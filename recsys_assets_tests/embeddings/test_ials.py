@@ -6,7 +6,7 @@ import pytest
 from recsys_assets.embeddings.ials_half_step import sides
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 SMALL = TrainingSettings(embedding_size=8, epochs=12)

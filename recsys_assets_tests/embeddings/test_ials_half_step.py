@@ -3,7 +3,7 @@ import numpy as np
 from recsys_assets.embeddings import ials_half_step
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import events
 
 

@@ -7,7 +7,7 @@ from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, plan_memory
 from recsys_assets.embeddings.training import train
 from recsys_assets.errors import MemoryBudgetError
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 
 LARGE = {"shape": (140_000, 27_000), "entries": 20_000_000, "resident": 300 * MEGABYTE}

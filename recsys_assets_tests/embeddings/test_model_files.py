@@ -6,7 +6,7 @@ from recsys_assets import columns
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import last_trained, load_embeddings, save_embeddings, start_from
 from recsys_assets.embeddings.training import train
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import START, block_world
 
 SETTINGS = TrainingSettings(embedding_size=8, epochs=12)

@@ -8,11 +8,11 @@ from recsys_assets.embeddings.factorisation import Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.settings import SoftmaxSettings, TrainingSettings
+from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 SETTINGS = TrainingSettings(
-    objective="softmax", embedding_size=8, softmax=SoftmaxSettings(epochs=6, batch_users=20, sampled_items=30)
+    model="softmax", embedding_size=8, softmax=SoftmaxSettings(epochs=6, batch_users=20, sampled_items=30)
 )
 
 

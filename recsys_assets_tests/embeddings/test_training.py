@@ -7,7 +7,7 @@ from recsys_assets.embeddings.factorisation import epochs_of, with_epochs
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import run_epochs, train
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.settings import SoftmaxSettings, TrainingSettings
+from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 OBJECTIVES = ["ials", "softmax"]
@@ -38,7 +38,7 @@ def world():
 
 
 def settings_for(objective, epochs):
-    return with_epochs(TrainingSettings(objective=objective, embedding_size=4), epochs)
+    return with_epochs(TrainingSettings(model=objective, embedding_size=4), epochs)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -89,5 +89,5 @@ def test_the_epochs_set_are_those_of_the_objective(objective):
 
 
 def test_epochs_of_the_other_objective_stay():
-    given = TrainingSettings(objective="softmax", epochs=5, softmax=SoftmaxSettings(epochs=2))
+    given = TrainingSettings(model="softmax", epochs=5, softmax=SoftmaxSettings(epochs=2))
     assert with_epochs(given, 9) == msgspec.structs.replace(given, softmax=SoftmaxSettings(epochs=9))

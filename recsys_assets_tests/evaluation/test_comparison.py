@@ -3,7 +3,7 @@ import pytest
 
 from recsys_assets.evaluation.comparison import SCHEMA, evaluate, evaluate_if_possible, evaluate_split
 from recsys_assets.evaluation.held_out import time_split
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 

@@ -7,7 +7,7 @@ from recsys_assets import columns
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.evaluation.held_out import time_split
 from recsys_assets.evaluation.tuning import search_split, tune
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 SETTINGS = TrainingSettings(embedding_size=4, regularization=3.0)

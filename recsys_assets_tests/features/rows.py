@@ -33,6 +33,7 @@ def events(*rows: tuple[str, str, int] | tuple[str, str, int, float | None]) -> 
             "rating": [None] * len(rows),
             "quantity": [1.0] * len(rows),
             "value": [row[3] if len(row) > 3 else None for row in rows],
+            "kind": [None] * len(rows),
         },
         schema=INTERACTIONS.polars_schema(),
     )

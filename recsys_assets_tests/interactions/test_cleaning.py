@@ -14,11 +14,13 @@ from recsys_assets.interactions.cleaning import (
     publish_interactions,
 )
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.contract import validate
 from recsys_assets.storage.partition_store import PartitionStore
 
 DAY = date(2017, 3, 5)
+PLAIN = WishRule()
 NOON = datetime(2017, 3, 5, 12, tzinfo=UTC)
 
 
@@ -43,7 +45,7 @@ def raw(*rows: dict) -> pl.DataFrame:
     ],
 )
 def test_an_invalid_row_is_dropped_and_counted(row, reason):
-    cleaned = clean(raw({"item_id": "other"}, row), day=DAY)
+    cleaned = clean(raw({"item_id": "other"}, row), day=DAY, rule=PLAIN)
     assert cleaned.dropped == {reason: 1}
     assert cleaned.frame["item_id"].to_list() == ["other"]
 
@@ -51,28 +53,30 @@ def test_an_invalid_row_is_dropped_and_counted(row, reason):
 def test_keeps_the_first_and_the_last_microsecond_of_the_day():
     start = datetime(2017, 3, 5, tzinfo=UTC)
     end = start + timedelta(days=1) - timedelta(microseconds=1)
-    assert clean(raw({"timestamp": start}, {"timestamp": end}), day=DAY).frame.height == 2
+    assert clean(raw({"timestamp": start}, {"timestamp": end}), day=DAY, rule=PLAIN).frame.height == 2
 
 
 def test_strips_ids():
-    cleaned = clean(raw({"user_id": " u\t", "item_id": "i "}), day=DAY)
+    cleaned = clean(raw({"user_id": " u\t", "item_id": "i "}), day=DAY, rule=PLAIN)
     assert cleaned.frame.select("user_id", "item_id").row(0) == ("u", "i")
 
 
 def test_equal_rows_are_one_event():
-    cleaned = clean(raw({}, {}, {}), day=DAY)
+    cleaned = clean(raw({}, {}, {}), day=DAY, rule=PLAIN)
     assert (cleaned.frame.height, cleaned.dropped) == (1, {"duplicate": 2})
 
 
 def test_lines_of_one_event_add_up():
-    cleaned = clean(raw({"quantity": 1.0, "value": 2.0}, {"quantity": 2.0, "value": 4.0}), day=DAY)
+    cleaned = clean(
+        raw({"quantity": 1.0, "value": 2.0}, {"quantity": 2.0, "value": 4.0}), day=DAY, rule=PLAIN
+    )
     assert cleaned.frame.select("quantity", "value").row(0) == (3.0, 6.0)
     assert cleaned.dropped == {"merged": 1}
 
 
 def test_merging_leaves_the_unknown_unknown():
     rows = ({"quantity": None, "value": None, "rating": rating} for rating in (2.0, 5.0))
-    frame = clean(raw(*rows), day=DAY).frame
+    frame = clean(raw(*rows), day=DAY, rule=PLAIN).frame
     assert frame.select("rating", "quantity", "value").row(0) == (5.0, None, None)
 
 
@@ -80,18 +84,18 @@ def test_merging_leaves_the_unknown_unknown():
     ("quantity", "weight"), [(None, 1.0), (1.0, 1.0), (3.0, 2.0), (15.0, 4.0), (9000.0, 4.0)]
 )
 def test_weight_of_a_quantity(quantity, weight):
-    assert clean(raw({"quantity": quantity}), day=DAY).frame["weight"].to_list() == [weight]
+    assert clean(raw({"quantity": quantity}), day=DAY, rule=PLAIN).frame["weight"].to_list() == [weight]
 
 
 def test_empty_day_is_a_typed_empty_frame():
-    cleaned = clean(RAW_INTERACTIONS.polars_schema().to_frame(), day=DAY)
+    cleaned = clean(RAW_INTERACTIONS.polars_schema().to_frame(), day=DAY, rule=PLAIN)
     assert cleaned.frame.schema == INTERACTIONS.polars_schema()
     assert cleaned.dropped == {}
 
 
 def test_losing_most_of_a_day_in_cleaning_blocks_it():
     rows = [{"quantity": 0.0 if n % 4 else 1.0, "item_id": str(n)} for n in range(100)]
-    (results,) = audit_days([(DAY, clean(raw(*rows), day=DAY))])
+    (results,) = audit_days([(DAY, clean(raw(*rows), day=DAY, rule=PLAIN))], rule=PLAIN)
     assert {r.check for r in results if r.verdict == "block"} == {"kept_by_cleaning"}
 
 
@@ -102,7 +106,7 @@ def test_a_range_publishes_rejects_and_counts_by_day(tmp_path):
     source.write(DAY, raw({}, {}, {"quantity": 0.0}))
     source.write(next_day, raw(*({"item_id": str(n)} for n in range(100))))  # all of the day before
     outcome = publish_interactions(
-        [DAY, next_day, missing], raw=source, store=store, quarantine=tmp_path / "quarantine"
+        [DAY, next_day, missing], raw=source, store=store, quarantine=tmp_path / "quarantine", rule=PLAIN
     )
     assert outcome.published.rows == {DAY: 1}
     assert list(outcome.published.rejected) == [next_day]
@@ -121,6 +125,7 @@ ROW = st.fixed_dictionaries(
         "rating": NUMBER,
         "quantity": NUMBER,
         "value": NUMBER,
+        "kind": st.none() | st.sampled_from(["view", " View", "hide", ""]),
     }
 )
 
@@ -129,7 +134,7 @@ ROW = st.fixed_dictionaries(
 @given(rows=st.lists(ROW, max_size=8))
 def test_the_result_keeps_the_contract_and_every_row_is_accounted_for(rows):
     frame = pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema())
-    cleaned = clean(frame, day=DAY)
+    cleaned = clean(frame, day=DAY, rule=PLAIN)
     validate(INTERACTIONS, cleaned.frame)
     assert cleaned.frame.height + sum(cleaned.dropped.values()) == len(rows)
 
@@ -137,8 +142,8 @@ def test_the_result_keeps_the_contract_and_every_row_is_accounted_for(rows):
 @settings(max_examples=30, deadline=None)
 @given(rows=st.lists(ROW, max_size=8))
 def test_cleaning_twice_changes_nothing(rows):
-    once = clean(pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema()), day=DAY).frame
-    again = clean(once.select(list(RAW_INTERACTIONS.columns)), day=DAY)
+    once = clean(pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema()), day=DAY, rule=PLAIN).frame
+    again = clean(once.select(list(RAW_INTERACTIONS.columns)), day=DAY, rule=PLAIN)
     assert again.frame.equals(once)
     assert again.dropped == {}
 
@@ -154,23 +159,23 @@ def test_many_days_are_cleaned_and_audited_as_each_alone(deliveries, backwards):
         (day, pl.DataFrame(rows, schema=schema).with_columns(pl.col("timestamp") + pl.duration(days=n % 2)))
         for n, (day, rows) in enumerate(zip(days, deliveries, strict=True))
     ]
-    together = clean_days(frames)
-    alone = [clean(frame, day=day) for day, frame in frames]
+    together = clean_days(frames, rule=PLAIN)
+    alone = [clean(frame, day=day, rule=PLAIN) for day, frame in frames]
     for one, other in zip(together, alone, strict=True):
         assert one.frame.equals(other.frame)
         assert list(one.dropped.items()) == list(other.dropped.items())
         assert one.raw_rows == other.raw_rows
-    audited = audit_days(list(zip(days, together, strict=True)))
-    assert audited == [audit_days([pair])[0] for pair in zip(days, alone, strict=True)]
+    audited = audit_days(list(zip(days, together, strict=True)), rule=PLAIN)
+    assert audited == [audit_days([pair], rule=PLAIN)[0] for pair in zip(days, alone, strict=True)]
 
 
 def test_a_row_counts_in_the_day_it_was_delivered_in():
     late = raw({"timestamp": NOON}, {"timestamp": NOON + timedelta(days=1)})
-    first, second = clean_days([(DAY, raw({}, {})), (DAY + timedelta(days=1), late)])
+    first, second = clean_days([(DAY, raw({}, {})), (DAY + timedelta(days=1), late)], rule=PLAIN)
     assert (first.frame.height, first.dropped) == (1, {"duplicate": 1})
     assert (second.frame.height, second.dropped) == (1, {"outside_day": 1})
 
 
 def test_source_columns_beyond_the_common_ones_do_not_matter():
     frames = [(DAY, raw({}).with_columns(extra=pl.lit(1))), (DAY + timedelta(days=1), raw({}))]
-    assert [cleaned.frame.height for cleaned in clean_days(frames)] == [1, 0]
+    assert [cleaned.frame.height for cleaned in clean_days(frames, rule=PLAIN)] == [1, 0]

@@ -38,7 +38,9 @@ class InMemory(Source):
     def batches(self) -> Generator[pl.DataFrame]:
         number = 0
         for moments in self._batches:
-            rows = [("u", str(number + n), moment, None, None, None) for n, moment in enumerate(moments)]
+            rows = [
+                ("u", str(number + n), moment, None, None, None, None) for n, moment in enumerate(moments)
+            ]
             number += len(rows)
             yield pl.DataFrame(rows, schema=self.contract.polars_schema(), orient="row")
         if self._broken:

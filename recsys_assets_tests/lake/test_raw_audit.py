@@ -36,6 +36,7 @@ def untidy(day, *, rows=80, blanks=0.15, nulls=0.6, returns=0.3):
             "rating": None,
             "quantity": np.where(rng.random(rows) < returns, -1.0, 1.0),
             "value": items + 1.0,
+            "kind": None,
         },
         schema=SCHEMA,
     )

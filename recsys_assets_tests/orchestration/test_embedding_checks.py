@@ -10,8 +10,8 @@ from recsys_assets.embeddings.model_files import save_embeddings
 from recsys_assets.embeddings.training import train
 from recsys_assets.orchestration.checks.embeddings import objective_falls
 from recsys_assets.orchestration.resources import Artifacts
-from recsys_assets.settings import SoftmaxSettings, TrainingSettings
 from recsys_assets.storage.home import Home
+from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 
 
@@ -22,7 +22,7 @@ def check(tmp_path):
 
     def judge(objective, losses):
         settings = TrainingSettings(
-            objective=objective, embedding_size=2, epochs=1, softmax=SoftmaxSettings(epochs=1)
+            model=objective, embedding_size=2, epochs=1, softmax=SoftmaxSettings(epochs=1)
         )
         found = replace(train(matrix, settings), losses=losses)
         save_embeddings(Home(tmp_path).artifact("embeddings"), matrix=matrix, factorisation=found)

@@ -14,7 +14,7 @@ from recsys_assets.embeddings.ials import Workers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
 from recsys_assets.orchestration.multiprocess import torchrun_command
-from recsys_assets.settings import TrainingSettings
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 
 

@@ -9,7 +9,14 @@ from recsys_assets.errors import QuarantineError
 from recsys_assets.quality.audit_and_publish import publish_days
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.quality.quarantine import accept_day, drop_day, lineage_notes, rejected_days, rejected_on
+from recsys_assets.quality.quarantine import (
+    accept_day,
+    content_fingerprint,
+    drop_day,
+    lineage_notes,
+    rejected_days,
+    rejected_on,
+)
 from recsys_assets.quality.run_expectations import evaluate, schema_result
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -117,3 +124,12 @@ def test_dropping_leaves_the_published_file(tmp_path, deliver, store):
     drop_day(tmp_path / "quarantine", DAY)
     assert rejected_days(tmp_path / "quarantine") == []
     assert store.checksum(DAY) == before
+
+
+def test_a_kind_that_is_always_null_does_not_change_the_content():
+    """Days were accepted before the column was there."""
+    frame = pl.DataFrame({"user_id": ["u"], "value": [2.0], "shop": ["s"]})
+    nulls = frame.select("user_id", "value", pl.lit(None, pl.String).alias("kind"), "shop")
+
+    assert content_fingerprint(nulls) == content_fingerprint(frame)
+    assert content_fingerprint(nulls.with_columns(kind=pl.lit("view"))) != content_fingerprint(frame)

@@ -33,6 +33,7 @@ def build_world(artifacts: Path, *, users: int = 40, items: int = 60) -> World:
             "rating": None,
             "quantity": 1.0,
             "value": 2.5,
+            "kind": None,
         },
         schema_overrides=INTERACTIONS.polars_schema(),
     )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import IndexSettings, Settings, SourceSettings, TrainingSettings
+from recsys_assets.settings import IndexSettings, Settings, SourceSettings
 from recsys_assets.storage.home import Home
+from recsys_assets.training_settings import TrainingSettings
 
 FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2024, 1, 31)
 NOW = datetime(2024, 2, 1, 6, tzinfo=UTC)

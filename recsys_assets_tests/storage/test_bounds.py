@@ -25,6 +25,8 @@ from recsys_assets.storage.bounds import Mistake, allowed, bounds_of, mistake_in
         (date, "a date, YYYY-MM-DD", ""),
         (bool, "true or false", ""),
         (dict[str, str], "a table", ""),
+        (dict[str, Annotated[float, Meta(ge=0)]], "a table, each a number, at least 0", "each at least 0"),
+        (Literal["all"] | list[str] | None, "`all` or a list, each text, or leave it out", ""),
         (int, "a whole number", ""),
     ],
 )

@@ -155,3 +155,17 @@ def test_a_scan_of_a_broken_or_missing_day_raises(store):
         store.scan([FIRST]).collect()
     with pytest.raises(FileNotFoundError):
         store.scan([FIRST, SECOND]).collect()
+
+
+def test_a_column_that_an_older_file_lacks_is_null_beside_newer_files(store):
+    older = day_of("old", FIRST).drop("timestamp").with_columns(shop=pl.lit("s"))
+    store.write(FIRST, older)
+    second = FIRST + timedelta(days=1)
+    store.write(second, day_of("new", second))
+
+    assert store.read(FIRST).columns == [*SCHEMA, "shop"]
+    for days in ([FIRST, second], [second, FIRST]):
+        read = store.scan(days).collect()
+        assert read.schema == SCHEMA
+        assert dict(read.rows())["old"] is None
+        assert [frame.schema for _, frame in next(store.read_chunks(days))] == [SCHEMA, SCHEMA]

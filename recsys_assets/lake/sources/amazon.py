@@ -96,6 +96,8 @@ class Amazon(Source):
     """One file of reviews or ratings, and optionally one of product metadata."""
 
     contract = raw_contract(EXTRAS)
+    rating_positive = 4.0
+    """Of one to five stars."""
 
     def __init__(self, reviews: Path, *, products: Path | None = None) -> None:
         """Recognise the release by the first lines.

@@ -66,6 +66,7 @@ class CompleteJourney(Source):
                 pl.lit(None, pl.Float32).alias(columns.RATING),
                 pl.col("quantity").cast(pl.Float32).alias(columns.QUANTITY),
                 pl.col("sales_value").cast(pl.Float64).alias(columns.VALUE),
+                pl.lit(None, pl.String).alias(columns.KIND),
                 pl.col("store_id").cast(pl.String).alias(columns.STORE_ID),
                 pl.col("basket_id").cast(pl.String).alias(columns.BASKET_ID),
             )

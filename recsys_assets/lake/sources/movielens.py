@@ -26,6 +26,8 @@ class MovieLens(Source):
     """One file of ratings and, if there is one, the file of movies beside it."""
 
     contract = raw_contract()
+    rating_positive = 4.0
+    """Of 0.5 to 5 stars, or 1 to 5 in the older sets."""
 
     def __init__(self, path: Path) -> None:
         """Find the files and recognise their format by the first lines.
@@ -59,6 +61,7 @@ class MovieLens(Source):
                 table.typed("rating", pl.Float32).alias(columns.RATING),
                 pl.lit(None, pl.Float32).alias(columns.QUANTITY),
                 pl.lit(None, pl.Float64).alias(columns.VALUE),
+                pl.lit(None, pl.String).alias(columns.KIND),
             )
 
     def catalogue(self) -> pl.DataFrame | None:

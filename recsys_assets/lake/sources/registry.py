@@ -86,5 +86,17 @@ def open_source(spec: str, *, columns: Mapping[str, str] | None = None) -> Sourc
             raise InputError(f"source {spec!r}: is downloaded first; run `recsys init --source {spec}`")
 
 
+_RATING_POSITIVE: Final = {"amazon": Amazon.rating_positive, "movielens": MovieLens.rating_positive}
+
+
+def rating_positive_of(spec: str) -> float | None:
+    """Return the least rating that is a wish in the source that `spec` names, without opening it; None for no such.
+
+    Raises:
+        InputError: the spec is wrong.
+    """
+    return _RATING_POSITIVE.get(Spec.parse(spec).kind)
+
+
 def _absolute(path: str) -> Path:
     return Path(path).expanduser().absolute()

@@ -5,14 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from recsys_assets import columns
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.lake.sources.date_range import DateRange, RowsByDay, choose_range
+from recsys_assets.lake.sources.date_range import DateRange, choose_range
+from recsys_assets.lake.sources.survey import Survey
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column, Contract
 
 _SECONDS_BELOW: Final = 1e11
@@ -87,6 +87,8 @@ class Source(ABC):
 
     contract: Contract
     """The columns of `raw_interactions`, in order, then the source's own."""
+    rating_positive: ClassVar[float | None] = None
+    """Least rating that is a wish, where the format fixes the scale; None where the source has none or any scale."""
 
     @abstractmethod
     def files(self) -> Sequence[Path]:
@@ -125,17 +127,13 @@ class Source(ABC):
 
         return register_io_source(read, schema=self.contract.polars_schema())
 
-    def rows_by_day(self) -> RowsByDay:
-        """Read the source once, and count the events of each day, wherever its dates lie.
+    def survey(self) -> Survey:
+        """Read the source once, and count its events by day (wherever its dates lie), by rating and by kind.
 
         Raises:
             InputError: as in `batches`.
         """
-        counted = [pl.DataFrame(schema={"day": pl.Date, "rows": pl.UInt32})]
-        for batch in self.batches():
-            days = batch.select(pl.col(columns.TIMESTAMP).dt.date().alias("day"))
-            counted.append(days.group_by("day").agg(pl.len().alias("rows")).drop_nulls())
-        return RowsByDay.from_frame(pl.concat(counted))
+        return Survey.of(self.batches())
 
     def date_range(self) -> DateRange:
         """Read the source once, and return the days that it covers, by the rules of `choose_range`.
@@ -144,7 +142,7 @@ class Source(ABC):
             InputError: as in `batches` and `choose_range`.
         """
         read_on = datetime.now(UTC).date()
-        return choose_range(self.rows_by_day(), name=str(self.files()[0]), read_on=read_on)
+        return choose_range(self.survey().rows, name=str(self.files()[0]), read_on=read_on)
 
     def fingerprint(self) -> str:
         """Return a hash of the files' paths, sizes and modification times, which shows changes cheaply."""

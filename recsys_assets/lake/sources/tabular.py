@@ -1,9 +1,9 @@
 """Any table of events: CSV, TSV, JSON lines (each plain or gzip) or Parquet, one file or a glob of them.
 
 A mapping, `[source.columns]` in recsys.toml, gives for each of our column names the file's; without an entry both
-are the same. `user_id`, `item_id` and `timestamp` are required, `rating`, `quantity` and `value` are optional, and
-any other name in the mapping is kept as text. If the mapping names `title`, `department`, `category`, `brand` or
-`price`, each item's last known values are its catalogue.
+are the same. `user_id`, `item_id` and `timestamp` are required, `rating`, `quantity`, `value` and `kind` (view,
+purchase, … of an event) are optional, and any other name in the mapping is kept as text. If the mapping names `title`,
+`department`, `category`, `brand` or `price`, each item's last known values are its catalogue.
 
 A timestamp may be ISO 8601 text, a date, a datetime (UTC if it has no zone), or a number of seconds, milliseconds,
 microseconds or nanoseconds since 1970, distinguished by the size of a file's first one.

@@ -1,4 +1,4 @@
-"""Assets of the embeddings: one training makes both tables; the evaluation trains on earlier days only."""
+"""Assets of the model: its choice, both tables of embeddings from one fit, and its evaluation on earlier days only."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import msgspec
 
-from recsys_assets.embeddings.factorisation import Factorisation, epochs_of, with_epochs
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.model_files import last_trained, save_embeddings
-from recsys_assets.orchestration.checks.embeddings import CHECKS_OF_EMBEDDINGS, CHECKS_OF_EVALUATION
+from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.recency import categories_in
+from recsys_assets.evaluation.model_choice import ModelChoice
+from recsys_assets.interactions.wish_rule import hides_item
+from recsys_assets.orchestration.checks.embeddings import (
+    CHECKS_OF_CHOICE,
+    CHECKS_OF_EMBEDDINGS,
+    CHECKS_OF_EVALUATION,
+)
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
 from recsys_assets.orchestration.metadata import (
     OWNER,
@@ -19,10 +24,11 @@ from recsys_assets.orchestration.metadata import (
     rows_table,
 )
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.atomic import replaced_folder
+from recsys_assets.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
+    from recsys_assets.embeddings.fit_model import FittedModel
     from recsys_assets.embeddings.ials import Workers
 
 
@@ -33,7 +39,7 @@ def _embedding_spec(entity: str) -> dg.AssetSpec:
     ]
     return dg.AssetSpec(
         f"{entity}_embeddings",
-        deps=["interactions"],
+        deps=["interactions", "item_catalogue", "model_choice"],
         group_name="embeddings",
         owners=[OWNER],
         kinds={"torch", "numpy"},
@@ -43,39 +49,87 @@ def _embedding_spec(entity: str) -> dg.AssetSpec:
     )
 
 
+@dg.asset(
+    deps=["interactions", "item_catalogue"],
+    group_name="embeddings",
+    owners=[OWNER],
+    kinds={"torch", "json"},
+    code_version=CODE_VERSIONS["model_choice"],
+    description="The model to release: of all components and blends of two the one that ranks best on held-out days "
+    "before those of the evaluation, with what lost. `[training] model` and `score` fix it or parts of it.",
+)
+def model_choice(
+    lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[StageProgress]
+) -> dg.MaterializeResult[Any]:
+    """Compare the models, and write the one chosen as `choice.json`."""
+    from recsys_assets.evaluation.choice import choose_model  # noqa: PLC0415  imports torch
+
+    settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("choice")
+    with making(folder, inputs=Inputs(lake.home, settings).choice), replaced_folder(folder) as staged:
+        found = choose_model(
+            store.scan(store.days()),
+            settings.training,
+            categories=categories_in(lake.catalogue()),
+            hides=hides_item(settings.interactions),
+            on_step=lambda done, total: progress.report("model_choice", done, total),
+        )
+        found.save(staged)
+    compared = [
+        {
+            "model": one.spec.model,
+            "ndcg_at_20": one.ndcg,
+            "low": one.low,
+            "high": one.high,
+            **{name: value for name, value in msgspec.to_builtins(one.spec).items() if name != "model"},
+        }
+        for one in found.compared
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            "model": found.spec.model,
+            "chosen": msgspec.to_builtins(found.spec),
+            "compared": rows_table(compared),
+            "users": found.users,
+            "share_of_users_fitted": found.user_share,
+            "first_held_out_days": ", ".join(map(str, found.first_held_out_days)),
+            "not_compared": found.problem,
+        }
+    )
+
+
 @dg.multi_asset(specs=[_embedding_spec("user"), _embedding_spec("item")])
-def factorisation(
+def embeddings(
     context: dg.AssetExecutionContext,
     lake: Lake,
     artifacts: Artifacts,
     progress: dg.ResourceParam[StageProgress],
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
-    """Factorise all landed days; both sides are written as one folder."""
-    from recsys_assets.embeddings.training import train  # noqa: PLC0415  torch takes a second to import
+    """Fit the chosen model to all landed days; both sides are written as one folder."""
+    from recsys_assets.embeddings.fit_release import fit_release  # noqa: PLC0415  torch takes a second to import
 
-    settings = lake.settings().training
-    store, folder = lake.interactions(), artifacts.folder("embeddings")
-    matrix = InteractionMatrix.from_interactions(store.scan(store.days()))
-    with (
-        making(folder, inputs=Inputs(lake.home, lake.settings()).embeddings),
-        replaced_folder(folder) as staged,
-    ):
-        start = last_trained(folder, matrix, settings)
-        run = settings if start is None else with_epochs(settings, settings.warm_start_epochs)
-        found = train(
-            matrix,
-            run,
-            start=start,
-            on_epoch=lambda epoch, _: progress.report("factorisation", epoch, epochs_of(run)),
+    settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("embeddings")
+    with making(folder, inputs=Inputs(lake.home, settings).embeddings), replaced_folder(folder) as staged:
+        found = fit_release(
+            store.scan(store.days()),
+            _chosen(artifacts),
+            settings.training,
+            catalogue=lake.catalogue(),
+            hides=hides_item(settings.interactions),
+            earlier=folder,
+            on_epoch=lambda epoch, epochs: progress.report("embeddings", epoch, epochs),
             workers=_workers(context, staged.parent),
         )
-        save_embeddings(staged, matrix=matrix, factorisation=found, notes={"warm_start": start is not None})
-    shared = _training_metadata(found, matrix, folder) | {"warm_start": start is not None}
-    users, items = matrix.shape
+        found.save(staged)
+    shared = _training_metadata(found.model, folder) | {"warm_start": found.warm_start}
+    users, items = found.model.matrix.shape
     return (
         dg.MaterializeResult("user_embeddings", metadata={"dagster/row_count": users, **shared}),
         dg.MaterializeResult("item_embeddings", metadata={"dagster/row_count": items, **shared}),
     )
+
+
+def _chosen(artifacts: Artifacts) -> ModelSpec:
+    return ModelChoice.load(artifacts.folder("choice")).spec
 
 
 def _workers(context: dg.AssetExecutionContext, scratch: Path) -> "Workers":
@@ -93,34 +147,43 @@ def _workers(context: dg.AssetExecutionContext, scratch: Path) -> "Workers":
     return Workers(run=run, scratch=scratch)
 
 
-def _training_metadata(found: Factorisation, matrix: InteractionMatrix, folder: Path) -> dict[str, Any]:
+def _training_metadata(found: "FittedModel", folder: Path) -> dict[str, Any]:
+    run = found.factorisation
     return {
-        "loss": figure_markdown(loss_figure(found.losses)),
-        "final_loss": found.losses[-1],
-        "seconds": found.seconds,
-        "settings": msgspec.to_builtins(found.settings),
-        **found.memory_mb,
-        "entries": matrix.entries,
-        "embedding_size": found.settings.embedding_size,
+        "model": found.parts.recipe.model,
+        "score": msgspec.to_builtins(found.parts.recipe),
+        "loss": figure_markdown(loss_figure(run.losses)),
+        "final_loss": run.losses[-1],
+        "seconds": run.seconds,
+        "settings": msgspec.to_builtins(run.settings),
+        **run.memory_mb,
+        "entries": found.matrix.entries,
+        "embedding_size": run.item_embeddings.shape[1],
         "folder": dg.MetadataValue.path(str(folder)),
     }
 
 
 @dg.asset(
-    deps=["interactions"],
+    deps=["interactions", "item_catalogue", "model_choice"],
     group_name="embeddings",
     owners=[OWNER],
     kinds={"torch", "polars"},
     code_version=CODE_VERSIONS["evaluation"],
-    description="One metric of one model, ours and the baselines, on held-out time; trained on earlier days.",
+    description="One metric of one model, the chosen one and the baselines, on held-out time; trained on earlier days.",
 )
 def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
-    """Train on the earlier days, rank for the later ones, compare with popularity and item-kNN."""
+    """Fit the model on the earlier days, rank for the later ones, compare with the baselines."""
     from recsys_assets.evaluation.comparison import evaluate_if_possible  # noqa: PLC0415  imports torch
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
     with making(folder, inputs=Inputs(lake.home, settings).evaluation), replaced_folder(folder) as staged:
-        found, problem = evaluate_if_possible(store.scan(store.days()), settings.training)
+        found, problem = evaluate_if_possible(
+            store.scan(store.days()),
+            _chosen(artifacts),
+            settings.training,
+            categories=categories_in(lake.catalogue()),
+            hides=hides_item(settings.interactions),
+        )
         found.save(staged)
     return dg.MaterializeResult(
         metadata={
@@ -133,5 +196,5 @@ def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     )
 
 
-ASSETS = [factorisation, evaluation]
-CHECKS = [*CHECKS_OF_EMBEDDINGS, *CHECKS_OF_EVALUATION]
+ASSETS = [model_choice, embeddings, evaluation]
+CHECKS = [*CHECKS_OF_CHOICE, *CHECKS_OF_EMBEDDINGS, *CHECKS_OF_EVALUATION]

@@ -6,6 +6,7 @@ import dagster as dg
 
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.feature_database import build_features
+from recsys_assets.features.kind_columns import with_kinds
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.checks.features import FEATURE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
@@ -37,10 +38,19 @@ def feature_tables(
     with making(folder, inputs=Inputs(lake.home, lake.settings()).features):
         report = build_features(store.scan(days), read_catalogue(lake.home.catalogue), folder, as_of=days[-1])
     shared: dict[str, Any] = {"as_of": report.as_of.isoformat(), "folder": dg.MetadataValue.path(str(folder))}
-    return (
-        dg.MaterializeResult(USER_FEATURES.name, metadata={"dagster/row_count": report.users, **shared}),
-        dg.MaterializeResult(ITEM_FEATURES.name, metadata={"dagster/row_count": report.items, **shared}),
+    rows = ((USER_FEATURES, report.users), (ITEM_FEATURES, report.items))
+    users, items = (
+        dg.MaterializeResult[Any](
+            contract.name,
+            metadata={
+                "dagster/row_count": count,
+                "dagster/column_schema": column_schema(with_kinds(contract, report.kinds)),
+                **shared,
+            },
+        )
+        for contract, count in rows
     )
+    return users, items
 
 
 ASSETS = [feature_tables]

@@ -33,21 +33,33 @@ def interactions(
             raw=lake.raw(),
             store=lake.interactions(lambda day: {INPUTS_KEY: inputs.interactions(day)}),
             quarantine=lake.home.quarantine,
+            rule=inputs.wish_rule,
             ledger=ledger,
             progress=progress_of("interactions", days, progress),
         )
     missing, problems = outcome.missing, []
     if missing:
         problems = [f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
-    figure = figure_markdown(rows_by_day_figure(outcome.published.rows))
+    rows = outcome.published.rows
+    of_day = {day: {"wishes": _share(outcome.wishes[day], rows[day])} for day in rows if rows[day]}
+    wishes = _share(sum(outcome.wishes[day] for day in rows), sum(rows.values()))
+    figure = figure_markdown(rows_by_day_figure(rows))
     yield from record_days(
         context,
         outcome.published,
         table=INTERACTIONS.name,
         home=lake.home,
-        of_run={"was_most_of_it_kept": {"rows_by_day": figure, "dropped": outcome.dropped}},
+        of_day=of_day,
+        of_run={
+            "was_most_of_it_kept": {"rows_by_day": figure, "dropped": outcome.dropped},
+            "is_every_kind_known": {"wishes": wishes},
+        },
         problems=problems,
     )
+
+
+def _share(wishes: int, rows: int) -> str:
+    return f"{wishes:,} of {rows:,} ({wishes / max(rows, 1):.1%})"
 
 
 def increment_report(

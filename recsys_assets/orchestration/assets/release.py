@@ -17,13 +17,21 @@ from recsys_assets.release.list_audit import RECOMMENDATIONS
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.publish import publish
 
-PARTS = ("embeddings", "features", "index", "evaluation")
+PARTS = ("choice", "embeddings", "features", "index", "evaluation")
 """The artifacts that a release holds."""
 _K = 10
 
 
 @dg.asset(
-    deps=["user_embeddings", "item_embeddings", "evaluation", "user_features", "item_features", "item_index"],
+    deps=[
+        "model_choice",
+        "user_embeddings",
+        "item_embeddings",
+        "evaluation",
+        "user_features",
+        "item_features",
+        "item_index",
+    ],
     group_name="release",
     owners=[OWNER],
     kinds={"file"},

@@ -1,4 +1,4 @@
-"""Checks on the results of training and evaluation: finite, alive, converging, and better than popularity."""
+"""Checks on the choice, training and evaluation: compared, finite, alive, converging, better than baselines."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from recsys_assets.embeddings.model_files import (
     load_embeddings,
     rising_epochs,
 )
+from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.orchestration.question_checks import answers, question_specs
 from recsys_assets.orchestration.resources import Artifacts, Lake
 
@@ -56,23 +57,38 @@ def objective_falls(artifacts: Artifacts) -> dg.AssetCheckResult:
     )
 
 
-def _ndcg(artifacts: Artifacts) -> dict[str, float]:
-    rows = pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")
-    at_ten = rows.filter(pl.col("metric") == "ndcg", pl.col("k") == _K)
-    return dict(zip(at_ten["model"], at_ten["value"], strict=True))
+@dg.asset_check(
+    asset="model_choice",
+    description="Was the model chosen by comparing models on held-out days? Else it is a guess. If not: land more days, "
+    "or name the model in `[training] model`.",
+)
+def models_were_compared(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Warn where too few users or days were there to compare on."""
+    found = ModelChoice.load(artifacts.folder("choice"))
+    return dg.AssetCheckResult(
+        passed=not found.problem,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"problem": found.problem, "users": found.users, "model": found.spec.model},
+    )
 
 
 @dg.asset_check(
     asset="evaluation",
-    description="Is our NDCG@10 on held-out days above that of popularity? Else the list of bestsellers serves people "
-    "better. If not: `recsys tune`, or land more days.",
+    description="Is the model's NDCG@10 on held-out days above that of every baseline: popularity of all time, decayed "
+    "and of the last month, item-kNN, EASE? Else a one-line list serves people better. If not: `recsys tune`, or land "
+    "more days.",
 )
-def better_than_popularity(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckResult:
-    """Compare the two values; too few held-out pairs to evaluate fails the check too."""
-    found = _ndcg(artifacts)
-    passed = bool(found) and found[lake.settings().training.objective] > found["popularity"]
+def beats_baselines(artifacts: Artifacts) -> dg.AssetCheckResult:
+    """Name the baselines above the model; too few held-out pairs to evaluate fails the check too."""
+    from recsys_assets.evaluation.comparison import better_baselines  # noqa: PLC0415  imports torch
+
+    table = pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")
+    better = better_baselines(table, k=_K)
+    rows = table.filter(pl.col("metric") == "ndcg", pl.col("k") == _K)
     return dg.AssetCheckResult(
-        passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata={"ndcg_at_10": found}
+        passed=not rows.is_empty() and not better,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"better": better, "ndcg_at_10": dict(zip(rows["model"], rows["value"], strict=True))},
     )
 
 
@@ -90,4 +106,5 @@ def metrics_are_within_bounds(artifacts: Artifacts) -> dg.AssetCheckResult:
 
 
 CHECKS_OF_EMBEDDINGS = [embedding_checks, objective_falls]
-CHECKS_OF_EVALUATION = [better_than_popularity, metrics_are_within_bounds]
+CHECKS_OF_CHOICE = [models_were_compared]
+CHECKS_OF_EVALUATION = [beats_baselines, metrics_are_within_bounds]

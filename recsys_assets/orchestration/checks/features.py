@@ -7,6 +7,7 @@ import dagster as dg
 
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.feature_database import freshness_result, read_features
+from recsys_assets.features.kind_columns import kinds_of, with_kinds
 from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.run_expectations import contract_expectations, evaluate
@@ -20,7 +21,8 @@ _CONTRACT_KEPT: Final = (
 
 def _keeps_its_contract(artifacts: Artifacts, contract: Contract) -> dg.AssetCheckResult:
     frame = read_features(artifacts.folder("features") / FEATURE_DATABASE, contract)
-    results = evaluate(contract_expectations(contract), frame, table=contract.name)
+    expected = contract_expectations(with_kinds(contract, kinds_of(frame.columns)))
+    results = evaluate(expected, frame, table=contract.name)
     broken = [result.detail for result in results if result.verdict != "ok"]
     return dg.AssetCheckResult(
         passed=not broken and frame.height > 0, metadata={"rows": frame.height, "broken": broken}

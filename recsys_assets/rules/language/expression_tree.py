@@ -191,8 +191,9 @@ def load_items(database: Path, items: Vocabulary, wanted: Iterable[str]) -> Item
     numbers = {name: np.full(len(items), np.nan) for name in names if kinds[name] != "text"}
     codes = {name: np.full(len(items), UNKNOWN, dtype=np.int32) for name in names if kinds[name] == "text"}
     code_of: dict[str, dict[str, int]] = {name: {} for name in codes}
+    wanted_columns = ", ".join(f'"{name}"' for name in names)
     with closing(_open(database)) as connection:
-        cursor = connection.execute(f"SELECT item_id, {', '.join(names)} FROM {ITEM_TABLE}")  # noqa: S608
+        cursor = connection.execute(f"SELECT item_id, {wanted_columns} FROM {ITEM_TABLE}")  # noqa: S608
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
             item_ids, *values = zip(*rows, strict=True)
             nums = items.nums(item_ids)

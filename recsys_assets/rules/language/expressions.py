@@ -4,13 +4,15 @@ Expressions are parsed by Python's own parser (`ast.parse`) and never evaluated 
 below are accepted, each is checked against the known columns and types, and all others are errors. A library would
 delay the start of a server (importing sqlglot takes 0.26 s, cel-python 0.33 s).
 
-Allowed: item columns by name; `user.COLUMN`; numbers, 'text', True, False; `+ - * /`; `== != < <= > >=`, also
-chained (`5 <= price <= 20`); `in` and `not in` a tuple of constants or `lists.NAME` (with `item_id`);
-`is null`, `is not null`; `and`, `or`, `not`; and the functions of `FUNCTIONS`.
+Allowed: item columns by name, counts of events also by kind (`events_28d.purchase`); `user.COLUMN`; numbers, 'text',
+True, False; `+ - * /`; `== != < <= > >=`, also chained (`5 <= price <= 20`); `in` and `not in` a tuple of constants or
+`lists.NAME` (with `item_id`); `is null`, `is not null`; `and`, `or`, `not`; and the functions of `FUNCTIONS`.
 """
 
 import ast
 import difflib
+import keyword
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Final, NoReturn
@@ -38,6 +40,9 @@ FUNCTIONS: Final[Mapping[str, tuple[tuple[Kind, ...], Kind]]] = {
 }
 """Name -> types of its arguments and of its value. `log` is natural, unknown for x <= 0; `contains` and
 `starts_with` take a text column and a constant, and ignore case."""
+
+_COUNTS: Final = "events_"
+"""The beginning of the columns that are there by kind, too."""
 
 _OPERATORS: Final[Mapping[type[ast.AST], str]] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -96,6 +101,9 @@ def _syntax_hint(  # noqa: PLR0911  one hint a habit of other languages
     for word, better in (("AND", "and"), ("OR", "or"), ("NOT", "not"), ("IN", "in"), ("IS", "is")):
         if word in words:
             return f"write `{better}` for `{word}`"
+    for word in re.findall(rf"\b{_COUNTS}\w*\.([a-z]+)\b", text):
+        if keyword.iskeyword(word):
+            return f"write `{word}_` for the kind `{word}`"
     if "<>" in text:
         return "write `!=` for `<>`"
     if "&&" in text or "||" in text:
@@ -124,9 +132,13 @@ class _Checker:
             case ast.Name(id=name):
                 return self._item(at, name)
             case ast.Attribute(value=ast.Name(id="user"), attr=name):
-                if name not in self._columns.users:
-                    _fail(at, f"a user has no feature `{name}`", closest(name, self._columns.users))
-                return Node(op="user", kind=self._columns.users[name], name=name, of_user=True)
+                return self._user(at, name)
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="user"), attr=count), attr=kind) if (
+                count.startswith(_COUNTS)
+            ):
+                return self._user(at, f"{count}.{kind}")
+            case ast.Attribute(value=ast.Name(id=count), attr=kind) if count.startswith(_COUNTS):
+                return self._item(at, f"{count}.{kind}")
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return Node.over("-", "number", (Node.constant(0), self._of(operand, "number")))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -148,6 +160,11 @@ class _Checker:
                     "write columns, `user.COLUMN`, numbers, 'text', comparisons, `in`, `is null`, `and`, "
                     f"`or`, `not`, {', '.join(FUNCTIONS)}",
                 )
+
+    def _user(self, at: ast.expr, name: str) -> Node:
+        if name not in self._columns.users:
+            _fail(at, f"a user has no feature `{name}`", closest(name, self._columns.users))
+        return Node(op="user", kind=self._columns.users[name], name=name, of_user=True)
 
     def _item(self, at: ast.expr, name: str) -> Node:
         if name not in self._columns.items:

@@ -22,6 +22,7 @@ from recsys_assets.index.build_index import build_item_index
 from recsys_assets.index.index_report import read_report
 from recsys_assets.interactions.cleaning import clean
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.release.load import Release, load_current
@@ -156,12 +157,14 @@ class HeldOut:
 
 
 def cleaned_source(spec: str) -> pl.LazyFrame:
-    """Land and clean all days of a source; the INTERACTIONS contract's columns."""
+    """Land and clean all days of a source, by its own rule of wishes; the INTERACTIONS contract's columns."""
     source = open_source(spec)
+    rule = WishRule(rating_positive=source.rating_positive)
     found = source.date_range()
     days = [found.first_day + timedelta(days=n) for n in range((found.last_day - found.first_day).days + 1)]
     with TemporaryDirectory(prefix="recsys-landing-") as scratch:
-        frames = [clean(raw, day=day).frame for day, raw in iter_days(source, days, scratch=Path(scratch))]
+        landed = iter_days(source, days, scratch=Path(scratch))
+        frames = [clean(raw, day=day, rule=rule).frame for day, raw in landed]
     return pl.concat(frames).lazy()
 
 

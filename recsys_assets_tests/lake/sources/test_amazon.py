@@ -43,6 +43,7 @@ def test_a_review_of_2014_is_an_event(tmp_path):
         "rating": 5.0,
         "quantity": None,
         "value": None,
+        "kind": None,
         "verified": None,
         "helpful_votes": 13,
         "variant_id": None,

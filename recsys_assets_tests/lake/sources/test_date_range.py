@@ -155,6 +155,6 @@ def test_rows_by_day_are_saved_and_read(tmp_path):
 )
 def test_of_real_logs_only_the_broken_date_is_left_out(real_file, spec, first, last, left_out):
     source = open_source(spec.format(real_file("")))
-    counted, found = source.rows_by_day(), source.date_range()
+    counted, found = source.survey().rows, source.date_range()
 
     assert (found.first_day, found.last_day, counted.total - found.rows) == (first, last, left_out)

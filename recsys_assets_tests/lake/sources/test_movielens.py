@@ -8,8 +8,8 @@ from recsys_assets.errors import SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.sources.movielens import MovieLens
 
 EVENTS = [
-    ("1", "1193", datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC), 5.0, None, None),
-    ("2", "661", datetime(2000, 12, 31, 22, 35, 9, tzinfo=UTC), 3.5, None, None),
+    ("1", "1193", datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC), 5.0, None, None, None),
+    ("2", "661", datetime(2000, 12, 31, 22, 35, 9, tzinfo=UTC), 3.5, None, None, None),
 ]
 
 

@@ -22,8 +22,8 @@ FRAME = pl.DataFrame(
     }
 )  # fmt: skip
 EVENTS = [
-    ("u1", "i1", MOMENT, 4.5, None, None, "a"),
-    ("u,2", 'i"2', MOMENT, None, None, None, None),
+    ("u1", "i1", MOMENT, 4.5, None, None, None, "a"),
+    ("u,2", 'i"2', MOMENT, None, None, None, None, None),
 ]
 
 
@@ -60,7 +60,7 @@ def test_columns_of_our_names_need_no_mapping(tmp_path):
     path.write_text("timestamp,value,item_id,user_id\n2017-07-14,2.5,i,u\n")
 
     assert Tabular(path).scan().collect().rows() == [
-        ("u", "i", datetime(2017, 7, 14, tzinfo=UTC), None, None, 2.5)
+        ("u", "i", datetime(2017, 7, 14, tzinfo=UTC), None, None, 2.5, None)
     ]
 
 

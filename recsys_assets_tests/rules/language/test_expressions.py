@@ -9,14 +9,20 @@ from recsys_assets.rules.language.expressions import parse
 from recsys_assets.storage.string_table import Vocabulary
 
 COLUMNS = Columns(
-    items={"item_id": "text", "price": "number", "category": "text"},
-    users={"user_id": "text", "median_price": "number", "favourite_category": "text"},
+    items={"item_id": "text", "price": "number", "category": "text", "events_28d.purchase": "number"},
+    users={
+        "user_id": "text",
+        "median_price": "number",
+        "favourite_category": "text",
+        "events_28d.purchase": "number",
+    },
     lists=frozenset({"sold_out"}),
 )
 TABLE = ItemTable(
     items=Vocabulary.from_strings(["a", "b", "c", "d"]),
     columns={
         "price": np.array([1.0, 2.0, np.nan, 4.0]),
+        "events_28d.purchase": np.array([0.0, 3.0, 5.0, np.nan]),
         "category": TextColumn(
             codes=np.array([0, 1, 1, -1], dtype=np.int32),
             texts=("Green Tea", "Rye"),
@@ -61,6 +67,8 @@ def outcome(text, user=None):
         ("least(price, 2) + greatest(price, 2) == abs(0 - price) + 2", "yy?y"),
         ("-price < -1.5", "ny?y"),
         ("True", "yyyy"),
+        ("events_28d.purchase >= 3", "nyy?"),
+        ("price + events_28d.purchase == 5", "ny??"),
         ("price in (1, 4)", "yn?y"),
     ],
 )
@@ -79,6 +87,9 @@ def test_a_predicate_over_items_is_true_false_or_unknown(text, expected):
         ("category == user.favourite_category", {"favourite_category": None}, "????"),
         ("user.favourite_category in ('Rye',)", {"favourite_category": "Rye"}, "yyyy"),
         ("user.median_price is null", {}, "yyyy"),
+        ("user.events_28d.purchase > 0", {"events_28d.purchase": 2}, "yyyy"),
+        ("events_28d.purchase > user.events_28d.purchase", {"events_28d.purchase": 4}, "nny?"),
+        ("user.events_28d.purchase > 0", {}, "????"),
         ("user.median_price > 1 and price > 1", {"median_price": 2}, "ny?y"),
         ("user.favourite_category == 'Rye'", {"favourite_category": "Oats"}, "nnnn"),
     ],

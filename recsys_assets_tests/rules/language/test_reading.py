@@ -12,8 +12,10 @@ from recsys_assets.rules.language.reading import parse_rules, read_rules
 
 COLUMNS = Columns(
     items={"item_id": "text", "price": "number", "department": "text", "category": "text", "brand": "text",
-           "title": "text", "popularity_trend": "number", "events_28d": "number", "days_since_first": "number"},
-    users={"user_id": "text", "median_price": "number", "favourite_category": "text"},
+           "title": "text", "popularity_trend": "number", "events_28d": "number", "days_since_first": "number",
+           "events_28d.purchase": "number"},
+    users={"user_id": "text", "median_price": "number", "favourite_category": "text",
+           "events_7d.view": "number"},
 )  # fmt: skip
 GOOD = """\
 version = 1
@@ -75,6 +77,10 @@ MALFORMED = {
     "boost out of bounds": ("by = 0.2", "by = 20", 17, "<= 1.0", "write -1 to 1"),
     "unknown fallback": ('["catalogue"]', '["catalog"]', 26, "'catalog'", "catalogue"),
     "unknown item column": (PREDICATE, "prize <= 20", 13, "`prize`", "did you mean `price`?"),
+    "unknown kind of an item's events": (PREDICATE, "events_28d.purchse > 1", 13, "`events_28d.purchse`", "did you mean `events_28d.purchase`?"),
+    "unknown kind of a user's events": (PREDICATE, "user.events_7d.vew > 1", 13, "a user has no feature `events_7d.vew`", "did you mean `events_7d.view`?"),
+    "a kind that is a word of the language": (PREDICATE, "events_28d.return > 1", 13, "cannot be read", "write `return_`"),
+    "a kind of a kind": (PREDICATE, "events_28d.purchase.x > 1", 13, "not part of the language", "write columns"),
     "a user's feature as an item's": (PREDICATE, "median_price <= 20", 13, "`median_price`", "`user.median_price`"),
     "unknown feature of the user": ("user.median_price", "user.medianprice", 16, "`medianprice`", "`median_price`?"),
     "text compared with a number": (PREDICATE, "price <= '20'", 13, "compares a number with a text", "quotes"),

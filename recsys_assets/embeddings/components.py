@@ -1,0 +1,206 @@
+"""The components that models are made of, behind one interface: a new one is a class and a line in `COMPONENTS`.
+
+Shapes: U users, I items, D embedding_size, n entries; R users scored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys_assets.embeddings.factorisation import Factorisation, Start
+from recsys_assets.embeddings.ials import CONVERGED_STEPS, Workers
+from recsys_assets.embeddings.ials_half_step import half_step, sides
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.item_item import RelatedItems, by_related_items, related_items
+from recsys_assets.embeddings.training import OnEpoch, train
+from recsys_assets.storage.arrays import Float32, Int64
+from recsys_assets.training_settings import TrainingSettings
+
+ScoreUsers = Callable[[Int64], Tensor]
+"""Maps user numbers (R,) to scores of every item (R, I), float32, which the caller may overwrite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedComponent:
+    """A component that was fitted: factors, related items, or neither."""
+
+    factors: Factorisation | None = None
+    """Vectors whose inner products are the scores."""
+    related: RelatedItems | None = None
+    """Rows that are summed over a user's wishes."""
+    own_recency: bool = False
+    """True where a user's recent wishes can count more than the older ones."""
+
+    def scores(self, matrix: InteractionMatrix, own_n: Float32 | None) -> ScoreUsers:
+        """Return the scores of the matrix's users.
+
+        Args:
+            matrix: what was fitted to.
+            own_n: weight of each entry in its user's score, (n,), 0-1; None: 1.
+        """
+        if self.factors is not None:
+            users_UD = torch.from_numpy(user_vectors(self, matrix, own_n))
+            items_DI = torch.from_numpy(item_vectors(self)).T
+            return lambda user_nums: users_UD[user_nums] @ items_DI
+        if self.related is not None:
+            return by_related_items(matrix, self.related, values_n=own_n)
+        return lambda user_nums: torch.zeros(len(user_nums), len(matrix.items))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Circumstances of a fit, none of which changes what a cold fit finds."""
+
+    start: Start | None = None
+    """Embeddings to go on from, where the component has any."""
+    on_epoch: OnEpoch | None = None
+    """Reports progress, where there are epochs."""
+    workers: Workers | None = None
+    """Processes to train in, where the component can."""
+
+
+PLAIN: Final = Run()
+"""From scratch, in this process, silent."""
+
+
+class Component(Protocol):
+    """One way to score."""
+
+    @property
+    def name(self) -> str:
+        """Its name in `[training] model`."""
+
+    def fit(
+        self, matrix: InteractionMatrix, settings: TrainingSettings, run: Run = PLAIN, /
+    ) -> FittedComponent:
+        """Fit to the observed pairs.
+
+        Raises:
+            TrainingDataError: nothing finite can be fitted.
+            MemoryBudgetError: fitting would need more memory than its budget.
+        """
+
+    def seconds(self, matrix: InteractionMatrix, settings: TrainingSettings, /) -> float:
+        """Return the time that fitting takes about, on two cores, from the sizes alone."""
+
+
+_A_SECOND: Final = 2e10
+"""Multiply-adds of a dense product that two cores make in a second, about."""
+_GATHERED_A_SECOND: Final = 4e8
+"""Numbers that two cores gather from rows in a second, about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factors:
+    """A factorisation by one of the two objectives."""
+
+    name: Literal["ials", "softmax"]
+
+    def fit(
+        self, matrix: InteractionMatrix, settings: TrainingSettings, run: Run = PLAIN, /
+    ) -> FittedComponent:
+        """Train the vectors."""
+        own = msgspec.structs.replace(settings, model=self.name)
+        found = train(matrix, own, start=run.start, on_epoch=run.on_epoch, workers=run.workers)
+        return FittedComponent(factors=found, own_recency=self.name == "ials")
+
+    def seconds(self, matrix: InteractionMatrix, settings: TrainingSettings, /) -> float:
+        """Return the time of the epochs."""
+        size, (users, items) = settings.embedding_size, matrix.shape
+        if self.name == "ials":
+            gathered = settings.epochs * (settings.cg_steps + 1) * matrix.entries * size
+            return gathered / _GATHERED_A_SECOND
+        options = settings.softmax
+        products = 3 * options.epochs * users * min(options.sampled_items, items) * size
+        steps = options.epochs * -(-users // options.batch_users)
+        gathered = 4 * steps * options.smoothing_layers * matrix.entries * size
+        return products / _A_SECOND + gathered / _GATHERED_A_SECOND
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemItem:
+    """EASE's weights between items."""
+
+    name: str = "item_item"
+
+    def fit(
+        self, matrix: InteractionMatrix, settings: TrainingSettings, _run: Run = PLAIN, /
+    ) -> FittedComponent:
+        """Solve in closed form."""
+        found = related_items(matrix, strength=settings.item_item.regularization or None)
+        return FittedComponent(related=found, own_recency=True)
+
+    def seconds(self, matrix: InteractionMatrix, _settings: TrainingSettings, /) -> float:
+        """Return the time of the inverse."""
+        return 2 * float(min(matrix.shape)) ** 3 / _A_SECOND
+
+
+@dataclass(frozen=True, kw_only=True)
+class Popular:
+    """The recency prior alone, the same for everyone."""
+
+    name: str = "popular"
+
+    def fit(
+        self, _matrix: InteractionMatrix, _settings: TrainingSettings, _run: Run = PLAIN, /
+    ) -> FittedComponent:
+        """Return nothing to add to the prior, which is part of every model."""
+        return FittedComponent()
+
+    def seconds(self, _matrix: InteractionMatrix, _settings: TrainingSettings, /) -> float:
+        """Return 0."""
+        return 0.0
+
+
+COMPONENTS: Final[dict[str, Component]] = {
+    "ials": Factors(name="ials"),
+    "softmax": Factors(name="softmax"),
+    "item_item": ItemItem(),
+    "popular": Popular(),
+}
+
+
+def own_weights(matrix: InteractionMatrix, half_life_days: float | None) -> Float32 | None:
+    """Return the weight of each entry in its user's score, (n,): 0.5 ** (days before the user's last / half life).
+
+    None without a half-life: all count 1.
+    """
+    if half_life_days is None:
+        return None
+    last_U = np.zeros(len(matrix.users), np.int64)
+    user_n = matrix.user_nums()
+    np.maximum.at(last_U, user_n, matrix.last_day)
+    return np.exp2((matrix.last_day - last_U[user_n]) / half_life_days).astype(np.float32)
+
+
+def user_vectors(fitted: FittedComponent, matrix: InteractionMatrix, own_n: Float32 | None) -> Float32:
+    """Return the users' vectors of a factorisation, (U, D), with each wish weighed by `own_n`, (n,).
+
+    Only iALS has an equation for a user, which is solved again with the weights; other vectors stay as trained.
+    """
+    found = fitted.factors
+    if found is None:
+        raise ValueError("related items have no vectors")
+    if found.settings.objective == "softmax":
+        return found.user_embeddings[:, :-1]
+    if own_n is None:
+        return found.user_embeddings
+    device = found.settings.device
+    by_user, _ = sides(matrix, found.confidences * own_n, found.settings)
+    users_UD = torch.from_numpy(found.user_embeddings.copy()).to(device)
+    half_step(by_user, users_UD, torch.from_numpy(found.item_embeddings).to(device), steps=CONVERGED_STEPS)
+    solved_UD: Float32 = users_UD.cpu().numpy()
+    return solved_UD
+
+
+def item_vectors(fitted: FittedComponent) -> Float32:
+    """Return the items' vectors of a factorisation, (I, D), as `user_vectors` needs them."""
+    found = fitted.factors
+    if found is None:
+        raise ValueError("related items have no vectors")
+    return found.item_embeddings[:, :-1] if found.settings.objective == "softmax" else found.item_embeddings

@@ -1,0 +1,169 @@
+"""The component `item_item`: the items that a wish for an item speaks for, by EASE's weights, kept sparse.
+
+EASE (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data") predicts each item from all the others by
+ridge regression: X ≈ XB with a zero diagonal, in closed form B = 1 - P / diag(P), P = (X'X + λ)^-1. A user's scores
+are the sum of the rows of B that belong to the items wished for. Only the N largest weights of a row are kept.
+P is inverted by items or by users where one of them is small, and group by group where neither is.
+Shapes: U users, I items, n entries, N weights kept a row.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
+from recsys_assets.embeddings.item_groups import GROUP_BYTES, grouped_weights
+from recsys_assets.embeddings.item_inverse import InverseByItems, InverseByUsers, slice_of_items
+from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64
+
+DENSE_SIDE = 8_000
+"""Largest number of items, or of users, whose square is inverted: 256 MB, about a minute on two cores."""
+_TIMES_USERS = 5.0
+_KEPT = (100, 400)
+"""Least and most weights kept a row, see `kept_weights`."""
+_KEPT_NUMBERS = 1 << 22
+"""Weights kept in all, as long as a row may have more than the least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelatedItems:
+    """The items that a wish for each item speaks for. Shapes: I items, N weights kept."""
+
+    items: Int32
+    """(I, N), largest weight first; -1 where a row ends."""
+    weights: Float32
+    """(I, N), 0 where a row has ended; a negative weight speaks against the item."""
+
+
+def related_items(
+    matrix: InteractionMatrix,
+    *,
+    strength: float | None = None,
+    values_n: Float32 | None = None,
+    kept: int | None = None,
+) -> RelatedItems:
+    """Regress every item on all the others and keep the weights of each row with the largest size.
+
+    The same arguments give the same bytes on the same machine and thread count. Bytes needed: `item_item_bytes`.
+
+    Args:
+        matrix: the observed pairs.
+        strength: λ, the L2 strength, > 0; None chooses it by `default_strength`.
+        values_n: value of each entry, (n,), > 0; None takes 1 for all.
+        kept: N, >= 1, at most the number of items; None chooses it by `kept_weights`.
+    """
+    items = len(matrix.items)
+    kept = min(items, kept or kept_weights(items))
+    strength = default_strength(matrix) if strength is None else strength
+    scaled_n = np.full(matrix.entries, strength**-0.5, np.float32)
+    if values_n is not None:
+        scaled_n *= values_n
+    if min(matrix.shape) > DENSE_SIDE:
+        return _by_row(*grouped_weights(matrix, scaled_n, kept=kept), shape=(items, kept))
+    inverse: InverseByItems | InverseByUsers
+    by_items = items <= len(matrix.users)
+    inverse = InverseByItems(matrix, scaled_n) if by_items else InverseByUsers(matrix, scaled_n)
+    found = _no_relations((items, kept))
+    size = slice_of_items(items)
+    for start in range(0, items, size):
+        stop = min(start + size, items)
+        weights_RI = inverse.rows(start, stop) / -inverse.diagonal_I
+        weights_RI.diagonal(start).zero_()
+        found.items[start:stop], found.weights[start:stop] = largest_weights(weights_RI, kept)
+    return found
+
+
+def _by_row(rows_m: Int32, cols_m: Int32, weights_m: Float32, *, shape: tuple[int, int]) -> RelatedItems:
+    """Keep the largest weights of each row out of m triples in any order."""
+    order = np.lexsort((cols_m, -np.abs(weights_m), rows_m))
+    rows_m, cols_m, weights_m = rows_m[order], cols_m[order], weights_m[order]
+    place_m = np.arange(len(rows_m)) - np.searchsorted(rows_m, rows_m)
+    kept = (place_m < shape[1]) & (weights_m != 0)
+    rows_m, cols_m, weights_m = rows_m[kept], cols_m[kept], weights_m[kept]
+    order = np.lexsort((cols_m, -weights_m, rows_m))
+    place_m = np.arange(len(rows_m)) - np.searchsorted(rows_m, rows_m)
+    found = _no_relations(shape)
+    found.items[rows_m, place_m] = cols_m[order]
+    found.weights[rows_m, place_m] = weights_m[order]
+    return found
+
+
+def _no_relations(shape: tuple[int, int]) -> RelatedItems:
+    return RelatedItems(items=np.full(shape, NO_ITEM, np.int32), weights=np.zeros(shape, np.float32))
+
+
+def largest_weights(weights_RI: Tensor, kept: int) -> tuple[Int32, Float32]:
+    """Return items and weights of the `kept` entries of each row with the largest size, by falling weight."""
+    _, items_RN = torch.topk(weights_RI.abs(), kept, dim=1, sorted=False)
+    weights_RN, order_RN = weights_RI.gather(1, items_RN).sort(dim=1, descending=True, stable=True)
+    items_RN = items_RN.gather(1, order_RN)
+    nothing_RN = weights_RN == 0
+    # what is nothing ends the row
+    order_RN = nothing_RN.int().argsort(dim=1, stable=True)
+    items_RN.masked_fill_(nothing_RN, NO_ITEM)
+    return (
+        items_RN.gather(1, order_RN).int().numpy(),
+        weights_RN.gather(1, order_RN).numpy(),
+    )
+
+
+def default_strength(matrix: InteractionMatrix) -> float:
+    """Return λ by the data: 5 times the mean number of users of an item."""
+    return _TIMES_USERS * matrix.entries / len(matrix.items)
+
+
+def kept_weights(items: int) -> int:
+    """Return N by the number of items: the denser a small catalogue, the more weights a row needs."""
+    least, most = _KEPT
+    return min(max(_KEPT_NUMBERS // items, least), most)
+
+
+def item_item_bytes(shape: tuple[int, int], entries: int, *, kept: int | None = None) -> int:
+    """Return the bytes that `related_items` holds at its worst moment beside the matrix.
+
+    Args:
+        shape: (users, items).
+        entries: observed pairs.
+        kept: N; None as in `related_items`.
+    """
+    items = shape[1]
+    kept = min(items, kept or kept_weights(items))
+    result = 8 * items * kept
+    by_item = 24 * entries  # user, value and order of each entry, beside its own value
+    if min(shape) <= DENSE_SIDE:
+        small = min(shape)
+        a_slice = 4 * slice_of_items(max(shape)) * max(shape)
+        return by_item + 4 * small * small + 6 * a_slice + result
+    triples = 12 * items * kept
+    return by_item + max(GROUP_BYTES, 5 * triples) + triples + result
+
+
+def by_related_items(
+    matrix: InteractionMatrix, related: RelatedItems, *, values_n: Float32 | None = None
+) -> Callable[[Int64], Tensor]:
+    """Return a function from user numbers (R,) to the scores of every item (R, I): sums of the rows of a history.
+
+    Args:
+        matrix: the history.
+        related: rows in the numbering of the matrix.
+        values_n: a of each entry, (n,), which its row is multiplied by; None: 1.
+    """
+    items = len(matrix.items)
+    columns_IN = np.where(related.items == NO_ITEM, 0, related.items)
+    first_of = matrix.indptr
+
+    def score(user_nums: Int64) -> Tensor:
+        row_n, item_n = entries_of(matrix, user_nums)
+        weights_nN = related.weights[item_n]
+        if values_n is not None:
+            lengths = first_of[user_nums + 1] - first_of[user_nums]
+            within_n = np.arange(len(row_n)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            weights_nN = weights_nN * values_n[first_of[user_nums][row_n] + within_n][:, None]
+        cells = row_n[:, None] * items + columns_IN[item_n]
+        scores = np.bincount(cells.ravel(), weights=weights_nN.ravel(), minlength=len(user_nums) * items)
+        return torch.from_numpy(scores.astype(np.float32)).view(len(user_nums), items)
+
+    return score

@@ -1,0 +1,303 @@
+"""The choice of a model on held-out days: every component, the best blends of two, each with its recency.
+
+It never sees the days that the evaluation reports on: it splits the days before them once more by time. A log with
+few users to compare on is split at earlier days too, since a choice among hundreds of models by thirty users is luck.
+The same data and settings give the same choice: the time allowed is compared with what the sizes foretell, not with
+a clock.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.embeddings.components import COMPONENTS, FittedComponent
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, SeenPairs
+from recsys_assets.embeddings.model_spec import ALL_TIME, ModelSpec
+from recsys_assets.embeddings.recency import Categories
+from recsys_assets.errors import NothingHeldOutError, TrainingDataError
+from recsys_assets.evaluation.contest import Contest, contest
+from recsys_assets.evaluation.held_out import Split, TimeSplit, time_split
+from recsys_assets.evaluation.metrics import mean_intervals
+from recsys_assets.evaluation.model_choice import ComparedModel, ModelChoice
+from recsys_assets.storage.arrays import Float64, Int64
+from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
+
+HALF_LIVES: Final = (7.0, 14.0, 30.0, 60.0, 120.0, 365.0, ALL_TIME)
+"""Half-lives of popularity that are compared, in days."""
+WEIGHTS: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Weights of log popularity that are compared, in units of the spread of the other scores."""
+OWN_HALF_LIVES: Final = (None, 365.0, 120.0, 30.0)
+"""Half-lives of a user's own wishes that are compared, in days."""
+SHARES: Final = (0.2, 0.4, 0.6, 0.8)
+"""Shares of the first component of a blend that are compared."""
+BLENDS: Final[tuple[str, ...]] = ("ials+item_item", "softmax+item_item", "ials+softmax")
+"""Blends of two that are compared."""
+MOST_USERS: Final = 1_000
+"""Users that models are compared on, at most."""
+_MOST_CELLS: Final = 30_000_000
+"""Users times items that models are compared on, at most."""
+_ENOUGH_USERS: Final = 300
+"""With fewer users in one split, earlier splits are added."""
+_MOST_SPLITS: Final = 3
+_LEAST_USERS: Final = 10
+"""With fewer users in all splits nothing is compared: a mean over them says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidates:
+    """Parameters to compare; one value where the settings give it."""
+
+    components: tuple[str, ...]
+    blends: tuple[str, ...]
+    half_lives: tuple[float, ...]
+    weights: tuple[float, ...]
+    own_half_lives: tuple[float | None, ...]
+    shares: tuple[float, ...]
+
+
+def choose_model(
+    interactions: pl.LazyFrame,
+    settings: TrainingSettings,
+    *,
+    categories: Categories = lambda _: None,
+    hides: pl.Expr | None = None,
+    on_step: Callable[[int, int], None] = lambda _, __: None,
+) -> ModelChoice:
+    """Compare the models that the settings allow on held-out days, and choose.
+
+    Args:
+        interactions: the columns of the INTERACTIONS contract.
+        settings: `model` is what to compare, `score` what is fixed; `held_out_share`, `choice_seconds`, `seed`.
+        categories: codes of the categories of items, for the prior of rare ones.
+        hides: true for the events that hide an item, see `InteractionMatrix.from_interactions`.
+        on_step: called after each component was fitted, with the number done and the number of all.
+    """
+    asked = _candidates(settings)
+    try:
+        splits = list(validation_splits(interactions, settings, hides=hides))
+    except TrainingDataError as error:  # NothingHeldOutError among them
+        return _without_comparison(settings, str(error))
+    users = sum(len(split.users()) for split in splits)
+    if users < _LEAST_USERS:
+        return _without_comparison(
+            settings, f"{users} users have something held out, and at least {_LEAST_USERS} must"
+        )
+    contests, share = [], 1.0
+    steps = count(1)
+    for split in splits:
+        share = min(share, _affordable(split.train, settings, asked, splits=len(splits)))
+        sampled = _sampled(split, share, seed=settings.seed)
+        fitted = {}
+        for name in asked.components:
+            fitted[name] = COMPONENTS[name].fit(sampled.train, settings)
+            on_step(next(steps), len(splits) * len(asked.components))
+        contests.append(_contest_of(sampled, fitted, settings, asked, categories(split.train.items)))
+    compared = _compare(contests, asked, seed=settings.seed)
+    return ModelChoice(
+        spec=_chosen(contests, compared),
+        compared=compared,
+        users=sum(len(one.ideal_R) for one in contests),
+        first_held_out_days=[split.first_held_out_day for split in splits],
+        user_share=share,
+    )
+
+
+def validation_splits(
+    interactions: pl.LazyFrame, settings: TrainingSettings, *, hides: pl.Expr | None = None
+) -> Iterator[TimeSplit]:
+    """Yield splits of the days before the evaluation's held-out ones, until there are users enough to compare on.
+
+    Raises:
+        NothingHeldOutError: too few days, or nothing new is held out in the first.
+    """
+    share = settings.held_out_share
+    cut = time_split(interactions, held_out_share=share, hides=hides).first_held_out_day
+    users = 0
+    for number in range(_MOST_SPLITS):
+        before = interactions.filter(pl.col(columns.TIMESTAMP).dt.date() < cut)
+        try:
+            split = time_split(before, held_out_share=share, hides=hides)
+        except NothingHeldOutError:
+            if number == 0:
+                raise
+            return
+        yield split
+        users, cut = users + len(split.users()), split.first_held_out_day
+        if users >= _ENOUGH_USERS:
+            return
+
+
+def _candidates(settings: TrainingSettings) -> _Candidates:
+    given = settings.score
+    components, blends = tuple(COMPONENTS), BLENDS
+    if settings.model != "auto":
+        components = tuple(str(settings.model).split("+"))
+        blends = (settings.model,) if len(components) > 1 else ()
+    own = None if given.own_half_life_days == 0 else given.own_half_life_days
+    return _Candidates(
+        components=components,
+        blends=blends,
+        half_lives=HALF_LIVES if given.prior_half_life_days is None else (given.prior_half_life_days,),
+        weights=WEIGHTS if given.prior_weight is None else (given.prior_weight,),
+        own_half_lives=OWN_HALF_LIVES if given.own_half_life_days is None else (own,),
+        shares=SHARES if given.first_share is None else (given.first_share,),
+    )
+
+
+def _without_comparison(settings: TrainingSettings, problem: str) -> ModelChoice:
+    model = "ials" if settings.model == "auto" else settings.model
+    share = 0.5 if "+" in model else 1.0
+    return ModelChoice(spec=ModelSpec(model=model, first_share=share).given(settings.score), problem=problem)
+
+
+def _affordable(
+    matrix: InteractionMatrix, settings: TrainingSettings, asked: _Candidates, *, splits: int
+) -> float:
+    """Return the share of the users that all components can be fitted to in the time allowed, 0-1."""
+    foreseen = splits * sum(COMPONENTS[name].seconds(matrix, settings) for name in asked.components)
+    return min(1.0, settings.choice_seconds / foreseen) if foreseen else 1.0
+
+
+def _sampled(split: TimeSplit, share: float, *, seed: int) -> Split:
+    """Return the split with a share of the users only; the items stay."""
+    if share >= 1:
+        return split
+    count = max(1, round(share * len(split.train.users)))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(split.train.users), count, replace=False))
+    users = Vocabulary.from_strings(split.train.users[int(num)] for num in chosen)
+    return Split(train=_of_users(split.train, chosen, users), truth=_of_users(split.truth, chosen, users))
+
+
+def _of_users(matrix: InteractionMatrix, chosen: Int64, users: Vocabulary) -> InteractionMatrix:
+    places, starts = _places(matrix.indptr, chosen)
+    others = matrix.others_seen
+    if others is not None:
+        seen_places, seen_starts = _places(others.indptr, chosen)
+        others = SeenPairs(indptr=seen_starts, item_nums=others.item_nums[seen_places])
+    return replace(
+        matrix,
+        users=users,
+        indptr=starts,
+        item_nums=matrix.item_nums[places],
+        weights=matrix.weights[places],
+        last_day=matrix.last_day[places],
+        others_seen=others,
+    )
+
+
+def _places(indptr: Int64, chosen: Int64) -> tuple[Int64, Int64]:
+    """Return the places of the entries of the chosen rows, and where each row starts among them."""
+    lengths = np.diff(indptr)[chosen]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    places = np.arange(starts[-1]) + np.repeat(indptr[chosen] - starts[:-1], lengths)
+    return places, starts
+
+
+def _contest_of(
+    split: Split,
+    fitted: dict[str, FittedComponent],
+    settings: TrainingSettings,
+    asked: _Candidates,
+    categories_I: Int64 | None,
+) -> Contest:
+    most = min(MOST_USERS, max(_LEAST_USERS, _MOST_CELLS // len(split.train.items)))
+    return contest(
+        split,
+        split.sample_users(most_users=most, seed=settings.seed),
+        fitted,
+        own_half_lives={
+            name: asked.own_half_lives if one.own_recency else (None,) for name, one in fitted.items()
+        },
+        half_lives=asked.half_lives,
+        categories_I=categories_I,
+    )
+
+
+def _compare(contests: list[Contest], asked: _Candidates, *, seed: int) -> list[ComparedModel]:
+    """Return the best of every component and blend, best first, with intervals that share their draws."""
+    singles = {
+        name: _best(contests, [ModelSpec(model=name, own_half_life_days=own) for own in owns], asked)
+        for name, owns in _variants(contests).items()
+    }
+    found = [spec for spec in singles.values() if spec.model in asked.blends or not _only_blends(asked)]
+    found += [_best_blend(contests, model, singles, asked) for model in asked.blends]
+    values = {spec: mean_ndcg(contests, spec) for spec in found}
+    bounds = mean_intervals({str(place): value for place, value in enumerate(values.values())}, seed=seed)
+    compared = [
+        ComparedModel(spec=spec, ndcg=mean, low=low, high=high)
+        for spec, (mean, low, high) in zip(values, bounds.values(), strict=True)
+    ]
+    return sorted(compared, key=lambda one: -one.ndcg)
+
+
+def _only_blends(asked: _Candidates) -> bool:
+    return len(asked.blends) == 1
+
+
+def _variants(contests: list[Contest]) -> dict[str, list[float | None]]:
+    found: dict[str, list[float | None]] = {}
+    for name, own in contests[0].scores:
+        found.setdefault(name, []).append(own)
+    return found
+
+
+def _best(contests: list[Contest], specs: Iterable[ModelSpec], asked: _Candidates) -> ModelSpec:
+    """Return the spec and prior with the highest mean NDCG; of equal ones the first."""
+    best, most = None, -1.0
+    for spec in specs:
+        blended = [one.blended(spec) for one in contests]
+        for half_life in asked.half_lives:
+            for weight in asked.weights:
+                values = [
+                    one.ndcg_of(scores, half_life, weight)
+                    for one, scores in zip(contests, blended, strict=True)
+                ]
+                mean = float(np.concatenate(values).mean())
+                if mean > most:
+                    most = mean
+                    best = msgspec.structs.replace(spec, prior_half_life_days=half_life, prior_weight=weight)
+    assert best is not None  # noqa: S101  there is at least one of each
+    return best
+
+
+def _best_blend(
+    contests: list[Contest], model: str, singles: dict[str, ModelSpec], asked: _Candidates
+) -> ModelSpec:
+    """Return the best blend of two components, near what was best for each alone."""
+    one, other = (singles[name] for name in model.split("+"))
+    near = replace(
+        asked, half_lives=tuple(dict.fromkeys([one.prior_half_life_days, other.prior_half_life_days]))
+    )
+    owns = dict.fromkeys([one.own_half_life_days, other.own_half_life_days])
+    specs = [
+        ModelSpec(model=model, first_share=share, own_half_life_days=own)
+        for own in owns
+        for share in asked.shares
+    ]
+    return _best(contests, specs, near)
+
+
+def mean_ndcg(contests: list[Contest], spec: ModelSpec) -> Float64:
+    """Return NDCG at 20 of every user of all contests, (R,)."""
+    return np.concatenate([one.ndcg(spec) for one in contests])
+
+
+def _chosen(contests: list[Contest], compared: list[ComparedModel]) -> ModelSpec:
+    """Return the best model; a blend only where it beats the best single component by more than its own error.
+
+    The error is the standard error of the mean difference over the same users.
+    """
+    best = compared[0].spec
+    single = next((one.spec for one in compared if len(one.spec.components) == 1), None)
+    if single is None or single == best:
+        return best
+    difference = mean_ndcg(contests, best) - mean_ndcg(contests, single)
+    error = difference.std() / len(difference) ** 0.5
+    return best if difference.mean() > error else single

@@ -1,0 +1,62 @@
+"""The events of a source that count as a wish by default: the rating chosen, and all of it in one line for people."""
+
+from pathlib import Path
+from typing import Final
+
+from recsys_assets.lake.sources.registry import rating_positive_of
+from recsys_assets.lake.sources.survey import RatingScale, Survey
+from recsys_assets.settings import Settings
+from recsys_assets.storage.settings_file import read_table, write_section
+
+_SHOWN_KINDS: Final = 8
+_CHOSEN: Final = "rating_positive {:g} was chosen by `recsys init`"
+"""Beside the number in `recsys.toml`, so that the next `recsys init` knows whose it is."""
+
+
+def set_rating_positive(file: Path, ratings: RatingScale | None) -> None:
+    """Set `[interactions] rating_positive` to the least rating above the middle of the scale; a person's number stays.
+
+    Args:
+        file: the settings file, written already.
+        ratings: the source's; None where its format says what a rating means. Without a scale the setting is left out,
+            and one that an earlier `recsys init` chose is taken back.
+    """
+    text = file.read_text(encoding="utf-8")
+    before = read_table(file).get("interactions", {}).get("rating_positive")
+    if before is not None and _CHOSEN.format(before) not in text:
+        return
+    positive = None if ratings is None else ratings.positive()
+    note = "`recsys init` found no scale of ratings: every rating is a wish"
+    if ratings is not None and positive is not None:
+        low, high = ratings.ends() or (positive, positive)
+        note = f"{_CHOSEN.format(positive)}: the least above the middle of the ratings, {low:g} to {high:g}"
+    elif before is None:
+        return
+    write_section(file, Settings, "interactions", {"rating_positive": positive}, note=note)
+
+
+def wishes_in_words(settings: Settings, survey: Survey) -> str:
+    """Return one line on the kinds and ratings that are wishes, and the setting that changes it."""
+    given = settings.interactions.rating_positive
+    positive = rating_positive_of(settings.source.spec) if given is None else given
+    parts = []
+    if survey.kinds:
+        parts.append(f"by kind and weight {_kinds(settings.interactions.kinds, survey.kinds)}")
+    if positive is not None and survey.ratings.total:
+        share = survey.ratings.events_from(positive) / survey.ratings.total
+        parts.append(
+            f"of ratings {positive:g} and above, {share:.0%} of {survey.ratings.total:,} rated events"
+        )
+    if not parts:
+        return "Wishes: every event."
+    return f"Wishes: {'; '.join(parts)}. To change it: [interactions] in recsys.toml."
+
+
+def _kinds(weights: dict[str, float], found: dict[str, int]) -> str:
+    """Return the source's kinds with their weights, most frequent first."""
+    shown = list(found)[:_SHOWN_KINDS]
+    wished = [f"{kind} {weight:g}" for kind in shown if (weight := weights.get(kind, 1.0)) > 0]
+    only_seen = [kind for kind in shown if weights.get(kind, 1.0) == 0]
+    more = [f"{len(found) - len(shown):,} more"] if len(found) > len(shown) else []
+    words = ", ".join([*wished, *more]) or "none"
+    return f"{words} (seen, but no wish: {', '.join(only_seen)})" if only_seen else words
