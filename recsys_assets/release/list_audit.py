@@ -23,7 +23,7 @@ RECOMMENDATIONS = Contract(
         columns.ITEM_ID: Column(dtype=pl.String, min_length=1, description="The source's id of the item."),
         columns.SCORE: Column(
             dtype=pl.Float32,
-            unit="inner product of the embeddings",
+            unit="on the scale of the model",
             description="Higher is better; comparable within one list only.",
         ),
     },

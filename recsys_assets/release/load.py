@@ -66,7 +66,7 @@ class Release:
     candidates_items: Int32 | None
     """(U, C): each user's best unseen items, -1 where there are fewer; None where the build kept none."""
     candidates_scores: Float32 | None
-    """(U, C): their inner products, descending, -inf where there are fewer."""
+    """(U, C): their scores, descending, -inf where there are fewer."""
     neighbours_items: Int32 | None
     """(I, N): nearest items by cosine, -1 where there are fewer; a row of -1 was not computed ahead."""
     neighbours_scores: Float32 | None

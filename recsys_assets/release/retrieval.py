@@ -35,7 +35,7 @@ class Candidates(NamedTuple):
     nums: Int32
     """(n,): item numbers."""
     scores: Float32 | None = None
-    """(n,): the source's scores, in most sources inner products with the asker's vector; None where unknown."""
+    """(n,): the source's scores, in most sources the asker's; None where unknown."""
     examined: int = 0
     """Number of items examined to find these."""
     blocked: int = 0

@@ -45,7 +45,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     nums: list[int]
     """Item numbers, best first."""
     scores: list[float]
-    """One an item. Without rules inner products, popularity or cosines, descending; with rules relevance and
+    """One an item. Without rules the asker's scores, popularity or cosines, descending; with rules relevance and
     boosts, 0-1 and -1 to 1, not always descending, since re-ranking moves items."""
     source: Source
     """The context that answered."""

@@ -28,7 +28,7 @@ _WISHES: Final = 300
 _POPULARITY_DAYS: Final = 30.0
 """Half-life of the popularity that strangers get, days; see `embeddings/interaction_matrix`."""
 _PERIODS: Final = ((10.0, "this week"), (45.0, "this month"))
-"""Half-lives up to so many days, and the period that they speak of."""
+"""Longest half-life in days, and the period that popularity of such a half-life speaks of."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Relevance on its stated scale, and the boosts that are added to it.
 
-relevance = clip(s / best s, 0, 1) with s the inner product with the asker's vector, or log popularity where
+relevance = clip(s / best s, 0, 1) with s the score of the asker (`release/taste`), or log popularity where
 there is none; all 0 where no s is positive. score = relevance + clip(sum of boosts, -1, 1).
 """
 
@@ -72,7 +72,7 @@ class Boosts:
 
 
 def relevance(scores_n: Float32) -> Float32:
-    """Return (n,): each score divided by the best one, 0-1. `scores_n`: inner products, or log popularity."""
+    """Return (n,): each score divided by the best one, 0-1. `scores_n`: the asker's scores, or log popularity."""
     best = scores_n[scores_n.argmax()] if len(scores_n) else 0
     if not best > 0:
         return np.zeros(len(scores_n), dtype=np.float32)
