@@ -35,7 +35,7 @@ def expected_popularity(
     is turned into the decayed number that an item with that rate would have.
 
     Args:
-        interactions: `user_id`, `item_id` and `timestamp` of the wishes that are known.
+        interactions: the columns of the INTERACTIONS contract; events of weight 0 are left out.
         catalogue: the columns of the ITEM_CATALOGUE contract.
         new_ids: ids of the new items. Without a category, or in one that had no new items, one gets the mean over
             all. All are 0 where no item of the log came in its second half.
@@ -43,7 +43,7 @@ def expected_popularity(
     """
     touches, span = _first_touches(interactions)
     days = max(1, min(FIRST_DAYS, span // 4))
-    arrived = _arrived(touches, days=days, middle=span // 2, last=span - days)
+    arrived = _arrived(touches, days=days, middle=(span + 1) // 2, last=span - days)
     known = set(touches[columns.ITEM_ID])
     waiting = [item for item in catalogue[columns.ITEM_ID] if item not in known]
     cold_ids = [*arrived[columns.ITEM_ID], *waiting]
@@ -56,13 +56,14 @@ def expected_popularity(
 def _first_touches(interactions: pl.LazyFrame) -> tuple[pl.DataFrame, int]:
     """Return the first day of each user and item together, days from the log's first one, and the log's days."""
     day = pl.col(columns.TIMESTAMP).dt.date().to_physical()
+    wishes = interactions.filter(pl.col(columns.WEIGHT) > 0)
     touches = (
-        interactions.group_by(columns.USER_ID, columns.ITEM_ID)
+        wishes.group_by(columns.USER_ID, columns.ITEM_ID)
         .agg(day.min().alias(_FIRST))
         .with_columns(pl.col(_FIRST) - pl.col(_FIRST).min())
         .collect()
     )
-    last = interactions.select(day.max() - day.min()).collect().item()
+    last = wishes.select(day.max() - day.min()).collect().item()
     return touches, 1 + (last or 0)
 
 
