@@ -68,8 +68,8 @@ def with_strengths(settings: TrainingSettings, matrix: InteractionMatrix) -> Tra
 
     Users and items without entries do not count.
     """
-    users = np.count_nonzero(np.diff(matrix.indptr))
-    items = np.count_nonzero(np.bincount(matrix.item_nums))
+    users = int(np.count_nonzero(np.diff(matrix.indptr)))
+    items = int(np.count_nonzero(np.bincount(matrix.item_nums)))
     of_user, of_item = matrix.entries / users, matrix.entries / items
     least = max(_LEAST, min(2 * of_user / items, _DENSE))
     alpha = settings.unobserved_weight or min(max((of_user / _ITEMS_FOR_ONE) ** 2, least), _MOST)

@@ -156,7 +156,7 @@ def spread(score: ScoreUsers, matrix: InteractionMatrix) -> float:
         squares += float(scores.square().sum())
     count = len(chosen) * len(matrix.items)
     found = max(squares / count - (total / count) ** 2, 0.0) ** 0.5
-    return found or 1.0
+    return float(found) or 1.0
 
 
 def _side_by_side(

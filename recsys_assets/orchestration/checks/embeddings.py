@@ -49,7 +49,7 @@ def objective_falls(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Judge the losses. iALS falls in every epoch, so that a rise blocks; the softmax only warns."""
     training = load_embeddings(artifacts.folder("embeddings")).training
     losses, rises = training["losses"], rising_epochs(training["losses"])
-    stochastic = training["settings"]["objective"] == "softmax"
+    stochastic = training["settings"]["model"] == "softmax"
     return dg.AssetCheckResult(
         passed=not ends_above_lowest(losses) if stochastic else not rises,
         severity=dg.AssetCheckSeverity.WARN if stochastic else dg.AssetCheckSeverity.ERROR,
@@ -59,7 +59,7 @@ def objective_falls(artifacts: Artifacts) -> dg.AssetCheckResult:
 
 @dg.asset_check(
     asset="model_choice",
-    description="Was the model chosen by comparing models on held-out days? Else it is a guess. If not: land more days, "
+    description="Was the model chosen by comparing models on held-out days? Else it is a guess. If not: land more days "
     "or name the model in `[training] model`.",
 )
 def models_were_compared(artifacts: Artifacts) -> dg.AssetCheckResult:
