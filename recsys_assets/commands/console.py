@@ -79,13 +79,13 @@ def print_trace(console: Console, found: UserRecommendations) -> None:
         )
     console.print(stages, highlight=False)
     items = Table(box=None, pad_edge=False)
-    for column in ("", "item", "sources", "relevance", "score", "rules"):
+    for column in ("", "item", "why", "sources", "relevance", "score", "rules"):
         items.add_column(column)
     for rank, item in enumerate(trace.items[: len(found.items)], start=1):
         relevance, score = (0.0 if value is None else value for value in (item.relevance, item.score))
         effects = ", ".join(f"{effect.stage} {effect.effect}" for effect in item.effects)
         items.add_row(
-            str(rank), item.title or item.item_id, ", ".join(item.sources), f"{relevance:.3f}", f"{score:.3f}",
-            effects,
+            str(rank), item.title or item.item_id, item.reasons[0].text, ", ".join(item.sources),
+            f"{relevance:.3f}", f"{score:.3f}", effects,
         )  # fmt: skip
     console.print(items, highlight=False)

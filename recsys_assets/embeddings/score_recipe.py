@@ -39,8 +39,8 @@ class FactorSlice(msgspec.Struct, frozen=True, kw_only=True):
 class Prior(msgspec.Struct, frozen=True, kw_only=True):
     """The recency prior, the last dimension: the user's coordinate x the item's = weight x log popularity.
 
-    The items' coordinates have mean 0, so that a typical item has a prior of 0 and `relevance`, a share of the best
-    score, means the same with and without a prior.
+    The items' coordinates have mean 0 over the items with users, so that a typical item has a prior of 0 and
+    `relevance`, a share of the best score, means the same with and without a prior.
     """
 
     half_life_days: float

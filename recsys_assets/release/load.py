@@ -233,20 +233,28 @@ def _check_lengths(release: Release) -> None:
         "popular_items": (len(release.popular_items), items),
         "titles": (len(release.titles), items),
         "item_index": (len(release.index), items),
-        "candidates_items": (
-            users if release.candidates_items is None else len(release.candidates_items),
-            users,
-        ),
-        "neighbours_items": (
-            items if release.neighbours_items is None else len(release.neighbours_items),
-            items,
-        ),
+    }
+    score = release.score
+    optional = {
+        "candidates_items": (release.candidates_items, users),
+        "neighbours_items": (release.neighbours_items, items),
+        "related_items": (None if score.related is None else score.related.items_IN, items),
+        "like_items": (score.like_items, items),
+    }
+    lengths |= {
+        name: (len(rows), expected) for name, (rows, expected) in optional.items() if rows is not None
     }
     for name, (found, expected) in lengths.items():
         if found != expected:
             raise BrokenReleaseError(
                 f"{release.folder}: {name} has {found} rows, expected {expected}; {WAY_OUT}"
             )
+    size = release.item_embeddings.shape[1]
+    if score.recipe.size != size:
+        raise BrokenReleaseError(
+            f"{release.folder}: scoring.json names {score.recipe.size} dimensions, the embeddings have {size};"
+            f" {WAY_OUT}"
+        )
 
 
 def _map(folder: Path, name: str) -> npt.NDArray[Any]:

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replaced
 
+from recsys_assets.embeddings.score_recipe import RelatedRows, ScoreRecipe
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.load import load_current, load_release
+from recsys_assets.release.manifest import read_manifest, write_manifest
 from recsys_assets.release.release_store import ReleaseStore
 
 
@@ -103,6 +106,30 @@ def test_raises_when_the_format_is_another(folder):
     path.write_bytes(path.read_bytes().replace(b'"format": 2', b'"format": 99'))
     with pytest.raises(BrokenReleaseError, match="format 99"):
         load_release(folder)
+
+
+def test_raises_when_the_recipe_is_of_other_dimensions(folder):
+    ScoreRecipe.of_one("ials", 9).save(folder)
+    with pytest.raises(BrokenReleaseError, match=r"scoring\.json names 9 dimensions, the embeddings have 8"):
+        _load_unpublished(folder)
+
+
+def test_raises_when_related_items_are_of_another_catalogue(folder):
+    RelatedRows(
+        items_IN=np.zeros((3, 2), dtype=np.int32), weights_IN=np.zeros((3, 2), dtype=np.float32)
+    ).save(folder)
+    with pytest.raises(BrokenReleaseError, match=r"related_items has 3 rows, expected \d+"):
+        _load_unpublished(folder)
+
+
+def _load_unpublished(folder):
+    """Open the folder with a manifest that says what is in it now."""
+    manifest = read_manifest(folder)
+    files = {
+        name: replaced(entry, bytes=(folder / name).stat().st_size) for name, entry in manifest.files.items()
+    }
+    write_manifest(folder, replaced(manifest, files=files))
+    return load_release(folder, verify=False)
 
 
 def test_opening_imports_no_heavy_library(folder):

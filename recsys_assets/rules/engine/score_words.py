@@ -27,7 +27,7 @@ _WISHES: Final = 300
 """Most recent wishes that a sentence may name."""
 _POPULARITY_DAYS: Final = 30.0
 """Half-life of the popularity that strangers get, days; see `embeddings/interaction_matrix`."""
-_PERIODS: Final = ((10.0, "this week"), (45.0, "this month"))
+_PERIODS: Final = ((10.0, " this week"), (45.0, " this month"), (400.0, " lately"))
 """Longest half-life in days, and the period that popularity of such a half-life speaks of."""
 
 
@@ -137,7 +137,7 @@ class _Words:
         self._popular = popular
         recipe = release.score.recipe
         days = _POPULARITY_DAYS if asker is None or recipe.prior is None else recipe.prior.half_life_days
-        self._period = next((words for longest, words in _PERIODS if days <= longest), "lately")
+        self._period = next((words for longest, words in _PERIODS if days <= longest), "")
         wishes = list(dict.fromkeys(history_of(request, release)[:_WISHES].tolist()))
         self._nearest = lookups.nearest(self._nums, wishes)
         self._strongest = [NO_ITEM] * len(self._nums)
@@ -152,8 +152,8 @@ class _Words:
         if component == _PRIOR:
             category = self._release.categories[num]
             if not self._popular:
-                return "popular lately"
-            return f"popular {self._period} in {category}" if category else f"popular {self._period}"
+                return "popular lately" if self._period else "popular"
+            return f"popular{self._period} in {category}" if category else f"popular{self._period}"
         if component == _NEW:
             like_items = self._release.score.like_items
             assert like_items is not None  # noqa: S101  else nothing is new

@@ -1,8 +1,8 @@
 """Structure of a rules file: a struct for each kind of stage, each field with its unit and bounds.
 
 A scenario is candidates -> filters -> scoring -> reranking -> limits, each a list of named stages in the
-file's order. Relevance is on one scale, 0-1: the inner product of an item with the user's (or session's) vector,
-divided by the best candidate's; without a vector, log popularity divided by the best's. Boosts are added to it.
+file's order. Relevance is on one scale, 0-1: an item's score for the user or session, divided by the best
+candidate's; for a stranger, log popularity divided by the best's. Boosts are added to it.
 """
 
 from collections.abc import Mapping
