@@ -17,6 +17,7 @@ from torch.nn.functional import embedding_bag
 
 from recsys_assets import columns
 from recsys_assets.embeddings.cold_items import ColdItems
+from recsys_assets.embeddings.components import ScoreUsers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation.held_out import (
