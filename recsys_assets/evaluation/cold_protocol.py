@@ -21,7 +21,6 @@ from recsys_assets.embeddings.components import ScoreUsers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation.held_out import (
-    ScoreUsers,
     Split,
     by_item_scores,
     entries_where,
