@@ -48,10 +48,9 @@ def write_candidates(
 ) -> CandidateRows:
     """Write each user's best unseen items: `candidates_items.npy`, int32, and `candidates_scores.npy`.
 
-    Both are (U, C): item numbers and float32 scores, descending, without the items that the user has seen. A short
-    list ends with -1 and -inf. The lists are exact if that takes at most `precompute_pairs` scores, as estimated from
-    the first block of users. Otherwise they come from the index and the related items, and a user who has seen much
-    may get a short list.
+    Both are (U, C): item numbers and float32 scores, descending, without the items seen. A short list ends with -1
+    and -inf. The lists are exact if that takes at most `precompute_pairs` scores, as estimated from the first block of
+    users. Otherwise they come from the index and the related items, and a user who has seen much may get a short list.
 
     Args:
         folder: where the two files go.
@@ -86,14 +85,15 @@ def write_candidates(
         in_threads(score, others, threads=settings.threads)
     else:
         for rows in (first, *others):
-            x_BD = np.ascontiguousarray(user_embeddings[rows])
-            found = index.search_many(x_BD, min(items, 2 * kept), threads=settings.threads)
-            seen = Pairs.of(seen_indptr, seen_items, rows)
-            if related is None:
-                nums[rows], scores[rows] = _without(*found, seen, kept)
-            else:
-                every = _with_related(*found, x_BD, item_embeddings, related, rows)
-                nums[rows], scores[rows] = _best_of_each(every, seen, kept)
+            x_BD, seen = user_embeddings[rows], Pairs.of(seen_indptr, seen_items, rows)
+            found = index.search_many(
+                np.ascontiguousarray(x_BD), min(items, 2 * kept), threads=settings.threads
+            )
+            nums[rows], scores[rows] = (
+                _without(*found, seen, kept)
+                if related is None
+                else _best_of_each(_with_related(*found, x_BD, item_embeddings, related, rows), seen, kept)
+            )
     nums.flush()
     scores.flush()
     return CandidateRows(by="exact" if exact else "index", kept=kept)
