@@ -68,7 +68,7 @@ def test_a_source_without_days_is_rejected(home):
     [
         ("RECSYS_TRAINING__EPOCHS", "-3", '"-3" is not allowed; give a whole number, at least 1'),
         ("RECSYS_TRAINING__EPOCHS", "many", '"many" is not allowed; give a whole number, at least 1'),
-        ("RECSYS_TRAINING__NOPE", "1", "unknown; the nearest known name is `processes`"),
+        ("RECSYS_TRAINING__NOPE", "1", "unknown; the nearest known name is `score`"),
         ("RECSYS_TRAINNG__EPOCHS", "1", "unknown; the nearest known name is `training`"),
         ("RECSYS_TRAINING__SOFTMAX__EPOCHS", "0", '"0" is not allowed; give a whole number, at least 1'),
     ],

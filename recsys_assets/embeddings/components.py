@@ -54,7 +54,7 @@ class FittedComponent:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Circumstances of a fit, none of which changes what a cold fit finds."""
+    """Circumstances of a fit; without a start they don't change what it finds."""
 
     start: Start | None = None
     """Embeddings to go on from, where the component has any."""

@@ -1,7 +1,7 @@
 """Settings of components by a budgeted search on held-out time; `recsys tune` saves what it finds.
 
 The search never sees the days that the evaluation holds out: it uses the splits of the choice of a model. Each trial
-changes the settings of one component, fits it again and finds the best recency and shares of its model anew.
+changes the settings of one component, fits it again, and finds the best recency and shares of its model.
 
 Optuna's TPE in place of the random draws and the variations searched about as well in the same time: the best NDCG@20
 was 0.2296 against 0.2291 here on MovieLens 1M (3 seeds) and 0.0826 against 0.0817 on the default (4 seeds), both with

@@ -29,7 +29,7 @@ def earlier(days, tmp_path):
 
 def test_a_quarter_of_the_epochs_from_the_last_release_reach_the_cold_run(days, earlier):
     matrix = InteractionMatrix.from_interactions(days[0])
-    start = start_from(earlier, users=matrix.users, items=matrix.items, embedding_size=8)
+    start = start_from(earlier, users=matrix.users, items=matrix.items, component="ials", embedding_size=8)
     warm, cold = train(matrix, QUARTER, start=start), train(matrix, SETTINGS)
     assert warm.losses[-1] <= cold.losses[-1] * 1.01
     assert warm.losses[0] < cold.losses[2]
@@ -37,7 +37,7 @@ def test_a_quarter_of_the_epochs_from_the_last_release_reach_the_cold_run(days, 
 
 def test_a_new_user_starts_at_zero_and_a_known_one_where_it_was(days, earlier):
     matrix = InteractionMatrix.from_interactions(days[0])
-    start = start_from(earlier, users=matrix.users, items=matrix.items, embedding_size=8)
+    start = start_from(earlier, users=matrix.users, items=matrix.items, component="ials", embedding_size=8)
     assert not start.user_embeddings[matrix.users.num("u005")].any()
     known = earlier.user_embeddings[earlier.users.num("u007")]
     assert start.user_embeddings[matrix.users.num("u007")].tolist() == known.tolist()
@@ -45,7 +45,10 @@ def test_a_new_user_starts_at_zero_and_a_known_one_where_it_was(days, earlier):
 
 def test_embeddings_of_another_size_are_no_start(days, earlier):
     matrix = InteractionMatrix.from_interactions(days[0])
-    assert start_from(earlier, users=matrix.users, items=matrix.items, embedding_size=16) is None
+    assert (
+        start_from(earlier, users=matrix.users, items=matrix.items, component="ials", embedding_size=16)
+        is None
+    )
 
 
 def test_the_last_embeddings_are_taken_only_where_the_settings_ask_for_it(days, earlier, tmp_path):
