@@ -6,7 +6,7 @@ Shapes: I items, B columns (buckets that a word fell into), n words, D embedding
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from zlib import crc32
@@ -134,11 +134,3 @@ def _words_of(text: str) -> tuple[int, ...]:
 def _bucket(word: str) -> int:
     """Return a word's place: its CRC-32 is the same in every process, unlike `hash`, and in every version."""
     return crc32(word.encode()) % BUCKETS
-
-
-def category_codes(catalogue: pl.DataFrame, item_ids: Iterable[str]) -> Int64:
-    """Return a number for each item's category, (I,), from 0; items without one, or without a row, share 0."""
-    known = dict(zip(catalogue[columns.ITEM_ID], catalogue[columns.CATEGORY], strict=True))
-    names = [known.get(item_id) or "" for item_id in item_ids]
-    numbers = {name: number for number, name in enumerate(["", *sorted(set(names) - {""})])}
-    return np.fromiter((numbers[name] for name in names), dtype=np.int64, count=len(names))

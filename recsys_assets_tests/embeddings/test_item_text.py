@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_assets.embeddings.item_text import BUCKETS, ItemText, category_codes, item_text
+from recsys_assets.embeddings.item_text import BUCKETS, ItemText, item_text
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 
 SCHEMA = ITEM_CATALOGUE.polars_schema()
@@ -85,10 +85,6 @@ def test_taken_items_keep_their_words():
     text = item_text(CATALOGUE, ["a", "b", "c", "d"])
     chosen = np.array([3, 2, 0, 2])
     torch.testing.assert_close(text.take(chosen).dense(), text.dense()[torch.from_numpy(chosen)])
-
-
-def test_categories_are_numbered_by_name_and_none_is_zero():
-    assert category_codes(CATALOGUE, ["c", "d", "a", "b", "no such item"]).tolist() == [2, 0, 1, 1, 0]
 
 
 @settings(deadline=None)
