@@ -159,7 +159,7 @@ def copy_by_duckdb(reviews: Path, output: Path) -> Callable[[], dict[str, float]
         COPY (
             SELECT
                 user_id, parent_asin AS item_id, make_timestamptz(timestamp * 1000) AS timestamp,
-                rating::FLOAT AS rating, NULL::FLOAT AS quantity, NULL::DOUBLE AS value,
+                rating::FLOAT AS rating, NULL::FLOAT AS quantity, NULL::DOUBLE AS value, NULL::VARCHAR AS kind,
                 verified_purchase AS verified, helpful_vote AS helpful_votes, asin AS variant_id,
                 make_timestamp(timestamp * 1000)::DATE AS date
             FROM read_json(

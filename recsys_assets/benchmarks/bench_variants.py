@@ -14,6 +14,7 @@ Tried on the default and not made a setting:
 
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,10 +33,14 @@ from recsys_assets.benchmarks.datasets import (
 )
 from recsys_assets.benchmarks.harness import print_result, run_apart
 from recsys_assets.benchmarks.synthetic import matrix, world
-from recsys_assets.embeddings.factorisation import Factorisation
+from recsys_assets.embeddings.components import ScoreUsers
+from recsys_assets.embeddings.factorisation import Factorisation, epochs_of, with_epochs
+from recsys_assets.embeddings.item_item import by_related_items, related_items
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.training import train
-from recsys_assets.evaluation.held_out import Split
+from recsys_assets.evaluation.held_out import Split, by_factors, rank
+from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.storage.arrays import Int64
 from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 
 CHANGES: Final[dict[str, dict[str, Any]]] = {
@@ -61,6 +66,10 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
 """Changes of the default settings; none of them was chosen by the test part."""
 PUBLISHED_SIZE: Final = 128
 """Dimensions of the softmax run that is compared with published figures."""
+WEIGHTS: Final = (0.0, 0.15, 0.3, 0.6, 1.2, 2.4)
+"""Weights of item_item that are tried. Both parts predict an observed pair as about 1, on every set."""
+CHOOSING_USERS: Final = 4_000
+"""Most users that the weight is chosen by."""
 WARM_EPOCHS: Final = (1, 2, 3)
 """Epochs of the warm runs: at most a quarter of a run from scratch."""
 
@@ -82,22 +91,72 @@ def ablation(*, names: list[str] | None = None, changes: list[str] | None = None
 def refine(
     *, file: Path | None = None, embedding_size: int = PUBLISHED_SIZE, options: SoftmaxSettings | None = None
 ) -> dict[str, Any]:
-    """Train the softmax objective on a published split: quality, time and losses.
+    """Blend the softmax objective with item_item on a published split: quality and time of the blend and its parts.
 
-    The default settings were chosen on a validation part of Gowalla's training part, none on its test part.
+    A user's score is x·y + weight · Σ rows of the items wished for. The weight is chosen on a validation part of the
+    training part, by models that are trained without it (the softmax for half the epochs); then both are trained on
+    the whole training part. Nothing is chosen on the test part.
 
     Args:
         file: Parquet file of user, item and `split`; None takes `gowalla_pairs.parquet` of `RECSYS_TEST_DATA`.
         embedding_size: at most 128 for the published comparison.
-        options: of the objective; None takes the defaults.
+        options: of the softmax; None takes the defaults.
 
     Returns:
-        `recall20`, `ndcg20`, `seconds` (training alone), `embedding_size`, `losses`, `memory_mb`, `options`.
+        `recall20`, `ndcg20` of the blend, `seconds` (choice and training), `weight`, `choice` (`seconds`, and
+        `ndcg20` of each weight on the validation part), `item_item` (`recall20`, `ndcg20`, `seconds`), `softmax` (the
+        same, and `embedding_size`, `losses`, `memory_mb`, `options`).
     """
     found = gowalla_set() if file is None else published_set(file.stem, file)
     chosen = options or SoftmaxSettings()
-    settings = TrainingSettings(model="softmax", embedding_size=embedding_size, softmax=chosen)
-    return measure(found.test, settings)
+    return blend(found, TrainingSettings(model="softmax", embedding_size=embedding_size, softmax=chosen))
+
+
+def blend(found: BenchmarkSet, settings: TrainingSettings) -> dict[str, Any]:
+    """Choose the weight of item_item on the validation part, then train and measure; the keys are those of `refine`."""
+    choice = _choose_weight(found.validation, with_epochs(settings, max(1, epochs_of(settings) // 2)))
+    split = found.test
+    trained = train(split.train, settings)
+    began = time.perf_counter()
+    related = related_items(split.train)
+    seconds = time.perf_counter() - began
+    rows = by_related_items(split.train, related)
+    blended = _sum_of(
+        by_factors(trained.user_embeddings, trained.item_embeddings), rows, weight=choice["weight"]
+    )
+    return {
+        **_measured(split, blended, split.users()),
+        "seconds": choice["seconds"] + trained.seconds + seconds,
+        "weight": choice.pop("weight"),
+        "choice": choice,
+        "item_item": {**_measured(split, rows, split.users()), "seconds": seconds},
+        "softmax": _figures_of(trained, split, settings),
+    }
+
+
+def _choose_weight(split: Split, settings: TrainingSettings) -> dict[str, Any]:
+    """Return `weight`, the best of `WEIGHTS` on a part of the split's users, `ndcg20` of each, and `seconds`."""
+    began = time.perf_counter()
+    trained = train(split.train, settings)
+    factors = by_factors(trained.user_embeddings, trained.item_embeddings)
+    rows = by_related_items(split.train, related_items(split.train))
+    users = split.sample_users(most_users=CHOOSING_USERS, seed=settings.seed)
+    values = [_measured(split, _sum_of(factors, rows, weight=weight), users)["ndcg20"] for weight in WEIGHTS]
+    return {
+        "weight": WEIGHTS[int(np.argmax(values))],
+        "ndcg20": dict(zip(map(str, WEIGHTS), values, strict=True)),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _sum_of(factors: ScoreUsers, rows: ScoreUsers, *, weight: float) -> ScoreUsers:
+    """Score by the factors plus `weight` times the rows of the history."""
+    return lambda user_nums: factors(user_nums).add_(rows(user_nums), alpha=weight)
+
+
+def _measured(split: Split, score: ScoreUsers, users: Int64) -> dict[str, float]:
+    values = user_metrics(rank(split.train, users, score, k=20), split.truth, k=20)
+    return {f"{name}20": float(values[name].mean()) for name in ("recall", "ndcg")}
 
 
 def warm() -> dict[str, Any]:
@@ -123,8 +182,11 @@ def warm() -> dict[str, Any]:
 
 
 def measure(split: Split, settings: TrainingSettings) -> dict[str, Any]:
-    """Train once and measure on the held-out part; the keys are those of `refine`."""
-    trained = train(split.train, settings)
+    """Train once and measure on the held-out part; the keys are those of `refine`'s `softmax`."""
+    return _figures_of(train(split.train, settings), split, settings)
+
+
+def _figures_of(trained: Factorisation, split: Split, settings: TrainingSettings) -> dict[str, Any]:
     return {
         **_figures(trained, split),
         "embedding_size": settings.embedding_size,

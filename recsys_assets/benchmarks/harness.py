@@ -28,6 +28,7 @@ BENCHMARKS: Final = {
     "rules": "bench_rules:run",
     "scale": "bench_variants:scale",
     "serve": "bench_serve:run",
+    "tomorrow": "bench_tomorrow:run",
     "train": "bench_train:run",
     "warm": "bench_variants:warm",
 }

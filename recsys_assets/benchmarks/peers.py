@@ -47,6 +47,8 @@ def save_split(folder: Path, split: Any) -> None:
     for part, matrix in (("train", split.train), ("truth", split.truth)):
         for field in ("indptr", "item_nums", "weights", "last_day"):
             np.save(folder / f"{part}.{field}.npy", getattr(matrix, field))
+    np.save(folder / "seen.indptr.npy", split.train.seen.indptr)
+    np.save(folder / "seen.item_nums.npy", split.train.seen.item_nums)
 
 
 def _load(folder: Path, part: str) -> dict[str, npt.NDArray[Any]]:
@@ -57,12 +59,18 @@ def _load(folder: Path, part: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def _matrix(folder: Path, part: str) -> Any:
-    from recsys_assets.embeddings.interaction_matrix import InteractionMatrix  # noqa: PLC0415  not in a peer's measured part
+    # not in a peer's measured part
+    from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, SeenPairs  # noqa: PLC0415
     from recsys_assets.storage.string_table import Vocabulary  # noqa: PLC0415
 
     users, items = (Vocabulary.from_strings(map(str, range(rows))) for rows in np.load(folder / "shape.npy"))
+    seen = SeenPairs(
+        indptr=np.load(folder / "seen.indptr.npy"), item_nums=np.load(folder / "seen.item_nums.npy")
+    )
     arrays: dict[str, Any] = _load(folder, part)
-    return InteractionMatrix(users=users, items=items, **arrays)
+    return InteractionMatrix(
+        users=users, items=items, others_seen=seen if part == "train" else None, **arrays
+    )
 
 
 def _ours(folder: Path, options: dict[str, Any]) -> tuple[Callable[[], Factors], dict[str, Any]]:

@@ -87,25 +87,45 @@ def land(home: Path | None, count: int | None, first: datetime | None, last: dat
     help="Start no trial after this time.",
 )
 def tune(home: Path | None, minutes: float) -> None:
-    """Search training settings on held-out days, and save the best in recsys.toml with their score."""
+    """Search models and their settings on held-out days; save the best in recsys.toml if it is better beyond chance."""
+    from recsys_assets.embeddings.recency import categories_in  # noqa: PLC0415  polars
     from recsys_assets.evaluation.tuning import TuningTrial  # noqa: PLC0415
     from recsys_assets.evaluation.tuning import tune as search  # noqa: PLC0415
+    from recsys_assets.interactions.wish_rule import hides_item  # noqa: PLC0415
+    from recsys_assets.lake.item_catalogue import read_catalogue  # noqa: PLC0415
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
     from recsys_assets.storage.settings_file import write_section  # noqa: PLC0415
 
     def show(trial: TuningTrial, best: TuningTrial) -> None:
-        click.echo(f"NDCG@20 {trial.ndcg:.4f} in {trial.seconds:.1f} s, best so far {best.ndcg:.4f}")
+        click.echo(
+            f"NDCG@20 {trial.ndcg:.4f} by {trial.spec.model} in {trial.seconds:.1f} s,"
+            f" best so far {best.ndcg:.4f} by {best.spec.model}"
+        )
 
     place = Home.locate(home)
     settings = settings_for(place)
     store = Inputs(place, settings).interaction_store
     if not store.days():
         raise InputError(f"{place.interactions}: no day has landed; run `recsys build` first")
-    found = search(store.scan(store.days()), settings.training, minutes=minutes, on_trial=show)
-    note = (
-        f"By `recsys tune`: NDCG@20 {found.best.ndcg:.4f} on the days from {found.first_held_out_day} on, "
-        f"{found.given.ndcg:.4f} before; {len(found.trials)} trials."
+    catalogue = read_catalogue(place.catalogue) if place.catalogue.exists() else None
+    found = search(
+        store.scan(store.days()),
+        settings.training,
+        minutes=minutes,
+        categories=categories_in(catalogue),
+        hides=hides_item(settings.interactions),
+        on_trial=show,
     )
+    low, high = found.gain
+    note = (
+        f"By `recsys tune`: NDCG@20 {found.best.ndcg:.4f} on the days from {found.first_held_out_days[0]} on,"
+        f" {found.given.ndcg:.4f} before (gain {low:+.4f} to {high:+.4f}); {len(found.trials)} trials."
+    )
+    if not found.outside_the_noise:
+        click.echo(
+            f"{place.settings_file}: unchanged. {note} No gain beyond chance; more --minutes try more."
+        )
+        return
     values = _changed(found.best.settings, settings.training)
     write_section(place.settings_file, Settings, "training", values, note=note)
     click.echo(f"{place.settings_file}: {note}")

@@ -55,7 +55,7 @@ _TAIL_LINES: Final = 15
     "columns",
     multiple=True,
     metavar="OURS=THEIRS",
-    help="For tabular: our user_id, item_id, timestamp, rating, … and the file's column; repeat it for each.",
+    help="For tabular: our user_id, item_id, timestamp, rating, kind, … and the file's column; repeat it for each.",
 )
 def init(
     home: Path | None,

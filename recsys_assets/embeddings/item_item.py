@@ -22,6 +22,8 @@ from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64
 DENSE_SIDE = 8_000
 """Largest number of items, or of users, whose square is inverted: 256 MB, about a minute on two cores."""
 _TIMES_USERS = 5.0
+_LEAST_STRENGTH = 100.0
+"""On small sets split by time the best λ is 100 to 1,000, whatever the mean number of users of an item."""
 _KEPT = (100, 400)
 """Least and most weights kept a row, see `kept_weights`."""
 _KEPT_NUMBERS = 1 << 22
@@ -111,8 +113,8 @@ def largest_weights(weights_RI: Tensor, kept: int) -> tuple[Int32, Float32]:
 
 
 def default_strength(matrix: InteractionMatrix) -> float:
-    """Return λ by the data: 5 times the mean number of users of an item."""
-    return _TIMES_USERS * matrix.entries / len(matrix.items)
+    """Return λ by the data: 5 times the mean number of users of an item, and at least 100."""
+    return max(_LEAST_STRENGTH, _TIMES_USERS * matrix.entries / len(matrix.items))
 
 
 def kept_weights(items: int) -> int:

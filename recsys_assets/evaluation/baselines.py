@@ -1,11 +1,14 @@
 """Baselines for the model to beat: popularity, of all time, decayed and of the last month; item-kNN and EASE."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from recsys_assets.embeddings.components import ScoreUsers
+from recsys_assets.embeddings.ials_half_step import order_by
 from recsys_assets.embeddings.interaction_matrix import (
     InteractionMatrix,
     by_popularity,
@@ -116,3 +119,42 @@ def _nearest_items(train: InteractionMatrix, position_I: Int64, kept: int) -> tu
         similar[start:stop], found = torch.topk(cosines_RC, kept, dim=1)
         nearest[start:stop] = found.int()
     return nearest, similar
+
+
+def ease_by_users(train: InteractionMatrix, *, regularization: float) -> ScoreUsers:
+    """Score as `ease` does, by the inverse of users by users: for large catalogues and few users.
+
+    With K = (XX' + λ)^-1 the inverse is (1 - X'KX) / λ, whose rows are needed for the users scored only.
+    """
+    users, items = train.shape
+    user_n = torch.from_numpy(train.user_nums().astype(np.int64))
+    item_n = torch.from_numpy(train.item_nums.astype(np.int64))
+    by_user, by_item = torch.from_numpy(train.indptr), order_by(train.item_nums)
+    # users and items in each other's place: entries by item
+    shared_UU = SharedUsers(train.item_nums[by_item], train.user_nums()[by_item], (items, users)).rows(
+        0, users
+    )
+    shared_UU.diagonal().add_(regularization)
+    inverse_UU = torch.linalg.inv(shared_UU.double()).float()
+    starts = np.append(0, np.cumsum(np.bincount(train.item_nums, minlength=items)))
+    users_by_item = user_n[torch.from_numpy(by_item.astype(np.int64))]
+    explained_I = torch.stack(
+        [
+            inverse_UU[users_by_item[first:last]][:, users_by_item[first:last]].sum()
+            for first, last in pairwise(starts.tolist())
+        ]
+    )
+    diagonal_I = 1 - explained_I
+
+    def score(user_nums: Int64) -> Tensor:
+        row_n, own_n = map(torch.from_numpy, entries_of(train, user_nums))
+        touched_RI = torch.zeros(len(user_nums), items)
+        touched_RI[row_n, own_n] = 1
+        shared_RU = embedding_bag(
+            item_n, touched_RI.T.contiguous(), by_user, mode="sum", include_last_offset=True
+        ).T
+        through_RU = (shared_RU @ inverse_UU).T.contiguous()
+        explained_IR = torch.zeros(items, len(user_nums)).index_add_(0, item_n, through_RU[user_n])
+        return touched_RI - (touched_RI - explained_IR.T) / diagonal_I
+
+    return score

@@ -6,7 +6,7 @@ The same data and settings give the same choice: the time allowed is compared wi
 a clock.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
@@ -17,16 +17,15 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.components import COMPONENTS, FittedComponent
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, SeenPairs
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_spec import ALL_TIME, ModelSpec
 from recsys_assets.embeddings.recency import Categories
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
 from recsys_assets.evaluation.contest import Contest, contest
-from recsys_assets.evaluation.held_out import Split, TimeSplit, time_split
+from recsys_assets.evaluation.held_out import Split, TimeSplit, sampled_users, time_split
 from recsys_assets.evaluation.metrics import mean_intervals
 from recsys_assets.evaluation.model_choice import ComparedModel, ModelChoice
 from recsys_assets.storage.arrays import Float64, Int64
-from recsys_assets.storage.string_table import Vocabulary
 from recsys_assets.training_settings import TrainingSettings
 
 HALF_LIVES: Final = (7.0, 14.0, 30.0, 60.0, 120.0, 365.0, ALL_TIME)
@@ -89,24 +88,71 @@ def choose_model(
         return _without_comparison(
             settings, f"{users} users have something held out, and at least {_LEAST_USERS} must"
         )
-    contests, share = [], 1.0
+    share = min(_affordable(split.train, settings, asked.components, splits=len(splits)) for split in splits)
+    sampled = [sampled_users(split, share, seed=settings.seed) for split in splits]
+    fitted: list[dict[str, FittedComponent]] = []
     steps = count(1)
-    for split in splits:
-        share = min(share, _affordable(split.train, settings, asked, splits=len(splits)))
-        sampled = _sampled(split, share, seed=settings.seed)
-        fitted = {}
+    for split in sampled:
+        fitted.append({})
         for name in asked.components:
-            fitted[name] = COMPONENTS[name].fit(sampled.train, settings)
+            fitted[-1][name] = COMPONENTS[name].fit(split.train, settings)
             on_step(next(steps), len(splits) * len(asked.components))
-        contests.append(_contest_of(sampled, fitted, settings, asked, categories(split.train.items)))
-    compared = _compare(contests, asked, seed=settings.seed)
-    return ModelChoice(
-        spec=_chosen(contests, compared),
-        compared=compared,
-        users=sum(len(one.ideal_R) for one in contests),
+    codes = [categories(split.train.items) for split in sampled]
+    return msgspec.structs.replace(
+        compare(sampled, fitted, settings, categories_I=codes).choice(),
         first_held_out_days=[split.first_held_out_day for split in splits],
         user_share=share,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Models compared on the same users."""
+
+    contests: list[Contest]
+    """One a split."""
+    compared: list[ComparedModel]
+    """The best of every component and blend, best first."""
+
+    def values(self, spec: ModelSpec) -> Float64:
+        """Return NDCG at 20 of every user of all contests, (R,)."""
+        return np.concatenate([one.ndcg(spec) for one in self.contests])
+
+    def choice(self) -> ModelChoice:
+        """Return the best model; a blend only where it beats the best single component by more than its own error.
+
+        The error is the standard error of the mean difference over the same users.
+        """
+        best = self.compared[0].spec
+        single = next((one.spec for one in self.compared if len(one.spec.components) == 1), None)
+        if single is not None and single != best:
+            difference = self.values(best) - self.values(single)
+            if difference.mean() <= difference.std() / len(difference) ** 0.5:
+                best = single
+        return ModelChoice(spec=best, compared=self.compared, users=len(self.values(best)))
+
+
+def compare(
+    splits: Sequence[Split],
+    fitted: Sequence[Mapping[str, FittedComponent]],
+    settings: TrainingSettings,
+    *,
+    categories_I: Sequence[Int64 | None],
+) -> Comparison:
+    """Find the best recency and shares of every model that the settings allow.
+
+    Args:
+        splits: held-out pairs, one or more.
+        fitted: the components that were fitted to the training part of each split, by name.
+        settings: `model` is what to compare, `score` what is fixed.
+        categories_I: codes of the categories of the items of each split.
+    """
+    asked = _candidates(settings)
+    contests = [
+        _contest_of(split, one, settings, asked, codes)
+        for split, one, codes in zip(splits, fitted, categories_I, strict=True)
+    ]
+    return Comparison(contests=contests, compared=_compare(contests, asked, seed=settings.seed))
 
 
 def validation_splits(
@@ -158,51 +204,16 @@ def _without_comparison(settings: TrainingSettings, problem: str) -> ModelChoice
 
 
 def _affordable(
-    matrix: InteractionMatrix, settings: TrainingSettings, asked: _Candidates, *, splits: int
+    matrix: InteractionMatrix, settings: TrainingSettings, components: tuple[str, ...], *, splits: int
 ) -> float:
     """Return the share of the users that all components can be fitted to in the time allowed, 0-1."""
-    foreseen = splits * sum(COMPONENTS[name].seconds(matrix, settings) for name in asked.components)
+    foreseen = splits * sum(COMPONENTS[name].seconds(matrix, settings) for name in components)
     return min(1.0, settings.choice_seconds / foreseen) if foreseen else 1.0
-
-
-def _sampled(split: TimeSplit, share: float, *, seed: int) -> Split:
-    """Return the split with a share of the users only; the items stay."""
-    if share >= 1:
-        return split
-    count = max(1, round(share * len(split.train.users)))
-    chosen = np.sort(np.random.default_rng(seed).choice(len(split.train.users), count, replace=False))
-    users = Vocabulary.from_strings(split.train.users[int(num)] for num in chosen)
-    return Split(train=_of_users(split.train, chosen, users), truth=_of_users(split.truth, chosen, users))
-
-
-def _of_users(matrix: InteractionMatrix, chosen: Int64, users: Vocabulary) -> InteractionMatrix:
-    places, starts = _places(matrix.indptr, chosen)
-    others = matrix.others_seen
-    if others is not None:
-        seen_places, seen_starts = _places(others.indptr, chosen)
-        others = SeenPairs(indptr=seen_starts, item_nums=others.item_nums[seen_places])
-    return replace(
-        matrix,
-        users=users,
-        indptr=starts,
-        item_nums=matrix.item_nums[places],
-        weights=matrix.weights[places],
-        last_day=matrix.last_day[places],
-        others_seen=others,
-    )
-
-
-def _places(indptr: Int64, chosen: Int64) -> tuple[Int64, Int64]:
-    """Return the places of the entries of the chosen rows, and where each row starts among them."""
-    lengths = np.diff(indptr)[chosen]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    places = np.arange(starts[-1]) + np.repeat(indptr[chosen] - starts[:-1], lengths)
-    return places, starts
 
 
 def _contest_of(
     split: Split,
-    fitted: dict[str, FittedComponent],
+    fitted: Mapping[str, FittedComponent],
     settings: TrainingSettings,
     asked: _Candidates,
     categories_I: Int64 | None,
@@ -228,7 +239,7 @@ def _compare(contests: list[Contest], asked: _Candidates, *, seed: int) -> list[
     }
     found = [spec for spec in singles.values() if spec.model in asked.blends or not _only_blends(asked)]
     found += [_best_blend(contests, model, singles, asked) for model in asked.blends]
-    values = {spec: mean_ndcg(contests, spec) for spec in found}
+    values = {spec: np.concatenate([one.ndcg(spec) for one in contests]) for spec in found}
     bounds = mean_intervals({str(place): value for place, value in enumerate(values.values())}, seed=seed)
     compared = [
         ComparedModel(spec=spec, ndcg=mean, low=low, high=high)
@@ -282,22 +293,3 @@ def _best_blend(
         for share in asked.shares
     ]
     return _best(contests, specs, near)
-
-
-def mean_ndcg(contests: list[Contest], spec: ModelSpec) -> Float64:
-    """Return NDCG at 20 of every user of all contests, (R,)."""
-    return np.concatenate([one.ndcg(spec) for one in contests])
-
-
-def _chosen(contests: list[Contest], compared: list[ComparedModel]) -> ModelSpec:
-    """Return the best model; a blend only where it beats the best single component by more than its own error.
-
-    The error is the standard error of the mean difference over the same users.
-    """
-    best = compared[0].spec
-    single = next((one.spec for one in compared if len(one.spec.components) == 1), None)
-    if single is None or single == best:
-        return best
-    difference = mean_ndcg(contests, best) - mean_ndcg(contests, single)
-    error = difference.std() / len(difference) ** 0.5
-    return best if difference.mean() > error else single

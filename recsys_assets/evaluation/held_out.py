@@ -5,7 +5,7 @@ part, then by item number, so a ranking never depends on how a sort happened to 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -19,12 +19,14 @@ from recsys_assets import columns
 from recsys_assets.embeddings.components import ScoreUsers
 from recsys_assets.embeddings.interaction_matrix import (
     InteractionMatrix,
+    SeenPairs,
     by_popularity,
     entries_of,
     popularity,
 )
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
 from recsys_assets.storage.arrays import NO_ITEM, Bools, Float32, Int64
+from recsys_assets.storage.string_table import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +122,41 @@ def entries_where(matrix: InteractionMatrix, chosen: Bools) -> InteractionMatrix
         weights=matrix.weights[chosen],
         last_day=matrix.last_day[chosen],
     )
+
+
+def sampled_users(split: Split, share: float, *, seed: int) -> Split:
+    """Return the split with a share of the users only; the items stay."""
+    if share >= 1:
+        return split
+    count = max(1, round(share * len(split.train.users)))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(split.train.users), count, replace=False))
+    users = Vocabulary.from_strings(split.train.users[int(num)] for num in chosen)
+    return Split(train=_rows_of(split.train, chosen, users), truth=_rows_of(split.truth, chosen, users))
+
+
+def _rows_of(matrix: InteractionMatrix, chosen: Int64, users: Vocabulary) -> InteractionMatrix:
+    places, starts = _places(matrix.indptr, chosen)
+    others = matrix.others_seen
+    if others is not None:
+        seen_places, seen_starts = _places(others.indptr, chosen)
+        others = SeenPairs(indptr=seen_starts, item_nums=others.item_nums[seen_places])
+    return replace(
+        matrix,
+        users=users,
+        indptr=starts,
+        item_nums=matrix.item_nums[places],
+        weights=matrix.weights[places],
+        last_day=matrix.last_day[places],
+        others_seen=others,
+    )
+
+
+def _places(indptr: Int64, chosen: Int64) -> tuple[Int64, Int64]:
+    """Return the places of the entries of the chosen rows, and where each row starts among them."""
+    lengths = np.diff(indptr)[chosen]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    places = np.arange(starts[-1]) + np.repeat(indptr[chosen] - starts[:-1], lengths)
+    return places, starts
 
 
 _CHUNK_SCORES = 1 << 21

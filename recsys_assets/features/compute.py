@@ -27,7 +27,7 @@ _DECIMALS: Final = 6
 """Decimals of every float feature."""
 _AGE: Final = "age"
 _IS_WISH: Final = "is_wish"
-_IS_PAID: Final = "is_paid"
+_PAID: Final = "paid"
 _UNPAID: Final = ("view", "cart", "impression", "rating", "like", "dislike", "hide")
 """Kinds whose value was not paid: it is the price that was shown."""
 _PIECE_PRICE: Final = "piece_price"
@@ -70,7 +70,9 @@ def _events_until(interactions: pl.LazyFrame, as_of: date) -> pl.DataFrame:
             columns.RATING,
             columns.KIND,
             (pl.col(columns.WEIGHT) > 0).alias(_IS_WISH),
-            (~pl.col(columns.KIND).is_in(_UNPAID)).fill_null(value=True).alias(_IS_PAID),
+            pl.when(~pl.col(columns.KIND).is_in(_UNPAID).fill_null(value=False))
+            .then(columns.VALUE)
+            .alias(_PAID),
             pl.when(pl.col(columns.QUANTITY) > 0)
             .then(pl.col(columns.VALUE) / pl.col(columns.QUANTITY))
             .otherwise(pl.col(columns.VALUE))
@@ -163,7 +165,11 @@ def _user_table(events: pl.DataFrame, items: pl.DataFrame, kinds: tuple[str, ...
     described = items.select(
         columns.ITEM_ID, *_LABELS, columns.PRICE, "price_percentile", "popularity_percentile"
     )
-    joined = events.join(described, on=columns.ITEM_ID, how="left", maintain_order="left").lazy()
+    joined = (
+        events.join(described, on=columns.ITEM_ID, how="left", maintain_order="left")
+        .lazy()
+        .with_columns(_of_wishes())
+    )
     totals = joined.group_by(columns.USER_ID).agg(*_user_aggregates(kinds))
     wishes = joined.filter(_IS_WISH)
     for label in _LABELS:
@@ -182,14 +188,23 @@ def _user_table(events: pl.DataFrame, items: pl.DataFrame, kinds: tuple[str, ...
     )
 
 
+def _of_wishes() -> Sequence[pl.Expr]:
+    """Return columns that are null unless the event is a wish: made once, so that no group filters them."""
+    paid = pl.when(pl.col(_PAID).is_not_null()).then(_PIECE_PRICE)
+    found = {
+        "wished_popularity": pl.col("popularity_percentile"),
+        "wished_price": pl.coalesce(paid, columns.PRICE),
+        "wished_price_percentile": pl.col("price_percentile"),
+    }
+    return [pl.when(_IS_WISH).then(value).alias(name) for name, value in found.items()]
+
+
 def _user_aggregates(kinds: tuple[str, ...]) -> Sequence[pl.Expr]:
-    recent, wish, is_paid = pl.col(_AGE) < _MONTH, pl.col(_IS_WISH), pl.col(_IS_PAID)
-    paid = pl.col(columns.VALUE).filter(is_paid)
+    paid, recent = pl.col(_PAID), pl.col(_AGE) < _MONTH
     has_values = paid.count() > 0
-    price = pl.coalesce(pl.when(is_paid).then(_PIECE_PRICE), columns.PRICE)
     return [
         *_event_counts(kinds),
-        wish.sum().cast(pl.Int64).alias("wishes_total"),
+        pl.col(_IS_WISH).sum().cast(pl.Int64).alias("wishes_total"),
         _trend(pl.lit(value=True)).alias("activity_trend"),
         pl.col(columns.ITEM_ID).n_unique().cast(pl.Int64).alias("items_distinct"),
         pl.col(columns.CATEGORY).drop_nulls().n_unique().cast(pl.Int64).alias("categories_distinct"),
@@ -197,11 +212,11 @@ def _user_aggregates(kinds: tuple[str, ...]) -> Sequence[pl.Expr]:
         pl.col(_AGE).filter(recent).n_unique().cast(pl.Int64).alias("active_days_28d"),
         pl.col(_AGE).max().alias("days_since_first"),
         pl.col(_AGE).min().alias("days_since_last"),
-        pl.col("popularity_percentile").filter(wish).mean().alias("mean_popularity"),
+        pl.col("wished_popularity").mean().alias("mean_popularity"),
         pl.when(has_values).then(paid.sum()).alias("spend_total"),
-        pl.when(has_values).then(pl.col(columns.VALUE).filter(is_paid & recent).sum()).alias("spend_28d"),
-        price.filter(wish).median().alias("median_price"),
-        pl.col("price_percentile").filter(wish).mean().alias("price_level"),
+        pl.when(has_values).then(paid.filter(recent).sum()).alias("spend_28d"),
+        pl.col("wished_price").median().alias("median_price"),
+        pl.col("wished_price_percentile").mean().alias("price_level"),
         pl.col(columns.RATING).cast(pl.Float64).mean().alias("mean_rating"),
     ]
 

@@ -21,6 +21,17 @@ def test_a_split_is_measured_with_its_size_and_time():
     assert found["embedding_size"] == 8
 
 
+def test_a_blend_is_measured_beside_its_parts_and_its_weight_is_the_best_of_the_validation_part():
+    matrix = InteractionMatrix.from_interactions(block_world(share=0.8))
+    test = random_split(matrix, held_out_share=0.2, seed=0)
+    validation = random_split(test.train, held_out_share=0.2, seed=1)
+    found = bench_variants.blend(BenchmarkSet(name="blocks", validation=validation, test=test), SETTINGS)
+    tried = found["choice"]["ndcg20"]
+    assert found["weight"] == float(max(tried, key=tried.get))
+    assert found["seconds"] > found["softmax"]["seconds"] + found["item_item"]["seconds"]
+    assert min(found["recall20"], found["softmax"]["recall20"], found["item_item"]["recall20"]) > 0.8
+
+
 def test_each_change_is_measured_against_the_run_where_nothing_is_changed(monkeypatch):
     split = time_split(block_world(share=0.7), held_out_share=0.3)
     monkeypatch.setitem(

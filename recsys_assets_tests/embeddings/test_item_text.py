@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import polars as pl
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.embeddings.item_text import BUCKETS, ItemText, category_codes, item_text
@@ -91,6 +91,7 @@ def test_categories_are_numbered_by_name_and_none_is_zero():
     assert category_codes(CATALOGUE, ["c", "d", "a", "b", "no such item"]).tolist() == [2, 0, 1, 1, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=20)), min_size=1, max_size=8))
 def test_any_text_gives_finite_weights_of_length_one_or_none(titles: list[str | None]):
     ids = [str(number) for number in range(len(titles))]
