@@ -18,6 +18,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.benchmarks.harness import machine
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.evaluation import metrics
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.engine.pipeline import Engine, Pipeline
@@ -116,7 +117,7 @@ def _held_out(spec: str, days: int | None, home: Home) -> HeldOut:
     source = open_source(spec)
     dates = source.date_range()
     settings = Settings(source=SourceSettings(spec=spec, first_day=dates.first_day, last_day=dates.last_day))
-    return hold_out(interactions, source.catalogue(), home, settings=settings)
+    return hold_out(interactions, source.catalogue(), home, settings=settings, model=ModelSpec(model="ials"))
 
 
 def _overhead(engine: Engine) -> dict[str, float]:

@@ -74,6 +74,7 @@ def fit_model(
     settings: TrainingSettings,
     *,
     categories_I: Int64 | None = None,
+    purchases: bool = False,
     run: Run = PLAIN,
     fitted: dict[str, FittedComponent] | None = None,
 ) -> FittedModel:
@@ -84,6 +85,7 @@ def fit_model(
         spec: components, shares and recency.
         settings: of the training.
         categories_I: code of each item's category for the prior of rare items; see `log_popularity`.
+        purchases: whether every wish is a purchase; words about the scores depend on it.
         run: circumstances of the factorisation.
         fitted: components that were fitted to the same matrix already, by name.
 
@@ -110,6 +112,7 @@ def fit_model(
         ),
         related_weight=None if related is None else weights["item_item"],
         own_half_life_days=spec.own_half_life_days,
+        purchases=purchases,
     )
     return _assembled(matrix, factors, (users_UD, items_ID), recipe, related)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys_assets import columns
 from recsys_assets.embeddings.components import Run
 from recsys_assets.embeddings.factorisation import epochs_of, with_epochs
 from recsys_assets.embeddings.fit_model import FittedModel, fit_model
@@ -75,6 +76,13 @@ def fit_release(
         spec,
         run,
         categories_I=categories_in(catalogue)(matrix.items),
+        purchases=only_purchases(interactions),
         run=Run(start=start, on_epoch=lambda epoch, _: on_epoch(epoch, epochs_of(run)), workers=workers),
     )
     return ReleaseModel(model=model, warm_start=start is not None)
+
+
+def only_purchases(interactions: pl.LazyFrame) -> bool:
+    """Return true where every wish is an event of the kind `purchase`, so that words may say `bought`."""
+    kinds = interactions.filter(pl.col(columns.WEIGHT) > 0).select(columns.KIND).unique().collect()
+    return kinds[columns.KIND].to_list() == ["purchase"]

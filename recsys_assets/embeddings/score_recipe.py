@@ -128,6 +128,8 @@ class _Scratch(threading.local):
 
 
 _SCRATCH: Final = _Scratch()
+_LOOKED_THROUGH: Final = 8
+"""Items of the catalogue that are looked through in the time in which one entry of the rows is found to be new."""
 
 
 class ItemSums:
@@ -162,6 +164,15 @@ class ItemSums:
         return held
 
 
+def _each_once(nums: Int32) -> Int32:
+    """Return the different numbers; of an item's places one is kept, so that no sort is needed."""
+    places_I = _SCRATCH.places_I
+    order = np.arange(len(nums), dtype=np.int32)
+    places_I[nums] = order
+    different: Int32 = nums[places_I.take(nums) == order]
+    return different
+
+
 @dataclass(frozen=True, kw_only=True)
 class RelatedRows:
     """The items that a wish for an item speaks for, or against: sparse rows of R."""
@@ -182,7 +193,7 @@ class RelatedRows:
             weights: a_n, one a wish.
 
         Returns:
-            The sums, each item once; an item whose weights cancel out is among them.
+            The sums, each item once; an item whose weights cancel out may be among them.
         """
         flat = self.items_IN.take(nums, axis=0).ravel()
         values = (self.weights_IN.take(nums, axis=0) * weights[:, None]).ravel()
@@ -190,12 +201,10 @@ class RelatedRows:
             there = flat != NO_ITEM
             flat, values = flat[there], values[there]
         _SCRATCH.grow(len(self))
-        sums_I, places_I = _SCRATCH.sums_I, _SCRATCH.places_I
+        sums_I = _SCRATCH.sums_I
         np.add.at(sums_I, flat, values)
-        # of an item's places in `flat` one is kept, so each item is taken once without a sort
-        order = np.arange(len(flat), dtype=np.int32)
-        places_I[flat] = order
-        each = flat[places_I.take(flat) == order]
+        few = _LOOKED_THROUGH * len(flat) < len(self)
+        each = _each_once(flat) if few else (sums_I != 0).nonzero()[0].astype(np.int32)
         scores = sums_I.take(each)
         sums_I[each] = 0
         return ItemSums(each, scores, len(self))

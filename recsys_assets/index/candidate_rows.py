@@ -70,30 +70,22 @@ def write_candidates(
         create_array(folder / name, (users, kept), dtype)
         for name, dtype in ((CANDIDATE_ITEMS, np.int32), (CANDIDATE_SCORES, np.float32))
     )
-    best = (_by_products if related is None else _by_sums)(item_embeddings, kept, related)
-
-    def score(rows: slice) -> int:
+    def score(rows: slice, best: BestOfBlock) -> int:
         seen = Pairs.of(seen_indptr, seen_items, rows)
         top = best(np.ascontiguousarray(user_embeddings[rows]), seen, rows)
         nums[rows], scores[rows] = top.nums, top.scores
         return top.scored
 
+    by_index = _by_index(index, item_embeddings, kept, related, threads=settings.threads)
+    by_scores = (_by_products if related is None else _by_sums)(item_embeddings, kept, related)
     at_once = _BLOCK if related is None else max(1, min(_BLOCK, _SCORES_AT_ONCE // items))
     first, *others = blocks(users, at_once)
-    exact = score(first) * (users / first.stop) <= settings.precompute_pairs
+    exact = score(first, by_scores) * (users / first.stop) <= settings.precompute_pairs
     if exact:
-        in_threads(score, others, threads=settings.threads)
+        in_threads(lambda rows: score(rows, by_scores), others, threads=settings.threads)
     else:
         for rows in (first, *others):
-            x_BD, seen = user_embeddings[rows], Pairs.of(seen_indptr, seen_items, rows)
-            found = index.search_many(
-                np.ascontiguousarray(x_BD), min(items, 2 * kept), threads=settings.threads
-            )
-            nums[rows], scores[rows] = (
-                _without(*found, seen, kept)
-                if related is None
-                else _best_of_each(_with_related(*found, x_BD, item_embeddings, related, rows), seen, kept)
-            )
+            score(rows, by_index)
     nums.flush()
     scores.flush()
     return CandidateRows(by="exact" if exact else "index", kept=kept)
@@ -116,6 +108,23 @@ def _by_sums(items_ID: Float32, k: int, related: RelatedByUser | None) -> BestOf
         related.add_to(scores_BI, rows)
         scores_BI[seen.rows, seen.items] = -np.inf
         return top_of_rows(scores_BI, k)
+
+    return best
+
+
+def _by_index(
+    index: ItemIndex, items_ID: Float32, k: int, related: RelatedByUser | None, *, threads: int
+) -> BestOfBlock:
+    reach = min(len(items_ID), 2 * k)
+
+    def best(x_BD: Float32, seen: Pairs, rows: slice) -> Top:
+        found = index.search_many(x_BD, reach, threads=threads)
+        if related is None:
+            nums, scores = _without(*found, seen, k)
+        else:
+            every = _with_related(*found, x_BD, items_ID, related, rows)
+            nums, scores = _best_of_each(every, seen, k)
+        return Top(nums=nums, scores=scores, scored=found[0].size)
 
     return best
 

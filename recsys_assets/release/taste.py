@@ -67,7 +67,8 @@ class Taste:
         """
         items = len(self._retrieval)
         if items > _GATHERED * len(related.nums):
-            own = best(self.products(related.nums), k, blocked, related.nums)
+            products_m = self._retrieval.items_ID.take(related.nums, axis=0).dot(self.x_D)
+            own = best(products_m + related.scores, k, blocked, related.nums)
             wanted = k + min(len(blocked), k)
             for nums, products in self._retrieval.searches(self.x_D, wanted, may_block=may_block):
                 found = _merged(own, best(products + related.at(nums), k, blocked, nums), k)

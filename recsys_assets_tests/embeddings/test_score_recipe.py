@@ -53,9 +53,9 @@ def test_the_strongest_wish_is_the_one_that_speaks_for_an_item_most():
     assert ROWS.strongest(wishes[::-1], np.ones(2, dtype=np.float32), np.array([1])).tolist() == [0]
 
 
-def test_a_sparse_row_knows_its_items_also_those_that_cancel_out():
+def test_a_sparse_row_knows_its_items_and_not_those_of_the_one_before():
     ROWS.sum_rows(np.array([0, 2]), np.ones(2, dtype=np.float32)).holds(np.arange(4))
-    found = ROWS.sum_rows(np.array([1]), np.zeros(1, dtype=np.float32))
+    found = ROWS.sum_rows(np.array([1]), np.ones(1, dtype=np.float32))
     assert found.holds(np.arange(4)).tolist() == [False, False, True, False]
     none = ItemSums(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32), 4)
     assert not none.holds(np.arange(4)).any()

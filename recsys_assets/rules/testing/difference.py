@@ -12,17 +12,20 @@ import numpy as np
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.embeddings.fit_release import fit_release
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.model_files import save_embeddings
-from recsys_assets.embeddings.training import train
+from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.recency import categories_in
 from recsys_assets.evaluation import metrics
+from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.held_out import time_split
+from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
 from recsys_assets.index.index_report import read_report
 from recsys_assets.interactions.cleaning import clean
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.interactions.wish_rule import WishRule
+from recsys_assets.interactions.wish_rule import WishRule, hides_item
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.release.load import Release, load_current
@@ -169,7 +172,12 @@ def cleaned_source(spec: str) -> pl.LazyFrame:
 
 
 def hold_out(
-    interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, home: Home, *, settings: Settings
+    interactions: pl.LazyFrame,
+    catalogue: pl.DataFrame | None,
+    home: Home,
+    *,
+    settings: Settings,
+    model: ModelSpec | None = None,
 ) -> HeldOut:
     """Split by time, build a release of the first part in `home`, and open it.
 
@@ -177,7 +185,8 @@ def hold_out(
         interactions: the INTERACTIONS contract's columns.
         catalogue: the ITEM_CATALOGUE contract's columns, where the source has one.
         home: an empty installation.
-        settings: objective, training, split and index; the source's days are taken from the interactions.
+        settings: wishes, training, split and index; the source's days are taken from the interactions.
+        model: the model to fit; None: the one that the days before the held-out ones choose.
 
     Raises:
         NothingHeldOutError: too few days, or nothing new is held out.
@@ -186,13 +195,14 @@ def hold_out(
     first, last = interactions.select(first=moment.min(), last=moment.max()).collect().row(0)
     source = msgspec.structs.replace(settings.source, first_day=first, last_day=last)
     settings = msgspec.structs.replace(settings, source=source)
-    split = time_split(interactions, held_out_share=settings.training.held_out_share)
+    hides, training = hides_item(settings.interactions), settings.training
+    split = time_split(interactions, held_out_share=training.held_out_share, hides=hides)
     before = interactions.filter(moment < split.first_held_out_day)
     through = split.first_held_out_day - timedelta(days=1)
     parts = {name: home.artifact(name) for name in ("embeddings", "features", "index")}
-    save_embeddings(
-        parts["embeddings"], matrix=split.train, factorisation=train(split.train, settings.training)
-    )
+    if model is None:
+        model = choose_model(before, training, categories=categories_in(catalogue), hides=hides).spec
+    fit_release(before, model, training, catalogue=catalogue, hides=hides).save(parts["embeddings"])
     build_features(before, catalogue, parts["features"], as_of=through)
     build_item_index(parts["embeddings"], parts["index"], settings.index)
     publish(
@@ -207,10 +217,17 @@ def hold_out(
 
 
 def hold_out_home(home: Home) -> HeldOut:
-    """Hold out the last days of a home's interactions, by its own settings; rebuilds `artifacts/held_out`."""
+    """Hold out the last days of a home's interactions, by its own settings and choice of a model.
+
+    It rebuilds `artifacts/held_out`.
+    """
     store = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
     frame = store.scan(store.days())
     catalogue = pl.read_parquet(home.catalogue) if home.catalogue.is_file() else None
     place = Home(home.artifact("held_out"))
     shutil.rmtree(place.root, ignore_errors=True)
-    return hold_out(frame, catalogue, place, settings=load_or_default_settings(home))
+    try:
+        model = ModelChoice.load(home.artifact("choice")).spec
+    except FileNotFoundError:
+        model = None
+    return hold_out(frame, catalogue, place, settings=load_or_default_settings(home), model=model)
