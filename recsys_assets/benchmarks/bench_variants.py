@@ -9,7 +9,7 @@ Tried on the default and not made a setting:
 - Items' vectors lengthened by popularity after training by iALS: MovieLens 1M +0.4 %, Gowalla -1 %.
 
 `scale` fits synthetic sets in MovieLens 20M's proportions, each in its own process:
-`python -m recsys_assets.benchmarks.bench_variants PAIRS` fits one.
+`python -m recsys_assets.benchmarks.bench_variants PAIRS DEVICE` fits one.
 """
 
 import sys
@@ -17,7 +17,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -223,17 +223,19 @@ _EVENTS_A_PAIR = 1.72
 """Events that a synthetic world draws for each distinct pair; popular pairs are drawn more than once."""
 
 
-def scale(*, pairs: list[int] | None = None) -> dict[str, Any]:
+def scale(*, pairs: list[int] | None = None, device: str = "cpu") -> dict[str, Any]:
     """Fit synthetic sets of growing size: time and memory as they grow with the interactions.
 
     Args:
         pairs: distinct pairs of each size; None takes `SCALE_PAIRS`.
+        device: `cpu` or `cuda`.
 
     Returns:
-        `fits`: for each size `users`, `items`, `pairs`, `seconds`, `predicted_peak_mb`, `measured_peak_mb` and
-        `prediction_error`, their relative difference; `exponent` of the seconds in the pairs, null for one size.
+        `fits`: for each size `users`, `items`, `pairs`, `seconds`, `predicted_peak_mb`, `measured_peak_mb` (on `cuda`
+        also `card_peak_mb`) and `prediction_error`, the relative difference of the plan and the device's peak;
+        `exponent` of the seconds in the pairs, null for one size.
     """
-    fits = [run_apart(__name__, str(size)) for size in pairs or SCALE_PAIRS]
+    fits = [run_apart(__name__, str(size), device) for size in pairs or SCALE_PAIRS]
     return {"fits": fits, "exponent": _exponent(fits)}
 
 
@@ -244,10 +246,10 @@ def _exponent(fits: list[dict[str, Any]]) -> float | None:
     return float(np.polyfit(pairs, seconds, 1)[0])
 
 
-def fit_size(pairs: int) -> dict[str, Any]:
+def fit_size(pairs: int, device: Literal["cpu", "cuda"] = "cpu") -> dict[str, Any]:
     """Draw a set and fit it in this process, 64 dimensions and 15 epochs; return one entry of `scale`'s `fits`."""
     found = matrix(replace(world(pairs), interactions=round(pairs * _EVENTS_A_PAIR)))
-    fitted = train(found, TrainingSettings())
+    fitted = train(found, TrainingSettings(device=device))
     memory = fitted.memory_mb
     return {
         "users": len(found.users),
@@ -256,9 +258,11 @@ def fit_size(pairs: int) -> dict[str, Any]:
         "seconds": fitted.seconds,
         "epochs": len(fitted.losses),
         **memory,
-        "prediction_error": memory["predicted_peak_mb"] / memory["measured_peak_mb"] - 1,
+        "prediction_error": memory["predicted_peak_mb"]
+        / memory.get("card_peak_mb", memory["measured_peak_mb"])
+        - 1,
     }
 
 
 if __name__ == "__main__":
-    print_result(fit_size(int(sys.argv[1])))
+    print_result(fit_size(int(sys.argv[1]), "cuda" if "cuda" in sys.argv else "cpu"))

@@ -15,14 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from recsys_assets.embeddings.device_memory import chunk_sizes
 from recsys_assets.embeddings.factorisation import activity_scale
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.storage.arrays import Float32, Float64, Int32, Int64
 from recsys_assets.training_settings import TrainingSettings
-
-CHUNK_ENTRIES = 1 << 18
-CHUNK_NUMBERS = 1 << 19
-"""Entries and embedding numbers of a chunk of rows, about: its temporaries stay in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +135,7 @@ def half_step(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, steps: int) -> fl
     turned_CD = cols_CD @ basis_DD
     spectrum_D = eigenvalues_D.clamp(min=0).float()
     total = 0.0
-    for rows in _chunks(side.indptr, cols_CD.shape[1]):
+    for rows in _chunks(side.indptr, cols_CD.shape[1], chunk_sizes(cols_CD.device.type)):
         solution_RD, objective = _conjugate_gradient(
             side.rows(rows),
             torch.addcmul(side.l2_R[rows, None], side.unobserved_R[rows, None], spectrum_D),
@@ -151,10 +148,11 @@ def half_step(side: Side, rows_RD: Tensor, cols_CD: Tensor, *, steps: int) -> fl
     return total
 
 
-def _chunks(indptr: Int64, size: int) -> list[slice]:
+def _chunks(indptr: Int64, size: int, most: tuple[int, int]) -> list[slice]:
     """Cut the rows into consecutive chunks; a row with more entries than a chunk should have is a chunk."""
-    by_entries = np.searchsorted(indptr, np.arange(0, indptr[-1], CHUNK_ENTRIES), side="left")
-    by_rows = np.arange(0, len(indptr) - 1, max(1, CHUNK_NUMBERS // size))
+    entries, numbers = most
+    by_entries = np.searchsorted(indptr, np.arange(0, indptr[-1], entries), side="left")
+    by_rows = np.arange(0, len(indptr) - 1, max(1, numbers // size))
     edges = np.unique(np.concatenate([by_entries, by_rows, [len(indptr) - 1]]))
     return [slice(int(low), int(high)) for low, high in pairwise(edges)]
 

@@ -1,7 +1,8 @@
 """Memory of a training run: predicted before and held against a budget, measured while it runs.
 
 The prediction is the memory that the process holds already, the matrix included, plus the arrays that training
-makes; `training_bytes` lists them.
+makes; `training_bytes` lists them. On `cuda` all of it is the card's memory: what torch holds there, what is free
+there, and the matrix's columns too, which are copied to it.
 """
 
 import threading
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+import torch
 
-from recsys_assets.embeddings.ials_half_step import CHUNK_ENTRIES, CHUNK_NUMBERS
+from recsys_assets.embeddings.device_memory import chunk_bytes, chunk_sizes, free_card_bytes
 from recsys_assets.errors import MemoryBudgetError
 from recsys_assets.training_settings import TrainingSettings
 
@@ -30,10 +32,10 @@ _MEASURE_EVERY = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """Memory that a training run is expected to need, in bytes of the whole process."""
+    """Memory that a training run is expected to need, in bytes of the whole process; on `cuda` of the card."""
 
     predicted: int
-    """Expected peak of resident memory."""
+    """Expected peak of resident memory, or of what torch holds on the card."""
     budget: int
     """The most it may be."""
 
@@ -60,29 +62,43 @@ def plan_memory(
         shape: (users, items).
         entries: observed pairs.
         settings: objective, size and budget.
-        resident: bytes that the process holds now; none: ask the system.
-        available: bytes that are still free; none: ask the system.
+        resident: bytes that the process holds now (on `cuda`: on the card); none: ask the system.
+        available: bytes that are still free (on `cuda`: on the card); none: ask the system.
         processes: number of processes, >= 1, which each hold all of it.
 
     Raises:
         MemoryBudgetError: the prediction is above the budget; with the numbers, and the sizes that would fit.
     """
-    resident = psutil.Process().memory_info().rss if resident is None else resident
-    available = available_bytes() if available is None else available
+    on_card = settings.device == "cuda"
+    if resident is None:
+        resident = torch.cuda.memory_allocated() if on_card else psutil.Process().memory_info().rss
+    if available is None:
+        available = free_card_bytes() if on_card else available_bytes()
     if settings.memory_budget_mb is None:
         budget = resident + int(SHARE_OF_AVAILABLE * available)
     else:
         budget = settings.memory_budget_mb * MEGABYTE
-    needed = training_bytes(shape, entries, settings.embedding_size)
+    chunk = chunk_bytes(*chunk_sizes(settings.device, free=available))
+    needed = training_bytes(shape, entries, settings.embedding_size, chunk=chunk)
     needed += 4 * _MORE_COPIES[settings.objective] * settings.embedding_size * sum(shape)
+    needed += 4 * entries if on_card else 0  # the columns by user, which are the matrix's own elsewhere
     plan = MemoryPlan(predicted=resident + needed * processes, budget=budget)
     if plan.predicted > plan.budget:
-        raise MemoryBudgetError(_rejection(plan, shape, entries, settings.embedding_size, resident))
+        raise MemoryBudgetError(
+            _rejection(plan, shape, entries, settings.embedding_size, resident=resident, chunk=chunk)
+        )
     return plan
 
 
-def training_bytes(shape: tuple[int, int], entries: int, embedding_size: int) -> int:
-    """Return the bytes that iALS holds at its worst moment beside the matrix; chunks are bounded."""
+def training_bytes(shape: tuple[int, int], entries: int, embedding_size: int, *, chunk: int) -> int:
+    """Return the bytes that iALS holds at its worst moment beside the matrix.
+
+    Args:
+        shape: (users, items).
+        entries: observed pairs.
+        embedding_size: D.
+        chunk: bytes of a chunk's temporaries.
+    """
     users, items = shape
     by_user = 4 * entries  # the confidences; columns and row starts are the matrix's own
     by_item = 8 * entries  # columns and confidences
@@ -90,7 +106,6 @@ def training_bytes(shape: tuple[int, int], entries: int, embedding_size: int) ->
     rows = 4 * embedding_size * (users + items)
     turned = 4 * embedding_size * max(users, items)  # one side in the eigenvectors of its Gram matrix
     copied = rows  # initial embeddings are copied to where training writes
-    chunk = 4 * (4 * CHUNK_ENTRIES + 8 * max(CHUNK_NUMBERS, embedding_size))
     small = 40 * (users + items)
     return by_user + max(by_item + 4 * entries, sorting) + rows + max(turned, copied) + chunk + small
 
@@ -107,16 +122,22 @@ def available_bytes() -> int:
 
 
 class PeakWatch:
-    """The highest resident memory of this process while the `with` block runs, measured every 10 ms."""
+    """The highest resident memory of this process while the `with` block runs, measured every 10 ms.
 
-    def __init__(self) -> None:
+    On `cuda` also the most that torch held on the card.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
         self.peak = 0
+        self._on_card = device == "cuda"
         self._process = psutil.Process()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="peak-memory", daemon=True)
 
     def __enter__(self) -> Self:
         self.measure()
+        if self._on_card:
+            torch.cuda.reset_peak_memory_stats()
         self._thread.start()
         return self
 
@@ -130,8 +151,11 @@ class PeakWatch:
         self.peak = max(self.peak, self._process.memory_info().rss)
 
     def megabytes(self) -> dict[str, float]:
-        """Return the peak for metadata."""
-        return {"measured_peak_mb": round(self.peak / MEGABYTE, 1)}
+        """Return the peaks for metadata: `measured_peak_mb` and, on `cuda`, `card_peak_mb`."""
+        found = {"measured_peak_mb": round(self.peak / MEGABYTE, 1)}
+        if self._on_card:
+            found["card_peak_mb"] = round(torch.cuda.max_memory_allocated() / MEGABYTE, 1)
+        return found
 
     def _watch(self) -> None:
         while not self._over.wait(_MEASURE_EVERY):
@@ -139,11 +163,11 @@ class PeakWatch:
 
 
 def _rejection(
-    plan: MemoryPlan, shape: tuple[int, int], entries: int, embedding_size: int, resident: int
+    plan: MemoryPlan, shape: tuple[int, int], entries: int, embedding_size: int, *, resident: int, chunk: int
 ) -> str:
     room = plan.budget - resident
-    without = training_bytes(shape, entries, 0)
-    a_dimension = (training_bytes(shape, entries, embedding_size) - without) / embedding_size
+    without = training_bytes(shape, entries, 0, chunk=chunk)
+    a_dimension = (training_bytes(shape, entries, embedding_size, chunk=chunk) - without) / embedding_size
     fits = int((room - without) / a_dimension)
     ways = [f"embedding_size = {fits}"] if fits >= 1 else []
     if room > 0:

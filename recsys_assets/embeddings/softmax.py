@@ -21,15 +21,15 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
 from recsys_assets.embeddings.factorisation import Start
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.user_item_graph import UserItemGraph, spectral_embeddings
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.storage.arrays import Int64
 from recsys_assets.training_settings import TrainingSettings
 
 LEAST_SIZE = 2
 """Dimensions: one for the popularity and at least one for a direction."""
-_CHUNK_USERS = 128
+_CHUNK_USERS = {"cpu": 128, "cuda": 1024}
+"""Users whose scores are in memory at once."""
 _USER_POPULARITY = 4.0
 """Every user's last coordinate. The items' is shorter by the same factor, so that it hardly moves their cosines."""
 
@@ -70,7 +70,7 @@ class Softmax:
     def epoch(self) -> float:
         """Train on all users once; return the mean loss of a pair while the epoch ran."""
         options, users = self._settings.softmax, len(self._matrix.users)
-        order = self._rng.permutation(users)
+        order = torch.from_numpy(self._rng.permutation(users)).to(self._settings.device)
         total = 0.0
         for first in range(0, users, options.batch_users):
             total += self._step(order[first : first + options.batch_users])
@@ -89,7 +89,7 @@ class Softmax:
     def finish(self) -> None:
         """Do nothing: the base is final after the last epoch."""
 
-    def _step(self, batch: Int64) -> float:
+    def _step(self, batch: Tensor) -> float:
         """Train on a batch of users; return the summed loss of their pairs."""
         options, items = self._settings.softmax, len(self._matrix.items)
         sampled = self._rng.choice(items, min(options.sampled_items, items), replace=False)
@@ -99,9 +99,9 @@ class Softmax:
         units = [normalize(side) for side in smoothed]
         with torch.no_grad():
             loss, gradients = loss_and_gradients(
-                self._matrix,
+                self._graph,
                 batch,
-                sampled,
+                torch.from_numpy(sampled).to(self._settings.device),
                 users_UE=units[0],
                 items_IE=units[1],
                 popularity_I=self._popularity_I,
@@ -116,9 +116,9 @@ class Softmax:
 
 
 def loss_and_gradients(
-    matrix: InteractionMatrix,
-    batch: Int64,
-    sampled: Int64,
+    graph: UserItemGraph,
+    batch: Tensor,
+    sampled_S: Tensor,
     *,
     users_UE: Tensor,
     items_IE: Tensor,
@@ -131,41 +131,38 @@ def loss_and_gradients(
     keep those of the batch several times over.
 
     Args:
-        matrix: the observed pairs.
-        batch: user numbers.
-        sampled: item numbers, each once.
+        graph: the observed pairs, on the device of the vectors, like everything here.
+        batch: user numbers, int64.
+        sampled_S: item numbers, int64, each once.
         users_UE: unit vectors.
         items_IE: unit vectors.
         popularity_I: γ log n, added to each item's cosine / τ.
         temperature: τ.
     """
     by_user_UE, by_item_IE = torch.zeros_like(users_UE), torch.zeros_like(items_IE)
-    sampled_S = torch.from_numpy(sampled).to(items_IE.device)
     place_I = torch.full((len(items_IE),), -1, device=items_IE.device)
-    place_I[sampled_S] = torch.arange(len(sampled), device=items_IE.device)
+    place_I[sampled_S] = torch.arange(len(sampled_S), device=items_IE.device)
     sampled_SE = items_IE[sampled_S]
     by_sampled_SE = torch.zeros_like(sampled_SE)
-    scores_RS = torch.empty(_CHUNK_USERS, len(sampled), device=items_IE.device)
+    size = _CHUNK_USERS[items_IE.device.type]
+    scores_RS = torch.empty(size, len(sampled_S), device=items_IE.device)
     # e^(z - greatest possible z) can't overflow; the shift cancels in every quotient.
     added_I = popularity_I - popularity_I.max() - 1 / temperature
-    added_S = added_I[sampled_S] + math.log(len(items_IE) / len(sampled))
-    total = 0.0
-    for first in range(0, len(batch), _CHUNK_USERS):
-        chunk = batch[first : first + _CHUNK_USERS]
-        rows = torch.from_numpy(chunk).to(items_IE.device)
-        row_n, item_n = (torch.from_numpy(place).to(items_IE.device) for place in entries_of(matrix, chunk))
+    added_S = added_I[sampled_S] + math.log(len(items_IE) / len(sampled_S))
+    total = torch.zeros((), dtype=torch.float64, device=items_IE.device)
+    for rows in batch.split(size):
+        row_n, item_n, offsets = graph.entries_of(rows)
         users_RE, wanted_nE = users_UE[rows], items_IE[item_n]
-        others_RS = torch.mm(users_RE, sampled_SE.T, out=scores_RS[: len(chunk)])
+        others_RS = torch.mm(users_RE, sampled_SE.T, out=scores_RS[: len(rows)])
         others_RS.div_(temperature).add_(added_S).exp_()
         own = place_I[item_n] >= 0
         others_RS[row_n[own], place_I[item_n[own]]] = 0
         wanted_n = ((users_RE[row_n] * wanted_nE).sum(1) / temperature + added_I[item_n]).exp()
         both_n = wanted_n + others_RS.sum(1)[row_n]
-        total += float((both_n.log() - wanted_n.log()).double().sum())
+        total += (both_n.log() - wanted_n.log()).double().sum()
         pull_n = (1 - wanted_n / both_n) / temperature
-        push_R = torch.zeros(len(chunk), device=rows.device).index_add_(0, row_n, 1 / both_n) / temperature
+        push_R = torch.zeros(len(rows), device=rows.device).index_add_(0, row_n, 1 / both_n) / temperature
         others_RS.mul_(push_R[:, None])
-        offsets = torch.from_numpy(_offsets(matrix, chunk)).to(items_IE.device)
         pulled_RE = embedding_bag(
             item_n, items_IE, offsets, mode="sum", per_sample_weights=pull_n, include_last_offset=True
         )
@@ -173,18 +170,14 @@ def loss_and_gradients(
         by_sampled_SE.addmm_(others_RS.T, users_RE)
         by_item_IE.index_add_(0, item_n, users_RE[row_n] * pull_n[:, None], alpha=-1)
     by_item_IE.index_add_(0, sampled_S, by_sampled_SE)
-    return total, (by_user_UE, by_item_IE)
-
-
-def _offsets(matrix: InteractionMatrix, users: Int64) -> Int64:
-    lengths = matrix.indptr[users + 1] - matrix.indptr[users]
-    return np.concatenate([[0], np.cumsum(lengths)])
+    return float(total), (by_user_UE, by_item_IE)
 
 
 def _base_from(graph: UserItemGraph, start: Start) -> tuple[Tensor, Tensor]:
     """Return the start's directions, (U, E) and (I, E), and their neighbours' average where a row is new."""
     users_UE, items_IE = (
-        torch.from_numpy(side[:, :-1]) for side in (start.user_embeddings, start.item_embeddings)
+        torch.from_numpy(side[:, :-1]).to(graph.item_degrees.device)
+        for side in (start.user_embeddings, start.item_embeddings)
     )
     near_UE, near_IE = graph.neighbours(users_UE, items_IE)
     new_U, new_I = (side.abs().sum(1, keepdim=True) == 0 for side in (users_UE, items_IE))

@@ -74,7 +74,7 @@ def train(
         return train_by_workers(matrix, settings, workers=workers, start=start)
     plan = plan_memory(shape=matrix.shape, entries=matrix.entries, settings=settings)
     confidences_n = confidence(matrix, settings)
-    with PeakWatch() as watch:
+    with PeakWatch(settings.device) as watch:
         model: Objective
         if settings.objective == "softmax":
             model = Softmax(matrix, settings, start=start)

@@ -64,6 +64,15 @@ class UserItemGraph:
         """Return the weighted sums of each item's users, (I, D)."""
         return _sums(self.item_users, users_UD, self.item_indptr, self.item_weights)
 
+    def entries_of(self, users_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return row (within `users_R`) and item of every edge of these users, and where each row starts, R + 1."""
+        starts_R, ends_R = self.user_indptr[users_R].long(), self.user_indptr[users_R + 1].long()
+        lengths_R = ends_R - starts_R
+        offsets = torch.cat([lengths_R.new_zeros(1), lengths_R.cumsum(0)])
+        row_n = torch.repeat_interleave(torch.arange(len(users_R), device=users_R.device), lengths_R)
+        edge_n = torch.arange(len(row_n), device=users_R.device) + (starts_R - offsets[:-1])[row_n]
+        return row_n, self.user_items[edge_n].long(), offsets
+
     def neighbours(self, users_UD: Tensor, items_ID: Tensor) -> tuple[Tensor, Tensor]:
         """Return both sides computed from each other: one step over the symmetric normalised adjacency."""
         return self.users_from(items_ID), self.items_from(users_UD)

@@ -70,6 +70,7 @@ def write_candidates(
         create_array(folder / name, (users, kept), dtype)
         for name, dtype in ((CANDIDATE_ITEMS, np.int32), (CANDIDATE_SCORES, np.float32))
     )
+
     def score(rows: slice, best: BestOfBlock) -> int:
         seen = Pairs.of(seen_indptr, seen_items, rows)
         top = best(np.ascontiguousarray(user_embeddings[rows]), seen, rows)

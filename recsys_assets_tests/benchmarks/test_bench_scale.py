@@ -18,5 +18,5 @@ def test_one_size_has_no_exponent():
 
 
 def test_a_failed_fit_raises_with_its_error_output():
-    with pytest.raises(RuntimeError, match="bench_variants -1 failed"):
+    with pytest.raises(RuntimeError, match="bench_variants -1 cpu failed"):
         bench_variants.scale(pairs=[-1])

@@ -19,8 +19,8 @@ from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.item_text import ItemText, item_text
 from recsys_assets.embeddings.training import train
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.settings import TrainingSettings
 from recsys_assets.storage.arrays import NO_ITEM
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import events
 
 KINDS = ("tea", "beer", "soap")

@@ -135,3 +135,16 @@ def test_the_bytes_needed_are_bounded_where_neither_side_is_small():
     grouped = item_item_bytes((1_000_000, 100_000), 20_000_000)
     assert grouped < 2 * by_items
     assert item_item_bytes((1_000_000, 100_000), 20_000_000, kept=50) < grouped
+
+
+@pytest.mark.parametrize(
+    ("shape", "entries", "form"),
+    [
+        ((6_040, 3_706), 800_000, "items"),
+        ((1_800, 7_900), 90_000, "users"),
+        ((2_469, 68_500), 700_000, "groups"),
+        ((29_858, 40_981), 800_000, "groups"),
+    ],
+)
+def test_the_form_follows_the_sizes(shape, entries, form):
+    assert item_item.inverse_form(shape, entries) == form

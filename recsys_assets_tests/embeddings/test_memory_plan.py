@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 
+from recsys_assets.embeddings.device_memory import chunk_bytes, chunk_sizes
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, plan_memory
 from recsys_assets.embeddings.training import train
@@ -49,3 +50,21 @@ def test_prediction_and_measurement_stand_beside_the_factors():
     memory = train(matrix, TrainingSettings(embedding_size=4)).memory_mb
     assert memory["measured_peak_mb"] < memory["memory_budget_mb"]
     assert memory["predicted_peak_mb"] > 0
+
+
+def test_on_a_card_the_plan_holds_against_the_cards_free_memory_and_rejects_in_the_same_words():
+    on_card = TrainingSettings(device="cuda")
+    figures = {**LARGE, "resident": 0}
+    plan = plan_memory(**figures, settings=on_card, available=80_000 * MEGABYTE)
+    assert plan.budget == 64_000 * MEGABYTE
+    with pytest.raises(
+        MemoryBudgetError, match=r"20,000,000 pairs at embedding_size = 64 would need .* set in"
+    ):
+        plan_memory(**figures, settings=on_card, available=400 * MEGABYTE)
+
+
+def test_chunks_are_larger_on_a_card_and_fit_its_free_memory():
+    assert chunk_sizes("cpu") == (1 << 18, 1 << 19)
+    assert chunk_sizes("cuda", free=80_000 * MEGABYTE) == (1 << 24, 1 << 25)
+    assert 8 * chunk_bytes(*chunk_sizes("cuda", free=2_000 * MEGABYTE)) <= 2_000 * MEGABYTE
+    assert chunk_sizes("cuda", free=0) == chunk_sizes("cpu")

@@ -7,6 +7,7 @@ from recsys_assets.embeddings import softmax
 from recsys_assets.embeddings.factorisation import Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
+from recsys_assets.embeddings.user_item_graph import UserItemGraph
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
@@ -52,9 +53,9 @@ def test_the_gradient_in_closed_form_is_that_of_the_stated_loss(world):
             loss = loss - torch.log(scores[item].exp() / (scores[item].exp() + against))
     loss.backward()
     total, gradients = softmax.loss_and_gradients(
-        world,
-        batch,
-        sampled,
+        UserItemGraph.of(world, device="cpu"),
+        torch.from_numpy(batch),
+        torch.from_numpy(sampled),
         users_UE=users.detach().float(),
         items_IE=items.detach().float(),
         popularity_I=popularity.float(),

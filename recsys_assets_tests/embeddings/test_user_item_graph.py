@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
 from recsys_assets.embeddings.user_item_graph import UserItemGraph, spectral_embeddings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
@@ -32,3 +32,12 @@ def test_the_start_holds_the_leading_singular_vectors(world):
     values = np.linalg.svd(dense, compute_uv=False)[:4]
     found = users.norm(dim=0).numpy() * items.norm(dim=0).numpy()
     np.testing.assert_allclose(found / found[0], (values / values[0]) ** 2, rtol=1e-3)
+
+
+def test_the_edges_of_users_are_those_of_the_matrix_in_its_order(world):
+    graph, users = UserItemGraph.of(world, device="cpu"), np.array([7, 0, 79, 7])
+    row_n, item_n, offsets = graph.entries_of(torch.from_numpy(users))
+    rows, items = entries_of(world, users)
+    assert row_n.tolist() == rows.tolist()
+    assert item_n.tolist() == items.tolist()
+    assert offsets.tolist() == [0, *np.cumsum(np.bincount(rows)).tolist()]
