@@ -14,6 +14,7 @@ from recsys_assets.embeddings.ials import Workers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.new_items import with_new_items
 from recsys_assets.embeddings.recency import categories_in
 from recsys_assets.training_settings import TrainingSettings
 
@@ -79,6 +80,7 @@ def fit_release(
         purchases=only_purchases(interactions),
         run=Run(start=start, on_epoch=lambda epoch, _: on_epoch(epoch, epochs_of(run)), workers=workers),
     )
+    model = with_new_items(model, interactions, catalogue, seed=settings.seed)
     return ReleaseModel(model=model, warm_start=start is not None)
 
 

@@ -259,11 +259,21 @@ EMBEDDING_CHECKS: Final = tuple(
 """Names of the checks of `embedding_results`."""
 
 
-def embedding_results(table: str, vectors_ND: npt.NDArray[np.floating[Any]]) -> list[CheckResult]:
-    """Judge the norms and the dimensions of embeddings: N vectors of D dimensions."""
+def embedding_results(
+    table: str, vectors_ND: npt.NDArray[np.floating[Any]], *, factors: slice = slice(None)
+) -> list[CheckResult]:
+    """Judge the norms and the dimensions of embeddings.
+
+    Args:
+        table: the table's name.
+        vectors_ND: N vectors of D dimensions.
+        factors: the dimensions that should differ between rows: not a constant one, and not those of a
+            factorisation that has no part in the score.
+    """
+    judged_ND = vectors_ND[:, factors]
     with np.errstate(invalid="ignore", over="ignore"):
         norms = np.linalg.norm(vectors_ND.astype(np.float64), axis=1)
-        deviations = np.nanstd(np.where(np.isfinite(vectors_ND), vectors_ND, np.nan), axis=0)
+        deviations = np.nanstd(np.where(np.isfinite(judged_ND), judged_ND, np.nan), axis=0)
     return [
         *evaluate(
             EMBEDDING_EXPECTATIONS, pl.DataFrame({"num": np.arange(len(norms)), "norm": norms}), table=table

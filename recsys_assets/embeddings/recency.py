@@ -23,7 +23,7 @@ UNKNOWN_CATEGORY = -1
 def log_popularity(
     matrix: InteractionMatrix, *, half_life_days: float, categories_I: Int64 | None = None
 ) -> Float64:
-    """Return the log of each item's time-decayed number of users, (I,), with mean 0 over the items with users.
+    """Return the log of each item's time-decayed number of users, (I,), with mean 0.
 
     A touch counts 0.5 ** (age / half life). To an item's count that of one mean item of its category is added, and
     to a category's that of one mean item of all: so a rare item has about the popularity of its category, and none
@@ -35,7 +35,7 @@ def log_popularity(
         categories_I: code of each item's category from 0, `UNKNOWN_CATEGORY` where it has none; None: no categories.
     """
     counts_I = popularity(matrix, half_life_days=half_life_days)
-    mean = max(float(counts_I.mean()), np.finfo(np.float64).tiny)
+    mean = _mean_item(counts_I)
     expected_I = np.full(len(counts_I), mean)
     if categories_I is not None and (categories_I != UNKNOWN_CATEGORY).any():
         known = categories_I != UNKNOWN_CATEGORY
@@ -44,8 +44,18 @@ def log_popularity(
         size_C = np.bincount(codes)
         expected_I[known] = ((total_C + mean) / (size_C + 1))[codes]
     logs_I = np.log(counts_I + expected_I)
-    touched = np.bincount(matrix.item_nums, minlength=len(counts_I)) > 0
-    return np.asarray(logs_I - logs_I[touched].mean(), dtype=np.float64)
+    return np.asarray(logs_I - logs_I.mean(), dtype=np.float64)
+
+
+def log_popularity_of(users: float, matrix: InteractionMatrix, *, half_life_days: float) -> float:
+    """Return log popularity on the scale of `log_popularity` without categories, for a decayed number of users."""
+    counts_I = popularity(matrix, half_life_days=half_life_days)
+    mean = _mean_item(counts_I)
+    return float(np.log(users + mean) - np.log(counts_I + mean).mean())
+
+
+def _mean_item(counts_I: Float64) -> float:
+    return max(float(counts_I.mean()), float(np.finfo(np.float64).tiny))
 
 
 def categories_in(catalogue: pl.DataFrame | None) -> Categories:

@@ -78,6 +78,12 @@ class ScoreRecipe(msgspec.Struct, frozen=True, kw_only=True):
         return max((part.end for part in self.factors.values()), default=0)
 
     @property
+    def scored_factors(self) -> slice:
+        """The dimensions that are factors with a weight: a user's are 0 in the others."""
+        weighed = [part for part in self.factors.values() if part.weight]
+        return slice(weighed[0].first, weighed[-1].end) if weighed else slice(0)
+
+    @property
     def size(self) -> int:
         """Number of all dimensions, D."""
         return self.factor_size + (self.prior is not None)

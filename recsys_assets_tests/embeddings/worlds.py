@@ -19,12 +19,14 @@ def events(rows):
             columns.ITEM_ID: items,
             columns.WEIGHT: weights,
             columns.TIMESTAMP: [START + timedelta(days=day) for day in days],
+            columns.KIND: [None] * len(users),
         },
         schema={
             columns.USER_ID: pl.String,
             columns.ITEM_ID: pl.String,
             columns.WEIGHT: pl.Float32,
             columns.TIMESTAMP: pl.Datetime("us", "UTC"),
+            columns.KIND: pl.String,
         },
     ).lazy()
 

@@ -31,10 +31,12 @@ _ENTITIES = ("user", "item")
 def embedding_checks(lake: Lake, artifacts: Artifacts) -> Iterator[dg.AssetCheckResult]:
     """Judge every norm and every dimension."""
     embeddings = load_embeddings(artifacts.folder("embeddings"))
+    recipe = embeddings.score.recipe
+    factors = {"item": slice(recipe.factor_size), "user": recipe.scored_factors}
     with lake.ledger() as ledger:
         for entity in _ENTITIES:
             asset = f"{entity}_embeddings"
-            results = embedding_results(asset, getattr(embeddings, asset))
+            results = embedding_results(asset, getattr(embeddings, asset), factors=factors[entity])
             ledger.record(results, at=datetime.now(UTC))
             yield from answers(results, table=asset, asset=asset)
 
