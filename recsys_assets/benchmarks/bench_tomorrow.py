@@ -7,11 +7,14 @@ The product chooses on earlier days only, as in a build; every library's setting
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import polars as pl
 
+from recsys_assets import columns
 from recsys_assets.benchmarks.bench_train import GRIDS
 from recsys_assets.benchmarks.peers import fit_in_process, save_split
 from recsys_assets.benchmarks.timed_sets import TIMED_SETS, TimedSet, available_timed_sets
@@ -19,8 +22,11 @@ from recsys_assets.embeddings.components import COMPONENTS, FittedComponent, Sco
 from recsys_assets.embeddings.fit_model import fit_model
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.new_items import with_new_items
+from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
 from recsys_assets.evaluation.choice import choose_model, validation_splits
+from recsys_assets.evaluation.cold_protocol import hold_out_new_items, measure_cold, over_items
 from recsys_assets.evaluation.held_out import Split, TimeSplit, rank, time_split
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.tuning import tune
@@ -43,8 +49,9 @@ def run(*, minutes: float = 1.0, names: list[str] | None = None) -> dict[str, An
 
     Returns:
         `sets`: `name`, `users`, `ndcg20` (`auto`, `tuned`, every component, blend, baseline and peer),
-        `ratio_to_best_baseline`, `ratio_to_best_peer` and `ratio_tuned` (to the best of both), `chosen`, `tuned`
-        (its model), `seconds` (of the choice) and `seconds_tuned`.
+        `ratio_to_best_baseline`, `ratio_to_best_peer` and `ratio_tuned` (to the best of both), `cold` (the figures
+        of `cold_protocol.ColdFigures`, where the set has a catalogue), `chosen`, `tuned` (its model), `seconds` (of
+        the choice) and `seconds_tuned`.
     """
     return {
         "sets": [measure(TIMED_SETS[name](), minutes=minutes) for name in names or available_timed_sets()]
@@ -85,11 +92,28 @@ def measure(given: TimedSet, *, minutes: float) -> dict[str, Any]:
         "ratio_to_best_baseline": auto / max(of_baselines.values()),
         "ratio_to_best_peer": auto / max(of_peers.values()),
         "ratio_tuned": tuned / best,
+        "cold": _cold(given, choice.spec, settings),
         "chosen": msgspec.to_builtins(choice.spec),
         "tuned": None if written is None else msgspec.to_builtins(written.spec),
         "seconds": seconds,
         "seconds_tuned": seconds_tuned,
     }
+
+
+def _cold(given: TimedSet, spec: ModelSpec, settings: TrainingSettings) -> dict[str, Any] | None:
+    """Return the figures of items whose first event is held out; None without a catalogue or such items."""
+    if given.catalogue is None:
+        return None
+    try:
+        split = hold_out_new_items(given.events, held_out_share=settings.held_out_share)
+    except NothingHeldOutError:
+        return None
+    before = given.events.filter(pl.col(columns.TIMESTAMP).dt.date() < split.first_held_out_day)
+    model = fit_model(split.known, spec, settings, categories_I=given.categories(split.known.items))
+    model = with_new_items(model, before, given.catalogue, seed=settings.seed)
+    score = over_items(model.score(), model.matrix.items, split.among_all.train.items)
+    found = measure_cold(split, score)
+    return {**asdict(found), "recall_ratio": found.recall_ratio}
 
 
 def ndcg20(split: Split, score: ScoreUsers) -> float:

@@ -13,12 +13,10 @@ import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
 from recsys_assets import columns
-from recsys_assets.embeddings.cold_items import ColdItems
 from recsys_assets.embeddings.components import ScoreUsers
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation.held_out import (
     Split,
@@ -29,7 +27,7 @@ from recsys_assets.evaluation.held_out import (
     without_pairs_of,
 )
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.storage.arrays import NO_ITEM, Float32, Int64
+from recsys_assets.storage.arrays import NO_ITEM, Int64
 from recsys_assets.storage.string_table import Vocabulary
 
 LIST, DEPTH = 20, 50
@@ -101,29 +99,10 @@ def hold_out_new_items(interactions: pl.LazyFrame, *, held_out_share: float) -> 
     """
     cut = time_split(interactions, held_out_share=held_out_share).first_held_out_day
     day = pl.col(columns.TIMESTAMP).dt.date()
-    return split_items(interactions.filter(day < cut), interactions.filter(day >= cut), cut)
+    return _split(interactions.filter(day < cut), interactions.filter(day >= cut), cut)
 
 
-def hold_out_random_items(
-    interactions: pl.LazyFrame, *, held_out_share: float, item_share: float, seed: int
-) -> ColdSplit:
-    """Split by time, and treat a random share of the known items as if they came in the held-out days.
-
-    For logs in which too few items are really new. Items that really are new are left out.
-
-    Raises:
-        NothingHeldOutError: as `hold_out_new_items`.
-    """
-    cut = time_split(interactions, held_out_share=held_out_share).first_held_out_day
-    day = pl.col(columns.TIMESTAMP).dt.date()
-    before = interactions.filter(day < cut)
-    ids = before.select(pl.col(columns.ITEM_ID).unique().sort()).collect().to_series()
-    drawn = ids.filter(pl.Series(np.random.default_rng(seed).random(len(ids)) < item_share))
-    later = interactions.filter(day >= cut, pl.col(columns.ITEM_ID).is_in(ids.implode()))
-    return split_items(before.filter(~pl.col(columns.ITEM_ID).is_in(drawn.implode())), later, cut)
-
-
-def split_items(before: pl.LazyFrame, later: pl.LazyFrame, cut: date) -> ColdSplit:
+def _split(before: pl.LazyFrame, later: pl.LazyFrame, cut: date) -> ColdSplit:
     """Build the split from the interactions before and from the cut.
 
     Raises:
@@ -156,45 +135,17 @@ def split_items(before: pl.LazyFrame, later: pl.LazyFrame, cut: date) -> ColdSpl
     )
 
 
-def with_new_items(
-    split: ColdSplit, users_UD: Float32, known_KD: Float32, new_ND: Float32, related: ColdItems | None = None
-) -> ScoreUsers:
-    """Score all items by inner products, and new ones also by the wishes for their related items.
+def over_items(score: ScoreUsers, given: Vocabulary, wanted: Vocabulary) -> ScoreUsers:
+    """Return the scores of the items `wanted` from those of the items `given`; -inf where an item has none."""
+    places = given.nums(list(wanted)).astype(np.int64)
+    there, from_places = torch.from_numpy(places != NO_ITEM), torch.from_numpy(places[places != NO_ITEM])
 
-    Args:
-        split: the held-out items.
-        users_UD: user embeddings, in the numbering of `split.known`.
-        known_KD: item embeddings.
-        new_ND: vectors of the new items, with every dimension of the known ones.
-        related: adds its related items' weights; none: the inner product alone.
-    """
-    items_DI = torch.zeros(known_KD.shape[1], len(split.known_nums) + len(split.new_nums))
-    items_DI[:, torch.from_numpy(split.known_nums)] = torch.from_numpy(known_KD).T
-    new = torch.from_numpy(split.new_nums)
-    items_DI[:, new] = torch.from_numpy(new_ND).T
-    users = torch.from_numpy(users_UD)
-
-    def score(user_nums: Int64) -> Tensor:
-        scores_RI = users[user_nums] @ items_DI
-        if related is not None:
-            scores_RI[:, new] += _by_related(split.known, user_nums, related)
+    def found(user_nums: Int64) -> Tensor:
+        scores_RI = torch.full((len(user_nums), len(wanted)), -torch.inf)
+        scores_RI[:, there] = score(user_nums)[:, from_places]
         return scores_RI
 
-    return score
-
-
-def _by_related(known: InteractionMatrix, user_nums: Int64, related: ColdItems) -> Tensor:
-    """Sum the weights of each new item's related items that the user wished for, (R, N)."""
-    row_n, item_n = map(torch.from_numpy, entries_of(known, user_nums))
-    wishes_KR = torch.zeros(len(known.items), len(user_nums))
-    wishes_KR[item_n, row_n] = 1
-    there_Nk = related.related != NO_ITEM
-    return embedding_bag(
-        torch.from_numpy(np.where(there_Nk, related.related, 0)),
-        wishes_KR,
-        mode="sum",
-        per_sample_weights=torch.from_numpy(np.where(there_Nk, related.related_weights, np.float32(0))),
-    ).T
+    return found
 
 
 def measure_cold(split: ColdSplit, score: ScoreUsers, *, seed: int = 0) -> ColdFigures:

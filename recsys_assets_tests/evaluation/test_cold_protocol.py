@@ -2,18 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_assets.embeddings.cold_items import ColdItems
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation.cold_protocol import (
     ColdSplit,
     hold_out_new_items,
-    hold_out_random_items,
     measure_cold,
-    with_new_items,
+    over_items,
 )
 from recsys_assets.evaluation.held_out import by_item_scores
-from recsys_assets.storage.arrays import NO_ITEM
-from recsys_assets_tests.embeddings.worlds import block_world, events
+from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets_tests.embeddings.worlds import events
 
 ROWS = [
     ("u", "b", 1, 0), ("v", "d", 1, 0), ("v", "b", 1, 1), ("u", "d", 1, 8),
@@ -44,18 +42,10 @@ def test_the_truth_is_of_known_users_and_new_to_them():
 
 
 def test_no_item_of_the_training_part_is_new_and_none_is_trained_on_twice():
-    split = hold_out_random_items(block_world(days=10), held_out_share=0.3, item_share=0.3, seed=0)
+    split = hold_out_new_items(events(ROWS), held_out_share=0.5)
     assert not set(split.new_ids()) & set(split.known.items)
     assert not np.isin(split.new_nums, split.among_all.train.item_nums).any()
     assert split.known.entries == split.among_all.train.entries
-
-
-def test_the_seed_draws_the_random_items():
-    drawn = [
-        hold_out_random_items(block_world(), held_out_share=0.3, item_share=0.3, seed=seed).new_ids()
-        for seed in (0, 0, 1)
-    ]
-    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_raises_when_no_known_user_touches_a_new_item():
@@ -83,17 +73,7 @@ def test_new_items_are_ranked_without_the_known_ones():
     assert alone.ndcg20_new == measure_cold(split, by_item_scores(-np.arange(5))).ndcg20_new
 
 
-def test_a_new_item_is_scored_by_its_vector_and_by_the_wishes_for_its_related_items():
-    split = small()
-    related = ColdItems(
-        vectors=np.zeros((3, 1), np.float32),
-        related=np.array([[0, 1], [1, NO_ITEM], [NO_ITEM, NO_ITEM]], np.int32),
-        related_weights=np.array([[0.5, 0.25], [0.125, 0], [0, 0]], np.float32),
-    )
-    users, known = np.array([[1], [2]], np.float32), np.array([[3], [5]], np.float32)
-    new = np.array([[10], [20], [30]], np.float32)
-    plain = with_new_items(split, users, known, new)(np.array([0, 1]))
-    assert plain[:, split.known_nums].tolist() == [[3, 5], [6, 10]]
-    assert plain[:, split.new_nums].tolist() == [[10, 20, 30], [20, 40, 60]]
-    both = with_new_items(split, users, known, new, related)(np.array([1, 0]))
-    assert both[:, split.new_nums].tolist() == [[20.75, 40.125, 60], [10.5, 20, 30]]
+def test_scores_follow_the_ids_of_the_items_and_others_are_never_listed():
+    given, wanted = Vocabulary.from_strings("bde"), Vocabulary.from_strings("abcd")
+    found = over_items(by_item_scores(np.array([2, 4, 5])), given, wanted)(np.array([0]))
+    assert found.tolist() == [[-np.inf, 2, -np.inf, 4]]
