@@ -34,5 +34,10 @@ def chunk_sizes(device: str, *, free: int | None = None) -> tuple[int, int]:
 
 
 def chunk_bytes(entries: int, numbers: int) -> int:
-    """Return the bytes of a chunk's temporaries."""
+    """Return the bytes of a chunk's temporaries, all float32.
+
+    Args:
+        entries: four numbers each (predictions, errors, confidences times errors, columns).
+        numbers: eight each (solution, residual, direction and their images, of every row and dimension).
+    """
     return 4 * (4 * entries + 8 * numbers)
