@@ -33,7 +33,7 @@ from recsys_assets.benchmarks.datasets import (
 )
 from recsys_assets.benchmarks.harness import print_result, run_apart
 from recsys_assets.benchmarks.synthetic import matrix, world
-from recsys_assets.embeddings.factorisation import Factorisation, epochs_of, with_epochs
+from recsys_assets.embeddings.factorisation import Factorisation
 from recsys_assets.embeddings.item_item import by_related_items, related_items
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.training import train
@@ -93,8 +93,8 @@ def refine(
     """Blend the softmax objective with item_item on a published split: quality and time of the blend and its parts.
 
     A user's score is x·y + weight · Σ rows of the items wished for. The weight is chosen on a validation part of the
-    training part, by models that are trained without it (the softmax for half the epochs); then both are trained on
-    the whole training part. Nothing is chosen on the test part.
+    training part, by models that are trained without it; then both are trained on the whole training part. Nothing is
+    chosen on the test part.
 
     Args:
         file: Parquet file of user, item and `split`; None takes `gowalla_pairs.parquet` of `RECSYS_TEST_DATA`.
@@ -113,7 +113,7 @@ def refine(
 
 def blend(found: BenchmarkSet, settings: TrainingSettings) -> dict[str, Any]:
     """Choose the weight of item_item on the validation part, then train and measure; the keys are those of `refine`."""
-    choice = _choose_weight(found.validation, with_epochs(settings, max(1, epochs_of(settings) // 2)))
+    choice = _choose_weight(found.validation, settings)
     split = found.test
     trained = train(split.train, settings)
     began = time.perf_counter()
