@@ -33,15 +33,18 @@ from recsys_assets.benchmarks.datasets import (
 )
 from recsys_assets.benchmarks.harness import print_result, run_apart
 from recsys_assets.benchmarks.synthetic import matrix, world
-from recsys_assets.embeddings.components import ScoreUsers
-from recsys_assets.embeddings.factorisation import Factorisation, epochs_of, with_epochs
-from recsys_assets.embeddings.item_item import by_related_items, related_items
+from recsys_assets.embeddings.factorisation import Factorisation
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.components import COMPONENTS, FittedComponent, ScoreUsers
+from recsys_assets.embeddings.fit_model import fit_model
+from recsys_assets.embeddings.model_spec import ALL_TIME
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.training import train
-from recsys_assets.evaluation.held_out import Split, by_factors, rank
+from recsys_assets.evaluation.choice import compare
+from recsys_assets.evaluation.held_out import Split, rank
 from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.training_settings import ScoreSettings, SoftmaxSettings, TrainingSettings
 from recsys_assets.storage.arrays import Int64
-from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
 
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     "nothing": {},
@@ -66,10 +69,6 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
 """Changes of the default settings; none of them was chosen by the test part."""
 PUBLISHED_SIZE: Final = 128
 """Dimensions of the softmax run that is compared with published figures."""
-WEIGHTS: Final = (0.0, 0.15, 0.3, 0.6, 1.2, 2.4)
-"""Weights of item_item that are tried. Both parts predict an observed pair as about 1, on every set."""
-CHOOSING_USERS: Final = 4_000
-"""Most users that the weight is chosen by."""
 WARM_EPOCHS: Final = (1, 2, 3)
 """Epochs of the warm runs: at most a quarter of a run from scratch."""
 
@@ -91,11 +90,10 @@ def ablation(*, names: list[str] | None = None, changes: list[str] | None = None
 def refine(
     *, file: Path | None = None, embedding_size: int = PUBLISHED_SIZE, options: SoftmaxSettings | None = None
 ) -> dict[str, Any]:
-    """Blend the softmax objective with item_item on a published split: quality and time of the blend and its parts.
+    """Blend the softmax with item_item on a published split, as the product does: quality and time of both.
 
-    A user's score is x·y + weight · Σ rows of the items wished for. The weight is chosen on a validation part of the
-    training part, by models that are trained without it (the softmax for half the epochs); then both are trained on
-    the whole training part. Nothing is chosen on the test part.
+    Shares and the weight of popularity are chosen on a validation part of the training part, by components that are
+    fitted without it; then both are fitted to the whole training part. Nothing is chosen on the test part.
 
     Args:
         file: Parquet file of user, item and `split`; None takes `gowalla_pairs.parquet` of `RECSYS_TEST_DATA`.
@@ -103,55 +101,48 @@ def refine(
         options: of the softmax; None takes the defaults.
 
     Returns:
-        `recall20`, `ndcg20` of the blend, `seconds` (choice and training), `weight`, `choice` (`seconds`, and
-        `ndcg20` of each weight on the validation part), `item_item` (`recall20`, `ndcg20`, `seconds`), `softmax` (the
-        same, and `embedding_size`, `losses`, `memory_mb`, `options`).
+        `recall20`, `ndcg20` of the model, `seconds` (choice and fits), `embedding_size`, `chosen` (the model's
+        parameters), `choice` (`seconds`, and `ndcg20` on the validation part), and of `softmax` and `item_item`, each
+        alone with popularity as chosen, `recall20`, `ndcg20` and `seconds`.
     """
     found = gowalla_set() if file is None else published_set(file.stem, file)
-    chosen = options or SoftmaxSettings()
-    return blend(found, TrainingSettings(model="softmax", embedding_size=embedding_size, softmax=chosen))
-
-
-def blend(found: BenchmarkSet, settings: TrainingSettings) -> dict[str, Any]:
-    """Choose the weight of item_item on the validation part, then train and measure; the keys are those of `refine`."""
-    choice = _choose_weight(found.validation, with_epochs(settings, max(1, epochs_of(settings) // 2)))
-    split = found.test
-    trained = train(split.train, settings)
-    began = time.perf_counter()
-    related = related_items(split.train)
-    seconds = time.perf_counter() - began
-    rows = by_related_items(split.train, related)
-    blended = _sum_of(
-        by_factors(trained.user_embeddings, trained.item_embeddings), rows, weight=choice["weight"]
+    settings = TrainingSettings(
+        model="softmax+item_item",
+        embedding_size=embedding_size,
+        softmax=options or SoftmaxSettings(),
+        score=ScoreSettings(prior_half_life_days=ALL_TIME, own_half_life_days=0),  # these pairs have no time
     )
-    return {
-        **_measured(split, blended, split.users()),
-        "seconds": choice["seconds"] + trained.seconds + seconds,
-        "weight": choice.pop("weight"),
-        "choice": choice,
-        "item_item": {**_measured(split, rows, split.users()), "seconds": seconds},
-        "softmax": _figures_of(trained, split, settings),
-    }
-
-
-def _choose_weight(split: Split, settings: TrainingSettings) -> dict[str, Any]:
-    """Return `weight`, the best of `WEIGHTS` on a part of the split's users, `ndcg20` of each, and `seconds`."""
     began = time.perf_counter()
-    trained = train(split.train, settings)
-    factors = by_factors(trained.user_embeddings, trained.item_embeddings)
-    rows = by_related_items(split.train, related_items(split.train))
-    users = split.sample_users(most_users=CHOOSING_USERS, seed=settings.seed)
-    values = [_measured(split, _sum_of(factors, rows, weight=weight), users)["ndcg20"] for weight in WEIGHTS]
+    chosen = compare(
+        [found.validation], [_fitted(found.validation.train, settings)[0]], settings, categories_I=[None]
+    ).choice()
+    seconds_of_choice = time.perf_counter() - began
+    split = found.test
+    fitted, seconds = _fitted(split.train, settings)
+    figures = {
+        spec.model: _measured(split, fit_model(split.train, spec, settings, fitted=fitted).score(), split.users())
+        for spec in (chosen.spec, *(msgspec.structs.replace(chosen.spec, model=name, first_share=1.0) for name in fitted))
+    }
     return {
-        "weight": WEIGHTS[int(np.argmax(values))],
-        "ndcg20": dict(zip(map(str, WEIGHTS), values, strict=True)),
-        "seconds": time.perf_counter() - began,
+        **figures[chosen.spec.model],
+        "seconds": seconds_of_choice + sum(seconds.values()),
+        "embedding_size": embedding_size,
+        "chosen": msgspec.to_builtins(chosen.spec),
+        "choice": {"seconds": seconds_of_choice, "ndcg20": chosen.compared[0].ndcg},
+        **{name: {**figures[name], "seconds": seconds[name]} for name in fitted},
     }
 
 
-def _sum_of(factors: ScoreUsers, rows: ScoreUsers, *, weight: float) -> ScoreUsers:
-    """Score by the factors plus `weight` times the rows of the history."""
-    return lambda user_nums: factors(user_nums).add_(rows(user_nums), alpha=weight)
+def _fitted(
+    train: InteractionMatrix, settings: TrainingSettings
+) -> tuple[dict[str, FittedComponent], dict[str, float]]:
+    """Fit both components; return them and the seconds of each."""
+    fitted, seconds = {}, {}
+    for name in ("softmax", "item_item"):
+        began = time.perf_counter()
+        fitted[name] = COMPONENTS[name].fit(train, settings)
+        seconds[name] = time.perf_counter() - began
+    return fitted, seconds
 
 
 def _measured(split: Split, score: ScoreUsers, users: Int64) -> dict[str, float]:

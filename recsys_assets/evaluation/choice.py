@@ -34,7 +34,7 @@ WEIGHTS: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Weights of log popularity that are compared, in units of the spread of the other scores."""
 OWN_HALF_LIVES: Final = (None, 365.0, 120.0, 30.0)
 """Half-lives of a user's own wishes that are compared, in days."""
-SHARES: Final = (0.2, 0.4, 0.6, 0.8)
+SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Shares of the first component of a blend that are compared."""
 BLENDS: Final[tuple[str, ...]] = ("ials+item_item", "softmax+item_item", "ials+softmax")
 """Blends of two that are compared."""
@@ -129,7 +129,15 @@ class Comparison:
             difference = self.values(best) - self.values(single)
             if difference.mean() <= difference.std() / len(difference) ** 0.5:
                 best = single
-        return ModelChoice(spec=best, compared=self.compared, users=len(self.values(best)))
+        users = len(self.values(best))
+        return ModelChoice(spec=self._for_strangers(best), compared=self.compared, users=users)
+
+    def _for_strangers(self, spec: ModelSpec) -> ModelSpec:
+        """Give a model without a prior the half-life of the best popularity, which strangers' lists use."""
+        popular = next((one.spec for one in self.compared if one.spec.model == "popular"), None)
+        if spec.prior_weight or popular is None:
+            return spec
+        return msgspec.structs.replace(spec, prior_half_life_days=popular.prior_half_life_days)
 
 
 def compare(

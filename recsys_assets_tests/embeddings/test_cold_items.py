@@ -119,7 +119,7 @@ def test_the_nearest_known_item_shares_most_words_and_has_most_users():
 
 def test_items_with_nothing_in_common_are_no_neighbours():
     known, new = texts(["tea", None], {"a": "tea", "b": "beer"})
-    found, cosines = nearest_by_text(known, new, np.array([1, 1]))
+    found, cosines = nearest_by_text(known, new, np.array([1, 1]), neighbours=2)
     assert found.tolist() == [[0, NO_ITEM], [NO_ITEM, NO_ITEM]]
     assert cosines[1].tolist() == [0, 0]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from recsys_assets.embeddings.model_files import ends_above_lowest, rising_epochs
+from recsys_assets.embeddings.embedding_audit import ends_above_lowest, rising_epochs
 
 
 def test_epochs_that_rise_by_more_than_rounding_are_named():

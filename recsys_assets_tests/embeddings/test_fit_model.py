@@ -5,7 +5,8 @@ from recsys_assets.embeddings.components import COMPONENTS, own_weights, user_ve
 from recsys_assets.embeddings.fit_model import fit_model
 from recsys_assets.embeddings.fit_release import fit_release
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.model_files import embedding_results, load_embeddings
+from recsys_assets.embeddings.embedding_audit import embedding_results
+from recsys_assets.embeddings.model_files import load_embeddings
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.score_parts import RelatedByUser
 from recsys_assets.training_settings import TrainingSettings

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from recsys_assets.embeddings.device_memory import chunk_bytes, chunk_sizes
+from recsys_assets.embeddings.memory_plan import chunk_bytes, chunk_sizes
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, plan_memory
 from recsys_assets.embeddings.training import train

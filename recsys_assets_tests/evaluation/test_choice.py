@@ -17,7 +17,7 @@ SETTINGS = TrainingSettings(embedding_size=8, epochs=5)
 
 
 def fashion_world(*, users=60, days=40, seed=0):
-    """What is bought is the item of the present five days, whoever buys."""
+    """Everybody buys the items of the present five days."""
     rng = np.random.default_rng(seed)
     return events(
         [

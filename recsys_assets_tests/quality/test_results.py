@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from recsys_assets.embeddings.model_files import embedding_results
+from recsys_assets.embeddings.embedding_audit import embedding_results
 from recsys_assets.features.feature_database import freshness_result
 from recsys_assets.index.choose_index import recall_result
 from recsys_assets.release.list_audit import list_results

@@ -6,12 +6,8 @@ from datetime import UTC, datetime
 import dagster as dg
 import polars as pl
 
-from recsys_assets.embeddings.model_files import (
-    embedding_results,
-    ends_above_lowest,
-    load_embeddings,
-    rising_epochs,
-)
+from recsys_assets.embeddings.embedding_audit import embedding_results, ends_above_lowest, rising_epochs
+from recsys_assets.embeddings.model_files import load_embeddings
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.orchestration.question_checks import answers, question_specs
 from recsys_assets.orchestration.resources import Artifacts, Lake
