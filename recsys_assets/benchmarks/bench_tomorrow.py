@@ -25,9 +25,9 @@ from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.new_items import with_new_items
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
-from recsys_assets.evaluation.choice import choose_model, validation_splits
+from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.cold_protocol import hold_out_new_items, measure_cold, over_items
-from recsys_assets.evaluation.held_out import Split, TimeSplit, rank, time_split
+from recsys_assets.evaluation.held_out import Split, TimeSplit, rank, time_split, validation_splits
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.tuning import tune
 from recsys_assets.training_settings import TrainingSettings

@@ -33,18 +33,18 @@ from recsys_assets.benchmarks.datasets import (
 )
 from recsys_assets.benchmarks.harness import print_result, run_apart
 from recsys_assets.benchmarks.synthetic import matrix, world
-from recsys_assets.embeddings.factorisation import Factorisation
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.components import COMPONENTS, FittedComponent, ScoreUsers
+from recsys_assets.embeddings.factorisation import Factorisation
 from recsys_assets.embeddings.fit_model import fit_model
-from recsys_assets.embeddings.model_spec import ALL_TIME
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
+from recsys_assets.embeddings.model_spec import ALL_TIME
 from recsys_assets.embeddings.training import train
 from recsys_assets.evaluation.choice import compare
 from recsys_assets.evaluation.held_out import Split, rank
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.training_settings import ScoreSettings, SoftmaxSettings, TrainingSettings
 from recsys_assets.storage.arrays import Int64
+from recsys_assets.training_settings import ScoreSettings, SoftmaxSettings, TrainingSettings
 
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     "nothing": {},
@@ -119,10 +119,12 @@ def refine(
     seconds_of_choice = time.perf_counter() - began
     split = found.test
     fitted, seconds = _fitted(split.train, settings)
-    figures = {
-        spec.model: _measured(split, fit_model(split.train, spec, settings, fitted=fitted).score(), split.users())
-        for spec in (chosen.spec, *(msgspec.structs.replace(chosen.spec, model=name, first_share=1.0) for name in fitted))
+    alone = [msgspec.structs.replace(chosen.spec, model=name, first_share=1.0) for name in fitted]
+    scores = {
+        spec.model: fit_model(split.train, spec, settings, fitted=fitted).score()
+        for spec in (chosen.spec, *alone)
     }
+    figures = {model: _measured(split, score, split.users()) for model, score in scores.items()}
     return {
         **figures[chosen.spec.model],
         "seconds": seconds_of_choice + sum(seconds.values()),

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from recsys_assets.embeddings.memory_plan import chunk_sizes
 from recsys_assets.embeddings.factorisation import activity_scale
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.memory_plan import chunk_sizes
 from recsys_assets.storage.arrays import Float32, Float64, Int32, Int64
 from recsys_assets.training_settings import TrainingSettings
 

@@ -6,7 +6,7 @@ The same data and settings give the same choice: the time allowed is compared wi
 a clock.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
@@ -15,14 +15,13 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from recsys_assets import columns
 from recsys_assets.embeddings.components import COMPONENTS, FittedComponent
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_spec import ALL_TIME, ModelSpec
 from recsys_assets.embeddings.recency import Categories
-from recsys_assets.errors import NothingHeldOutError, TrainingDataError
+from recsys_assets.errors import TrainingDataError
 from recsys_assets.evaluation.contest import Contest, contest
-from recsys_assets.evaluation.held_out import Split, TimeSplit, sampled_users, time_split
+from recsys_assets.evaluation.held_out import Split, sampled_users, validation_splits
 from recsys_assets.evaluation.metrics import mean_intervals
 from recsys_assets.evaluation.model_choice import ComparedModel, ModelChoice
 from recsys_assets.storage.arrays import Float64, Int64
@@ -42,9 +41,6 @@ MOST_USERS: Final = 1_000
 """Users that models are compared on, at most."""
 _MOST_CELLS: Final = 30_000_000
 """Users times items that models are compared on, at most."""
-_ENOUGH_USERS: Final = 300
-"""With fewer users in one split, earlier splits are added."""
-_MOST_SPLITS: Final = 3
 _LEAST_USERS: Final = 10
 """With fewer users in all splits nothing is compared: a mean over them says nothing."""
 
@@ -161,31 +157,6 @@ def compare(
         for split, one, codes in zip(splits, fitted, categories_I, strict=True)
     ]
     return Comparison(contests=contests, compared=_compare(contests, asked, seed=settings.seed))
-
-
-def validation_splits(
-    interactions: pl.LazyFrame, settings: TrainingSettings, *, hides: pl.Expr | None = None
-) -> Iterator[TimeSplit]:
-    """Yield splits of the days before the evaluation's held-out ones, until there are users enough to compare on.
-
-    Raises:
-        NothingHeldOutError: too few days, or nothing new is held out in the first.
-    """
-    share = settings.held_out_share
-    cut = time_split(interactions, held_out_share=share, hides=hides).first_held_out_day
-    users = 0
-    for number in range(_MOST_SPLITS):
-        before = interactions.filter(pl.col(columns.TIMESTAMP).dt.date() < cut)
-        try:
-            split = time_split(before, held_out_share=share, hides=hides)
-        except NothingHeldOutError:
-            if number == 0:
-                raise
-            return
-        yield split
-        users, cut = users + len(split.users()), split.first_held_out_day
-        if users >= _ENOUGH_USERS:
-            return
 
 
 def _candidates(settings: TrainingSettings) -> _Candidates:

@@ -7,7 +7,7 @@ part, then by item number, so a ranking never depends on how a sort happened to 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,11 @@ from recsys_assets.embeddings.interaction_matrix import (
 from recsys_assets.errors import NothingHeldOutError, TrainingDataError
 from recsys_assets.storage.arrays import NO_ITEM, Bools, Float32, Int64
 from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.training_settings import TrainingSettings
+
+_ENOUGH_USERS: Final = 300
+"""With fewer users in one split, earlier splits are added."""
+_MOST_SPLITS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +85,31 @@ def time_split(
         interactions.filter(day >= cut), users=train.users, items=train.items
     )
     return TimeSplit(train=train, first_held_out_day=cut, truth=without_pairs_of(train, later, cut))
+
+
+def validation_splits(
+    interactions: pl.LazyFrame, settings: TrainingSettings, *, hides: pl.Expr | None = None
+) -> Iterator[TimeSplit]:
+    """Yield splits of the days before the evaluation's held-out ones, until there are users enough to compare on.
+
+    Raises:
+        NothingHeldOutError: too few days, or nothing new is held out in the first.
+    """
+    share = settings.held_out_share
+    cut = time_split(interactions, held_out_share=share, hides=hides).first_held_out_day
+    users = 0
+    for number in range(_MOST_SPLITS):
+        before = interactions.filter(pl.col(columns.TIMESTAMP).dt.date() < cut)
+        try:
+            split = time_split(before, held_out_share=share, hides=hides)
+        except NothingHeldOutError:
+            if number == 0:
+                raise
+            return
+        yield split
+        users, cut = users + len(split.users()), split.first_held_out_day
+        if users >= _ENOUGH_USERS:
+            return
 
 
 def without_pairs_of(train: InteractionMatrix, later: InteractionMatrix, cut: date) -> InteractionMatrix:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from recsys_assets.embeddings.components import COMPONENTS, own_weights, user_vectors
+from recsys_assets.embeddings.embedding_audit import embedding_results
 from recsys_assets.embeddings.fit_model import fit_model
 from recsys_assets.embeddings.fit_release import fit_release
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.embedding_audit import embedding_results
 from recsys_assets.embeddings.model_files import load_embeddings
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.score_parts import RelatedByUser

@@ -3,9 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from recsys_assets.embeddings.memory_plan import chunk_bytes, chunk_sizes
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, plan_memory
+from recsys_assets.embeddings.memory_plan import MEGABYTE, PeakWatch, chunk_bytes, chunk_sizes, plan_memory
 from recsys_assets.embeddings.training import train
 from recsys_assets.errors import MemoryBudgetError
 from recsys_assets.training_settings import TrainingSettings

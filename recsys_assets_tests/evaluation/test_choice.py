@@ -6,8 +6,8 @@ from recsys_assets import columns
 from recsys_assets.embeddings.components import COMPONENTS
 from recsys_assets.embeddings.fit_model import fit_model
 from recsys_assets.embeddings.model_spec import ModelSpec
-from recsys_assets.evaluation.choice import choose_model, compare, validation_splits
-from recsys_assets.evaluation.held_out import rank, sampled_users, time_split
+from recsys_assets.evaluation.choice import choose_model, compare
+from recsys_assets.evaluation.held_out import rank, sampled_users, time_split, validation_splits
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.training_settings import ScoreSettings, TrainingSettings
