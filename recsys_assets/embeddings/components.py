@@ -16,7 +16,14 @@ from recsys_assets.embeddings.factorisation import Factorisation, Start
 from recsys_assets.embeddings.ials import CONVERGED_STEPS, Workers
 from recsys_assets.embeddings.ials_half_step import half_step, sides
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.item_item import RelatedItems, by_related_items, related_items
+from recsys_assets.embeddings.item_item import (
+    RelatedItems,
+    by_related_items,
+    item_item_bytes,
+    item_item_seconds,
+    related_items,
+)
+from recsys_assets.embeddings.memory_plan import needed_bytes, require_memory
 from recsys_assets.embeddings.training import OnEpoch, train
 from recsys_assets.storage.arrays import Float32, Int64
 from recsys_assets.training_settings import TrainingSettings
@@ -88,10 +95,13 @@ class Component(Protocol):
     def seconds(self, matrix: InteractionMatrix, settings: TrainingSettings, /) -> float:
         """Return the time that fitting takes about, on two cores, from the sizes alone."""
 
+    def bytes(self, matrix: InteractionMatrix, settings: TrainingSettings, /) -> int:
+        """Return the most memory that fitting holds beside the matrix, from the sizes alone."""
 
-_A_SECOND: Final = 2e10
+
+_A_SECOND: Final = 1e11
 """Multiply-adds of a dense product that two cores make in a second, about."""
-_GATHERED_A_SECOND: Final = 4e8
+_GATHERED_A_SECOND: Final = 1e9
 """Numbers that two cores gather from rows in a second, about."""
 
 
@@ -121,6 +131,11 @@ class Factors:
         gathered = 4 * steps * options.smoothing_layers * matrix.entries * size
         return products / _A_SECOND + gathered / _GATHERED_A_SECOND
 
+    def bytes(self, matrix: InteractionMatrix, settings: TrainingSettings, /) -> int:
+        """Return what the memory plan foresees."""
+        own = msgspec.structs.replace(settings, model=self.name)
+        return needed_bytes(matrix.shape, matrix.entries, own)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ItemItem:
@@ -132,12 +147,19 @@ class ItemItem:
         self, matrix: InteractionMatrix, settings: TrainingSettings, _run: Run = PLAIN, /
     ) -> FittedComponent:
         """Solve in closed form."""
+        items, users = len(matrix.items), len(matrix.users)
+        doing = f"relating {items:,} items of {users:,} users and {matrix.entries:,} pairs"
+        require_memory(self.bytes(matrix, settings), settings, doing=doing, instead='model = "ials"')
         found = related_items(matrix, strength=settings.item_item.regularization or None)
         return FittedComponent(related=found, own_recency=True)
 
     def seconds(self, matrix: InteractionMatrix, _settings: TrainingSettings, /) -> float:
-        """Return the time of the inverse."""
-        return 2 * float(min(matrix.shape)) ** 3 / _A_SECOND
+        """Return the time of the inverses."""
+        return item_item_seconds(matrix.shape, matrix.entries)
+
+    def bytes(self, matrix: InteractionMatrix, _settings: TrainingSettings, /) -> int:
+        """Return those of the inverses and of the rows."""
+        return item_item_bytes(matrix.shape, matrix.entries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +177,10 @@ class Popular:
     def seconds(self, _matrix: InteractionMatrix, _settings: TrainingSettings, /) -> float:
         """Return 0."""
         return 0.0
+
+    def bytes(self, _matrix: InteractionMatrix, _settings: TrainingSettings, /) -> int:
+        """Return 0."""
+        return 0
 
 
 COMPONENTS: Final[dict[str, Component]] = {

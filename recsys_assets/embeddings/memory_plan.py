@@ -84,15 +84,50 @@ def plan_memory(
     else:
         budget = settings.memory_budget_mb * MEGABYTE
     chunk = chunk_bytes(*chunk_sizes(settings.device, free=available))
-    needed = training_bytes(shape, entries, settings.embedding_size, chunk=chunk)
-    needed += 4 * _MORE_COPIES[settings.objective] * settings.embedding_size * sum(shape)
-    needed += 4 * entries if on_card else 0  # the columns by user, which are the matrix's own elsewhere
+    needed = needed_bytes(shape, entries, settings, chunk=chunk)
     plan = MemoryPlan(predicted=resident + needed * processes, budget=budget)
     if plan.predicted > plan.budget:
         raise MemoryBudgetError(
             _rejection(plan, shape, entries, settings.embedding_size, resident=resident, chunk=chunk)
         )
     return plan
+
+
+def needed_bytes(
+    shape: tuple[int, int], entries: int, settings: TrainingSettings, *, chunk: int | None = None
+) -> int:
+    """Return the bytes that a training by the settings' objective holds at its worst moment beside the matrix.
+
+    `chunk` are those of a chunk's temporaries; None takes the device's.
+    """
+    chunk = chunk_bytes(*chunk_sizes(settings.device)) if chunk is None else chunk
+    needed = training_bytes(shape, entries, settings.embedding_size, chunk=chunk)
+    needed += 4 * _MORE_COPIES[settings.objective] * settings.embedding_size * sum(shape)
+    # the columns by user are the matrix's own on the CPU
+    return needed + (4 * entries if settings.device == "cuda" else 0)
+
+
+def require_memory(needed: int, settings: TrainingSettings, *, doing: str, instead: str) -> None:
+    """Hold the bytes that a computation of this process will need against the budget.
+
+    Args:
+        needed: bytes beside those that the process holds now.
+        settings: `memory_budget_mb`.
+        doing: the computation, for the message.
+        instead: a setting that needs less.
+
+    Raises:
+        MemoryBudgetError: it would need more than the budget; with both figures and the way out.
+    """
+    resident = psutil.Process().memory_info().rss
+    budget = resident + int(SHARE_OF_AVAILABLE * available_bytes())
+    if settings.memory_budget_mb is not None:
+        budget = settings.memory_budget_mb * MEGABYTE
+    if resident + needed > budget:
+        raise MemoryBudgetError(
+            f"{doing} would need {(resident + needed) / MEGABYTE:,.0f} MB, the budget is {budget / MEGABYTE:,.0f} MB;"
+            f" set in [training]: {instead} or memory_budget_mb = {(resident + needed) // MEGABYTE + 1}"
+        )
 
 
 def training_bytes(shape: tuple[int, int], entries: int, embedding_size: int, *, chunk: int) -> int:

@@ -19,7 +19,7 @@ from recsys_assets.embeddings.components import COMPONENTS, FittedComponent
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_spec import ALL_TIME, ModelSpec
 from recsys_assets.embeddings.recency import Categories
-from recsys_assets.errors import TrainingDataError
+from recsys_assets.errors import MemoryBudgetError, TrainingDataError
 from recsys_assets.evaluation.contest import Contest, contest
 from recsys_assets.evaluation.held_out import Split, sampled_users, validation_splits
 from recsys_assets.evaluation.metrics import mean_intervals
@@ -51,6 +51,7 @@ class _Candidates:
 
     components: tuple[str, ...]
     blends: tuple[str, ...]
+    only_blend: bool
     half_lives: tuple[float, ...]
     weights: tuple[float, ...]
     own_half_lives: tuple[float | None, ...]
@@ -86,12 +87,15 @@ def choose_model(
         )
     share = min(_affordable(split.train, settings, asked.components, splits=len(splits)) for split in splits)
     sampled = [sampled_users(split, share, seed=settings.seed) for split in splits]
-    fitted: list[dict[str, FittedComponent]] = []
+    fitted: list[dict[str, FittedComponent]] = [{} for _ in sampled]
     steps = count(1)
-    for split in sampled:
-        fitted.append({})
-        for name in asked.components:
-            fitted[-1][name] = COMPONENTS[name].fit(split.train, settings)
+    for name in asked.components:
+        for split, of_split in zip(sampled, fitted, strict=True):
+            try:
+                of_split[name] = COMPONENTS[name].fit(split.train, settings)
+            except MemoryBudgetError:
+                if settings.model != "auto" or name == "ials":
+                    raise
             on_step(next(steps), len(splits) * len(asked.components))
     codes = [categories(split.train.items) for split in sampled]
     return msgspec.structs.replace(
@@ -147,13 +151,17 @@ def compare(
 
     Args:
         splits: held-out pairs, one or more.
-        fitted: the components that were fitted to the training part of each split, by name.
+        fitted: the components that were fitted to the training part of each split, by name; one that a split lacks
+            is not compared.
         settings: `model` is what to compare, `score` what is fixed.
         categories_I: codes of the categories of the items of each split.
     """
     asked = _candidates(settings)
+    there = [name for name in asked.components if all(name in one for one in fitted)]
+    blends = tuple(model for model in asked.blends if set(model.split("+")) <= set(there))
+    asked = replace(asked, components=tuple(there), blends=blends)
     contests = [
-        _contest_of(split, one, settings, asked, codes)
+        _contest_of(split, {name: one[name] for name in there}, settings, asked, codes)
         for split, one, codes in zip(splits, fitted, categories_I, strict=True)
     ]
     return Comparison(contests=contests, compared=_compare(contests, asked, seed=settings.seed))
@@ -169,6 +177,7 @@ def _candidates(settings: TrainingSettings) -> _Candidates:
     return _Candidates(
         components=components,
         blends=blends,
+        only_blend=settings.model != "auto" and len(components) > 1,
         half_lives=HALF_LIVES if given.prior_half_life_days is None else (given.prior_half_life_days,),
         weights=WEIGHTS if given.prior_weight is None else (given.prior_weight,),
         own_half_lives=OWN_HALF_LIVES if given.own_half_life_days is None else (own,),
@@ -216,7 +225,7 @@ def _compare(contests: list[Contest], asked: _Candidates, *, seed: int) -> list[
         name: _best(contests, [ModelSpec(model=name, own_half_life_days=own) for own in owns], asked)
         for name, owns in _variants(contests).items()
     }
-    found = [spec for spec in singles.values() if spec.model in asked.blends or not _only_blends(asked)]
+    found = [spec for spec in singles.values() if spec.model in asked.blends or not asked.only_blend]
     found += [_best_blend(contests, model, singles, asked) for model in asked.blends]
     values = {spec: np.concatenate([one.ndcg(spec) for one in contests]) for spec in found}
     bounds = mean_intervals({str(place): value for place, value in enumerate(values.values())}, seed=seed)
@@ -225,10 +234,6 @@ def _compare(contests: list[Contest], asked: _Candidates, *, seed: int) -> list[
         for spec, (mean, low, high) in zip(values, bounds.values(), strict=True)
     ]
     return sorted(compared, key=lambda one: -one.ndcg)
-
-
-def _only_blends(asked: _Candidates) -> bool:
-    return len(asked.blends) == 1
 
 
 def _variants(contests: list[Contest]) -> dict[str, list[float | None]]:
