@@ -164,7 +164,11 @@ def warm() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="recsys-bench-warm-") as folder:
         save_embeddings(Path(folder), matrix=before, factorisation=train(before, TrainingSettings()))
         runs = [
-            train(split.train, settings, start=last_trained(Path(folder), split.train, settings))
+            train(
+                split.train,
+                settings,
+                start=last_trained(Path(folder), split.train, settings, component="ials"),
+            )
             for settings in (
                 TrainingSettings(epochs=epochs, warm_start_epochs=epochs) for epochs in WARM_EPOCHS
             )

@@ -3,8 +3,8 @@
 Shapes: U users, I items, D embedding_size, n entries; R users scored.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys_assets.embeddings.factorisation import Factorisation, Start
+from recsys_assets.embeddings.factorisation import Factorisation, Start, epochs_of
 from recsys_assets.embeddings.ials import CONVERGED_STEPS, Workers
 from recsys_assets.embeddings.ials_half_step import half_step, sides
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
@@ -24,7 +24,7 @@ from recsys_assets.embeddings.item_item import (
     related_items,
 )
 from recsys_assets.embeddings.memory_plan import needed_bytes, require_memory
-from recsys_assets.embeddings.training import OnEpoch, train
+from recsys_assets.embeddings.training import train
 from recsys_assets.storage.arrays import Float32, Int64
 from recsys_assets.training_settings import TrainingSettings
 
@@ -63,10 +63,10 @@ class FittedComponent:
 class Run:
     """Circumstances of a fit; without a start they don't change what it finds."""
 
-    start: Start | None = None
-    """Embeddings to go on from, where the component has any."""
-    on_epoch: OnEpoch | None = None
-    """Reports progress, where there are epochs."""
+    starts: Mapping[str, Start] = field(default_factory=dict)
+    """Component -> embeddings to go on from."""
+    on_epoch: Callable[[int, int], None] = lambda _, __: None
+    """Called after each epoch with its number and that of all."""
     workers: Workers | None = None
     """Processes to train in, where the component can."""
 
@@ -116,7 +116,13 @@ class Factors:
     ) -> FittedComponent:
         """Train the vectors."""
         own = msgspec.structs.replace(settings, model=self.name)
-        found = train(matrix, own, start=run.start, on_epoch=run.on_epoch, workers=run.workers)
+        found = train(
+            matrix,
+            own,
+            start=run.starts.get(self.name),
+            on_epoch=lambda epoch, _: run.on_epoch(epoch, epochs_of(own)),
+            workers=run.workers,
+        )
         return FittedComponent(factors=found, own_recency=self.name == "ials")
 
     def seconds(self, matrix: InteractionMatrix, settings: TrainingSettings, /) -> float:

@@ -45,9 +45,9 @@ def epochs_of(settings: TrainingSettings) -> int:
     return settings.epochs if settings.objective == "ials" else settings.softmax.epochs
 
 
-def with_epochs(settings: TrainingSettings, epochs: int) -> TrainingSettings:
-    """Return the settings with another number of epochs for the objective that they name."""
-    if settings.objective == "ials":
+def with_epochs(settings: TrainingSettings, epochs: int, *, component: str) -> TrainingSettings:
+    """Return the settings with another number of epochs for a factorisation, `ials` or `softmax`."""
+    if component == "ials":
         return msgspec.structs.replace(settings, epochs=epochs)
     return msgspec.structs.replace(settings, softmax=msgspec.structs.replace(settings.softmax, epochs=epochs))
 

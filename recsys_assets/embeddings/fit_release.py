@@ -8,7 +8,7 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.components import Run
-from recsys_assets.embeddings.factorisation import epochs_of, with_epochs
+from recsys_assets.embeddings.factorisation import with_epochs
 from recsys_assets.embeddings.fit_model import FittedModel, fit_model
 from recsys_assets.embeddings.ials import Workers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
@@ -69,19 +69,25 @@ def fit_release(
         MemoryBudgetError: the run would need more memory than its budget.
     """
     matrix = InteractionMatrix.from_interactions(interactions, hides=hides)
-    first = next((name for name in spec.components if name in {"ials", "softmax"}), "ials")
-    start = None if earlier is None else last_trained(earlier, matrix, settings, component=first)
-    run = settings if start is None else with_epochs(settings, settings.warm_start_epochs)
+    starts = {
+        name: start
+        for name in spec.components
+        if earlier is not None
+        and (start := last_trained(earlier, matrix, settings, component=name)) is not None
+    }
+    shorter = settings
+    for name in starts:
+        shorter = with_epochs(shorter, settings.warm_start_epochs, component=name)
     model = fit_model(
         matrix,
         spec,
-        run,
+        shorter,
         categories_I=categories_in(catalogue)(matrix.items),
         purchases=only_purchases(interactions),
-        run=Run(start=start, on_epoch=lambda epoch, _: on_epoch(epoch, epochs_of(run)), workers=workers),
+        run=Run(starts=starts, on_epoch=on_epoch, workers=workers),
     )
     model = with_new_items(model, interactions, catalogue, seed=settings.seed)
-    return ReleaseModel(model=model, warm_start=start is not None)
+    return ReleaseModel(model=model, warm_start=bool(starts))
 
 
 def only_purchases(interactions: pl.LazyFrame) -> bool:

@@ -174,7 +174,7 @@ def load_embeddings(folder: Path) -> Embeddings:
 
 
 def last_trained(
-    folder: Path, matrix: InteractionMatrix, settings: TrainingSettings, *, component: str = "ials"
+    folder: Path, matrix: InteractionMatrix, settings: TrainingSettings, *, component: str
 ) -> Start | None:
     """Return the embeddings in `folder` to go on from; None where `warm_start_epochs` is 0 or none fit.
 

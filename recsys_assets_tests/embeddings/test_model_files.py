@@ -54,9 +54,9 @@ def test_embeddings_of_another_size_are_no_start(days, earlier):
 def test_the_last_embeddings_are_taken_only_where_the_settings_ask_for_it(days, earlier, tmp_path):
     matrix = InteractionMatrix.from_interactions(days[0])
     asking = TrainingSettings(embedding_size=8, warm_start_epochs=3)
-    assert last_trained(tmp_path, matrix, SETTINGS) is None
-    assert last_trained(tmp_path / "nothing", matrix, asking) is None
-    start = last_trained(tmp_path, matrix, asking)
+    assert last_trained(tmp_path, matrix, SETTINGS, component="ials") is None
+    assert last_trained(tmp_path / "nothing", matrix, asking, component="ials") is None
+    start = last_trained(tmp_path, matrix, asking, component="ials")
     known = earlier.item_embeddings[earlier.items.num("i007")]
     assert start.item_embeddings[matrix.items.num("i007")].tolist() == known.tolist()
 

@@ -38,7 +38,7 @@ def world():
 
 
 def settings_for(objective, epochs):
-    return with_epochs(TrainingSettings(model=objective, embedding_size=4), epochs)
+    return with_epochs(TrainingSettings(model=objective, embedding_size=4), epochs, component=objective)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -90,4 +90,6 @@ def test_the_epochs_set_are_those_of_the_objective(objective):
 
 def test_epochs_of_the_other_objective_stay():
     given = TrainingSettings(model="softmax", epochs=5, softmax=SoftmaxSettings(epochs=2))
-    assert with_epochs(given, 9) == msgspec.structs.replace(given, softmax=SoftmaxSettings(epochs=9))
+    assert with_epochs(given, 9, component="softmax") == msgspec.structs.replace(
+        given, softmax=SoftmaxSettings(epochs=9)
+    )
