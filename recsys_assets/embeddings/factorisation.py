@@ -80,5 +80,5 @@ def with_strengths(settings: TrainingSettings, matrix: InteractionMatrix) -> Tra
 
 
 def activity_scale(degrees_U: Int64, exponent: float) -> float:
-    """Return 1 / the mean of degree^exponent over the users; a user without items counts as one with one."""
-    return float(1 / (np.maximum(degrees_U, 1.0) ** exponent).mean())
+    """Return 1 / the mean of degree^exponent over the users with items."""
+    return float(1 / (degrees_U[degrees_U > 0].astype(np.float64) ** exponent).mean())

@@ -75,7 +75,7 @@ def sides(matrix: InteractionMatrix, confidences_n: Float32, settings: TrainingS
         matrix.user_nums()[by_item],
         confidences_n[by_item],
         unobserved_R=of_items,
-        unobserved_C=of_users,
+        unobserved_C=of_users * (degrees_U > 0),  # who wished for nothing must not shrink the items
         settings=settings,
     )
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from recsys_assets.embeddings import device_memory, ials_half_step
+from recsys_assets.embeddings import ials_half_step, memory_plan
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
 from recsys_assets.training_settings import TrainingSettings
@@ -11,8 +11,8 @@ def test_small_chunks_give_the_same_factors(monkeypatch):
     world = InteractionMatrix.from_interactions(block_world())
     settings = TrainingSettings(embedding_size=8, epochs=12)
     whole = train(world, settings)
-    monkeypatch.setitem(device_memory.CHUNK_ENTRIES, "cpu", 100)
-    monkeypatch.setitem(device_memory.CHUNK_NUMBERS, "cpu", 56)
+    monkeypatch.setitem(memory_plan.CHUNK_ENTRIES, "cpu", 100)
+    monkeypatch.setitem(memory_plan.CHUNK_NUMBERS, "cpu", 56)
     np.testing.assert_allclose(train(world, settings).user_embeddings, whole.user_embeddings, atol=1e-5)
 
 

@@ -45,19 +45,19 @@ def test_both_forms_give_the_inverse_of_the_paper(world, form):
 
 
 def test_the_weights_are_those_of_ease_where_all_are_kept(world):
-    found = related_items(world, strength=3.0, kept=60)
+    found = related_items(world, strength=3.0, normalise=0, kept=60)
     np.testing.assert_allclose(dense(found, 60), ease_weights(world, strength=3.0), atol=1e-5)
 
 
 def test_few_users_and_many_items_give_the_same_weights():
     matrix = InteractionMatrix.from_interactions(block_world(users=30, items=60))
-    found = related_items(matrix, strength=3.0, kept=60)
+    found = related_items(matrix, strength=3.0, normalise=0, kept=60)
     np.testing.assert_allclose(dense(found, 60), ease_weights(matrix, strength=3.0), atol=1e-5)
 
 
 def test_a_row_keeps_its_weights_of_largest_size_in_falling_order(world):
     weights_II = ease_weights(world, strength=3.0)
-    found = related_items(world, strength=3.0, kept=7)
+    found = related_items(world, strength=3.0, normalise=0, kept=7)
     assert found.items.dtype == np.int32
     assert found.weights.dtype == np.float32
     assert (np.diff(found.weights, axis=1) <= 0).all()
@@ -65,10 +65,13 @@ def test_a_row_keeps_its_weights_of_largest_size_in_falling_order(world):
     np.testing.assert_allclose(np.abs(found.weights).sum(axis=1), largest, atol=1e-5)
 
 
-def test_values_of_the_entries_are_those_of_the_regression(world):
-    values_n = np.random.default_rng(1).uniform(0.5, 2, world.entries).astype(np.float32)
-    found = related_items(world, strength=3.0, values_n=values_n, kept=60)
+def test_normalised_weights_are_those_of_ease_on_lighter_busy_users_and_popular_items(world):
+    by_item = np.bincount(world.item_nums)
+    values_n = (by_item[world.item_nums] * np.diff(world.indptr)[world.user_nums()]) ** -0.25
+    values_n /= np.sqrt((values_n**2).mean())
     expected = ease_weights(world, strength=3.0, values_n=values_n)
+    expected *= by_item**0.25 / by_item[:, None] ** 0.25
+    found = related_items(world, strength=3.0, normalise=0.25, kept=60)
     np.testing.assert_allclose(dense(found, 60), expected, atol=1e-5)
 
 
@@ -109,7 +112,7 @@ def test_lists_of_the_sparse_rows_stay_in_the_block(world):
 
 def test_groups_give_the_weights_of_ease_where_a_group_and_its_support_hold_all(world, monkeypatch):
     monkeypatch.setattr(item_item, "DENSE_SIDE", 1)
-    found = related_items(world, strength=3.0, kept=60)
+    found = related_items(world, strength=3.0, normalise=0, kept=60)
     np.testing.assert_allclose(dense(found, 60), ease_weights(world, strength=3.0), atol=1e-5)
 
 
@@ -117,7 +120,7 @@ def test_small_groups_give_the_weights_of_ease_where_the_support_holds_their_blo
     monkeypatch.setattr(item_item, "DENSE_SIDE", 1)
     monkeypatch.setattr(item_groups, "GROUP", 8)
     monkeypatch.setattr(item_groups, "SUPPORT", 30)
-    found = related_items(world, strength=3.0, kept=14)
+    found = related_items(world, strength=3.0, normalise=0, kept=14)
     exact = ease_weights(world, strength=3.0)
     # 30 items hold the two blocks of 15 that a group may be of; other blocks' weights are 0
     np.testing.assert_allclose(dense(found, 60), exact, atol=1e-3)
