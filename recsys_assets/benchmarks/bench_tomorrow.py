@@ -27,6 +27,7 @@ from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
 from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.cold_protocol import hold_out_new_items, measure_cold, over_items
+from recsys_assets.evaluation.cold_users import measure_new_users
 from recsys_assets.evaluation.held_out import Split, TimeSplit, rank, time_split, validation_splits
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.tuning import tune
@@ -50,8 +51,8 @@ def run(*, minutes: float = 1.0, names: list[str] | None = None) -> dict[str, An
     Returns:
         `sets`: `name`, `users`, `ndcg20` (`auto`, `tuned`, every component, blend, baseline and peer),
         `ratio_to_best_baseline`, `ratio_to_best_peer` and `ratio_tuned` (to the best of both), `cold` (the figures
-        of `cold_protocol.ColdFigures`, where the set has a catalogue), `chosen`, `tuned` (its model), `seconds` (of
-        the choice) and `seconds_tuned`.
+        of `cold_protocol.ColdFigures`, where the set has a catalogue), `new_users` (those of `NewUserFigures`),
+        `chosen`, `tuned` (its model), `seconds` (of the choice) and `seconds_tuned`.
     """
     return {
         "sets": [measure(TIMED_SETS[name](), minutes=minutes) for name in names or available_timed_sets()]
@@ -93,6 +94,7 @@ def measure(given: TimedSet, *, minutes: float) -> dict[str, Any]:
         "ratio_to_best_peer": auto / max(of_peers.values()),
         "ratio_tuned": tuned / best,
         "cold": _cold(given, choice.spec, settings),
+        "new_users": _new_users(given, test, choice.spec, settings),
         "chosen": msgspec.to_builtins(choice.spec),
         "tuned": None if written is None else msgspec.to_builtins(written.spec),
         "seconds": seconds,
@@ -114,6 +116,13 @@ def _cold(given: TimedSet, spec: ModelSpec, settings: TrainingSettings) -> dict[
     score = over_items(model.score(), model.matrix.items, split.among_all.train.items)
     found = measure_cold(split, score)
     return {**asdict(found), "recall_ratio": found.recall_ratio}
+
+
+def _new_users(
+    given: TimedSet, test: TimeSplit, spec: ModelSpec, settings: TrainingSettings
+) -> dict[str, Any]:
+    model = fit_model(test.train, spec, settings, categories_I=given.categories(test.train.items))
+    return asdict(measure_new_users(model, given.events, test.first_held_out_day))
 
 
 def ndcg20(split: Split, score: ScoreUsers) -> float:

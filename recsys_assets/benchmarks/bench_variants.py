@@ -1,12 +1,7 @@
 """`recsys bench ablation`, `refine`, `warm` and `scale`: variants of the training, and its growth with the data.
 
-Tried on the default and not made a setting:
-
-- A vector for an item never touched, from its department, category and brand by a ridge map fitted to the items
-  that were. It explains 16 % of the vectors' (weighted) squares. Of the purchases of the 31,067 items never
-  touched it finds 0.0034 within 20 places, five times chance. Among all items it brings 150 such items into the
-  lists, and none of them is bought; NDCG@20 falls by a thousandth. Such items come from the rules' `new` source.
-- Items' vectors lengthened by popularity after training by iALS: MovieLens 1M +0.4 %, Gowalla -1 %.
+Tried and not made a setting: items' vectors lengthened by popularity after training by iALS (MovieLens 1M +0.4 %,
+Gowalla -1 %).
 
 `scale` fits synthetic sets in MovieLens 20M's proportions, each in its own process:
 `python -m recsys_assets.benchmarks.bench_variants PAIRS DEVICE` fits one.

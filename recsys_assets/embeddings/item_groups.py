@@ -21,6 +21,9 @@ SUPPORT = 2_000
 32, and cost 1.5 % of NDCG@20 there."""
 GROUP_BYTES = (1 << 28) + 16 * SUPPORT * SUPPORT
 """Bytes of a group's work, about: its users by its items, and small matrices."""
+LEAST_USERS = 5
+"""Users that an item has at least to be regressed on others, or others on it. On validation days of the default two
+thirds of the items have fewer; without them NDCG@20 is as good, in half of the time."""
 _DIRECTIONS = 32
 """Dimensions of the vectors that the groups are cut by."""
 
@@ -38,17 +41,23 @@ def grouped_weights(
     """
     groups = similar_groups(matrix, seed=seed)
     columns = _Columns(matrix, values_n)
-    found = [_group_weights(columns, group_C, kept) for group_C in groups]
+    found = [_group_weights(columns, group_C, kept) for group_C in groups if len(group_C)]
+    if not found:
+        return np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32)
     rows, cols, weights = (np.concatenate(part) for part in zip(*found, strict=True))
     return rows, cols, weights
 
 
 def similar_groups(matrix: InteractionMatrix, *, seed: int = 0) -> list[Int64]:
-    """Cut the items into groups of at most `GROUP`: halves along the leading direction, until they are small."""
+    """Cut the items with enough users into groups of at most `GROUP`.
+
+    They are halved along the leading direction until they are small.
+    """
     graph = UserItemGraph.of(matrix, device="cpu")
     _, items_ID = spectral_embeddings(graph, _DIRECTIONS, seed)
     items_ID = torch.nn.functional.normalize(items_ID)
-    waiting, groups = [np.arange(len(matrix.items))], []
+    counts_I = np.bincount(matrix.item_nums, minlength=len(matrix.items))
+    waiting, groups = [np.flatnonzero(counts_I >= LEAST_USERS)], []
     while waiting:
         nums = waiting.pop()
         if len(nums) <= GROUP:
@@ -75,6 +84,7 @@ class _Columns:
         self._starts = np.append(0, np.cumsum(np.bincount(matrix.item_nums, minlength=items)))
         self._matrix, self._by_user_n = matrix, values_n
         squares_I = np.bincount(matrix.item_nums, weights=values_n.astype(np.float64) ** 2, minlength=items)
+        self._rare_I = np.diff(self._starts) < LEAST_USERS
         self.norms_I = np.maximum(squares_I, np.finfo(np.float32).tiny) ** 0.5
 
     def of(self, items_S: Int64) -> tuple[Int32, Int64, Float32]:
@@ -103,6 +113,7 @@ class _Columns:
             weights=np.repeat(wanted_U[users], lengths) * self._by_user_n[entry_n],
             minlength=self.shape[1],
         )
+        sums_I[self._rare_I] = 0
         return sums_I / self.norms_I
 
 
