@@ -201,16 +201,6 @@ def recommend_by_rules(
     )
 
 
-def some_users(home: Home, count: int) -> list[str]:
-    """Return the first `count` user ids of the current release, by their bytes.
-
-    Raises:
-        ReleaseError: no release is current, or it is broken.
-    """
-    users = load_current(home.releases).users
-    return [users[num] for num in range(min(count, len(users)))]
-
-
 def _serving(home: Home) -> Serving:
     events = EventStore(home.events_db)
     events.refresh()
