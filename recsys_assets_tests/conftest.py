@@ -42,9 +42,9 @@ def environment(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def built_home(recsys, tmp_path_factory) -> Path:
-    """The default's first days, built whole by the first of the test processes that needs them.
+    """The default's first days, built whole by the first of the test processes that needs them, with one model.
 
-    Tests that change it take a copy.
+    Tests that change it take a copy, and may write more lines of `[training]` at the end of its settings.
     """
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -56,7 +56,7 @@ def built_home(recsys, tmp_path_factory) -> Path:
             init = recsys("init", "--days", str(BUILT_DAYS), home=home)
             assert init.returncode == 0, init.stderr
             with (home / "recsys.toml").open("a") as settings:
-                settings.write("\n[report]\ndays = 1\n")
+                settings.write('\n[report]\ndays = 1\n\n[training]\nmodel = "ials"\n')
             build = recsys("build", home=home)
             assert build.returncode == 0, build.stdout + build.stderr
             (folder / "built" / "complete").touch()

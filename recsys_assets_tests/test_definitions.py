@@ -14,6 +14,7 @@ GROUPS = {
     "item_catalogue": "lake",
     "interactions": "interactions",
     "increment_report": "interactions",
+    "model_choice": "embeddings",
     "user_embeddings": "embeddings",
     "item_embeddings": "embeddings",
     "evaluation": "embeddings",

@@ -19,7 +19,7 @@ import pytest
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
 ASSETS = [
-    "raw_interactions", "item_catalogue", "interactions", "increment_report", "user_embeddings",
+    "raw_interactions", "item_catalogue", "interactions", "increment_report", "model_choice", "user_embeddings",
     "item_embeddings", "evaluation", "user_features", "item_features", "item_index", "release",
     "recommendation_api",
 ]  # fmt: skip

@@ -165,16 +165,15 @@ def item_item_seconds(shape: tuple[int, int], entries: int) -> float:
             return -(-items // GROUP) * _GROUP_SECONDS
 
 
-def item_item_bytes(shape: tuple[int, int], entries: int, *, kept: int | None = None) -> int:
+def item_item_bytes(shape: tuple[int, int], entries: int) -> int:
     """Return the bytes that `related_items` holds at its worst moment beside the matrix.
 
     Args:
         shape: (users, items).
         entries: observed pairs.
-        kept: N; None as in `related_items`.
     """
     users, items = shape
-    kept = min(items, kept or kept_weights(items))
+    kept = min(items, kept_weights(items))
     result = 8 * items * kept
     by_item = 24 * entries  # user, value and order of each entry, beside its own value
     form = inverse_form(shape, entries)

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 
 from recsys_assets.benchmarks import bench_variants
@@ -22,22 +23,20 @@ def test_a_split_is_measured_with_its_size_and_time():
     assert found["embedding_size"] == 8
 
 
-def test_a_blend_is_measured_beside_its_parts_and_its_weight_is_one_of_those_tried():
-    matrix = InteractionMatrix.from_interactions(block_world(share=0.8))
-    test = random_split(matrix, held_out_share=0.2, seed=0)
-    validation = random_split(test.train, held_out_share=0.2, seed=1)
-    found = bench_variants.blend(BenchmarkSet(name="blocks", validation=validation, test=test), SETTINGS)
-    assert str(found["weight"]) in found["choice"]["ndcg20"]
+def test_a_blend_is_measured_beside_its_parts_on_a_published_split(tmp_path):
+    pairs = block_world(share=0.8).select("user_id", "item_id").unique(maintain_order=True).collect()
+    rows = pairs.select(
+        user=pl.col("user_id").str.slice(1).cast(pl.Int32),
+        item=pl.col("item_id").str.slice(1).cast(pl.Int32),
+        split=pl.Series(np.random.default_rng(0).choice(["train", "test"], pairs.height, p=[0.8, 0.2])),
+    )
+    rows.write_parquet(tmp_path / "blocks.parquet")
+    found = bench_variants.refine(
+        file=tmp_path / "blocks.parquet", embedding_size=8, options=SETTINGS.softmax
+    )
+    assert found["chosen"]["model"] == "softmax+item_item"
     assert found["seconds"] > found["softmax"]["seconds"] + found["item_item"]["seconds"]
     assert min(found["recall20"], found["softmax"]["recall20"], found["item_item"]["recall20"]) > 0.8
-
-
-def test_the_smallest_weight_as_good_as_the_best_is_taken():
-    values = np.zeros((len(bench_variants.WEIGHTS), 100))
-    values[2] = np.tile([0.0, 1.0], 50)
-    values[3] = np.tile([1.0, 0.02], 50)
-    assert bench_variants.smallest_as_good(values) == bench_variants.WEIGHTS[2]
-    assert bench_variants.smallest_as_good(np.eye(6)[:, [4] * 9]) == bench_variants.WEIGHTS[4]
 
 
 def test_each_change_is_measured_against_the_run_where_nothing_is_changed(monkeypatch):

@@ -1,13 +1,18 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_assets.embeddings import item_groups, item_item
+from recsys_assets.embeddings.components import COMPONENTS
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.item_inverse import InverseByItems, InverseByUsers
 from recsys_assets.embeddings.item_item import by_related_items, item_item_bytes, related_items
+from recsys_assets.errors import MemoryBudgetError
 from recsys_assets.storage.arrays import NO_ITEM
+from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
 
@@ -133,11 +138,16 @@ def test_every_item_is_in_one_group(world, monkeypatch):
     assert max(map(len, groups)) <= 7
 
 
+def test_a_fit_beyond_the_budget_is_rejected_with_the_way_out(world):
+    with pytest.raises(MemoryBudgetError, match="relating 60 items of 80 users") as rejected:
+        COMPONENTS["item_item"].fit(world, TrainingSettings(memory_budget_mb=1))
+    assert re.search(r'set in \[training\]: model = "ials" or memory_budget_mb = \d+$', str(rejected.value))
+
+
 def test_the_bytes_needed_are_bounded_where_neither_side_is_small():
     by_items = item_item_bytes((1_000_000, 8_000), 20_000_000)
     grouped = item_item_bytes((1_000_000, 100_000), 20_000_000)
     assert grouped < 2 * by_items
-    assert item_item_bytes((1_000_000, 100_000), 20_000_000, kept=50) < grouped
 
 
 @pytest.mark.parametrize(

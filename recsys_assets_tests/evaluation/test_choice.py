@@ -1,11 +1,16 @@
+import msgspec
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 
 from recsys_assets import columns
+from recsys_assets.embeddings import item_item
 from recsys_assets.embeddings.components import COMPONENTS
 from recsys_assets.embeddings.fit_model import fit_model
+from recsys_assets.embeddings.memory_plan import MEGABYTE
 from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.errors import MemoryBudgetError
 from recsys_assets.evaluation.choice import choose_model, compare
 from recsys_assets.evaluation.held_out import rank, sampled_users, time_split, validation_splits
 from recsys_assets.evaluation.metrics import user_metrics
@@ -125,3 +130,16 @@ def test_a_sample_of_users_has_their_rows_and_nothing_else():
         own = slice(*sampled.train.indptr[num : num + 2])
         theirs = slice(*split.train.indptr[whole : whole + 2])
         assert sampled.train.item_nums[own].tolist() == split.train.item_nums[theirs].tolist()
+
+
+def test_a_component_beyond_the_memory_budget_is_left_out_by_auto_and_an_error_by_name(monkeypatch):
+    budget = TrainingSettings(
+        embedding_size=8, epochs=5, memory_budget_mb=psutil.Process().memory_info().rss // MEGABYTE + 200
+    )
+    monkeypatch.setattr(item_item, "DENSE_SIDE", 1)  # item_item foresees the memory of a group of items
+    found = choose_model(block_world(), budget)
+    assert sorted(one.spec.model for one in found.compared) == ["ials", "ials+softmax", "popular", "softmax"]
+    assert "item_item" not in found.spec.components
+    for model in ("item_item", "ials+item_item"):
+        with pytest.raises(MemoryBudgetError, match="relating 60 items"):
+            choose_model(block_world(), msgspec.structs.replace(budget, model=model))
