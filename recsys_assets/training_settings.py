@@ -56,8 +56,8 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ] = "auto"  # fmt: skip
     """One component, or a blend of two; `auto` takes what ranks best on held-out days."""
     choice_seconds: Positive = 60.0
-    """Time that comparing the models may take, as foreseen from the sizes of the data, on two cores at the speed
-    they were measured at; where all of the users would take longer, a sample of them is compared."""
+    """Time that comparing the models may take on two busy cores, as foreseen from the sizes of the data, so that the
+    same data give the same choice; where all of the users would take longer, a sample of them is compared."""
     score: ScoreSettings = ScoreSettings()
     """Weights of the components and of recency."""
     item_item: ItemItemSettings = ItemItemSettings()

@@ -32,8 +32,8 @@ users of an item: 100 to 1,000 are alike."""
 NORMALISE = 0.25
 """On validation days of the same sets as good as no normalisation; on later days of magazines 5 % better, and on
 Gowalla, in the dense form, 6 %."""
-_CUBED_A_SECOND, _SUMS_A_SECOND, _GROUP_SECONDS = 1e11, 5e8, 0.12
-"""Speed of an inverse, of gathering rows, and the time of a group, as measured on two cores."""
+_CUBED_A_SECOND, _SUMS_A_SECOND, _GROUP_SECONDS = 2e10, 1e8, 0.6
+"""Speed of an inverse, of gathering rows, and the time of a group, on two busy cores: five times slower than idle."""
 _KEPT = (100, 400)
 """Least and most weights kept a row, see `kept_weights`."""
 _KEPT_NUMBERS = 1 << 22
@@ -154,7 +154,7 @@ def kept_weights(items: int) -> int:
 
 
 def item_item_seconds(shape: tuple[int, int], entries: int) -> float:
-    """Return the time of `related_items` on two cores, about, from the sizes alone."""
+    """Return the seconds of `related_items` on two busy cores, about, from the sizes alone."""
     users, items = shape
     match inverse_form(shape, entries):
         case "items":
