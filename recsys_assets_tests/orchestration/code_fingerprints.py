@@ -32,7 +32,8 @@ BODIES = {
         (f"{_ASSETS}.interactions", "increment_report"),
         (f"{PACKAGE}.notebooks.increment_report", None),  # executed as a file, not imported
     ],
-    "embeddings": [(f"{_ASSETS}.embeddings", "factorisation")],
+    "model_choice": [(f"{_ASSETS}.embeddings", "model_choice")],
+    "embeddings": [(f"{_ASSETS}.embeddings", "embeddings")],
     "evaluation": [(f"{_ASSETS}.embeddings", "evaluation")],
     "features": [(f"{_ASSETS}.features", "feature_tables")],
     "item_index": [(f"{_ASSETS}.index", "item_index")],
