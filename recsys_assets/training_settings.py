@@ -1,5 +1,6 @@
-"""Typed, bounded settings of the model, the section `[training]` of `recsys.toml`."""
+"""Typed, bounded settings of the model, the section `[training]` of `recsys.toml`, and of its threads."""
 
+import os
 from typing import Annotated, Literal
 
 import msgspec
@@ -102,3 +103,12 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     def objective(self) -> Literal["ials", "softmax"]:
         """The loss that the factorisation minimises: iALS's weighted squares, or the sampled softmax."""
         return "softmax" if self.model.startswith("softmax") else "ials"
+
+
+def let_waiting_threads_sleep() -> None:
+    """Make OpenMP's threads sleep where they wait for each other, unless the environment says otherwise.
+
+    By default they wait in a loop, which takes the processor from whoever they wait for: beside other busy processes
+    an epoch of the softmax took six times as long. OpenMP reads this when it is loaded, so call it before torch is.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -116,7 +116,7 @@ def run_apart(module: str, *arguments: str, env: Mapping[str, str] | None = None
     """
     done = subprocess.run(  # noqa: S603  our own module
         [sys.executable, "-W", "ignore", "-m", module, *arguments],
-        env={**os.environ, **(env or {})},
+        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **(env or {})},
         capture_output=True,
         text=True,
         check=False,
