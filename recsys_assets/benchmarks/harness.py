@@ -103,20 +103,20 @@ def _parsed(module: str) -> ast.Module:
     return ast.parse((_FOLDER / f"{module}.py").read_text(encoding="utf-8"))
 
 
-def run_apart(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+def run_apart(module: str, *arguments: str, env: Mapping[str, str | None] | None = None) -> dict[str, Any]:
     """Run `python -m MODULE ARGUMENTS` and return the JSON object on the last line that it prints.
 
     Args:
         module: prints its result by `print_result`.
         arguments: of its command line.
-        env: environment variables added to this process's own.
+        env: environment variables added to this process's own; None takes one away.
 
     Raises:
         RuntimeError: the process failed; with the end of its error output.
     """
     done = subprocess.run(  # noqa: S603  our own module
         [sys.executable, "-W", "ignore", "-m", module, *arguments],
-        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **(env or {})},
+        env={name: value for name, value in {**os.environ, **(env or {})}.items() if value is not None},
         capture_output=True,
         text=True,
         check=False,

@@ -34,9 +34,11 @@ def fit_in_process(model: str, folder: Path, options: dict[str, Any]) -> dict[st
     Raises:
         RuntimeError: the process failed; with the end of its error output.
     """
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "MKL", "BLIS")}
+    # how waiting threads behave is each library's own matter
+    threads: dict[str, str | None] = {"OMP_WAIT_POLICY": None}
+    threads |= {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "MKL", "BLIS")}
     if model == "ours":
-        threads = {"OMP_NUM_THREADS": str(THREADS)}
+        threads = {"OMP_NUM_THREADS": str(THREADS), "OMP_WAIT_POLICY": "PASSIVE"}
     return run_apart(__name__, model, str(folder), json.dumps(options), env=threads)
 
 
