@@ -54,7 +54,7 @@ def built(recsys, tmp_path_factory):
     events(GOOD).write_parquet(source)
     assert recsys(*init, home=home).returncode == 0
     with (home / "recsys.toml").open("a") as settings:
-        settings.write("\n[report]\ndays = 0\n")
+        settings.write('\n[report]\ndays = 0\n\n[training]\nmodel = "ials"\n')
     first = recsys("build", home=home)
     assert first.returncode == 0, first.stdout + first.stderr
     before = (home / "releases" / "current").read_text()
