@@ -15,7 +15,7 @@ from recsys_assets.commands import (
     server_commands,
 )
 from recsys_assets.errors import RecsysError
-from recsys_assets.training_settings import let_waiting_threads_sleep
+from recsys_assets.training_settings import limit_spinning
 
 
 class _Commands(click.Group):
@@ -36,7 +36,7 @@ class _Commands(click.Group):
 @click.version_option(package_name="recsys-assets")
 def main() -> None:
     """Recommendations from a log of users' interactions with items: audited, replayable, explainable."""
-    let_waiting_threads_sleep()
+    limit_spinning()
     atexit.register(
         gc.freeze
     )  # the system frees the memory: Python need not look through it for garbage first

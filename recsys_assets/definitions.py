@@ -2,7 +2,7 @@
 
 from recsys_assets.orchestration.instance import build_definitions
 from recsys_assets.storage.home import Home
-from recsys_assets.training_settings import let_waiting_threads_sleep
+from recsys_assets.training_settings import limit_spinning
 
-let_waiting_threads_sleep()
+limit_spinning()
 defs = build_definitions(Home.locate())

@@ -59,6 +59,10 @@ class NothingHeldOutError(TrainingDataError):
     """The held-out days have no event that a model trained on the earlier ones could have recommended."""
 
 
+class NoWishError(TrainingDataError):
+    """None of the interactions is a wish."""
+
+
 class MemoryBudgetError(RecsysError):
     """A training run would need more memory than the budget allows."""
 

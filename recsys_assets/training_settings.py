@@ -1,7 +1,7 @@
 """Typed, bounded settings of the model, the section `[training]` of `recsys.toml`, and of its threads."""
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -105,10 +105,14 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return "softmax" if self.model.startswith("softmax") else "ials"
 
 
-def let_waiting_threads_sleep() -> None:
-    """Make OpenMP's threads sleep where they wait for each other, unless the environment says otherwise.
+SPINS: Final = ("GOMP_SPINCOUNT", "1000")
+"""torch's OpenMP threads spin at every barrier; beside one busy process that made a training of 2.4 s take 58 s
+here, and 5 s with this few spins. The variable is read when torch is imported."""
 
-    By default they wait in a loop, which takes the processor from whoever they wait for: beside other busy processes
-    an epoch of the softmax took six times as long. OpenMP reads this when it is loaded, so call it before torch is.
+
+def limit_spinning() -> None:
+    """In this process and its children, let torch's threads sleep soon where another process wants the core.
+
+    Call it before torch is imported.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault(*SPINS)

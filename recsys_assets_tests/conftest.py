@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from recsys_assets.storage.locks import locked
-from recsys_assets.training_settings import let_waiting_threads_sleep
+from recsys_assets.training_settings import limit_spinning
 
-let_waiting_threads_sleep()  # several processes of tests share few cores
+limit_spinning()  # several processes of tests share few cores
 
 Recsys = Callable[..., subprocess.CompletedProcess[str]]
 

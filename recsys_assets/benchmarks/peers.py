@@ -12,6 +12,7 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from recsys_assets.benchmarks.harness import peak_rss_mb, print_result, run_apart
+from recsys_assets.training_settings import SPINS
 
 THREADS = 2
 SIZE = 64
@@ -35,10 +36,10 @@ def fit_in_process(model: str, folder: Path, options: dict[str, Any]) -> dict[st
         RuntimeError: the process failed; with the end of its error output.
     """
     # how waiting threads behave is each library's own matter
-    threads: dict[str, str | None] = {"OMP_WAIT_POLICY": None}
+    threads: dict[str, str | None] = {SPINS[0]: None}
     threads |= {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "MKL", "BLIS")}
     if model == "ours":
-        threads = {"OMP_NUM_THREADS": str(THREADS), "OMP_WAIT_POLICY": "PASSIVE"}
+        threads = {"OMP_NUM_THREADS": str(THREADS), **dict([SPINS])}
     return run_apart(__name__, model, str(folder), json.dumps(options), env=threads)
 
 

@@ -21,7 +21,7 @@ def open_console(*, stderr: bool = False) -> Console:
 
 
 def print_summary(console: Console, outcome: "BuildOutcome", *, seconds: float) -> None:
-    """Print a table of the stages, the warnings, and last, after an empty line, each failure in full."""
+    """Print a table of the stages, the model, the warnings, and last, after an empty line, each failure in full."""
     if not outcome.built and not outcome.failed:
         console.print(f"Nothing to do: everything is fresh ({seconds:.1f} s).", highlight=False)
         return
@@ -37,6 +37,8 @@ def print_summary(console: Console, outcome: "BuildOutcome", *, seconds: float) 
     console.print(table)
     if not outcome.failed:
         console.print(f"Done in {seconds:.1f} s.", highlight=False)
+        if outcome.model:
+            console.print(f"Model: {outcome.model}", highlight=False)
     for warning in (warning for row in outcome.rows if row.status == "built" for warning in row.warnings):
         console.print(f"Look at: {warning}", highlight=False)
     for row in outcome.rows:

@@ -77,6 +77,7 @@ def print_findings(console: Console, found: Findings) -> None:
 
 
 def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
+    from recsys_assets.evaluation.model_choice import ModelChoice  # noqa: PLC0415  polars
     from recsys_assets.lake.sources.date_range import outside_range  # noqa: PLC0415  polars
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
 
@@ -97,6 +98,8 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
         )
     states = _states_of_artifacts(home, inputs)
     found.facts += states.items()
+    if home.artifact("choice").is_dir():
+        found.facts.append(("model", ModelChoice.load(home.artifact("choice")).in_words()))
     found.facts.append(("current release", read_current(home.releases) or "none"))
     if rejected:
         found.next_step = f"recsys quarantine show {rejected[0]}{home.option}: see why the day was rejected"

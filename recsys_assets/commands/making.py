@@ -108,6 +108,7 @@ def tune(home: Path | None, minutes: float) -> None:
     if not store.days():
         raise InputError(f"{place.interactions}: no day has landed; run `recsys build` first")
     catalogue = read_catalogue(place.catalogue) if place.catalogue.exists() else None
+    click.echo("Fitting the models by the present settings first …")
     found = search(
         store.scan(store.days()),
         settings.training,
@@ -116,10 +117,17 @@ def tune(home: Path | None, minutes: float) -> None:
         hides=hides_item(settings.interactions),
         on_trial=show,
     )
+    if len(found.trials) == 1:
+        click.echo(
+            f"{place.settings_file}: unchanged. There was time for the given settings only: NDCG@20"
+            f" {found.given.ndcg:.4f} by {found.given.spec.model}; give more --minutes."
+        )
+        return
     low, high = found.gain
     note = (
-        f"By `recsys tune`: NDCG@20 {found.best.ndcg:.4f} on the days from {found.first_held_out_days[0]} on,"
-        f" {found.given.ndcg:.4f} before (gain {low:+.4f} to {high:+.4f}); {len(found.trials)} trials."
+        f"By `recsys tune`: NDCG@20 {found.best.ndcg:.4f} on the days held out from"
+        f" {found.first_held_out_days[-1]} on, {found.given.ndcg:.4f} by the settings until now"
+        f" (gain {low:+.4f} to {high:+.4f}); {len(found.trials)} trials."
     )
     if not found.outside_the_noise:
         click.echo(

@@ -68,6 +68,10 @@ def releases() -> None:
     """List the releases, and choose the one that is served."""
 
 
+_BASELINES = ("popularity_", "recency_popularity_", "last_month_", "item_knn_", "ease_")
+"""Beginnings of the metrics of baselines, which a list of releases leaves out."""
+
+
 @releases.command("list", epilog=example("recsys releases list"))
 @home_option
 def list_releases(home: Path | None) -> None:
@@ -79,7 +83,7 @@ def list_releases(home: Path | None) -> None:
         metrics = ", ".join(
             f"{name} {value:.4f}"
             for name, value in sorted(manifest.metrics.items())
-            if name.startswith(("ials", "softmax"))
+            if not name.startswith(_BASELINES)
         )
         counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
         click.echo(f"{mark} {manifest.release_id}  {manifest.created_at:%Y-%m-%d %H:%M}  {counts}  {metrics}")

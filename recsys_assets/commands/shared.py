@@ -130,12 +130,10 @@ def run_build(title: str, build: "Callable[[ConsoleWatcher], BuildOutcome]") -> 
         gc.disable()  # looking for garbage among what is being imported, and stays, takes a sixth of the time
         from recsys_assets.orchestration.instance import (  # noqa: PLC0415
             commit_without_waiting_for_the_disk,
-            limit_spinning,
         )
 
         gc.freeze()
         gc.enable()
-        limit_spinning()
         commit_without_waiting_for_the_disk()
         outcome = build(watcher)
     from recsys_assets.commands.console import open_console, print_summary  # noqa: PLC0415

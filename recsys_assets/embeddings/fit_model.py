@@ -25,7 +25,7 @@ from recsys_assets.embeddings.fold_in import FoldIn
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.item_item import RelatedItems, by_related_items
 from recsys_assets.embeddings.model_files import fold_in_equations
-from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.model_spec import TIE_BREAK, ModelSpec
 from recsys_assets.embeddings.recency import log_popularity
 from recsys_assets.embeddings.score_parts import ScoreParts
 from recsys_assets.embeddings.score_recipe import FactorSlice, Prior, RelatedRows, ScoreRecipe
@@ -143,7 +143,7 @@ def score_weights(
     weights = {name: spec.shares[name] / of_it for name, of_it in spreads.items()}
     unit = next((weight for weight in weights.values() if weight > 0), 1.0)
     found = {name: weight / unit for name, weight in weights.items()}
-    prior = spec.prior_weight if spreads else 1.0
+    prior = spec.prior_weight + TIE_BREAK if spreads else 1.0
     return {**found, "prior": prior / unit}
 
 

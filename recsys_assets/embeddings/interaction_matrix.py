@@ -13,7 +13,8 @@ import numpy.typing as npt
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.errors import NothingHeldOutError, TrainingDataError
+from recsys_assets.errors import NothingHeldOutError, NoWishError, TrainingDataError
+from recsys_assets.interactions.wish_rule import AGAINST
 from recsys_assets.storage.arrays import Float32, Float64, Int32, Int64
 from recsys_assets.storage.string_table import Vocabulary
 from recsys_assets.training_settings import TrainingSettings
@@ -87,7 +88,8 @@ class InteractionMatrix:
         """Gather `interactions` rows into pairs. A pair is a wish where its events weigh more than 0 together.
 
         Args:
-            frame: the columns of the INTERACTIONS contract; only ids, weight, timestamp and those of `hides` are read.
+            frame: the columns of the INTERACTIONS contract; only ids, weight, timestamp, rating and kind
+                where they are there, and those of `hides` are read.
             users: rows to use instead of the users found; other users' events are left out.
             items: columns to use instead of the items wished for; other items' events are left out.
             hides: true for the events that hide their item from the user's lists; None: all do.
@@ -123,15 +125,24 @@ class InteractionMatrix:
 
 
 def _pairs(frame: pl.LazyFrame, hides: pl.Expr | None) -> pl.DataFrame:
-    """Return a row a pair: ids, summed weight, least weight, day of the last wish, and whether an event hides it."""
+    """Return a row a pair: ids, summed weight, least weight, day of the last wish, and whether an event hides it.
+
+    An opinion against the item that comes after the last wish takes the wish back: the weight is 0.
+    """
     hiding = pl.lit(value=True) if hides is None else hides
     wish = pl.col(columns.WEIGHT) != 0  # keeps NaN, which is rejected
     last = pl.when(wish.any()).then(pl.col(columns.TIMESTAMP).filter(wish).max())
+    there = frame.collect_schema().names()
+    opinions = [pl.col(columns.RATING).is_not_null()] if columns.RATING in there else []
+    opinions += [pl.col(columns.KIND).is_in(AGAINST)] if columns.KIND in there else []
+    against = wish.not_() & pl.any_horizontal(pl.lit(value=False), *opinions).fill_null(value=False)
+    taken_back = pl.col(columns.TIMESTAMP).filter(against).max() > last
+    weight = _exact_sum(columns.WEIGHT)
     return (
         frame.with_columns(hiding.alias(_HIDES))
         .group_by(columns.USER_ID, columns.ITEM_ID)
         .agg(
-            _exact_sum(columns.WEIGHT),
+            pl.when(taken_back.fill_null(value=False)).then(0.0).otherwise(weight).alias(columns.WEIGHT),
             pl.col(columns.WEIGHT).min().alias("least"),
             last.dt.date().to_physical().alias(_DAY),
             pl.col(_HIDES).any(),
@@ -166,9 +177,9 @@ def _exact_sum(column: str) -> pl.Expr:
 
 def _reject_bad_weights(pairs: pl.DataFrame) -> None:
     if not (pairs[columns.WEIGHT] != 0).any():
-        raise TrainingDataError(
-            "0 interactions with a positive weight; nothing to factorise:"
-            " materialise `interactions` for days with events"
+        raise NoWishError(
+            "none of the interactions is a wish, nothing to learn from: land more days, lower `[interactions]"
+            " rating_positive`, or give their kinds a weight in `[interactions] kinds`"
         )
     bad = pairs.filter(~pl.col(columns.WEIGHT).is_finite() | (pl.col("least") < 0))
     if len(bad):

@@ -6,6 +6,8 @@ import msgspec
 
 from recsys_assets.training_settings import ScoreSettings
 
+TIE_BREAK: Final = 1e-6
+"""Added to every prior weight: equal scores, such as those of a user without wishes, are ordered by popularity."""
 ALL_TIME: Final = 36_500.0
 """A half-life in days by which nothing decays."""
 

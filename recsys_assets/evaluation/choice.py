@@ -19,6 +19,7 @@ from recsys_assets.embeddings.components import COMPONENTS, FittedComponent
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_spec import ALL_TIME, ModelSpec
 from recsys_assets.embeddings.recency import Categories
+from recsys_assets.embeddings.softmax import LEAST_SIZE
 from recsys_assets.errors import MemoryBudgetError, TrainingDataError
 from recsys_assets.evaluation.contest import Contest, contest
 from recsys_assets.evaluation.held_out import Split, sampled_users, validation_splits
@@ -126,8 +127,17 @@ class Comparison:
         """
         single = next((one.spec for one in self.compared if len(one.spec.components) == 1), None)
         best = next(one.spec for one in self.compared if self._is_worth_it(one.spec, single))
+        reason = "It ranks best."
+        if best != self.compared[0].spec:
+            reason = f"{self.compared[0].spec.model} is not better by more than chance, and needs more."
+        if len(self.compared) == 1:
+            reason = "It is the only one that the settings allow; what they leave open was compared."
         users = len(self.values(best))
-        return ModelChoice(spec=self._for_strangers(best), compared=self.compared, users=users)
+        spec = self._for_strangers(best)
+        compared = [
+            msgspec.structs.replace(one, spec=spec) if one.spec == best else one for one in self.compared
+        ]
+        return ModelChoice(spec=spec, compared=compared, users=users, reason=reason)
 
     def _is_worth_it(self, spec: ModelSpec, single: ModelSpec | None) -> bool:
         """Return true for the best single component, and for a blend that is better beyond its error."""
@@ -178,6 +188,9 @@ def _candidates(settings: TrainingSettings) -> _Candidates:
     if settings.model != "auto":
         components = tuple(str(settings.model).split("+"))
         blends = (settings.model,) if len(components) > 1 else ()
+    if settings.embedding_size < LEAST_SIZE and settings.model == "auto":  # too small for the softmax
+        components = tuple(name for name in components if name != "softmax")
+        blends = tuple(model for model in blends if "softmax" not in model)
     own = None if given.own_half_life_days == 0 else given.own_half_life_days
     return _Candidates(
         components=components,
@@ -275,7 +288,9 @@ def _best_blend(
     near = replace(
         asked, half_lives=tuple(dict.fromkeys([one.prior_half_life_days, other.prior_half_life_days]))
     )
-    owns = dict.fromkeys([one.own_half_life_days, other.own_half_life_days])
+    of_both = dict.fromkeys([one.own_half_life_days, other.own_half_life_days])
+    # a component that knows no own recency has none, whatever the settings give
+    owns = [own for own in of_both if own in asked.own_half_lives] or asked.own_half_lives
     specs = [
         ModelSpec(model=model, first_share=share, own_half_life_days=own)
         for own in owns

@@ -16,7 +16,7 @@ from torch import Tensor
 from recsys_assets.embeddings.components import FittedComponent, ScoreUsers, own_weights
 from recsys_assets.embeddings.fit_model import spread
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
-from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.model_spec import TIE_BREAK, ModelSpec
 from recsys_assets.embeddings.recency import log_popularity
 from recsys_assets.evaluation.held_out import Split
 from recsys_assets.storage.arrays import NO_ITEM, Float64, Int64
@@ -60,8 +60,8 @@ class Contest:
 
     def ndcg_of(self, blended_RP: Tensor, half_life_days: float, weight: float) -> Float64:
         """Return NDCG at 20 of each user, (R,), for components' scores and a prior."""
-        # a little of the prior orders equal scores, and its -inf ends every pool
-        total_RP = torch.add(blended_RP, self.priors[half_life_days], alpha=weight + 1e-6)
+        # the -inf of the prior ends every pool
+        total_RP = torch.add(blended_RP, self.priors[half_life_days], alpha=weight + TIE_BREAK)
         best_Rk = torch.topk(total_RP, min(K, total_RP.shape[1]), dim=1).indices
         hits_Rk = self.wanted_RP.gather(1, best_Rk).double()
         discounts_k = 1 / torch.log2(torch.arange(2, 2 + hits_Rk.shape[1], dtype=torch.float64))

@@ -24,7 +24,7 @@ from recsys_assets.embeddings.interaction_matrix import (
     entries_of,
     popularity,
 )
-from recsys_assets.errors import NothingHeldOutError, TrainingDataError
+from recsys_assets.errors import NothingHeldOutError, NoWishError, TrainingDataError
 from recsys_assets.storage.arrays import NO_ITEM, Bools, Float32, Int64
 from recsys_assets.storage.string_table import Vocabulary
 from recsys_assets.training_settings import TrainingSettings
@@ -80,10 +80,13 @@ def time_split(
         raise NothingHeldOutError(f"{len(days)} day(s) with interactions; a time split needs at least 2")
     held_out = min(max(1, round(len(days) * held_out_share)), len(days) - 1)
     cut = days[len(days) - held_out]
-    train = InteractionMatrix.from_interactions(interactions.filter(day < cut), hides=hides)
-    later = InteractionMatrix.from_interactions(
-        interactions.filter(day >= cut), users=train.users, items=train.items
-    )
+    try:
+        train = InteractionMatrix.from_interactions(interactions.filter(day < cut), hides=hides)
+        later = InteractionMatrix.from_interactions(
+            interactions.filter(day >= cut), users=train.users, items=train.items
+        )
+    except NoWishError as error:
+        raise NothingHeldOutError(f"no event before {cut}, or none from it on, is a wish") from error
     return TimeSplit(train=train, first_held_out_day=cut, truth=without_pairs_of(train, later, cut))
 
 

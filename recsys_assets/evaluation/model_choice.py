@@ -39,6 +39,18 @@ class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the users that the components were fitted to, in order to stay within the time allowed."""
     problem: str = ""
     """Reason why nothing was compared; empty where models were."""
+    reason: str = ""
+    """Reason for the choice, in words; empty where nothing was compared."""
+
+    def in_words(self) -> str:
+        """Return one line on the model, its quality, what came next, and why it was chosen."""
+        if self.problem:
+            return f"{self.spec.model}; models were not compared: {self.problem}"
+        own = next((one for one in self.compared if one.spec == self.spec), self.compared[0])
+        others = [f"{one.spec.model} {one.ndcg:.4f}" for one in self.compared if one is not own]
+        rest = f"; {', '.join(others)}" if others else ""
+        found = f"{self.spec.model}, NDCG@20 {own.ndcg:.4f} for {self.users:,} users on held-out days"
+        return f"{found}{rest}. {self.reason}"
 
     def save(self, folder: Path) -> None:
         """Write `choice.json`."""

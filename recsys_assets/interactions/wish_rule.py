@@ -16,6 +16,8 @@ from recsys_assets.settings import DEFAULT_KINDS, InteractionsSettings, Settings
 
 _UNLISTED: Final = 1.0
 """Weight of an event without a kind, or of a kind that the rule does not list."""
+AGAINST: Final = ("dislike", "hide")
+"""Kinds of an opinion against the item: they always hide it, and take an earlier wish back."""
 _NEVER_HIDES: Final = "impression"
 """The kind that hides nothing by default: an item that was shown was not chosen by the user."""
 
@@ -67,11 +69,15 @@ class WishRule:
 def hides_item(settings: InteractionsSettings) -> pl.Expr:
     """Return True for the events that hide their item from the user's lists, by `[interactions] seen`.
 
-    Ratings and weights do not matter: a low rating hides as a high one does. An event without a kind hides.
+    An event without a kind hides, whatever its rating, and so does an opinion against the item: a dislike, a `hide`,
+    a rating that is no wish.
     """
     kind = pl.col(columns.KIND)
     if settings.seen == "all":
         return kind.is_null() | kind.is_not_null()
     if settings.seen is None:
         return (kind != _NEVER_HIDES).fill_null(value=True)
-    return kind.is_in([name.strip().lower() for name in settings.seen]).fill_null(value=True)
+    named = kind.is_in([name.strip().lower() for name in settings.seen]).fill_null(value=True)
+    against = kind.is_in(AGAINST).fill_null(value=False)
+    rated_low = pl.col(columns.RATING).is_not_null() & (pl.col(columns.WEIGHT) == 0)
+    return named | against | rated_low

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
+from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance
@@ -72,6 +73,8 @@ class BuildOutcome:
 
     rows: list[StageRow] = field(default_factory=list)
     """One a stage, in order."""
+    model: str = ""
+    """The model of the release and the reason for it; empty where none was chosen in this build."""
 
     @property
     def failed(self) -> bool:
@@ -200,6 +203,8 @@ class _Builder:
         ):
             if not self.outcome.failed:
                 self._build(list(stage), stage)
+        if not self.outcome.failed:
+            self.outcome.model = ModelChoice.load(artifact("choice")).in_words()
 
     def _report(self) -> None:
         inputs = Inputs(self.home, self.settings)

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import warnings
-from typing import Any, Final
+from typing import Any
 
 import dagster as dg
 
@@ -14,10 +14,7 @@ from recsys_assets.orchestration.partitions import daily_partitions
 from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake, SilentProgress, StageProgress
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.home import HOME_VARIABLE, Home
-
-_SPINS: Final = ("GOMP_SPINCOUNT", "1000")
-"""torch's OpenMP threads spin at every barrier; beside one busy process that made a training of 2.4 s take 58 s
-here, and 5 s with this few spins. The variable is read when torch is imported."""
+from recsys_assets.training_settings import SPINS
 
 
 def build_definitions(home: Home, *, progress: StageProgress | None = None) -> dg.Definitions:
@@ -66,21 +63,13 @@ def open_instance(home: Home) -> dg.DagsterInstance:
 
 def child_environment(home: Home) -> dict[str, str]:
     """Return the variables of a process that works for `home`: this process's own, and the home's places."""
-    name, spins = _SPINS
+    name, spins = SPINS
     return {
         name: spins,
         **os.environ,
         HOME_VARIABLE: str(home.root),
         "DAGSTER_HOME": str(home.dagster),
     }
-
-
-def limit_spinning() -> None:
-    """In this process and its children, let torch's threads sleep soon where another process wants the core.
-
-    Call it before torch is imported.
-    """
-    os.environ.setdefault(*_SPINS)
 
 
 def commit_without_waiting_for_the_disk() -> None:

@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +16,8 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(min_length=1)]
 
+_RENAMED: Final = {"objective": "model"}
+"""Names of earlier versions -> today's."""
 KeyPath = tuple[str, ...]
 """The keys that lead to a value: a section, then its field."""
 
@@ -41,6 +43,8 @@ def mistake_in(table: Mapping[str, Any], struct: type[msgspec.Struct], path: Key
     for name, value in table.items():
         here = (*path, name)
         if name not in fields:
+            if _RENAMED.get(name) in fields:
+                return Mistake(here, f"is called `{_RENAMED[name]}` now")
             (nearest,) = difflib.get_close_matches(name, fields, n=1, cutoff=0.0)
             return Mistake(here, f"unknown; the nearest known name is `{nearest}`")
         kind = fields[name].type

@@ -112,3 +112,11 @@ def test_users_without_a_wish_get_the_priors_list(tmp_path):
 def test_every_component_foretells_its_time(matrix):
     for one in COMPONENTS.values():
         assert one.seconds(matrix, SETTINGS) >= 0
+
+
+def test_equal_scores_are_ordered_by_popularity_also_without_a_prior():
+    rows = [(f"u{u}", f"i{i}", 1, 0) for u in range(6) for i in range(u + 1)]
+    matrix = InteractionMatrix.from_interactions(events([*rows, ("critic", "i5", 0, 1)]))
+    scores = fit_model(matrix, ModelSpec(model="ials"), SETTINGS).score()
+    own = scores(np.array([matrix.users.num("critic")])).numpy()[0]
+    assert own.argsort()[::-1].tolist() == [0, 1, 2, 3, 4, 5]

@@ -1,6 +1,8 @@
 import numpy as np
+import polars as pl
 import pytest
 
+from recsys_assets import columns
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.training_settings import TrainingSettings
@@ -28,7 +30,7 @@ def test_the_summed_weights_are_the_same_bits_in_whatever_order_the_events_come(
 
 
 def test_raises_when_there_is_no_event():
-    with pytest.raises(TrainingDataError, match="0 interactions"):
+    with pytest.raises(TrainingDataError, match="none of the interactions is a wish"):
         InteractionMatrix.from_interactions(events([]))
 
 
@@ -72,3 +74,22 @@ def test_debiasing_divides_by_a_power_of_the_items_users():
     np.testing.assert_allclose(plain, 1)
     np.testing.assert_allclose(debiased.mean(), 1, rtol=1e-6)
     np.testing.assert_allclose(debiased[rare] / debiased[~rare], [2] * 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "rating"), [("dislike", None), ("rating", 1.0)])
+def test_an_opinion_against_the_item_takes_an_earlier_wish_back(kind, rating):
+    frame = events([("u", "liked", 1, 0), ("u", "turned", 1, 0), ("u", "turned", 0, 1)]).with_columns(
+        pl.when(pl.col(columns.WEIGHT) == 0).then(pl.lit(kind)).alias(columns.KIND),
+        pl.when(pl.col(columns.WEIGHT) == 0).then(pl.lit(rating, pl.Float32)).alias(columns.RATING),
+    )
+    matrix = InteractionMatrix.from_interactions(frame)
+    assert list(matrix.items) == ["liked"]
+    again = pl.concat([frame.collect(), events([("u", "turned", 1, 2)]).collect()], how="diagonal").lazy()
+    assert list(InteractionMatrix.from_interactions(again).items) == ["liked", "turned"]
+
+
+def test_an_impression_after_a_purchase_takes_nothing_back():
+    frame = events([("u", "i", 1, 0), ("u", "i", 0, 1)]).with_columns(
+        pl.lit("impression").alias(columns.KIND)
+    )
+    assert InteractionMatrix.from_interactions(frame).entries == 1

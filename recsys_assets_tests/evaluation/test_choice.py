@@ -143,3 +143,29 @@ def test_a_component_beyond_the_memory_budget_is_left_out_by_auto_and_an_error_b
     for model in ("item_item", "ials+item_item"):
         with pytest.raises(MemoryBudgetError, match="relating 60 items"):
             choose_model(block_world(), msgspec.structs.replace(budget, model=model))
+
+
+@pytest.mark.parametrize("model", ["auto", "softmax+item_item", "ials+softmax"])
+def test_a_given_own_half_life_fits_blends_with_a_component_that_knows_none(model):
+    settings = TrainingSettings(
+        model=model, embedding_size=8, epochs=3, score=ScoreSettings(own_half_life_days=30.0)
+    )
+    assert choose_model(block_world(), settings).compared
+
+
+def test_one_dimension_is_too_small_for_the_softmax_only():
+    found = choose_model(block_world(), TrainingSettings(embedding_size=1, epochs=3))
+    assert "softmax" not in {name for one in found.compared for name in one.spec.components}
+
+
+def test_the_choice_is_a_row_of_its_table_and_says_why(blocks):
+    assert blocks.spec in [one.spec for one in blocks.compared]
+    assert blocks.reason
+    assert blocks.in_words().startswith(f"{blocks.spec.model}, NDCG@20 ")
+
+
+def test_days_without_a_wish_are_no_fault_of_the_log():
+    rows = [(f"u{u}", f"i{i}", 1, i) for u in range(6) for i in range(8) if (u + i) % 3]
+    later = [(f"u{u}", f"i{u}", 0, day) for u in range(6) for day in range(20, 40)]
+    found = choose_model(events(rows + later), SETTINGS)
+    assert "wish" in found.problem

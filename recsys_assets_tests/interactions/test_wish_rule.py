@@ -113,12 +113,24 @@ def test_equal_rules_are_written_alike():
         (None, ["view", "purchase", "hide", None]),
         ("all", ["view", "purchase", "hide", "impression", None]),
         ([" Purchase", "hide"], ["purchase", "hide", None]),
-        ([], [None]),
+        ([], ["hide", None]),
     ],
 )
 def test_the_kinds_that_hide_an_item_are_a_setting(seen, hidden):
-    kinds = pl.DataFrame({"kind": ["view", "purchase", "hide", "impression", None]})
-    assert kinds.filter(hides_item(InteractionsSettings(seen=seen)))["kind"].to_list() == hidden
+    rows = pl.DataFrame(
+        {
+            "kind": ["view", "purchase", "hide", "impression", None],
+            "rating": None,
+            "weight": [0.2, 1, 0, 0, 1],
+        }
+    )
+    assert rows.filter(hides_item(InteractionsSettings(seen=seen)))["kind"].to_list() == hidden
+
+
+def test_a_rating_that_is_no_wish_hides_whatever_the_kinds():
+    rows = pl.DataFrame({"kind": ["view", "view"], "rating": [1.0, 5.0], "weight": [0.0, 1.0]})
+    hidden = rows.filter(hides_item(InteractionsSettings(seen=["purchase"])))
+    assert hidden["rating"].to_list() == [1.0]
 
 
 KIND = st.none() | st.sampled_from(["view", " View ", "hide", "purchase", "odd", ""]) | st.text(max_size=3)

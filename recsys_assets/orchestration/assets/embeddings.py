@@ -87,6 +87,7 @@ def model_choice(
     return dg.MaterializeResult(
         metadata={
             "model": found.spec.model,
+            "in_words": found.in_words(),
             "chosen": msgspec.to_builtins(found.spec),
             "compared": rows_table(compared),
             "users": found.users,

@@ -78,15 +78,21 @@ def models_were_compared(artifacts: Artifacts) -> dg.AssetCheckResult:
 )
 def beats_baselines(artifacts: Artifacts) -> dg.AssetCheckResult:
     """Name the baselines above the model; too few held-out pairs to evaluate fails the check too."""
-    from recsys_assets.evaluation.comparison import better_baselines  # noqa: PLC0415  imports torch
+    from recsys_assets.evaluation.comparison import BASELINES, better_baselines  # noqa: PLC0415  torch
 
     table = pl.read_parquet(artifacts.folder("evaluation") / "evaluation.parquet")
     better = better_baselines(table, k=_K)
     rows = table.filter(pl.col("metric") == "ndcg", pl.col("k") == _K)
+    ndcg = dict(zip(rows["model"], rows["value"], strict=True))
+    ours = max((value for model, value in ndcg.items() if model not in BASELINES), default=0.0)
+    said = ", ".join(f"{model} {value:.4f}" for model, value in better.items())
     return dg.AssetCheckResult(
         passed=not rows.is_empty() and not better,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"better": better, "ndcg_at_10": dict(zip(rows["model"], rows["value"], strict=True))},
+        description=f"NDCG@10 of {rows['users'][0]:,} users: {said}; the model {ours:.4f}. Try `recsys tune`"
+        if better
+        else None,
+        metadata={"better": better, "ndcg_at_10": ndcg},
     )
 
 
