@@ -6,7 +6,7 @@
         ▼
     interactions/              cleaned, deduplicated, weighted; the increment report
         ▼
-    embeddings/  evaluation/   vocabulary, factorisation, fold-in; measured on held-out days
+    embeddings/  evaluation/   models as components, fold-in; chosen and measured on held-out days
         ▼
     features/    index/        SQLite feature tables; exact search or a graph over item embeddings
         ▼

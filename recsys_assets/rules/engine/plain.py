@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from time import perf_counter
 from typing import Final, Literal
 
+import msgspec
+
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import Candidates, first_of_row
 from recsys_assets.release.taste import Taste
@@ -58,11 +60,18 @@ class PlainScenario:
     def similar(self, num: int, request: Request, *, may_block: bool = True) -> Answer:
         """Return the items nearest to item `num` by cosine.
 
-        Where they were not computed ahead they are chosen among the nearest by inner product.
+        Where they were not computed ahead they are chosen among the nearest by inner product. An item without a
+        direction, a new one with words that no known item has, gets the popular items of its category.
 
         Raises:
             WouldBlockError: a search takes long, and `may_block` is False.
         """
+        if not self.release.item_factors[num].any():
+            category = request.category or self.release.categories[num] or None
+            reason = "the item is new, and no known one has its words"
+            return self.popular(
+                msgspec.structs.replace(request, category=category), reason=reason, seen=[num]
+            )
         items_IN, scores_IN = self.release.neighbours_items, self.release.neighbours_scores
         if items_IN is not None and scores_IN is not None and request.category is None:
             # no row holds the item itself

@@ -1,5 +1,6 @@
 """The scenario without rules over a real release, against brute force over its arrays."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -148,3 +149,14 @@ def test_an_ample_budget_changes_nothing(plain: PlainScenario) -> None:
 def test_a_reason_is_the_nearest_item_of_the_history(release: Release, plain: PlainScenario) -> None:
     history = release.history(1).tolist()
     assert plain.lookups.nearest([history[2]], history) == [history[2]]
+
+
+def test_an_item_without_a_direction_is_like_the_popular_ones_of_its_category(release: Release) -> None:
+    items = release.item_embeddings.copy()
+    items[3] = 0
+    bare = PlainScenario(replace(release, item_embeddings=items))
+    found = bare.similar(3, Request(k=5))
+    assert found.source == "popular"
+    assert found.reason
+    assert 3 not in found.nums
+    assert {release.categories[num] for num in found.nums} == {release.categories[3]}
