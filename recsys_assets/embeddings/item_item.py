@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, entries_of
-from recsys_assets.embeddings.item_groups import GROUP, GROUP_BYTES, grouped_weights
+from recsys_assets.embeddings.item_groups import GROUP, GROUP_BYTES, LEAST_USERS, grouped_weights
 from recsys_assets.embeddings.item_inverse import InverseByItems, InverseByUsers, slice_of_items
 from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64
 
@@ -32,8 +32,8 @@ users of an item: 100 to 1,000 are alike."""
 NORMALISE = 0.25
 """On validation days of the same sets as good as no normalisation; on later days of magazines 5 % better, and on
 Gowalla, in the dense form, 6 %."""
-_CUBED_A_SECOND, _SUMS_A_SECOND, _GROUP_SECONDS = 2e10, 1e8, 0.6
-"""Speed of an inverse, of gathering rows, and the time of a group, on two busy cores: five times slower than idle."""
+_CUBED_A_SECOND, _SUMS_A_SECOND, _GROUP_SECONDS = 5e10, 2.5e8, 0.24
+"""Speed of an inverse, of gathering rows, and the time of a group, on two busy cores: twice as slow as idle ones."""
 _KEPT = (100, 400)
 """Least and most weights kept a row, see `kept_weights`."""
 _KEPT_NUMBERS = 1 << 22
@@ -153,16 +153,17 @@ def kept_weights(items: int) -> int:
     return min(max(_KEPT_NUMBERS // items, least), most)
 
 
-def item_item_seconds(shape: tuple[int, int], entries: int) -> float:
+def item_item_seconds(matrix: InteractionMatrix) -> float:
     """Return the seconds of `related_items` on two busy cores, about, from the sizes alone."""
-    users, items = shape
-    match inverse_form(shape, entries):
+    users, items = matrix.shape
+    match inverse_form(matrix.shape, matrix.entries):
         case "items":
             return float(items) ** 3 / _CUBED_A_SECOND
         case "users":
-            return float(users) ** 3 / _CUBED_A_SECOND + float(entries) * items / _SUMS_A_SECOND
+            return float(users) ** 3 / _CUBED_A_SECOND + float(matrix.entries) * items / _SUMS_A_SECOND
         case _:
-            return -(-items // GROUP) * _GROUP_SECONDS
+            grouped = np.count_nonzero(np.bincount(matrix.item_nums) >= LEAST_USERS)
+            return -(-int(grouped) // GROUP) * _GROUP_SECONDS
 
 
 def item_item_bytes(shape: tuple[int, int], entries: int) -> int:
