@@ -94,13 +94,14 @@ def fit_model(
         MemoryBudgetError: fitting would need more memory than its budget.
     """
     parts = dict(fitted or {})
-    for name in (*spec.components, _LIKENESS):
-        if name not in parts and (name != _LIKENESS or name in spec.components or _without_vectors(spec)):
+    vectors = _vectors_of(spec)
+    for name in (*spec.components, *vectors):
+        if name not in parts:
             parts[name] = COMPONENTS[name].fit(matrix, settings, run)
     own_n = own_weights(matrix, spec.own_half_life_days)
     weights = score_weights(matrix, spec, parts, own_n)
     prior_I = log_popularity(matrix, half_life_days=spec.prior_half_life_days, categories_I=categories_I)
-    factors = {name: one for name, one in parts.items() if one.factors is not None and _has(spec, name)}
+    factors = {name: parts[name] for name in vectors}
     users_UD, items_ID, slices = _side_by_side(matrix, factors, weights, own_n)
     users_UD, items_ID, coordinate = _with_prior(users_UD, items_ID, weights["prior"] * prior_I)
     related = next((parts[name].related for name in spec.components if parts[name].related is not None), None)
@@ -117,12 +118,9 @@ def fit_model(
     return _assembled(matrix, factors, (users_UD, items_ID), recipe, related)
 
 
-def _without_vectors(spec: ModelSpec) -> bool:
-    return not {"ials", "softmax"} & set(spec.components)
-
-
-def _has(spec: ModelSpec, name: str) -> bool:
-    return name in spec.components or (name == _LIKENESS and _without_vectors(spec))
+def _vectors_of(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the factorisations that give the vectors: those of the model, or the one for likeness."""
+    return tuple(name for name in spec.components if name in {"ials", "softmax"}) or (_LIKENESS,)
 
 
 def score_weights(

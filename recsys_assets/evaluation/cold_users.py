@@ -4,7 +4,7 @@ A stranger's list is that of the recency prior. After a user's first day its ite
 the wishes of later days are the truth. Shapes: U users, I items, D dimensions; R users ranked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -21,7 +21,7 @@ from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation.baselines import last_month
 from recsys_assets.evaluation.held_out import Split, by_item_scores, entries_where, rank, without_pairs_of
 from recsys_assets.evaluation.metrics import user_metrics
-from recsys_assets.storage.arrays import Bools, Int64
+from recsys_assets.storage.arrays import Int64
 
 K = 20
 MOST_USERS = 2_000
@@ -83,14 +83,13 @@ def measure_new_users(
         afterwards = without_pairs_of(session, truth, first_held_out_day)
     except NothingHeldOutError:  # nobody came back
         return figures
-    returning = Split(train=session, truth=_of_known(afterwards, np.diff(session.indptr) > 0))
+    began_U = np.diff(session.indptr) > 0
+    returning = Split(train=session, truth=entries_where(afterwards, began_U[afterwards.user_nums()]))
     users = returning.sample_users(most_users=MOST_USERS, seed=seed)
     if not len(users):
         return figures
-    return NewUserFigures(
-        strangers=figures.strangers,
-        ndcg20_strangers=figures.ndcg20_strangers,
-        ndcg20_last_month=figures.ndcg20_last_month,
+    return replace(
+        figures,
         returning=len(users),
         ndcg20_session=_ndcg(returning, session_score(model, session), seed),
         ndcg20_session_popular=_ndcg(returning, popular, seed),
@@ -112,10 +111,6 @@ def session_score(model: FittedModel, sessions: InteractionMatrix) -> ScoreUsers
         return scores_RI if rows is None else scores_RI.add_(rows(nums))
 
     return score
-
-
-def _of_known(matrix: InteractionMatrix, known_U: Bools) -> InteractionMatrix:
-    return entries_where(matrix, known_U[matrix.user_nums()])
 
 
 def _ndcg(split: Split, score: ScoreUsers, seed: int) -> float:

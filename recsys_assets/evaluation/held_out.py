@@ -63,6 +63,20 @@ class TimeSplit(Split):
     """Everything before it trains, everything from it on is held out."""
 
 
+def first_held_out(interactions: pl.LazyFrame, *, held_out_share: float) -> date:
+    """Return the first of the last `held_out_share` of the days that have an event (at least one, never all).
+
+    Raises:
+        NothingHeldOutError: fewer than two days.
+    """
+    days = interactions.select(pl.col(columns.TIMESTAMP).dt.date().unique().sort()).collect().to_series()
+    if len(days) < 2:  # noqa: PLR2004  one day to train on and one to hold out
+        raise NothingHeldOutError(f"{len(days)} day(s) with interactions; a time split needs at least 2")
+    held_out = min(max(1, round(len(days) * held_out_share)), len(days) - 1)
+    found: date = days[len(days) - held_out]
+    return found
+
+
 def time_split(
     interactions: pl.LazyFrame, *, held_out_share: float, hides: pl.Expr | None = None
 ) -> TimeSplit:
@@ -75,11 +89,7 @@ def time_split(
         NothingHeldOutError: fewer than two days, or nothing new is held out for any known user.
     """
     day = pl.col(columns.TIMESTAMP).dt.date()
-    days = interactions.select(day.unique().sort()).collect().to_series()
-    if len(days) < 2:  # noqa: PLR2004  one day to train on and one to hold out
-        raise NothingHeldOutError(f"{len(days)} day(s) with interactions; a time split needs at least 2")
-    held_out = min(max(1, round(len(days) * held_out_share)), len(days) - 1)
-    cut = days[len(days) - held_out]
+    cut = first_held_out(interactions, held_out_share=held_out_share)
     try:
         train = InteractionMatrix.from_interactions(interactions.filter(day < cut), hides=hides)
         later = InteractionMatrix.from_interactions(
@@ -99,7 +109,7 @@ def validation_splits(
         NothingHeldOutError: too few days, or nothing new is held out in the first.
     """
     share = settings.held_out_share
-    cut = time_split(interactions, held_out_share=share, hides=hides).first_held_out_day
+    cut = first_held_out(interactions, held_out_share=share)
     users = 0
     for number in range(_MOST_SPLITS):
         before = interactions.filter(pl.col(columns.TIMESTAMP).dt.date() < cut)
