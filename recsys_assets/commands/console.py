@@ -52,6 +52,9 @@ def print_recommendations(console: Console, found: UserRecommendations) -> None:
     console.print(
         f"\nRecommendations for {found.user_id} (release {found.release}{fallback})", highlight=False
     )
+    if not found.items:
+        console.print("No item is left: the user has seen all of them.", highlight=False)
+        return
     table = Table(box=None, pad_edge=False, show_header=False)
     for rank, item in enumerate(found.items, start=1):
         table.add_row(

@@ -16,6 +16,12 @@ def test_brackets_in_a_title_are_printed(capsys):
     assert all(text in printed for text in ("Soup [red] 500 g", "[b]", "[/]", "Recommendations for [u]"))
 
 
+def test_a_user_who_has_seen_everything_is_told_so(capsys):
+    found = UserRecommendations(release="r", user_id="u", source="user", reason=None, items=[])
+    print_recommendations(open_console(), found)
+    assert "No item is left" in capsys.readouterr().out
+
+
 def test_brackets_in_a_finding_are_printed(capsys):
     found = Findings(facts=[("settings", "line 6: [training] epochs")], next_step="recsys build --home [x]")
     print_findings(open_console(), found)

@@ -8,11 +8,11 @@ import pytest
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import save_embeddings
 from recsys_assets.embeddings.training import train
-from recsys_assets.orchestration.checks.embeddings import objective_falls
-from recsys_assets.orchestration.resources import Artifacts
+from recsys_assets.orchestration.checks.embeddings import embedding_checks, objective_falls
+from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.storage.home import Home
 from recsys_assets.training_settings import SoftmaxSettings, TrainingSettings
-from recsys_assets_tests.embeddings.worlds import block_world
+from recsys_assets_tests.embeddings.worlds import block_world, events
 
 
 @pytest.fixture
@@ -52,3 +52,13 @@ def test_one_rise_of_the_ials_objective_blocks(check):
 
 def test_the_ials_objective_may_move_by_rounding(check):
     assert check("ials", [3.0, 2.0, 2.0 * (1 + 1e-7)]).passed
+
+
+def test_a_log_of_one_user_fills_one_dimension_and_is_released(tmp_path):
+    matrix = InteractionMatrix.from_interactions(events([("u", f"i{n}", 1, n) for n in range(5)]))
+    found = train(matrix, TrainingSettings(embedding_size=8, epochs=2))
+    save_embeddings(Home(tmp_path).artifact("embeddings"), matrix=matrix, factorisation=found)
+    home = str(tmp_path)
+    results = list(embedding_checks(lake=Lake(home_path=home), artifacts=Artifacts(home_path=home)))
+    assert results
+    assert all(result.passed for result in results)
