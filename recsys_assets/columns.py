@@ -20,6 +20,10 @@ DEPARTMENT: Final = "department"
 BRAND: Final = "brand"
 PRICE: Final = "price"
 
+STATUS: Final = "status"
+ORDER_ID: Final = "order_id"
+LINE: Final = "line"
+
 STORE_ID: Final = "store_id"
 BASKET_ID: Final = "basket_id"
 VARIANT_ID: Final = "variant_id"

@@ -5,19 +5,19 @@ bounds are in its type only: `recsys.toml`'s comments and the errors print them 
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from recsys_assets.errors import SettingsError
+from recsys_assets.source_settings import SourceSettings, Url
 from recsys_assets.storage.bounds import Count, CountOrZero, NotNegative, Positive, Share, Text, mistake_in
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
 from recsys_assets.training_settings import TrainingSettings
 
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]", description="a URL, http:// or https://")]
 PostgresUrl = Annotated[
     str,
     Meta(pattern=r"^postgres(ql)?://[^\s/]", description="a URL, postgresql://user:password@host/database"),
@@ -29,28 +29,6 @@ YearlyDay = Annotated[
         description="MM-DD or YYYY-MM-DD",
     ),
 ]
-
-
-class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The source of the events, and the days that they cover."""
-
-    spec: Text
-    """`completejourney`, `amazon:PATH[,meta=PATH]`, `movielens:PATH` or `tabular:PATH`; paths are absolute."""
-    first_day: date
-    """First daily partition (UTC)."""
-    last_day: date
-    """Last daily partition (UTC), inclusive; not before `first_day`."""
-    columns: dict[str, str] = {}
-    """For `tabular`: our column name -> the file's column name."""
-    follow: bool = True
-    """Move `last_day` on when the source grows; false after `recsys init --days`."""
-    amazon_url: Url = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023"
-    """The place that `recsys init --source amazon-2023:CATEGORY` downloads from: the published one or a mirror."""
-
-    def days(self) -> list[date]:
-        """Return every daily partition from `first_day` to `last_day`."""
-        count = (self.last_day - self.first_day).days + 1
-        return [self.first_day + timedelta(days=n) for n in range(count)]
 
 
 DEFAULT_KINDS: Final[Mapping[str, float]] = {
@@ -66,6 +44,19 @@ DEFAULT_KINDS: Final[Mapping[str, float]] = {
 """Kind -> weight, as most shops mean them; a source says otherwise by its own table."""
 
 
+CANCELLED: Final = (
+    "cancelled",
+    "canceled",
+    "voided",
+    "refunded",
+    "failed",
+    "declined",
+    "unavailable",
+    "trash",
+)
+"""Status of an order that came to nothing, in the words of the shop systems that the packaged sources read."""
+
+
 class InteractionsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The events that count as a wish: learnt from, and the truth of evaluation."""
 
@@ -79,6 +70,15 @@ class InteractionsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     seen: Literal["all"] | list[Text] | None = None
     """Kinds that hide an item from its user's lists, or `all`; an event without a kind always does. Left out, all but
     `impression`."""
+    returns: Literal["cancel", "keep", "drop"] = "cancel"
+    """A return (quantity below 0, kind `return` or `refund`) takes pieces off the wish before it, keeps that whole,
+    or drops all of the pair."""
+    identical_rows: Literal["duplicates", "pieces"] = "duplicates"
+    """Rows alike in all that is mapped, without a quantity: one event delivered twice, or one piece each."""
+    cancelled: list[Text] = msgspec.field(default_factory=lambda: list(CANCELLED))
+    """Values of the mapped `status` that make an order none; upper and lower case are the same."""
+    not_products: list[Text] = []
+    """Item ids that are no products, such as `POST` or `GIFT_*`: `*` is any text."""
 
     def __post_init__(self) -> None:
         """Complete the kinds by the defaults, and write them as events have them."""

@@ -21,7 +21,8 @@ from recsys_assets.release.publish import publish
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.rules_file import packaged_engine
-from recsys_assets.settings import IndexSettings, Settings, SourceSettings
+from recsys_assets.settings import IndexSettings, Settings
+from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.home import Home
 from recsys_assets.training_settings import TrainingSettings
 

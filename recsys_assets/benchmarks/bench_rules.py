@@ -27,7 +27,8 @@ from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import parse_rules
 from recsys_assets.rules.rules_file import PACKAGED, packaged_engine
 from recsys_assets.rules.testing.difference import HeldOut, cleaned_source, hold_out
-from recsys_assets.settings import Settings, SourceSettings
+from recsys_assets.settings import Settings
+from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 K: Final = 10

@@ -28,7 +28,8 @@ from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.quality.contract import Column
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import IndexSettings, Settings, SourceSettings
+from recsys_assets.settings import IndexSettings, Settings
+from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.string_table import Vocabulary

@@ -17,7 +17,8 @@ from recsys_assets.interactions.wish_rule import WishRule, hides_item
 from recsys_assets.lake.item_catalogue import catalogue_of
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
-from recsys_assets.settings import InteractionsSettings, Settings, SourceSettings
+from recsys_assets.settings import InteractionsSettings, Settings
+from recsys_assets.source_settings import SourceSettings
 
 _DAYS_AT_ONCE: Final = 256
 

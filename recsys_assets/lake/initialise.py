@@ -21,7 +21,8 @@ from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
 from recsys_assets.lake.sources.registry import Spec, open_source
 from recsys_assets.lake.sources.survey import Survey
 from recsys_assets.lake.wish_defaults import set_rating_positive, wishes_in_words
-from recsys_assets.settings import Settings, SourceSettings, load_settings
+from recsys_assets.settings import Settings, load_settings
+from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.settings_file import read_table, write_section
 
@@ -155,7 +156,7 @@ def initialise(
     if parts.kind == "amazon-2023":
         fetch_category(parts.path, home.downloads, base_url=url or PUBLISHED, progress=progress)
     written = spec_as_written(home, spec)
-    survey, name = _read(written, columns)
+    survey, name = read_counts(written, columns)
     found = choose_range(survey.rows, name=name, read_on=read_on or _today(), first=first, last=last)
     last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
     source = {
@@ -166,42 +167,10 @@ def initialise(
         "follow": days is None and last is None,
         "amazon_url": url or None,
     }
-    _write(home, source, survey.rows)
+    write_source(home, source, survey.rows)
     set_rating_positive(home.settings_file, survey.ratings if parts.kind == "tabular" else None)
     if say is not None:
         say(wishes_in_words(load_settings(home), survey))
-    return load_settings(home)
-
-
-def follow_source(
-    home: Home, settings: Settings, *, seen: str | None, read_on: date | None = None
-) -> Settings:
-    """Read the source's days again where its files are not as `seen`, and write a later last day.
-
-    The first day stays, and the last one is never moved back: every day that was a partition remains one.
-
-    Args:
-        home: the home of the `recsys.toml` to change.
-        settings: its settings now.
-        seen: the source's fingerprint when it was read last; None where it was not.
-        read_on: today, UTC; None reads the clock.
-
-    Returns:
-        The settings in force now; the given ones where `recsys.toml` is missing or does not follow its source,
-        or nothing changed.
-
-    Raises:
-        InputError: the source cannot be read.
-    """
-    given = settings.source
-    source = open_source(given.spec, columns=given.columns)
-    if not given.follow or not home.settings_file.exists() or source.fingerprint() == seen:
-        return settings
-    survey, name = _read(given.spec, given.columns)
-    found = choose_range(survey.rows, name=name, read_on=read_on or _today())
-    if found.last_day <= given.last_day:
-        return settings
-    _write(home, {"first_day": given.first_day, "last_day": found.last_day}, survey.rows)
     return load_settings(home)
 
 
@@ -218,13 +187,13 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _read(spec: str, columns: Mapping[str, str] | None) -> tuple[Survey, str]:
+def read_counts(spec: str, columns: Mapping[str, str] | None) -> tuple[Survey, str]:
     """Return the source's counts, and its first file, which errors name."""
     source = open_source(spec, columns=columns)
     return source.survey(), str(source.files()[0])
 
 
-def _write(home: Home, source: Mapping[str, Any], counted: RowsByDay) -> None:
+def write_source(home: Home, source: Mapping[str, Any], counted: RowsByDay) -> None:
     """Write the rows by day, then fields of `[source]` with a note on both."""
     first, last = source["first_day"], source["last_day"]
     note = f"{counted.inside(first, last).total:,} events from {first} to {last} when `recsys init` read it."

@@ -24,7 +24,7 @@ import msgspec
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import replace_file
@@ -105,10 +105,11 @@ class Inputs:
 
     @cached_property
     def source(self) -> str:
-        """Covers the source's spec, mapping and files."""
+        """Covers the source's spec, mapping, reading and files."""
         given = self.settings.source
-        files = open_source(given.spec, columns=given.columns).fingerprint()
-        return fingerprint([given.spec, sorted(given.columns.items()), files])
+        return fingerprint(
+            [given.spec, sorted(given.columns.items()), given.reading, source_of(given).fingerprint()]
+        )
 
     @cached_property
     def raw_interactions(self) -> str:

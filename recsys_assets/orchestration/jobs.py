@@ -5,10 +5,10 @@ from typing import Final
 
 import dagster as dg
 
-from recsys_assets.lake.initialise import follow_source
+from recsys_assets.lake.follow import follow_source
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import Lake
-from recsys_assets.settings import SourceSettings
+from recsys_assets.source_settings import SourceSettings
 
 DAILY_INCREMENT: Final = "daily_increment"
 RETRAIN_AND_RELEASE: Final = "retrain_and_release"

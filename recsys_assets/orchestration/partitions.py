@@ -8,7 +8,7 @@ from typing import Final
 
 import dagster as dg
 
-from recsys_assets.settings import SourceSettings
+from recsys_assets.source_settings import SourceSettings
 
 RANGE_IN_ONE_RUN: Final = dg.BackfillPolicy.single_run()
 """A backfill of many days is one run: a new process for each day would cost seconds."""

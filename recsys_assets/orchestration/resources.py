@@ -16,7 +16,7 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.lake.raw_audit import RawAudit
-from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.release_store import ReleaseStore
@@ -63,8 +63,7 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def source(self) -> Source:
         """Open the source that the settings name."""
-        settings = self.settings().source
-        return open_source(settings.spec, columns=settings.columns)
+        return source_of(self.settings().source)
 
     def raw(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
         """Return the table `raw_interactions`."""

@@ -85,6 +85,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "source_days.parquet"
 
     @property
+    def source_account(self) -> Path:
+        """The account of the source's rows when it was read last: JSON, a `RowAccount`."""
+        return self.root / "source_account.json"
+
+    @property
     def quarantine(self) -> Path:
         """Rejected days, a folder a day."""
         return self.root / "quarantine"

@@ -16,7 +16,8 @@ from recsys_assets.index.index_report import read_report
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import IndexSettings, Settings, SourceSettings
+from recsys_assets.settings import IndexSettings, Settings
+from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.home import Home
 from recsys_assets.training_settings import TrainingSettings
 

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from recsys_assets.errors import InputError, SettingsError, SourceFormatError
-from recsys_assets.lake.initialise import follow_source, initialise, spec_as_written
+from recsys_assets.lake.follow import follow_source
+from recsys_assets.lake.initialise import initialise, spec_as_written
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.date_range import outside_range
 from recsys_assets.lake.sources.registry import open_source

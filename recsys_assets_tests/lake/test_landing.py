@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.completejourney import CompleteJourney
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, raw_contract
 
 FIRST = datetime(2017, 1, 1, tzinfo=UTC)
@@ -35,7 +36,7 @@ class InMemory(Source):
     def files(self) -> Sequence[Path]:
         return [Path("memory")]
 
-    def batches(self) -> Generator[pl.DataFrame]:
+    def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:  # noqa: ARG002
         number = 0
         for moments in self._batches:
             rows = [

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.publish import publish
-from recsys_assets.settings import IndexSettings, Settings, SourceSettings
+from recsys_assets.settings import IndexSettings, Settings
+from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.home import Home
 from recsys_assets.training_settings import TrainingSettings
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.errors import SettingsError
-from recsys_assets.settings import Settings, SourceSettings
+from recsys_assets.settings import Settings
+from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.settings_file import changed, defaults_as_comments, line_of, write_section
 from recsys_assets.training_settings import TrainingSettings
 

@@ -22,6 +22,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources import amazon_products
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, microseconds_per_unit, raw_contract, utc_from_epoch
 from recsys_assets.lake.sources.text_blocks import first_line
 from recsys_assets.lake.sources.text_records import Dialect, first_object, header, json_records, tables
@@ -121,9 +122,9 @@ class Amazon(Source):
         """Return the reviews and, if given, the metadata."""
         return [self._reviews] if self._products is None else [self._reviews, self._products]
 
-    def batches(self) -> Generator[pl.DataFrame]:
+    def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield about 30,000 reviews, or 400,000 ratings, a batch."""
-        frames = self._ratings() if self._record is None else self._json(self._record)
+        frames = self._ratings(aside) if self._record is None else self._json(self._record)
         schema = self.contract.polars_schema()
         for frame in frames:
             missing = [
@@ -160,16 +161,16 @@ class Amazon(Source):
                 ]
             )
 
-    def _ratings(self) -> Iterator[pl.DataFrame]:
+    def _ratings(self, aside: RowsAside) -> Iterator[pl.DataFrame]:
         unit: float | None = None
         for table in tables(self._reviews, Dialect(names=self._names)):
             times = table.typed(columns.TIMESTAMP, pl.Int64)
-            table.raise_where(columns.TIMESTAMP, times.is_null(), "is no timestamp")
+            table.reject(columns.TIMESTAMP, times.is_null(), "is no timestamp")
             unit = unit or microseconds_per_unit(cast("float", times.quantile(0.5, "lower")))
             utc = utc_from_epoch(times, microseconds=unit)
-            table.raise_where(columns.TIMESTAMP, utc.is_null(), "is no date")
+            table.reject(columns.TIMESTAMP, utc.is_null(), "is no date")
             item = columns.ITEM_ID if self._names else "parent_asin"
-            yield pl.DataFrame(
+            events = pl.DataFrame(
                 [
                     table.frame[columns.USER_ID],
                     table.frame[item].alias(columns.ITEM_ID),
@@ -177,6 +178,7 @@ class Amazon(Source):
                     table.typed(columns.RATING, pl.Float32),
                 ]
             )
+            yield table.finish(events, aside)
 
 
 def _record(path: Path) -> type[_Review] | type[_Review2023]:

@@ -21,6 +21,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, raw_contract
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
 
@@ -52,7 +53,7 @@ class CompleteJourney(Source):
         """Return the package's transactions and products."""
         return [self._transactions, self._products]
 
-    def batches(self) -> Generator[pl.DataFrame]:
+    def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:  # noqa: ARG002
         """Yield all 1.47 million events in one batch, 100 MB in memory."""
         yield (
             pl.scan_parquet(self._transactions)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from recsys_assets.errors import EmptySourceError, SourceFormatError
-from recsys_assets.settings import SourceSettings
+from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.arrays import EPOCH, Bools, Int64
 from recsys_assets.storage.atomic import replaced_file
 from recsys_assets.storage.home import Home

@@ -13,6 +13,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, raw_contract, utc_from_epoch
 from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
 from recsys_assets.lake.sources.text_records import Dialect, tables
@@ -48,13 +49,13 @@ class MovieLens(Source):
         """Return the ratings and, if there are any, the movies."""
         return [self._ratings] if self._movies is None else [self._ratings, self._movies]
 
-    def batches(self) -> Generator[pl.DataFrame]:
+    def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield about 600,000 ratings a batch."""
         for table in tables(self._ratings, self._dialect):
             times = table.typed("timestamp", pl.Int64)
             utc = utc_from_epoch(times, microseconds=1_000_000).alias(columns.TIMESTAMP)
-            table.raise_where("timestamp", utc.is_null(), "is no timestamp")
-            yield table.frame.select(
+            table.reject("timestamp", utc.is_null(), "is no timestamp")
+            events = table.frame.select(
                 pl.col("userId").alias(columns.USER_ID),
                 pl.col("movieId").alias(columns.ITEM_ID),
                 utc,
@@ -63,6 +64,7 @@ class MovieLens(Source):
                 pl.lit(None, pl.Float64).alias(columns.VALUE),
                 pl.lit(None, pl.String).alias(columns.KIND),
             )
+            yield table.finish(events, aside)
 
     def catalogue(self) -> pl.DataFrame | None:
         """Return the movies; the first genre is the department, all genres are the category."""

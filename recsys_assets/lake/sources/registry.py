@@ -11,6 +11,7 @@ from recsys_assets.lake.sources.completejourney import CompleteJourney
 from recsys_assets.lake.sources.movielens import MovieLens
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.sources.tabular import Tabular
+from recsys_assets.source_settings import ReadingSettings, SourceSettings
 
 _FORMS: Final = (
     "`completejourney`, `amazon:PATH[,meta=PATH]`, `amazon-2023:CATEGORY`, `movielens:PATH` or `tabular:PATH`"
@@ -60,12 +61,26 @@ class Spec:
         return f"{self.kind}:{self.path}{meta}" if self.path else self.kind
 
 
-def open_source(spec: str, *, columns: Mapping[str, str] | None = None) -> Source:
+def source_of(settings: SourceSettings) -> Source:
+    """Open the source of a home's settings.
+
+    Raises:
+        InputError: as in `open_source`.
+    """
+    source = open_source(settings.spec, columns=settings.columns, reading=settings.reading)
+    source.bad_rows = settings.bad_rows
+    return source
+
+
+def open_source(
+    spec: str, *, columns: Mapping[str, str] | None = None, reading: ReadingSettings | None = None
+) -> Source:
     """Open the source that `spec` names, reading only the first lines.
 
     Args:
         spec: `completejourney`, `amazon:PATH[,meta=PATH]`, `movielens:PATH` or `tabular:PATH`.
         columns: for `tabular`, our column name -> the file's.
+        reading: for `tabular`, the way that its files are read.
 
     Raises:
         InputError: the spec is wrong, or the file is missing, empty or of another format.
@@ -81,7 +96,7 @@ def open_source(spec: str, *, columns: Mapping[str, str] | None = None) -> Sourc
         case "movielens":
             return MovieLens(Path(parts.path))
         case "tabular":
-            return Tabular(Path(parts.path), columns=columns)
+            return Tabular(Path(parts.path), columns=columns, reading=reading)
         case _:
             raise InputError(f"source {spec!r}: is downloaded first; run `recsys init --source {spec}`")
 

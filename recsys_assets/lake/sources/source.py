@@ -12,8 +12,10 @@ from polars.io.plugins import register_io_source
 
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.sources.date_range import DateRange, choose_range
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.survey import Survey
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column, Contract
+from recsys_assets.source_settings import BAD_ROWS
 
 _SECONDS_BELOW: Final = 1e11
 _MILLISECONDS_BELOW: Final = 1e14
@@ -87,6 +89,8 @@ class Source(ABC):
 
     contract: Contract
     """The columns of `raw_interactions`, in order, then the source's own."""
+    bad_rows: float = BAD_ROWS
+    """Share of rows that may be unreadable, 0 to 1."""
     rating_positive: ClassVar[float | None] = None
     """Least rating that is a wish, where the format fixes the scale; None where the source has none or any scale."""
 
@@ -95,12 +99,30 @@ class Source(ABC):
         """Return every file that the source reads, in a fixed order."""
 
     @abstractmethod
-    def batches(self) -> Generator[pl.DataFrame]:
+    def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield the events in the source's order, in frames of bounded size with the contract's schema.
+
+        Args:
+            aside: takes the rows that cannot be read; the caller counts those yielded.
 
         Raises:
             InputError: the file is missing, broken or in another format; the message names file and line.
         """
+
+    def batches(self, aside: RowsAside | None = None) -> Generator[pl.DataFrame]:
+        """Yield the events as `read` does, and account for every row.
+
+        Args:
+            aside: takes the account; None for one of `bad_rows` that nobody reads.
+
+        Raises:
+            InputError: as in `read`, or more rows cannot be read than `bad_rows` allows.
+        """
+        account = RowsAside(allowed=self.bad_rows) if aside is None else aside
+        for batch in self.read(account):
+            account.kept += batch.height
+            yield batch
+        account.require_few()
 
     @abstractmethod
     def catalogue(self) -> pl.DataFrame | None:

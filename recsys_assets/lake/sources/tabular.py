@@ -20,6 +20,7 @@ import polars as pl
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import (
     Source,
     microseconds_per_unit,
@@ -30,6 +31,7 @@ from recsys_assets.lake.sources.source import (
 from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
+from recsys_assets.source_settings import ReadingSettings
 
 _REQUIRED: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
 
@@ -37,18 +39,26 @@ _REQUIRED: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
 class Tabular(Source):
     """One or more files with the same columns, read in the order of their names."""
 
-    def __init__(self, pattern: Path, *, columns: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        pattern: Path,
+        *,
+        columns: Mapping[str, str] | None = None,
+        reading: ReadingSettings | None = None,
+    ) -> None:
         """Find the files and the columns.
 
         Args:
             pattern: a file, or a glob (`*`, `?`, `[…]`, `**`).
             columns: our column name -> the files'.
+            reading: the way that the files are read; None recognises all of it.
 
         Raises:
             InputError: a file is missing, of an unknown format, or lacks a column.
         """
         given = dict(columns or {})
-        self._files = [open_tabular(path) for path in _expand(pattern)]
+        self._reading = reading or ReadingSettings()
+        self._files = [open_tabular(path, self._reading) for path in _expand(pattern)]
         self._columns = _resolve(self._files[0], given)
         for file in self._files[1:]:
             _resolve(file, self._columns)
@@ -64,13 +74,14 @@ class Tabular(Source):
         """Return the files, sorted by name."""
         return [file.path for file in self._files]
 
-    def batches(self) -> Generator[pl.DataFrame]:
+    def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield 10,000 to 500,000 rows a batch."""
         for file in self._files:
             unit: float | None = None
-            for chunk in file.chunks(list(dict.fromkeys(self._columns.values()))):
+            for chunk in file.chunks(list(dict.fromkeys(self._columns.values())), aside):
                 times, unit = _utc(chunk, self._columns[names.TIMESTAMP], unit)
-                yield pl.DataFrame([self._column(chunk, name, times) for name in self.contract.columns])
+                events = pl.DataFrame([self._column(chunk, name, times) for name in self.contract.columns])
+                yield chunk.finish(events, aside)
 
     def catalogue(self) -> pl.DataFrame | None:
         """Return each item's last known values of the mapped columns; None if no such column is mapped."""
@@ -123,7 +134,7 @@ def _missing(column: str, has: Sequence[str]) -> str:
 def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, float | None]:
     """Return the chunk's timestamps, and the unit of this file's numbers once it is known."""
     found = chunk.frame[column]
-    chunk.raise_where(column, found.is_null(), "is no timestamp")
+    chunk.reject(column, found.is_null(), "is no timestamp")
     if isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone is not None:
         return found.dt.convert_time_zone("UTC").cast(UTC_MICROSECONDS), unit
     if isinstance(found.dtype, pl.Date | pl.Datetime):
@@ -133,11 +144,11 @@ def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, floa
         unit = microseconds_per_unit(cast("float", numbers.quantile(0.5, "lower")))
     if unit is None:
         times = utc_from_text(found.cast(pl.String))
-        chunk.raise_where(column, times.is_null(), "is neither ISO 8601 nor a number")
+        chunk.reject(column, times.is_null(), "is neither ISO 8601 nor a number")
         return times, unit
     integers = numbers if numbers.dtype == found.dtype else found.cast(pl.Int64, strict=False)
     times = utc_from_epoch(numbers if integers.null_count() else integers, microseconds=unit)
-    chunk.raise_where(column, times.is_null(), "is no date")
+    chunk.reject(column, times.is_null(), "is no date")
     return times, unit
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
 from recsys_assets.lake.sources.text_records import (
     Chunk,
@@ -28,6 +29,7 @@ from recsys_assets.lake.sources.text_records import (
     json_records,
     tables,
 )
+from recsys_assets.source_settings import ReadingSettings
 
 _PARQUET: Final = b"PAR1"
 _PARQUET_BATCH_ROWS: Final = 100_000
@@ -36,25 +38,39 @@ _SEPARATORS: Final = (",", "\t", ";", "|")
 
 
 class TabularFile(ABC):
-    """A file with named columns."""
+    """Rows with named columns: a file, a sheet of one, or the answer to a query."""
 
     def __init__(self, path: Path) -> None:
+        """Name the file.
+
+        Args:
+            path: the file, or what stands for it in messages where there is none.
+        """
         self.path = path
 
     @abstractmethod
     def column_names(self) -> Sequence[str]:
-        """Return the file's own column names."""
+        """Return the file's own column names; `a.b` is a field within a field, `a[].b` one of each list element."""
 
     @abstractmethod
-    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
         """Yield the rows in order, with these columns at least, in bounded memory; no chunk is empty.
+
+        Args:
+            columns: of `column_names`.
+            aside: takes the lines that are no rows of the file.
 
         Raises:
             InputError: the file is broken; the message names file and place.
         """
 
+    def fingerprint(self) -> str:
+        """Return text that changes when the rows change; cheap, and it may change without need."""
+        status = self.path.stat()
+        return f"{self.path}\0{status.st_size}\0{status.st_mtime_ns}"
 
-def open_tabular(path: Path) -> TabularFile:
+
+def open_tabular(path: Path, reading: ReadingSettings) -> TabularFile:  # noqa: ARG001
     """Open a file in the format that its first bytes show.
 
     Raises:
@@ -82,7 +98,7 @@ class _Delimited(TabularFile):
     def column_names(self) -> Sequence[str]:
         return header(self.path, self._dialect)
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:  # noqa: ARG002  a line is split into all its fields
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:  # noqa: ARG002
         return tables(self.path, self._dialect)
 
 
@@ -96,7 +112,7 @@ class _JsonLines(TabularFile):
                 break  # reading the file reports what is wrong with this line
         return list(names)
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:  # noqa: ARG002
         fields = [(f"c{number}", str | int | float | bool | None, None) for number in range(len(columns))]
         row = msgspec.defstruct(
             "Row", fields, rename={f"c{n}": name for n, name in enumerate(columns)}, gc=False
@@ -111,7 +127,7 @@ class _JsonLines(TabularFile):
             yield _JsonChunk(frame=frame, path=self.path, records=records)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _JsonChunk(Chunk):
     records: Records[Any]
 
@@ -132,7 +148,7 @@ class _Parquet(TabularFile):
             names: list[str] = file.schema_arrow.names
             return names
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:  # noqa: ARG002
         first = 0
         with self._open() as file:
             try:
@@ -157,7 +173,7 @@ class _Parquet(TabularFile):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _ParquetChunk(Chunk):
     first: int
 

@@ -13,28 +13,29 @@ import msgspec
 import polars as pl
 
 from recsys_assets.errors import SourceFormatError
+from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
 from recsys_assets.lake.sources.text_blocks import BLOCK_BYTES, Block, first_line, line_blocks
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Chunk(ABC):
-    """Consecutive rows of one file, with the file's own column names and types."""
+    """Consecutive rows of one file, with the file's own column names and types, and the rows that are left out."""
 
     frame: pl.DataFrame
     """The rows."""
     path: Path
-    """The file."""
+    """The file, or what stands for it in messages."""
+    bad: pl.Series | None = None
+    """True for each row that `reject` was called for; None while there is none."""
+    fault: str = ""
+    """The place, value and fault of the first such row."""
 
     @abstractmethod
     def place(self, row: int) -> str:
         """Return the place of row `row`, from 0, for messages: `line 12` or `row 12`, from 1. It may be slow."""
 
     def typed(self, column: str, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
-        """Return one column as `dtype`; empty text becomes null.
-
-        Raises:
-            SourceFormatError: a value has another type; the message names file, place, column and value.
-        """
+        """Return one column as `dtype`; empty text becomes null, and so does a value of another type, rejected."""
         found = self.frame[column]
         if found.dtype == pl.String and dtype != pl.String:
             found = found.str.strip_chars().replace("", None)
@@ -42,23 +43,37 @@ class Chunk(ABC):
             found = _integers(found)
         values = found.cast(dtype, strict=False)
         kind = "a number" if values.dtype.is_numeric() else str(dtype)
-        self.raise_where(column, found.is_not_null() & values.is_null(), f"is not {kind}")
+        self.reject(column, found.is_not_null() & values.is_null(), f"is not {kind}")
         return values
 
-    def raise_where(self, column: str, bad: pl.Series, reason: str) -> None:
-        """Raise SourceFormatError for the first row where `bad` is true, if there is one.
+    def reject(self, column: str, bad: pl.Series, fault: str) -> None:
+        """Mark the rows where `bad` is true: they become no events.
 
         Args:
             column: the column whose value the message shows.
             bad: boolean, one a row.
-            reason: text after the value, such as `is no date`.
+            fault: text after the value, such as `is no date`.
         """
-        if bad.any():
+        if not bad.any():
+            return
+        if self.bad is None:
             row = int(bad.arg_max() or 0)
-            raise SourceFormatError(
-                f"{self.path}: {self.place(row)}, column {column!r}: {self.frame[column][row]!r} {reason}; "
-                "mend or remove it"
+            self.fault = (
+                f"{self.path}: {self.place(row)}, column {column!r}: {self.frame[column][row]!r} {fault}"
             )
+        self.bad = bad if self.bad is None else self.bad | bad
+
+    def finish(self, events: pl.DataFrame, aside: RowsAside) -> pl.DataFrame:
+        """Return the events of the rows that were not rejected, and count the others as `bad_row`.
+
+        Args:
+            events: one a row of the chunk, in its order.
+            aside: takes the count.
+        """
+        if self.bad is None:
+            return events
+        aside.add(BAD_ROW, rows=int(self.bad.sum()), example=lambda: self.fault)
+        return events.filter(~self.bad)
 
 
 def _integers(ids: pl.Series) -> pl.Series:
@@ -81,7 +96,7 @@ class Dialect:
     """UTF-8 or a single-byte encoding."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Table(Chunk):
     """Rows of a delimited file, every column a string; an empty field is null, an empty line is no row."""
 

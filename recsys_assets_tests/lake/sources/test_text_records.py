@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_assets.errors import SourceFormatError
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.text_records import Dialect, first_object, header, json_records, tables
 
 TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00\r\ufeff"), max_size=12)
@@ -91,14 +92,17 @@ def test_raises_with_the_line_when_a_quote_is_not_closed(tmp_path):
         rows(path)
 
 
-def test_raises_with_line_and_column_when_a_value_has_another_type(tmp_path):
+def test_a_row_with_a_value_of_another_type_is_left_out_with_its_line_and_column(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text('a,b\n"one\nline",2\n\nx,many\n')
+    (table,), aside = tables(path, Dialect()), RowsAside()
 
-    (table,) = tables(path, Dialect())
+    events = table.finish(pl.DataFrame([table.typed("b", pl.Int64)]), aside)
 
-    with pytest.raises(SourceFormatError, match="line 5, column 'b': 'many' is not a number"):
-        table.typed("b", pl.Float32)
+    assert events["b"].to_list() == [2]
+    found = aside.account().reasons["bad_row"]
+    assert found.rows == 1
+    assert found.example == f"{path}: line 5, column 'b': 'many' is not a number"
 
 
 def test_raises_when_two_columns_have_one_name(tmp_path):

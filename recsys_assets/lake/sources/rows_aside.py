@@ -1,0 +1,76 @@
+"""Rows of a source that become no event, counted by reason with an example of each, and the limit on them."""
+
+from collections.abc import Callable
+from typing import Final
+
+from recsys_assets.errors import SourceFormatError
+from recsys_assets.quality.row_account import RowAccount, RowsOfReason
+from recsys_assets.source_settings import BAD_ROWS
+
+BAD_ROW: Final = "bad_row"
+"""Reason: a line or a value of it cannot be read."""
+DUPLICATE_FILE: Final = "duplicate"
+"""Reason: the row is in a file with the same content as one before."""
+_HOPELESS_ROWS: Final = 1_000
+_HOPELESS_FACTOR: Final = 10
+"""Reading ends early at 1,000 bad rows that are 10 times as many as allowed."""
+
+
+class RowsAside:
+    """The account of one reading of a source. Every row is read (`kept`), or in `reasons`."""
+
+    def __init__(self, *, allowed: float = BAD_ROWS) -> None:
+        """Count nothing yet.
+
+        Args:
+            allowed: share of all rows that may be a `bad_row`, 0 to 1.
+        """
+        self.kept = 0
+        """Rows that became events."""
+        self.reasons: dict[str, RowsOfReason] = {}
+        """Reason -> rows."""
+        self._allowed = allowed
+
+    @property
+    def total(self) -> int:
+        """All rows."""
+        return self.kept + sum(reason.rows for reason in self.reasons.values())
+
+    def add(self, reason: str, *, rows: int, example: Callable[[], str]) -> None:
+        """Count rows; `example` is called for the first of a reason only, since finding a line's number is slow.
+
+        Raises:
+            SourceFormatError: so many rows are bad that it isn't worth reading on.
+        """
+        if not rows:
+            return
+        before = self.reasons.get(reason)
+        self.reasons[reason] = RowsOfReason(
+            rows=rows + (before.rows if before else 0), example=before.example if before else example()
+        )
+        bad = self.reasons.get(BAD_ROW)
+        if bad and bad.rows >= _HOPELESS_ROWS and bad.rows > _HOPELESS_FACTOR * self._allowed * self.total:
+            self.require_few()
+
+    def account(self) -> RowAccount:
+        """Return the account as it stands."""
+        return RowAccount(kept=self.kept, reasons=dict(self.reasons))
+
+    def require_few(self) -> None:
+        """Check the share of bad rows; called at the end of a source.
+
+        Raises:
+            SourceFormatError: it is above the limit. The message has the first bad row, and both ways out.
+        """
+        bad = self.reasons.get(BAD_ROW)
+        if bad is None or bad.rows <= self._allowed * self.total:
+            return
+        if bad.rows == 1:
+            raise SourceFormatError(f"{bad.example}; mend or remove it, {self._way_out(bad)}")
+        raise SourceFormatError(
+            f"{bad.example}; {bad.rows:,} of {self.total:,} rows cannot be read, the limit is {self._allowed:g} of"
+            f" them: mend or remove them, {self._way_out(bad)}"
+        )
+
+    def _way_out(self, bad: RowsOfReason) -> str:
+        return f"or leave such rows out by `--bad-rows {bad.rows / self.total + 0.0005:.3f}`"

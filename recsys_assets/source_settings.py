@@ -1,0 +1,70 @@
+"""Settings of the source: its spec, its days, and the way that its files are read."""
+
+from datetime import date, timedelta
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from recsys_assets.storage.bounds import Share, Text
+
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]", description="a URL, http:// or https://")]
+SnapshotDay = Annotated[
+    str,
+    Meta(pattern=r"^(file|\d{4}-\d\d-\d\d)$", description="YYYY-MM-DD, or `file` for each file's own day"),
+]
+BAD_ROWS: Final = 0.001
+"""Share of rows that may be unreadable, by default."""
+
+
+class ReadingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The way that a table's files are read, beside what each file shows by itself."""
+
+    encoding: Text | None = None
+    """Such as `utf-8`, `windows-1252` or `utf-16`; left out, each file's own is recognised."""
+    delimiter: Text | None = None
+    """Text between two fields; left out, recognised."""
+    header: bool | None = None
+    """False: the first line is data, and columns are called `1`, `2`, … from the left; left out, recognised."""
+    decimal: Literal[".", ","] | None = None
+    """Decimal mark of numbers; left out, recognised."""
+    time_format: Text | None = None
+    """`iso`, `seconds`, `milliseconds`, `microseconds`, `nanoseconds`, `excel`, or a pattern such as
+    `%d/%m/%Y %H:%M`; a file in another format is recognised by its whole column. Left out, always recognised."""
+    time_zone: Text = "UTC"
+    """Zone of times that have no offset of their own, such as `Europe/Berlin`."""
+    snapshot: SnapshotDay | None = None
+    """Day of every event, where the source has no time; left out, `timestamp` is read."""
+    kind: Text | None = None
+    """Kind of every event, where no column has it."""
+    kinds: dict[str, str] = {}
+    """The source's word for a kind, in lower case -> ours, such as `addtocart` -> `cart`."""
+
+
+class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The source of the events, and the days that they cover."""
+
+    spec: Text
+    """`completejourney`, `amazon:PATH[,meta=PATH]`, `movielens:PATH`, `tabular:PATH` or another of `recsys init
+    --help`; paths are absolute."""
+    first_day: date
+    """First daily partition (UTC)."""
+    last_day: date
+    """Last daily partition (UTC), inclusive; not before `first_day`."""
+    columns: dict[str, str] = {}
+    """For tables: our column name -> the file's column name."""
+    bad_rows: Share = BAD_ROWS
+    """Share of rows that cannot be read and are left out, counted; where there are more, the source is rejected."""
+    follow: bool = True
+    """Move `last_day` on when the source grows; false after `recsys init --days`."""
+    changed_past: Literal["land", "keep", "reject"] = "land"
+    """Days that landed and have other rows in the source now: land them again, keep them as they landed, or stop
+    the build. A day that the source has no row of any more stays as it landed."""
+    amazon_url: Url = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023"
+    """The place that `recsys init --source amazon-2023:CATEGORY` downloads from: the published one or a mirror."""
+    reading: ReadingSettings = ReadingSettings()
+
+    def days(self) -> list[date]:
+        """Return every daily partition from `first_day` to `last_day`."""
+        count = (self.last_day - self.first_day).days + 1
+        return [self.first_day + timedelta(days=n) for n in range(count)]
