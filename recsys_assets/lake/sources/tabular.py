@@ -11,9 +11,9 @@ microseconds or nanoseconds since 1970, distinguished by the size of a file's fi
 
 import difflib
 import glob
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import polars as pl
 
@@ -73,6 +73,16 @@ class Tabular(Source):
     def files(self) -> Sequence[Path]:
         """Return the files, sorted by name."""
         return [file.path for file in self._files]
+
+    def parts(self) -> dict[str, str]:
+        """Return each file and its fingerprint."""
+        return {str(file.path): file.fingerprint() for file in self._files}
+
+    def only(self, parts: Collection[str]) -> Self:
+        """Return a source of these files alone."""
+        restricted = super().only(parts)
+        restricted._files = [file for file in self._files if str(file.path) in parts]  # noqa: SLF001
+        return restricted
 
     def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield 10,000 to 500,000 rows a batch."""
