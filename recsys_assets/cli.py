@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from recsys_assets.commands import (
+    init_command,
     making,
     prune_command,
     quarantine_commands,
@@ -43,6 +44,7 @@ def main() -> None:
 
 
 for command in (
+    init_command.init,
     *running.COMMANDS,
     *making.COMMANDS,
     server_commands.releases,
