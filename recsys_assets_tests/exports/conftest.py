@@ -1,11 +1,13 @@
 """One small release for the tests of exports, and homes over it with a state and events of their own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.world import make_home, publish_release
+from recsys_assets_tests.database_servers import running_postgres, running_redis
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,15 @@ def growing(tmp_path: Path) -> Home:
     found = make_home(tmp_path / "growing")
     publish_release(found, users=44, seed=1, promote=False)
     return found
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
