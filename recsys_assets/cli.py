@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from recsys_assets.commands import (
+    export_command,
     init_command,
     making,
     prune_command,
@@ -47,6 +48,7 @@ for command in (
     init_command.init,
     *running.COMMANDS,
     *making.COMMANDS,
+    export_command.export,
     server_commands.releases,
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
