@@ -10,6 +10,7 @@ Each column of a file has one format: times by `file_times.py`, ids and numbers 
 """
 
 import glob
+import hashlib
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -85,6 +86,10 @@ class Tabular(Source):
     def parts(self) -> dict[str, str]:
         """Return each file and its fingerprint."""
         return {str(file.path): file.fingerprint() for file in self._files}
+
+    def fingerprint(self) -> str:
+        """Return a hash of all parts' fingerprints."""
+        return hashlib.sha256("\n".join(self.parts().values()).encode()).hexdigest()
 
     def only(self, parts: Collection[str]) -> Self:
         """Return a source of these files alone."""
