@@ -117,8 +117,9 @@ def show(console: "Console", proposal: "Proposal") -> None:
 def _files(proposal: "Proposal") -> str:
     paths = [file.path for file in proposal.files]
     if len(paths) == 1:
-        return f"{paths[0].name}"
-    return f"{len(paths)} files, from {paths[0].name} to {paths[-1].name}"
+        return f"{paths[0].name}: {proposal.files[0].found.in_words()}"
+    form = proposal.files[0].found.in_words()
+    return f"{len(paths)} files, from {paths[0].name} to {paths[-1].name}; the first is {form}"
 
 
 def _reading_of(ours: str, proposal: "Proposal") -> str:

@@ -25,7 +25,7 @@ from recsys_assets.lake.open_questions import (
     time_format_of,
 )
 from recsys_assets.lake.sources.cell_values import text_of
-from recsys_assets.lake.sources.column_mapping import OWN, require_known
+from recsys_assets.lake.sources.column_mapping import OWN, resolve
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular, files_of
 from recsys_assets.lake.sources.tabular_files import TabularFile
@@ -80,8 +80,8 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
     Raises:
         InputError: the files cannot be read, or lack what no answer can give.
     """
-    require_known(given.columns)
     files = files_of(pattern_or_files, given.reading)
+    resolve(files, given.columns, required=())
     sample = _sample(files)
     timed = given.reading.snapshot is None
     guesses = guess(sample, list(given.columns.items()), timed=timed)
