@@ -8,6 +8,7 @@ import click
 
 from recsys_assets.commands import (
     export_command,
+    init_command,
     making,
     prune_command,
     quarantine_commands,
@@ -44,6 +45,7 @@ def main() -> None:
 
 
 for command in (
+    init_command.init,
     *running.COMMANDS,
     *making.COMMANDS,
     export_command.export,
