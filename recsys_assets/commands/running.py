@@ -21,6 +21,7 @@ from recsys_assets.commands.shared import (
     example,
     home_option,
     progress_shown,
+    remembers_rejection,
     run_build,
     settings_for,
     source_option,
@@ -57,6 +58,7 @@ _TAIL_LINES: Final = 15
     metavar="OURS=THEIRS",
     help="For tabular: our user_id, item_id, timestamp, rating, kind, … and the file's column; repeat it for each.",
 )
+@remembers_rejection
 def init(
     home: Path | None,
     spec: str | None,
