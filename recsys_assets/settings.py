@@ -24,6 +24,7 @@ from recsys_assets.storage.bounds import (
     mistake_in,
 )
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.rejected_init import require_no_rejected_init
 from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
 from recsys_assets.training_settings import TrainingSettings
 
@@ -218,9 +219,14 @@ def load_settings(home: Home) -> Settings:
 
 
 def load_or_default_settings(home: Home) -> Settings:
-    """Return the home's settings; the embedded default's where the home has no `recsys.toml` yet."""
+    """Return the home's settings; the embedded default's where the home has no `recsys.toml` yet.
+
+    Raises:
+        SettingsError: as in `load_settings`, or another source was meant for the home, which could not be read.
+    """
     if home.settings_file.exists():
         return load_settings(home)
+    require_no_rejected_init(home)
     return _settings(home, {"source": msgspec.structs.asdict(DEFAULT_SOURCE)})
 
 

@@ -40,6 +40,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "recsys.toml"
 
     @property
+    def init_marker(self) -> Path:
+        """JSON, a `RejectedInit`: there while the first `recsys init` runs, and after it failed."""
+        return self.root / "init.json"
+
+    @property
     def rules_file(self) -> Path:
         """`rules.toml`; missing where the built-in rules apply."""
         return self.root / "rules.toml"
