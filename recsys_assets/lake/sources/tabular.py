@@ -10,7 +10,6 @@ microseconds or nanoseconds since 1970, distinguished by the size of a file's fi
 """
 
 import difflib
-import glob
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
@@ -18,7 +17,7 @@ from typing import Final, cast
 import polars as pl
 
 from recsys_assets import columns as names
-from recsys_assets.errors import SourceFormatError, SourceNotFoundError
+from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import (
@@ -28,7 +27,7 @@ from recsys_assets.lake.sources.source import (
     utc_from_epoch,
     utc_from_text,
 )
-from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
+from recsys_assets.lake.sources.tabular_files import TabularFile, expand, open_tabular
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
 from recsys_assets.source_settings import ReadingSettings
@@ -41,7 +40,7 @@ class Tabular(Source):
 
     def __init__(
         self,
-        pattern: Path,
+        pattern: Path | Sequence[TabularFile],
         *,
         columns: Mapping[str, str] | None = None,
         reading: ReadingSettings | None = None,
@@ -49,7 +48,7 @@ class Tabular(Source):
         """Find the files and the columns.
 
         Args:
-            pattern: a file, or a glob (`*`, `?`, `[…]`, `**`).
+            pattern: a file, or a glob (`*`, `?`, `[…]`, `**`), or the files themselves.
             columns: our column name -> the files'.
             reading: the way that the files are read; None recognises all of it.
 
@@ -58,7 +57,11 @@ class Tabular(Source):
         """
         given = dict(columns or {})
         self._reading = reading or ReadingSettings()
-        self._files = [open_tabular(path, self._reading) for path in _expand(pattern)]
+        self._files = (
+            [open_tabular(path, self._reading) for path in expand(pattern)]
+            if isinstance(pattern, Path)
+            else list(pattern)
+        )
         self._columns = _resolve(self._files[0], given)
         for file in self._files[1:]:
             _resolve(file, self._columns)
@@ -97,16 +100,6 @@ class Tabular(Source):
         if name not in self._columns:
             return pl.Series(name, [None], dtype=dtype).new_from_index(0, chunk.frame.height)
         return chunk.typed(self._columns[name], dtype).alias(name)
-
-
-def _expand(pattern: Path) -> list[Path]:
-    if pattern.is_file() or not glob.has_magic(str(pattern)):
-        return [pattern]
-    top = Path(pattern.anchor)
-    found = sorted(path for path in top.glob(str(pattern.relative_to(top))) if path.is_file())
-    if not found:
-        raise SourceNotFoundError(f"{pattern}: no file matches; check the pattern in the source")
-    return found
 
 
 def _resolve(file: TabularFile, given: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ The first bytes of a file show its format; its name doesn't matter. The meaning 
 `tabular.py`.
 """
 
+import glob
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -87,6 +88,17 @@ def open_tabular(path: Path, reading: ReadingSettings) -> TabularFile:  # noqa: 
         return _Parquet(path)
     line = first_line(path)
     return _JsonLines(path) if line.lstrip().startswith((b"{", b"[")) else _Delimited(path, line)
+
+
+def expand(pattern: Path) -> list[Path]:
+    """Return the files of a path: itself, or those that a glob names, sorted."""
+    if pattern.is_file() or not glob.has_magic(str(pattern)):
+        return [pattern]
+    top = Path(pattern.anchor)
+    found = sorted(path for path in top.glob(str(pattern.relative_to(top))) if path.is_file())
+    if not found:
+        raise SourceNotFoundError(f"{pattern}: no file matches; check the pattern in the source")
+    return found
 
 
 class _Delimited(TabularFile):
