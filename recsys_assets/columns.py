@@ -16,6 +16,8 @@ SCORE: Final = "score"
 
 TITLE: Final = "title"
 CATEGORY: Final = "category"
+SEVERAL: Final = " | "
+"""Text between the categories of one item that has several."""
 DEPARTMENT: Final = "department"
 BRAND: Final = "brand"
 PRICE: Final = "price"

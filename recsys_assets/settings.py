@@ -13,7 +13,16 @@ from msgspec import Meta
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.source_settings import SourceSettings, Url
-from recsys_assets.storage.bounds import Count, CountOrZero, NotNegative, Positive, Share, Text, mistake_in
+from recsys_assets.storage.bounds import (
+    Count,
+    CountOrZero,
+    KeyPath,
+    NotNegative,
+    Positive,
+    Share,
+    Text,
+    mistake_in,
+)
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
 from recsys_assets.training_settings import TrainingSettings
@@ -219,10 +228,24 @@ def _settings(home: Home, table: dict[str, Any]) -> Settings:
     variables = apply_variables(table)
     mistake = mistake_in(table, Settings)
     if mistake is not None:
-        raise SettingsError(f"{place_of(home.settings_file, mistake.path, variables)}: {mistake.text}")
+        place = place_of(home.settings_file, mistake.path, variables)
+        raise SettingsError(f"{place}: {mistake.text}{_own_heading(mistake.path)}")
     settings = msgspec.convert(table, Settings, strict=False)
     source = settings.source
     if source.last_day < source.first_day:
         place = place_of(home.settings_file, ("source", "last_day"), variables)
         raise SettingsError(f"{place}: {source.last_day} is before first_day, {source.first_day}")
     return settings
+
+
+def _own_heading(path: KeyPath) -> str:
+    """Return a hint where a field is under the heading of another section, as its own is a comment; else nothing."""
+    section, name = path[0], path[-1]
+    own = [field.name for field in msgspec.structs.fields(Settings) if name in _fields_of(field.type)]
+    if len(path) == 1 or not own or section in own:
+        return ""
+    return f"; `{name}` belongs under [{own[0]}]: remove the `# ` before that heading too"
+
+
+def _fields_of(section: type[msgspec.Struct]) -> tuple[str, ...]:
+    return section.__struct_fields__

@@ -43,6 +43,7 @@ def error_of(home: Home, text: str) -> str:
         ('[interactions]\nseen = "views"', "give `all` or a list, each text that is not empty, or leave it out"),
         ("[report]\ndays = -1", "-1 is not allowed; give a whole number, at least 0"),
         ("[training]\nembeding_size = 8", "embeding_size: unknown; the nearest known name is `embedding_size`"),
+        ("epochs = 8", "`epochs` belongs under [training]: remove the `# ` before that heading too"),
         ("[trianing]\nepochs = 8", "[trianing]: unknown; the nearest known name is `training`"),
     ],
 )  # fmt: skip

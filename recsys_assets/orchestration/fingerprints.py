@@ -36,7 +36,7 @@ INPUTS_KEY = "recsys.inputs"
 
 CODE_VERSIONS: Final = {
     "raw_interactions": "2",
-    "item_catalogue": "1",
+    "item_catalogue": "2",
     "interactions": "2",
     "increment_report": "3",
     "model_choice": "1",

@@ -77,7 +77,7 @@ class MovieLens(Source):
                 pl.col("movieId").alias(columns.ITEM_ID),
                 pl.col("title").str.strip_chars().alias(columns.TITLE),
                 genres.list.first().alias(columns.DEPARTMENT),
-                genres.list.join(", ").alias(columns.CATEGORY),
+                genres.list.join(columns.SEVERAL).alias(columns.CATEGORY),
                 pl.lit(None, pl.String).alias(columns.BRAND),
                 pl.lit(None, pl.Float64).alias(columns.PRICE),
             )

@@ -60,10 +60,7 @@ class Filters:
         if request.exclude:
             found.append(("asked: exclude", ~np.isin(nums, list(request.exclude))))
         if request.category is not None:
-            text = self._facts.table.text("category")
-            found.append(
-                ("asked: category", text.codes[nums] == text.code_of.get(request.category, NO_SUCH_TEXT))
-            )
+            found.append(("asked: category", self._facts.lookups.in_category(nums, request.category)))
         return found
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from recsys_assets import columns
 from recsys_assets.errors import RulesError, UnknownCohortError
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import NO_ITEMS, Candidates, WouldBlockError
@@ -27,6 +28,7 @@ from recsys_assets.storage.string_table import Vocabulary
 LEAST_USERS: Final = 5
 """Fewest users of a cohort that gets a list; a list of fewer would reveal what its members have."""
 _COHORTS_KEPT: Final = 64
+_BLOCK: Final = 65_536
 _USERS_AT_ONCE: Final = 50_000
 """Users that may be looked through on the event loop, some milliseconds."""
 
@@ -54,13 +56,23 @@ class ItemLookups:
         return Candidates(nums[kept], scores[kept], len(nums), len(blocked))
 
     def of_category(self, category: str) -> Int32:
-        """Return the item numbers of a category, most popular first; none for an unknown one."""
+        """Return the item numbers of a category, most popular first; none for an unknown one.
+
+        An item of several, `Comedy | Drama`, is found by each, and by all together as the catalogue has them.
+        """
         return self._popular_items[self._places.get(category, NO_ITEMS)]
 
     def categories(self) -> dict[str, int]:
-        """Return category -> number of its items, largest first."""
-        sizes = {name: len(places) for name, places in self._places.items()}
+        """Return category -> number of its items, largest first; several of one item are each counted alone."""
+        sizes = {name: len(places) for name, places in self._places.items() if columns.SEVERAL not in name}
         return dict(sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])))
+
+    def in_category(self, nums: Int32, category: str) -> Mask:
+        """Return (n,): whether each of these item numbers is of a category."""
+        among_I = np.zeros(len(self._names), dtype=np.bool_)
+        among_I[self.of_category(category)] = True
+        found: Mask = among_I[nums]
+        return found
 
     def nearest(self, nums: Sequence[int], among: Sequence[int]) -> list[int | None]:
         """Return for each of `nums` the item of `among` of the highest cosine; None where none is above 0."""
@@ -81,10 +93,16 @@ class ItemLookups:
     def _places(self) -> dict[str, Int32]:
         """Category -> places in `popular_items` of its items, so most popular first."""
         groups: dict[str, list[int]] = {}
+        names_of = {name: tuple(_alone_and_together(name)) if name else () for name in set(self._names)}
         for place, num in enumerate(self._popular_items.tolist()):
-            groups.setdefault(self._names[num], []).append(place)
-        groups.pop("", None)
+            for name in names_of[self._names[num]]:
+                groups.setdefault(name, []).append(place)
         return {name: np.asarray(places, dtype=np.int32) for name, places in groups.items()}
+
+
+def _alone_and_together(category: str) -> Iterable[str]:
+    """Return a category as the catalogue has it, and each of several on its own."""
+    return dict.fromkeys([category, *category.split(columns.SEVERAL)])
 
 
 def _unit_rows(rows_nF: Float32) -> Float32:
@@ -156,9 +174,6 @@ class Cohorts:
         nums = np.flatnonzero(totals_I).astype(np.int32)
         nums = nums[np.argsort(-totals_I[nums], kind="stable")]
         return Cohort(len(users), nums, totals_I[nums].astype(np.float32))
-
-
-_BLOCK: Final = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +254,7 @@ def read_list(file: Path, items: Vocabulary, *, name: str) -> Mask:
 
 
 def _columns_read(scenarios: Iterable[CheckedScenario]) -> set[str]:
-    found = {"category"}
+    found = set[str]()
     for scenario in scenarios:
         stages: tuple[Checked[Any], ...] = (
             *scenario.candidates, *scenario.filters, *scenario.scoring, *scenario.reranking,

@@ -149,11 +149,14 @@ class PlainScenario:
             why = f"{UNKNOWN_USER}, and {cohort.users} users are {name}, too few for a list"
             return self.popular(request, reason=why)
         blocked = _blocked((), request)
-        categories, category = self.release.categories, request.category
+        nums, scores, category = cohort.nums, cohort.scores, request.category
+        if category is not None:
+            kept_n = self.lookups.in_category(nums, category)
+            nums, scores = nums[kept_n], scores[kept_n]
         kept = [
             (num, score)
-            for num, score in zip(cohort.nums.tolist(), cohort.scores.tolist(), strict=True)
-            if num not in blocked and (category is None or categories[num] == category)
+            for num, score in zip(nums.tolist(), scores.tolist(), strict=True)
+            if num not in blocked
         ][: request.k]
         reason = f"{UNKNOWN_USER}; what the {cohort.users} users who are {name} want most"
         if len(kept) < request.k:

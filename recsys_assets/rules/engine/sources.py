@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from recsys_assets import columns
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import NO_ITEMS, Candidates
 from recsys_assets.release.taste import Taste
@@ -229,7 +230,8 @@ def _category(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
 
     def bring(request: Request, _: Asker, __: bool) -> Candidates:  # noqa: FBT001
         last = history_of(request, release)[: spec.last].tolist()
-        wanted = [name for name in dict.fromkeys(release.categories[num] for num in last) if name]
+        named = (name for num in last for name in release.categories[num].split(columns.SEVERAL))
+        wanted = [name for name in dict.fromkeys(named) if name]
         if not wanted:
             return NO_CANDIDATES
         share = -(-spec.quota // len(wanted))

@@ -44,14 +44,14 @@ def test_the_ratings_file_may_be_named_itself(tmp_path):
 def test_the_catalogue_of_csv_has_title_and_genres(tmp_path):
     assert MovieLens(in_csv(tmp_path)).catalogue().rows() == [
         ("1193", "Nest (1975)", None, None, None, None),
-        ("661", 'Giant, The "Peach" (1996)', "Animation", "Animation, Musical", None, None),
+        ("661", 'Giant, The "Peach" (1996)', "Animation", "Animation | Musical", None, None),
     ]
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
 def test_the_catalogue_of_dat_is_read_in_its_encoding(tmp_path, encoding):
     assert MovieLens(in_dat(tmp_path, encoding)).catalogue().rows() == [
-        ("661", 'Misérables, "Les" (1995)', "Drama", "Drama, War", None, None)
+        ("661", 'Misérables, "Les" (1995)', "Drama", "Drama | War", None, None)
     ]
 
 

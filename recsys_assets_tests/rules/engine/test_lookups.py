@@ -1,14 +1,17 @@
 """Strangers of whom one feature is known."""
 
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from recsys_assets.errors import UnknownCohortError
 from recsys_assets.release.load import Release
-from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts
+from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts, ItemLookups
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Request
+from recsys_assets.storage.string_table import StringTable
 
 NAME = "favourite_category:Tea"
 
@@ -76,3 +79,14 @@ def test_too_few_users_are_no_cohort(plain: PlainScenario) -> None:
 def test_raises_when_users_have_no_such_feature(release: Release, name: str) -> None:
     with pytest.raises(UnknownCohortError, match=r"expected FEATURE:VALUE.*favourite_category"):
         Cohorts(release).get(name, may_block=True)
+
+
+def test_an_item_of_several_categories_is_found_by_each_and_listed_under_each(release: Release) -> None:
+    names = ["Comedy", "Comedy | Drama", "Drama", "", *[""] * (len(release.items) - 4)]
+    lookups = ItemLookups(replace(release, categories=StringTable.from_strings(names)))
+
+    assert set(lookups.of_category("Comedy").tolist()) == {0, 1}
+    assert set(lookups.of_category("Drama").tolist()) == {1, 2}
+    assert lookups.of_category("Comedy | Drama").tolist() == [1]
+    assert lookups.categories() == {"Comedy": 2, "Drama": 2}
+    assert lookups.in_category(np.arange(4, dtype=np.int32), "Drama").tolist() == [False, True, True, False]
