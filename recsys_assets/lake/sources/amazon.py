@@ -22,10 +22,11 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources import amazon_products
+from recsys_assets.lake.sources.json_records import first_object, json_records
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, microseconds_per_unit, raw_contract, utc_from_epoch
 from recsys_assets.lake.sources.text_blocks import first_line
-from recsys_assets.lake.sources.text_records import Dialect, first_object, header, json_records, tables
+from recsys_assets.lake.sources.text_records import Dialect, header, tables
 from recsys_assets.quality.contract import Column
 
 EXTRAS: Final = {
@@ -124,7 +125,7 @@ class Amazon(Source):
 
     def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield about 30,000 reviews, or 400,000 ratings, a batch."""
-        frames = self._ratings(aside) if self._record is None else self._json(self._record)
+        frames = self._ratings(aside) if self._record is None else self._json(self._record, aside)
         schema = self.contract.polars_schema()
         for frame in frames:
             missing = [
@@ -136,38 +137,41 @@ class Amazon(Source):
         """Return the products of the metadata file; None if none was given."""
         return None if self._products is None else amazon_products.read(self._products)
 
-    def _json(self, record: type[_Review] | type[_Review2023]) -> Iterator[pl.DataFrame]:
+    def _json(self, record: type[_Review] | type[_Review2023], aside: RowsAside) -> Iterator[pl.DataFrame]:
         unit: float | None = None
-        for records in json_records(self._reviews, record):
+        for records in json_records(self._reviews, record, aside):
             rows = records.rows
-            times = [row.timestamp for row in rows]
-            if None in times:
-                raise records.fault(times.index(None), "has no timestamp")
-            numbers = pl.Series(columns.TIMESTAMP, times)
-            unit = unit or microseconds_per_unit(cast("float", numbers.quantile(0.5, "lower")))
-            utc = utc_from_epoch(numbers, microseconds=unit)
-            if utc.null_count():
-                row = int(utc.is_null().arg_max() or 0)
-                raise records.fault(row, f"has the timestamp {times[row]}, which is no date")
-            yield pl.DataFrame(
-                [
-                    pl.Series(columns.USER_ID, [row.user_id for row in rows], dtype=pl.String),
-                    pl.Series(columns.ITEM_ID, [row.item_id for row in rows], dtype=pl.String),
-                    utc,
-                    pl.Series(columns.RATING, [row.rating for row in rows], dtype=pl.Float32),
-                    pl.Series(columns.VERIFIED, [row.verified for row in rows], dtype=pl.Boolean),
-                    pl.Series(columns.HELPFUL_VOTES, [row.helpful_votes for row in rows], dtype=pl.Int32),
-                    pl.Series(columns.VARIANT_ID, [row.variant_id for row in rows], dtype=pl.String),
-                ]
+            numbers = pl.Series(columns.TIMESTAMP, [row.timestamp for row in rows], strict=False)
+            known = numbers.drop_nulls()
+            if unit is None and known.len():
+                unit = microseconds_per_unit(cast("float", known.quantile(0.5, "lower")))
+            utc = utc_from_epoch(numbers, microseconds=unit or 1.0)
+            yield records.finish(
+                pl.DataFrame(
+                    [
+                        pl.Series(columns.USER_ID, [row.user_id for row in rows], dtype=pl.String),
+                        pl.Series(columns.ITEM_ID, [row.item_id for row in rows], dtype=pl.String),
+                        utc,
+                        pl.Series(columns.RATING, [row.rating for row in rows], dtype=pl.Float32),
+                        pl.Series(columns.VERIFIED, [row.verified for row in rows], dtype=pl.Boolean),
+                        pl.Series(columns.HELPFUL_VOTES, [row.helpful_votes for row in rows], dtype=pl.Int32),
+                        pl.Series(columns.VARIANT_ID, [row.variant_id for row in rows], dtype=pl.String),
+                    ]
+                ),
+                bad=utc.is_null(),
+                fault=lambda row: _fault(times=numbers, row=row),  # noqa: B023  called at once
+                aside=aside,
             )
 
     def _ratings(self, aside: RowsAside) -> Iterator[pl.DataFrame]:
         unit: float | None = None
-        for table in tables(self._reviews, Dialect(names=self._names)):
+        for table in tables(self._reviews, Dialect(names=self._names), aside):
             times = table.typed(columns.TIMESTAMP, pl.Int64)
             table.reject(columns.TIMESTAMP, times.is_null(), "is no timestamp")
-            unit = unit or microseconds_per_unit(cast("float", times.quantile(0.5, "lower")))
-            utc = utc_from_epoch(times, microseconds=unit)
+            known = times.drop_nulls()
+            if unit is None and known.len():
+                unit = microseconds_per_unit(cast("float", known.quantile(0.5, "lower")))
+            utc = utc_from_epoch(times, microseconds=unit or 1.0)
             table.reject(columns.TIMESTAMP, utc.is_null(), "is no date")
             item = columns.ITEM_ID if self._names else "parent_asin"
             events = pl.DataFrame(
@@ -179,6 +183,11 @@ class Amazon(Source):
                 ]
             )
             yield table.finish(events, aside)
+
+
+def _fault(times: pl.Series, row: int) -> str:
+    found = times[row]
+    return "has no timestamp" if found is None else f"has the timestamp {found}, which is no date"
 
 
 def _record(path: Path) -> type[_Review] | type[_Review2023]:
@@ -205,7 +214,7 @@ def _csv_names(path: Path) -> tuple[str, ...] | None:
             "without a header, or user_id,parent_asin,rating,timestamp with one; for other files use "
             "`tabular:PATH`"
         )
-    sample = next(tables(path, Dialect(names=_RATINGS_2018))).frame.head(_SAMPLE_ROWS)
+    sample = next(tables(path, Dialect(names=_RATINGS_2018), RowsAside())).frame.head(_SAMPLE_ROWS)
     lengths = sample.select(pl.col(columns.ITEM_ID, columns.USER_ID).str.len_chars() == _ASIN_LENGTH)
     users_first = lengths[columns.USER_ID].all() and not lengths[columns.ITEM_ID].all()
     return _RATINGS_2014 if users_first else _RATINGS_2018

@@ -8,7 +8,7 @@ of 2014 hold Python literals instead of JSON; both are read.
 import ast
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -20,7 +20,8 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import EmptySourceError, SourceFormatError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
+from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
+from recsys_assets.lake.sources.text_blocks import Block, first_line, line_blocks
 
 _PRICE: Final = re.compile(r"\s*(?:US)?\$?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s*")
 _TAG: Final = re.compile(r"<[^>]*>")
@@ -49,17 +50,20 @@ def check(path: Path) -> None:
     Raises:
         InputError: the file is missing, empty or not product metadata.
     """
-    _decode(path, first_line(path), lambda: 1)
+    found = _decode(first_line(path))
+    if isinstance(found, str):
+        raise SourceFormatError(f"{path}: line 1 {found}; give product metadata")
 
 
 def read(path: Path) -> pl.DataFrame:
     """Return one row a product, in `ITEM_CATALOGUE`'s schema, sorted by item id; of duplicates the first is kept.
 
     Raises:
-        InputError: a line isn't a product, or as in `line_blocks`.
+        InputError: more lines than one in a thousand are no products, or as in `line_blocks`.
     """
-    schema = ITEM_CATALOGUE.polars_schema()
-    frames = [pl.DataFrame(rows, schema=schema, orient="row") for rows in _rows(path)]
+    schema, aside = ITEM_CATALOGUE.polars_schema(), RowsAside()
+    frames = [pl.DataFrame(rows, schema=schema, orient="row") for rows in _rows(path, aside)]
+    aside.require_few()
     if not frames:
         raise EmptySourceError(f"{path}: holds no product; give a file with at least one")
     return pl.concat(frames).unique(columns.ITEM_ID, keep="first", maintain_order=True).sort(columns.ITEM_ID)
@@ -79,23 +83,37 @@ def price(found: Any) -> float | None:
     return None if match is None else float(match[1].replace(",", "") + (match[2] or ""))
 
 
-def _rows(path: Path) -> Iterator[list[tuple[str | float | None, ...]]]:
+def _rows(path: Path, aside: RowsAside) -> Iterator[list[tuple[str | float | None, ...]]]:
     for block in line_blocks(path):
-        yield [_row(_decode(path, line, partial(block.line, number))) for number, line in block.records()]
+        rows, bad = [], list[tuple[int, str]]()
+        for number, line in block.records():
+            product = _decode(line)
+            if isinstance(product, str):
+                bad.append((number, product))
+            else:
+                rows.append(_row(product))
+        aside.kept += len(rows)
+        if bad:
+            example = partial(_example, block, *bad[0])
+            aside.add(BAD_ROW, rows=len(bad), example=example)
+        yield rows
 
 
-def _decode(path: Path, line: bytes, number: Callable[[], int]) -> _Product:
+def _example(block: Block, number: int, fault: str) -> str:
+    return f"{block.path}: line {block.line(number)} {fault}"
+
+
+def _decode(line: bytes) -> _Product | str:
+    """Return a line's product, or the fault of the line."""
     try:
         product = _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         literal = _literal(line)
         if literal is None:
-            raise SourceFormatError(
-                f"{path}: line {number()} is not a product ({error}); mend or remove the line"
-            ) from None
+            return f"is not a product ({error})"
         product = literal
     if product.user_id or product.reviewer_id or not (product.parent_asin or product.asin):
-        raise SourceFormatError(f"{path}: line {number()} is no product of Amazon's; give product metadata")
+        return "is no product of Amazon's"
     return product
 
 

@@ -15,7 +15,7 @@ from recsys_assets.errors import SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, raw_contract, utc_from_epoch
-from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
+from recsys_assets.lake.sources.text_blocks import first_line
 from recsys_assets.lake.sources.text_records import Dialect, tables
 
 _RATINGS: Final = ("userId", "movieId", "rating", "timestamp")
@@ -51,7 +51,7 @@ class MovieLens(Source):
 
     def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield about 600,000 ratings a batch."""
-        for table in tables(self._ratings, self._dialect):
+        for table in tables(self._ratings, self._dialect, aside):
             times = table.typed("timestamp", pl.Int64)
             utc = utc_from_epoch(times, microseconds=1_000_000).alias(columns.TIMESTAMP)
             table.reject("timestamp", utc.is_null(), "is no timestamp")
@@ -70,9 +70,13 @@ class MovieLens(Source):
         """Return the movies; the first genre is the department, all genres are the category."""
         if self._movies is None:
             return None
+        aside = RowsAside()
+        movies = [table.frame for table in tables(self._movies, _dialect(self._movies, _MOVIES), aside)]
+        aside.kept = sum(frame.height for frame in movies)
+        aside.require_few()
         genres = pl.col("genres").replace(_NO_GENRES, None).str.split("|")
         return (
-            pl.concat(table.frame for table in tables(self._movies, _dialect(self._movies, _MOVIES)))
+            pl.concat(movies)
             .select(
                 pl.col("movieId").alias(columns.ITEM_ID),
                 pl.col("title").str.strip_chars().alias(columns.TITLE),
@@ -98,24 +102,12 @@ def _dialect(path: Path, names: tuple[str, ...]) -> Dialect:
     Raises:
         InputError: the file has neither of the two formats.
     """
-    line = first_line(path).decode("latin-1")
+    line = first_line(path).decode(errors="replace")
     if line.count("::") == len(names) - 1:
-        return Dialect(separator="::", names=names, quoted=False, encoding=_encoding(path, names))
+        return Dialect(separator="::", names=names, quoted=False)
     if set(names) <= set(line.split(",")):
         return Dialect()
     raise SourceFormatError(
         f"{path}: line 1 is {line[:60]!r}; MovieLens has the header {','.join(names)} or fields separated by "
         "`::`; for other files use `tabular:PATH`"
     )
-
-
-def _encoding(path: Path, names: tuple[str, ...]) -> str:
-    """Return the encoding: titles are Latin-1 up to MovieLens 1M, UTF-8 since."""
-    if names != _MOVIES:
-        return "utf-8"
-    try:
-        for block in line_blocks(path):
-            str(block.data, "utf-8")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "utf-8"

@@ -19,17 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.sources.json_records import Records, first_object, json_records
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
-from recsys_assets.lake.sources.text_records import (
-    Chunk,
-    Dialect,
-    Records,
-    first_object,
-    header,
-    json_records,
-    tables,
-)
+from recsys_assets.lake.sources.text_records import Chunk, Dialect, header, tables
 from recsys_assets.source_settings import ReadingSettings
 
 _PARQUET: Final = b"PAR1"
@@ -110,8 +103,8 @@ class _Delimited(TabularFile):
     def column_names(self) -> Sequence[str]:
         return header(self.path, self._dialect)
 
-    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:  # noqa: ARG002
-        return tables(self.path, self._dialect)
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
+        return tables(self.path, self._dialect, aside, columns=columns)
 
 
 class _JsonLines(TabularFile):
@@ -124,12 +117,12 @@ class _JsonLines(TabularFile):
                 break  # reading the file reports what is wrong with this line
         return list(names)
 
-    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:  # noqa: ARG002
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
         fields = [(f"c{number}", str | int | float | bool | None, None) for number in range(len(columns))]
         row = msgspec.defstruct(
             "Row", fields, rename={f"c{n}": name for n, name in enumerate(columns)}, gc=False
         )
-        for records in json_records(self.path, row):
+        for records in json_records(self.path, row, aside):
             frame = pl.DataFrame(
                 [
                     _series(name, [getattr(record, f"c{number}") for record in records.rows])

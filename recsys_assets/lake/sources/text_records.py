@@ -1,20 +1,30 @@
-"""Rows of text files, delimited or JSON lines, with their line numbers for the messages about wrong values."""
+"""Rows of delimited files, with their line numbers for the messages about wrong values."""
 
 import csv
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Final
 
-import msgspec
 import polars as pl
 
 from recsys_assets.errors import SourceFormatError
+from recsys_assets.lake.sources.delimited_lines import (
+    Lines,
+    Shape,
+    filtered_lines,
+    good_lines,
+    last_record_end,
+    readable_lines,
+)
 from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
 from recsys_assets.lake.sources.text_blocks import BLOCK_BYTES, Block, first_line, line_blocks
+from recsys_assets.lake.sources.text_form import TextForm, recognise
+
+_SEPARATOR: Final = b"\x1f"
+"""Separator within this program where a file's has several characters."""
 
 
 @dataclass(kw_only=True)
@@ -87,13 +97,17 @@ class Dialect:
     """Format of a delimited file."""
 
     separator: str = ","
-    """Text between two fields; if longer than one character, no field may hold a tab."""
+    """Text between two fields."""
     names: tuple[str, ...] | None = None
-    """Column names of a file without a header; None takes them from the first line."""
+    """Column names of the records from `start`; None takes them from the first line."""
     quoted: bool = True
-    """Fields may be quoted (RFC 4180)."""
-    encoding: str = "utf-8"
-    """UTF-8 or a single-byte encoding."""
+    """Fields may be quoted (RFC 4180), where the separator is one character."""
+    form: TextForm | None = None
+    """The way that the file's bytes are text; None recognises it."""
+    start: int = 0
+    """Bytes of UTF-8 before the first record, where `names` are given."""
+    short: bool = False
+    """Records may lack their last fields, which are null then; else such a record is a bad row."""
 
 
 @dataclass(kw_only=True)
@@ -102,15 +116,16 @@ class Table(Chunk):
 
     block: Block
     """The lines that the rows come from."""
-    quoted: bool
-    """Fields may be quoted, as in the dialect."""
+    lines: Lines
+    """The records among them that are the rows."""
+    shape: Shape
+    """The form of a record."""
     skipped: int
-    """1 if the block starts with the header, else 0."""
+    """Lines of the block before the records."""
 
     def place(self, row: int) -> str:
         """Return `line 12`; the file is read again."""
-        number, _ = next(islice(self.block.records(quoted=self.quoted), row + self.skipped, None))
-        return f"line {self.block.line(number)}"
+        return f"line {self.block.line(self.skipped + self.lines.place(row, self.shape))}"
 
 
 def header(path: Path, dialect: Dialect) -> Sequence[str]:
@@ -120,166 +135,108 @@ def header(path: Path, dialect: Dialect) -> Sequence[str]:
         SourceFormatError: two columns have the same name.
         InputError: as in `line_blocks`.
     """
+    return list(_with_names(path, dialect).names or ())
+
+
+def _with_names(path: Path, dialect: Dialect) -> Dialect:
+    """Return the dialect with the names of the first line, if it has none, and the start of the records."""
     if dialect.names is not None:
-        return dialect.names
-    text = first_line(path).decode(errors="replace")
-    names = next(csv.reader([text], delimiter=dialect.separator))
+        return dialect
+    form, sample = recognise(path, None if dialect.form is None else dialect.form.encoding)
+    line = first_line(path, form.encoding)
+    names = next(csv.reader([line.decode(errors="replace")], delimiter=dialect.separator))
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise SourceFormatError(f"{path}: line 1 has the column {twice!r} twice; rename one")
-    return names
+    start = sample.find(line) + len(line) + 1
+    return replace(dialect, names=tuple(names), form=dialect.form or form, start=start)
 
 
-def tables(path: Path, dialect: Dialect, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Table]:
-    """Read a delimited file, plain or gzip, in bounded memory.
-
-    A row with fewer fields than columns has nulls in the remaining ones.
+def tables(
+    path: Path,
+    dialect: Dialect,
+    aside: RowsAside,
+    *,
+    columns: Sequence[str] | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[Table]:
+    """Read a delimited file in bounded memory.
 
     Args:
-        path: the file.
+        path: the file, as `open_bytes` takes it.
         dialect: its format.
-        block_bytes: approximate decompressed size of the lines of one table.
+        aside: takes the lines with a wrong number of fields, an unclosed quote, or bytes that are no text.
+        columns: names of the columns to read; None for all.
+        block_bytes: approximate size of the lines of one table, bytes of UTF-8.
 
     Raises:
-        SourceFormatError: a row has too many fields or broken quotes, or the text is in another encoding; the
-            message names file and line.
         InputError: as in `line_blocks`.
     """
-    names = header(path, dialect)
-    skipped = 0 if dialect.names is not None else 1
-    for block in line_blocks(path, quoted=dialect.quoted, block_bytes=block_bytes):
-        try:
-            frame = _parse(bytes(block.data), names, dialect, skip=skipped)
-        except pl.exceptions.PolarsError as error:
-            raise _first_fault(block, names, dialect, error) from None
-        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    dialect = _with_names(path, dialect)
+    names = dialect.names or ()
+    separator = dialect.separator.encode()
+    shape = Shape(
+        fields=len(names),
+        separator=separator if len(separator) == 1 else _SEPARATOR,
+        quoted=dialect.quoted and len(separator) == 1,
+        short=dialect.short,
+    )
+    cut = partial(last_record_end, shape=shape) if shape.quoted else None
+    parser = _Parser(shape=shape, names=names, columns=names if columns is None else columns)
+    for block in line_blocks(path, form=dialect.form, cut=cut, block_bytes=block_bytes):
+        before = min(max(dialect.start - block.offset, 0), len(block.data))
+        data = bytes(block.data[before:])
+        skipped = bytes(block.data[:before]).count(b"\n")
+        if len(separator) > 1:
+            data = data.replace(separator, _SEPARATOR)
+        frame, lines = parser.parse(data)
+        if lines.bad:
+            number, fault = lines.bad[0]
+            example = partial(_example, block, skipped + number, fault)
+            aside.add(BAD_ROW, rows=len(lines.bad), example=example)
         if frame.height:
-            yield Table(frame=frame, path=path, block=block, quoted=dialect.quoted, skipped=skipped)
-        skipped = 0
+            yield Table(frame=frame, path=path, block=block, lines=lines, shape=shape, skipped=skipped)
 
 
-def _parse(data: bytes, names: Sequence[str], dialect: Dialect, *, skip: int) -> pl.DataFrame:
-    separator = dialect.separator
-    if dialect.encoding != "utf-8":
-        data = data.decode(dialect.encoding).encode()
-    if len(separator) > 1:
-        data, separator = data.replace(separator.encode(), b"\t"), "\t"
-    # polars takes the number of columns from the first line, which may be blank or short: put a header before it
-    first = separator.join(f"c{number}" for number in range(len(names))).encode()
-    frame = pl.read_csv(
-        first + b"\n" + data,
-        skip_rows_after_header=skip,
-        separator=separator,
-        quote_char='"' if dialect.quoted else None,
-        infer_schema=False,
-        glob=False,
-    )
-    frame.columns = list(names)
-    return frame
-
-
-def _first_fault(
-    block: Block, names: Sequence[str], dialect: Dialect, error: pl.exceptions.PolarsError
-) -> SourceFormatError:
-    """Find the first record that polars rejects, by bisection."""
-    records = list(block.records(quoted=dialect.quoted))
-    good, bad = 0, len(records)
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        try:
-            _parse(b"".join(record for _, record in records[good:middle]), names, dialect, skip=0)
-            good = middle
-        except pl.exceptions.PolarsError as fault:
-            bad, error = middle, fault
-    number, record = records[good]
-    reason = str(error).splitlines()[0]
-    if "more fields" in reason:
-        reason = f"has more than the {len(names)} fields of {', '.join(names)}"
-    start = record[:60].decode(errors="replace").rstrip()
-    return SourceFormatError(
-        f"{block.path}: line {block.line(number)} {reason}; it starts with {start!r}; mend or remove the line"
-    )
-
-
-T = TypeVar("T", bound=msgspec.Struct)
+def _example(block: Block, line: int, fault: str) -> str:
+    return f"{block.path}: line {block.line(line)} {fault}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Records(Generic[T]):
-    """Objects of the JSON lines of one block, in the file's order; blank lines are skipped."""
+class _Parser:
+    """Turns records into columns of text."""
 
-    rows: list[T]
-    """One object a line."""
-    block: Block
-    """The lines that the objects come from."""
+    shape: Shape
+    names: Sequence[str]
+    columns: Sequence[str]
 
-    def fault(self, row: int, reason: str) -> SourceFormatError:
-        """Return the error about one row; `reason` follows its line number."""
-        return SourceFormatError(f"{self.block.path}: {self.place(row)} {reason}; mend or remove the line")
+    def parse(self, data: bytes) -> tuple[pl.DataFrame, Lines]:
+        """Return the rows of a block, and the lines that they come from."""
+        lines = good_lines(data, self.shape)
+        if b"\0" not in data:
+            try:
+                return self._frame(lines.data), lines
+            except pl.exceptions.PolarsError:
+                pass
+        lines = readable_lines(filtered_lines(lines, self.shape), self.shape)
+        return self._frame(lines.data), lines
 
-    def place(self, row: int) -> str:
-        """Return the place of row `row`, from 0: `line 12`. The file is read again."""
-        number, _ = next(islice(self.block.records(), row, None))
-        return f"line {self.block.line(number)}"
-
-
-def json_records(path: Path, record: type[T], *, block_bytes: int = BLOCK_BYTES) -> Iterator[Records[T]]:
-    """Decode every JSON line as a `record`; undeclared keys are skipped, and numbers may be quoted.
-
-    Args:
-        path: the file, plain or gzip.
-        record: the struct of one line.
-        block_bytes: approximate decompressed size of the lines of one block.
-
-    Raises:
-        SourceFormatError: a line isn't JSON, or a field has another type; the message names file, line and the
-            value found.
-        InputError: as in `line_blocks`.
-    """
-    decoder = msgspec.json.Decoder(record, strict=False)
-    for block in line_blocks(path, block_bytes=block_bytes):
-        try:
-            rows = decoder.decode_lines(block.data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _first_wrong_record(block, decoder, error) from None
-        if rows:
-            yield Records(rows=rows, block=block)
-
-
-def first_object(path: Path) -> dict[str, Any]:
-    """Return the object of the first line, whose keys show the file's format.
-
-    Raises:
-        SourceFormatError: the line isn't a JSON object.
-        InputError: as in `line_blocks`.
-    """
-    try:
-        found = json.loads(first_line(path))
-    except ValueError as error:
-        raise SourceFormatError(
-            f"{path}: the first line is not JSON ({error}); give JSON lines, one object a line"
-        ) from None
-    if not isinstance(found, dict):
-        raise SourceFormatError(
-            f"{path}: the first line is a JSON {type(found).__name__}, not an object; give one object a line"
+    def _frame(self, data: bytes) -> pl.DataFrame:
+        fields = [f"c{number}" for number in range(len(self.names))]
+        if self.shape.short:  # polars takes the number of columns from the first record
+            data = self.shape.separator.join(field.encode() for field in fields) + b"\n" + data
+        wanted = [self.names.index(name) for name in self.columns]
+        if not data:
+            return pl.DataFrame(schema=dict.fromkeys(self.columns, pl.String))
+        frame = pl.read_csv(
+            data,
+            has_header=self.shape.short,
+            schema=dict.fromkeys(fields, pl.String),
+            columns=wanted,
+            separator=self.shape.separator.decode(),
+            quote_char='"' if self.shape.quoted else None,
+            glob=False,
         )
-    return found
-
-
-def _first_wrong_record(
-    block: Block, decoder: msgspec.json.Decoder[T], error: Exception
-) -> SourceFormatError:
-    for number, line in block.records():
-        try:
-            decoder.decode(line)
-        except msgspec.ValidationError as fault:
-            return SourceFormatError(
-                f"{block.path}: line {block.line(number)}: {fault}; mend or remove the line"
-            )
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-            start = line[:60].decode(errors="replace").rstrip()
-            return SourceFormatError(
-                f"{block.path}: line {block.line(number)} is not a JSON object ({fault}), "
-                f"it starts with {start!r}; mend or remove the line"
-            )
-    return SourceFormatError(f"{block.path}: holds no JSON lines ({error}); give one object a line")
+        return frame.select(
+            pl.col(fields[n]).alias(name) for n, name in zip(wanted, self.columns, strict=True)
+        )

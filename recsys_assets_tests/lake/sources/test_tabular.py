@@ -229,7 +229,7 @@ def test_raises_when_the_parquet_is_truncated(tmp_path, kept):
         ("u,i,soon,1", "line 3, column 'timestamp': 'soon' is neither ISO 8601 nor a number"),
         ("u,i,,1", "line 3, column 'timestamp': None is no timestamp"),
         ("u,i,2017-07-14,many", "line 3, column 'rating': 'many' is not a number"),
-        ("u,i,2017-07-14,1,2", "line 3 has more than the 4 fields"),
+        ("u,i,2017-07-14,1,2", "line 3 has 5 fields instead of 4"),
     ],
 )
 def test_raises_with_the_line_when_a_row_is_wrong(tmp_path, row, message):

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotFoundError
-from recsys_assets.lake.sources.text_blocks import check_gzip, first_line, line_blocks, read_ahead
+from recsys_assets.lake.sources.compressed_files import check_gzip
+from recsys_assets.lake.sources.text_blocks import first_line, line_blocks, read_ahead
 
 LINES = st.lists(
-    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n\x00\ufeff"), max_size=40), min_size=1
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n\r\x00\ufeff"), max_size=40),
+    min_size=1,
 )
 
 
@@ -40,28 +42,13 @@ def test_every_block_but_the_last_ends_with_a_line(tmp_path_factory, lines, bloc
     assert all(bytes(block.data).endswith(b"\n") for block in before)
 
 
-@given(
-    fields=st.lists(st.text(alphabet='a",\n', max_size=8), min_size=1, max_size=30),
-    block_bytes=st.integers(1, 60),
-)
-def test_a_quoted_newline_never_parts_two_blocks(tmp_path_factory, fields, block_bytes):
-    records = ['"' + field.replace('"', '""') + '",x\n' for field in fields]
-    path = tmp_path_factory.mktemp("blocks") / "file.csv"
-    path.write_text("".join(records), newline="")
-
-    blocks = [bytes(block.data) for block in line_blocks(path, quoted=True, block_bytes=block_bytes)]
-
-    assert all(block.count(b'"') % 2 == 0 for block in blocks)
-    assert b"".join(blocks).decode() == "".join(records)
-
-
 def test_records_know_their_line_in_the_block(tmp_path):
     path = tmp_path / "file.csv"
-    path.write_text('a\n\n"b\nb"\nc\n', newline="")
+    path.write_text("a\n\nb\n", newline="")
 
-    (block,) = line_blocks(path, quoted=True)
+    (block,) = line_blocks(path)
 
-    assert list(block.records(quoted=True)) == [(0, b"a\n"), (2, b'"b\nb"\n'), (4, b"c\n")]
+    assert list(block.records()) == [(0, b"a\n"), (2, b"b\n")]
 
 
 def test_a_later_block_knows_its_lines_in_the_file(tmp_path):
@@ -145,7 +132,7 @@ def test_raises_with_the_line_when_the_gzip_is_truncated(tmp_path):
     path = tmp_path / "file.gz"
     path.write_bytes(gzip.compress(b"".join(b"line %d\n" % n for n in range(100_000)))[:-2000])
 
-    with pytest.raises(SourceFormatError, match=r"truncated or damaged after line \d{4,}") as raised:
+    with pytest.raises(SourceFormatError, match=r"truncated or damaged .* after line \d{4,}") as raised:
         joined(path)
     assert "\n" not in str(raised.value)
 
@@ -163,12 +150,8 @@ def test_raises_when_the_gzip_is_damaged_inside(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("start", "name"),
-    [
-        (b"PK\x03\x04", "zip"), (b"BZh91", "bzip2"), (b"\xfd7zXZ\x00", "xz"),
-        (b"\x28\xb5\x2f\xfd", "zstandard"), (b"PAR1", "Parquet"), (b"\xff\xfea\x00", "UTF-16"),
-    ],
-)  # fmt: skip
+    ("start", "name"), [(b"%PDF-1.7", "a PDF"), (b"\xd0\xcf\x11\xe0", "Excel"), (b"Rar!", "RAR")]
+)
 def test_raises_by_name_when_the_file_is_of_another_kind(tmp_path, start, name):
     path = tmp_path / "file"
     path.write_bytes(start + b"rest")
@@ -185,13 +168,13 @@ def test_raises_when_the_file_is_binary(tmp_path):
         first_line(path)
 
 
-def test_raises_when_a_quote_is_never_closed(tmp_path, monkeypatch):
+def test_raises_when_a_line_has_no_end(tmp_path, monkeypatch):
     monkeypatch.setattr("recsys_assets.lake.sources.text_blocks.LONGEST_LINE_BYTES", 1000)
     path = tmp_path / "file.csv"
-    path.write_bytes(b'a,b\n"open,\n' + b"x,y\n" * 1000)
+    path.write_bytes(b"a,b\n" + b"x" * 3000)
 
-    with pytest.raises(SourceFormatError, match=r"line 2 is longer than .* unclosed quote"):
-        joined(path, quoted=True, block_bytes=200)
+    with pytest.raises(SourceFormatError, match=r"line 2 is longer than"):
+        joined(path, block_bytes=200)
 
 
 @given(st.lists(st.integers()))
