@@ -78,7 +78,7 @@ def print_findings(console: Console, found: Findings) -> None:
 
 def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.evaluation.model_choice import ModelChoice  # noqa: PLC0415  polars
-    from recsys_assets.lake.sources.date_range import outside_range  # noqa: PLC0415  polars
+    from recsys_assets.lake.source_days import outside_range  # noqa: PLC0415  polars
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)

@@ -78,7 +78,7 @@ def write_settings(
 ) -> Settings:
     """Write the home's settings for `spec`, by default the embedded one; rows that are left out are named."""
     from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
-    from recsys_assets.lake.sources.date_range import outside_range  # noqa: PLC0415
+    from recsys_assets.lake.source_days import outside_range  # noqa: PLC0415
 
     spec = spec or DEFAULT_SOURCE.spec
     if watcher is not None:

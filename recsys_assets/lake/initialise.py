@@ -17,7 +17,8 @@ import msgspec
 
 from recsys_assets.errors import InputError, SettingsError
 from recsys_assets.lake.download import Progress, fetch
-from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
+from recsys_assets.lake.source_days import DaysReading, SourceDays
+from recsys_assets.lake.sources.date_range import choose_range
 from recsys_assets.lake.sources.registry import Spec, open_source
 from recsys_assets.lake.sources.survey import Survey
 from recsys_assets.lake.wish_defaults import set_rating_positive, wishes_in_words
@@ -156,8 +157,12 @@ def initialise(
     if parts.kind == "amazon-2023":
         fetch_category(parts.path, home.downloads, base_url=url or PUBLISHED, progress=progress)
     written = spec_as_written(home, spec)
-    survey, name = read_counts(written, columns)
-    found = choose_range(survey.rows, name=name, read_on=read_on or _today(), first=first, last=last)
+    opened = open_source(written, columns=columns)
+    reading = DaysReading(opened)
+    survey = Survey.of(reading.batches())
+    counted = reading.result()
+    name = str(opened.files()[0])
+    found = choose_range(counted.rows, name=name, read_on=read_on or _today(), first=first, last=last)
     last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
     source = {
         "spec": written,
@@ -167,7 +172,7 @@ def initialise(
         "follow": days is None and last is None,
         "amazon_url": url or None,
     }
-    write_source(home, source, survey.rows)
+    write_source(home, source, counted)
     set_rating_positive(home.settings_file, survey.ratings if parts.kind == "tabular" else None)
     if say is not None:
         say(wishes_in_words(load_settings(home), survey))
@@ -187,21 +192,21 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def read_counts(spec: str, columns: Mapping[str, str] | None) -> tuple[Survey, str]:
-    """Return the source's counts, and its first file, which errors name."""
-    source = open_source(spec, columns=columns)
-    return source.survey(), str(source.files()[0])
+def write_source(home: Home, source: Mapping[str, Any], counted: SourceDays) -> Settings:
+    """Write fields of `[source]` with a note on its rows, then the counts by file and day and the account.
 
-
-def write_source(home: Home, source: Mapping[str, Any], counted: RowsByDay) -> None:
-    """Write the rows by day, then fields of `[source]` with a note on both."""
+    Returns:
+        The settings in force now.
+    """
     first, last = source["first_day"], source["last_day"]
-    note = f"{counted.inside(first, last).total:,} events from {first} to {last} when `recsys init` read it."
-    left_out = counted.outside(first, last)
+    note = f"{counted.rows.inside(first, last).total:,} events from {first} to {last} when `recsys init` read it."
+    left_out = counted.rows.outside(first, last)
     if left_out.total:
         note += f" Not in these days (outside_range): {left_out}."
-    counted.save(home.source_days)
     write_section(home.settings_file, Settings, "source", source, note=note)
+    settings = load_settings(home)
+    counted.save(home, settings.source)
+    return settings
 
 
 def spec_as_written(home: Home, spec: str) -> str:

@@ -35,8 +35,8 @@ INPUTS_KEY = "recsys.inputs"
 """Key of the fingerprint in a Parquet file's metadata."""
 
 CODE_VERSIONS: Final = {
-    "raw_interactions": "2",
-    "item_catalogue": "2",
+    "raw_interactions": "3",
+    "item_catalogue": "3",
     "interactions": "2",
     "increment_report": "3",
     "model_choice": "1",

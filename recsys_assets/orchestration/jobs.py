@@ -89,12 +89,11 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
         minimum_interval_seconds=60,
         description="Starts one run for the days that the source has after the last landed one.",
     )
-    def request_new_days(context: dg.SensorEvaluationContext, lake: Lake) -> dg.RunRequest | dg.SkipReason:
+    def request_new_days(_context: dg.SensorEvaluationContext, lake: Lake) -> dg.RunRequest | dg.SkipReason:
         landed = lake.raw().days()
         if not landed:
             return dg.SkipReason("nothing has landed yet; run full_build, or `recsys build`")
-        settings = follow_source(lake.home, lake.settings(), seen=context.cursor)
-        context.update_cursor(lake.source().fingerprint())
+        settings = follow_source(lake.home, lake.settings())
         if settings.source.last_day > source.last_day:
             return dg.SkipReason(f"the source now ends on {settings.source.last_day}; waiting for the reload")
         first, last = landed[-1] + timedelta(days=1), source.last_day

@@ -10,7 +10,7 @@ from recsys_assets.errors import InputError, SettingsError, SourceFormatError
 from recsys_assets.lake.follow import follow_source
 from recsys_assets.lake.initialise import initialise, spec_as_written
 from recsys_assets.lake.landing import iter_days
-from recsys_assets.lake.sources.date_range import outside_range
+from recsys_assets.lake.source_days import outside_range
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
@@ -120,7 +120,11 @@ def test_the_old_settings_stay_when_the_new_source_is_broken(home, events, tmp_p
     with pytest.raises(InputError):
         initialise(home, f"tabular:{tmp_path / 'none.csv'}")
     assert home.settings_file.read_text() == before
-    assert sorted(path.name for path in home.root.iterdir()) == ["recsys.toml", "source_days.parquet"]
+    assert sorted(path.name for path in home.root.iterdir()) == [
+        "recsys.toml",
+        "source_account.json",
+        "source_days.parquet",
+    ]
 
 
 def test_raises_when_the_days_are_more_than_anyone_has(home, events):
@@ -174,7 +178,7 @@ def test_the_last_day_follows_no_later_than_a_day_after_the_reading(home, broken
     with broken_dates.open("a") as file:
         file.write(f"u,i,2023-07-02\nu,j,{day}\n" if last else f"u,j,{day}\n")
 
-    moved = follow_source(home, settings, seen=None, read_on=date(2023, 7, 1))
+    moved = follow_source(home, settings, read_on=date(2023, 7, 1))
 
     assert moved.source.last_day == (date(2023, 7, last) if last else date(2023, 6, 30))
 
@@ -184,7 +188,7 @@ def test_following_keeps_the_first_day_and_the_rest_of_the_section(home, broken_
     with broken_dates.open("a") as file:
         file.write("u,i,2023-07-02\n")
 
-    moved = follow_source(home, settings, seen=None).source
+    moved = follow_source(home, settings).source
 
     assert moved == msgspec.structs.replace(settings.source, last_day=date(2023, 7, 2))
     assert outside_range(home, moved).total == 2

@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
 import polars as pl
 
 from recsys_assets.errors import EmptySourceError, SourceFormatError
-from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.arrays import EPOCH, Bools, Int64
-from recsys_assets.storage.atomic import replaced_file
-from recsys_assets.storage.home import Home
 
 MOST_DAYS: Final = 50_000
 """More daily partitions than these (137 years) are a sign of timestamps in another unit."""
@@ -59,17 +55,6 @@ class RowsByDay:
     def none(cls) -> Self:
         """Return no day."""
         return cls(days=np.zeros(0, dtype=np.int64), rows=np.zeros(0, dtype=np.int64))
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
-        return cls.from_frame(pl.read_parquet(path))
-
-    def save(self, path: Path) -> None:
-        """Write a Parquet file with one row a day, atomically."""
-        frame = pl.DataFrame({"day": pl.Series(self.days).cast(pl.Int32).cast(pl.Date), "rows": self.rows})
-        with replaced_file(path) as staged:
-            frame.write_parquet(staged)
 
     @property
     def total(self) -> int:
@@ -148,21 +133,6 @@ def choose_range(
             "another unit or placeholders, and mend them, or give the days with `recsys init --from DAY --to DAY`"
         )
     return DateRange(first_day=first, last_day=last, rows=inside.inside(first, last).total)
-
-
-def outside_range(home: Home, source: SourceSettings) -> RowsByDay:
-    """Return the source's events that are in no partition: `outside_range` of the row account.
-
-    They are counted when `recsys init` reads the source, or Dagster's sensor reads it again; in a home that was
-    set up before they were counted there are none.
-    """
-    if not home.source_days.exists():
-        return RowsByDay.none()
-    try:
-        counted = RowsByDay.load(home.source_days)
-    except pl.exceptions.PolarsError:  # damaged: the next `recsys init` counts again
-        return RowsByDay.none()
-    return counted.outside(source.first_day, source.last_day)
 
 
 def _connected(counted: RowsByDay) -> tuple[int, int]:

@@ -23,17 +23,18 @@ _HOPELESS_FACTOR: Final = 10
 class RowsAside:
     """The account of one reading of a source. Every row is read (`kept`), or in `reasons`."""
 
-    def __init__(self, *, allowed: float = BAD_ROWS) -> None:
+    def __init__(self, *, allowed: float = BAD_ROWS, before: RowAccount | None = None) -> None:
         """Count nothing yet.
 
         Args:
             allowed: share of all rows that may be a `bad_row`, 0 to 1.
+            before: account of rows read earlier, which count for the share; None for none.
         """
         self.kept = 0
         """Rows that became events."""
         self.reasons: dict[str, RowsOfReason] = {}
         """Reason -> rows."""
-        self._allowed = allowed
+        self._allowed, self._before = allowed, before or RowAccount()
 
     @property
     def total(self) -> int:
@@ -52,8 +53,9 @@ class RowsAside:
         self.reasons[reason] = RowsOfReason(
             rows=rows + (before.rows if before else 0), example=before.example if before else example()
         )
-        bad = self.reasons.get(BAD_ROW)
-        if bad and bad.rows >= _HOPELESS_ROWS and bad.rows > _HOPELESS_FACTOR * self._allowed * self.total:
+        all_rows = self._all()
+        bad = all_rows.reasons.get(BAD_ROW)
+        if bad and bad.rows >= _HOPELESS_ROWS and bad.rows > _HOPELESS_FACTOR * self._allowed * all_rows.rows:
             self.require_few()
 
     def account(self) -> RowAccount:
@@ -66,15 +68,16 @@ class RowsAside:
         Raises:
             SourceFormatError: it is above the limit. The message has the first bad row, and both ways out.
         """
-        bad = self.reasons.get(BAD_ROW)
-        if bad is None or bad.rows <= self._allowed * self.total:
+        rows, bad = self._all().rows, self._all().reasons.get(BAD_ROW)
+        if bad is None or bad.rows <= self._allowed * rows:
             return
+        way_out = f"or leave such rows out by `--bad-rows {bad.rows / rows + 0.0005:.3f}`"
         if bad.rows == 1:
-            raise SourceFormatError(f"{bad.example}; mend or remove it, {self._way_out(bad)}")
+            raise SourceFormatError(f"{bad.example}; mend or remove it, {way_out}")
         raise SourceFormatError(
-            f"{bad.example}; {bad.rows:,} of {self.total:,} rows cannot be read, the limit is {self._allowed:g} of"
-            f" them: mend or remove them, {self._way_out(bad)}"
+            f"{bad.example}; {bad.rows:,} of {rows:,} rows cannot be read, the limit is {self._allowed:g} of"
+            f" them: mend or remove them, {way_out}"
         )
 
-    def _way_out(self, bad: RowsOfReason) -> str:
-        return f"or leave such rows out by `--bad-rows {bad.rows / self.total + 0.0005:.3f}`"
+    def _all(self) -> RowAccount:
+        return self._before.plus(self.account())

@@ -2,10 +2,11 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -148,6 +149,19 @@ class Source(ABC):
                         return
 
         return register_io_source(read, schema=self.contract.polars_schema())
+
+    def parts(self) -> dict[str, str]:
+        """Return the parts that `only` can read alone, in order: name -> text that changes when the part does.
+
+        A file by default where the events are in files of one kind, else the source as a whole.
+        """
+        return {str(self.files()[0]): self.fingerprint()}
+
+    def only(self, parts: Collection[str]) -> Self:  # noqa: ARG002
+        """Return a source of these parts alone. It rejects no share of bad rows: that is one of the whole source."""
+        restricted = copy(self)
+        restricted.bad_rows = 1.0
+        return restricted
 
     def survey(self) -> Survey:
         """Read the source once, and count its events by day (wherever its dates lie), by rating and by kind.

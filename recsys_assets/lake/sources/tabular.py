@@ -1,38 +1,36 @@
-"""Any table of events: CSV, TSV, JSON lines (each plain or gzip) or Parquet, one file or a glob of them.
+"""Any table of events: CSV, TSV, JSON lines (each plain or gzip), Parquet and others, one file or a glob of them.
 
 A mapping, `[source.columns]` in recsys.toml, gives for each of our column names the file's; without an entry both
 are the same. `user_id`, `item_id` and `timestamp` are required, `rating`, `quantity`, `value` and `kind` (view,
-purchase, … of an event) are optional, and any other name in the mapping is kept as text. If the mapping names `title`,
-`department`, `category`, `brand` or `price`, each item's last known values are its catalogue.
+purchase, … of an event) are optional, and so are `order_id`, `line` and `status`; any other name in the mapping is
+kept as text. With `title`, `department`, `category`, `brand` or `price` each item's last known values are its
+catalogue. A column that only some of the files have is null in the others.
 
-A timestamp may be ISO 8601 text, a date, a datetime (UTC if it has no zone), or a number of seconds, milliseconds,
-microseconds or nanoseconds since 1970, distinguished by the size of a file's first one.
+Each column of a file has one format: times by `file_times.py`, ids and numbers by `cell_values.py`.
 """
 
-import difflib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Self
 
 import polars as pl
 
 from recsys_assets import columns as names
-from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
+from recsys_assets.lake.sources.cell_values import Mark, decimal_mark, ids, is_missing, numbers, text_of
+from recsys_assets.lake.sources.column_mapping import OWN, Theirs, alternatives, resolve
+from recsys_assets.lake.sources.file_times import FileTimes, column_parts, require_zone
+from recsys_assets.lake.sources.order_lines import OrderLines
 from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.source import (
-    Source,
-    microseconds_per_unit,
-    raw_contract,
-    utc_from_epoch,
-    utc_from_text,
-)
+from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.sources.table_catalogue import last_known
 from recsys_assets.lake.sources.tabular_files import TabularFile, expand, open_tabular
 from recsys_assets.lake.sources.text_records import Chunk
-from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
+from recsys_assets.quality.contract import Column
+from recsys_assets.settings import CANCELLED
 from recsys_assets.source_settings import ReadingSettings
 
-_REQUIRED: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
+_IDS: Final = (names.USER_ID, names.ITEM_ID, names.ORDER_ID)
 
 
 class Tabular(Source):
@@ -40,16 +38,16 @@ class Tabular(Source):
 
     def __init__(
         self,
-        pattern: Path | Sequence[TabularFile],
+        pattern_or_files: Path | Sequence[TabularFile],
         *,
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[str, Theirs] | None = None,
         reading: ReadingSettings | None = None,
     ) -> None:
         """Find the files and the columns.
 
         Args:
-            pattern: a file, or a glob (`*`, `?`, `[…]`, `**`), or the files themselves.
-            columns: our column name -> the files'.
+            pattern_or_files: a file, a glob (`*`, `?`, `[…]`, `**`), or tables that are open already.
+            columns: our column name -> the files', or alternatives of which each file's first is read.
             reading: the way that the files are read; None recognises all of it.
 
         Raises:
@@ -57,19 +55,24 @@ class Tabular(Source):
         """
         given = dict(columns or {})
         self._reading = reading or ReadingSettings()
-        self._files = (
-            [open_tabular(path, self._reading) for path in expand(pattern)]
-            if isinstance(pattern, Path)
-            else list(pattern)
-        )
-        self._columns = _resolve(self._files[0], given)
-        for file in self._files[1:]:
-            _resolve(file, self._columns)
-        extras = [name for name in given if name not in RAW_INTERACTIONS.columns]
+        require_zone(self._reading.time_zone)
+        self._files = files_of(pattern_or_files, self._reading)
+        self._all = list(self._files)
+        timed = [names.TIMESTAMP] if self._reading.snapshot is None else []
+        required = [names.USER_ID, names.ITEM_ID, *timed]
+        resolved = resolve(self._files, given, required=required)
+        self._columns = {file.path: found for file, found in zip(self._files, resolved, strict=True)}
+        has = {name for found in resolved for name in found}
+        extras = [name for name in dict.fromkeys([*given, *OWN]) if name in has]
         self.contract = raw_contract(
             {
-                name: Column(dtype=pl.String, nullable=True, description=f"The source's `{given[name]}`.")
+                name: Column(
+                    dtype=pl.String,
+                    nullable=True,
+                    description=f"The source's `{alternatives(given.get(name, name))[0]}`.",
+                )
                 for name in extras
+                if name not in RAW_INTERACTIONS.columns
             }
         )
 
@@ -77,101 +80,96 @@ class Tabular(Source):
         """Return the files, sorted by name."""
         return [file.path for file in self._files]
 
+    def parts(self) -> dict[str, str]:
+        """Return each file and its fingerprint."""
+        return {str(file.path): file.fingerprint() for file in self._files}
+
+    def only(self, parts: Collection[str]) -> Self:
+        """Return a source of these files alone."""
+        restricted = super().only(parts)
+        restricted._files = [file for file in self._files if str(file.path) in parts]  # noqa: SLF001
+        return restricted
+
+    def columns_of(self, file: TabularFile) -> dict[str, str]:
+        """Return our name -> the file's for every column that is read of a file."""
+        return self._columns[file.path]
+
     def read(self, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield 10,000 to 500,000 rows a batch."""
         for file in self._files:
-            unit: float | None = None
-            for chunk in file.chunks(list(dict.fromkeys(self._columns.values())), aside):
-                times, unit = _utc(chunk, self._columns[names.TIMESTAMP], unit)
-                events = pl.DataFrame([self._column(chunk, name, times) for name in self.contract.columns])
+            theirs = self._columns[file.path]
+            times = FileTimes(
+                file,
+                theirs.get(names.TIMESTAMP, ""),
+                self._reading,
+                whole=lambda file=file: self._times_of(file),  # type: ignore[misc]
+            )
+            orders = OrderLines() if names.ORDER_ID in theirs else None
+            marks: dict[str, Mark] = {}
+            for chunk in file.chunks(list(dict.fromkeys(theirs.values())), aside):
+                events = pl.DataFrame(
+                    [
+                        times.utc(chunk).alias(name)
+                        if name == names.TIMESTAMP
+                        else self._column(chunk, name, theirs, marks)
+                        for name in self.contract.columns
+                    ]
+                )
+                events = events if orders is None else orders.filled(events)
+                missing = events[names.TIMESTAMP].is_null()
+                if chunk.bad is not None:
+                    missing &= ~chunk.bad
+                chunk.reject(theirs.get(names.TIMESTAMP, ""), missing, "is no timestamp")
                 yield chunk.finish(events, aside)
 
     def catalogue(self) -> pl.DataFrame | None:
-        """Return each item's last known values of the mapped columns; None if no such column is mapped."""
+        """Return each item's last known values of the columns that describe it; None if there is no such column."""
         described = [
             name for name in ITEM_CATALOGUE.columns if name in self.contract.columns and name != names.ITEM_ID
         ]
-        return _last_known(self.batches(), described) if described else None
+        mark: Mark = self._reading.decimal or "."
+        return last_known(self.batches(), described, cancelled=CANCELLED, mark=mark) if described else None
 
-    def _column(self, chunk: Chunk, name: str, times: pl.Series) -> pl.Series:
-        if name == names.TIMESTAMP:
-            return times.alias(name)
+    def _column(
+        self, chunk: Chunk, name: str, theirs: Mapping[str, str], marks: dict[str, Mark]
+    ) -> pl.Series:
         dtype = self.contract.columns[name].dtype
-        if name not in self._columns:
-            return pl.Series(name, [None], dtype=dtype).new_from_index(0, chunk.frame.height)
-        return chunk.typed(self._columns[name], dtype).alias(name)
+        if name not in theirs:
+            value = self._reading.kind if name == names.KIND else None
+            return pl.Series(name, [value], dtype=dtype).new_from_index(0, chunk.frame.height)
+        found = chunk.frame[theirs[name]]
+        if name in _IDS:
+            return ids(found).alias(name)
+        if name == names.KIND:
+            return self._kinds(text_of(found)).alias(name)
+        if dtype == pl.String:
+            return text_of(found).alias(name)
+        mark = decimal_mark(found)[0] if name not in marks else None
+        mark = marks.setdefault(name, mark or self._reading.decimal or ".")
+        values = numbers(found, dtype, mark=mark)
+        chunk.reject(theirs[name], ~is_missing(found) & values.is_null(), "is not a number")
+        return values.alias(name)
+
+    def _kinds(self, column: pl.Series) -> pl.Series:
+        """Return the source's kinds in our words."""
+        if not self._reading.kinds:
+            return column
+        ours = {theirs.strip().lower(): kind for theirs, kind in self._reading.kinds.items()}
+        lower = column.str.strip_chars().str.to_lowercase()
+        return lower.replace_strict(ours, default=column, return_dtype=pl.String)
+
+    def _times_of(self, file: TabularFile) -> Iterator[pl.Series]:
+        """Yield the times of a file, then those of the others, which may tell day and month apart."""
+        for one in [file, *(other for other in self._all if other is not file)]:
+            yield from column_parts(one, self._columns[one.path][names.TIMESTAMP])
 
 
-def _resolve(file: TabularFile, given: Mapping[str, str]) -> dict[str, str]:
-    """Return our name -> the file's for every column to read."""
-    has = file.column_names()
-    for name, column in given.items():
-        if column not in has:
-            raise SourceFormatError(f"{file.path}: {_missing(column, has)}; mend {name} in [source.columns]")
-    wanted = {name: given.get(name, name) for name in RAW_INTERACTIONS.columns}
-    found = {name: column for name, column in wanted.items() if column in has}
-    for name in _REQUIRED:
-        if name not in found:
-            raise SourceFormatError(
-                f"{file.path}: {_missing(name, has)}; name it by --column {name}=… or in [source.columns]"
-            )
-    return {**found, **given}
+def files_of(pattern_or_files: Path | Sequence[TabularFile], reading: ReadingSettings) -> list[TabularFile]:
+    """Return the open files of a source.
 
-
-def _missing(column: str, has: Sequence[str]) -> str:
-    close = difflib.get_close_matches(column, has, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"no column {column!r}{hint}, only {', '.join(has)}"
-
-
-def _utc(chunk: Chunk, column: str, unit: float | None) -> tuple[pl.Series, float | None]:
-    """Return the chunk's timestamps, and the unit of this file's numbers once it is known."""
-    found = chunk.frame[column]
-    chunk.reject(column, found.is_null(), "is no timestamp")
-    if isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone is not None:
-        return found.dt.convert_time_zone("UTC").cast(UTC_MICROSECONDS), unit
-    if isinstance(found.dtype, pl.Date | pl.Datetime):
-        return found.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(UTC_MICROSECONDS), unit
-    numbers = found if found.dtype.is_numeric() else found.cast(pl.Float64, strict=False)
-    if unit is None and numbers[0] is not None:
-        unit = microseconds_per_unit(cast("float", numbers.quantile(0.5, "lower")))
-    if unit is None:
-        times = utc_from_text(found.cast(pl.String))
-        chunk.reject(column, times.is_null(), "is neither ISO 8601 nor a number")
-        return times, unit
-    integers = numbers if numbers.dtype == found.dtype else found.cast(pl.Int64, strict=False)
-    times = utc_from_epoch(numbers if integers.null_count() else integers, microseconds=unit)
-    chunk.reject(column, times.is_null(), "is no date")
-    return times, unit
-
-
-def _last_known(batches: Iterable[pl.DataFrame], described: Sequence[str]) -> pl.DataFrame:
-    """Return the newest known value of each described column for each item.
-
-    Args:
-        batches: events, with the described columns as text.
-        described: columns of the catalogue that the events have.
-
-    Returns:
-        One row an item, in `ITEM_CATALOGUE`'s schema, sorted by item id. A price that is no number, or below
-        zero, is null.
+    Raises:
+        InputError: there is none, or one cannot be read.
     """
-    schema = ITEM_CATALOGUE.polars_schema()
-    key, when = names.ITEM_ID, names.TIMESTAMP
-    items = pl.DataFrame(schema={key: pl.String})
-    newest: dict[str, pl.DataFrame] = {}
-    for batch in batches:
-        known = batch.filter(pl.col(key).str.len_chars() > 0)
-        items = pl.concat([items, known.select(key)]).unique()
-        for name in described:
-            value = pl.col(name).cast(schema[name], strict=False)
-            usable = value.is_not_null() & (value >= 0 if name == names.PRICE else True)
-            found = known.filter(usable).select(key, when, value)
-            earlier = newest.get(name, found.clear())
-            newest[name] = (
-                pl.concat([earlier, found]).sort(when, maintain_order=True).unique(key, keep="last")
-            )
-    for name in described:
-        items = items.join(newest[name].drop(when), on=key, how="left") if name in newest else items
-    unknown = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in items.columns]
-    return items.with_columns(unknown).select(schema.names()).sort(key)
+    if not isinstance(pattern_or_files, Path):
+        return list(pattern_or_files)
+    return [open_tabular(path, reading) for path in expand(pattern_or_files)]

@@ -8,7 +8,7 @@ import dagster as dg
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
-from recsys_assets.lake.sources.date_range import outside_range
+from recsys_assets.lake.source_days import outside_range
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (

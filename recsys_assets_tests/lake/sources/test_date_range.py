@@ -130,13 +130,6 @@ def test_days_outside_are_named_up_to_three_and_summed_beyond():
     assert str(_counted(YEAR)) == "18,250 on 365 days from 2023-01-01 to 2023-12-31"
 
 
-def test_rows_by_day_are_saved_and_read(tmp_path):
-    path = tmp_path / "lake" / "days.parquet"
-    _counted(YEAR).save(path)
-
-    assert RowsByDay.load(path).total == 18_250
-
-
 @pytest.mark.parametrize(
     ("spec", "first", "last", "left_out"),
     [

@@ -1,6 +1,7 @@
 """Any table becomes events by a column mapping, in any of the formats."""
 
 import gzip
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotFoundError
+from recsys_assets.errors import EmptySourceError, SettingsError, SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.lake.sources.tabular import Tabular
+from recsys_assets.source_settings import ReadingSettings
 
 MOMENT = datetime(2017, 7, 14, 2, 40, 0, 250_000, tzinfo=UTC)
 MAPPING = {"user_id": "who", "item_id": "what", "timestamp": "when", "rating": "stars", "store_id": "shop"}
@@ -177,12 +179,135 @@ def test_raises_with_what_to_write_when_a_required_column_is_not_there(tmp_path)
         Tabular(written(tmp_path, "f.parquet"))
 
 
-def test_raises_when_a_later_file_of_a_glob_lacks_a_column(tmp_path):
-    (tmp_path / "a.csv").write_text("user_id,item_id,timestamp,rating\nu,i,2017-07-14,1\n")
-    (tmp_path / "b.csv").write_text("user_id,item_id,timestamp\nu,i,2017-07-14\n")
+def test_a_column_of_some_files_is_null_in_the_others(tmp_path):
+    (tmp_path / "a.csv").write_text("user_id,item_id,timestamp,rating,shop\nu,i,2017-07-14,1,s\n")
+    (tmp_path / "b.csv").write_text("timestamp,item_id,user_id\n1500000000,i,u\n")
 
-    with pytest.raises(SourceFormatError, match=r"b\.csv: no column 'rating'"):
+    events = Tabular(tmp_path / "*.csv", columns={"store_id": "shop"}).scan().collect()
+
+    assert events.select("rating", "store_id").rows() == [(1.0, "s"), (None, None)]
+    assert [when.date() for when in events["timestamp"]] == [date(2017, 7, 14)] * 2
+
+
+def test_raises_when_a_later_file_of_a_glob_lacks_a_required_column(tmp_path):
+    (tmp_path / "a.csv").write_text("user_id,item_id,timestamp\nu,i,2017-07-14\n")
+    (tmp_path / "b.csv").write_text("user_id,timestamp\nu,2017-07-14\n")
+
+    with pytest.raises(SourceFormatError, match=r"b\.csv: no column 'item_id'"):
         Tabular(tmp_path / "*.csv")
+
+
+def events_of(folder, text, **given):
+    (folder / "events.csv").write_text(text)
+    return Tabular(folder / "events.csv", **given)
+
+
+def test_the_first_of_alternative_columns_that_a_file_has_is_read(tmp_path):
+    source = events_of(tmp_path, "b,item_id,timestamp\nu,i,2017-07-14\n", columns={"user_id": ("a", "b")})
+
+    assert source.scan().collect()["user_id"].to_list() == ["u"]
+
+
+def test_an_id_has_one_form_in_every_format(tmp_path):
+    source = events_of(
+        tmp_path,
+        'user_id,item_id,timestamp\n17850.0,007,2017-07-14\n"17850 ",7,2017-07-14\nNaN,,2017-07-14\n',
+    )
+
+    assert source.scan().select("user_id", "item_id").collect().rows() == [
+        ("17850", "007"), ("17850", "7"), (None, None)
+    ]  # fmt: skip
+
+
+def test_a_decimal_comma_is_read_by_the_whole_column(tmp_path):
+    source = events_of(
+        tmp_path,
+        'user_id;item_id;timestamp;rating;value\nu;i;2017-07-14;"4,5";1.234,50 €\nu;i;2017-07-14;3;2\n',
+    )
+
+    assert source.scan().select("rating", "value").collect().rows() == [(4.5, 1234.5), (3.0, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "day"), [("2020-02-29", date(2020, 2, 29)), ("file", date(2017, 7, 14))]
+)
+def test_a_file_without_a_time_is_read_on_one_day(tmp_path, snapshot, day):
+    source = events_of(tmp_path, "user_id,item_id\nu,i\n", reading=ReadingSettings(snapshot=snapshot))
+    os.utime(tmp_path / "events.csv", (1_500_000_000, 1_500_000_000))
+
+    assert [when.date() for when in source.scan().collect()["timestamp"]] == [day]
+
+
+def test_kinds_are_translated_and_a_constant_kind_is_set(tmp_path):
+    text = "user_id,item_id,timestamp,kind\nu,i,2017-07-14, AddToCart\nu,i,2017-07-14,other\n"
+    translated = events_of(tmp_path, text, reading=ReadingSettings(kinds={"addtocart": "cart"}))
+    assert translated.scan().collect()["kind"].to_list() == ["cart", "other"]
+
+    constant = events_of(tmp_path, text.replace("kind", "x"), reading=ReadingSettings(kind="view"))
+    assert constant.scan().collect()["kind"].to_list() == ["view", "view"]
+
+
+def test_only_the_first_line_of_an_order_needs_customer_and_time(tmp_path):
+    source = events_of(
+        tmp_path,
+        "order_id,user_id,item_id,timestamp\n1,u,a,2017-07-14\n1,,b,\n2,,c,2017-07-15\n1,,d,2017-07-16\n",
+    )
+
+    events = source.scan().select("user_id", "item_id", pl.col("timestamp").dt.date()).collect()
+    assert events.rows() == [
+        ("u", "a", date(2017, 7, 14)), ("u", "b", date(2017, 7, 14)),
+        (None, "c", date(2017, 7, 15)), (None, "d", date(2017, 7, 16)),
+    ]  # fmt: skip
+
+
+def test_the_days_first_order_is_told_by_a_row_far_below_the_first(tmp_path):
+    lines = ["u,i,01/02/2020"] * 5_000
+    lines[4_321] = "u,i,31/01/2020"
+    source = events_of(tmp_path, "\n".join(["user_id,item_id,timestamp", *lines]) + "\n")
+
+    assert source.scan().collect()["timestamp"].dt.date().unique().sort().to_list() == [
+        date(2020, 1, 31), date(2020, 2, 1)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        (
+            "1/2/2020",
+            r"column 'timestamp': '1/2/2020' .*--time-format '%d/%m/%Y' or --time-format '%m/%d/%Y'",
+        ),
+        ("20210199", r"'20210199' as seconds is 1970-.*--time-format"),
+        ("2099-01-01", "as iso is 2099-01-01 00:00:00, .*after tomorrow; give the format by --time-format"),
+        ("soon", "no time format that is known; .*--no-time"),
+    ],
+)
+def test_raises_when_the_times_have_no_single_plausible_format(tmp_path, when, message):
+    source = events_of(tmp_path, f"user_id,item_id,timestamp\nu,i,{when}\n")
+
+    with pytest.raises(SourceFormatError, match=message):
+        source.date_range()
+
+
+def test_a_recorded_format_is_used_where_it_fits_and_another_file_has_its_own(tmp_path):
+    (tmp_path / "a.csv").write_text("user_id,item_id,timestamp\nu,i,1/2/2020\n")
+    (tmp_path / "b.csv").write_text("user_id,item_id,timestamp\nu,i,2020-03-04\n")
+
+    source = Tabular(tmp_path / "*.csv", reading=ReadingSettings(time_format="%d/%m/%Y"))
+
+    assert source.scan().collect()["timestamp"].dt.date().to_list() == [date(2020, 2, 1), date(2020, 3, 4)]
+
+
+def test_times_without_an_offset_are_of_the_given_zone(tmp_path):
+    text = "user_id,item_id,timestamp\nu,i,2020-07-01 12:00\nu,i,2020-07-01 12:00Z\n"
+    source = events_of(tmp_path, text, reading=ReadingSettings(time_zone="Europe/Berlin"))
+
+    assert [when.hour for when in source.scan().collect()["timestamp"]] == [10, 12]
+
+
+def test_raises_when_there_is_no_such_zone(tmp_path):
+    with pytest.raises(SettingsError, match="'Europe/Bärlin': no such zone"):
+        events_of(tmp_path, "user_id,item_id,timestamp\n", reading=ReadingSettings(time_zone="Europe/Bärlin"))
 
 
 def test_raises_when_no_file_matches(tmp_path):
@@ -226,7 +351,7 @@ def test_raises_when_the_parquet_is_truncated(tmp_path, kept):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("u,i,soon,1", "line 3, column 'timestamp': 'soon' is neither ISO 8601 nor a number"),
+        ("u,i,soon,1", "line 3, column 'timestamp': 'soon' is no time in the format iso"),
         ("u,i,,1", "line 3, column 'timestamp': None is no timestamp"),
         ("u,i,2017-07-14,many", "line 3, column 'rating': 'many' is not a number"),
         ("u,i,2017-07-14,1,2", "line 3 has 5 fields instead of 4"),
@@ -256,7 +381,10 @@ def test_raises_with_the_line_when_a_number_is_in_another_unit(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("user_id,item_id,timestamp\nu,i,1500000000\nu,i,1500000000123\n")
 
-    with pytest.raises(SourceFormatError, match="line 3, column 'timestamp': '1500000000123' is no date"):
+    with pytest.raises(
+        SourceFormatError,
+        match="line 3, column 'timestamp': '1500000000123' is no time in the format seconds",
+    ):
         Tabular(path).date_range()
 
 

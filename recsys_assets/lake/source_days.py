@@ -1,0 +1,256 @@
+"""A source counted by file and day: rows, a hash of them, and an account; only files that changed are read again."""
+
+import hashlib
+from collections.abc import Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Final, Self
+
+import msgspec
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.errors import InputError
+from recsys_assets.lake.sources.date_range import RowsByDay
+from recsys_assets.lake.sources.rows_aside import DUPLICATE_FILE, RowsAside
+from recsys_assets.lake.sources.source import Source
+from recsys_assets.quality.row_account import RowAccount, RowsOfReason
+from recsys_assets.source_settings import SourceSettings
+from recsys_assets.storage.atomic import replace_file, replaced_file
+from recsys_assets.storage.home import Home
+
+_COUNTS: Final = pl.Schema({"file": pl.String, "day": pl.Date, "rows": pl.Int64, "content": pl.UInt64})
+"""Columns of the Parquet file. `content` is the wrapping sum of polars' hashes of the day's rows in the file. A hash
+is the same within one version of polars: after another one, a file that changed has all of its days landed again."""
+_NOTE: Final = "recsys.source"
+"""Key of the rest in the Parquet file's metadata: a `_Note`."""
+_VERSION: Final = 1
+OUTSIDE_RANGE: Final = "outside_range"
+"""Reason: the row's day is no partition."""
+
+
+class SurveyedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a source, when it was read last."""
+
+    state: str
+    """Its state before it was read (`Source.parts`)."""
+    account: RowAccount
+    """The rows read and those that could not be."""
+
+
+class _Note(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    reading: str
+    files: dict[str, SurveyedFile]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayContent:
+    """The rows of one day in a source."""
+
+    rows: int = 0
+    """Their number."""
+    content: int = 0
+    """A hash of them that their order does not change; 0 where there is none."""
+
+    def __str__(self) -> str:
+        """Return both, as a landed day records them."""
+        return f"{self.rows}:{self.content:016x}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceDays:
+    """Rows of each file and day of a source."""
+
+    files: Mapping[str, SurveyedFile] = field(default_factory=dict)
+    """Name of each file, in the source's order, and its account."""
+    counts: pl.DataFrame = field(default_factory=_COUNTS.to_frame)
+    """One row a file and day that has events: `file`, `day`, `rows`, `content`."""
+
+    @classmethod
+    def load(cls, home: Home, source: SourceSettings) -> Self | None:
+        """Read what `save` wrote; None where it is missing, damaged, of another version, or of another source."""
+        try:
+            stored = pl.read_parquet_metadata(home.source_days)[_NOTE]
+            note = msgspec.json.decode(stored.encode(), type=_Note)
+            if (note.version, note.reading) != (_VERSION, reading_of(source)):
+                return None
+            counts = pl.read_parquet(home.source_days, hive_partitioning=False, glob=False)
+            return cls(files=note.files, counts=counts.match_to_schema(_COUNTS))
+        except (OSError, KeyError, msgspec.MsgspecError, pl.exceptions.PolarsError):
+            return None
+
+    def save(self, home: Home, source: SourceSettings) -> None:
+        """Write the counts, and the account of the whole source for the days of `source`, atomically."""
+        note = _Note(version=_VERSION, reading=reading_of(source), files=dict(self.files))
+        with replaced_file(home.source_days) as staged:
+            self.counts.write_parquet(staged, metadata={_NOTE: msgspec.json.encode(note).decode()})
+        replace_file(home.source_account, msgspec.json.encode(self.account(source)), durable=False)
+
+    @cached_property
+    def duplicates(self) -> dict[str, str]:
+        """File -> the earlier one that has the same rows; it is not landed."""
+        of_file = self.counts.group_by("file").agg(
+            pl.col("rows").sum(), pl.struct("day", "rows", "content").hash().sum().alias("content")
+        )
+        same = {name: (rows, content) for name, rows, content in of_file.iter_rows()}
+        first: dict[tuple[int, int], str] = {}
+        found = {}
+        for name in self.files:
+            if name in same and first.setdefault(same[name], name) != name:
+                found[name] = first[same[name]]
+        return found
+
+    @cached_property
+    def rows(self) -> RowsByDay:
+        """Events by day, wherever their dates lie, without those of duplicate files."""
+        return RowsByDay.from_frame(self._landed.select("day", "rows"))
+
+    def of_day(self, day: date) -> DayContent:
+        """Return the rows of one day, without those of duplicate files."""
+        return self._by_day.get(day, DayContent())
+
+    def files_with(self, days: Iterable[date]) -> list[str]:
+        """Return the files that have rows of these days, in the source's order, without duplicate files."""
+        found = set(self._landed.filter(pl.col("day").is_in(list(days)))["file"])
+        return [name for name in self.files if name in found]
+
+    def account(self, source: SourceSettings) -> RowAccount:
+        """Return the account of all files: events of the days of `source` are kept."""
+        total = RowAccount()
+        for name, file in self.files.items():
+            total = total.plus(
+                _all_left_out(file.account, name, self.duplicates[name])
+                if name in self.duplicates
+                else file.account
+            )
+        outside = self.rows.outside(source.first_day, source.last_day)
+        if not outside.total:
+            return total
+        left_out = RowsOfReason(rows=outside.total, example=str(outside))
+        inside = RowAccount(kept=total.kept - outside.total, reasons=total.reasons)
+        return inside.plus(RowAccount(reasons={OUTSIDE_RANGE: left_out}))
+
+    @cached_property
+    def _landed(self) -> pl.DataFrame:
+        return self.counts.filter(~pl.col("file").is_in(list(self.duplicates)))
+
+    @cached_property
+    def _by_day(self) -> dict[date, DayContent]:
+        of_day = self._landed.group_by("day").agg(pl.col("rows", "content").sum())
+        return {day: DayContent(rows=rows, content=content) for day, rows, content in of_day.iter_rows()}
+
+
+class DaysReading:
+    """One reading of those files of a source that are not as they were, with their rows counted by day."""
+
+    def __init__(self, source: Source, *, before: SourceDays | None = None) -> None:
+        """Look which files changed.
+
+        Args:
+            source: the source as it is now.
+            before: the counts of an earlier reading; None reads all of it.
+        """
+        self._source, self._before = source, before or SourceDays()
+        self._now = source.parts()
+        self.changed = [
+            name
+            for name, state in self._now.items()
+            if name not in self._before.files or self._before.files[name].state != state
+        ]
+        """Files to read."""
+        self.busy: list[str] = []
+        """Files that were written to while they were read; the next reading reads them again."""
+        self._files: dict[str, SurveyedFile] = {}
+        self._counts: list[pl.DataFrame] = []
+
+    @property
+    def is_new(self) -> bool:
+        """True where a file changed, arrived, or is gone."""
+        return bool(self.changed) or self._now.keys() != self._before.files.keys()
+
+    def batches(self) -> Generator[pl.DataFrame]:
+        """Yield the events of the changed files.
+
+        Raises:
+            InputError: a file cannot be read, or all files together have more bad rows than the source allows.
+        """
+        known = [name for name in self._now if name not in self.changed]
+        before = RowAccount()
+        for name in known:
+            before = before.plus(self._before.files[name].account)
+        for name in self.changed:
+            aside = RowsAside(allowed=self._source.bad_rows, before=before)
+            yield from self._read(name, aside)
+            before = before.plus(aside.account())
+        RowsAside(allowed=self._source.bad_rows, before=before).require_few()
+
+    def result(self) -> SourceDays:
+        """Return the counts of all files, after `batches` has ended."""
+        files = {**self._before.files, **self._files}
+        kept = [name for name in self._now if name in files]
+        before = self._before.counts.filter(~pl.col("file").is_in(list(self._files)))
+        counts = pl.concat([before, *self._counts]).filter(pl.col("file").is_in(kept))
+        return SourceDays(files={name: files[name] for name in kept}, counts=counts)
+
+    def _read(self, name: str, aside: RowsAside) -> Generator[pl.DataFrame]:
+        """Yield the events of one file, and keep its counts."""
+        alone = self._source.only([name])
+        of_days = [_COUNTS.to_frame().drop("file")]
+        try:
+            for batch in alone.read(aside):
+                aside.kept += batch.height
+                of_days.append(_by_day(batch))
+                yield batch
+        except InputError:
+            if is_as(self._source, name, self._now[name]):
+                raise
+            self.busy.append(name)
+            return  # the counts before stay, with the state before: the next reading tries again
+        if not is_as(self._source, name, self._now[name]):
+            self.busy.append(name)
+        counts = pl.concat(of_days).group_by("day").agg(pl.col("rows", "content").sum()).sort("day")
+        self._counts.append(counts.select(pl.lit(name, pl.String).alias("file"), "day", "rows", "content"))
+        self._files[name] = SurveyedFile(state=self._now[name], account=aside.account())
+
+
+def reading_of(source: SourceSettings) -> str:
+    """Return a hash of the spec, the mapping and the way of reading: with another one, counts are of another source."""
+    parts = [source.spec, sorted(source.columns.items()), source.reading]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
+
+
+def is_as(source: Source, name: str, state: str) -> bool:
+    """Return whether one file of a source is in the given state now."""
+    try:
+        return source.only([name]).parts().get(name) == state
+    except OSError:
+        return False
+
+
+def outside_range(home: Home, source: SourceSettings) -> RowsByDay:
+    """Return the source's events that are in no partition: `outside_range` of the row account.
+
+    They are those counted last; in a home that was set up before they were counted there are none.
+    """
+    counted = SourceDays.load(home, source)
+    return counted.rows.outside(source.first_day, source.last_day) if counted else RowsByDay.none()
+
+
+def _by_day(batch: pl.DataFrame) -> pl.DataFrame:
+    of_row = pl.DataFrame(
+        [batch[columns.TIMESTAMP].dt.date().alias("day"), batch.hash_rows().alias("content")]
+    )
+    counted = of_row.drop_nulls("day").group_by("day")
+    return counted.agg(pl.len().cast(pl.Int64).alias("rows"), pl.col("content").sum())
+
+
+def _all_left_out(account: RowAccount, name: str, earlier: str) -> RowAccount:
+    same = RowsOfReason(rows=account.kept, example=f"{name}: has the rows of {earlier}")
+    return RowAccount(reasons=account.reasons).plus(RowAccount(reasons={DUPLICATE_FILE: same}))
+
+
+def files_as_counted(source: Source, counted: SourceDays, names: Collection[str]) -> bool:
+    """Return whether these files are in the state in which they were counted."""
+    return all(is_as(source, name, counted.files[name].state) for name in names)
