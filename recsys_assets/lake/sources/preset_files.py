@@ -23,6 +23,7 @@ from recsys_assets.lake.sources.preset_format import (
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular_files import TabularFile, expand, open_tabular
 from recsys_assets.lake.sources.text_blocks import first_line
+from recsys_assets.lake.sources.text_form import TextForm
 from recsys_assets.lake.sources.text_records import Chunk, Dialect, tables
 from recsys_assets.source_settings import ReadingSettings
 
@@ -40,14 +41,15 @@ class _Named(TabularFile):
             separator=reading.delimiter or ",",
             names=table.names,
             quoted=table.quotes == "double",
-            encoding=reading.encoding or "utf-8",
+            form=None if reading.encoding is None else TextForm(encoding=reading.encoding),
+            short=table.sections is not None or not isinstance(table, EventFiles),
         )
 
     def column_names(self) -> Sequence[str]:
         return self._dialect.names or ()
 
-    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:  # noqa: ARG002
-        return tables(self.path, self._dialect)
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
+        return tables(self.path, self._dialect, aside, columns=columns)
 
 
 def open_table(path: Path, table: Declaration, given: ReadingSettings | None = None) -> TabularFile:

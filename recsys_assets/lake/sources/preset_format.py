@@ -53,7 +53,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     explode: Text | None = None
     """Expression of a list: each element is a row, in the column `each`; an empty list stays one row."""
     where: Text | None = None
-    """Expression that is true for the rows to take; the others are not counted, so not for events."""
+    """Expression that is true for the rows to take; the others are no rows, and are not counted."""
     order: Text | None = None
     """Expression that puts the rows of a table or catalogue in order; else they are as in the files."""
     joins: dict[str, Text] = {}

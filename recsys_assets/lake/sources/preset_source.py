@@ -46,6 +46,7 @@ class PresetSource(Tabular):
             events = _with_columns(declared, columns or {}, reading)
             for file in paths:
                 table = PresetTable(open_table(file, events, reading), events, self._joined(events.joins))
+                table.joined_fingerprints = self._fingerprints(events.joins)
                 table.superseded_by = _superseding(file, paths, events.superseded)
                 files.append(table)
         declared = self._found.form.events[0]
@@ -89,9 +90,18 @@ class PresetSource(Tabular):
                 self._tables[name] = self._load(name, self._found.form.tables[name])
         return self._tables
 
+    def _fingerprints(self, wanted: Iterable[str]) -> Sequence[str]:
+        """Return the fingerprints of the files of these tables, and of those that they join."""
+        found: list[str] = []
+        for name in wanted:
+            table = self._found.form.tables[name]
+            found += [open_table(path, table).fingerprint() for path in self._found.others[name]]
+            found += self._fingerprints(table.joins)
+        return found
+
     def _load(self, key: str, table: Declaration) -> pl.DataFrame | None:
         files = [open_table(path, table) for path in self._found.others[key]]
-        return load_table(files, table, self._joined(table.joins))
+        return load_table(files, table, self._joined(table.joins), bad_rows=self.bad_rows)
 
 
 def _with_columns(

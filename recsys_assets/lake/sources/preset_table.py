@@ -19,6 +19,7 @@ from recsys_assets.lake.sources.preset_format import EACH, Declaration, EventFil
 from recsys_assets.lake.sources.rows_aside import DUPLICATE_FILE, NO_MATCH, OTHER_KIND, RowsAside
 from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.lake.sources.text_records import Chunk
+from recsys_assets.source_settings import BAD_ROWS
 
 _ROW: Final = "\0row"
 _KEY: Final = "\0key"
@@ -48,13 +49,13 @@ class Derivation:
 
     @cached_property
     def essential(self) -> Sequence[str]:
-        """The joined tables that an event's user, item or time is from."""
-        found = {
-            root
+        """The joined tables that an event's user, item or time is from, and nothing else."""
+        alone = [
+            sql
             for name in _ESSENTIAL
-            if name in self._table.columns
-            for root in self._expressions[f"columns.{name}"].meta.root_names()
-        }
+            if (sql := self._expressions.get(f"columns.{name}")) is not None and sql.meta.is_column()
+        ]
+        found = {sql.meta.output_name() for sql in alone}
         return [name for name in self._joined if any(root.startswith(f"{name}.") for root in found)]
 
     def matched(self, rows: pl.DataFrame) -> pl.Series:
@@ -121,7 +122,11 @@ def _of_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def load_table(
-    files: Sequence[TabularFile], table: Declaration, joined: Mapping[str, pl.DataFrame | None]
+    files: Sequence[TabularFile],
+    table: Declaration,
+    joined: Mapping[str, pl.DataFrame | None],
+    *,
+    bad_rows: float = BAD_ROWS,
 ) -> pl.DataFrame | None:
     """Read all rows of a table; None where there is no file. Of rows with one key, its first column, the last stays.
 
@@ -129,13 +134,20 @@ def load_table(
         files: the table's.
         table: the declaration.
         joined: as for `Derivation`.
+        bad_rows: share of lines that may be unreadable.
+
+    Raises:
+        SourceFormatError: more lines cannot be read.
     """
     derivation = Derivation(table, joined)
-    aside = RowsAside()
+    aside = RowsAside(allowed=bad_rows)
     frames = []
     for file in files:
         wanted = [name for name in derivation.roots if name in set(file.column_names())]
-        frames += [derivation.rows(chunk.frame.select(wanted)) for chunk in file.chunks(wanted, aside)]
+        for chunk in file.chunks(wanted, aside):
+            aside.kept += chunk.frame.height
+            frames.append(derivation.rows(chunk.frame.select(wanted)))
+    aside.require_few()
     if not frames:
         return None
     rows = derivation.select(derivation.in_order(pl.concat(frames, how="vertical_relaxed")))
@@ -177,6 +189,8 @@ class PresetTable(TabularFile):
             raise SourceNotFoundError(
                 f"{file.path}: needs a second file beside it, of {missing}; put it into the same folder"
             )
+        self.joined_fingerprints: Sequence[str] = ()
+        """Fingerprints of the files of the joined tables."""
         self.superseded_by: Path | None = None
         """The file that counts instead of this one; every row is then accounted for as a duplicate."""
 
@@ -185,18 +199,20 @@ class PresetTable(TabularFile):
         return list(self._events.columns)
 
     def fingerprint(self) -> str:
-        """Return the file's own."""
-        return self._file.fingerprint()
+        """Return the file's own, and those of the joined ones."""
+        return "\n".join([self._file.fingerprint(), *self.joined_fingerprints])
 
     def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
         """Yield the events; rows of other kinds, and repeated ones, are counted."""
         has = set(self._file.column_names())
+        needed = [*self._derivation.roots, *self._events.names[:1], *filter(None, [self._events.once])]
+        wanted = [name for name in dict.fromkeys(needed) if name in has]
         heading: str | None = None
         seen = pl.Series("\0once", [], dtype=pl.String)
-        for chunk in self._file.chunks([name for name in self._derivation.roots if name in has], aside):
+        for chunk in self._file.chunks(wanted, aside):
             frame = chunk.frame.with_row_index(_ROW)
             if self._events.sections is not None:
-                frame, heading = _under_headings(frame, self._events.sections, heading)
+                frame, heading = _under_headings(frame, self._events.names[0], self._events.sections, heading)
             if self._events.once is not None:
                 frame, seen = _first_of_each(frame, self._events.once, seen)
             if not frame.height:
@@ -251,11 +267,10 @@ class PresetTable(TabularFile):
 
 
 def _under_headings(
-    frame: pl.DataFrame, pattern: str, heading: str | None
+    frame: pl.DataFrame, first: str, pattern: str, heading: str | None
 ) -> tuple[pl.DataFrame, str | None]:
     """Return the rows that are no heading, each with its heading's text, and the last heading."""
-    first = pl.nth(1)  # the column after the row's number
-    found = frame.select(first.str.extract(pattern).alias(EACH))[EACH]
+    found = frame.select(pl.col(first).str.extract(pattern).alias(EACH))[EACH]
     filled = found.fill_null(strategy="forward")
     filled = filled if heading is None else filled.fill_null(heading)
     return frame.with_columns(filled).filter(found.is_null()), filled[-1]

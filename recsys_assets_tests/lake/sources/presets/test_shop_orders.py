@@ -1,13 +1,13 @@
 """Orders as shop systems export them."""
 
-from recsys_assets_tests.lake.sources.presets.reading import events, items, utc, write
+from recsys_assets_tests.lake.sources.presets.reading import events, items, left_out, utc, write
 
 SHOPIFY = """\
 Name,Email,Financial Status,Paid at,Fulfillment Status,Currency,Total,Created at,Lineitem quantity,Lineitem name,\
 Lineitem price,Lineitem sku,Lineitem fulfillment status,Billing Name,Cancelled at,Vendor,Id
 #1001,ada@example.com,paid,2024-03-02 10:15:00 +0100,fulfilled,EUR,47.00,2024-03-02 10:14:00 +0100,2,Red mug,\
 16.00,MUG-R,fulfilled,Ada Example,,Kiln & Co,5001
-#1001,ada@example.com,,,,,,2024-03-02 10:14:00 +0100,1,Tote bag,15.00,,fulfilled,,,Kiln & Co,
+#1001,,,,,,,,1,Tote bag,15.00,,fulfilled,,,Kiln & Co,
 #1002,bo@example.com,paid,2024-03-03 00:30:00 +0100,,EUR,16.00,2024-03-03 00:30:00 +0100,1,Red mug,16.00,MUG-R,\
 pending,Bo Example,2024-03-04 09:00:00 +0100,Kiln & Co,5002
 """
@@ -20,7 +20,7 @@ def shopify(folder):
 def test_shopify_orders_are_a_purchase_a_line(tmp_path):
     assert events(shopify(tmp_path), "timestamp", "quantity", "value", "kind", "order_id", "status") == [
         ("ada@example.com", "MUG-R", utc("2024-03-02 09:14"), 2.0, 32.0, "purchase", "#1001", "paid"),
-        ("ada@example.com", "Tote bag", utc("2024-03-02 09:14"), 1.0, 15.0, "purchase", "#1001", None),
+        ("ada@example.com", "Tote bag", utc("2024-03-02 09:14"), 1.0, 15.0, "purchase", "#1001", "paid"),
         ("bo@example.com", "MUG-R", utc("2024-03-02 23:30"), 1.0, 16.0, "purchase", "#1002", "cancelled"),
     ]
 
@@ -121,3 +121,28 @@ def test_online_retail_is_read_in_both_spellings(tmp_path):
         "489434",
     )
     assert items(new, "title", "price") == [("85048", "CHRISTMAS LIGHTS", 6.95)]
+
+
+LOG = """\
+event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
+2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,,shiseido,35.79,541312140,72d76fde
+2019-10-01 00:00:01 UTC,cart,3900821,2053013552326770905,appliances.environment.heater,aqua,33.20,554748717,9333dfbd
+2019-10-01 00:00:02 UTC,remove_from_cart,3900821,2053013552326770905,,aqua,33.20,554748717,9333dfbd
+"""
+
+
+def test_the_log_of_2019_has_kinds_and_categories(tmp_path):
+    spec = f"ecommerce:{write(tmp_path, **{'2019-Oct__csv': LOG})}"
+
+    assert events(spec, "timestamp", "kind") == [
+        ("541312140", "44600062", utc("2019-10-01 00:00:00"), "view"),
+        ("554748717", "3900821", utc("2019-10-01 00:00:01"), "cart"),
+    ]
+    assert left_out(spec) == {"other_kind": 1}
+    assert items(spec, "department", "category", "brand", "price")[0] == (
+        "3900821",
+        "appliances",
+        "appliances.environment.heater",
+        "aqua",
+        33.2,
+    )
