@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from recsys_assets.commands import (
+    export_command,
     making,
     prune_command,
     quarantine_commands,
@@ -45,6 +46,7 @@ def main() -> None:
 for command in (
     *running.COMMANDS,
     *making.COMMANDS,
+    export_command.export,
     server_commands.releases,
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,

@@ -13,6 +13,12 @@ WEIGHT: Final = "weight"
 
 RANK: Final = "rank"
 SCORE: Final = "score"
+REASON: Final = "reason"
+RELEASE: Final = "release"
+RULES: Final = "rules"
+SCENARIO: Final = "scenario"
+EXPORTED_AT: Final = "exported_at"
+DELETED: Final = "deleted"
 
 TITLE: Final = "title"
 CATEGORY: Final = "category"

@@ -83,6 +83,10 @@ class RulesError(InputError):
     """A rules file is not valid; the message names file, line, the value found, and a suggestion."""
 
 
+class ExportError(InputError):
+    """Lists cannot be exported: the target is not one, cannot be written, or the users' file cannot be read."""
+
+
 class UnknownItemError(RecsysError):
     """An item id is not in the release's catalogue."""
 

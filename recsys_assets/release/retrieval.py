@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from recsys_assets.storage.arrays import Float32, Int32
+from recsys_assets.storage.arrays import NO_ITEM, Bools, Float32, Int32
 
 EXACT_AT_ONCE: Final = 2_000_000
 """Multiply-adds (I x D) that exact scoring may take on the event loop, about 1 ms."""
@@ -156,3 +156,15 @@ def first_of_row(
         return Candidates(items_RC[row, :k], scores_RC[row, :k], k)
     found = without(items_RC[row], scores_RC[row], k, blocked)
     return found if len(found.nums) == k and found.nums[-1] >= 0 else None
+
+
+def first_of_rows(items_RC: Int32, scores_RC: Float32, rows_N: Int32, k: int) -> tuple[Int32, Float32, Bools]:
+    """Return what `first_of_row` returns for each of N rows, nothing blocked: items and scores (N, k), and who has k.
+
+    The rows without k items hold what there is.
+    """
+    width = min(k, items_RC.shape[1])
+    items_Nk = np.full((len(rows_N), k), NO_ITEM, dtype=np.int32)
+    scores_Nk = np.full((len(rows_N), k), -np.inf, dtype=np.float32)
+    items_Nk[:, :width], scores_Nk[:, :width] = items_RC[:, :width][rows_N], scores_RC[:, :width][rows_N]
+    return items_Nk, scores_Nk, items_Nk[:, k - 1] >= 0

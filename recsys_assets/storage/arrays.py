@@ -1,5 +1,6 @@
 """Array types by the width of their numbers, special values in arrays, and `.npy` files mapped to memory."""
 
+import mmap
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -37,3 +38,12 @@ def map_array(path: Path) -> npt.NDArray[Any]:
 def create_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.memmap[Any, Any]:
     """Create an `.npy` file of zeros and map it for writing; call `flush` on the result when it is filled."""
     return np.lib.format.open_memmap(path, "w+", dtype, shape)
+
+
+def release_pages(array: npt.NDArray[Any]) -> None:
+    """Let the system take back the memory of a mapped array that was read; the next use reads the file again."""
+    owner: Any = array
+    while owner is not None and not isinstance(owner, mmap.mmap):
+        owner = getattr(owner, "base", None)
+    if owner is not None and hasattr(owner, "madvise"):
+        owner.madvise(mmap.MADV_DONTNEED)

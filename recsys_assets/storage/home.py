@@ -119,6 +119,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "releases"
 
     @property
+    def exports(self) -> Path:
+        """The state of the last export to each target, a folder each."""
+        return self.root / "exports"
+
+    @property
     def downloads(self) -> Path:
         """Downloaded source files."""
         return self.root / "downloads"

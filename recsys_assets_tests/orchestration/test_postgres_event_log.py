@@ -1,13 +1,7 @@
 """A home whose Dagster storage is a Postgres server of the test's own, and one whose server cannot be used."""
 
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -18,50 +12,17 @@ from recsys_assets.orchestration.dagster_yaml import event_log_in_use
 from recsys_assets.orchestration.instance import commit_without_waiting_for_the_disk, open_instance
 from recsys_assets.orchestration.retention import prune
 from recsys_assets.settings import load_settings
+from recsys_assets_tests.database_servers import running_postgres
 from recsys_assets_tests.orchestration.homes import SilentWatcher, recorded_days, small_home
 
 FIRST = date(2024, 1, 1)
 RAW = dg.AssetKey("raw_interactions")
-POSTGRES_BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory) -> Iterator[str]:
-    """A server of our own on a loopback port, ended by its process id; its URL."""
-    if not POSTGRES_BIN:
-        pytest.skip("no Postgres server: install Debian's postgresql to run this")
-    folder = tmp_path_factory.mktemp("postgres")
-    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if user:
-        shutil.chown(folder, "postgres")
-        for parent in folder.parents[:3]:
-            if parent != Path("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    data, port = folder / "data", free_port()
-    subprocess.run(
-        [*user, POSTGRES_BIN[0] / "initdb", "-D", data, "-A", "trust", "-U", "recsys"],
-        check=True,
-        capture_output=True,
-    )
-    server = subprocess.Popen(
-        [*user, POSTGRES_BIN[0] / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    ready = [POSTGRES_BIN[0] / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]
-    for _ in range(100):
-        if subprocess.run(ready, check=False).returncode == 0:
-            break
-        time.sleep(0.1)
-    yield f"postgresql://recsys@127.0.0.1:{port}/postgres"
-    server.terminate()
-    server.wait(timeout=30)
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
 
 
 def test_a_home_on_postgres_builds_and_is_fresh_after_it(tmp_path, postgres):

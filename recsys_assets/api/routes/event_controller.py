@@ -11,8 +11,8 @@ from recsys_assets.api.http.auth import needs
 from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers
 from recsys_assets.api.schemas.operation_schemas import Event, Events, EventsAccepted
-from recsys_assets.api.serving.event_store import EventRow
 from recsys_assets.api.serving.service import ServiceController
+from recsys_assets.release.event_store import EventRow
 
 
 class EventController(ServiceController):

@@ -17,9 +17,9 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     Trace,
     UserRecommendations,
 )
-from recsys_assets.api.serving.event_store import EventStore
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import Service
+from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine import trace as engine_trace

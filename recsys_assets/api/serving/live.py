@@ -12,9 +12,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import ItemJson
-from recsys_assets.api.serving.event_store import EventStore
 from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
 from recsys_assets.release.current import CURRENT_FILE, require_current
+from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.engine.plain import PlainScenario
@@ -75,8 +75,7 @@ class Serving:
 
     def items_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of the known items of a user's events since the release, most recent first."""
-        items = self._events.items_of(user_id)
-        return self.item_nums(list(items)[::-1]) if items else ()
+        return self._events.nums_of(user_id, self.release.items)
 
     def items_of(self, request: Request) -> list[int]:
         """Return the numbers of all items that a user has, most recent first; empty for a stranger."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.serving.event_store import EventRow, EventStore
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.errors import UnknownItemError
+from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.release.load import Release
 from recsys_assets.rules.engine.requests import Answer, Request
 from recsys_assets.storage.home import Home

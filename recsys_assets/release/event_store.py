@@ -5,11 +5,12 @@ Several workers and other processes may write; each reader takes over new rows b
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from recsys_assets.errors import EventsUnavailableError
+from recsys_assets.storage.string_table import Vocabulary
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -49,6 +50,18 @@ class EventStore:
     def items_of(self, user_id: str) -> Mapping[str, None]:
         """Return the ids of the items of a user's events, oldest first; empty for a user without any."""
         return self._items.get(user_id) or {}
+
+    def nums_of(self, user_id: str, items: Vocabulary) -> Sequence[int]:
+        """Return the numbers of those items that `items` holds, most recent first."""
+        since = self._items.get(user_id)
+        if not since:
+            return ()
+        nums = (items.num(item_id) for item_id in list(since)[::-1])
+        return [num for num in nums if num is not None]
+
+    def users(self) -> Sequence[str]:
+        """Return the ids of the users that have events here."""
+        return list(self._items)
 
     def count_of(self, user_id: str) -> int:
         """Return the number of a user's events here; another number means that answers may have changed."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.serving.event_store import EventRow, EventStore
 from recsys_assets.errors import EventsUnavailableError
+from recsys_assets.release.event_store import EventRow, EventStore
 
 AT = "2024-04-02T00:00:00.000000+00:00"
 

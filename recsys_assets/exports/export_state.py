@@ -1,0 +1,120 @@
+"""The lists of the last export to each target, a number a list, so that the next one can write only the changes."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_assets import columns
+from recsys_assets.errors import ExportError
+from recsys_assets.exports.export_target import ExportManifest
+from recsys_assets.storage.arrays import Bools, UInt64
+from recsys_assets.storage.atomic import put_in_place, staging_path
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import locked
+
+_HASH: Final = "list_hash"
+_SCHEMA: Final = pa.schema({columns.USER_ID: pa.large_string(), _HASH: pa.uint64()})
+_KEYS: Final = ("export_id", "base", "sequence", "target")
+
+
+class LastExport:
+    """The state that an export left."""
+
+    def __init__(self, lists: pl.DataFrame, notes: dict[str, str]) -> None:
+        self._lists = lists
+        self.export_id = notes["export_id"]
+        """Of that export."""
+        self.base = notes["base"]
+        """Of the last whole one."""
+        self.sequence = int(notes["sequence"])
+        """Number of the last delta."""
+
+    def is_in(self, found: ExportManifest | None, *, deltas_apart: bool) -> bool:
+        """Return True where a target still holds the lists that this state describes.
+
+        Args:
+            found: the last export that the target holds.
+            deltas_apart: the target keeps deltas apart, so that this is the last whole one.
+        """
+        return found is not None and found.export_id == (self.base if deltas_apart else self.export_id)
+
+    def changed(self, ids: pa.Array, hashes_N: UInt64) -> Bools:
+        """Return (N,): True for each user whose list is another or new."""
+        now = pl.DataFrame({columns.USER_ID: pl.Series(ids), "now": hashes_N})
+        both = now.join(self._lists, on=columns.USER_ID, how="left", maintain_order="left")
+        return both.select(~pl.col("now").eq_missing(pl.col(_HASH))).to_series().to_numpy()
+
+    def gone(self, ids: pl.Series) -> list[str]:
+        """Return the users of that export that are not among `ids`."""
+        now = ids.to_frame(columns.USER_ID)
+        return self._lists.join(now, on=columns.USER_ID, how="anti")[columns.USER_ID].to_list()
+
+
+class StateWriter:
+    """Takes the state of an export while it is made."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self.complete = False
+        """True once the target holds the export; else the state before stays."""
+
+    def add(self, ids: pa.Array, hashes_N: UInt64) -> None:
+        """Add N users."""
+        self._writer.write_batch(pa.RecordBatch.from_arrays([ids, pa.array(hashes_N)], schema=_SCHEMA))
+
+
+class ExportState:
+    """The state of one target of a home."""
+
+    def __init__(self, home: Home, target: str) -> None:
+        """Name the target, without a password."""
+        self._target = target
+        folder = home.exports / hashlib.sha256(target.encode()).hexdigest()[:16]
+        self._file = folder / "lists.parquet"
+        self._lock = folder / ".lock"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the target.
+
+        Raises:
+            ExportError: another process exports to it.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self._lock, wait=False))
+            except BlockingIOError:
+                raise ExportError(
+                    f"{self._target}: another export to it is running; wait for it to end"
+                ) from None
+            yield
+
+    def read(self) -> LastExport | None:
+        """Return the state of the last export; None where there is none that can be read."""
+        try:
+            notes = {
+                key.decode(): value.decode() for key, value in pq.read_metadata(self._file).metadata.items()
+            }
+            return LastExport(pl.read_parquet(self._file), {key: notes[key] for key in _KEYS})
+        except (OSError, pa.ArrowException, pl.exceptions.PolarsError, KeyError):
+            return None
+
+    @contextmanager
+    def writing(self, *, export_id: str, base: str, sequence: int) -> Iterator[StateWriter]:
+        """Yield a writer; what it took replaces the state where it is `complete` at the end."""
+        values = (export_id, base, str(sequence), self._target)
+        schema = _SCHEMA.with_metadata(dict(zip(_KEYS, values, strict=True)))
+        staged = staging_path(self._file)
+        try:
+            with pq.ParquetWriter(staged, schema, compression="zstd") as file:
+                writer = StateWriter(file)
+                yield writer
+            if writer.complete:
+                put_in_place(staged, self._file)
+        finally:
+            staged.unlink(missing_ok=True)

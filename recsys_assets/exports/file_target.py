@@ -1,0 +1,134 @@
+"""Lists in a file, Parquet, CSV or JSON lines: staged, synced, renamed, with a manifest beside it.
+
+A delta is a file of its own, `lists.delta-000001.parquet` beside `lists.parquet`: the lists that changed whole, and a
+row with `deleted` for each user without a list.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, ClassVar, Final
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from isal import igzip
+
+from recsys_assets import columns
+from recsys_assets.errors import ExportError
+from recsys_assets.exports.export_target import FORMS, ExportManifest, ExportRun, ExportTarget, as_rows
+from recsys_assets.exports.list_batch import SCHEMA, ListBatch, ListRows
+from recsys_assets.release.manifest import sha256
+from recsys_assets.storage.atomic import replace_file, replaced_file
+
+ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+_TIME: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
+
+Write = Callable[[pa.RecordBatch], None]
+
+
+class FileTarget(ExportTarget):
+    """One file, in the format of its ending."""
+
+    deltas_apart: ClassVar[bool] = True
+
+    def __init__(self, path: Path) -> None:
+        """Take the file.
+
+        Raises:
+            ExportError: no format has its ending.
+        """
+        self.path = path.expanduser().absolute()
+        self.shown = str(self.path)
+        ending = next(
+            (one for one in sorted(ENDINGS, key=len, reverse=True) if path.name.endswith(one)), None
+        )
+        if ending is None:
+            raise ExportError(f"--to {path}: no format has this ending; give {FORMS}")
+        self._ending = ending
+
+    def check(self) -> None:
+        """Check that the folder is there or can be made, and can be written."""
+        folder = self.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ExportError(f"{folder}: cannot be made ({error.strerror}); give another --to") from None
+        if self.path.is_dir() or not os.access(folder, os.W_OK):
+            why = "is a folder" if self.path.is_dir() else "its folder cannot be written"
+            raise ExportError(f"{self.path}: {why}; give another --to")
+
+    def last_export(self) -> ExportManifest | None:
+        """Return the manifest beside the file."""
+        try:
+            content = _manifest_of(self.path).read_bytes()
+            return msgspec.json.decode(content, type=ExportManifest) if self.path.is_file() else None
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def replace(self, run: ExportRun, batches: Iterator[ListBatch], rows: ListRows) -> ExportManifest:
+        """Replace the file, then its manifest."""
+        return self._write(self.path, run, as_rows(batches, rows), without=(columns.DELETED,))
+
+    def change(
+        self, run: ExportRun, batches: Iterator[ListBatch], rows: ListRows, *, gone: Sequence[str]
+    ) -> ExportManifest:
+        """Write a file of the changes beside the file."""
+
+        def changes() -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                yield rows.of(batch)
+                emptied = batch.user_ids.filter(pa.array(batch.items_Nk[:, 0] < 0)).to_pylist()
+                yield rows.gone(emptied)
+            yield rows.gone(gone)
+
+        stem = self.path.name.removesuffix(self._ending)
+        path = self.path.with_name(f"{stem}.delta-{run.sequence:06}{self._ending}")
+        return self._write(path, run, (found for found in changes() if found.num_rows))
+
+    def _write(
+        self, path: Path, run: ExportRun, batches: Iterator[pa.RecordBatch], without: Sequence[str] = ()
+    ) -> ExportManifest:
+        schema = pa.schema([field for field in SCHEMA if field.name not in without])
+        try:
+            with replaced_file(path, durable=True) as staged:
+                with self._open(staged, schema) as write:
+                    for batch in batches:
+                        write(batch.select(schema.names))
+                manifest = run.manifest(sha256=sha256(staged))
+            described = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+            replace_file(_manifest_of(path), described)
+        except OSError as error:
+            raise ExportError(
+                f"{path}: cannot be written ({error.strerror or error}); the file before is unchanged"
+            ) from None
+        return manifest
+
+    @contextmanager
+    def _open(self, staged: Path, schema: pa.Schema) -> Iterator[Write]:
+        with ExitStack() as stack:
+            if self._ending == ".parquet":
+                writer = stack.enter_context(pq.ParquetWriter(staged, schema, compression="zstd"))
+                yield writer.write_batch
+                return
+            file: IO[bytes] = stack.enter_context(staged.open("wb"))
+            if self._ending.endswith(".gz"):
+                file = stack.enter_context(igzip.IGzipFile(fileobj=file, mode="wb", compresslevel=2, mtime=0))
+            if self._ending.startswith(".csv"):
+                file.write((",".join(schema.names) + "\n").encode())
+                yield lambda batch: _plain(batch).write_csv(file, include_header=False)
+            else:
+                yield lambda batch: _plain(batch).write_ndjson(file)
+
+
+def _plain(batch: pa.RecordBatch) -> pl.DataFrame:
+    """Return rows with times as text, ISO 8601."""
+    frame: Any = pl.from_arrow(batch)
+    found: pl.DataFrame = frame.with_columns(pl.col(columns.EXPORTED_AT).dt.strftime(_TIME))
+    return found
+
+
+def _manifest_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.manifest.json")

@@ -1,0 +1,110 @@
+"""Addresses of databases as people write them: `sqlite:PATH?table=…`, `postgres://user@host/database?query=…`.
+
+A password is only ever in `connection`: messages, manifests and settings get `shown`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from recsys_assets.errors import InputError
+
+_POSTGRES: Final = re.compile(r"postgres(?:ql)?://")
+_AUTHORITY: Final = re.compile(r"^(?P<user>[^:@/?]*)(?::(?P<password>[^@/?]*))?@")
+OWN_OPTIONS: Final = ("query", "table", "prefix")
+"""Options that are ours; the others belong to the server's own client."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseUrl:
+    """An address of a database."""
+
+    shown: str
+    """It without its password and without our options."""
+    connection: str = field(repr=False)
+    """The path of a file, or the URL that the server's client takes."""
+    options: Mapping[str, str]
+    """Our options, by name."""
+    password: str = field(default="", repr=False)
+    """The password in it; empty where it has none."""
+
+    def one_line(self, error: BaseException) -> str:
+        """Return the first line of a client's message, without the password."""
+        text = str(error).strip() or type(error).__name__
+        for secret in filter(None, (self.password, unquote(self.password))):
+            text = text.replace(secret, "***")
+        return text.splitlines()[0].rstrip(".")
+
+
+def is_database(spec: str) -> bool:
+    """Return True for the address of a SQLite file or a Postgres server."""
+    return spec.startswith("sqlite:") or _POSTGRES.match(spec) is not None
+
+
+def parse_database_url(spec: str, *, allowed: tuple[str, ...] = OWN_OPTIONS) -> DatabaseUrl:
+    """Split an address.
+
+    Args:
+        spec: `sqlite:PATH?OPTIONS`, or `postgres://…?OPTIONS` or another URL of a server.
+        allowed: our options that it may have.
+
+    Raises:
+        InputError: an option that is not allowed here, or for SQLite one that is unknown.
+    """
+    base, _, query = spec.partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    options = {name: value for name, value in given.items() if name in OWN_OPTIONS}
+    others = {name: value for name, value in given.items() if name not in OWN_OPTIONS}
+    is_file = base.startswith("sqlite:")
+    for name in (*options, *(others if is_file else ())):
+        if name not in allowed:
+            forms = " or ".join(f"?{one}=…" for one in allowed)
+            raise InputError(f"{_without_password(base)}: no option {name!r} here; give {forms}")
+    if is_file:
+        path = Path(base.removeprefix("sqlite:")).expanduser().absolute()
+        return DatabaseUrl(shown=f"sqlite:{path}", connection=str(path), options=options)
+    scheme, _, rest = base.partition("://")
+    found = _AUTHORITY.match(rest)
+    tail = f"?{urlencode(others, quote_via=quote)}" if others else ""
+    return DatabaseUrl(
+        shown=_without_password(base),
+        connection=f"{'postgresql' if _POSTGRES.match(base) else scheme}://{rest}{tail}",
+        options=options,
+        password=(found["password"] if found else "") or "",
+    )
+
+
+def without_password(spec: str) -> str:
+    """Return a spec with our options and without its password, as settings keep it."""
+    base, mark, query = spec.partition("?")
+    return _without_password(base) + mark + query
+
+
+def optional_module(name: str, *, extra: str) -> Any:
+    """Import a module of an optional extra.
+
+    Raises:
+        InputError: it is not installed; the message has the command that installs it.
+    """
+    try:
+        return import_module(name)
+    except ImportError:
+        raise InputError(
+            f"{name.partition('.')[0]} is not installed; run pip install 'recsys-assets[{extra}]'"
+        ) from None
+
+
+def quoted_name(name: str) -> str:
+    """Return a table's name, `table` or `schema.table`, quoted for SQL."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+
+
+def _without_password(base: str) -> str:
+    scheme, mark, rest = base.partition("://")
+    if not mark:
+        return base
+    return f"{scheme}://" + _AUTHORITY.sub(lambda found: f"{found['user']}@", rest)
