@@ -213,13 +213,23 @@ def _ends(signs: np.ndarray, *, quoted: bool) -> np.ndarray:
 def _is_regular(signs: np.ndarray, separator: int) -> bool:
     """Return True if each quoted field is a whole field, so that every second quote closes one."""
     quotes = np.flatnonzero(signs == _QUOTE)
-    if len(quotes) % 2:
-        return False
+    return len(quotes) % 2 == 0 and not _strays(signs, quotes, separator)
+
+
+def irregular_quotes(data: bytes, separator: str) -> int:
+    """Return the number of quotes that neither open nor close a whole field."""
+    signs = np.frombuffer(data, np.uint8)
+    return _strays(signs, np.flatnonzero(signs == _QUOTE), ord(separator))
+
+
+def _strays(signs: np.ndarray, quotes: np.ndarray, separator: int) -> int:
     allowed = np.zeros(256, bool)
     allowed[[separator, _NEWLINE, _QUOTE]] = True
     before, after = quotes[0::2] - 1, quotes[1::2] + 1
     after = after[after < len(signs)]
-    return bool(allowed[signs[before[before >= 0]]].all() and allowed[signs[after]].all())
+    return int(
+        np.count_nonzero(~allowed[signs[before[before >= 0]]]) + np.count_nonzero(~allowed[signs[after]])
+    )
 
 
 @cache

@@ -5,30 +5,59 @@ The first bytes of a file show its format; its name doesn't matter. The meaning 
 """
 
 import glob
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_assets.errors import SourceFormatError, SourceNotFoundError
-from recsys_assets.lake.sources.json_records import Records, first_object, json_records
+from recsys_assets.lake.sources.compressed_files import open_bytes, read_bytes
+from recsys_assets.lake.sources.delimited_sniffing import sniff
+from recsys_assets.lake.sources.json_documents import recognise_layout
+from recsys_assets.lake.sources.json_tables import json_chunks
+from recsys_assets.lake.sources.nested_fields import names_in
 from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.text_blocks import first_line, line_blocks
-from recsys_assets.lake.sources.text_records import Chunk, Dialect, header, tables
+from recsys_assets.lake.sources.text_blocks import first_line
+from recsys_assets.lake.sources.text_form import TextForm
+from recsys_assets.lake.sources.text_records import Chunk, tables
 from recsys_assets.source_settings import ReadingSettings
 
 _PARQUET: Final = b"PAR1"
 _PARQUET_BATCH_ROWS: Final = 100_000
-_KEYS_FROM_LINES: Final = 1_000
-_SEPARATORS: Final = (",", "\t", ";", "|")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFormat:
+    """The format of a file, as it was recognised or given."""
+
+    kind: str
+    """`CSV`, `TSV`, `JSON lines`, `JSON`, `Python literals`, `Parquet`, `Arrow` or `Excel`."""
+    encoding: str | None = None
+    """Python's name of the encoding; None where the kind fixes it."""
+    delimiter: str | None = None
+    """Text between two fields, of delimited text."""
+    header: bool = True
+    """The file names its columns; else they are called `1`, `2`, …"""
+    line_ends: str | None = None
+    r"""`\n`, `\r\n`, `\r` or `mixed`, of text."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what is odd about the file."""
+
+    def in_words(self) -> str:
+        """Return one line, such as `CSV in cp1252, ";" between fields, no header`."""
+        parts = [self.kind if self.encoding is None else f"{self.kind} in {self.encoding}"]
+        if self.delimiter is not None:
+            parts.append(f"{self.delimiter!r} between fields")
+        if not self.header:
+            parts.append("no header")
+        if self.line_ends not in {None, r"\n"}:
+            parts.append(f"line ends {self.line_ends}")
+        return ", ".join([*parts, *self.notes])
 
 
 class TabularFile(ABC):
@@ -41,6 +70,11 @@ class TabularFile(ABC):
             path: the file, or what stands for it in messages where there is none.
         """
         self.path = path
+
+    @property
+    @abstractmethod
+    def found(self) -> FileFormat:
+        """The format of the file."""
 
     @abstractmethod
     def column_names(self) -> Sequence[str]:
@@ -64,23 +98,18 @@ class TabularFile(ABC):
         return f"{self.path}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
-def open_tabular(path: Path, reading: ReadingSettings) -> TabularFile:  # noqa: ARG001
+def open_tabular(path: Path, reading: ReadingSettings) -> TabularFile:
     """Open a file in the format that its first bytes show.
 
     Raises:
         InputError: the file is missing, empty, or in none of the formats.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_PARQUET))
-    except OSError as error:
-        raise SourceNotFoundError(
-            f"{path}: cannot be read ({error.strerror}); check the path in the source"
-        ) from None
+    with open_bytes(path) as file:
+        start = read_bytes(file, path, len(_PARQUET))
     if start == _PARQUET:
         return _Parquet(path)
-    line = first_line(path)
-    return _JsonLines(path) if line.lstrip().startswith((b"{", b"[")) else _Delimited(path, line)
+    line = first_line(path, reading.encoding)
+    return _Json(path, reading) if line.lstrip().startswith((b"{", b"[")) else _Delimited(path, reading)
 
 
 def expand(pattern: Path) -> list[Path]:
@@ -95,59 +124,49 @@ def expand(pattern: Path) -> list[Path]:
 
 
 class _Delimited(TabularFile):
-    def __init__(self, path: Path, line: bytes) -> None:
+    def __init__(self, path: Path, reading: ReadingSettings) -> None:
         super().__init__(path)
-        text = line.decode(errors="replace")
-        self._dialect = Dialect(separator=max(_SEPARATORS, key=text.count))
+        self._form = sniff(path, reading)
 
-    def column_names(self) -> Sequence[str]:
-        return header(self.path, self._dialect)
-
-    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
-        return tables(self.path, self._dialect, aside, columns=columns)
-
-
-class _JsonLines(TabularFile):
-    def column_names(self) -> Sequence[str]:
-        names = dict.fromkeys(first_object(self.path))
-        for _, line in islice(next(line_blocks(self.path)).records(), _KEYS_FROM_LINES):
-            try:
-                names.update(dict.fromkeys(json.loads(line)))
-            except (ValueError, TypeError):
-                break  # reading the file reports what is wrong with this line
-        return list(names)
-
-    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
-        fields = [(f"c{number}", str | int | float | bool | None, None) for number in range(len(columns))]
-        row = msgspec.defstruct(
-            "Row", fields, rename={f"c{n}": name for n, name in enumerate(columns)}, gc=False
+    @property
+    def found(self) -> FileFormat:
+        dialect, form = self._form.dialect, self._form.dialect.form or TextForm()
+        return FileFormat(
+            kind="CSV" if dialect.separator != "\t" else "TSV",
+            encoding=form.encoding or "utf-8",
+            delimiter=dialect.separator,
+            header=self._form.header,
+            line_ends=form.line_ends,
+            notes=self._form.notes,
         )
-        for records in json_records(self.path, row, aside):
-            frame = pl.DataFrame(
-                [
-                    _series(name, [getattr(record, f"c{number}") for record in records.rows])
-                    for number, name in enumerate(columns)
-                ]
-            )
-            yield _JsonChunk(frame=frame, path=self.path, records=records)
+
+    def column_names(self) -> Sequence[str]:
+        return list(self._form.dialect.names or ())
+
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
+        return tables(self.path, self._form.dialect, aside, columns=columns)
 
 
-@dataclass(kw_only=True)
-class _JsonChunk(Chunk):
-    records: Records[Any]
+class _Json(TabularFile):
+    def __init__(self, path: Path, reading: ReadingSettings) -> None:
+        super().__init__(path)
+        self._layout = recognise_layout(path, reading.encoding)
 
-    def place(self, row: int) -> str:
-        return self.records.place(row)
+    @property
+    def found(self) -> FileFormat:
+        form = self._layout.form
+        return FileFormat(kind=self._layout.kind, encoding=form.encoding or "utf-8", line_ends=form.line_ends)
 
+    def column_names(self) -> Sequence[str]:
+        return names_in(self._layout.records)
 
-def _series(name: str, values: list[Any]) -> pl.Series:
-    """Return text if one value is text, else numbers."""
-    if any(isinstance(value, str) for value in values):
-        return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
-    return pl.Series(name, values, strict=False)
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
+        return json_chunks(self.path, self._layout, columns, aside)
 
 
 class _Parquet(TabularFile):
+    found = FileFormat(kind="Parquet")
+
     def column_names(self) -> Sequence[str]:
         with self._open() as file:
             names: list[str] = file.schema_arrow.names

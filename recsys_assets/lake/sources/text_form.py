@@ -7,7 +7,7 @@ finds where it doesn't: a light library without compiled parts, which requests a
 import codecs
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -32,6 +32,9 @@ _HIGH_RUNS: Final = re.compile(rb"[\x80-\xff]+")
 _CONTROL: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _ZERO_SHARE: Final = 0.2
 """Share of zero bytes at every second place that shows UTF-16 without a mark."""
+_KANA: Final = re.compile("[ぁ-ヿ]")
+_KANA_SHARE: Final = 0.2
+"""Share of kana beyond ASCII that shows Japanese, which charset-normalizer takes for Korean in short samples."""
 _FEW: Final = 6
 """Number of bytes beyond ASCII that show no alphabet."""
 _BAD: Final = "recsys_bad_text"
@@ -46,6 +49,8 @@ class TextForm:
     """A Python codec; None while every byte is ASCII: the first other one decides."""
     escaped: bool = False
     r"""Quotes in quoted fields are `\"`; they are read as `""`."""
+    line_ends: str = r"\n"
+    r"""The sample's: `\n`, `\r\n`, `\r` or `mixed`."""
 
 
 def recognise(path: Path, given: str | None = None) -> tuple[TextForm, bytes]:
@@ -68,8 +73,17 @@ def recognise(path: Path, given: str | None = None) -> tuple[TextForm, bytes]:
             ) from None
     sample = _start(path)
     form = TextForm(encoding=given if given is not None else encoding_of(sample))
-    reader = _Decoder(form)
-    return form, reader.decode(sample, last=len(sample) < SAMPLE_BYTES)
+    whole = len(sample) < SAMPLE_BYTES
+    text = _Decoder(form, universal=False).decode(sample, last=whole)
+    ends = _line_ends(text)
+    return replace(form, line_ends=ends), text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _line_ends(text: bytes) -> str:
+    windows = text.count(b"\r\n")
+    found = {r"\r\n": windows, r"\n": text.count(b"\n") - windows, r"\r": text.count(b"\r") - windows}
+    kinds = [kind for kind, count in found.items() if count]
+    return kinds[0] if len(kinds) == 1 else "mixed" if kinds else r"\n"
 
 
 def _start(path: Path) -> bytes:
@@ -124,6 +138,10 @@ def _single_byte(sample: bytes) -> str:
     if len(high) < _FEW or (western >= 0.9 * len(high) and len(high) < 1.5 * len(runs)):
         return "cp1252"  # accents are Western letters, and apart
     lines = b"\n".join(line for line in sample.splitlines() if not line.isascii())[: 1 << 16]
+    for encoding in ("cp932", "euc_jp"):
+        text = lines.decode(encoding, errors="ignore")
+        if len(_KANA.findall(text)) > _KANA_SHARE * sum(sign > "\x7f" for sign in text):
+            return encoding
     best = charset_normalizer.from_bytes(lines).best()
     found = None if best is None else codecs.lookup(best.encoding).name
     return "cp1252" if found in {None, "utf-8", "ascii", "iso8859-1"} else str(found)
@@ -134,6 +152,8 @@ class _Decoder:
     r"""Turns chunks of a file into UTF-8 with `\\n`."""
 
     form: TextForm
+    universal: bool = True
+    """False leaves `\\r` as it is."""
     _step: Callable[[bytes, bool], bytes] | None = None
     _held: bytes = b""
     _started: bool = False
@@ -157,14 +177,19 @@ class _Decoder:
         if not last and data.endswith((b"\r", b"\\")):
             keep = len(data.rstrip(b"\r\\"))
             data, self._held = data[:keep], data[keep:]
-        if b"\r" in data:
+        if self.universal and b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if self.form.escaped and b"\\" in data:
-            data = re.sub(rb"\\(.)", _unescaped, data, flags=re.DOTALL)
+            data = unescaped(data)
         return data
 
 
-def _unescaped(found: re.Match[bytes]) -> bytes:
+def unescaped(data: bytes) -> bytes:
+    r"""Return text with `""` for each `\"`, and one backslash for two."""
+    return re.sub(rb"\\(.)", _pair, data, flags=re.DOTALL)
+
+
+def _pair(found: re.Match[bytes]) -> bytes:
     return {b'"': b'""', b"\\": b"\\"}.get(found[1], found[0])
 
 

@@ -317,7 +317,7 @@ def test_raises_when_no_file_matches(tmp_path):
 
 @pytest.mark.parametrize("name", ["none.csv", "."])
 def test_raises_when_there_is_no_file(tmp_path, name):
-    with pytest.raises(SourceNotFoundError, match="cannot be read"):
+    with pytest.raises(SourceNotFoundError, match="no such file|cannot be read"):
         Tabular(tmp_path / name)
 
 
@@ -398,9 +398,9 @@ def test_raises_with_the_row_when_a_parquet_value_is_missing(tmp_path):
         Tabular(path).date_range()
 
 
-def test_raises_when_a_json_value_is_nested(tmp_path):
+def test_raises_with_the_inner_names_when_a_json_value_is_nested(tmp_path):
     path = tmp_path / "f.jsonl"
-    path.write_text('{"user_id": ["u"], "item_id": "i", "timestamp": 1500000000}\n')
+    path.write_text('{"user_id": {"id": "u"}, "item_id": "i", "timestamp": 1500000000}\n')
 
-    with pytest.raises(SourceFormatError, match=r"line 1: .*got `array` - at `\$.user_id`"):
-        Tabular(path).date_range()
+    with pytest.raises(SourceFormatError, match=r"no column 'user_id'.*user_id\.id"):
+        Tabular(path)
