@@ -1,0 +1,149 @@
+"""Our columns found among a table's: by name, if the values agree, and some of them by the values alone."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from recsys_assets import columns as names
+from recsys_assets.lake.event_kinds import kind_of
+from recsys_assets.lake.sources.cell_values import decimal_mark, ids, is_missing, numbers, text_of
+from recsys_assets.lake.sources.column_mapping import OWN
+from recsys_assets.lake.sources.column_meanings import best_names, may_be
+from recsys_assets.lake.sources.time_recognition import recognise
+
+REQUIRED: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
+_ORDER: Final = (
+    *REQUIRED, names.ORDER_ID, names.LINE, names.KIND, names.STATUS, names.RATING, names.QUANTITY, names.VALUE,
+    names.PRICE, names.TITLE, names.CATEGORY, names.DEPARTMENT, names.BRAND,
+)  # fmt: skip
+_NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
+_OF_ITEM: Final = (names.TITLE, names.CATEGORY, names.DEPARTMENT, names.BRAND)
+_MOST: Final = 0.9
+_MOST_KINDS: Final = 50
+_VALUES_AN_ITEM: Final = 1.5
+"""A column that describes items has hardly more values than items; one of users has many."""
+_RATINGS: Final = (11, 0.0, 10.0)
+"""Most distinct values, least and greatest, of a column that is taken for a rating by its values alone."""
+_STATUSES: Final = frozenset(
+    {
+        "paid", "pending", "delivered", "shipped", "completed", "complete", "processing", "cancelled", "canceled",
+        "refunded", "fulfilled", "authorized", "voided", "failed", "approved", "invoiced", "created", "unavailable",
+        "on-hold", "returned", "open", "closed", "wc-completed", "partially_refunded",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guesses:
+    """Our columns found in a table."""
+
+    by_name: dict[str, str] = field(default_factory=dict)
+    """Our name -> theirs, where the name says it and the values agree; not those of our own names."""
+    by_values: dict[str, str] = field(default_factory=dict)
+    """Our name -> theirs, for required columns that no name shows: a proposal."""
+    choices: tuple[str, ...] = ()
+    """Columns that a required one could be, if it is none of the above."""
+    any_time: bool = False
+    """Some column has a name or values of a time."""
+
+
+def guess(sample: Mapping[str, pl.Series], given: Collection[tuple[str, str]], *, timed: bool) -> Guesses:
+    """Find our columns.
+
+    Args:
+        sample: each column of theirs and some of its values, in the file's order.
+        given: our names and theirs that a person gave.
+        timed: false where times are not read.
+    """
+    wanted = [name for name in _ORDER if timed or name != names.TIMESTAMP]
+    mapped = {ours for ours, _ in given}
+    own = [name for name in OWN if name in sample and name not in mapped]
+    used = {theirs for ours, theirs in given if ours in OWN} | set(own)
+    by_name: dict[str, str] = {}
+    for ours in wanted:
+        if ours in mapped or ours in own:
+            continue
+        free = [name for name in best_names(ours, list(sample)) if name not in used]
+        item = next(
+            (theirs for name, theirs in [*given, *by_name.items()] if name == names.ITEM_ID), names.ITEM_ID
+        )
+        fitting = [name for name in free if _agrees(ours, sample[name], sample.get(item))]
+        if fitting:
+            by_name[ours] = fitting[0]
+            used.add(fitting[0])
+    open_ = [name for name in REQUIRED if name in wanted and name not in {*mapped, *own, *by_name}]
+    left = {name: column for name, column in sample.items() if name not in used}
+    by_values = _by_values(open_, left)
+    if names.RATING not in {*mapped, *own, *by_name} and all(name.isdecimal() for name in sample):
+        rest = [name for name in left if name not in by_values.values() and _is_rating(left[name])]
+        by_values |= {names.RATING: rest[0]} if rest else {}
+    choices = tuple(name for name in left if any(may_be(ours, name) for ours in open_))
+    any_time = any(best_names(names.TIMESTAMP, [name]) or _is_time(column) for name, column in left.items())
+    return Guesses(by_name=by_name, by_values=by_values, choices=choices, any_time=any_time)
+
+
+def _by_values(open_: Collection[str], left: Mapping[str, pl.Series]) -> dict[str, str]:
+    """Return columns for the required ones that no name shows: the time by its values, then user before item."""
+    found: dict[str, str] = {}
+    times = [name for name, column in left.items() if _is_time(column)]
+    if names.TIMESTAMP in open_ and times:
+        found[names.TIMESTAMP] = times[0]
+    for ours in (names.USER_ID, names.ITEM_ID):
+        if ours in open_:
+            free = [
+                name
+                for name, column in left.items()
+                if name not in {*times, *found.values()} and may_be(ours, name) and _is_id(column)
+            ]
+            found |= {ours: free[0]} if free else {}
+    return found
+
+
+def _agrees(ours: str, column: pl.Series, items: pl.Series | None) -> bool:
+    """Return whether values can be what the column's name says."""
+    known = column.filter(~is_missing(column))
+    if not len(known):
+        return ours not in REQUIRED
+    if ours == names.TIMESTAMP:
+        found = recognise(known)
+        return found.format is not None or bool(found.rivals) or found.implausible is not None
+    if ours in _NUMBERS:
+        return _is_number(known)
+    if ours in {names.KIND, names.STATUS}:
+        words = text_of(known).str.strip_chars().str.to_lowercase().unique().drop_nulls().to_list()
+        known_words = [word for word in words if (kind_of(word) if ours == names.KIND else word in _STATUSES)]
+        return bool(known_words) and len(words) <= _MOST_KINDS
+    if ours in _OF_ITEM and items is not None and len(items) == len(column):
+        pairs = pl.DataFrame([ids(items).alias("item"), text_of(column).alias("value")]).drop_nulls()
+        return pairs.unique().height <= _VALUES_AN_ITEM * max(1, pairs["item"].n_unique())
+    return True
+
+
+def _is_number(known: pl.Series) -> bool:
+    mark = decimal_mark(known)[0] or "."
+    return numbers(known, pl.Float64, mark=mark).count() >= _MOST * len(known)
+
+
+def _is_time(column: pl.Series) -> bool:
+    found = recognise(column)
+    if found.format is None:
+        return bool(found.rivals)
+    return found.format.name != "excel"
+
+
+def _is_id(column: pl.Series) -> bool:
+    """Return true where values come back, or a column is text or whole numbers at least, and no rating."""
+    if column.dtype.is_float() and not (column.drop_nulls().round() == column.drop_nulls()).all():
+        return False
+    known = ids(column).drop_nulls()
+    return len(known) > 0 and not _is_rating(column) and not known.str.contains(r"^-?\d+[.,]\d+$").all()
+
+
+def _is_rating(column: pl.Series) -> bool:
+    most, least, greatest = _RATINGS
+    known = column.filter(~is_missing(column))
+    values = numbers(known, pl.Float64, mark=decimal_mark(known)[0] or ".")
+    few = values.n_unique() <= min(most, max(1, len(known) // 2))
+    return few and values.null_count() == 0 and bool(values.is_between(least, greatest).all())

@@ -1,0 +1,168 @@
+"""Questions about a table that its values do not answer for sure, each with the option that does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from recsys_assets import columns as names
+from recsys_assets.errors import SourceFormatError
+from recsys_assets.lake.column_guesses import REQUIRED, Guesses
+from recsys_assets.lake.sources.cell_values import decimal_mark
+from recsys_assets.lake.sources.column_mapping import missing
+from recsys_assets.lake.sources.column_meanings import best_names
+from recsys_assets.lake.sources.file_times import column_parts, fault_of
+from recsys_assets.lake.sources.tabular_files import TabularFile
+from recsys_assets.lake.sources.time_formats import ISO, TimeFormat
+from recsys_assets.lake.sources.time_recognition import recognise, sample_of, settle
+from recsys_assets.source_settings import ReadingSettings
+
+NO_TIME_COSTS: Final = "no list can be judged by later days (no time split), and nothing is trending"
+"""The price of a source without times, in words."""
+_NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Something that the sample does not show for sure."""
+
+    option: str
+    """The option that answers it, such as `--time-format`; for a column with our name, `--column user_id=`."""
+    text: str
+    """The question, without a question mark."""
+    choices: Mapping[str, str]
+    """Answer -> words for it."""
+    proposal: str | None = None
+    """One of the answers; None where nothing speaks for one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The decisions of a person, all the same whether by option, answer or recsys.toml."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Our column name -> theirs."""
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
+    """The way of reading."""
+
+    def answered(self, question: Question, answer: str) -> "Given":
+        """Return the decisions with an answer to a question."""
+        if question.option.startswith("--column"):
+            ours = question.option.removeprefix("--column ").rstrip("=")
+            return replace(self, columns={**self.columns, ours: answer})
+        setting = {"--time-format": "time_format", "--decimal": "decimal", "--no-time": "snapshot"}
+        reading = msgspec.structs.replace(self.reading, **{setting[question.option]: answer})
+        return replace(self, reading=reading)
+
+
+def column_questions(
+    path: Path, sample: Mapping[str, pl.Series], given: Given, guesses: Guesses
+) -> list[Question]:
+    """Return the questions about required columns.
+
+    Raises:
+        SourceFormatError: there is no candidate for one.
+    """
+    questions = []
+    for ours in REQUIRED:
+        if ours == names.TIMESTAMP and given.reading.snapshot is not None:
+            continue
+        if ours in given.columns or ours in sample or ours in guesses.by_name:
+            continue
+        if ours in guesses.by_values:
+            choices = {name: f"such as {_example(sample[name])}" for name in guesses.choices}
+            questions.append(
+                Question(
+                    option=f"--column {ours}=",
+                    text=f"no column is called {ours}: which one is it",
+                    choices=choices,
+                    proposal=guesses.by_values[ours],
+                )
+            )
+        elif ours == names.TIMESTAMP and not guesses.any_time:
+            today = datetime.now(UTC).date().isoformat()
+            questions.append(
+                Question(
+                    option="--no-time",
+                    text=f"no time column; without a time, all rows can be of one day: then {NO_TIME_COSTS}",
+                    choices={today: "today", "file": "the day on which each file was changed last"},
+                    proposal=today,
+                )
+            )
+        else:
+            _raise_missing(path, ours, sample)
+    return questions
+
+
+def _raise_missing(path: Path, ours: str, sample: Mapping[str, pl.Series]) -> None:
+    for name in best_names(ours, list(sample)) if ours == names.TIMESTAMP else []:
+        column = sample_of(sample[name])
+        raise SourceFormatError(f"{path}: column {name!r}: {fault_of(recognise(column), column)}")
+    raise SourceFormatError(
+        f"{path}: {missing(ours, list(sample), meaning=ours)}; name it by --column {ours}=…"
+        + ("; a file without a time is read by --no-time" if ours == names.TIMESTAMP else "")
+    )
+
+
+def _example(column: pl.Series) -> str:
+    known = column.drop_nulls()
+    return str(known[0]) if len(known) else "nothing"
+
+
+def time_format_of(
+    files: Sequence[TabularFile], theirs: str, sample: Mapping[str, pl.Series], given: Given
+) -> tuple[str | None, Question | None]:
+    """Return the format to record, None for one that each file shows, and the question where it is not sure."""
+    if given.reading.time_format is not None:
+        return TimeFormat.named(given.reading.time_format).name, None
+    column = sample[theirs]
+    values = sample_of(column)
+    found = recognise(values)
+    chosen = found.format
+    if found.rivals:
+        parts = (column_parts(file, theirs) for file in files if theirs in file.column_names())
+        chosen = settle(found.rivals, chain.from_iterable(parts))
+    if chosen is not None:
+        is_typed = isinstance(column.dtype, pl.Date | pl.Datetime)
+        return (None if is_typed or chosen.name == ISO else chosen.name), None
+    place = f"column {theirs!r}"
+    if found.rivals:
+        when = {rival.name: f"{values[0]} is {_words(rival, values)}" for rival in found.rivals}
+        likely = found.likely.name if found.likely else None
+        text = f"{place}: {values[0]!r} and all others have either day or month first"
+        return likely, Question(option="--time-format", text=text, choices=when, proposal=likely)
+    if found.implausible is not None:
+        form, first = found.implausible
+        text = f"{place}: {values[0]!r} as {form.name} is {first}, and most are before 1990 or after tomorrow"
+        choices = {form.name: "that is right"}
+        return None, Question(option="--time-format", text=text, choices=choices)
+    raise SourceFormatError(f"{files[0].path}: {place}: {fault_of(found, values)}")
+
+
+def _words(form: TimeFormat, values: pl.Series) -> str:
+    first = form.utc(values.head(1))[0]
+    return f"{first:%d %B %Y}"
+
+
+def decimal_of(
+    read_as: Mapping[str, str], sample: Mapping[str, pl.Series], given: Given
+) -> tuple[str | None, Question | None]:
+    """Return the decimal mark to record, and the question where no value shows it."""
+    if given.reading.decimal is not None:
+        return given.reading.decimal, None
+    shown = [decimal_mark(sample[read_as[ours]]) for ours in _NUMBERS if ours in read_as]
+    marks = {mark for mark, _ in shown if mark}
+    if marks:
+        return ("," if marks == {","} else None), None
+    either = next((example for _, example in shown if example), None)
+    if either is None:
+        return None, None
+    plain = either.replace(",", "")
+    choices = {".": f"{either} is {plain}", ",": f"{either} is {either.replace(',', '.')}"}
+    text = f"{either!r} has either a decimal comma or thousands"
+    return ".", Question(option="--decimal", text=text, choices=choices, proposal=".")

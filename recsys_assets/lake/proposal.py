@@ -1,0 +1,199 @@
+"""The proposal for reading a table: our columns among its own, the way of reading, and the questions left open.
+
+A sample is read, not the whole; only day and month that the sample does not tell apart are looked for in all of it.
+Nothing is printed or asked here: `recsys init` shows a proposal, and gets another one for each answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from recsys_assets import columns as names
+from recsys_assets.errors import EmptySourceError, SourceFormatError
+from recsys_assets.lake.column_guesses import REQUIRED, guess
+from recsys_assets.lake.event_kinds import translations
+from recsys_assets.lake.open_questions import Given, Question, column_questions, decimal_of, time_format_of
+from recsys_assets.lake.sources.cell_values import text_of
+from recsys_assets.lake.sources.column_mapping import OWN, require_known
+from recsys_assets.lake.sources.rows_aside import RowsAside
+from recsys_assets.lake.sources.tabular import Tabular, files_of
+from recsys_assets.lake.sources.tabular_files import TabularFile
+from recsys_assets.quality.row_account import RowAccount
+from recsys_assets.source_settings import ReadingSettings
+
+_MOSTLY: Final = 0.9
+_NOT_PRODUCTS: Final = (
+    "POST", "POSTAGE", "DOT", "M", "D", "S", "B", "C2", "CRUK", "PADS", "BANK CHARGES", "AMAZONFEE", "ADJUST*", "GIFT*",
+    "gift_*", "TEST*", "MANUAL", "SHIPPING*", "DISCOUNT*", "FEE*", "DELIVERY",
+)  # fmt: skip
+"""Item ids of rows that are no products, as shop systems write them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A proposal, with the answers that it proposes to its own questions taken."""
+
+    columns: dict[str, str]
+    """Our column name -> theirs, where the names differ or a person gave it."""
+    reading: ReadingSettings
+    """The way of reading that recsys.toml would have."""
+    questions: tuple[Question, ...]
+    """Open questions, in the order in which they matter."""
+    renamed: dict[str, str]
+    """Required columns found under another name: ours -> theirs."""
+    files: Sequence[TabularFile]
+    """The files."""
+    read_as: dict[str, str]
+    """Our column name -> theirs, for all columns that are read."""
+    unread: list[str]
+    """Columns that are not read."""
+    sample: pl.DataFrame
+    """The events of the first rows, as understood; empty while a question without a proposal is open."""
+    account: RowAccount
+    """The rows of the sample."""
+    notes: list[str]
+    """Lines of advice."""
+    pieces: bool
+    """Identical rows are pieces: there is an order, and neither a quantity nor a line."""
+
+
+def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Proposal:
+    """Look at the first rows of the files, and propose a way to read them.
+
+    Args:
+        pattern_or_files: as in `Tabular`.
+        given: the decisions that are made already.
+
+    Raises:
+        InputError: the files cannot be read, or lack what no answer can give.
+    """
+    require_known(given.columns)
+    files = files_of(pattern_or_files, given.reading)
+    sample = _sample(files)
+    timed = given.reading.snapshot is None
+    guesses = guess(sample, list(given.columns.items()), timed=timed)
+    questions = column_questions(files[0].path, sample, given, guesses)
+    taken = {question.option: question.proposal for question in questions}
+    columns = {**given.columns, **guesses.by_name, **guesses.by_values}
+    reading = given.reading
+    if taken.get("--no-time"):
+        reading = msgspec.structs.replace(reading, snapshot=taken["--no-time"])
+    read_as = {name: columns.get(name, name) for name in [*OWN, *columns]}
+    read_as = {ours: theirs for ours, theirs in read_as.items() if theirs in sample}
+    if reading.snapshot is None:
+        time_format, question = time_format_of(files, read_as[names.TIMESTAMP], sample, given)
+        reading = msgspec.structs.replace(reading, time_format=time_format)
+        questions += [question] if question else []
+    decimal, question = decimal_of(read_as, sample, given)
+    reading = msgspec.structs.replace(reading, decimal=decimal)
+    questions += [question] if question else []
+    if names.KIND in read_as:
+        words = text_of(sample[read_as[names.KIND]]).unique().drop_nulls().to_list()
+        reading = msgspec.structs.replace(reading, kinds={**translations(words), **reading.kinds})
+    events, account = _events(files, columns, reading, ready=all(question.proposal for question in questions))
+    pieces = _has_pieces(events)
+    return Proposal(
+        columns=columns,
+        reading=reading,
+        questions=tuple(questions),
+        renamed={ours: theirs for ours, theirs in guesses.by_name.items() if ours in REQUIRED},
+        files=files,
+        read_as=read_as,
+        unread=[name for name in sample if name not in read_as.values()],
+        sample=events,
+        account=account,
+        notes=_notes(events, pieces=pieces),
+        pieces=pieces,
+    )
+
+
+def settled(pattern_or_files: Path | Sequence[TabularFile], given: Given, *, take: bool) -> Proposal:
+    """Return a proposal without an open question.
+
+    Args:
+        pattern_or_files: as in `Tabular`.
+        given: the decisions that are made already.
+        take: take the proposed answers, instead of rejecting every question.
+
+    Raises:
+        SourceFormatError: a question stays open; the message names the option that answers it.
+        InputError: as in `propose`.
+    """
+    proposal = propose(pattern_or_files, given)
+    for question in proposal.questions:
+        if question.proposal is None or not take:
+            raise SourceFormatError(in_one_line(question, proposal))
+        given = given.answered(question, question.proposal)
+    return propose(pattern_or_files, given) if proposal.questions else proposal
+
+
+def in_one_line(question: Question, proposal: Proposal) -> str:
+    """Return the error for a question that nobody answers."""
+    name = question.option.split("=")[0] + ("=" if "=" in question.option else " ")
+    ways = " or ".join(f"{name}{_quoted(answer)}" for answer in list(question.choices)[:4])
+    yes = f", or take {_quoted(question.proposal)} by --yes" if question.proposal else ""
+    return f"{proposal.files[0].path}: {question.text}; give {ways}{yes}"
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if set(text) & set(" %") else text
+
+
+def _sample(files: Sequence[TabularFile]) -> dict[str, pl.Series]:
+    """Return the values of each column in the first rows of the first file that has it."""
+    found: dict[str, pl.Series] = {}
+    for file in files:
+        new = [name for name in file.column_names() if name not in found]
+        if not new:
+            continue
+        chunk = next(iter(file.chunks(file.column_names(), RowsAside(allowed=1.0))), None)
+        if chunk is not None:
+            found |= {name: chunk.frame[name] for name in new}
+    if not found:
+        raise EmptySourceError(f"{files[0].path}: holds no event; give a file with at least one row")
+    return found
+
+
+def _events(
+    files: Sequence[TabularFile], columns: Mapping[str, str], reading: ReadingSettings, *, ready: bool
+) -> tuple[pl.DataFrame, RowAccount]:
+    """Return the events of the first chunk, and the account of its rows; nothing before all is decided."""
+    if not ready:
+        return pl.DataFrame(), RowAccount()
+    aside = RowsAside(allowed=1.0)
+    events = next(Tabular(files, columns=columns, reading=reading).read(aside), pl.DataFrame())
+    aside.kept = events.height
+    return events, aside.account()
+
+
+def _has_pieces(events: pl.DataFrame) -> bool:
+    if names.ORDER_ID not in events.columns or names.LINE in events.columns:
+        return False
+    of_orders = events[names.ORDER_ID].count() >= _MOSTLY * events.height
+    return bool(of_orders and events[names.QUANTITY].null_count() == events.height)
+
+
+def _notes(events: pl.DataFrame, *, pieces: bool) -> list[str]:
+    notes = []
+    if pieces:
+        notes.append(
+            "Identical rows of one order are pieces of it, since there is neither a quantity nor a line "
+            '([interactions] identical_rows = "pieces").'
+        )
+    if events.height:
+        items = events[names.ITEM_ID].unique().drop_nulls()
+        seen = [
+            pattern
+            for pattern in _NOT_PRODUCTS
+            if items.str.contains("^" + pattern.replace("*", ".*") + "$").any()
+        ]
+        if seen:
+            listed = ", ".join(f'"{pattern}"' for pattern in seen)
+            notes.append(
+                f"Some items may be no products. To leave them out, write [interactions] not_products = [{listed}]."
+            )
+    return notes
