@@ -21,7 +21,7 @@ from recsys_assets.lake.sources.preset_format import (
     preset_names,
 )
 from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.tabular_files import TabularFile, expand, open_tabular
+from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile, expand, open_tabular
 from recsys_assets.lake.sources.text_blocks import first_line
 from recsys_assets.lake.sources.text_form import TextForm
 from recsys_assets.lake.sources.text_records import Chunk, Dialect, tables
@@ -44,6 +44,13 @@ class _Named(TabularFile):
             form=None if reading.encoding is None else TextForm(encoding=reading.encoding),
             short=table.sections is not None or not isinstance(table, EventFiles),
         )
+
+    @property
+    def found(self) -> FileFormat:
+        dialect = self._dialect
+        encoding = None if dialect.form is None else dialect.form.encoding
+        kind = "TSV" if dialect.separator == "\t" else "CSV"
+        return FileFormat(kind=kind, encoding=encoding, delimiter=dialect.separator, header=False)
 
     def column_names(self) -> Sequence[str]:
         return self._dialect.names or ()

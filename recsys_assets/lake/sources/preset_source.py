@@ -9,9 +9,12 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.lake.contract import ITEM_CATALOGUE
+from recsys_assets.lake.sources.cell_values import ids
+from recsys_assets.lake.sources.preset_columns import load_table
 from recsys_assets.lake.sources.preset_files import CATALOGUE, find_files, merged, open_table
 from recsys_assets.lake.sources.preset_format import Declaration, EventFiles
-from recsys_assets.lake.sources.preset_table import PresetTable, load_table
+from recsys_assets.lake.sources.preset_table import PresetTable
+from recsys_assets.lake.sources.table_catalogue import with_categories
 from recsys_assets.lake.sources.tabular import Tabular
 from recsys_assets.source_settings import ReadingSettings
 
@@ -76,12 +79,13 @@ class PresetSource(Tabular):
         if found is None:
             return None
         schema = ITEM_CATALOGUE.polars_schema()
-        items = found.filter(pl.col(names.ITEM_ID).str.len_chars() > 0).select(
+        found = found.with_columns(ids(found[names.ITEM_ID])).drop_nulls(names.ITEM_ID)
+        items = found.unique(names.ITEM_ID, keep="last", maintain_order=True).select(
             (pl.col(name) if name in found.columns else pl.lit(None)).cast(dtype, strict=False).alias(name)
             for name, dtype in schema.items()
         )
         price = pl.col(names.PRICE)
-        return items.with_columns(pl.when(price >= 0).then(price)).sort(names.ITEM_ID)
+        return with_categories(items.with_columns(pl.when(price >= 0).then(price))).sort(names.ITEM_ID)
 
     def _joined(self, wanted: Iterable[str]) -> Mapping[str, pl.DataFrame | None]:
         """Return the tables of these names, each read once."""

@@ -5,7 +5,9 @@ import glob
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from recsys_assets.errors import InputError
 from recsys_assets.lake.sources.amazon import Amazon
@@ -70,6 +72,79 @@ class Spec:
         meta = f",meta={self.meta}" if self.meta else ""
         query = f"?query={self.query}" if self.query else ""
         return f"{self.kind}:{self.path}{meta}{query}" if self.path else self.kind
+
+
+class SourceKind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of source, for people."""
+
+    name: str
+    """The text before the colon."""
+    title: str
+    """One line on what it reads."""
+    example: str
+    """A spec."""
+    note: str = ""
+    """A sentence or two on the way that something is read, or what is missing."""
+    interactions: dict[str, Any] = {}
+    """Fields of `[interactions]` that `recsys init` sets for it."""
+    files: tuple[str, ...] = ()
+    """Names of the files of events, with `*` for any text."""
+    beside: tuple[str, ...] = ()
+    """Names of the files that are joined, or describe items."""
+
+    @classmethod
+    def named(cls, name: str) -> "SourceKind":
+        """Return one kind.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        found = next((kind for kind in source_kinds() if kind.name == name.partition(":")[0]), None)
+        if found is None:
+            raise InputError(f"source {name!r}: unknown kind{_nearest(name, name)}; see `recsys sources`")
+        return found
+
+
+_CODED: Final = (
+    (
+        "completejourney",
+        "The embedded default: a year of groceries, simulated on real patterns",
+        "completejourney",
+    ),
+    ("tabular", "Any table: CSV, JSON, Parquet or XLSX, its columns found or mapped", "tabular:events/*.csv"),
+    ("amazon", "Amazon's reviews of 2014, 2018 and 2023", "amazon:reviews.json.gz,meta=meta.json.gz"),
+    ("amazon-2023", "A category of Amazon's reviews of 2023, downloaded", "amazon-2023:Gift_Cards"),
+    (
+        "movielens",
+        "MovieLens: ratings.csv or ratings.dat, and the movies beside it",
+        "movielens:ml-latest-small.zip",
+    ),
+    ("sqlite", "A query of an SQLite database", "sqlite:shop.db?query=SELECT …"),
+    ("postgres", "A query of a Postgres database", "postgres://user:password@host/database?query=SELECT …"),
+    ("s3", "Files of an object store", "s3://bucket/events/*.parquet"),
+    ("https", "A file of a web server", "https://host/events.csv"),
+)
+
+
+def source_kinds() -> list[SourceKind]:
+    """Return every kind of source: the general ones, then the presets by name."""
+    general = [SourceKind(name=name, title=title, example=example) for name, title, example in _CODED]
+    return [*general, *(_described(name, load_preset(name)) for name in preset_names())]
+
+
+def _described(name: str, preset: Preset) -> SourceKind:
+    events = [events.files[0] for form in preset.forms for events in form.events]
+    others = [table.files[0] for form in preset.forms for table in form.tables.values()]
+    others += [form.catalogue.files[0] for form in preset.forms if form.catalogue is not None]
+    return SourceKind(
+        name=name,
+        title=preset.title,
+        example=f"{name}:{preset.example}",
+        note=preset.note,
+        interactions=preset.interactions,
+        files=tuple(dict.fromkeys(events)),
+        beside=tuple(dict.fromkeys(others)),
+    )
 
 
 def kinds() -> Collection[str]:

@@ -16,7 +16,7 @@ def test_movielens_100k_has_genres_of_flags(tmp_path):
         ("186", "302", 5.0, utc("1998-04-04 19:22:22")),
     ]
     assert items(spec, "title", "department", "category") == [
-        ("242", 'Café "Élan" (1996)', "Action", "Action, Comedy"),
+        ("242", 'Café "Élan" (1996)', "Action", "Action | Comedy"),
         ("302", "unknown", None, None),
     ]
 
@@ -104,7 +104,7 @@ def test_book_crossing_zeros_are_views(tmp_path):
     )
     (tmp_path / "BX-Books.csv").write_text(
         '"ISBN";"Book-Title";"Book-Author";"Year-Of-Publication";"Publisher"\n'
-        '"0155061224";"Rites of Passage; Élan";"Judith Rae";"2001";"Heinle"\n',
+        '"0155061224";"Rites of \\"Passage\\"; Élan";"Judith Rae";"2001";"Heinle"\n',
         encoding="latin-1",
     )
     spec = f"book-crossing:{tmp_path}"
@@ -113,7 +113,7 @@ def test_book_crossing_zeros_are_views(tmp_path):
         ("276725", "034545104X", None, "view"),
         ("276726", "0155061224", 5.0, "rating"),
     ]
-    assert items(spec, "title", "brand") == [("0155061224", "Rites of Passage; Élan", "Judith Rae")]
+    assert items(spec, "title", "brand") == [("0155061224", 'Rites of "Passage"; Élan', "Judith Rae")]
 
 
 def test_book_crossing_of_kaggle_is_the_same(tmp_path):
@@ -134,7 +134,7 @@ def test_yelp_reviews_rate_businesses(tmp_path):
 
     assert events(spec, "rating", "timestamp") == [("u1", "b1", 4.0, utc("2018-07-07 22:09:11"))]
     assert items(spec, "title", "department", "category") == [
-        ("b1", "Cafe Élan", "Coffee & Tea", "Coffee & Tea, Food")
+        ("b1", "Cafe Élan", "Coffee & Tea", "Coffee & Tea | Food")
     ]
 
 
