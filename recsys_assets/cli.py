@@ -8,6 +8,7 @@ import click
 
 from recsys_assets.commands import (
     export_command,
+    init_command,
     making,
     prune_command,
     quarantine_commands,
@@ -45,6 +46,7 @@ def main() -> None:
 
 
 for command in (
+    init_command.init,
     *running.COMMANDS,
     *sources_command.COMMANDS,
     *making.COMMANDS,

@@ -35,6 +35,10 @@ class EmptySourceError(InputError):
     """A source has no event."""
 
 
+class SourceChangedError(RecsysError):
+    """Days that landed have other rows in the source now, and the settings say to stop."""
+
+
 class DownloadError(InputError):
     """A published file could not be downloaded completely."""
 

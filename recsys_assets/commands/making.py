@@ -66,8 +66,9 @@ def land(home: Path | None, count: int | None, first: datetime | None, last: dat
     def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
         from recsys_assets.orchestration.build import land as land_days  # noqa: PLC0415
         from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+        from recsys_assets.orchestration.landing_plan import follow  # noqa: PLC0415
 
-        settings = settings_for(place, watcher=watcher)
+        settings = follow(place, settings_for(place, watcher=watcher), watcher)
         landed = Inputs(place, settings).raw_store.days()
         wanted.extend(_wanted_days(settings, landed, count=count, first=first, last=last))
         return land_days(place, settings, watcher, wanted)
@@ -176,8 +177,8 @@ def _wanted_days(
         missing = sorted(set(days) - set(landed))
         if not missing:
             raise InputError(
-                f"all {len(days)} days that recsys.toml names have landed, to {days[-1]}; where the source has more, "
-                "`recsys init --force` reads it again"
+                f"all {len(days)} days of the source have landed, to {days[-1]}; land some of them again by "
+                "--from DATE --to DATE"
             )
         return missing[:count]
     start = first.date() if first else days[0]

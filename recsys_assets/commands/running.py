@@ -1,4 +1,4 @@
-"""`init`, `up`, `serve`, `recommend`, `doctor`: the first commands of a new user, and servers side by side."""
+"""`up`, `serve`, `recommend`, `doctor`: the first commands of a new user, and servers side by side."""
 
 import itertools
 import os
@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -16,18 +15,15 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from recsys_assets.commands.shared import (
-    DAY,
     days_option,
     example,
     home_option,
-    progress_shown,
     run_build,
     settings_for,
     source_option,
-    write_settings,
 )
-from recsys_assets.errors import ServerStoppedError, SettingsError
-from recsys_assets.settings import DEFAULT_SOURCE, ApiSettings, load_settings
+from recsys_assets.errors import ServerStoppedError
+from recsys_assets.settings import ApiSettings, load_settings
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -39,48 +35,6 @@ _SHOWN_ITEMS: Final = 5
 _GRACE_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.2
 _TAIL_LINES: Final = 15
-
-
-@click.command(epilog=example("recsys init --source amazon:reviews.json.gz,meta=meta.json.gz"))
-@home_option
-@source_option
-@days_option
-@click.option(
-    "--from", "first", type=DAY, help="First day; default that of the log, without a few broken dates."
-)
-@click.option("--to", "last", type=DAY, help="Last day, not moved on when the source grows.")
-@click.option("--force", is_flag=True, help="Replace the source of settings that are there already.")
-@click.option(
-    "--column",
-    "columns",
-    multiple=True,
-    metavar="OURS=THEIRS",
-    help="For tabular: our user_id, item_id, timestamp, rating, kind, … and the file's column; repeat it for each.",
-)
-def init(
-    home: Path | None,
-    spec: str | None,
-    days: int | None,
-    first: datetime | None,
-    last: datetime | None,
-    force: bool,
-    columns: tuple[str, ...],
-) -> None:
-    """Read a source once, and write its days and the settings to HOME/recsys.toml."""
-    place = Home.locate(home)
-    if place.settings_file.exists() and not force:
-        raise SettingsError(f"{place.settings_file} is there already; edit it, or give --force to replace it")
-    mapping = dict(column.split("=", 1) for column in columns if "=" in column)
-    if len(mapping) < len(columns):
-        raise click.BadParameter("give --column OURS=THEIRS, for example --column user_id=customer")
-    from_day, to_day = (None if day is None else day.date() for day in (first, last))
-    with progress_shown(f"Reading {spec or DEFAULT_SOURCE.spec}") as watcher:
-        settings = write_settings(
-            place, spec, watcher, days=days, first=from_day, last=to_day, columns=mapping
-        )
-    source = settings.source
-    click.echo(f"{place.settings_file}: {source.spec}, {source.first_day} to {source.last_day}.")
-    click.echo(f"Next: recsys up{place.option}, or recsys build{place.option}")
 
 
 @click.command(epilog=example("recsys up", "recsys up --days 60 --port 8001 --dagster-port 3001"))
@@ -296,4 +250,4 @@ def _last_lines(server: Server, code: int) -> str:
     return f"{server.name} ended with code {code}; its log is {server.log}, and ends with\n{tail}"
 
 
-COMMANDS = [init, up, serve, recommend, doctor]
+COMMANDS = [up, serve, recommend, doctor]

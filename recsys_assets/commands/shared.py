@@ -12,6 +12,7 @@ import click
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
+from recsys_assets.source_settings import ReadingSettings, SourceSettings
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from recsys_assets.commands.progress import ConsoleWatcher
     from recsys_assets.orchestration.build import BuildOutcome
+    from recsys_assets.quality.row_account import RowAccount
 
 DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 """A day as an argument or an option."""
@@ -75,27 +77,47 @@ def write_settings(
     first: date | None = None,
     last: date | None = None,
     columns: Mapping[str, str] | None = None,
+    reading: ReadingSettings | None = None,
+    bad_rows: float | None = None,
 ) -> Settings:
-    """Write the home's settings for `spec`, by default the embedded one; rows that are left out are named."""
+    """Write the home's settings for `spec`, by default the embedded one, and say the account of its rows."""
     from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
-    from recsys_assets.lake.source_days import outside_range  # noqa: PLC0415
+    from recsys_assets.lake.source_days import SourceDays  # noqa: PLC0415
 
     spec = spec or DEFAULT_SOURCE.spec
     if watcher is not None:
         watcher.begin(f"reading {spec}", "")
-    download = watcher.download if watcher is not None else None
     say = watcher.say if watcher is not None else click.echo
     settings = initialise(
-        home, spec, days=days, first=first, last=last, columns=columns, progress=download, say=say
+        home,
+        spec,
+        days=days,
+        first=first,
+        last=last,
+        columns=columns,
+        reading=reading,
+        bad_rows=bad_rows,
+        progress=watcher.download if watcher is not None else None,
+        say=say,
     )
-    source, left_out = settings.source, outside_range(home, settings.source)
-    if left_out.total and days is None:
-        say(
-            f"outside_range: {left_out.total:,} event{'' if left_out.total == 1 else 's'} not in the days from "
-            f"{source.first_day} to {source.last_day}, left out: {left_out}.\n"
+    counted = SourceDays.load(home, settings.source)
+    if counted is not None:
+        say(_account_in_words(counted.account(settings.source), settings.source))
+    return settings
+
+
+def _account_in_words(account: "RowAccount", source: SourceSettings) -> str:
+    """Return the rows of the source that are events, and a line for each reason with the others."""
+    days = f"from {source.first_day} to {source.last_day}"
+    if not account.reasons:
+        return f"All {account.rows:,} rows are events, {days}."
+    lines = [f"{account.kept:,} of {account.rows:,} rows are events, {days}. Left out:"]
+    lines += [f"  {line}" for line in account.lines()]
+    if "outside_range" in account.reasons and source.follow:
+        lines.append(
             "To choose the days yourself: recsys init --force --from DAY --to DAY, with the same source."
         )
-    return settings
+    return "\n".join(lines)
 
 
 def settings_for(

@@ -97,6 +97,7 @@ def _by_values(open_: Collection[str], left: Mapping[str, pl.Series]) -> dict[st
                 for name, column in left.items()
                 if name not in {*times, *found.values()} and may_be(ours, name) and _is_id(column)
             ]
+            free.sort(key=lambda name: _is_rating(left[name]))
             found |= {ours: free[0]} if free else {}
     return found
 
@@ -134,16 +135,16 @@ def _is_time(column: pl.Series) -> bool:
 
 
 def _is_id(column: pl.Series) -> bool:
-    """Return true where values come back, or a column is text or whole numbers at least, and no rating."""
+    """Return true of text and whole numbers."""
     if column.dtype.is_float() and not (column.drop_nulls().round() == column.drop_nulls()).all():
         return False
     known = ids(column).drop_nulls()
-    return len(known) > 0 and not _is_rating(column) and not known.str.contains(r"^-?\d+[.,]\d+$").all()
+    return len(known) > 0 and not known.str.contains(r"^-?\d+[.,]\d+$").all()
 
 
 def _is_rating(column: pl.Series) -> bool:
     most, least, greatest = _RATINGS
     known = column.filter(~is_missing(column))
     values = numbers(known, pl.Float64, mark=decimal_mark(known)[0] or ".")
-    few = values.n_unique() <= min(most, max(1, len(known) // 2))
+    few = values.n_unique() <= min(most, max(2, len(known) // 2))
     return few and values.null_count() == 0 and bool(values.is_between(least, greatest).all())

@@ -1,43 +1,221 @@
-"""A source that grows: its days are counted again where its files changed, and the last day moves on."""
+"""A source that grows: its days are counted again where its files changed, and compared with those that landed."""
 
 from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final, Literal
 
+from recsys_assets.errors import InputError, SourceChangedError
 from recsys_assets.lake.initialise import write_source
 from recsys_assets.lake.source_days import DaysReading, SourceDays
-from recsys_assets.lake.sources.date_range import choose_range
+from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.settings import Settings
+from recsys_assets.source_settings import SourceSettings
+from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home
 
+CONTENT_KEY: Final = "recsys.content"
+"""Key of a landed day's `DayContent` in its Parquet file's metadata."""
+_NAMED_DAYS: Final = 3
+ChangedPast = Literal["land", "keep", "reject"]
 
-def follow_source(home: Home, settings: Settings, *, read_on: date | None = None) -> Settings:
-    """Count the source's days again where its files changed, and write a later last day.
 
-    The first day stays, and the last one is never moved back: every day that was a partition remains one.
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """The source as it is now."""
+
+    settings: Settings
+    """The settings in force now."""
+    counted: SourceDays
+    """Its rows by file and day."""
+    is_new: bool
+    """False where no file changed since it was read last."""
+    notes: list[str] = field(default_factory=list)
+    """A line on each thing that the reader should know, beside the days."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceChanges:
+    """Days whose rows in the source are not those that landed."""
+
+    new: dict[date, int]
+    """Days with rows that have not landed, where others have, and their rows."""
+    changed: dict[date, tuple[int, int]]
+    """Landed days that have other rows now: the rows landed, and those in the source."""
+    gone: list[date]
+    """Days that landed with rows, and have none in the source any more: they stay as they landed."""
+
+    @classmethod
+    def of(
+        cls,
+        counted: SourceDays,
+        landed: Mapping[date, DayFile],
+        *,
+        days: Iterable[date],
+        rejected: Collection[date] = (),
+    ) -> "SourceChanges":
+        """Compare.
+
+        Args:
+            counted: the source.
+            landed: the files of `raw_interactions`.
+            days: the source's days.
+            rejected: days in quarantine, which are not new.
+        """
+        new, changed, gone = {}, {}, []
+        for day in days:
+            now, file = counted.of_day(day), landed.get(day)
+            if file is None:
+                if now.rows and landed and day not in rejected:
+                    new[day] = now.rows
+            elif not now.rows:
+                gone += [day] if file.rows else []
+            elif file.provenance.get(CONTENT_KEY, str(now)) != str(now):
+                changed[day] = (file.rows or 0, now.rows)
+        return cls(new=new, changed=changed, gone=gone)
+
+    def kept(self, rule: ChangedPast) -> set[date]:
+        """Return the days that stay as they landed, by `[source] changed_past`."""
+        return {*self.gone, *(self.changed if rule == "keep" else ())}
+
+    def require_none_changed(self, home: Home) -> None:
+        """Stop where a landed day changed, as `changed_past = "reject"` says.
+
+        Raises:
+            SourceChangedError: one changed; the message names up to three, and both ways out.
+        """
+        if self.changed:
+            first, last = min(self.changed), max(self.changed)
+            to_land = f"recsys land{home.option} --from {first} --to {last}"
+            raise SourceChangedError(
+                f'{self._changed_in_words()}; [source] changed_past is "reject": to land them again run '
+                f'`{to_land}`, or set changed_past to "land" or "keep" in {home.settings_file}'
+            )
+
+    def in_words(self, rule: ChangedPast) -> list[str]:
+        """Return one line each on new, changed and gone days."""
+        lines = []
+        if self.new:
+            days = [*self.new]
+            span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
+            lines.append(f"Source: {_days(len(days), 'new ')}, {span} ({_rows(sum(self.new.values()))}).")
+        if self.changed:
+            end = "landed again" if rule == "land" else 'kept as they landed, by changed_past = "keep"'
+            lines.append(f"Source: {self._changed_in_words()}; {end}.")
+        if self.gone:
+            has, they = ("has", "it") if len(self.gone) == 1 else ("have", "they")
+            lines.append(
+                f"Source: {_days(len(self.gone))} {has} no row in the source any more, {_named(self.gone)}: "
+                f"kept as {they} landed."
+            )
+        return lines
+
+    def _changed_in_words(self) -> str:
+        named = [f"{day} {before:,} -> {_rows(now)}" for day, (before, now) in self.changed.items()]
+        more = f" and {len(named) - _NAMED_DAYS:,} more" if len(named) > _NAMED_DAYS else ""
+        return f"{_days(len(named))} changed since landing: {', '.join(named[:_NAMED_DAYS])}{more}"
+
+
+def follow_source(
+    home: Home,
+    settings: Settings,
+    *,
+    read_on: date | None = None,
+    on_reading: Callable[[int], None] | None = None,
+) -> Followed:
+    """Count the source's days again where its files changed, and write the days that it covers now.
+
+    The last day is never moved back, and the first one never on: every day that was a partition remains one. The
+    first day is moved back to older rows that came later, where it was that of the log before; where a person
+    chose a later one by `recsys init --from` it stays. With `follow = false` both stay.
 
     Args:
         home: the home of the `recsys.toml` to change.
         settings: its settings now.
         read_on: today, UTC; None reads the clock.
-
-    Returns:
-        The settings in force now; the given ones where `recsys.toml` is missing or does not follow its source,
-        or nothing changed.
+        on_reading: called with the number of files that are read, before they are.
 
     Raises:
         InputError: the source cannot be read.
     """
-    given = settings.source
-    if not given.follow or not home.settings_file.exists():
-        return settings
-    source = source_of(given)
-    reading = DaysReading(source, before=SourceDays.load(home, given))
-    if not reading.is_new:
-        return settings
+    given, source = settings.source, source_of(settings.source)
+    before = SourceDays.load(home, given)
+    reading = DaysReading(source, before=before)
+    if before is not None and not reading.is_new:
+        return Followed(settings=settings, counted=before, is_new=False)
+    if on_reading is not None:
+        on_reading(len(reading.changed))
     deque(reading.batches(), maxlen=0)
     counted = reading.result()
-    today = read_on or datetime.now(UTC).date()
-    found = choose_range(counted.rows, name=str(source.files()[0]), read_on=today)
-    last_day = max(found.last_day, given.last_day)
-    return write_source(home, {"first_day": given.first_day, "last_day": last_day}, counted)
+    busy = ", ".join(Path(name).name for name in reading.busy[:_NAMED_DAYS])
+    notes = [f"Source: {busy}: written to while it was read; the rest is taken next time."] if busy else []
+    if not home.settings_file.exists():  # the embedded default, which does not grow
+        counted.save(home, given)
+        return Followed(settings=settings, counted=counted, is_new=True, notes=notes)
+    days = {"first_day": given.first_day, "last_day": given.last_day}
+    if given.follow and counted.rows.total:
+        days = _days_now(given, counted, before, read_on or datetime.now(UTC).date())
+    settings = write_source(home, days, counted)
+    if given.follow and before is not None:
+        notes += _left_out_in_words(before.rows, counted.rows, settings)
+    return Followed(settings=settings, counted=counted, is_new=True, notes=notes)
+
+
+def count_now(home: Home, settings: Settings) -> SourceDays:
+    """Count the source's days again where its files changed; the days of `recsys.toml` stay as they are.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    before = SourceDays.load(home, settings.source)
+    reading = DaysReading(source_of(settings.source), before=before)
+    if before is not None and not reading.is_new:
+        return before
+    deque(reading.batches(), maxlen=0)
+    counted = reading.result()
+    counted.save(home, settings.source)
+    return counted
+
+
+def _days_now(
+    given: SourceSettings, counted: SourceDays, before: SourceDays | None, today: date
+) -> dict[str, date]:
+    """Return the first and the last day to write."""
+    found, first = choose_range(counted.rows, name=given.spec, read_on=today), given.first_day
+    if found.first_day < first and before is not None and _begins(before.rows, today) == first:
+        first = found.first_day
+    return {"first_day": first, "last_day": max(given.last_day, found.last_day)}
+
+
+def _begins(rows: RowsByDay, today: date) -> date | None:
+    """Return the first day that the source had by itself."""
+    try:
+        return choose_range(rows, name="", read_on=today).first_day
+    except InputError:
+        return None
+
+
+def _left_out_in_words(before: RowsByDay, now: RowsByDay, settings: Settings) -> list[str]:
+    first, last = settings.source.first_day, settings.source.last_day
+    outside = now.outside(first, last)
+    came = outside.total - before.outside(first, last).total
+    if came <= 0:
+        return []
+    what = f"{_rows(came)} more outside of the days from {first} to {last}, not landed (outside_range: {outside})"
+    to_take = "To choose the days yourself: recsys init --force --from DAY --to DAY, with the same source."
+    return [f"Source: {what}. {to_take}"]
+
+
+def _days(count: int, adjective: str = "") -> str:
+    return f"{count:,} {adjective}day{'' if count == 1 else 's'}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _named(days: Sequence[date]) -> str:
+    return ", ".join(map(str, days)) if len(days) <= _NAMED_DAYS else f"{days[0]} to {days[-1]}"

@@ -17,13 +17,15 @@ import msgspec
 
 from recsys_assets.errors import InputError, SettingsError
 from recsys_assets.lake.download import Progress, fetch
+from recsys_assets.lake.open_questions import Given
+from recsys_assets.lake.proposal import settled
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import choose_range
 from recsys_assets.lake.sources.registry import Spec, open_source
 from recsys_assets.lake.sources.survey import Survey
-from recsys_assets.lake.wish_defaults import set_rating_positive, wishes_in_words
+from recsys_assets.lake.wish_defaults import set_wish_defaults, wishes_in_words
 from recsys_assets.settings import Settings, load_settings
-from recsys_assets.source_settings import SourceSettings
+from recsys_assets.source_settings import BAD_ROWS, ReadingSettings, SourceSettings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.settings_file import read_table, write_section
 
@@ -122,6 +124,8 @@ def initialise(
     last: date | None = None,
     read_on: date | None = None,
     columns: Mapping[str, str] | None = None,
+    reading: ReadingSettings | None = None,
+    bad_rows: float | None = None,
     amazon_url: str | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
@@ -138,7 +142,9 @@ def initialise(
         first: the first day, whatever the source has; None chooses it by `choose_range`.
         last: the last day, in the same way; a given one does not follow the source.
         read_on: today, UTC; None reads the clock.
-        columns: for `tabular`, our column name -> the file's.
+        columns: for `tabular`, our column name -> the file's; what is left out is guessed by name.
+        reading: for `tabular`, the way that its files are read; what is left out is recognised.
+        bad_rows: share of rows that may be unreadable; None for the default.
         amazon_url: the place of `amazon-2023`; None takes the variable, the earlier `recsys.toml`'s or the published.
         progress: called after each chunk of a download.
         say: called with one line on the events that count as a wish.
@@ -147,36 +153,71 @@ def initialise(
         The settings in force now.
 
     Raises:
-        InputError: the source cannot be downloaded or read; the settings file stays as it is.
+        InputError: the source cannot be downloaded or read, or a question about it is open; the settings file stays
+            as it is.
         SettingsError: `days` < 1 or beside `last`, `last` before `first`, or an earlier `recsys.toml` cannot be read.
     """
     _require_days(days, first, last)
     kept = read_table(home.settings_file)
-    parts = Spec.parse(spec)
     url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
-    if parts.kind == "amazon-2023":
-        fetch_category(parts.path, home.downloads, base_url=url or PUBLISHED, progress=progress)
-    written = spec_as_written(home, spec)
-    opened = open_source(written, columns=columns)
-    reading = DaysReading(opened)
-    survey = Survey.of(reading.batches())
-    counted = reading.result()
-    name = str(opened.files()[0])
+    written = _fetched(home, spec, url or PUBLISHED, progress)
+    given, pieces = _decided(written, Given(columns=columns or {}, reading=reading or ReadingSettings()))
+    survey, counted, name = _counted(written, given, bad_rows)
     found = choose_range(counted.rows, name=name, read_on=read_on or _today(), first=first, last=last)
     last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
-    source = {
+    source: dict[str, Any] = {
         "spec": written,
         "first_day": found.first_day,
         "last_day": min(found.last_day, last_day),
-        "columns": dict(columns) if columns else None,
-        "follow": days is None and last is None,
-        "amazon_url": url or None,
     }
+    source |= {"columns": dict(given.columns) or None, "bad_rows": bad_rows, "amazon_url": url or None}
+    source |= {"follow": days is None and last is None, **_reading_values(given.reading, kept)}
     write_source(home, source, counted)
-    set_rating_positive(home.settings_file, survey.ratings if parts.kind == "tabular" else None)
+    ratings = survey.ratings if Spec.parse(written).kind == "tabular" else None
+    set_wish_defaults(home.settings_file, ratings, pieces=pieces)
     if say is not None:
         say(wishes_in_words(load_settings(home), survey))
     return load_settings(home)
+
+
+def _fetched(home: Home, spec: str, base_url: str, progress: Progress | None) -> str:
+    """Return the spec as `recsys.toml` has it, after a download where the source is one."""
+    parts = Spec.parse(spec)
+    if parts.kind == "amazon-2023":
+        fetch_category(parts.path, home.downloads, base_url=base_url, progress=progress)
+    return spec_as_written(home, spec)
+
+
+def _decided(written: str, given: Given) -> tuple[Given, bool]:
+    """Return all decisions about a source, and whether its identical rows are pieces."""
+    parts = Spec.parse(written)
+    if parts.kind == "tabular":
+        proposal = settled(Path(parts.path), given, take=False)
+        return Given(columns=proposal.columns, reading=proposal.reading), proposal.pieces
+    if given.reading != ReadingSettings():
+        raise InputError(f"source {written!r}: is no table; leave out the options that say how to read one")
+    return given, False
+
+
+def _counted(written: str, given: Given, bad_rows: float | None) -> tuple[Survey, SourceDays, str]:
+    """Read the whole source, and return its counts, and its first file, which errors name."""
+    source = open_source(written, columns=given.columns, reading=given.reading)
+    source.bad_rows = BAD_ROWS if bad_rows is None else bad_rows
+    days = DaysReading(source)
+    survey = Survey.of(days.batches())
+    return survey, days.result(), str(source.files()[0])
+
+
+def _reading_values(reading: ReadingSettings, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field of `[source]` that holds the way of reading; none where there is nothing to say."""
+    values = {
+        field.name: value if (value := getattr(reading, field.name)) != field.default and value else None
+        for field in msgspec.structs.fields(ReadingSettings)
+    }
+    if reading.header is False:
+        values["header"] = False
+    said = any(value is not None for value in values.values())
+    return {"reading": values} if said or kept.get("source", {}).get("reading") else {}
 
 
 def _require_days(days: int | None, first: date | None, last: date | None) -> None:

@@ -28,7 +28,7 @@ _NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class OpenQuestion:
     """Something that the sample does not show for sure."""
 
     option: str
@@ -50,7 +50,7 @@ class Given:
     reading: ReadingSettings = field(default_factory=ReadingSettings)
     """The way of reading."""
 
-    def answered(self, question: Question, answer: str) -> "Given":
+    def answered(self, question: OpenQuestion, answer: str) -> "Given":
         """Return the decisions with an answer to a question."""
         if question.option.startswith("--column"):
             ours = question.option.removeprefix("--column ").rstrip("=")
@@ -62,7 +62,7 @@ class Given:
 
 def column_questions(
     path: Path, sample: Mapping[str, pl.Series], given: Given, guesses: Guesses
-) -> list[Question]:
+) -> list[OpenQuestion]:
     """Return the questions about required columns.
 
     Raises:
@@ -75,9 +75,9 @@ def column_questions(
         if ours in given.columns or ours in sample or ours in guesses.by_name:
             continue
         if ours in guesses.by_values:
-            choices = {name: f"such as {_example(sample[name])}" for name in guesses.choices}
+            choices = {name: f"such as {example_of(sample[name])}" for name in guesses.choices}
             questions.append(
-                Question(
+                OpenQuestion(
                     option=f"--column {ours}=",
                     text=f"no column is called {ours}: which one is it",
                     choices=choices,
@@ -87,7 +87,7 @@ def column_questions(
         elif ours == names.TIMESTAMP and not guesses.any_time:
             today = datetime.now(UTC).date().isoformat()
             questions.append(
-                Question(
+                OpenQuestion(
                     option="--no-time",
                     text=f"no time column; without a time, all rows can be of one day: then {NO_TIME_COSTS}",
                     choices={today: "today", "file": "the day on which each file was changed last"},
@@ -109,14 +109,15 @@ def _raise_missing(path: Path, ours: str, sample: Mapping[str, pl.Series]) -> No
     )
 
 
-def _example(column: pl.Series) -> str:
+def example_of(column: pl.Series) -> str:
+    """Return the first value that is there."""
     known = column.drop_nulls()
-    return str(known[0]) if len(known) else "nothing"
+    return str(known[0]) if len(known) else ""
 
 
 def time_format_of(
     files: Sequence[TabularFile], theirs: str, sample: Mapping[str, pl.Series], given: Given
-) -> tuple[str | None, Question | None]:
+) -> tuple[str | None, OpenQuestion | None]:
     """Return the format to record, None for one that each file shows, and the question where it is not sure."""
     if given.reading.time_format is not None:
         return TimeFormat.named(given.reading.time_format).name, None
@@ -135,12 +136,12 @@ def time_format_of(
         when = {rival.name: f"{values[0]} is {_words(rival, values)}" for rival in found.rivals}
         likely = found.likely.name if found.likely else None
         text = f"{place}: {values[0]!r} and all others have either day or month first"
-        return likely, Question(option="--time-format", text=text, choices=when, proposal=likely)
+        return likely, OpenQuestion(option="--time-format", text=text, choices=when, proposal=likely)
     if found.implausible is not None:
         form, first = found.implausible
         text = f"{place}: {values[0]!r} as {form.name} is {first}, and most are before 1990 or after tomorrow"
         choices = {form.name: "that is right"}
-        return None, Question(option="--time-format", text=text, choices=choices)
+        return None, OpenQuestion(option="--time-format", text=text, choices=choices)
     raise SourceFormatError(f"{files[0].path}: {place}: {fault_of(found, values)}")
 
 
@@ -151,7 +152,7 @@ def _words(form: TimeFormat, values: pl.Series) -> str:
 
 def decimal_of(
     read_as: Mapping[str, str], sample: Mapping[str, pl.Series], given: Given
-) -> tuple[str | None, Question | None]:
+) -> tuple[str | None, OpenQuestion | None]:
     """Return the decimal mark to record, and the question where no value shows it."""
     if given.reading.decimal is not None:
         return given.reading.decimal, None
@@ -165,4 +166,4 @@ def decimal_of(
     plain = either.replace(",", "")
     choices = {".": f"{either} is {plain}", ",": f"{either} is {either.replace(',', '.')}"}
     text = f"{either!r} has either a decimal comma or thousands"
-    return ".", Question(option="--decimal", text=text, choices=choices, proposal=".")
+    return ".", OpenQuestion(option="--decimal", text=text, choices=choices, proposal=".")

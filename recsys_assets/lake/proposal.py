@@ -1,7 +1,7 @@
 """The proposal for reading a table: our columns among its own, the way of reading, and the questions left open.
 
 A sample is read, not the whole; only day and month that the sample does not tell apart are looked for in all of it.
-Nothing is printed or asked here: `recsys init` shows a proposal, and gets another one for each answer.
+Nothing is printed here: `recsys init` shows a proposal, and gets another one for each answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,16 @@ from recsys_assets import columns as names
 from recsys_assets.errors import EmptySourceError, SourceFormatError
 from recsys_assets.lake.column_guesses import REQUIRED, guess
 from recsys_assets.lake.event_kinds import translations
-from recsys_assets.lake.open_questions import Given, Question, column_questions, decimal_of, time_format_of
+from recsys_assets.lake.open_questions import (
+    Given,
+    OpenQuestion,
+    column_questions,
+    decimal_of,
+    example_of,
+    time_format_of,
+)
 from recsys_assets.lake.sources.cell_values import text_of
-from recsys_assets.lake.sources.column_mapping import OWN, require_known
+from recsys_assets.lake.sources.column_mapping import OWN, resolve
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular, files_of
 from recsys_assets.lake.sources.tabular_files import TabularFile
@@ -41,7 +48,7 @@ class Proposal:
     """Our column name -> theirs, where the names differ or a person gave it."""
     reading: ReadingSettings
     """The way of reading that recsys.toml would have."""
-    questions: tuple[Question, ...]
+    questions: tuple[OpenQuestion, ...]
     """Open questions, in the order in which they matter."""
     renamed: dict[str, str]
     """Required columns found under another name: ours -> theirs."""
@@ -49,6 +56,8 @@ class Proposal:
     """The files."""
     read_as: dict[str, str]
     """Our column name -> theirs, for all columns that are read."""
+    examples: dict[str, str]
+    """Our column name -> the first value as the file has it."""
     unread: list[str]
     """Columns that are not read."""
     sample: pl.DataFrame
@@ -71,8 +80,8 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
     Raises:
         InputError: the files cannot be read, or lack what no answer can give.
     """
-    require_known(given.columns)
     files = files_of(pattern_or_files, given.reading)
+    resolve(files, given.columns, required=())
     sample = _sample(files)
     timed = given.reading.snapshot is None
     guesses = guess(sample, list(given.columns.items()), timed=timed)
@@ -103,6 +112,7 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
         renamed={ours: theirs for ours, theirs in guesses.by_name.items() if ours in REQUIRED},
         files=files,
         read_as=read_as,
+        examples={ours: example_of(sample[theirs]) for ours, theirs in read_as.items()},
         unread=[name for name in sample if name not in read_as.values()],
         sample=events,
         account=account,
@@ -131,7 +141,7 @@ def settled(pattern_or_files: Path | Sequence[TabularFile], given: Given, *, tak
     return propose(pattern_or_files, given) if proposal.questions else proposal
 
 
-def in_one_line(question: Question, proposal: Proposal) -> str:
+def in_one_line(question: OpenQuestion, proposal: Proposal) -> str:
     """Return the error for a question that nobody answers."""
     name = question.option.split("=")[0] + ("=" if "=" in question.option else " ")
     ways = " or ".join(f"{name}{_quoted(answer)}" for answer in list(question.choices)[:4])

@@ -1,7 +1,7 @@
 """A source counted by file and day: rows, a hash of them, and an account; only files that changed are read again."""
 
 import hashlib
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -42,6 +42,7 @@ class SurveyedFile(msgspec.Struct, frozen=True, kw_only=True):
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     reading: str
+    fingerprint: str
     files: dict[str, SurveyedFile]
 
 
@@ -63,6 +64,8 @@ class DayContent:
 class SourceDays:
     """Rows of each file and day of a source."""
 
+    fingerprint: str = ""
+    """The source's, which covers files without events too, such as those of its catalogue."""
     files: Mapping[str, SurveyedFile] = field(default_factory=dict)
     """Name of each file, in the source's order, and its account."""
     counts: pl.DataFrame = field(default_factory=_COUNTS.to_frame)
@@ -77,13 +80,18 @@ class SourceDays:
             if (note.version, note.reading) != (_VERSION, reading_of(source)):
                 return None
             counts = pl.read_parquet(home.source_days, hive_partitioning=False, glob=False)
-            return cls(files=note.files, counts=counts.match_to_schema(_COUNTS))
+            return cls(fingerprint=note.fingerprint, files=note.files, counts=counts.match_to_schema(_COUNTS))
         except (OSError, KeyError, msgspec.MsgspecError, pl.exceptions.PolarsError):
             return None
 
     def save(self, home: Home, source: SourceSettings) -> None:
         """Write the counts, and the account of the whole source for the days of `source`, atomically."""
-        note = _Note(version=_VERSION, reading=reading_of(source), files=dict(self.files))
+        note = _Note(
+            version=_VERSION,
+            reading=reading_of(source),
+            fingerprint=self.fingerprint,
+            files=dict(self.files),
+        )
         with replaced_file(home.source_days) as staged:
             self.counts.write_parquet(staged, metadata={_NOTE: msgspec.json.encode(note).decode()})
         replace_file(home.source_account, msgspec.json.encode(self.account(source)), durable=False)
@@ -153,7 +161,7 @@ class DaysReading:
             before: the counts of an earlier reading; None reads all of it.
         """
         self._source, self._before = source, before or SourceDays()
-        self._now = source.parts()
+        self._now, self._fingerprint = source.parts(), source.fingerprint()
         self.changed = [
             name
             for name, state in self._now.items()
@@ -168,7 +176,8 @@ class DaysReading:
     @property
     def is_new(self) -> bool:
         """True where a file changed, arrived, or is gone."""
-        return bool(self.changed) or self._now.keys() != self._before.files.keys()
+        gone = self._before.files.keys() - self._now.keys()
+        return bool(self.changed or gone) or self._fingerprint != self._before.fingerprint
 
     def batches(self) -> Generator[pl.DataFrame]:
         """Yield the events of the changed files.
@@ -192,11 +201,13 @@ class DaysReading:
         kept = [name for name in self._now if name in files]
         before = self._before.counts.filter(~pl.col("file").is_in(list(self._files)))
         counts = pl.concat([before, *self._counts]).filter(pl.col("file").is_in(kept))
-        return SourceDays(files={name: files[name] for name in kept}, counts=counts)
+        return SourceDays(
+            fingerprint=self._fingerprint, files={name: files[name] for name in kept}, counts=counts
+        )
 
     def _read(self, name: str, aside: RowsAside) -> Generator[pl.DataFrame]:
         """Yield the events of one file, and keep its counts."""
-        alone = self._source.only([name])
+        alone, state = self._source.only([name]), self._now[name]
         of_days = [_COUNTS.to_frame().drop("file")]
         try:
             for batch in alone.read(aside):
@@ -204,15 +215,15 @@ class DaysReading:
                 of_days.append(_by_day(batch))
                 yield batch
         except InputError:
-            if is_as(self._source, name, self._now[name]):
+            if _is_as(alone, name, state):
                 raise
             self.busy.append(name)
             return  # the counts before stay, with the state before: the next reading tries again
-        if not is_as(self._source, name, self._now[name]):
+        if not _is_as(alone, name, state):
             self.busy.append(name)
         counts = pl.concat(of_days).group_by("day").agg(pl.col("rows", "content").sum()).sort("day")
         self._counts.append(counts.select(pl.lit(name, pl.String).alias("file"), "day", "rows", "content"))
-        self._files[name] = SurveyedFile(state=self._now[name], account=aside.account())
+        self._files[name] = SurveyedFile(state=state, account=aside.account())
 
 
 def reading_of(source: SourceSettings) -> str:
@@ -221,10 +232,13 @@ def reading_of(source: SourceSettings) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
 
 
-def is_as(source: Source, name: str, state: str) -> bool:
-    """Return whether one file of a source is in the given state now."""
+def files_as_counted(source: Source, counted: SourceDays) -> bool:
+    """Return whether all files of `source` are in the state in which they were counted."""
     try:
-        return source.only([name]).parts().get(name) == state
+        return all(
+            name in counted.files and counted.files[name].state == state
+            for name, state in source.parts().items()
+        )
     except OSError:
         return False
 
@@ -238,6 +252,14 @@ def outside_range(home: Home, source: SourceSettings) -> RowsByDay:
     return counted.rows.outside(source.first_day, source.last_day) if counted else RowsByDay.none()
 
 
+def _is_as(alone: Source, name: str, state: str) -> bool:
+    """Return whether the one file of a source is in the given state now."""
+    try:
+        return alone.parts()[name] == state
+    except OSError:
+        return False
+
+
 def _by_day(batch: pl.DataFrame) -> pl.DataFrame:
     of_row = pl.DataFrame(
         [batch[columns.TIMESTAMP].dt.date().alias("day"), batch.hash_rows().alias("content")]
@@ -249,8 +271,3 @@ def _by_day(batch: pl.DataFrame) -> pl.DataFrame:
 def _all_left_out(account: RowAccount, name: str, earlier: str) -> RowAccount:
     same = RowsOfReason(rows=account.kept, example=f"{name}: has the rows of {earlier}")
     return RowAccount(reasons=account.reasons).plus(RowAccount(reasons={DUPLICATE_FILE: same}))
-
-
-def files_as_counted(source: Source, counted: SourceDays, names: Collection[str]) -> bool:
-    """Return whether these files are in the state in which they were counted."""
-    return all(is_as(source, name, counted.files[name].state) for name in names)

@@ -11,28 +11,43 @@ from recsys_assets.storage.settings_file import read_table, write_section
 _SHOWN_KINDS: Final = 8
 _CHOSEN: Final = "rating_positive {:g} was chosen by `recsys init`"
 """Beside the number in `recsys.toml`, so that the next `recsys init` knows whose it is."""
+_PIECES: Final = (
+    "identical_rows was chosen by `recsys init`: there is an order, and neither a quantity nor a line"
+)
 
 
-def set_rating_positive(file: Path, ratings: RatingScale | None) -> None:
-    """Set `[interactions] rating_positive` to the least rating above the middle of the scale; a person's number stays.
+def set_wish_defaults(file: Path, ratings: RatingScale | None, *, pieces: bool) -> None:
+    """Set the defaults of `[interactions]` that the source shows; a person's own value stays.
+
+    `rating_positive` is the least rating above the middle of the scale. `identical_rows` is `pieces` for lines of
+    orders that nothing else tells apart.
 
     Args:
         file: the settings file, written already.
         ratings: the source's; None where its format says what a rating means. Without a scale the setting is left out,
             and one that an earlier `recsys init` chose is taken back.
+        pieces: identical rows of the source are pieces.
     """
     text = file.read_text(encoding="utf-8")
-    before = read_table(file).get("interactions", {}).get("rating_positive")
-    if before is not None and _CHOSEN.format(before) not in text:
-        return
+    before = read_table(file).get("interactions", {})
+    values: dict[str, object] = {}
+    notes = []
+    rating = before.get("rating_positive")
     positive = None if ratings is None else ratings.positive()
-    note = "`recsys init` found no scale of ratings: every rating is a wish"
-    if ratings is not None and positive is not None:
-        low, high = ratings.ends() or (positive, positive)
-        note = f"{_CHOSEN.format(positive)}: the least above the middle of the ratings, {low:g} to {high:g}"
-    elif before is None:
-        return
-    write_section(file, Settings, "interactions", {"rating_positive": positive}, note=note)
+    if rating is None or _CHOSEN.format(rating) in text:
+        values["rating_positive"] = positive
+        if ratings is not None and positive is not None:
+            low, high = ratings.ends() or (positive, positive)
+            notes.append(
+                f"{_CHOSEN.format(positive)}: the least above the middle of the ratings, {low:g} to {high:g}"
+            )
+    if "identical_rows" not in before or _PIECES in text:
+        values["identical_rows"] = "pieces" if pieces else None
+        notes += [_PIECES] if pieces else []
+    changes = {name: value for name, value in values.items() if value != before.get(name)}
+    if changes or notes:
+        note = "; ".join(notes) or "`recsys init` found no scale of ratings: every rating is a wish"
+        write_section(file, Settings, "interactions", changes, note=note)
 
 
 def wishes_in_words(settings: Settings, survey: Survey) -> str:

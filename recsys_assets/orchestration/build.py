@@ -5,10 +5,10 @@ in-process Dagster run a stage (and, for days, one a stretch of stale days). Not
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,6 +26,7 @@ from recsys_assets.orchestration.interrupts import (
     close_killed_runs,
 )
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
+from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.orchestration.retention import in_words, prune_locked
@@ -41,11 +42,8 @@ _GAP_DAYS: Final = 7
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class Watcher(StageProgress, Protocol):
+class Watcher(StageProgress, Speaker, Protocol):
     """Shows the progress of a build."""
-
-    def begin(self, stage: str, detail: str) -> None:
-        """Show that a stage starts; `detail` is the amount to build."""
 
     def end(self, row: "StageRow") -> None:
         """Show that a stage ended, or had nothing to do."""
@@ -94,14 +92,18 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
         home: the home to build, whatever `RECSYS_HOME` and `DAGSTER_HOME` say.
         settings: its settings.
         watcher: shows each stage.
-        landed_only: land no new day; train and release on the landed ones.
+        landed_only: do not look at the source, and land no new day; train and release on the landed ones.
 
     Raises:
         BuildRunningError: another process builds this home.
+        InputError: the source cannot be read.
+        SourceChangedError: landed days changed in the source, and `changed_past` is `reject`.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with _builder(home, settings, watcher) as builder:
-        return builder.run(landed_only=landed_only)
+    with build_lock(home):
+        settings = settings if landed_only else follow(home, settings, watcher)
+        with _builder(home, settings, watcher) as builder:
+            return builder.run(landed_only=landed_only)
 
 
 def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date]) -> BuildOutcome:
@@ -111,7 +113,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with _builder(home, settings, watcher) as builder:
+    with build_lock(home), _builder(home, settings, watcher) as builder:
         for asset in ("raw_interactions", "interactions"):
             if not builder.outcome.failed:
                 builder.build_days(asset, days)
@@ -123,7 +125,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
 
 @contextmanager
 def _builder(home: Home, settings: Settings, watcher: Watcher) -> Iterator["_Builder"]:
-    with build_lock(home), open_instance(home) as instance, Interrupts() as interrupts:
+    with open_instance(home) as instance, Interrupts() as interrupts:
         close_killed_runs(instance)
         yield _Builder(
             home=home, settings=settings, watcher=watcher, instance=instance, interrupts=interrupts
@@ -154,14 +156,14 @@ class _Builder:
                 stage()
         return self.outcome
 
-    def build_days(self, asset: str, days: Sequence[date]) -> None:
-        """Materialise `asset` for `days`, one run a stretch of days."""
+    def build_days(self, asset: str, days: Sequence[date], *, without: Collection[date] = ()) -> None:
+        """Materialise `asset` for `days`, one run a stretch of days, and not for days `without`."""
         if not days:
             self._end(StageRow(stage=asset, status="fresh", detail=""))
             return
         self.watcher.begin(asset, counted(len(days), "day"))
         started, problems = time.monotonic(), []
-        for first, last in stretches(days, gap=_GAP_DAYS):
+        for first, last in stretches(days, gap=_GAP_DAYS, without=without):
             problems += self._materialise(DAILY_INCREMENT, [asset], tags=range_tags(first, last))
         self._end(
             StageRow(
@@ -175,8 +177,9 @@ class _Builder:
     def _raw(self, *, landed_only: bool) -> None:
         inputs = Inputs(self.home, self.settings)
         days = inputs.raw_store.days() if landed_only else self.settings.source.days()
-        stale = self._stale("raw_interactions", inputs.raw_store, days, lambda _: inputs.raw_interactions)
-        self.build_days("raw_interactions", stale)
+        stale = self._stale("raw_interactions", inputs.raw_store, days, inputs.raw_interactions)
+        kept = kept_days(inputs)
+        self.build_days("raw_interactions", [day for day in stale if day not in kept], without=kept)
 
     def _catalogue(self) -> None:
         inputs = Inputs(self.home, self.settings)
@@ -282,14 +285,3 @@ class _Builder:
         self._notes.clear()
         self.outcome.rows.append(row)
         self.watcher.end(row)
-
-
-def stretches(days: Sequence[date], *, gap: int) -> list[tuple[date, date]]:
-    """Return first and last day of each stretch of days; up to `gap` missing days in between are bridged."""
-    found: list[tuple[date, date]] = []
-    for day in sorted(days):
-        if found and day - found[-1][1] <= timedelta(days=gap + 1):
-            found[-1] = (found[-1][0], day)
-        else:
-            found.append((day, day))
-    return found

@@ -24,11 +24,12 @@ import msgspec
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.lake.sources.registry import source_of
+from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
+from recsys_assets.lake.source_days import SourceDays, reading_of
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import replace_file
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.partition_store import PartitionStore
 
 INPUTS_KEY = "recsys.inputs"
@@ -104,17 +105,35 @@ class Inputs:
         return PartitionStore(root=self.home.interactions, schema=INTERACTIONS.polars_schema())
 
     @cached_property
-    def source(self) -> str:
-        """Covers the source's spec, mapping, reading and files."""
-        given = self.settings.source
+    def source_days(self) -> SourceDays | None:
+        """The source as it was counted last; None where it never was."""
+        return SourceDays.load(self.home, self.settings.source)
+
+    def raw_interactions(self, day: date) -> str:
+        """Covers the day's rows in the source, its spec, mapping and reading."""
         return fingerprint(
-            [given.spec, sorted(given.columns.items()), given.reading, source_of(given).fingerprint()]
+            [CODE_VERSIONS["raw_interactions"], reading_of(self.settings.source), self._content(day)]
         )
 
-    @cached_property
-    def raw_interactions(self) -> str:
-        """Covers the source, for every day: a source does not say which of its days changed."""
-        return fingerprint([CODE_VERSIONS["raw_interactions"], self.source])
+    def landing(self, day: date) -> dict[str, str]:
+        """Return the day's provenance in `raw_interactions`."""
+        return {INPUTS_KEY: self.raw_interactions(day), CONTENT_KEY: self._content(day)}
+
+    def contents(self, first: date, last: date) -> str:
+        """Return a fingerprint of the rows that the source has of some days."""
+        return fingerprint(self._content(day) for day in self.settings.source.days() if first <= day <= last)
+
+    def source_changes(self, counted: SourceDays) -> SourceChanges:
+        """Return the days whose rows in the source are not those that landed."""
+        return SourceChanges.of(
+            counted,
+            self.raw_store.files(),
+            days=self.settings.source.days(),
+            rejected=set(days_under(self.home.quarantine)),
+        )
+
+    def _content(self, day: date) -> str:
+        return str(self.source_days.of_day(day)) if self.source_days else ""
 
     @cached_property
     def wish_rule(self) -> WishRule:
@@ -131,8 +150,9 @@ class Inputs:
 
     @cached_property
     def item_catalogue(self) -> str:
-        """Covers the source."""
-        return fingerprint([CODE_VERSIONS["item_catalogue"], self.source])
+        """Covers the source's spec, mapping, reading and files."""
+        files = self.source_days.fingerprint if self.source_days else ""
+        return fingerprint([CODE_VERSIONS["item_catalogue"], reading_of(self.settings.source), files])
 
     @cached_property
     def lineage(self) -> dict[date, str]:
@@ -197,9 +217,7 @@ def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore
     """Return table name -> store; it records a build's fingerprints, so that a day accepted by hand is fresh."""
     inputs = Inputs(home, settings)
     return {
-        RAW_INTERACTIONS.name: replace(
-            inputs.raw_store, provenance=lambda _: {INPUTS_KEY: inputs.raw_interactions}
-        ),
+        RAW_INTERACTIONS.name: replace(inputs.raw_store, provenance=inputs.landing),
         INTERACTIONS.name: replace(
             inputs.interaction_store, provenance=lambda day: {INPUTS_KEY: inputs.interactions(day)}
         ),

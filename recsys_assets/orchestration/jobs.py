@@ -6,6 +6,8 @@ from typing import Final
 import dagster as dg
 
 from recsys_assets.lake.follow import follow_source
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.landing_plan import days_to_request, stretches
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.source_settings import SourceSettings
@@ -77,28 +79,40 @@ def land_yesterday(source: SourceSettings) -> dg.ScheduleDefinition:
 
 
 def landed_day(source: SourceSettings) -> dg.SensorDefinition:
-    """Return the sensor that requests the days which the source's files have after the last landed one.
+    """Return the sensor that requests the days which the source has and the lake has not, or has otherwise.
 
-    Where the files changed it looks at their days again. A day after the last one of `source`, which this code
+    Where the files changed it counts their days again. A day outside of those of `source`, which this code
     location was loaded with, is requested at the first tick after Dagster has reloaded the location by itself.
+    A day is requested once for each content, so that a rejected one does not come back every minute.
     """
 
     @dg.sensor(
         name="landed_day",
         job_name=DAILY_INCREMENT,
         minimum_interval_seconds=60,
-        description="Starts one run for the days that the source has after the last landed one.",
+        description="Starts a run for the days that came to the source, or changed in it, since they landed.",
     )
-    def request_new_days(_context: dg.SensorEvaluationContext, lake: Lake) -> dg.RunRequest | dg.SkipReason:
+    def request_new_days(
+        _context: dg.SensorEvaluationContext, lake: Lake
+    ) -> list[dg.RunRequest] | dg.SkipReason:
         landed = lake.raw().days()
         if not landed:
             return dg.SkipReason("nothing has landed yet; run full_build, or `recsys build`")
-        settings = follow_source(lake.home, lake.settings())
-        if settings.source.last_day > source.last_day:
-            return dg.SkipReason(f"the source now ends on {settings.source.last_day}; waiting for the reload")
-        first, last = landed[-1] + timedelta(days=1), source.last_day
-        if first > last:
-            return dg.SkipReason(f"nothing new: the last day of the source, {last}, has landed")
-        return dg.RunRequest(run_key=f"{first}..{last}", tags=range_tags(first, last))
+        followed = follow_source(lake.home, lake.settings())
+        now = followed.settings.source
+        if (now.first_day, now.last_day) != (source.first_day, source.last_day):
+            return dg.SkipReason(
+                f"the source now has {now.first_day} to {now.last_day}; waiting for the reload"
+            )
+        inputs = Inputs(lake.home, followed.settings)
+        wanted = days_to_request(inputs)
+        if not wanted:
+            return dg.SkipReason(f"nothing new: the days of the source, to {source.last_day}, have landed")
+        return [
+            dg.RunRequest(
+                run_key=f"{first}..{last} {inputs.contents(first, last)}", tags=range_tags(first, last)
+            )
+            for first, last in stretches(wanted, gap=0)
+        ]
 
     return request_new_days

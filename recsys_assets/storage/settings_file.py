@@ -28,7 +28,7 @@ _INTRODUCTION: Final = """\
 # example RECSYS_TRAINING__EPOCHS=20.
 """
 _OWN_NOTE: Final = "`recsys "
-"""Every note names the command that wrote it; any other comment beside a heading is the user's."""
+"""Every note names the command that wrote it; any other comment above a heading is the user's."""
 _LINE_LENGTH: Final = 108
 _HEADING: Final = re.compile(r"^(# )?\[([^\[\]]+)\]")
 _FIELD: Final = re.compile(r"^\s*(# )?([\w.\-\"']+)\s*=")
@@ -112,7 +112,7 @@ def write_section(
         struct: the sections, a struct each.
         section: a field of `struct`.
         values: field -> value, a table where the field is a struct; None leaves the field at its default.
-        note: stands beside the heading in place of an earlier note, and names the `recsys COMMAND` that writes it.
+        note: stands above the heading in place of an earlier note, and names the `recsys COMMAND` that writes it.
 
     Raises:
         SettingsError: the file is there and is not TOML.
@@ -146,13 +146,26 @@ def changed(
         table = table.setdefault(key, tomlkit.inline_table())
     for field in plain:
         _set(table, field.name, values[field.name])
-    if note and isinstance(table, tomlkit.items.Table) and _OWN_NOTE in (table.trivia.comment or _OWN_NOTE):
-        table.comment(note)
     text = tomlkit.dumps(document)
+    text = _with_note(text, section, note) if note else text
     for field in fields.values():
         if field not in plain and values[field.name]:
             text = changed(text, field.type, (*section, field.name), values[field.name])
     return text
+
+
+def _with_note(text: str, section: KeyPath, note: str) -> str:
+    """Put the note on a line of its own above the section's heading, in place of an earlier one."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        heading = _HEADING.match(line)
+        if heading and not heading[1] and _keys(heading[2]) == section:
+            if _OWN_NOTE in line:  # beside the heading, by an earlier version
+                lines[number] = heading[0]
+            there = number > 0 and lines[number - 1].startswith("# ") and _OWN_NOTE in lines[number - 1]
+            lines[number - there : number] = [f"# {note}"]
+            break
+    return "\n".join(lines)
 
 
 def _set(table: Any, name: str, value: Any) -> None:

@@ -178,7 +178,7 @@ def test_the_last_day_follows_no_later_than_a_day_after_the_reading(home, broken
     with broken_dates.open("a") as file:
         file.write(f"u,i,2023-07-02\nu,j,{day}\n" if last else f"u,j,{day}\n")
 
-    moved = follow_source(home, settings, read_on=date(2023, 7, 1))
+    moved = follow_source(home, settings, read_on=date(2023, 7, 1)).settings
 
     assert moved.source.last_day == (date(2023, 7, last) if last else date(2023, 6, 30))
 
@@ -188,7 +188,7 @@ def test_following_keeps_the_first_day_and_the_rest_of_the_section(home, broken_
     with broken_dates.open("a") as file:
         file.write("u,i,2023-07-02\n")
 
-    moved = follow_source(home, settings).source
+    moved = follow_source(home, settings).settings.source
 
     assert moved == msgspec.structs.replace(settings.source, last_day=date(2023, 7, 2))
     assert outside_range(home, moved).total == 2

@@ -172,7 +172,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_read_again_next_time(fold
 
     assert reading.busy == [str(folder / "1.csv")]
     assert by_day(found) == {1: 20}
-    assert not files_as_counted(opened(folder), found, list(found.files))
+    assert not files_as_counted(opened(folder).only(found.files), found)
     assert by_day(counted(folder, found)) == {1: 21, 2: 20}
 
 

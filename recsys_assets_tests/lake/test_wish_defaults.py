@@ -86,7 +86,7 @@ def test_one_line_says_the_kinds_and_ratings_that_are_wishes(home, source):
 
     (line,) = said
     assert line.startswith(
-        "Wishes: by kind and weight rating 1, view 0.2, buy 1 (seen, but no wish: hide); of "
+        "Wishes: by kind and weight rating 1, view 0.2, purchase 1 (seen, but no wish: hide); of "
     )
     assert "of ratings 5 and above, 50% of 2 rated events. To change it: [interactions]" in line
 

@@ -26,6 +26,9 @@ class SilentWatcher:
     def end(self, row: StageRow) -> None:
         """Ignore it."""
 
+    def say(self, text: str) -> None:
+        """Ignore it."""
+
 
 def small_home(root: Path, *, first: date, days: int = 6) -> tuple[Home, Settings]:
     """Write a log of `days` days from `first` on, 90 events each, and set a home up for it."""

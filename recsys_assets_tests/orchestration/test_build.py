@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys_assets.orchestration.build import stretches
 from recsys_assets_tests.conftest import BUILT_DAYS, environment
 
 
@@ -207,10 +206,3 @@ def test_two_builds_of_one_home_do_not_run_at_once(recsys, built_home):
         done = recsys("build", home=built_home)
     assert done.returncode == 1
     assert "another build" in done.stderr
-
-
-def test_stretches_bridge_small_gaps_only():
-    first = date(2024, 1, 1)
-    days = [first + timedelta(days=n) for n in (0, 1, 2, 5, 30)]
-    assert stretches(days, gap=3) == [(days[0], days[3]), (days[4], days[4])]
-    assert stretches([], gap=3) == []

@@ -30,8 +30,7 @@ def test_a_home_where_nothing_landed_starts_nothing(lake):
 
 def test_the_days_after_the_last_landed_one_are_requested_in_one_run(lake):
     _land(lake, LAST - timedelta(days=2))
-    requested = landed_day(DEFAULT_SOURCE)(dg.build_sensor_context(), lake=lake)
-    assert isinstance(requested, dg.RunRequest)
+    (requested,) = landed_day(DEFAULT_SOURCE)(dg.build_sensor_context(), lake=lake)
     assert requested.tags["dagster/asset_partition_range_start"] == (LAST - timedelta(days=1)).isoformat()
     assert requested.tags["dagster/asset_partition_range_end"] == LAST.isoformat()
 

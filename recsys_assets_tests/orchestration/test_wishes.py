@@ -132,7 +132,7 @@ def test_another_rule_makes_interactions_stale_and_nothing_before(landed):
         InteractionsSettings(rating_positive=4.0, kinds={"view": 0.0}),
     ):
         after = Inputs(home, msgspec.structs.replace(settings, interactions=changed))
-        assert after.raw_interactions == before.raw_interactions
+        assert after.raw_interactions(FIRST) == before.raw_interactions(FIRST)
         assert after.item_catalogue == before.item_catalogue
         assert after.interactions(FIRST) != before.interactions(FIRST)
 
@@ -159,7 +159,7 @@ def stale(home: Home, settings: Settings) -> list[date]:
     """Return the days that `recsys build` would land again."""
     inputs = Inputs(home, settings)
     written = {day: file.provenance[INPUTS_KEY] for day, file in inputs.raw_store.files().items()}
-    return [day for day in DAYS if written[day] != inputs.raw_interactions]
+    return [day for day in DAYS if written[day] != inputs.raw_interactions(day)]
 
 
 def test_a_home_of_files_without_kinds_is_built_again(landed, tmp_path):

@@ -160,14 +160,17 @@ def test_a_section_without_values_may_be_appended(section, tmp_path):
     assert section in tomllib.loads(file.read_text() + f"\n[{section}]\n")
 
 
-def test_a_note_stands_beside_its_heading_in_place_of_the_one_before(tmp_path):
+@pytest.mark.parametrize(
+    "earlier", ["", "[source] # 10, says `recsys init`\n", "# 10, `recsys init`\n[source]\n"]
+)
+def test_a_note_stands_above_its_heading_in_place_of_the_one_before(tmp_path, earlier):
     file = tmp_path / "recsys.toml"
+    file.write_text(earlier)
     write_section(file, Settings, "source", SOURCE, note="11, says `recsys init`")
     write_section(file, Settings, "source", SOURCE, note="12, says `recsys init`")
 
-    assert [line for line in file.read_text().splitlines() if "says" in line] == [
-        "[source] # 12, says `recsys init`"
-    ]
+    lines = file.read_text().splitlines()
+    assert [line for line in lines if line[:3] in {"# 1", "[so"}] == ["# 12, says `recsys init`", "[source]"]
 
 
 def test_a_file_that_is_no_toml_stays_as_it_is(tmp_path):

@@ -11,7 +11,7 @@ from recsys_assets.lake.sources.column_meanings import best_names, is_same_name,
 from recsys_assets.lake.sources.tabular_files import TabularFile
 
 Theirs = str | Sequence[str]
-"""A column of theirs, or alternatives, of which a file's first is read."""
+"""A column of theirs, or alternatives: the first that a file has is read."""
 OWN: Final = (
     *RAW_INTERACTIONS.columns,
     *(name for name in ITEM_CATALOGUE.columns if name not in RAW_INTERACTIONS.columns),

@@ -9,6 +9,7 @@ catalogue. A column that only some of the files have is null in the others.
 Each column of a file has one format: times by `file_times.py`, ids and numbers by `cell_values.py`.
 """
 
+import hashlib
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -83,6 +84,10 @@ class Tabular(Source):
     def parts(self) -> dict[str, str]:
         """Return each file and its fingerprint."""
         return {str(file.path): file.fingerprint() for file in self._files}
+
+    def fingerprint(self) -> str:
+        """Return a hash of all parts' fingerprints."""
+        return hashlib.sha256("\n".join(self.parts().values()).encode()).hexdigest()
 
     def only(self, parts: Collection[str]) -> Self:
         """Return a source of these files alone."""

@@ -1,7 +1,7 @@
 """Recognition of the format of a column's times, from a sample of the column or from all of it.
 
 Every format that the values could have is tried on the whole sample. A format is taken if most values fit and lie
-between 1990 and tomorrow; a value alone decides nothing. Day and month are told apart by the values above 12.
+between 1990 and tomorrow; a value alone decides nothing. The order of day and month shows in the values above 12.
 """
 
 import re

@@ -1,16 +1,20 @@
 """The lake's assets: raw events, one file a day, and the item catalogue."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
+from functools import cache
 from typing import Any
 
 import dagster as dg
 
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
+from recsys_assets.lake.follow import count_now
 from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
-from recsys_assets.lake.source_days import outside_range
+from recsys_assets.lake.source_days import SourceDays, files_as_counted
+from recsys_assets.lake.sources.source import Source
 from recsys_assets.orchestration.day_records import record_days
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
@@ -28,12 +32,15 @@ def raw_interactions(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Land the run's days from the source, each audited before it is published."""
-    days, source = days_of(context), lake.source()
-    inputs = Inputs(lake.home, lake.settings()).raw_interactions
+    source, settings = lake.source(), lake.settings()
+    counted, inputs = count_now(lake.home, settings), Inputs(lake.home, settings)
+    gone = inputs.source_changes(counted).gone  # they stay as they landed
+    days = [day for day in days_of(context) if day not in gone]
+    read = source.only(counted.files_with(days))
     with lake.ledger() as ledger:
         outcome = publish_days(
-            iter_days(source, days, scratch=lake.home.scratch),
-            store=lake.raw(lambda _: {INPUTS_KEY: inputs}),
+            iter_days(read, days, scratch=lake.home.scratch),
+            store=lake.raw(_provenance(inputs, read, counted)),
             audit=lake.raw_audit(source, ledger),
             quarantine=lake.home.quarantine,
             ledger=ledger,
@@ -42,7 +49,7 @@ def raw_interactions(
     of_run = {
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
         "rows": sum(outcome.rows.values()),
-        "outside_range": outside_range(lake.home, lake.settings().source).total,
+        "outside_range": counted.rows.outside(settings.source.first_day, settings.source.last_day).total,
     }
     yield from record_days(
         context,
@@ -83,6 +90,16 @@ def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetC
         },
         check_results=checks,
     )
+
+
+def _provenance(inputs: Inputs, read: Source, counted: SourceDays) -> Callable[[date], dict[str, str]]:
+    """Return a day's provenance; none, so that it is stale, where a file was written to since it was counted."""
+
+    @cache
+    def is_as_counted() -> bool:  # called at the first write, when all has been read
+        return files_as_counted(read, counted)
+
+    return lambda day: inputs.landing(day) if is_as_counted() else {}
 
 
 def lake_assets(daily: dg.DailyPartitionsDefinition, *, source: str) -> list[dg.AssetsDefinition]:

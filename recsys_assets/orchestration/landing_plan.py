@@ -1,0 +1,84 @@
+"""Days to land: those that the source has and the lake has not, or has otherwise, and the runs that land them."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
+from typing import Protocol
+
+from recsys_assets.lake.follow import follow_source
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.run_results import counted
+from recsys_assets.settings import Settings
+from recsys_assets.storage.home import Home
+
+
+class Speaker(Protocol):
+    """Shows lines on what is done."""
+
+    def begin(self, stage: str, detail: str) -> None:
+        """Show that a stage starts; `detail` is the amount of it."""
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+
+
+def follow(home: Home, settings: Settings, speaker: Speaker) -> Settings:
+    """Count the source again where it changed, say what is new, and return the settings in force now.
+
+    Raises:
+        InputError: the source cannot be read.
+        SourceChangedError: landed days changed in the source, and `changed_past` is `reject`.
+    """
+
+    def begin(files: int) -> None:
+        speaker.begin("source", counted(files, "file"))
+
+    followed = follow_source(home, settings, on_reading=begin)
+    settings, rule = followed.settings, followed.settings.source.changed_past
+    changes = Inputs(home, settings).source_changes(followed.counted)
+    if rule == "reject":
+        changes.require_none_changed(home)
+    if followed.is_new or changes.new or (rule == "land" and changes.changed):
+        for line in [*changes.in_words(rule), *followed.notes]:
+            speaker.say(line)
+    return settings
+
+
+def kept_days(inputs: Inputs) -> set[date]:
+    """Return the landed days that stay as they are, whatever their fingerprint: gone or, by `changed_past`, changed."""
+    source = inputs.settings.source
+    if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
+        return set(inputs.raw_store.days())
+    return inputs.source_changes(inputs.source_days).kept(source.changed_past)
+
+
+def days_to_request(inputs: Inputs) -> list[date]:
+    """Return the days after the last landed one, those between landed ones that came later, and those that changed.
+
+    Days before the first landed one are left to `recsys build`: where days were landed by hand, they are no news.
+    """
+    landed, source = inputs.raw_store.days(), inputs.settings.source
+    if not landed or inputs.source_days is None:
+        return []
+    changes = inputs.source_changes(inputs.source_days)
+    later = [day for day in source.days() if day > landed[-1]]
+    between = (day for day in changes.new if day > landed[0])
+    return sorted({*later, *between, *(changes.changed if source.changed_past == "land" else ())})
+
+
+def stretches(days: Sequence[date], *, gap: int, without: Collection[date] = ()) -> list[tuple[date, date]]:
+    """Return first and last day of each stretch of days.
+
+    Args:
+        days: any order.
+        gap: at most N missing days in between are bridged.
+        without: days that no stretch may bridge.
+    """
+    found: list[tuple[date, date]] = []
+    for day in sorted(days):
+        before = found[-1][1] if found else date.min
+        between = [before + timedelta(days=n) for n in range(1, min((day - before).days, gap + 2))]
+        if found and len(between) <= gap and not set(between) & set(without):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found

@@ -1,0 +1,320 @@
+"""Following a source: new and changed days land, days that are gone stay, and nothing else is read or landed."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from recsys_assets.errors import SourceChangedError
+from recsys_assets.lake.follow import CONTENT_KEY, follow_source
+from recsys_assets.lake.initialise import initialise
+from recsys_assets.lake.landing import iter_days
+from recsys_assets.lake.sources.registry import source_of
+from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.orchestration.jobs import landed_day
+from recsys_assets.orchestration.landing_plan import days_to_request, follow, kept_days, stretches
+from recsys_assets.orchestration.resources import Lake
+from recsys_assets.settings import load_settings
+from recsys_assets.storage.home import Home
+from recsys_assets_tests.orchestration.homes import SilentWatcher
+
+FIRST = date(2024, 1, 1)
+HEADER = "user_id,item_id,timestamp\n"
+
+
+class Listener(SilentWatcher):
+    """Keeps the lines."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def write(folder: Path, name: str, rows: list[tuple[int, int]]) -> None:
+    """Write a file of rows, each a day of January and a number."""
+    lines = [f"u{n % 11},i{n % 7},2024-01-{day:02d} 10:{n % 60:02d}:00\n" for day, n in rows]
+    (folder / f"{name}.csv").write_text(HEADER + "".join(lines))
+
+
+def land_stale(home: Home) -> list[date]:
+    """Land as the asset does, without Dagster, the days that a build would land; return them."""
+    now = load_settings(home)
+    inputs = Inputs(home, now)
+    written = {day: file.provenance.get(INPUTS_KEY) for day, file in inputs.raw_store.files().items()}
+    kept = kept_days(inputs)
+    days = [
+        day
+        for day in now.source.days()
+        if written.get(day) != inputs.raw_interactions(day) and day not in kept
+    ]
+    source = source_of(now.source).only(inputs.source_days.files_with(days))
+    store = Lake(home_path=str(home.root)).raw(inputs.landing)
+    for day, frame in iter_days(source, days, scratch=home.scratch):
+        store.write(day, frame)
+    return days
+
+
+def build(home: Home) -> tuple[list[date], list[str]]:
+    """Follow and land; return the days that landed and the lines that were said."""
+    listener = Listener()
+    follow(home, load_settings(home), listener)
+    return land_stale(home), listener.said
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for day in (1, 2):
+        write(folder, f"{day}", [(day, n) for n in range(59)])
+    return folder
+
+
+@pytest.fixture
+def home(folder, tmp_path) -> Home:
+    home = Home(tmp_path / "home")
+    initialise(home, f"tabular:{folder}/*.csv")
+    land_stale(home)
+    return home
+
+
+def rows_landed(home: Home) -> dict[int, int]:
+    return {day.day: file.rows for day, file in Lake(home_path=str(home.root)).raw().files().items()}
+
+
+def set_rule(home: Home, rule: str) -> None:
+    text = home.settings_file.read_text()
+    home.settings_file.write_text(text.replace('# changed_past = "land"', f'changed_past = "{rule}"'))
+
+
+def test_a_new_file_lands_its_day_and_no_other(home, folder):
+    write(folder, "3", [(3, n) for n in range(59)])
+
+    assert build(home) == ([date(2024, 1, 3)], ["Source: 1 new day, 2024-01-03 (59 rows)."])
+    assert build(home) == ([], [])
+    assert load_settings(home).source.last_day == date(2024, 1, 3)
+
+
+def test_a_new_month_lands_with_the_days_between(home, folder):
+    (folder / "feb.csv").write_text(HEADER + "u,i,2024-02-02 10:00:00\nu,j,2024-02-02 11:00:00\n")
+    landed, said = build(home)
+
+    assert (landed[0], landed[-1], len(landed)) == (date(2024, 1, 3), date(2024, 2, 2), 31)
+    assert said == ["Source: 1 new day, 2024-02-02 (2 rows)."]
+
+
+def test_new_rows_of_a_landed_day_land_it_again(home, folder):
+    with (folder / "1.csv").open("a") as file:
+        file.write("u,i,2024-01-01 23:00:00\n")
+    landed, said = build(home)
+
+    assert landed == [FIRST]
+    assert said == ["Source: 1 day changed since landing: 2024-01-01 59 -> 60 rows; landed again."]
+    assert rows_landed(home) == {1: 60, 2: 59}
+
+
+def test_a_corrected_row_lands_its_day_again_though_their_number_is_the_same(home, folder):
+    path = folder / "2.csv"
+    path.write_text(path.read_text().replace("u5,i5,", "u6,i5,", 1))
+
+    assert build(home)[0] == [date(2024, 1, 2)]
+
+
+def test_a_renamed_file_lands_nothing(home, folder):
+    (folder / "1.csv").rename(folder / "january-1.csv")
+
+    assert build(home) == ([], [])
+
+
+def test_days_without_a_row_any_more_stay_as_they_landed(home, folder):
+    (folder / "1.csv").unlink()
+    landed, said = build(home)
+
+    assert landed == []
+    assert said == ["Source: 1 day has no row in the source any more, 2024-01-01: kept as it landed."]
+    assert rows_landed(home) == {1: 59, 2: 59}
+    assert build(home) == ([], [])
+
+
+def test_a_file_that_another_replaced_adds_days_and_takes_none(home, folder):
+    write(folder, "1", [(5, 1), (5, 2)])
+    landed, said = build(home)
+
+    assert landed == [date(2024, 1, day) for day in (3, 4, 5)]
+    assert said[0] == "Source: 1 new day, 2024-01-05 (2 rows)."
+    assert "2024-01-01: kept as it landed" in said[1]
+    assert rows_landed(home) == {1: 59, 2: 59, 3: 0, 4: 0, 5: 2}
+
+
+def test_a_shortened_file_says_the_rows_before_and_after(home, folder):
+    write(folder, "1", [(1, 1)])
+
+    assert build(home)[1] == ["Source: 1 day changed since landing: 2024-01-01 59 -> 1 row; landed again."]
+    assert rows_landed(home)[1] == 1
+
+
+def test_changed_days_are_kept_by_the_rule(home, folder):
+    set_rule(home, "keep")
+    write(folder, "1", [(1, 1)])
+    write(folder, "3", [(3, 1)])
+    landed, said = build(home)
+
+    assert landed == [date(2024, 1, 3)]
+    assert 'kept as they landed, by changed_past = "keep"' in said[1]
+    assert rows_landed(home) == {1: 59, 2: 59, 3: 1}
+    assert build(home) == ([], [])
+
+
+def test_changed_days_stop_a_build_by_the_rule_until_they_are_landed(home, folder):
+    set_rule(home, "reject")
+    write(folder, "1", [(1, 1)])
+    for _ in range(2):
+        with pytest.raises(
+            SourceChangedError, match=r"2024-01-01 59 -> 1 row.*recsys land .*--from 2024-01-01"
+        ):
+            build(home)
+
+
+def test_an_older_file_moves_the_first_day_back(home, folder):
+    (folder / "0.csv").write_text(HEADER + "u,i,2023-12-30 10:00:00\n")
+    landed, said = build(home)
+
+    assert landed == [date(2023, 12, 30), date(2023, 12, 31)]
+    assert said == ["Source: 1 new day, 2023-12-30 (1 row)."]
+
+
+def test_a_first_day_that_a_person_chose_stays_and_older_rows_are_named(home, folder):
+    initialise(home, f"tabular:{folder}/*.csv", first=date(2024, 1, 2))
+    (folder / "0.csv").write_text(HEADER + "u,i,2023-12-30 10:00:00\n")
+    landed, (said,) = build(home)
+
+    assert landed == []
+    assert said.startswith("Source: 1 row more outside of the days from 2024-01-02 to 2024-01-02, not landed")
+    assert "recsys init --force --from DAY" in said
+
+
+def test_days_that_init_limited_do_not_move(home, folder):
+    initialise(home, f"tabular:{folder}/*.csv", days=1)
+    write(folder, "3", [(3, 1)])
+
+    assert build(home) == ([], [])
+    assert load_settings(home).source.last_day == FIRST
+
+
+def test_a_source_that_lost_all_rows_keeps_its_days(home, folder):
+    for name in ("1", "2"):
+        write(folder, name, [])
+    landed, said = build(home)
+
+    assert landed == []
+    assert "2 days have no row in the source any more, 2024-01-01, 2024-01-02: kept as they landed" in said[0]
+
+
+def test_a_home_whose_counts_are_lost_lands_nothing_again(home):
+    home.source_days.unlink()
+
+    assert build(home) == ([], [])
+
+
+def test_the_sensor_requests_new_and_changed_days_once_for_each_content(home, folder):
+    lake = Lake(home_path=str(home.root))
+
+    def requested():
+        return landed_day(load_settings(home).source)(dg.build_sensor_context(), lake=lake)
+
+    assert isinstance(requested(), dg.SkipReason)
+    write(folder, "1", [(1, 1)])
+    write(folder, "4", [(4, 1)])
+    waiting = requested()
+    assert isinstance(waiting, dg.SkipReason)
+    assert "waiting for the reload" in waiting.skip_message
+    first, second = requested()
+    spans = [
+        (run.tags["dagster/asset_partition_range_start"], run.tags["dagster/asset_partition_range_end"])
+        for run in (first, second)
+    ]
+    assert spans == [("2024-01-01", "2024-01-01"), ("2024-01-03", "2024-01-04")]
+    write(folder, "1", [(1, 2)])
+    assert requested()[0].run_key != first.run_key
+    assert requested()[1].run_key == second.run_key
+
+
+def test_no_day_is_requested_before_the_first_landing(folder, tmp_path):
+    home = Home(tmp_path / "empty")
+    initialise(home, f"tabular:{folder}/*.csv")
+
+    assert days_to_request(Inputs(home, load_settings(home))) == []
+
+
+def test_a_landed_day_records_its_content(home):
+    files = Lake(home_path=str(home.root)).raw().files()
+    inputs = Inputs(home, load_settings(home))
+
+    assert files[FIRST].provenance[CONTENT_KEY] == str(inputs.source_days.of_day(FIRST))
+
+
+def test_stretches_bridge_small_gaps_and_no_kept_day():
+    days = [FIRST + timedelta(days=n) for n in (0, 1, 2, 5, 30)]
+
+    assert stretches(days, gap=3) == [(days[0], days[3]), (days[4], days[4])]
+    assert stretches(days, gap=1) == [(days[0], days[2]), (days[3], days[3]), (days[4], days[4])]
+    kept = [FIRST + timedelta(days=3)]
+    assert stretches(days, gap=3, without=kept) == [
+        (days[0], days[2]),
+        (days[3], days[3]),
+        (days[4], days[4]),
+    ]
+    assert stretches([], gap=3) == []
+
+
+STEP = st.dictionaries(
+    st.sampled_from("abc"),
+    st.none() | st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), max_size=6),
+    min_size=1,
+)
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.reuse, Phase.generate],  # shrinking would take minutes
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(steps=st.lists(STEP, min_size=1, max_size=4))
+def test_the_lake_is_that_of_a_first_landing_but_for_days_that_are_gone(tmp_path_factory, steps):
+    """A step maps a file to its new rows, or to none where it goes; after each of them the source is followed."""
+    root = tmp_path_factory.mktemp("case")
+    folder, home, fresh = root / "log", Home(root / "home"), Home(root / "fresh")
+    folder.mkdir()
+    write(folder, "z", [(3, 9)])
+    spec = f"tabular:{folder}/*.csv"
+    initialise(home, spec)
+    land_stale(home)
+    for step in steps:
+        for name, rows in step.items():
+            if rows is None:
+                (folder / f"{name}.csv").unlink(missing_ok=True)
+            else:
+                write(folder, name, rows)
+        build(home)
+        assert build(home) == ([], [])
+    initialise(fresh, spec)
+    land_stale(fresh)
+
+    found, expected = (Lake(home_path=str(place.root)).raw() for place in (home, fresh))
+    for day in load_settings(fresh).source.days():
+        rows = expected.read(day).sort(pl.all())  # the order of a day's files may be another
+        assert found.read(day).sort(pl.all()).equals(rows) or not rows.height
+    inputs = Inputs(home, load_settings(home))
+    for day in inputs.source_changes(inputs.source_days).gone:
+        assert found.read(day).height
+    stored = follow_source(home, load_settings(home)).counted.account(load_settings(home).source)
+    assert stored.rows == sum(len(pl.read_csv(path)) for path in folder.glob("*.csv"))
+    assert msgspec.json.encode(stored) == home.source_account.read_bytes()
