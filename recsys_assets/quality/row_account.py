@@ -6,6 +6,8 @@ import msgspec
 
 REASONS: Final = {
     "bad_row": "cannot be read",
+    "no_match": "whose order, or other row of a second file, is missing",
+    "other_kind": "of kinds that are no interactions",
     "outside_range": "outside of the days that are landed",
     "not_landed": "of days that have not landed yet",
     "rejected": "of days in quarantine",
