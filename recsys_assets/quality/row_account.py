@@ -1,5 +1,7 @@
 """The account of rows: each row of a source became an interaction, or is counted under one named reason."""
 
+import sqlite3
+from contextlib import closing
 from typing import Final, Self
 
 import msgspec
@@ -63,3 +65,46 @@ class RowAccount(msgspec.Struct, frozen=True, kw_only=True):
             for name, words in REASONS.items()
             if (found := self.reasons.get(name)) is not None
         ]
+
+    def rows_by_reason(self) -> list[dict[str, str | int]]:
+        """Return reason, rows, words and example of each reason, in the order of `REASONS`."""
+        return [
+            {"reason": name, "rows": found.rows, "meaning": words, "example": found.example}
+            for name, words in REASONS.items()
+            if (found := self.reasons.get(name)) is not None
+        ]
+
+    def in_words(self, *, of: int) -> list[str]:
+        """Return `70 of 100 rows without a user` for each reason, those with most rows first."""
+        most_first = sorted(self.reasons.items(), key=lambda item: -item[1].rows)
+        return [
+            f"{found.rows:,} of {of:,} row{'' if of == 1 else 's'} {REASONS.get(name, name)}"
+            for name, found in most_first
+        ]
+
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS row_accounts (day TEXT PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID;
+"""
+"""Day, `2017-01-01` -> the account of its raw rows, for the interactions that are published now."""
+_DECODER: Final = msgspec.json.Decoder(RowAccount)
+
+
+def prepare_accounts(connection: sqlite3.Connection) -> None:
+    """Create `row_accounts` where it is missing."""
+    connection.executescript(_SCHEMA)
+
+
+def put_account(connection: sqlite3.Connection, day: str, account: RowAccount) -> None:
+    """Store a day's account; it replaces the one before."""
+    connection.execute(
+        "INSERT OR REPLACE INTO row_accounts VALUES (?,?)", (day, msgspec.json.encode(account))
+    )
+
+
+def stored_accounts(connection: sqlite3.Connection, *, since: str = "") -> dict[str, RowAccount]:
+    """Return day -> account of the days from `since` on, oldest first."""
+    with closing(
+        connection.execute("SELECT day, account FROM row_accounts WHERE day >= ? ORDER BY day", (since,))
+    ) as rows:
+        return {day: _DECODER.decode(account) for day, account in rows}
