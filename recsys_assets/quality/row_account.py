@@ -83,6 +83,30 @@ class RowAccount(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
+class HomeAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """The account of a home: every row of its source, as it is in the lake now."""
+
+    source_rows: int | None = None
+    """Rows of the source when it was read last; None of a home that was set up before they were counted."""
+    account: RowAccount = RowAccount()
+    """Interactions, and the rows left out by reason."""
+    differences: str = ""
+    """The days that landed with other rows than the source has now, in words; empty where the account adds up."""
+
+    def in_words(self) -> list[str]:
+        """Return a headline, one line a reason, and the differences; nothing where every row is an interaction."""
+        account = self.account
+        if not account.reasons and not self.differences:
+            return []
+        rows = account.rows if self.source_rows is None else self.source_rows
+        left_out = account.rows - account.kept
+        headline = (
+            f"Rows: {rows:,} of the source, {account.kept:,} interactions, {left_out:,} left out or joined"
+        )
+        lines = [f"  {line}" for line in account.lines()]
+        return [f"{headline}:" if lines else headline, *lines, *filter(None, [self.differences])]
+
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS row_accounts (day TEXT PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID;
 """

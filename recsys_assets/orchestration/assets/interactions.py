@@ -8,6 +8,7 @@ import dagster as dg
 from recsys_assets.interactions.cleaned_days import publish_interactions
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.report_page import reported_days, write_report
+from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
@@ -40,6 +41,7 @@ def interactions(
             ledger=ledger,
             progress=progress_of("interactions", days, progress),
         )
+    write_home_account(lake.home, lake.settings().source)
     missing, problems = outcome.missing, []
     if missing:
         problems = [f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
