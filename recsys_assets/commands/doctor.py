@@ -87,14 +87,14 @@ def print_findings(console: Console, found: Findings) -> None:
 
 def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.evaluation.model_choice import ModelChoice  # noqa: PLC0415  polars
-    from recsys_assets.lake.source_days import outside_range  # noqa: PLC0415  polars
+    from recsys_assets.lake.home_account import home_account  # noqa: PLC0415  polars
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
     total, landed = len(settings.source.days()), len(inputs.raw_store.days())
-    left_out = outside_range(home, settings.source)
-    if left_out.total:
-        found.facts.append(("outside_range", f"events of the source in no partition: {left_out}"))
+    headline, *lines = home_account(home, settings.source).in_words() or [""]
+    if headline:
+        found.facts += [("rows", headline.removeprefix("Rows: ")), *(("", line) for line in lines)]
     found.facts.append(("raw_interactions", f"{landed} of {total} days"))
     found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]

@@ -17,6 +17,7 @@ import dagster as dg
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
+from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.interrupts import (
@@ -73,6 +74,8 @@ class BuildOutcome:
     """One a stage, in order."""
     model: str = ""
     """The model of the release and the reason for it; empty where none was chosen in this build."""
+    rows_left_out: list[str] = field(default_factory=list)
+    """The account of the home's rows, a line each; empty where every row of the source is an interaction."""
 
     @property
     def failed(self) -> bool:
@@ -127,9 +130,11 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
 def _builder(home: Home, settings: Settings, watcher: Watcher) -> Iterator["_Builder"]:
     with open_instance(home) as instance, Interrupts() as interrupts:
         close_killed_runs(instance)
-        yield _Builder(
+        builder = _Builder(
             home=home, settings=settings, watcher=watcher, instance=instance, interrupts=interrupts
         )
+        yield builder
+        builder.outcome.rows_left_out = write_home_account(home, settings.source).in_words()
 
 
 @dataclass(kw_only=True)
@@ -257,7 +262,7 @@ class _Builder:
             )
         # of a check, a run's own answer comes after those of single days
         last = {check.asset_check_key: check for check in result.get_asset_check_evaluations()}
-        self._notes += [answer_in_words(check) for check in last.values() if not check.passed]
+        self._notes += [answer_in_words(check, home=self.home) for check in last.values() if not check.passed]
         return [reason_of(event) for event in failures]
 
     def _prune(self) -> None:

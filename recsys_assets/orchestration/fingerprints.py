@@ -22,9 +22,12 @@ from typing import Final
 import msgspec
 
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.returns import TakenOff, taken_off
+from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
+from recsys_assets.lake.raw_returns import with_note
 from recsys_assets.lake.source_days import SourceDays, reading_of
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
@@ -38,7 +41,7 @@ INPUTS_KEY = "recsys.inputs"
 CODE_VERSIONS: Final = {
     "raw_interactions": "3",
     "item_catalogue": "3",
-    "interactions": "2",
+    "interactions": "3",
     "increment_report": "3",
     "model_choice": "1",
     "embeddings": "3",
@@ -97,7 +100,7 @@ class Inputs:
     @cached_property
     def raw_store(self) -> PartitionStore:
         """The table `raw_interactions`."""
-        return PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema())
+        return with_note(PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema()))
 
     @cached_property
     def interaction_store(self) -> PartitionStore:
@@ -140,9 +143,25 @@ class Inputs:
         """The rule that weighs events: `[interactions]`, and what the source says of ratings."""
         return WishRule.of(self.settings)
 
+    @cached_property
+    def row_rule(self) -> RowRule:
+        """The rule that says which rows are events: `[interactions]`."""
+        return RowRule.of(self.settings.interactions)
+
+    @cached_property
+    def taken_off(self) -> TakenOff:
+        """The pieces that the returns of all raw days take off purchases."""
+        return taken_off(self.raw_store, self.row_rule)
+
     def interactions(self, day: date) -> str:
-        """Covers the day's raw file, and the weights of events."""
-        return fingerprint([CODE_VERSIONS["interactions"], self.raw_store.checksum(day), self.wish_rule])
+        """Covers the day's raw file, the weights of events, and returns that take pieces off the day."""
+        parts = [
+            self.raw_store.checksum(day),
+            self.wish_rule,
+            self.row_rule,
+            *self.taken_off.fingerprint(day),
+        ]
+        return fingerprint([CODE_VERSIONS["interactions"], *parts])
 
     def increment_report(self, day: date) -> str:
         """Covers the day's cleaned file; a change in the trailing window is no reason for another report."""

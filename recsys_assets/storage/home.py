@@ -95,6 +95,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "source_account.json"
 
     @property
+    def row_account(self) -> Path:
+        """The account of all rows, as of the last build: JSON, a `HomeAccount`."""
+        return self.root / "row_account.json"
+
+    @property
     def quarantine(self) -> Path:
         """Rejected days, a folder a day."""
         return self.root / "quarantine"
