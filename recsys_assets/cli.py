@@ -15,6 +15,7 @@ from recsys_assets.commands import (
     rules_commands,
     running,
     server_commands,
+    sources_command,
 )
 from recsys_assets.errors import RecsysError
 from recsys_assets.training_settings import limit_spinning
@@ -47,6 +48,7 @@ def main() -> None:
 for command in (
     init_command.init,
     *running.COMMANDS,
+    *sources_command.COMMANDS,
     *making.COMMANDS,
     export_command.export,
     server_commands.releases,

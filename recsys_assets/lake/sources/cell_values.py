@@ -15,6 +15,8 @@ Mark = Literal[".", ","]
 _SAMPLE_ROWS: Final = 2_000
 _FACTOR: Final = 9
 """One mark must explain this many times the values of the other to be a column's."""
+_PLAIN: Final = r"^[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*$"
+"""Text that is in the one form already: it has a digit, as no word for a missing value has."""
 _AROUND: Final = r"[\s\u00a0\u202f'’]|[€$£¥₹₽₺₩]|(?i:EUR|USD|GBP|CHF|CAD|AUD|kr|zł)"
 """Signs in or around a number: blanks and apostrophes between thousands, and currencies."""
 _OF_COMMA: Final = (
@@ -32,7 +34,10 @@ _GROUPED: Final = {
 
 def ids(column: pl.Series) -> pl.Series:
     """Return a column of ids as text in the form of `normal_id`; null where there is none."""
-    expression = text_of(column).str.strip_chars(BLANKS)
+    text = text_of(column)
+    if text.str.contains(_PLAIN).all():
+        return text
+    expression = text.str.strip_chars(BLANKS)
     whole = expression.str.replace(WHOLE_NUMBER, "${1}")
     return pl.select(pl.when(~whole.is_in(list(NULL_WORDS))).then(whole).alias(column.name)).to_series()
 
@@ -86,6 +91,8 @@ def numbers(column: pl.Series, dtype: pl.DataType | type[pl.DataType], *, mark: 
     if mark == ",":
         plain = plain.set(plain.str.contains(".", literal=True), None).str.replace(",", ".", literal=True)
     found = plain.cast(dtype, strict=False)
+    if found.null_count() == column.null_count():
+        return found.fill_nan(None) if found.dtype.is_float() else found
     left = (found.is_null() & ~is_missing(column)).arg_true()
     found = found.scatter(left, _cleaned(column.gather(left), dtype, mark)) if len(left) else found
     return found.fill_nan(None) if found.dtype.is_float() else found

@@ -1,64 +1,170 @@
 """Specs of sources, such as `amazon:reviews.json.gz,meta=products.json.gz`, and the sources that they name."""
 
-from collections.abc import Mapping
+import difflib
+import glob
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from recsys_assets.errors import InputError
 from recsys_assets.lake.sources.amazon import Amazon
 from recsys_assets.lake.sources.completejourney import CompleteJourney
 from recsys_assets.lake.sources.movielens import MovieLens
+from recsys_assets.lake.sources.preset_format import Preset, load_preset, preset_names
+from recsys_assets.lake.sources.preset_source import PresetSource
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.sources.tabular import Tabular
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 
-_FORMS: Final = (
-    "`completejourney`, `amazon:PATH[,meta=PATH]`, `amazon-2023:CATEGORY`, `movielens:PATH` or `tabular:PATH`"
-)
+_PATHS: Final = frozenset({"amazon", "movielens", "tabular"})
+"""Kinds of code, not presets, that take a path."""
+_URLS: Final = frozenset({"postgres", "postgresql", "s3", "gs", "https", "http"})
+"""Kinds whose spec is a URL."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Parts of a source's spec, `KIND[:PATH[,meta=PATH]]`."""
+    """Parts of a source's spec, `KIND[:PATH[,meta=PATH][?query=SQL]]`."""
 
     kind: str
     """Kind of source, the text before the first colon."""
     path: str = ""
-    """Path or category after the colon; empty if there is none."""
+    """Path, category or rest of a URL after the colon; empty if there is none."""
     meta: str = ""
     """Path after `,meta=`; empty if there is none."""
+    query: str = ""
+    """SQL after `?query=`; empty if there is none."""
 
     @classmethod
     def parse(cls, text: str) -> "Spec":
-        """Split `KIND[:PATH[,meta=PATH]]`.
+        """Split a spec.
 
         Raises:
-            InputError: the kind is unknown, or a path is missing or not allowed.
+            InputError: the kind is unknown, or a part is missing or not allowed.
         """
         kind, _, rest = text.strip().partition(":")
-        path, _, meta = rest.partition(",meta=")
-        takes_path = kind in {"amazon", "amazon-2023", "movielens", "tabular"}
-        if kind != "completejourney" and not takes_path:
-            raise InputError(f"source {text!r}: unknown kind {kind!r}; give {_FORMS}")
-        if takes_path and not path:
+        if kind not in kinds():
+            raise InputError(f"source {text!r}: unknown kind {kind!r}{_nearest(kind, text)}; give {_forms()}")
+        path, _, meta = rest.partition(",meta=") if kind == "amazon" else (rest, "", "")
+        path, asks, query = path.partition("?query=") if kind == "sqlite" or kind in _URLS else (path, "", "")
+        if kind != "completejourney" and not path:
             raise InputError(
-                f"source {text!r}: the path or category is missing after `{kind}:`; give {_FORMS}"
+                f"source {text!r}: the path or category is missing after `{kind}:`; give {_forms()}"
             )
-        if (rest and not takes_path) or (",meta=" in rest and (kind != "amazon" or not meta)):
-            raise InputError(f"source {text!r}: {kind} takes no such part; give {_FORMS}")
-        return cls(kind=kind, path=path, meta=meta)
+        if kind in {"sqlite", "postgres", "postgresql"} and not query:
+            raise InputError(f"source {text!r}: the query is missing; give `{kind}:…?query=SELECT …`")
+        wrong = ",meta=" in rest and not meta and kind not in _URLS and kind != "sqlite"
+        if wrong or (rest and kind == "completejourney") or (asks and kind in {"s3", "gs", "https", "http"}):
+            raise InputError(f"source {text!r}: {kind} takes no such part; give {_forms()}")
+        return cls(kind=kind, path=path, meta=meta, query=query)
 
     def absolute(self) -> "Spec":
         """Return the spec with absolute paths, so that it is valid in any working folder."""
-        if self.kind in {"completejourney", "amazon-2023"}:
+        if self.kind in {"completejourney", "amazon-2023"} or self.kind in _URLS:
             return self
         meta = str(_absolute(self.meta)) if self.meta else ""
-        return Spec(kind=self.kind, path=str(_absolute(self.path)), meta=meta)
+        return Spec(kind=self.kind, path=str(_absolute(self.path)), meta=meta, query=self.query)
 
     def __str__(self) -> str:
         meta = f",meta={self.meta}" if self.meta else ""
-        return f"{self.kind}:{self.path}{meta}" if self.path else self.kind
+        query = f"?query={self.query}" if self.query else ""
+        return f"{self.kind}:{self.path}{meta}{query}" if self.path else self.kind
+
+
+class SourceKind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of source, for people."""
+
+    name: str
+    """The text before the colon."""
+    title: str
+    """One line on what it reads."""
+    example: str
+    """A spec."""
+    note: str = ""
+    """A sentence or two on the way that something is read, or what is missing."""
+    interactions: dict[str, Any] = {}
+    """Fields of `[interactions]` that `recsys init` sets for it."""
+    files: tuple[str, ...] = ()
+    """Names of the files of events, with `*` for any text."""
+    beside: tuple[str, ...] = ()
+    """Names of the files that are joined, or describe items."""
+
+    @classmethod
+    def named(cls, name: str) -> "SourceKind":
+        """Return one kind.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        found = next((kind for kind in source_kinds() if kind.name == name.partition(":")[0]), None)
+        if found is None:
+            raise InputError(f"source {name!r}: unknown kind{_nearest(name, name)}; see `recsys sources`")
+        return found
+
+
+_CODED: Final = (
+    (
+        "completejourney",
+        "The embedded default: a year of groceries, simulated on real patterns",
+        "completejourney",
+    ),
+    ("tabular", "Any table: CSV, JSON, Parquet or XLSX, its columns found or mapped", "tabular:events/*.csv"),
+    ("amazon", "Amazon's reviews of 2014, 2018 and 2023", "amazon:reviews.json.gz,meta=meta.json.gz"),
+    ("amazon-2023", "A category of Amazon's reviews of 2023, downloaded", "amazon-2023:Gift_Cards"),
+    (
+        "movielens",
+        "MovieLens: ratings.csv or ratings.dat, and the movies beside it",
+        "movielens:ml-latest-small.zip",
+    ),
+    ("sqlite", "A query of an SQLite database", "sqlite:shop.db?query=SELECT …"),
+    ("postgres", "A query of a Postgres database", "postgres://user:password@host/database?query=SELECT …"),
+    ("s3", "Files of an object store", "s3://bucket/events/*.parquet"),
+    ("https", "A file of a web server", "https://host/events.csv"),
+)
+
+
+def source_kinds() -> list[SourceKind]:
+    """Return every kind of source: the general ones, then the presets by name."""
+    general = [SourceKind(name=name, title=title, example=example) for name, title, example in _CODED]
+    return [*general, *(_described(name, load_preset(name)) for name in preset_names())]
+
+
+def _described(name: str, preset: Preset) -> SourceKind:
+    events = [events.files[0] for form in preset.forms for events in form.events]
+    others = [table.files[0] for form in preset.forms for table in form.tables.values()]
+    others += [form.catalogue.files[0] for form in preset.forms if form.catalogue is not None]
+    return SourceKind(
+        name=name,
+        title=preset.title,
+        example=f"{name}:{preset.example}",
+        note=preset.note,
+        interactions=preset.interactions,
+        files=tuple(dict.fromkeys(events)),
+        beside=tuple(dict.fromkeys(others)),
+    )
+
+
+def kinds() -> Collection[str]:
+    """Return every kind of source that a spec can name."""
+    return {"completejourney", "amazon-2023", "sqlite", *_PATHS, *_URLS, *preset_names()}
+
+
+def _forms() -> str:
+    return (
+        "`completejourney`, `amazon:PATH[,meta=PATH]`, `amazon-2023:CATEGORY`, `movielens:PATH`, `tabular:PATH`, "
+        "`sqlite:PATH?query=SQL`, `postgres://…?query=SQL`, a URL, or one that `recsys sources` lists"
+    )
+
+
+def _nearest(kind: str, text: str) -> str:
+    """Return a hint: the kind that was meant, or that a path alone needs one."""
+    if Path(text).expanduser().exists() or glob.has_magic(text):
+        return f" (did you mean `tabular:{text}`?)"
+    close = difflib.get_close_matches(kind.lower(), kinds(), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def source_of(settings: SourceSettings) -> Source:
@@ -78,16 +184,16 @@ def open_source(
     """Open the source that `spec` names, reading only the first lines.
 
     Args:
-        spec: `completejourney`, `amazon:PATH[,meta=PATH]`, `movielens:PATH` or `tabular:PATH`.
-        columns: for `tabular`, our column name -> the file's.
-        reading: for `tabular`, the way that its files are read.
+        spec: as `Spec` has it.
+        columns: for tables, our column name -> the file's.
+        reading: for tables, the way that their files are read.
 
     Raises:
         InputError: the spec is wrong, or the file is missing, empty or of another format.
     """
     parts = Spec.parse(spec).absolute()
-    if columns and parts.kind != "tabular":
-        raise InputError(f"source {spec!r}: only `tabular` takes a column mapping; remove [source.columns]")
+    if columns and parts.kind in {"completejourney", "amazon", "amazon-2023", "movielens"}:
+        raise InputError(f"source {spec!r}: {parts.kind} takes no column mapping; remove [source.columns]")
     match parts.kind:
         case "completejourney":
             return CompleteJourney()
@@ -97,8 +203,20 @@ def open_source(
             return MovieLens(Path(parts.path))
         case "tabular":
             return Tabular(Path(parts.path), columns=columns, reading=reading)
-        case _:
+        case "amazon-2023":
             raise InputError(f"source {spec!r}: is downloaded first; run `recsys init --source {spec}`")
+        case _:
+            return PresetSource(parts.kind, Path(parts.path), columns=columns, reading=reading)
+
+
+def preset_of(spec: str) -> Preset | None:
+    """Return the ready-made source that `spec` names, without opening a file; None for other kinds.
+
+    Raises:
+        InputError: the spec is wrong.
+    """
+    kind = Spec.parse(spec).kind
+    return load_preset(kind) if kind in preset_names() else None
 
 
 _RATING_POSITIVE: Final = {"amazon": Amazon.rating_positive, "movielens": MovieLens.rating_positive}
@@ -110,7 +228,8 @@ def rating_positive_of(spec: str) -> float | None:
     Raises:
         InputError: the spec is wrong.
     """
-    return _RATING_POSITIVE.get(Spec.parse(spec).kind)
+    preset = preset_of(spec)
+    return _RATING_POSITIVE.get(Spec.parse(spec).kind) if preset is None else preset.rating_positive
 
 
 def _absolute(path: str) -> Path:

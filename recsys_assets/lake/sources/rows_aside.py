@@ -11,6 +11,10 @@ BAD_ROW: Final = "bad_row"
 """Reason: a line or a value of it cannot be read."""
 DUPLICATE_FILE: Final = "duplicate"
 """Reason: the row is in a file with the same content as one before."""
+NO_MATCH: Final = "no_match"
+"""Reason: the row's order, or another row that it needs of a second file, isn't there."""
+OTHER_KIND: Final = "other_kind"
+"""Reason: the row is an event of a kind that is no interaction, such as the start of a session."""
 _HOPELESS_ROWS: Final = 1_000
 _HOPELESS_FACTOR: Final = 10
 """Reading ends early at 1,000 bad rows that are 10 times as many as allowed."""

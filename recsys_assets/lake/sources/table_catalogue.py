@@ -54,7 +54,7 @@ def last_known(
     for name in described:
         items = items.join(newest[name].drop(when), on=key, how="left") if name in newest else items
     unknown = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in items.columns]
-    return _with_categories(items.with_columns(unknown)).select(schema.names()).sort(key)
+    return with_categories(items.with_columns(unknown)).select(schema.names()).sort(key)
 
 
 def _speaks(events: pl.DataFrame, cancelled: Collection[str]) -> pl.Expr:
@@ -74,7 +74,7 @@ def _price(column: pl.Series, mark: Mark) -> pl.Series:
     return numbers(column, pl.Float64, mark=decimal_mark(column)[0] or mark)
 
 
-def _with_categories(items: pl.DataFrame) -> pl.DataFrame:
+def with_categories(items: pl.DataFrame) -> pl.DataFrame:
     """Return the items with several categories in one text, and the first as the department where there is none."""
     text = pl.col(names.CATEGORY)
     inner = text.str.extract(_LISTED, 1).str.replace_all(_LIST_SIGNS, "|").str.strip_chars(" '\"")

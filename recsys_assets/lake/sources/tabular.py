@@ -9,7 +9,6 @@ catalogue. A column that only some of the files have is null in the others.
 Each column of a file has one format: times by `file_times.py`, ids and numbers by `cell_values.py`.
 """
 
-import glob
 import hashlib
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Final, Self
 import polars as pl
 
 from recsys_assets import columns as names
-from recsys_assets.errors import SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.sources.cell_values import Mark, decimal_mark, ids, is_missing, numbers, text_of
 from recsys_assets.lake.sources.column_mapping import OWN, Theirs, alternatives, resolve
@@ -27,7 +25,7 @@ from recsys_assets.lake.sources.order_lines import OrderLines
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, raw_contract
 from recsys_assets.lake.sources.table_catalogue import last_known
-from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
+from recsys_assets.lake.sources.tabular_files import TabularFile, expand, open_tabular
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.quality.contract import Column
 from recsys_assets.settings import CANCELLED
@@ -179,14 +177,4 @@ def files_of(pattern_or_files: Path | Sequence[TabularFile], reading: ReadingSet
     """
     if not isinstance(pattern_or_files, Path):
         return list(pattern_or_files)
-    return [open_tabular(path, reading) for path in _expand(pattern_or_files)]
-
-
-def _expand(pattern: Path) -> list[Path]:
-    if pattern.is_file() or not glob.has_magic(str(pattern)):
-        return [pattern]
-    top = Path(pattern.anchor)
-    found = sorted(path for path in top.glob(str(pattern.relative_to(top))) if path.is_file())
-    if not found:
-        raise SourceNotFoundError(f"{pattern}: no file matches; check the pattern in the source")
-    return found
+    return [open_tabular(path, reading) for path in expand(pattern_or_files)]

@@ -1,0 +1,1 @@
+"""Tests of ready-made sources, each on small files in its published shape."""
