@@ -26,7 +26,7 @@ from recsys_assets.orchestration.interrupts import (
     Interrupts,
     close_killed_runs,
 )
-from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
+from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress
@@ -201,6 +201,7 @@ class _Builder:
         inputs, artifact = Inputs(self.home, self.settings), self.home.artifact
         embeddings = (artifact("embeddings"), inputs.embeddings)
         features = (artifact("features"), inputs.features)
+        exported = {EXPORTED_LISTS: (artifact(EXPORTED_LISTS), inputs.exported_lists)}
         for stage in (
             {"model_choice": (artifact("choice"), inputs.choice)},
             {"user_embeddings": embeddings, "item_embeddings": embeddings},
@@ -208,8 +209,9 @@ class _Builder:
             {"user_features": features, "item_features": features},
             {"item_index": (artifact("index"), inputs.item_index)},
             {"release": (artifact("release"), inputs.release)},
+            exported if self.settings.export.to and self.settings.export.after_build else {},
         ):
-            if not self.outcome.failed:
+            if stage and not self.outcome.failed:
                 self._build(list(stage), stage)
         if not self.outcome.failed:
             self.outcome.model = ModelChoice.load(artifact("choice")).in_words()

@@ -49,6 +49,7 @@ CODE_VERSIONS: Final = {
     "features": "2",
     "item_index": "3",
     "release": "2",
+    "exported_lists": "1",
 }
 """Asset, or pair of assets built together -> version of its code; raise it when the result changes."""
 
@@ -230,6 +231,12 @@ class Inputs:
             rules_fingerprint(self.home),
         ]
         return fingerprint([CODE_VERSIONS["release"], *parts])
+
+    @cached_property
+    def exported_lists(self) -> str:
+        """Covers the release and the export settings."""
+        settings = msgspec.json.encode(self.settings.export)
+        return fingerprint([CODE_VERSIONS["exported_lists"], self.release, settings])
 
 
 def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:
