@@ -164,12 +164,9 @@ def initialise(
     given, chosen = _decided(written, Given(columns=columns or {}, reading=reading or ReadingSettings()))
     survey, counted, name = _counted(written, given, bad_rows)
     found = choose_range(counted.rows, name=name, read_on=read_on or _today(), first=first, last=last)
-    last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
-    source: dict[str, Any] = {
-        "spec": written,
-        "first_day": found.first_day,
-        "last_day": min(found.last_day, last_day),
-    }
+    limit = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
+    last_day = min(found.last_day, limit)
+    source: dict[str, Any] = {"spec": written, "first_day": found.first_day, "last_day": last_day}
     source |= {"columns": dict(given.columns) or None, "bad_rows": bad_rows, "amazon_url": url or None}
     source |= {"follow": days is None and last is None, **_reading_values(given.reading, kept)}
     write_source(home, source, counted)
