@@ -70,7 +70,7 @@ class Tabular(Source):
                 name: Column(
                     dtype=pl.String,
                     nullable=True,
-                    description=f"The source's `{alternatives(given.get(name, name))[0]}`.",
+                    description=f"The source's `{'`, `'.join(alternatives(given.get(name, name)))}`.",
                 )
                 for name in extras
                 if name not in RAW_INTERACTIONS.columns
