@@ -94,6 +94,7 @@ def _by_values(open_: Collection[str], left: Mapping[str, pl.Series]) -> dict[st
     """Return columns for the required ones that no name shows: the time by its values, then user before item."""
     found: dict[str, str] = {}
     times = [name for name, column in left.items() if _is_time(column)]
+    kinds = [name for name, column in left.items() if _agrees(names.KIND, column, None)]
     if names.TIMESTAMP in open_ and times:
         found[names.TIMESTAMP] = times[0]
     for ours in (names.USER_ID, names.ITEM_ID):
@@ -101,9 +102,8 @@ def _by_values(open_: Collection[str], left: Mapping[str, pl.Series]) -> dict[st
             free = [
                 name
                 for name, column in left.items()
-                if name not in {*times, *found.values()} and may_be(ours, name) and _is_id(column)
+                if name not in {*times, *kinds, *found.values()} and may_be(ours, name) and _is_id(column)
             ]
-            free.sort(key=lambda name: _is_rating(left[name]))
             found |= {ours: free[0]} if free else {}
     return found
 
