@@ -1,4 +1,4 @@
-"""What only the first line of an order says is filled down to its other lines, wherever a chunk ends."""
+"""Values in the first line of an order are filled down to its other lines, wherever a chunk ends."""
 
 import polars as pl
 from hypothesis import given
