@@ -43,7 +43,7 @@ CODE_VERSIONS: Final = {
     "item_catalogue": "3",
     "interactions": "3",
     "increment_report": "3",
-    "model_choice": "1",
+    "model_choice": "2",
     "embeddings": "3",
     "evaluation": "3",
     "features": "2",
