@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 import polars as pl
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from recsys_assets.errors import InputError, SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.tabular_files import TabularFile
+from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.lake.sources.url_tables import is_url, open_url
 from recsys_assets.source_settings import ReadingSettings
@@ -70,6 +70,8 @@ def settings_spec(spec: str) -> str:
 class _Query(TabularFile):
     """The answer to one query."""
 
+    _kind: ClassVar[str]
+
     def __init__(self, url: DatabaseUrl, sql: str) -> None:
         name = url.options.get("table") or f"query {' '.join(sql.split())[:60]}"
         super().__init__(Path(f"{url.shown.replace('://', ':')}?{name}"))
@@ -78,6 +80,11 @@ class _Query(TabularFile):
     @abstractmethod
     def _answer(self, sql: str) -> Iterator[pl.DataFrame]:
         """Yield the rows of an answer in order; for one without rows, the columns alone."""
+
+    @property
+    def found(self) -> FileFormat:
+        """The kind of database."""
+        return FileFormat(kind=self._kind)
 
     def column_names(self) -> Sequence[str]:
         """Return the names of the answer's columns, from an answer without rows."""
@@ -114,6 +121,8 @@ class _AnswerChunk(Chunk):
 
 
 class _SQLite(_Query):
+    _kind: ClassVar[str] = "a query of SQLite"
+
     def fingerprint(self) -> str:
         """Cover the file and what is written ahead of it."""
         file = Path(self._url.connection)
@@ -142,6 +151,8 @@ class _SQLite(_Query):
 
 
 class _Postgres(_Query):
+    _kind: ClassVar[str] = "a query of Postgres"
+
     def __init__(self, url: DatabaseUrl, sql: str) -> None:
         super().__init__(url, sql)
         self._driver = optional_module("adbc_driver_postgresql.dbapi", extra="postgres")
