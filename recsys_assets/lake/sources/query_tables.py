@@ -5,6 +5,7 @@ A password comes from the address, PGPASSWORD or ~/.pgpass; recsys.toml gets the
 """
 
 import json
+import os
 import sqlite3
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import polars as pl
 import pyarrow as pa
@@ -60,10 +61,15 @@ def open_query(spec: str, reading: ReadingSettings) -> TabularFile:
 
 
 def settings_spec(spec: str) -> str:
-    """Return a spec as recsys.toml keeps it: with an absolute path, and without a password."""
+    """Return a spec as recsys.toml keeps it: with an absolute path, and without a password.
+
+    This process, which may read the source by that spec, keeps a password of Postgres as PGPASSWORD.
+    """
     if spec.startswith("sqlite:"):
         path, mark, query = spec.removeprefix("sqlite:").partition("?")
         return f"sqlite:{Path(path).expanduser().absolute()}{mark}{query}"
+    if is_database(spec) and (password := parse_database_url(spec).password):
+        os.environ["PGPASSWORD"] = unquote(password)
     return without_password(spec)
 
 
