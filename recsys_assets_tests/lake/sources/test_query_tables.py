@@ -23,8 +23,8 @@ ORDERS = [("007", "tea", 1_700_000_000, 2, 3.5), ("8", "jam", 1_700_090_000, 1, 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+def server() -> Iterator[str]:
+    with running_postgres() as url:
         execute(
             url,
             "CREATE TYPE kind AS ENUM ('view', 'purchase')",
