@@ -118,13 +118,7 @@ def init(
     mapping = _pairs(columns, "--column", "user_id=customer")
     way = _reading(**reading)
     spec = spec or DEFAULT_SOURCE.spec
-    if (path := _table_of(spec)) is not None:
-        from recsys_assets.commands.console import open_console  # noqa: PLC0415
-        from recsys_assets.commands.init_conversation import agree  # noqa: PLC0415
-        from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
-
-        agreed = agree(open_console(), path, Given(columns=mapping, reading=way), yes=yes)
-        mapping, way = dict(agreed.columns), agreed.reading
+    mapping, way = _agreed(spec, mapping, way, yes=yes)
     from_day, to_day = (None if day is None else day.date() for day in (first, last))
     with progress_shown(f"Reading {spec}") as watcher:
         settings = write_settings(
@@ -143,12 +137,20 @@ def init(
     click.echo(f"Next: recsys up{place.option}, or recsys build{place.option}")
 
 
-def _table_of(spec: str) -> Path | None:
-    """Return the path of a table that a spec names; None for another source."""
-    from recsys_assets.lake.sources.registry import Spec  # noqa: PLC0415
+def _agreed(
+    spec: str, columns: dict[str, str], reading: "ReadingSettings", *, yes: bool
+) -> "tuple[dict[str, str], ReadingSettings]":
+    """Return the mapping and the way of reading after the conversation; as given for a source of a known format."""
+    from recsys_assets.commands.console import open_console  # noqa: PLC0415
+    from recsys_assets.commands.init_conversation import agree  # noqa: PLC0415
+    from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
+    from recsys_assets.lake.sources.registry import table_of  # noqa: PLC0415
 
-    parts = Spec.parse(spec).absolute()
-    return Path(parts.path) if parts.kind == "tabular" else None
+    table = table_of(spec, reading)
+    if table is None:
+        return columns, reading
+    agreed = agree(open_console(), table, Given(columns=columns, reading=reading), yes=yes)
+    return dict(agreed.columns), agreed.reading
 
 
 def _pairs(given: Sequence[str], option: str, good: str) -> dict[str, str]:

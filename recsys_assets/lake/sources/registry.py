@@ -2,7 +2,7 @@
 
 import difflib
 import glob
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,10 @@ from recsys_assets.lake.sources.completejourney import CompleteJourney
 from recsys_assets.lake.sources.movielens import MovieLens
 from recsys_assets.lake.sources.preset_format import Preset, load_preset, preset_names
 from recsys_assets.lake.sources.preset_source import PresetSource
+from recsys_assets.lake.sources.query_tables import is_query, open_query
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.sources.tabular import Tabular
+from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 
 _PATHS: Final = frozenset({"amazon", "movielens", "tabular"})
@@ -207,6 +209,18 @@ def open_source(
             raise InputError(f"source {spec!r}: is downloaded first; run `recsys init --source {spec}`")
         case _:
             return PresetSource(parts.kind, Path(parts.path), columns=columns, reading=reading)
+
+
+def table_of(spec: str, reading: ReadingSettings) -> Path | Sequence[TabularFile] | None:
+    """Return the path, glob or open files of a table of unknown columns; None for a source of a known format.
+
+    Raises:
+        InputError: the spec is wrong, or its query or URL cannot be read.
+    """
+    parts = Spec.parse(spec).absolute()
+    if parts.kind == "tabular":
+        return Path(parts.path)
+    return [open_query(spec, reading)] if is_query(spec) else None
 
 
 def preset_of(spec: str) -> Preset | None:
