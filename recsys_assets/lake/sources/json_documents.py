@@ -7,6 +7,7 @@ bounded memory.
 import json
 import re
 from ast import literal_eval
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -195,19 +196,11 @@ def cut_elements(data: bytes) -> tuple[bytes, int, int]:
         starts, ends, ended = starts[: unlike[0]], ends[: unlike[0]], False
     if not len(ends):
         return b"", -1 if ended else 0, 0
-    marks = np.zeros(len(data) + 1, np.int8)
-    marks[starts] = 1
-    marks[ends] -= 1
-    inside = np.cumsum(marks[:-1], dtype=np.int8) > 0
-    last = int(ends[-1])
-    between = np.where(inside, np.uint8(32), signs)[:last].tobytes()
-    lost = sum(1 for part in between.split(b",") if part.strip(_GAP)) if between.strip(_GAP) else 0
-    if (starts[1:] == ends[:-1]).any():
-        parts = [data[start:end].replace(b"\n", b" ") for start, end in zip(starts, ends, strict=True)]
-        return b"\n".join(parts) + b"\n", -1 if ended else last, lost
-    lines = np.where(inside & (signs != 10), signs, np.uint8(32))[:last]  # noqa: PLR2004  a newline
-    lines[ends[:-1]] = 10
-    return lines.tobytes() + b"\n", -1 if ended else last, lost
+    first, last = starts.tolist(), ends.tolist()
+    gaps = Counter(data[end:start] for end, start in zip([0, *last], first, strict=False))
+    lost = sum(count for gap, count in gaps.items() for part in gap.split(b",") if part.strip(_GAP))
+    parts = (data[start:end].replace(b"\n", b" ") for start, end in zip(first, last, strict=True))
+    return b"\n".join(parts) + b"\n", -1 if ended else last[-1], lost
 
 
 _STEPS: Final = np.zeros(256, np.int8)

@@ -25,6 +25,7 @@ from recsys_assets.lake.sources.json_documents import (
 from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
 from recsys_assets.lake.sources.text_blocks import Block, line_blocks, read_ahead
 from recsys_assets.lake.sources.text_records import Chunk
+from recsys_assets.lake.sources.uniform_lines import UniformLines
 
 _SHOWN: Final = 60
 
@@ -117,12 +118,15 @@ def _line_place(block: Block, record: int) -> str:
     return f"line {block.line(number)}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Decoder:
     """Turns JSON lines into rows."""
 
     paths: Mapping[str, nested_fields.Path]
     schema: Mapping[str, Any]
+    uniform: UniformLines | None = None
+    """The form of all lines, until one has another."""
+    _started: bool = False
 
     def decode(self, data: bytes) -> _Piece:
         """Return the rows of JSON lines."""
@@ -149,7 +153,22 @@ class _Decoder:
     def _fast(self, data: bytes) -> tuple[pl.DataFrame, pl.Series | None]:
         if not data.strip():
             return pl.DataFrame(schema=dict.fromkeys(self.paths, pl.String)), None
+        if not self._started:
+            self.uniform, self._started = self._form_of(data), True
+        frame = None if self.uniform is None else self.uniform.frame(data)
+        if frame is not None:
+            return frame, None
+        self.uniform = None
         return nested_fields.flat(pl.read_ndjson(data, schema=self.schema), self.paths)
+
+    def _form_of(self, data: bytes) -> UniformLines | None:
+        wanted = dict[str, tuple[list[str], Any]]()
+        for name, path in self.paths.items():
+            keys, dtype = [step.name for step in path], nested_fields.leaf_of(self.schema, path)
+            if not all(keys) or not (dtype == pl.String or dtype.is_numeric()):
+                return None
+            wanted[name] = keys, dtype
+        return UniformLines.of(data[: data.find(b"\n") + 1 or len(data)], wanted)
 
     def _slow(self, lines: Sequence[bytes]) -> tuple[pl.DataFrame, pl.Series]:
         """Decode lines in which a field is once a value and once an object."""

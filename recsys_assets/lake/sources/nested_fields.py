@@ -150,6 +150,15 @@ def schema_of(paths: Sequence[Path], *, records: Sequence[Mapping[str, Any]] = (
     return {name: node.dtype() for name, node in top.inner.items()}
 
 
+def leaf_of(schema: Mapping[str, Any], path: Path) -> Any:
+    """Return the type that a schema of `schema_of` has for a field that is in no list."""
+    dtype: Any = schema[path[0].name]
+    for step in path[1:]:
+        fields = dtype.fields if isinstance(dtype, pl.Struct) else []
+        dtype = next((field.dtype for field in fields if field.name == step.name), pl.Null)
+    return dtype
+
+
 def lists_of(paths: Sequence[Path]) -> list[Path]:
     """Return the lists whose elements are rows, from outside to inside.
 
