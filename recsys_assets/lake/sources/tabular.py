@@ -152,7 +152,8 @@ class Tabular(Source):
         mark = decimal_mark(found)[0] if name not in marks else None
         mark = marks.setdefault(name, mark or self._reading.decimal or ".")
         values = numbers(found, dtype, mark=mark)
-        chunk.reject(theirs[name], ~is_missing(found) & values.is_null(), "is not a number")
+        if values.null_count() > found.null_count():
+            chunk.reject(theirs[name], ~is_missing(found) & values.is_null(), "is not a number")
         return values.alias(name)
 
     def _kinds(self, column: pl.Series) -> pl.Series:
