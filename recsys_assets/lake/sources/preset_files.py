@@ -204,17 +204,22 @@ def _prefixes(name: str) -> Iterator[str]:
 
 
 def _no_form(name: str, preset: Preset, path: Path, found: Sequence[Path]) -> InputError:
-    wanted = sorted({pattern for form in preset.forms for events in form.events for pattern in events.files})
+    """Return the error for files that are in none of a preset's forms, with the preset that they are of, if any."""
+    declared = [events for form in preset.forms for events in form.events]
+    others = (load_preset(other) for other in preset_names() if other != name)
     if found != [path]:
+        wanted = " or ".join(sorted({pattern for events in declared for pattern in events.files}))
         shown = ", ".join(file.name for file in islice(found, _SHOWN)) or "no file"
+        other = next((other for other in others if _first_form(other, None, found)), None)
+        hint = f"; is it {other.title}?" if other is not None else ""
         return SourceNotFoundError(
-            f"{path}: holds {shown}, and no events of {name} ({preset.title}); they are in {' or '.join(wanted)}"
+            f"{path}: holds {shown}, and no events of {name} ({preset.title}); they are in {wanted}{hint}"
         )
     has = _columns(path)
-    lacking = min((_lacking(e, has) for form in preset.forms for e in form.events), key=len)
+    lacking = min((_lacking(events, has) for events in declared if not events.names), key=len, default=[])
     missing = (
         f"no column {lacking[0]!r}, only {', '.join(has[:_SHOWN])}" if lacking and has else "other columns"
     )
-    other = preset_for([path], has) if has else None
-    hint = f"this looks like `{other}:{path}`" if other else "for other files use `tabular:PATH`"
+    like = preset_for([path], has) if has else None
+    hint = f"this looks like `{like}:{path}`" if like else "for other files use `tabular:PATH`"
     return SourceFormatError(f"{path}: is not of {name} ({preset.title}): {missing}; {hint}")

@@ -12,14 +12,13 @@ import msgspec
 from recsys_assets.errors import InputError
 from recsys_assets.lake.sources.amazon import Amazon
 from recsys_assets.lake.sources.completejourney import CompleteJourney
-from recsys_assets.lake.sources.movielens import MovieLens
 from recsys_assets.lake.sources.preset_format import Preset, load_preset, preset_names
 from recsys_assets.lake.sources.preset_source import PresetSource
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.sources.tabular import Tabular
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 
-_PATHS: Final = frozenset({"amazon", "movielens", "tabular"})
+_PATHS: Final = frozenset({"amazon", "tabular"})
 """Kinds of code, not presets, that take a path."""
 _URLS: Final = frozenset({"postgres", "postgresql", "s3", "gs", "https", "http"})
 """Kinds whose spec is a URL."""
@@ -114,11 +113,6 @@ _CODED: Final = (
     ("tabular", "Any table: CSV, JSON, Parquet or XLSX, its columns found or mapped", "tabular:events/*.csv"),
     ("amazon", "Amazon's reviews of 2014, 2018 and 2023", "amazon:reviews.json.gz,meta=meta.json.gz"),
     ("amazon-2023", "A category of Amazon's reviews of 2023, downloaded", "amazon-2023:Gift_Cards"),
-    (
-        "movielens",
-        "MovieLens: ratings.csv or ratings.dat, and the movies beside it",
-        "movielens:ml-latest-small.zip",
-    ),
     ("sqlite", "A query of an SQLite database", "sqlite:shop.db?query=SELECT …"),
     ("postgres", "A query of a Postgres database", "postgres://user:password@host/database?query=SELECT …"),
     ("s3", "Files of an object store", "s3://bucket/events/*.parquet"),
@@ -192,15 +186,13 @@ def open_source(
         InputError: the spec is wrong, or the file is missing, empty or of another format.
     """
     parts = Spec.parse(spec).absolute()
-    if columns and parts.kind in {"completejourney", "amazon", "amazon-2023", "movielens"}:
+    if columns and parts.kind in {"completejourney", "amazon", "amazon-2023"}:
         raise InputError(f"source {spec!r}: {parts.kind} takes no column mapping; remove [source.columns]")
     match parts.kind:
         case "completejourney":
             return CompleteJourney()
         case "amazon":
             return Amazon(Path(parts.path), products=Path(parts.meta) if parts.meta else None)
-        case "movielens":
-            return MovieLens(Path(parts.path))
         case "tabular":
             return Tabular(Path(parts.path), columns=columns, reading=reading)
         case "amazon-2023":
@@ -219,9 +211,6 @@ def preset_of(spec: str) -> Preset | None:
     return load_preset(kind) if kind in preset_names() else None
 
 
-_RATING_POSITIVE: Final = {"amazon": Amazon.rating_positive, "movielens": MovieLens.rating_positive}
-
-
 def rating_positive_of(spec: str) -> float | None:
     """Return the least rating that is a wish in the source that `spec` names, without opening it; None for no such.
 
@@ -229,7 +218,9 @@ def rating_positive_of(spec: str) -> float | None:
         InputError: the spec is wrong.
     """
     preset = preset_of(spec)
-    return _RATING_POSITIVE.get(Spec.parse(spec).kind) if preset is None else preset.rating_positive
+    if preset is not None:
+        return preset.rating_positive
+    return Amazon.rating_positive if Spec.parse(spec).kind == "amazon" else None
 
 
 def _absolute(path: str) -> Path:
