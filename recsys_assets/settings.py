@@ -24,12 +24,16 @@ from recsys_assets.storage.bounds import (
     mistake_in,
 )
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.rejected_init import require_no_rejected_init
 from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
 from recsys_assets.training_settings import TrainingSettings
 
 PostgresUrl = Annotated[
     str,
     Meta(pattern=r"^postgres(ql)?://[^\s/]", description="a URL, postgresql://user:password@host/database"),
+]
+CronSchedule = Annotated[
+    str, Meta(pattern=r"^\S+( \S+){4}$", description="five cron fields, such as `0 5 * * *`")
 ]
 YearlyDay = Annotated[
     str,
@@ -139,6 +143,25 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `recsys report DAY` writes one at any time."""
 
 
+class ExportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The export of lists, the asset `exported_lists`; `recsys export` has options of its own."""
+
+    to: Text | None = None
+    """Target, as `recsys export --to`; a path is in the home unless it is absolute. Left out, nothing is exported."""
+    scenario: Text | None = None
+    """Scenario of the rules that makes the lists; left out, the plain lists."""
+    k: Annotated[int, Meta(ge=1, le=500)] = 10
+    """Items a list, at most."""
+    users: Text = "all"
+    """`all` of the release, `active:30d` with a wish in its last 30 days, or a file of ids."""
+    delta: bool = True
+    """Write only the lists that changed since the export before."""
+    schedule: CronSchedule | None = None
+    """When Dagster exports by itself, in UTC; left out, never."""
+    after_build: bool = False
+    """Export after the release of each `recsys build`, too."""
+
+
 class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Dagster's own storage."""
 
@@ -196,6 +219,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     index: IndexSettings = IndexSettings()
     quality: QualitySettings = QualitySettings()
     report: ReportSettings = ReportSettings()
+    export: ExportSettings = ExportSettings()
     dagster: DagsterSettings = DagsterSettings()
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
@@ -218,9 +242,14 @@ def load_settings(home: Home) -> Settings:
 
 
 def load_or_default_settings(home: Home) -> Settings:
-    """Return the home's settings; the embedded default's where the home has no `recsys.toml` yet."""
+    """Return the home's settings; the embedded default's where the home has no `recsys.toml` yet.
+
+    Raises:
+        SettingsError: as in `load_settings`, or another source was meant for the home, which could not be read.
+    """
     if home.settings_file.exists():
         return load_settings(home)
+    require_no_rejected_init(home)
     return _settings(home, {"source": msgspec.structs.asdict(DEFAULT_SOURCE)})
 
 

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,15 +31,15 @@ def running_postgres(folder: Path) -> Iterator[str]:
         for parent in folder.parents[:3]:
             if parent != Path("/tmp"):
                 parent.chmod(parent.stat().st_mode | 0o011)
-    data, port = folder / "data", free_port()
+    data = folder / "data"
     subprocess.run(
         [*user, POSTGRES_BIN[0] / "initdb", "-D", data, "-A", "trust", "-U", "recsys"],
         check=True,
         capture_output=True,
     )
-    command = [POSTGRES_BIN[0] / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
-    ready = [POSTGRES_BIN[0] / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]
-    with _running([*user, *command], ready):
+    command = [*user, POSTGRES_BIN[0] / "postgres", "-D", data, "-k", folder, "-h", "127.0.0.1", "-p"]
+    ready = [POSTGRES_BIN[0] / "pg_isready", "-q", "-U", "recsys", "-h", "127.0.0.1", "-p"]
+    with _running(command, ready) as port:
         yield f"postgresql://recsys@127.0.0.1:{port}/postgres"
 
 
@@ -48,21 +48,33 @@ def running_redis(folder: Path) -> Iterator[str]:
     """A server that keeps nothing on the disk; its URL. Skips where no Redis is installed."""
     if shutil.which("redis-server") is None:
         pytest.skip("no Redis server: install Debian's redis-server to run this")
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-    with _running(command, ["redis-cli", "-p", str(port), "ping"]):
+    command = ["redis-server", "--bind", "127.0.0.1", "--save", "", "--dir", folder, "--port"]
+    with _running(command, ["redis-cli", "-n", "0", "-p"], ping=["ping"]) as port:
         yield f"redis://127.0.0.1:{port}/0"
 
 
 @contextmanager
-def _running(command: list[str | Path], ready: list[str | Path]) -> Iterator[None]:
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            if subprocess.run(ready, check=False, capture_output=True).returncode == 0:
+def _running(
+    command: list[str | Path], ready: list[str | Path], *, ping: Sequence[str] = ()
+) -> Iterator[int]:
+    """Run a server on a free port, which ends its command; `ready`, the port and `ping` ask whether it answers.
+
+    Where another process takes the port first, it runs on the next one.
+    """
+    for _ in range(5):
+        port = str(free_port())
+        server = subprocess.Popen([*command, port], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(300):
+            if (
+                server.poll() is not None
+                or not subprocess.run([*ready, port, *ping], check=False, capture_output=True).returncode
+            ):
                 break
             time.sleep(0.1)
-        yield
+        if server.poll() is None:
+            break
+    try:
+        yield int(port)
     finally:
         server.terminate()
         server.wait(timeout=30)

@@ -22,7 +22,7 @@ from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.comparison import evaluate
 from recsys_assets.features.feature_database import build_features
 from recsys_assets.index.build_index import build_item_index
-from recsys_assets.interactions.cleaning import publish_interactions
+from recsys_assets.interactions.cleaned_days import publish_interactions
 from recsys_assets.interactions.report_page import write_report
 from recsys_assets.interactions.wish_rule import hides_item
 from recsys_assets.lake.initialise import initialise
@@ -100,6 +100,8 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
             store=inputs.interaction_store,
             quarantine=home.quarantine,
             rule=inputs.wish_rule,
+            rows=inputs.row_rule,
+            taken_off=inputs.taken_off,
             ledger=ledger,
         )
     landed = inputs.interaction_store.days()

@@ -21,6 +21,7 @@ BENCHMARKS: Final = {
     "ablation": "bench_variants:ablation",
     "build": "bench_build:run",
     "days": "bench_days:run",
+    "export": "bench_export:run",
     "index": "bench_index:run",
     "ingest": "bench_ingest:run",
     "quality": "bench_quality:run",

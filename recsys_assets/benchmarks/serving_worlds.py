@@ -60,19 +60,19 @@ def publish_default(home: Home) -> None:
     _publish(home, settings)
 
 
-def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> None:
+def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64, fill: bool = False) -> None:
     """Publish a release of users and items with drawn embeddings, both around taste centres.
 
     Each user has touched five items. The arrays of candidates are as large as for all users, but filled only for
-    the first `USERS_WITH_CANDIDATES`: a search for a million users takes longer than a benchmark should.
+    the first `USERS_WITH_CANDIDATES`: a search for a million users takes longer than a benchmark should. With `fill`
+    the other users have these users' rows.
     """
     rng = np.random.default_rng(0)
     centres = taste_centres(_TASTES, size=size, rng=rng)
     embeddings = home.artifact("embeddings")
     embeddings.mkdir(parents=True)
     items_ID = vectors_around(centres, items, spread=0.5, rng=rng)
-    item_ids = _ids("i", items)
-    user_ids = _ids("u", users)
+    item_ids, user_ids = _ids("i", items), _ids("u", users)
     Vocabulary.from_strings(user_ids).save(embeddings, "users")
     Vocabulary.from_strings(item_ids).save(embeddings, "items")
     popular = np.argsort(-np.linalg.norm(items_ID, axis=1)).astype(np.int32)
@@ -118,12 +118,12 @@ def publish_synthetic(home: Home, *, users: int, items: int, size: int = 64) -> 
         index=IndexSettings(candidates_per_user=0, neighbours_per_item=0),
     )
     build_item_index(embeddings, home.artifact("index"), settings.index)
-    write_some_candidates(home)
+    write_some_candidates(home, fill=fill)
     _publish(home, settings)
 
 
-def write_some_candidates(home: Home, *, kept: int = 50) -> None:
-    """Write candidates for the first `USERS_WITH_CANDIDATES`; the other rows are empty."""
+def write_some_candidates(home: Home, *, kept: int = 50, fill: bool = False) -> None:
+    """Write candidates for the first `USERS_WITH_CANDIDATES`; the other rows are empty, or `fill`ed by them."""
     found, index = load_embeddings(home.artifact("embeddings")), home.artifact("index")
     first = min(USERS_WITH_CANDIDATES, len(found.users))
     with tempfile.TemporaryDirectory() as folder:
@@ -140,6 +140,8 @@ def write_some_candidates(home: Home, *, kept: int = 50) -> None:
             some = np.load(Path(folder, name))
             every = np.full((len(found.users), some.shape[1]), empty, dtype=some.dtype)
             every[:first] = some
+            if fill:
+                every[:] = some[np.arange(len(every)) % first]
             np.save(index / name, every, allow_pickle=False)
 
 

@@ -39,8 +39,15 @@ def print_summary(console: Console, outcome: "BuildOutcome", *, seconds: float) 
         console.print(f"Done in {seconds:.1f} s.", highlight=False)
         if outcome.model:
             console.print(f"Model: {outcome.model}", highlight=False)
+    _print_notes(console, outcome)
+
+
+def _print_notes(console: Console, outcome: "BuildOutcome") -> None:
+    """Print the rows that are left out, the warnings, and last, after an empty line, each failure in full."""
+    for line in outcome.rows_left_out:
+        console.print(line, highlight=False, soft_wrap=True)
     for warning in (warning for row in outcome.rows if row.status == "built" for warning in row.warnings):
-        console.print(f"Look at: {warning}", highlight=False)
+        console.print(f"Look at: {warning}", highlight=False, soft_wrap=True)
     for row in outcome.rows:
         if row.status == "failed":
             console.print(f"\n{row.detail}", highlight=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from rich.table import Table
 from recsys_assets.errors import RecsysError
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
 from recsys_assets.release.current import read_current
-from recsys_assets.settings import Settings, load_settings
+from recsys_assets.settings import Settings, load_or_default_settings, load_settings
 from recsys_assets.storage.home import Home, days_under
 
 if TYPE_CHECKING:
@@ -58,13 +58,22 @@ def examine(home: Home) -> Findings:
         settings = load_settings(home)
     except RecsysError as error:
         found.facts.append(("settings", str(error)))
-        found.next_step = "recsys up: builds and serves the embedded default"
+        found.next_step = _way_to_settings(home)
         return found
     source = settings.source
     found.facts.append(("source", f"{source.spec}, {source.first_day} to {source.last_day}"))
     found.facts.append(("event log", event_log_in_use(home)))
     _examine_assets(home, settings, found)
     return found
+
+
+def _way_to_settings(home: Home) -> str:
+    """Return the next step in a home without settings, or with broken ones."""
+    try:
+        load_or_default_settings(home)
+    except RecsysError as error:
+        return str(error)
+    return "recsys up: builds and serves the embedded default"
 
 
 def print_findings(console: Console, found: Findings) -> None:
@@ -78,14 +87,14 @@ def print_findings(console: Console, found: Findings) -> None:
 
 def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.evaluation.model_choice import ModelChoice  # noqa: PLC0415  polars
-    from recsys_assets.lake.source_days import outside_range  # noqa: PLC0415  polars
+    from recsys_assets.lake.home_account import home_account  # noqa: PLC0415  polars
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
     total, landed = len(settings.source.days()), len(inputs.raw_store.days())
-    left_out = outside_range(home, settings.source)
-    if left_out.total:
-        found.facts.append(("outside_range", f"events of the source in no partition: {left_out}"))
+    headline, *lines = home_account(home, settings.source).in_words() or [""]
+    if headline:
+        found.facts += [("rows", headline.removeprefix("Rows: ")), *(("", line) for line in lines)]
     found.facts.append(("raw_interactions", f"{landed} of {total} days"))
     found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]

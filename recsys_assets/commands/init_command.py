@@ -13,6 +13,7 @@ from recsys_assets.commands.shared import (
     example,
     home_option,
     progress_shown,
+    remembers_rejection,
     source_option,
     write_settings,
 )
@@ -93,6 +94,7 @@ def _table_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @days_option
 @click.option("--force", is_flag=True, help="Replace the source of settings that are there already.")
+@remembers_rejection
 def init(
     home: Path | None,
     spec: str | None,

@@ -11,7 +11,6 @@ from recsys_assets.commands.shared import DAY, example, home_option, progress_sh
 from recsys_assets.errors import QuarantineError
 from recsys_assets.storage.home import Home
 
-_SHOWN_ROWS = 5
 _SHOWN_DAYS = 5
 
 
@@ -62,12 +61,15 @@ def quarantine() -> None:
 def list_rejected(home: Path | None) -> None:
     """List the rejected days with their first reason."""
     from recsys_assets.quality.quarantine import rejected_days  # noqa: PLC0415
+    from recsys_assets.quality.rejected_in_words import in_one_line  # noqa: PLC0415
 
-    rejected = rejected_days(Home.locate(home).quarantine)
+    place = Home.locate(home)
+    rejected = rejected_days(place.quarantine)
     for one in rejected:
-        reason = f"{one.reasons[0].check}: {one.reasons[0].detail}" if one.reasons else ""
-        click.echo(f"{one.day}  {one.table}  {one.rows:,} rows  {reason}")
-    if not rejected:
+        click.echo(in_one_line(one))
+    if rejected:
+        click.echo(f"Next: recsys quarantine show {rejected[0].day}{place.option}")
+    else:
         click.echo("The quarantine is empty.")
 
 
@@ -75,15 +77,17 @@ def list_rejected(home: Path | None) -> None:
 @home_option
 @click.argument("day", type=DAY)
 def show(home: Path | None, day: datetime) -> None:
-    """Show the reasons why DAY was rejected, with failing rows."""
+    """Show why DAY was rejected, with failing rows as they were, and the ways out."""
     from recsys_assets.quality.quarantine import rejected_on  # noqa: PLC0415
+    from recsys_assets.quality.rejected_in_words import in_full, ways_out  # noqa: PLC0415
 
-    for one in rejected_on(Home.locate(home).quarantine, day.date()):
-        click.echo(f"{one.day} {one.table}: {one.rows:,} rows rejected")
-        for reason in one.reasons:
-            click.echo(f"  {reason.check}: {reason.detail}")
-            for row in reason.sample[:_SHOWN_ROWS]:
-                click.echo("    " + ", ".join(f"{name}={value}" for name, value in row.items()))
+    place = Home.locate(home)
+    rejected = rejected_on(place.quarantine, day.date())
+    for one in rejected:
+        for line in in_full(one):
+            click.echo(line)
+    for line in ways_out(rejected[0], option=place.option):
+        click.echo(line)
 
 
 @quarantine.command(
@@ -95,12 +99,14 @@ def show(home: Path | None, day: datetime) -> None:
 @click.option("--who", default=None, help="The name of the person who decides; default your login name.")
 def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
     """Publish the rejected deliveries of these days as they are; name and reason are recorded."""
+    from recsys_assets.lake.home_account import write_home_account  # noqa: PLC0415
     from recsys_assets.orchestration.fingerprints import accepting_stores  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.quality.quarantine import accept_day  # noqa: PLC0415
 
     place = Home.locate(home)
-    stores = accepting_stores(place, settings_for(place))
+    settings = settings_for(place)
+    stores = accepting_stores(place, settings)
     with Ledger(place.quality_db) as ledger:
         for day in _rejected_within(place.quarantine, spans):
             accepted = accept_day(
@@ -114,6 +120,7 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
             )
             for one in accepted:
                 click.echo(f"{one.day} {one.table}: published; accepted by {one.who}: {one.why}")
+    write_home_account(place, settings.source)
     click.echo("Next: recsys build")
 
 

@@ -1,19 +1,23 @@
 """The parts that several commands share: options, a home's settings, and a build with its progress shown."""
 
 import gc
+import shlex
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,10 +130,15 @@ def settings_for(
     """Return the home's settings; a home without any gets those of `spec`, by default the embedded source.
 
     Raises:
-        SettingsError: the home is set up for another source or another number of days.
+        SettingsError: the home is set up for another source or another number of days, was meant for a source that
+            could not be read, or holds landed days without settings.
     """
     if not home.settings_file.exists():
-        return write_settings(home, spec, watcher, days=days)
+        if spec is None:
+            require_no_rejected_init(home)
+            _require_nothing_landed(home)
+        with initialising(home, command=_command_line(), started=datetime.now(UTC)):
+            return write_settings(home, spec, watcher, days=days)
     from recsys_assets.lake.initialise import spec_as_written  # noqa: PLC0415
 
     settings = load_settings(home)
@@ -140,6 +149,29 @@ def settings_for(
             f"take another --home, or change it with `recsys init --force`"
         )
     return settings
+
+
+def remembers_rejection(command: "Callable[..., None]") -> "Callable[..., None]":
+    """Let a command that writes the first settings of a home, its option `home`, mark a failure there."""
+
+    @wraps(command)
+    def run(home: Path | None, **options: Any) -> None:
+        with initialising(Home.locate(home), command=_command_line(), started=datetime.now(UTC)):
+            command(home=home, **options)
+
+    return run
+
+
+def _command_line() -> str:
+    return shlex.join(["recsys", *sys.argv[1:]])
+
+
+def _require_nothing_landed(home: Home) -> None:
+    if days_under(home.raw):
+        raise SettingsError(
+            f"{home.settings_file}: no settings here, but landed days; write them by `recsys init{home.option} "
+            "--source SPEC`, with the source of these days"
+        )
 
 
 def run_build(title: str, build: "Callable[[ConsoleWatcher], BuildOutcome]") -> "BuildOutcome":

@@ -22,6 +22,7 @@ from recsys_assets.exports.list_batch import ListBatch, ListHashes, ListRows, Li
 from recsys_assets.exports.make_lists import ListMaker, make_lists
 from recsys_assets.release.current import require_current
 from recsys_assets.release.load import Release
+from recsys_assets.settings import ExportSettings
 from recsys_assets.storage.database_urls import is_database
 from recsys_assets.storage.home import Home
 
@@ -114,6 +115,26 @@ def export_lists(
             maker.close()
     return ExportOutcome(
         manifest=manifest or run.manifest(), written=manifest is not None, problem=maker.problem
+    )
+
+
+def configured_request(home: Home, settings: ExportSettings, *, command: str) -> ExportRequest:
+    """Return the export that a home's settings name; paths that are not absolute are in the home.
+
+    Raises:
+        ExportError: they name no target.
+    """
+    if settings.to is None:
+        raise ExportError(f"{home.settings_file}: [export] to is missing; give a target there")
+    to, users = settings.to, settings.users
+    if to.startswith("sqlite:"):
+        to = f"sqlite:{home.root / to.removeprefix('sqlite:')}"
+    elif "://" not in to:
+        to = str(home.root / to)
+    if users != ALL and not users.startswith("active:"):
+        users = str(home.root / users)
+    return ExportRequest(
+        to=to, scenario=settings.scenario, k=settings.k, users=users, delta=settings.delta, command=command
     )
 
 

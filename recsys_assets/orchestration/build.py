@@ -17,6 +17,7 @@ import dagster as dg
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
+from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.interrupts import (
@@ -25,8 +26,12 @@ from recsys_assets.orchestration.interrupts import (
     Interrupts,
     close_killed_runs,
 )
+<<<<<<< HEAD
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches
+=======
+from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
+>>>>>>> export
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.orchestration.retention import in_words, prune_locked
@@ -73,6 +78,8 @@ class BuildOutcome:
     """One a stage, in order."""
     model: str = ""
     """The model of the release and the reason for it; empty where none was chosen in this build."""
+    rows_left_out: list[str] = field(default_factory=list)
+    """The account of the home's rows, a line each; empty where every row of the source is an interaction."""
 
     @property
     def failed(self) -> bool:
@@ -127,9 +134,11 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
 def _builder(home: Home, settings: Settings, watcher: Watcher) -> Iterator["_Builder"]:
     with open_instance(home) as instance, Interrupts() as interrupts:
         close_killed_runs(instance)
-        yield _Builder(
+        builder = _Builder(
             home=home, settings=settings, watcher=watcher, instance=instance, interrupts=interrupts
         )
+        yield builder
+        builder.outcome.rows_left_out = write_home_account(home, settings.source).in_words()
 
 
 @dataclass(kw_only=True)
@@ -196,6 +205,7 @@ class _Builder:
         inputs, artifact = Inputs(self.home, self.settings), self.home.artifact
         embeddings = (artifact("embeddings"), inputs.embeddings)
         features = (artifact("features"), inputs.features)
+        exported = {EXPORTED_LISTS: (artifact(EXPORTED_LISTS), inputs.exported_lists)}
         for stage in (
             {"model_choice": (artifact("choice"), inputs.choice)},
             {"user_embeddings": embeddings, "item_embeddings": embeddings},
@@ -203,8 +213,9 @@ class _Builder:
             {"user_features": features, "item_features": features},
             {"item_index": (artifact("index"), inputs.item_index)},
             {"release": (artifact("release"), inputs.release)},
+            exported if self.settings.export.to and self.settings.export.after_build else {},
         ):
-            if not self.outcome.failed:
+            if stage and not self.outcome.failed:
                 self._build(list(stage), stage)
         if not self.outcome.failed:
             self.outcome.model = ModelChoice.load(artifact("choice")).in_words()
@@ -257,7 +268,7 @@ class _Builder:
             )
         # of a check, a run's own answer comes after those of single days
         last = {check.asset_check_key: check for check in result.get_asset_check_evaluations()}
-        self._notes += [answer_in_words(check) for check in last.values() if not check.passed]
+        self._notes += [answer_in_words(check, home=self.home) for check in last.values() if not check.passed]
         return [reason_of(event) for event in failures]
 
     def _prune(self) -> None:

@@ -22,9 +22,12 @@ from typing import Final
 import msgspec
 
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.returns import TakenOff, taken_off
+from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
+from recsys_assets.lake.raw_returns import with_note
 from recsys_assets.lake.source_days import SourceDays, reading_of
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
@@ -38,7 +41,7 @@ INPUTS_KEY = "recsys.inputs"
 CODE_VERSIONS: Final = {
     "raw_interactions": "3",
     "item_catalogue": "3",
-    "interactions": "2",
+    "interactions": "3",
     "increment_report": "3",
     "model_choice": "1",
     "embeddings": "3",
@@ -46,6 +49,7 @@ CODE_VERSIONS: Final = {
     "features": "2",
     "item_index": "3",
     "release": "2",
+    "exported_lists": "1",
 }
 """Asset, or pair of assets built together -> version of its code; raise it when the result changes."""
 
@@ -97,7 +101,7 @@ class Inputs:
     @cached_property
     def raw_store(self) -> PartitionStore:
         """The table `raw_interactions`."""
-        return PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema())
+        return with_note(PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema()))
 
     @cached_property
     def interaction_store(self) -> PartitionStore:
@@ -140,9 +144,25 @@ class Inputs:
         """The rule that weighs events: `[interactions]`, and what the source says of ratings."""
         return WishRule.of(self.settings)
 
+    @cached_property
+    def row_rule(self) -> RowRule:
+        """The rule that says which rows are events: `[interactions]`."""
+        return RowRule.of(self.settings.interactions)
+
+    @cached_property
+    def taken_off(self) -> TakenOff:
+        """The pieces that the returns of all raw days take off purchases."""
+        return taken_off(self.raw_store, self.row_rule)
+
     def interactions(self, day: date) -> str:
-        """Covers the day's raw file, and the weights of events."""
-        return fingerprint([CODE_VERSIONS["interactions"], self.raw_store.checksum(day), self.wish_rule])
+        """Covers the day's raw file, the weights of events, and returns that take pieces off the day."""
+        parts = [
+            self.raw_store.checksum(day),
+            self.wish_rule,
+            self.row_rule,
+            *self.taken_off.fingerprint(day),
+        ]
+        return fingerprint([CODE_VERSIONS["interactions"], *parts])
 
     def increment_report(self, day: date) -> str:
         """Covers the day's cleaned file; a change in the trailing window is no reason for another report."""
@@ -211,6 +231,12 @@ class Inputs:
             rules_fingerprint(self.home),
         ]
         return fingerprint([CODE_VERSIONS["release"], *parts])
+
+    @cached_property
+    def exported_lists(self) -> str:
+        """Covers the release and the export settings."""
+        settings = msgspec.json.encode(self.settings.export)
+        return fingerprint([CODE_VERSIONS["exported_lists"], self.release, settings])
 
 
 def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:

@@ -7,7 +7,15 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_assets.orchestration.assets import embeddings, features, index, interactions, lake, release
+from recsys_assets.orchestration.assets import (
+    embeddings,
+    exports,
+    features,
+    index,
+    interactions,
+    lake,
+    release,
+)
 from recsys_assets.orchestration.dagster_yaml import configure_dagster, require_server
 from recsys_assets.orchestration.jobs import automation
 from recsys_assets.orchestration.partitions import daily_partitions
@@ -27,7 +35,8 @@ def build_definitions(home: Home, *, progress: StageProgress | None = None) -> d
     Raises:
         SettingsError: the home's `recsys.toml` cannot be used.
     """
-    source, path = load_or_default_settings(home).source, str(home.root)
+    settings, path = load_or_default_settings(home), str(home.root)
+    source = settings.source
     daily = daily_partitions(source)
     with (
         warnings.catch_warnings()
@@ -45,7 +54,8 @@ def build_definitions(home: Home, *, progress: StageProgress | None = None) -> d
             "progress": progress or SilentProgress(),
         },
     )
-    return dg.Definitions.merge(materialised, automation(source))
+    exported = exports.export_definitions(settings.export)
+    return dg.Definitions.merge(materialised, automation(source, settings.export), exported)
 
 
 def open_instance(home: Home) -> dg.DagsterInstance:

@@ -5,16 +5,20 @@ from typing import Final
 
 import dagster as dg
 
+from recsys_assets.errors import SettingsError
 from recsys_assets.lake.follow import follow_source
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.landing_plan import days_to_request, stretches
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import Lake
+from recsys_assets.settings import ExportSettings
 from recsys_assets.source_settings import SourceSettings
 
 DAILY_INCREMENT: Final = "daily_increment"
 RETRAIN_AND_RELEASE: Final = "retrain_and_release"
+EXPORT_LISTS: Final = "export_lists"
 
+EXPORTED_LISTS: Final = "exported_lists"
 _DAILY_ASSETS: Final = ("raw_interactions", "interactions", "increment_report")
 _RELEASED_ASSETS: Final = (
     "item_catalogue",
@@ -29,8 +33,9 @@ _RELEASED_ASSETS: Final = (
 )
 
 
-def automation(source: SourceSettings) -> dg.Definitions:
-    """Return the jobs, the schedule and the sensor of a code location whose days are those of `source`."""
+def automation(source: SourceSettings, export: ExportSettings) -> dg.Definitions:
+    """Return the jobs, the schedules and the sensor of a code location whose days are those of `source`."""
+    exported = (EXPORTED_LISTS,) if export.to is not None and export.after_build else ()
     return dg.Definitions(
         jobs=[
             dg.define_asset_job(
@@ -41,13 +46,15 @@ def automation(source: SourceSettings) -> dg.Definitions:
             ),
             dg.define_asset_job(
                 RETRAIN_AND_RELEASE,
-                selection=dg.AssetSelection.assets(*_RELEASED_ASSETS),
+                selection=dg.AssetSelection.assets(*_RELEASED_ASSETS, *exported),
                 description="Train on all landed days, evaluate, build features and index, and publish a release.",
                 executor_def=dg.in_process_executor,
             ),
             dg.define_asset_job(
                 "full_build",
-                selection=dg.AssetSelection.assets("raw_interactions", "interactions", *_RELEASED_ASSETS),
+                selection=dg.AssetSelection.assets(
+                    "raw_interactions", "interactions", *_RELEASED_ASSETS, *exported
+                ),
                 description="Every day of the source in one run, then everything that a release holds.",
                 executor_def=dg.in_process_executor,
                 tags=range_tags(source.first_day, source.last_day),
@@ -56,6 +63,31 @@ def automation(source: SourceSettings) -> dg.Definitions:
         schedules=[land_yesterday(source)],
         sensors=[landed_day(source)],
     )
+
+
+def export_schedule(export: ExportSettings) -> dg.Definitions:
+    """Return the job that exports the lists, and its schedule where the settings have one."""
+    job = dg.define_asset_job(
+        EXPORT_LISTS,
+        selection=dg.AssetSelection.assets(EXPORTED_LISTS),
+        description="Make the lists of the current release, and write them where `[export]` says.",
+        executor_def=dg.in_process_executor,
+    )
+    if export.schedule is None:
+        return dg.Definitions(jobs=[job])
+    try:
+        schedule = dg.ScheduleDefinition(
+            name="export_on_schedule",
+            job=job,
+            cron_schedule=export.schedule,
+            execution_timezone="UTC",
+            description="The export of `[export]`, at its times.",
+        )
+    except dg.DagsterInvalidDefinitionError:
+        raise SettingsError(
+            f"[export] schedule: {export.schedule!r} is no cron schedule; give five fields, such as `0 5 * * *`"
+        ) from None
+    return dg.Definitions(jobs=[job], schedules=[schedule])
 
 
 def land_yesterday(source: SourceSettings) -> dg.ScheduleDefinition:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import dagster as dg
 
 from recsys_assets.orchestration.metadata import rows_table
+from recsys_assets.orchestration.run_results import LOOK, look_at
 from recsys_assets.quality.audit_and_publish import RECENT_DAYS
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.questions import QUESTIONS
@@ -70,6 +71,7 @@ def answers(
             **_answer(found[question.name]),
             metadata={
                 **_counts(found[question.name], audited),
+                **_look(found[question.name]),
                 **_detail(found[question.name], earlier[question.name]),
                 **(metadata or {}).get(question.name, {}),
             },
@@ -108,9 +110,9 @@ def answers_of_days(
             again.discard((question, day))
             earlier = [r for d in days[max(place - RECENT_DAYS + 1, 0) : place] for r in by_day[d]]
             rejected = any(result.verdict == "block" for result in by_day[day])
-            look = f"recsys {'quarantine show' if rejected else 'report'} {day}{home.option}"
+            look = f"{look_at(day, rejected=rejected)}{home.option}"
             yield _answer_of_day(
-                asset, question, day, by_day[day], {**_detail(by_day[day], earlier), "look": look}
+                asset, question, day, by_day[day], {**_detail(by_day[day], earlier), LOOK: look}
             )
     for question, day in sorted(again):
         yield _answer_of_day(asset, question, day, (), {})
@@ -181,6 +183,14 @@ def _counts(results: Sequence[CheckResult], audited: int) -> dict[str, int]:
         "days_warned": len(days("warn") - days("block")),
         "days_rejected": len(days("block")),
     }
+
+
+def _look(results: Sequence[CheckResult]) -> dict[str, str]:
+    """Return the command that shows more of the worst day; nothing where all is well, or of a whole table."""
+    worst = next(iter(_worst(results)), None)
+    if worst is None or worst.day is None:
+        return {}
+    return {LOOK: look_at(worst.day, rejected=worst.verdict == "block")}
 
 
 def _detail(results: Sequence[CheckResult], before: Iterable[CheckResult]) -> dict[str, Any]:

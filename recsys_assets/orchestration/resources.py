@@ -16,6 +16,7 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.lake.raw_audit import RawAudit
+from recsys_assets.lake.raw_returns import with_note
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.quality.ledger import Ledger
@@ -67,8 +68,8 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def raw(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
         """Return the table `raw_interactions`."""
-        return PartitionStore(
-            root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema(), provenance=provenance
+        return with_note(
+            PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema(), provenance=provenance)
         )
 
     def interactions(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:

@@ -1,19 +1,34 @@
 """Results of a Dagster run in words: answers that are no, reasons of failures, amounts."""
 
+from datetime import date
+from typing import Final
+
 import dagster as dg
 
 from recsys_assets.quality.audit_and_publish import PublishOutcome
 from recsys_assets.storage.home import Home
 
+LOOK: Final = "look"
+"""Metadata of an answer that is no: the command that shows more of its first day."""
 
-def answer_in_words(check: dg.AssetCheckEvaluation) -> str:
-    """Return a line on a check that did not pass: asset, question, days, and the first reason."""
+
+def look_at(day: date, *, rejected: bool) -> str:
+    """Return the command that shows more of a day, without the option of its home."""
+    return f"recsys {'quarantine show' if rejected else 'report'} {day}"
+
+
+def answer_in_words(check: dg.AssetCheckEvaluation, *, home: Home) -> str:
+    """Return a line on a check that did not pass: asset, question, days, the first reason, and a command."""
     days = [value for name in ("days_warned", "days_rejected") if (value := check.metadata.get(name))]
     count = sum(int(str(value.value)) for value in days)
-    parts = [counted(count, "day") if count else "", check.description or ""]
+    parts = [counted(count, "day") if count > 1 else "", check.description or ""]
     said = ", ".join(part for part in parts if part)
     question = check.check_name.replace("_", " ")
-    return f"{check.asset_key.to_user_string()}: {question}" + (f": no ({said})" if said else ": no")
+    look = check.metadata.get(LOOK)
+    see = f"; see `{look.value}{home.option}`" if look is not None else ""
+    return f"{check.asset_key.to_user_string()}: {question}" + (
+        f": no ({said}){see}" if said else f": no{see}"
+    )
 
 
 def was_interrupted(event: dg.DagsterEvent) -> bool:

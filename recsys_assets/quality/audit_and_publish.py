@@ -16,6 +16,7 @@ import polars as pl
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import content_fingerprint, end_quarantine, quarantine_day
+from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.partition_store import in_chunks
 
 _FLUSH_DAYS = 50
@@ -90,16 +91,28 @@ class DayPublisher:
         self._unusual: list[list[CheckResult]] = []
         self._usual: deque[list[CheckResult]] = deque(maxlen=RECENT_DAYS)
 
-    def publish(self, day: date, frame: pl.DataFrame, results: list[CheckResult]) -> bool:
-        """Publish `day`, or reject it if one of `results` blocks; return whether it was published."""
+    def publish(
+        self,
+        day: date,
+        frame: pl.DataFrame,
+        results: list[CheckResult],
+        *,
+        account: RowAccount | None = None,
+    ) -> bool:
+        """Publish `day`, or reject it if one of `results` blocks; return whether it was published.
+
+        The account of the rows that `frame` was made from is kept with it: in the ledger, or in quarantine.
+        """
         results = self._with_acceptance(day, frame, results)
         blocking = [result for result in results if result.verdict == "block"]
         if blocking:
-            quarantine_day(self._quarantine, day, frame, blocking)
+            quarantine_day(self._quarantine, day, frame, blocking, account=account)
             self._outcome.rejected[day] = blocking
         else:
             self._store.write(day, frame)
             self._outcome.rows[day] = frame.height
+            if account is not None and self._ledger is not None:
+                self._ledger.put_account(day, account)
             warnings = [result for result in results if result.verdict == "warn"]
             if warnings:
                 self._outcome.warned[day] = warnings

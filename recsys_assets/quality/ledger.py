@@ -1,4 +1,4 @@
-"""The ledger `quality.sqlite`: the newest result of every check by table and day, day profiles, acceptances.
+"""The ledger `quality.sqlite`: newest check results by table and day, row accounts, day profiles, acceptances.
 
 Auditing a day again replaces its results: the ledger holds the present state, not its history. A writer keeps
 one `Ledger` open for a run and flushes in batches; a reader opens its own.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.quality.row_account import RowAccount, prepare_accounts, put_account, stored_accounts
 from recsys_assets.quality.stored_results import (
     StoredDay,
     StoredResult,
@@ -67,6 +68,7 @@ class Ledger:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
         prepare_results(self._connection)
+        prepare_accounts(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -152,6 +154,15 @@ class Ledger:
             )
         ) as rows:
             return {date.fromisoformat(day): profile for day, profile in rows}
+
+    def put_account(self, day: date, account: RowAccount) -> None:
+        """Store the account of a published day's raw rows; it replaces the one before."""
+        put_account(self._connection, day.isoformat(), account)
+
+    def accounts(self) -> dict[date, RowAccount]:
+        """Return published day -> account of its raw rows, oldest first."""
+        found = stored_accounts(self._connection)
+        return {date.fromisoformat(day): account for day, account in found.items()}
 
     def accept(self, acceptance: Acceptance) -> None:
         """Store who accepted a rejected day, why and when."""

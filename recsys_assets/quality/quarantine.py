@@ -20,6 +20,7 @@ from recsys_assets import columns
 from recsys_assets.errors import QuarantineError
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.atomic import replace_file, replaced_file
 from recsys_assets.storage.home import day_folder, days_under
 
@@ -37,6 +38,8 @@ class RejectedDay(msgspec.Struct, frozen=True, kw_only=True):
     """Its `content_fingerprint`."""
     reasons: list[CheckResult]
     """The checks that blocked it, with failing rows."""
+    account: RowAccount | None = None
+    """Account of the rows that the delivery was made from; None of a table that is landed as it came."""
 
 
 class AcceptingStore(Protocol):
@@ -64,7 +67,14 @@ def content_fingerprint(frame: pl.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def quarantine_day(quarantine: Path, day: date, frame: pl.DataFrame, blocking: list[CheckResult]) -> None:
+def quarantine_day(
+    quarantine: Path,
+    day: date,
+    frame: pl.DataFrame,
+    blocking: list[CheckResult],
+    *,
+    account: RowAccount | None = None,
+) -> None:
     """Keep a rejected day with the results that blocked it; the reasons are written last.
 
     Args:
@@ -72,6 +82,7 @@ def quarantine_day(quarantine: Path, day: date, frame: pl.DataFrame, blocking: l
         day: the day.
         frame: its rows.
         blocking: at least one result, all of the same table.
+        account: the account of the rows that `frame` was made from.
     """
     folder, table = day_folder(quarantine, day), blocking[0].table
     with replaced_file(folder / f"{table}.parquet") as staged:
@@ -82,6 +93,7 @@ def quarantine_day(quarantine: Path, day: date, frame: pl.DataFrame, blocking: l
         rows=frame.height,
         fingerprint=content_fingerprint(frame),
         reasons=blocking,
+        account=account,
     )
     content = msgspec.json.format(msgspec.json.encode(rejected), indent=2)
     replace_file(folder / f"{table}.json", content, durable=False)
@@ -159,6 +171,8 @@ def accept_day(
         ledger.accept(acceptance)
         ledger.flush()
         stores[rejected.table].write(day, frames[rejected.table])
+        if rejected.account is not None:
+            ledger.put_account(day, rejected.account)
         accepted.append(acceptance)
     shutil.rmtree(folder)
     return accepted

@@ -1,5 +1,7 @@
 """The account of rows: each row of a source became an interaction, or is counted under one named reason."""
 
+import sqlite3
+from contextlib import closing
 from typing import Final, Self
 
 import msgspec
@@ -65,3 +67,70 @@ class RowAccount(msgspec.Struct, frozen=True, kw_only=True):
             for name, words in REASONS.items()
             if (found := self.reasons.get(name)) is not None
         ]
+
+    def rows_by_reason(self) -> list[dict[str, str | int]]:
+        """Return reason, rows, words and example of each reason, in the order of `REASONS`."""
+        return [
+            {"reason": name, "rows": found.rows, "meaning": words, "example": found.example}
+            for name, words in REASONS.items()
+            if (found := self.reasons.get(name)) is not None
+        ]
+
+    def in_words(self, *, of: int) -> list[str]:
+        """Return `70 of 100 rows without a user` for each reason, those with most rows first."""
+        most_first = sorted(self.reasons.items(), key=lambda item: -item[1].rows)
+        return [
+            f"{found.rows:,} of {of:,} row{'' if of == 1 else 's'} {REASONS.get(name, name)}"
+            for name, found in most_first
+        ]
+
+
+class HomeAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """The account of a home: every row of its source, as it is in the lake now."""
+
+    source_rows: int | None = None
+    """Rows of the source when it was read last; None of a home that was set up before they were counted."""
+    account: RowAccount = RowAccount()
+    """Interactions, and the rows left out by reason."""
+    differences: str = ""
+    """The days that landed with other rows than the source has now, in words; empty where the account adds up."""
+
+    def in_words(self) -> list[str]:
+        """Return a headline, one line a reason, and the differences; nothing where every row is an interaction."""
+        account = self.account
+        if not account.reasons and not self.differences:
+            return []
+        rows = account.rows if self.source_rows is None else self.source_rows
+        left_out = account.rows - account.kept
+        headline = (
+            f"Rows: {rows:,} of the source, {account.kept:,} interactions, {left_out:,} left out or joined"
+        )
+        lines = [f"  {line}" for line in account.lines()]
+        return [f"{headline}:" if lines else headline, *lines, *filter(None, [self.differences])]
+
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS row_accounts (day TEXT PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID;
+"""
+"""Day, `2017-01-01` -> the account of its raw rows, for the interactions that are published now."""
+_DECODER: Final = msgspec.json.Decoder(RowAccount)
+
+
+def prepare_accounts(connection: sqlite3.Connection) -> None:
+    """Create `row_accounts` where it is missing."""
+    connection.executescript(_SCHEMA)
+
+
+def put_account(connection: sqlite3.Connection, day: str, account: RowAccount) -> None:
+    """Store a day's account; it replaces the one before."""
+    connection.execute(
+        "INSERT OR REPLACE INTO row_accounts VALUES (?,?)", (day, msgspec.json.encode(account))
+    )
+
+
+def stored_accounts(connection: sqlite3.Connection, *, since: str = "") -> dict[str, RowAccount]:
+    """Return day -> account of the days from `since` on, oldest first."""
+    with closing(
+        connection.execute("SELECT day, account FROM row_accounts WHERE day >= ? ORDER BY day", (since,))
+    ) as rows:
+        return {day: _DECODER.decode(account) for day, account in rows}

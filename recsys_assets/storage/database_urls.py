@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
 
 from recsys_assets.errors import InputError
 
@@ -48,6 +48,8 @@ def is_database(spec: str) -> bool:
 def parse_database_url(spec: str, *, allowed: tuple[str, ...] = OWN_OPTIONS) -> DatabaseUrl:
     """Split an address.
 
+    A `query` is its last option. It is SQL as it is written, `%` and `+` too; one without any blank is URL-encoded.
+
     Args:
         spec: `sqlite:PATH?OPTIONS`, or `postgres://…?OPTIONS` or another URL of a server.
         allowed: our options that it may have.
@@ -56,7 +58,10 @@ def parse_database_url(spec: str, *, allowed: tuple[str, ...] = OWN_OPTIONS) -> 
         InputError: an option that is not allowed here, or for SQLite one that is unknown.
     """
     base, _, query = spec.partition("?")
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    plain, mark, sql = f"&{query}".partition("&query=")
+    given = dict(parse_qsl(plain.removeprefix("&"), keep_blank_values=True))
+    if mark:
+        given["query"] = sql if re.search(r"\s", sql) else unquote_plus(sql)
     options = {name: value for name, value in given.items() if name in OWN_OPTIONS}
     others = {name: value for name, value in given.items() if name not in OWN_OPTIONS}
     is_file = base.startswith("sqlite:")

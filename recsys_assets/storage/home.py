@@ -40,6 +40,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "recsys.toml"
 
     @property
+    def init_marker(self) -> Path:
+        """JSON, a `RejectedInit`: there while the first `recsys init` runs, and after it failed."""
+        return self.root / "init.json"
+
+    @property
     def rules_file(self) -> Path:
         """`rules.toml`; missing where the built-in rules apply."""
         return self.root / "rules.toml"
@@ -88,6 +93,11 @@ class Home(msgspec.Struct, frozen=True):
     def source_account(self) -> Path:
         """The account of the source's rows when it was read last: JSON, a `RowAccount`."""
         return self.root / "source_account.json"
+
+    @property
+    def row_account(self) -> Path:
+        """The account of all rows, as of the last build: JSON, a `HomeAccount`."""
+        return self.root / "row_account.json"
 
     @property
     def quarantine(self) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import polars as pl
 
@@ -58,6 +58,8 @@ class PartitionStore:
     """Columns and types of the rows that are read; a file may have others, and a column that it lacks is null."""
     provenance: Callable[[date], Mapping[str, str]] | None = None
     """The inputs of a day's file (checksum, code version), written into its Parquet metadata."""
+    note: Callable[[pl.DataFrame], Mapping[str, str]] | None = None
+    """Facts about a day's rows, which are found without opening its file; written beside the provenance."""
 
     @cached_property
     def _journal(self) -> DayJournal:
@@ -105,19 +107,35 @@ class PartitionStore:
         others = [name for name in frame.columns if name not in self.schema]
         return frame.with_columns(lacking).select(*self.schema, *others)
 
-    def read_chunks(self, days: Iterable[date]) -> Iterator[list[tuple[date, pl.DataFrame]]]:
-        """Yield the days that have a file, each with its rows of `schema`'s columns, in chunks (`in_chunks`).
+    def read_chunks(
+        self,
+        days: Iterable[date],
+        *,
+        every_column: bool = False,
+        where: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None,
+    ) -> Iterator[list[tuple[date, pl.DataFrame]]]:
+        """Yield the days that have a file, each with its rows, in chunks (`in_chunks`).
 
         The files of a chunk are read by one scan: 64 files of a few rows take 4 ms instead of 33.
+
+        Args:
+            days: the days.
+            every_column: the files' own columns too, after those of `schema`; else `schema`'s only. All days of a
+                chunk have the same columns then.
+            where: keeps some of the rows, in their order; None keeps all.
         """
         found = (file for day in days if (file := self.file(day)) is not None)
         for chunk in in_chunks(found, rows=lambda file: file.rows or 0):
-            yield self._read_together([file.day for file in chunk])
+            together = self._read_together(
+                [file.day for file in chunk], every_column=every_column, where=where
+            )
+            yield [(file.day, together.get(file.day, together[None])) for file in chunk]
 
     def write(self, day: date, frame: pl.DataFrame) -> Path:
         """Replace `day`'s file by `frame` atomically, and return its path."""
         target = self.path(day)
         provenance = dict(self.provenance(day)) if self.provenance else {}
+        provenance |= self.note(frame) if self.note else {}
         buffer = io.BytesIO()
         frame.write_parquet(buffer, compression="zstd", statistics=True, metadata=provenance or None)
         content = buffer.getbuffer()
@@ -166,22 +184,50 @@ class PartitionStore:
     def _file(self, day: date) -> str:
         return f"{self.root}/{day_name(day)}/{_PART}"
 
-    def _read_together(self, days: Sequence[date]) -> list[tuple[date, pl.DataFrame]]:
-        """Return each day with its rows, read by one scan; at least one day."""
-        files = [str(self.path(day)) for day in days]
-        together = pl.scan_parquet(
+    def _read_together(
+        self,
+        days: Sequence[date],
+        *,
+        every_column: bool,
+        where: Callable[[pl.LazyFrame], pl.LazyFrame] | None,
+    ) -> dict[date | None, pl.DataFrame]:
+        """Return the rows of each day that has any, and no rows under None, read by one scan; at least one day."""
+        files = {str(self.path(day)): day for day in days}
+        if every_column:
+            first = next(iter(files))
+            own = pl.Schema(self.schema | pl.read_parquet_schema(first))
+            try:
+                together = self._scan_together(list(files), own, where, extra_columns="raise")
+            except pl.exceptions.PolarsError:  # days of two versions, with other columns or types
+                rows = [self.read(day).with_columns(pl.lit(file).alias(_FILE)) for file, day in files.items()]
+                lazy = pl.concat(rows, how="diagonal_relaxed").lazy()
+                together = (where(lazy) if where else lazy).collect()
+        else:
+            together = self._scan_together(list(files), self.schema, where, extra_columns="ignore")
+        runs = together[_FILE].rle().struct.unnest()
+        rows_of = together.drop(_FILE)
+        found: dict[date | None, pl.DataFrame] = {None: rows_of.clear()}
+        start = 0
+        for length, file in runs.iter_rows():
+            found[files[file]] = rows_of.slice(start, length)
+            start += length
+        return found
+
+    @staticmethod
+    def _scan_together(
+        files: list[str],
+        schema: pl.Schema,
+        where: Callable[[pl.LazyFrame], pl.LazyFrame] | None,
+        *,
+        extra_columns: Literal["ignore", "raise"],
+    ) -> pl.DataFrame:
+        lazy = pl.scan_parquet(
             files,
-            schema=self.schema,
+            schema=schema,
             missing_columns="insert",
-            extra_columns="ignore",
+            extra_columns=extra_columns,
             hive_partitioning=False,
             glob=False,
             include_file_paths=_FILE,
-        ).collect()
-        runs = together[_FILE].rle().struct.unnest()
-        heights = dict(zip(runs["value"], runs["len"], strict=True))
-        rows, start, frames = together.drop(_FILE), 0, []
-        for day, file in zip(days, files, strict=True):
-            frames.append((day, rows.slice(start, heights.get(file, 0))))
-            start += heights.get(file, 0)
-        return frames
+        )
+        return (where(lazy) if where else lazy).collect()

@@ -1,15 +1,26 @@
 """`recsys quarantine`: days and spans are dropped at once, or nothing is."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from recsys_assets.commands.quarantine_commands import quarantine
 from recsys_assets.errors import QuarantineError
+from recsys_assets.interactions.cleaned_days import publish_interactions
+from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.row_rule import RowRule
+from recsys_assets.interactions.wish_rule import WishRule
+from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.raw_audit import RawAudit
+from recsys_assets.quality.audit_and_publish import publish_days
 from recsys_assets.quality.quarantine import RejectedDay, rejected_days
+from recsys_assets.storage.partition_store import PartitionStore
+
+FIRST = date(2017, 9, 1)
 
 
 def rejected_home(tmp_path, days) -> Path:
@@ -49,6 +60,62 @@ def test_a_span_without_rejected_days_drops_nothing(tmp_path):
     assert isinstance(done.exception, QuarantineError)
     assert "2017-10-01..2017-10-31 is not in quarantine; in quarantine are 2017-09-01" in str(done.exception)
     assert len(rejected_days(home / "quarantine")) == 1
+
+
+def show(home: Path) -> str:
+    done = CliRunner().invoke(quarantine, ["show", "--home", str(home), "2017-09-01"])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_day_that_cleaning_emptied_shows_the_raw_rows_and_why(tmp_path):
+    at = datetime(2017, 9, 1, 12, tzinfo=UTC)
+    rows = [{"user_id": None if n % 10 < 7 else "u", "item_id": str(n), "timestamp": at} for n in range(100)]
+    raw = PartitionStore(root=tmp_path / "raw", schema=RAW_INTERACTIONS.polars_schema())
+    raw.write(FIRST, pl.DataFrame(rows, schema=raw.schema))
+    publish_interactions(
+        [FIRST],
+        raw=raw,
+        store=PartitionStore(root=tmp_path / "interactions", schema=INTERACTIONS.polars_schema()),
+        quarantine=tmp_path / "quarantine",
+        rule=WishRule(),
+        rows=RowRule(),
+    )
+    home = f" --home {tmp_path}"
+    assert show(tmp_path).splitlines() == [
+        "2017-09-01 interactions: 100 rows rejected",
+        "  70 of 100 rows without a user (no_user)",
+        "  Was most of it kept? Check kept_by_cleaning: 30.0% of the rows pass; it warns below 80%, rejects below 40%",
+        *(
+            f"    no_user: user_id=None, item_id={n}, timestamp=2017-09-01 12:00:00.000000+00:00"
+            for n in range(5)
+        ),
+        "    … 65 more",
+        f"To publish it as it is:        recsys quarantine accept 2017-09-01{home} --why TEXT",
+        f"To leave it out:               recsys quarantine drop 2017-09-01{home}",
+        f"After the source was mended:   recsys land --from 2017-09-01{home}",
+    ]
+    listed = CliRunner().invoke(quarantine, ["list", "--home", str(tmp_path)]).output.splitlines()
+    assert listed == [
+        "2017-09-01  interactions  70 of 100 rows without a user (no_user)",
+        f"Next: recsys quarantine show 2017-09-01{home}",
+    ]
+
+
+def test_a_raw_day_that_failed_its_checks_says_so_in_words(tmp_path):
+    rows = [{"user_id": "u", "item_id": str(n), "timestamp": None} for n in range(60)]
+    publish_days(
+        [(FIRST, pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema()))],
+        store=PartitionStore(root=tmp_path / "raw", schema=RAW_INTERACTIONS.polars_schema()),
+        audit=RawAudit(RAW_INTERACTIONS),
+        quarantine=tmp_path / "quarantine",
+    )
+    lines = show(tmp_path).splitlines()
+    assert lines[:2] == [
+        "2017-09-01 raw_interactions: 60 rows rejected",
+        "  60 of 60 rows without a time (timestamp_not_null)",
+    ]
+    assert "    user_id=u, item_id=0, timestamp=None" in lines
 
 
 @pytest.mark.parametrize("argument", ["2017-09-05..2017-09-01", "2017-09", "2017-09-01..", "yesterday"])

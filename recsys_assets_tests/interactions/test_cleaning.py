@@ -7,13 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_assets.interactions.cleaning import (
-    audit_days,
-    clean,
-    clean_days,
-    publish_interactions,
-)
+from recsys_assets.interactions.cleaned_days import audit_days, publish_interactions
+from recsys_assets.interactions.cleaning import clean, clean_days
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.contract import validate
@@ -38,7 +35,9 @@ def raw(*rows: dict) -> pl.DataFrame:
         ({"timestamp": NOON + timedelta(days=1)}, "outside_day"),
         ({"timestamp": datetime(2017, 3, 6, tzinfo=UTC)}, "outside_day"),
         ({"quantity": 0.0}, "quantity_not_positive"),
-        ({"quantity": -2.0}, "quantity_not_positive"),
+        ({"quantity": -2.0}, "returned"),
+        ({"kind": "Refund", "quantity": None}, "returned"),
+        ({"kind": " CANCELLED "}, "cancelled"),
         ({"value": -2.0}, "value_negative"),
         ({"value": float("nan")}, "not_finite"),
         ({"rating": float("inf")}, "not_finite"),
@@ -74,6 +73,43 @@ def test_lines_of_one_event_add_up():
     assert cleaned.dropped == {"merged": 1}
 
 
+def test_rows_that_differ_in_a_column_of_the_source_only_are_pieces():
+    lines = raw({"quantity": None}, {"quantity": None}, {"quantity": None})
+    cleaned = clean(lines.with_columns(line=pl.Series(["1", "2", "2"])), day=DAY, rule=PLAIN)
+    assert cleaned.frame.select("quantity", "value", "weight").row(0) == (
+        2.0,
+        4.0,
+        pytest.approx(1.585, abs=1e-3),
+    )
+    assert cleaned.dropped == {"duplicate": 1, "merged": 1}
+
+
+def test_identical_rows_are_pieces_where_the_shop_says_so():
+    pieces = RowRule(identical_rows="pieces")
+    unknown, known = ({"quantity": quantity, "item_id": str(quantity)} for quantity in (None, 1.0))
+    cleaned = clean(raw(unknown, unknown, unknown, known, known), day=DAY, rule=PLAIN, rows=pieces)
+    assert cleaned.frame.sort("item_id")["quantity"].to_list() == [1.0, 3.0]
+    assert cleaned.dropped == {"duplicate": 1, "merged": 2}
+
+
+def test_cancelled_orders_and_what_is_no_product_are_left_out():
+    rows = raw(
+        {"item_id": "POST"}, {"item_id": "GIFT_10"}, {"item_id": "POSTER"}, {"item_id": "a"}, {"item_id": "b"}
+    )
+    rows = rows.with_columns(status=pl.Series(["paid", "paid", "paid", " Cancelled", None]))
+    cleaned = clean(rows, day=DAY, rule=PLAIN, rows=RowRule(not_products=("POST", "GIFT_*")))
+    assert cleaned.frame["item_id"].to_list() == ["POSTER", "b"]
+    assert cleaned.dropped == {"not_product": 2, "cancelled": 1}
+
+
+def test_each_reason_has_an_example():
+    cleaned = clean(raw({}, {"user_id": None, "item_id": "i4"}, {"quantity": -2.0}), day=DAY, rule=PLAIN)
+    assert cleaned.account.lines() == [
+        "1 without a user (no_user): user_id=None item_id='i4' 2017-03-05 12:00:00 quantity=1 value=2",
+        "1 returned, or a return (returned): user_id='u' item_id='i' 2017-03-05 12:00:00 quantity=-2 value=2",
+    ]
+
+
 def test_merging_leaves_the_unknown_unknown():
     rows = ({"quantity": None, "value": None, "rating": rating} for rating in (2.0, 5.0))
     frame = clean(raw(*rows), day=DAY, rule=PLAIN).frame
@@ -106,11 +142,17 @@ def test_a_range_publishes_rejects_and_counts_by_day(tmp_path):
     source.write(DAY, raw({}, {}, {"quantity": 0.0}))
     source.write(next_day, raw(*({"item_id": str(n)} for n in range(100))))  # all of the day before
     outcome = publish_interactions(
-        [DAY, next_day, missing], raw=source, store=store, quarantine=tmp_path / "quarantine", rule=PLAIN
+        [DAY, next_day, missing],
+        raw=source,
+        store=store,
+        quarantine=tmp_path / "quarantine",
+        rule=PLAIN,
+        rows=RowRule(),
     )
     assert outcome.published.rows == {DAY: 1}
     assert list(outcome.published.rejected) == [next_day]
-    assert outcome.dropped == {"quantity_not_positive": 1, "duplicate": 1, "outside_day": 100}
+    dropped = {reason: found.rows for reason, found in outcome.account.reasons.items()}
+    assert dropped == {"quantity_not_positive": 1, "duplicate": 1, "outside_day": 100}
     assert outcome.missing == [missing]
     assert store.days() == [DAY]
 
@@ -164,7 +206,7 @@ def test_many_days_are_cleaned_and_audited_as_each_alone(deliveries, backwards):
     for one, other in zip(together, alone, strict=True):
         assert one.frame.equals(other.frame)
         assert list(one.dropped.items()) == list(other.dropped.items())
-        assert one.raw_rows == other.raw_rows
+        assert one.account == other.account
     audited = audit_days(list(zip(days, together, strict=True)), rule=PLAIN)
     assert audited == [audit_days([pair], rule=PLAIN)[0] for pair in zip(days, alone, strict=True)]
 
@@ -176,6 +218,24 @@ def test_a_row_counts_in_the_day_it_was_delivered_in():
     assert (second.frame.height, second.dropped) == (1, {"outside_day": 1})
 
 
-def test_source_columns_beyond_the_common_ones_do_not_matter():
+def test_what_is_no_fault_of_the_delivery_rejects_no_day():
+    rows = [{"quantity": -1.0 if n % 4 else 1.0, "item_id": str(n)} for n in range(100)]
+    (results,) = audit_days([(DAY, clean(raw(*rows), day=DAY, rule=PLAIN))], rule=PLAIN)
+    assert {result.verdict for result in results} == {"ok"}
+
+
+def test_a_rejected_day_shows_the_raw_rows_that_were_dropped():
+    rows = [{"user_id": None if n % 10 < 7 else "u", "item_id": str(n)} for n in range(100)]
+    (results,) = audit_days([(DAY, clean(raw(*rows), day=DAY, rule=PLAIN))], rule=PLAIN)
+    (result,) = (one for one in results if one.verdict == "block")
+    assert result.detail == "70 of 100 rows without a user; at least 80% should be kept"
+    assert (len(result.sample), result.sample[0]["reason"], result.sample[0]["item_id"]) == (
+        20,
+        "no_user",
+        "0",
+    )
+
+
+def test_a_column_of_the_source_that_a_day_lacks_does_not_matter():
     frames = [(DAY, raw({}).with_columns(extra=pl.lit(1))), (DAY + timedelta(days=1), raw({}))]
     assert [cleaned.frame.height for cleaned in clean_days(frames, rule=PLAIN)] == [1, 0]

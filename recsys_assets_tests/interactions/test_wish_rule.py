@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_assets.interactions.cleaning import audit_days, clean
+from recsys_assets.interactions.cleaned_days import audit_days
+from recsys_assets.interactions.cleaning import clean
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.wish_rule import WishRule, hides_item
 from recsys_assets.lake.contract import RAW_INTERACTIONS

@@ -38,6 +38,7 @@ BODIES = {
     "features": [(f"{_ASSETS}.features", "feature_tables")],
     "item_index": [(f"{_ASSETS}.index", "item_index")],
     "release": [(f"{_ASSETS}.release", "release")],
+    "exported_lists": [(f"{_ASSETS}.exports", "exported_lists")],
 }
 """Key of `CODE_VERSIONS` -> module and name of the asset's body; no name: the whole module."""
 _WITHOUT_RESULTS = (

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from recsys_assets.embeddings.embedding_audit import EMBEDDING_CHECKS
-from recsys_assets.interactions.cleaning import INTERACTIONS_CHECKS
+from recsys_assets.interactions.cleaned_days import INTERACTIONS_CHECKS
 from recsys_assets.lake.item_catalogue import CATALOGUE_CHECKS
 from recsys_assets.lake.raw_audit import RAW_CHECKS
 from recsys_assets.quality.questions import QUESTIONS, question_of

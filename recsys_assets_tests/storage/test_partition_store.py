@@ -169,3 +169,41 @@ def test_a_column_that_an_older_file_lacks_is_null_beside_newer_files(store):
         assert read.schema == SCHEMA
         assert dict(read.rows())["old"] is None
         assert [frame.schema for _, frame in next(store.read_chunks(days))] == [SCHEMA, SCHEMA]
+
+
+def read_all(store, **how) -> list[pl.DataFrame]:
+    (chunk,) = store.read_chunks(store.days(), every_column=True, **how)
+    return [frame for _, frame in chunk]
+
+
+def test_days_are_read_together_with_the_columns_of_their_own(store):
+    for day in (FIRST, SECOND):
+        store.write(day, day_of("u", day).with_columns(order=pl.lit("o")))
+    store.write(FIRST + timedelta(days=2), day_of("u", FIRST).clear())
+    assert [frame.columns for frame in read_all(store)] == [["user_id", "timestamp", "order"]] * 3
+    assert [frame.height for frame in read_all(store)] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("later", [{"line": "1", "order": "o"}, {"order": 7}, {}])
+def test_days_of_two_versions_are_read_together(store, later):
+    store.write(FIRST, day_of("u", FIRST).with_columns(order=pl.lit("o")))
+    store.write(
+        SECOND, day_of("v", SECOND).with_columns(pl.lit(value).alias(name) for name, value in later.items())
+    )
+    first, second = read_all(store)
+    assert first.schema == second.schema
+    assert (first["order"].to_list(), first["user_id"].to_list()) == (["o"], ["u"])
+    assert second["order"].to_list() == [str(later["order"]) if later else None]
+
+
+def test_some_rows_of_many_days_are_read(store):
+    for day, user in ((FIRST, "u"), (SECOND, "v")):
+        store.write(day, day_of(user, day))
+    found = read_all(store, where=lambda rows: rows.filter(pl.col("user_id") == "v"))
+    assert [frame["user_id"].to_list() for frame in found] == [[], ["v"]]
+
+
+def test_facts_about_the_rows_are_found_without_opening_the_file(store):
+    noting = PartitionStore(root=store.root, schema=SCHEMA, note=lambda frame: {"rows": str(frame.height)})
+    noting.write(FIRST, day_of("u", FIRST))
+    assert store.file(FIRST).provenance == {"rows": "1"}

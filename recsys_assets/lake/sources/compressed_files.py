@@ -148,6 +148,16 @@ def members(archive: Path) -> list[str]:
     return sorted(info.filename for info in found if not info.filename.startswith("__MACOSX/"))
 
 
+def member_state(path: Path) -> str | None:
+    """Return text that changes with the content of a member of an archive; None if `path` is none."""
+    archive = archive_of(path)
+    if archive is None:
+        return None
+    with _archive(archive) as content:
+        info = content.getinfo(path.relative_to(archive).as_posix())
+        return f"{info.file_size}\0{info.CRC}"
+
+
 def _open_only_member(archive: Path) -> IO[bytes]:
     names = members(archive)
     if len(names) != 1:

@@ -160,7 +160,7 @@ def _described(path: Path, sample: _Sample, offset: int, *, header: bool | None)
         end = sample.ends[first - 1] if first else 0
     else:
         texts, end = _full(names, fields), sample.ends[first]
-    unique, twice = _unique(texts)
+    unique, twice = unique_names(texts)
     notes = [f"{first} lines before the header are left out"] if first else []
     notes += [f"{len(twice)} names stand twice in the header ({', '.join(twice)})"] if twice else []
     dialect = replace(sample.dialect, names=tuple(unique), start=offset + end, short=short)
@@ -245,7 +245,7 @@ def _shape(text: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text))
 
 
-def _unique(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+def unique_names(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the names, a second one of a kind as `name (2)`, an empty one as its number; and those that recur."""
     found, twice = list[str](), dict[str, None]()
     for number, text in enumerate(texts, start=1):

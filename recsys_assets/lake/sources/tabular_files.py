@@ -1,34 +1,41 @@
-"""Files of a table as chunks of selected columns: CSV, TSV, JSON lines or Parquet.
+"""Files of a table as chunks of selected columns, in every format that is read.
 
 The first bytes of a file show its format; its name doesn't matter. The meaning of the columns belongs to
 `tabular.py`.
 """
 
 import glob
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from recsys_assets.errors import SourceFormatError, SourceNotFoundError
-from recsys_assets.lake.sources.compressed_files import open_bytes, read_bytes
+from recsys_assets.errors import SourceNotFoundError
+from recsys_assets.lake.sources.columnar_files import ARROW, PARQUET, ColumnarFile
+from recsys_assets.lake.sources.compressed_files import (
+    is_zip,
+    member_state,
+    members,
+    open_bytes,
+    read_bytes,
+)
 from recsys_assets.lake.sources.delimited_sniffing import sniff
 from recsys_assets.lake.sources.json_documents import recognise_layout
 from recsys_assets.lake.sources.json_tables import json_chunks
 from recsys_assets.lake.sources.nested_fields import names_in
 from recsys_assets.lake.sources.rows_aside import RowsAside
+from recsys_assets.lake.sources.spreadsheets import Workbook, is_workbook
 from recsys_assets.lake.sources.text_blocks import first_line
 from recsys_assets.lake.sources.text_form import TextForm
 from recsys_assets.lake.sources.text_records import Chunk, tables
 from recsys_assets.source_settings import ReadingSettings
 
-_PARQUET: Final = b"PAR1"
-_PARQUET_BATCH_ROWS: Final = 100_000
+_BESIDE: Final = re.compile(
+    r"(?i)^(readme|licen[cs]e|copying|changelog|notice|thumbs\.db|desktop\.ini|checksums?|md5sums?|manifest)\b"
+    r"|\.(md|rst|pdf|html?|png|jpe?g|gif|svg|py|sh|sql|ipynb|docx?|pptx?|crc|md5|sha\d+|log|lock|tmp)$"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +101,9 @@ class TabularFile(ABC):
 
     def fingerprint(self) -> str:
         """Return text that changes when the rows change; cheap, and it may change without need."""
+        member = member_state(self.path)
+        if member is not None:
+            return f"{self.path}\0{member}"
         status = self.path.stat()
         return f"{self.path}\0{status.st_size}\0{status.st_mtime_ns}"
 
@@ -104,23 +114,15 @@ def open_tabular(path: Path, reading: ReadingSettings) -> TabularFile:
     Raises:
         InputError: the file is missing, empty, or in none of the formats.
     """
+    if is_workbook(path):
+        return _Spreadsheet(path, reading)
     with open_bytes(path) as file:
-        start = read_bytes(file, path, len(_PARQUET))
-    if start == _PARQUET:
-        return _Parquet(path)
+        start = read_bytes(file, path, len(ARROW))
+    kind = next((kind for kind in (PARQUET, ARROW) if start.startswith(kind)), None)
+    if kind is not None:
+        return _Columnar(path, kind)
     line = first_line(path, reading.encoding)
     return _Json(path, reading) if line.lstrip().startswith((b"{", b"[")) else _Delimited(path, reading)
-
-
-def expand(pattern: Path) -> list[Path]:
-    """Return the files of a path: itself, or those that a glob names, sorted."""
-    if pattern.is_file() or not glob.has_magic(str(pattern)):
-        return [pattern]
-    top = Path(pattern.anchor)
-    found = sorted(path for path in top.glob(str(pattern.relative_to(top))) if path.is_file())
-    if not found:
-        raise SourceNotFoundError(f"{pattern}: no file matches; check the pattern in the source")
-    return found
 
 
 class _Delimited(TabularFile):
@@ -164,42 +166,82 @@ class _Json(TabularFile):
         return json_chunks(self.path, self._layout, columns, aside)
 
 
-class _Parquet(TabularFile):
-    found = FileFormat(kind="Parquet")
+class _Columnar(TabularFile):
+    def __init__(self, path: Path, kind: bytes) -> None:
+        super().__init__(path)
+        self._file = ColumnarFile(path, kind)
+        self._kind = "Parquet" if kind == PARQUET else "Arrow"
+
+    @property
+    def found(self) -> FileFormat:
+        return FileFormat(kind=self._kind)
 
     def column_names(self) -> Sequence[str]:
-        with self._open() as file:
-            names: list[str] = file.schema_arrow.names
-            return names
+        return self._file.column_names()
 
     def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:  # noqa: ARG002
-        first = 0
-        with self._open() as file:
-            try:
-                for batch in file.iter_batches(_PARQUET_BATCH_ROWS, columns=list(columns)):
-                    frame = pl.DataFrame(batch)
-                    if frame.height:
-                        yield _ParquetChunk(frame=frame, path=self.path, first=first)
-                    first += frame.height
-            except (pa.ArrowException, OSError) as error:
-                raise self._broken(error) from None
-
-    def _open(self) -> pq.ParquetFile:
-        try:
-            return pq.ParquetFile(self.path)
-        except (pa.ArrowException, OSError) as error:
-            raise self._broken(error) from None
-
-    def _broken(self, error: Exception) -> SourceFormatError:
-        reason = str(error).splitlines()[0]
-        return SourceFormatError(
-            f"{self.path}: the Parquet file is truncated or damaged ({reason}); write it again"
-        )
+        return self._file.chunks(columns)
 
 
-@dataclass(kw_only=True)
-class _ParquetChunk(Chunk):
-    first: int
+class _Spreadsheet(TabularFile):
+    def __init__(self, path: Path, reading: ReadingSettings) -> None:
+        super().__init__(path)
+        self._book = Workbook(path, header=reading.header)
 
-    def place(self, row: int) -> str:
-        return f"row {self.first + row + 1}"
+    @property
+    def found(self) -> FileFormat:
+        left_out = self._book.left_out
+        note = f"sheets with other columns are left out: {', '.join(left_out)}"
+        return FileFormat(kind="Excel", header=self._book.header, notes=(note,) if left_out else ())
+
+    def column_names(self) -> Sequence[str]:
+        return list(self._book.names)
+
+    def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:  # noqa: ARG002
+        return self._book.chunks(columns)
+
+
+def expand(pattern: Path) -> list[Path]:
+    """Return the files that a path means: itself, a glob's, a folder's and an archive's, sorted by name.
+
+    A member of an archive is `a.zip/b.csv`. Of a folder or an archive, hidden files and those that go with data,
+    such as a README, are left out.
+
+    Raises:
+        InputError: there is none, or an archive cannot be read.
+    """
+    if pattern.is_dir():
+        found = sorted(path for path in pattern.rglob("*") if path.is_file())
+        found = [path for path in found if not is_beside_data(path.relative_to(pattern))]
+    elif pattern.is_file() or not glob.has_magic(str(pattern)):
+        found = [pattern]
+    else:
+        found = _matches(pattern)
+    files = [file for path in found for file in _unpacked(path)]
+    if not files:
+        missing = "holds no data file" if pattern.exists() else "no file matches"
+        raise SourceNotFoundError(f"{pattern}: {missing}; check the path in the source")
+    return files
+
+
+def _matches(pattern: Path) -> list[Path]:
+    archive = next((parent for parent in pattern.parents if is_zip(parent)), None)
+    if archive is not None:
+        return [path for path in _unpacked(archive) if path.match(str(pattern))]
+    top = Path(pattern.anchor)
+    return sorted(path for path in top.glob(str(pattern.relative_to(top))) if path.is_file())
+
+
+def _unpacked(path: Path) -> list[Path]:
+    if not is_zip(path) or is_workbook(path):
+        return [path]
+    return [path / name for name in members(path) if not is_beside_data(Path(name))]
+
+
+def is_beside_data(path: Path) -> bool:
+    """Return True for a hidden file, a README, a licence, a picture and others that hold no data.
+
+    Args:
+        path: relative to the folder or archive.
+    """
+    return any(part.startswith((".", "_", "~")) for part in path.parts) or bool(_BESIDE.search(path.name))

@@ -5,9 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_assets.interactions.cleaning import publish_interactions
+from recsys_assets.interactions.cleaned_days import publish_interactions
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.report_page import reported_days, write_report
+from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
 from recsys_assets.orchestration.metadata import (
@@ -15,6 +16,7 @@ from recsys_assets.orchestration.metadata import (
     column_schema,
     figure_markdown,
     rows_by_day_figure,
+    rows_table,
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.question_checks import question_specs
@@ -34,14 +36,20 @@ def interactions(
             store=lake.interactions(lambda day: {INPUTS_KEY: inputs.interactions(day)}),
             quarantine=lake.home.quarantine,
             rule=inputs.wish_rule,
+            rows=inputs.row_rule,
+            taken_off=inputs.taken_off,
             ledger=ledger,
             progress=progress_of("interactions", days, progress),
         )
+    write_home_account(lake.home, lake.settings().source)
     missing, problems = outcome.missing, []
     if missing:
         problems = [f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
     rows = outcome.published.rows
     of_day = {day: {"wishes": _share(outcome.wishes[day], rows[day])} for day in rows if rows[day]}
+    for day, account in outcome.accounts.items():
+        if day in rows:
+            of_day.setdefault(day, {})["left_out"] = "\n".join(account.lines())
     wishes = _share(sum(outcome.wishes[day] for day in rows), sum(rows.values()))
     figure = figure_markdown(rows_by_day_figure(rows))
     yield from record_days(
@@ -51,7 +59,10 @@ def interactions(
         home=lake.home,
         of_day=of_day,
         of_run={
-            "was_most_of_it_kept": {"rows_by_day": figure, "dropped": outcome.dropped},
+            "was_most_of_it_kept": {
+                "rows_by_day": figure,
+                "left_out": rows_table(outcome.account.rows_by_reason()),
+            },
             "is_every_kind_known": {"wishes": wishes},
         },
         problems=problems,

@@ -1,0 +1,46 @@
+"""Returns among raw events: the rows that are one, and the note by which a day without any is not opened."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.storage.day_journal import DayFile
+from recsys_assets.storage.partition_store import PartitionStore
+
+RETURN_KINDS: Final = ("return", "refund")
+"""Kinds of an event that brings pieces back."""
+_NOTE: Final = "recsys.returns"
+_NONE: Final = "0"
+
+
+def is_return() -> pl.Expr:
+    """Return True for events with a quantity below 0, or of a return's kind; never null."""
+    kind = pl.col(columns.KIND).str.strip_chars().str.to_lowercase()
+    return (pl.col(columns.QUANTITY) < 0).fill_null(value=False) | kind.is_in(RETURN_KINDS).fill_null(
+        value=False
+    )
+
+
+def note_of_returns(frame: pl.DataFrame) -> Mapping[str, str]:
+    """Return the note of a raw day's file: the number of its rows that are returns.
+
+    Args:
+        frame: events with RAW_INTERACTIONS' columns.
+    """
+    if not {columns.QUANTITY, columns.KIND}.issubset(frame.columns):
+        return {}
+    return {_NOTE: str(frame.select(is_return().sum()).item())}
+
+
+def may_have_returns(file: DayFile) -> bool:
+    """Return True unless the day's note says that it has none; a file of an earlier version has no note."""
+    return file.rows != 0 and file.provenance.get(_NOTE) != _NONE
+
+
+def with_note(store: PartitionStore) -> PartitionStore:
+    """Return the table `raw_interactions`, whose days are written with their note."""
+    return PartitionStore(
+        root=store.root, schema=store.schema, provenance=store.provenance, note=note_of_returns
+    )
