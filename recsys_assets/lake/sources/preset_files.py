@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -100,9 +100,9 @@ def find_files(name: str, path: Path) -> FormFiles:
     Raises:
         InputError: no file is of a form of the preset; the message says what was found.
     """
-    preset, found = load_preset(name), _expand(path)
+    preset, found = load_preset(name), expand(path)
     one = found == [path]
-    beside = _expand(path.parent) if one else found
+    beside = _beside(path) if one else found
     form_files = _first_form(preset, [path], beside) if one else _first_form(preset, None, found)
     if form_files is None and one and any(_is_other(path, form) for form in preset.forms):
         form_files = _first_form(preset, None, beside)
@@ -129,8 +129,11 @@ def preset_for(files: Sequence[Path], column_names: Sequence[str]) -> str | None
     return None
 
 
-def _expand(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else expand(path)
+def _beside(path: Path) -> Sequence[Path]:
+    """Return the files in the folder, or archive, of a file."""
+    if path.parent.is_dir():
+        return sorted(file for file in path.parent.iterdir() if file.is_file())
+    return expand(path.parent)
 
 
 def _first_form(preset: Preset, mains: Sequence[Path] | None, beside: Sequence[Path]) -> FormFiles | None:
@@ -168,9 +171,14 @@ def _is_other(path: Path, form: Form) -> bool:
     return any(_named([path], table.files) for table in others)
 
 
-@cache
 def _columns(path: Path) -> Sequence[str]:
     """Return the column names of a file with a header; none of one that cannot be read so."""
+    on_disk = next((place for place in (path, *path.parents) if place.exists()), path)
+    return _columns_at(path, on_disk.stat().st_mtime_ns if on_disk.exists() else 0)
+
+
+@lru_cache(maxsize=10_000)
+def _columns_at(path: Path, _changed: int) -> Sequence[str]:
     try:
         return open_tabular(path, ReadingSettings()).column_names()
     except InputError:

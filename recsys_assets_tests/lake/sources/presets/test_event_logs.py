@@ -2,6 +2,7 @@
 
 import json
 
+import polars as pl
 import pytest
 
 from recsys_assets_tests.lake.sources.presets.reading import events, items, left_out, utc, write
@@ -54,6 +55,16 @@ def test_ga4_items_are_events_and_other_events_are_counted(tmp_path):
         ("cup", "Cup", "Mugs", 4.5),
         ("mug", "Mug", "Mugs", 4.5),
     ]
+
+
+def test_ga4_is_read_from_parquet_too(tmp_path):
+    pl.DataFrame([START, VIEW, PURCHASE]).with_columns(
+        pl.col("event_timestamp").cast(pl.Int64)
+    ).write_parquet(tmp_path / "events_20240102.parquet")
+    spec = f"ga4:{tmp_path / 'events_20240102.parquet'}"
+
+    assert events(spec, "kind", "timestamp", "quantity") == EXPECTED
+    assert left_out(spec) == {"other_kind": 1}
 
 
 def test_ga4_intraday_tables_count_only_without_their_daily_one(tmp_path):

@@ -67,6 +67,8 @@ def test_without_movies_there_is_no_catalogue(tmp_path):
 
 
 def test_raises_when_a_folder_has_no_ratings(tmp_path):
+    (tmp_path / "tags.csv").write_text("userId,movieId,tag,timestamp\n1,2,x,3\n")
+
     with pytest.raises(SourceNotFoundError, match=r"no events of movielens .*ratings\.csv or .*ratings\.dat"):
         movielens(tmp_path)
 

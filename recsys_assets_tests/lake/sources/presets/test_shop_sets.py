@@ -1,5 +1,7 @@
 """Published sets of shops, which are joins of several files."""
 
+import zipfile
+
 import pytest
 
 from recsys_assets.errors import SourceNotFoundError
@@ -65,6 +67,17 @@ def test_olist_items_have_the_translated_category(tmp_path):
 
 def test_any_file_of_the_set_names_it(tmp_path):
     assert events(f"olist:{olist(tmp_path) / 'olist_orders_dataset.csv'}") == events(f"olist:{tmp_path}")
+
+
+def test_an_archive_is_read_as_its_folder(tmp_path):
+    folder = olist(tmp_path)
+    with zipfile.ZipFile(tmp_path / "olist.zip", "w") as archive:
+        for file in sorted(folder.glob("*.csv")):
+            archive.write(file, f"olist/{file.name}")
+    spec = f"olist:{tmp_path / 'olist.zip'}"
+
+    assert events(spec) == events(f"olist:{folder / 'olist_order_items_dataset.csv'}")
+    assert items(spec, "category") == items(f"olist:{folder}", "category")
 
 
 def test_an_order_that_is_in_no_file_is_accounted_for(tmp_path):
