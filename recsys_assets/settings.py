@@ -53,6 +53,7 @@ DEFAULT_KINDS: Final[Mapping[str, float]] = {
     "dislike": 0.0,
     "hide": 0.0,
     "impression": 0.0,
+    "other": 0.0,
 }
 """Kind -> weight, as most shops mean them; a source says otherwise by its own table."""
 

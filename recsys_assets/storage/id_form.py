@@ -1,9 +1,13 @@
 """The one form of an id, whatever file, batch or request it comes from.
 
-Ids are text. Blanks around them are no part of them. A spreadsheet or pandas turns the whole numbers of a column
+Ids are text.
+
+Blanks around them are no part of them. A spreadsheet or pandas turns the whole numbers of a column
 with gaps into `17850.0`: that is 17850. Leading zeros stay, since `007` and `7` may be two products. The words that
 programs write for a missing value are no id. The source of a table does the same to whole columns
 (`lake/sources/cell_values.py`), and a property test holds the two equal.
+
+An id of a request is looked for as it is written first, since a release may hold ids of a source that is no table.
 """
 
 import re
@@ -22,6 +26,8 @@ _WHOLE_NUMBER: Final = re.compile(WHOLE_NUMBER.replace("$", r"\Z"))
 def normal_id(text: str) -> str | None:
     """Return the one form of an id.
 
+    Examples: `17850.0` and ` 17850` are `17850`; `007` stays `007`, and `1.5` stays `1.5`; `NaN` is None.
+
     Args:
         text: as a file or a request has it.
 
@@ -33,9 +39,3 @@ def normal_id(text: str) -> str | None:
         return None
     found = _WHOLE_NUMBER.match(stripped)
     return found[1] if found else stripped
-
-
-def forms_of(text: str) -> list[str]:
-    """Return the ids that a request may mean, the one as written first."""
-    normal = normal_id(text)
-    return [text] if normal in {None, text} else [text, str(normal)]

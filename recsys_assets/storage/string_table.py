@@ -11,6 +11,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from recsys_assets.storage.arrays import Int32, Int64, UInt8, map_array
+from recsys_assets.storage.id_form import normal_id
 
 
 class StringTable:
@@ -90,6 +91,14 @@ class Vocabulary(StringTable):
             if self._bytes[self._starts[num] : self._starts[num + 1]] == wanted:
                 return num
         return None
+
+    def num_of(self, requested: str) -> int | None:
+        """Return the number of an id as a person wrote it: as it stands or, if that is unknown, in its one form."""
+        num = self.num(requested)
+        if num is not None:
+            return num
+        normal = normal_id(requested)
+        return None if normal in {None, requested} else self.num(str(normal))
 
     def nums(self, ids: Sequence[str]) -> Int32:
         """Return the numbers of N ids, (N,) int32; -1 for an id that the vocabulary doesn't hold."""

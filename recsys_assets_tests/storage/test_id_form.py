@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_assets.lake.sources.cell_values import ids
-from recsys_assets.storage.id_form import BLANKS, NULL_WORDS, forms_of, normal_id
+from recsys_assets.storage.id_form import BLANKS, NULL_WORDS, normal_id
+from recsys_assets.storage.string_table import Vocabulary
 
 WRITTEN = st.one_of(
     st.text(), st.from_regex(r"\A\s*-?[0-9]{0,4}\.?0{0,3}\s*\Z"), st.sampled_from(NULL_WORDS),
@@ -50,7 +51,8 @@ def test_a_number_is_the_same_id_as_float_integer_and_text(number):
     assert {ids(column)[0] for column in columns} == {str(number)}
 
 
-def test_a_request_means_the_id_as_written_first():
-    assert forms_of("17850.0") == ["17850.0", "17850"]
-    assert forms_of("17850") == ["17850"]
-    assert forms_of("nan") == ["nan"]
+def test_a_request_finds_the_id_as_written_and_else_in_its_form():
+    users = Vocabulary.from_strings(["17850", "1.0", "1"])
+
+    found = [users.num_of(text) for text in ("17850.0", " 17850", "17850", "1.0", "1", "2.0", "nan")]
+    assert found == [*[users.num("17850")] * 3, users.num("1.0"), users.num("1"), None, None]

@@ -71,7 +71,7 @@ class RecommendationController(ServiceController):
         request = Request(
             k=k,
             user_id=user_id,
-            user_num=serving.release.users.num(user_id),
+            user_num=serving.release.users.num_of(user_id),
             session=serving.items_since(user_id),
             exclude=serving.item_nums(exclude),
             include_seen=include_seen,

@@ -44,7 +44,7 @@ class UserController(ServiceController):
         serving = self.service.serving()
         release = serving.release
         events = self.service.live.events_since(user_id)
-        user_num = release.users.num(user_id)
+        user_num = release.users.num_of(user_id)
         since = serving.items_since(user_id)
         if user_num is None and not since:
             raise NotFoundException(f"user {user_id!r} is not in release {serving.release_id}")

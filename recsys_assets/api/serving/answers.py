@@ -218,5 +218,5 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 
 
 def _request(serving: Serving, user_id: str, k: int) -> Request:
-    user_num = serving.release.users.num(user_id)
+    user_num = serving.release.users.num_of(user_id)
     return Request(k=k, user_id=user_id, user_num=user_num, session=serving.items_since(user_id))

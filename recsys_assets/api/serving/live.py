@@ -51,7 +51,7 @@ class Serving:
         Raises:
             UnknownItemError: the release does not hold the item.
         """
-        num = self.release.items.num(item_id)
+        num = self.release.items.num_of(item_id)
         if num is None:
             raise UnknownItemError(f"item {item_id!r} is not in release {self.release_id}")
         return num
@@ -64,7 +64,7 @@ class Serving:
         """Return the numbers of the items that the release holds, each once, and the ids that it does not hold."""
         known: dict[int, None] = {}
         unknown = []
-        num_of = self.release.items.num
+        num_of = self.release.items.num_of
         for item_id in item_ids:
             num = num_of(item_id)
             if num is None:

@@ -36,7 +36,7 @@ def require_known(given: Collection[str]) -> None:
     for name in given:
         if name in OWN:
             continue
-        same = [own for own in OWN if is_same_name(own, name)]
+        same = [own for own in OWN if is_same_name(own, name) or own == f"{name.lower()}_id"]
         close = same or difflib.get_close_matches(name.lower(), OWN, n=1, cutoff=0.8)
         if close:
             raise SettingsError(
