@@ -19,6 +19,7 @@ from recsys_assets.commands.shared import (
 )
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE
+from recsys_assets.source_settings import with_changes
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -118,13 +119,7 @@ def init(
     mapping = _pairs(columns, "--column", "user_id=customer")
     way = _reading(**reading)
     spec = spec or DEFAULT_SOURCE.spec
-    if (path := _table_of(spec)) is not None:
-        from recsys_assets.commands.console import open_console  # noqa: PLC0415
-        from recsys_assets.commands.init_conversation import agree  # noqa: PLC0415
-        from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
-
-        agreed = agree(open_console(), path, Given(columns=mapping, reading=way), yes=yes)
-        mapping, way = dict(agreed.columns), agreed.reading
+    mapping, way = _agreed(spec, mapping, way, yes=yes)
     from_day, to_day = (None if day is None else day.date() for day in (first, last))
     with progress_shown(f"Reading {spec}") as watcher:
         settings = write_settings(
@@ -143,12 +138,24 @@ def init(
     click.echo(f"Next: recsys up{place.option}, or recsys build{place.option}")
 
 
-def _table_of(spec: str) -> Path | None:
-    """Return the path of a table that a spec names; None for another source."""
-    from recsys_assets.lake.sources.registry import Spec  # noqa: PLC0415
+def _agreed(
+    spec: str, mapping: dict[str, str], way: "ReadingSettings", *, yes: bool
+) -> tuple[dict[str, str], "ReadingSettings"]:
+    """Return the mapping and the way of reading that the user agrees to; of a source that is no table, the given."""
+    from recsys_assets.lake.sources.registry import tables_of  # noqa: PLC0415
 
-    parts = Spec.parse(spec).absolute()
-    return Path(parts.path) if parts.kind == "tabular" else None
+    tables = tables_of(spec, columns=mapping, reading=way)
+    if tables is None:
+        return mapping, way
+    from recsys_assets.commands.console import open_console  # noqa: PLC0415
+    from recsys_assets.commands.init_conversation import agree  # noqa: PLC0415
+    from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
+
+    given = Given(columns={} if tables.mapped else mapping, reading=tables.reading)
+    agreed = agree(open_console(), tables.files, given, yes=yes)
+    if not tables.mapped:
+        return dict(agreed.columns), agreed.reading
+    return mapping, with_changes(way, before=tables.reading, after=agreed.reading)
 
 
 def _pairs(given: Sequence[str], option: str, good: str) -> dict[str, str]:

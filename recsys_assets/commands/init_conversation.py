@@ -1,8 +1,7 @@
 """The conversation of `recsys init` about a table: the proposal shown, and the questions on a terminal."""
 
 import sys
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,11 +11,14 @@ from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
     from rich.console import Console
 
     from recsys_assets.lake.open_questions import Given, OpenQuestion
     from recsys_assets.lake.proposal import Proposal
+    from recsys_assets.lake.sources.tabular_files import TabularFile
     from recsys_assets.quality.row_account import RowAccount
 
 _EXAMPLES: Final = 3
@@ -33,12 +35,14 @@ _NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
 _LONGEST_VALUE: Final = 24
 
 
-def agree(console: "Console", path: Path, given: "Given", *, yes: bool) -> "Given":
+def agree(
+    console: "Console", tables: "Path | Sequence[TabularFile]", given: "Given", *, yes: bool
+) -> "Given":
     """Show the proposal for a table, and return the decisions that the user agrees to.
 
     Args:
         console: the terminal, or a pipe.
-        path: the file, glob or folder.
+        tables: the file, glob or folder, or tables that are open.
         given: the decisions made by options.
         yes: take every proposed answer.
 
@@ -49,15 +53,15 @@ def agree(console: "Console", path: Path, given: "Given", *, yes: bool) -> "Give
     from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
     from recsys_assets.lake.proposal import propose, settled  # noqa: PLC0415
 
-    proposal = propose(path, given)
+    proposal = propose(tables, given)
     show(console, proposal)
     if proposal.questions and not yes and _is_terminal():
         while proposal.questions:
             given = given.answered(proposal.questions[0], _ask(proposal.questions[0]))
-            proposal = propose(path, given)
+            proposal = propose(tables, given)
         show(console, proposal)
     elif proposal.questions:
-        proposal = settled(path, given, take=yes)
+        proposal = settled(tables, given, take=yes)
     if proposal.renamed and not yes and not _is_terminal():
         raise SourceFormatError(_renamed(proposal))
     return Given(columns=proposal.columns, reading=proposal.reading)

@@ -21,9 +21,9 @@ from recsys_assets.lake.open_questions import Given
 from recsys_assets.lake.proposal import settled
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import choose_range
-from recsys_assets.lake.sources.registry import Spec, open_source
+from recsys_assets.lake.sources.registry import Spec, open_source, preset_of, rating_positive_of, tables_of
 from recsys_assets.lake.sources.survey import Survey
-from recsys_assets.lake.wish_defaults import set_wish_defaults, wishes_in_words
+from recsys_assets.lake.wish_defaults import set_preset_defaults, set_wish_defaults, wishes_in_words
 from recsys_assets.settings import Settings, load_settings
 from recsys_assets.source_settings import BAD_ROWS, ReadingSettings, SourceSettings
 from recsys_assets.storage.home import Home
@@ -173,10 +173,7 @@ def initialise(
     source |= {"columns": dict(given.columns) or None, "bad_rows": bad_rows, "amazon_url": url or None}
     source |= {"follow": days is None and last is None, **_reading_values(given.reading, kept)}
     write_source(home, source, counted)
-    ratings = survey.ratings if Spec.parse(written).kind == "tabular" else None
-    set_wish_defaults(home.settings_file, ratings, pieces=pieces)
-    if say is not None:
-        say(wishes_in_words(load_settings(home), survey))
+    _choose_wishes(home, written, survey, pieces=pieces, say=say)
     return load_settings(home)
 
 
@@ -188,11 +185,28 @@ def _fetched(home: Home, spec: str, base_url: str, progress: Progress | None) ->
     return spec_as_written(home, spec)
 
 
+def _choose_wishes(
+    home: Home, written: str, survey: Survey, *, pieces: bool, say: Callable[[str], None] | None
+) -> None:
+    """Set the fields of `[interactions]` that the source shows or its format fixes, and say what counts as a wish."""
+    ratings = survey.ratings if rating_positive_of(written) is None else None
+    set_wish_defaults(home.settings_file, ratings, pieces=pieces)
+    preset = preset_of(written)
+    if preset is not None:
+        set_preset_defaults(home.settings_file, preset)
+    if say is not None:
+        if preset is not None and preset.note:
+            say(preset.note)
+        say(wishes_in_words(load_settings(home), survey))
+
+
 def _decided(written: str, given: Given) -> tuple[Given, bool]:
     """Return all decisions about a source, and whether its identical rows are pieces."""
-    parts = Spec.parse(written)
-    if parts.kind == "tabular":
-        proposal = settled(Path(parts.path), given, take=False)
+    tables = tables_of(written, columns=given.columns, reading=given.reading)
+    if tables is not None and tables.mapped:
+        return given, False
+    if tables is not None:
+        proposal = settled(tables.files, given, take=False)
         return Given(columns=proposal.columns, reading=proposal.reading), proposal.pieces
     if given.reading != ReadingSettings():
         raise InputError(f"source {written!r}: is no table; leave out the options that say how to read one")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from recsys_assets.lake.sources.preset_format import Preset
 from recsys_assets.lake.sources.registry import rating_positive_of
 from recsys_assets.lake.sources.survey import RatingScale, Survey
 from recsys_assets.settings import Settings
@@ -11,6 +12,7 @@ from recsys_assets.storage.settings_file import read_table, write_section
 _SHOWN_KINDS: Final = 8
 _CHOSEN: Final = "rating_positive {:g} was chosen by `recsys init`"
 """Beside the number in `recsys.toml`, so that the next `recsys init` knows whose it is."""
+_OF_PRESET: Final = "was set by `recsys init`"
 _PIECES: Final = (
     "identical_rows was chosen by `recsys init`: there is an order, and neither a quantity nor a line"
 )
@@ -48,6 +50,21 @@ def set_wish_defaults(file: Path, ratings: RatingScale | None, *, pieces: bool) 
     if changes or notes:
         note = "; ".join(notes) or "`recsys init` found no scale of ratings: every rating is a wish"
         write_section(file, Settings, "interactions", changes, note=note)
+
+
+def set_preset_defaults(file: Path, preset: Preset) -> None:
+    """Set the fields of `[interactions]` that a ready-made source fixes; a person's own value stays.
+
+    Args:
+        file: the settings file, written already.
+        preset: of the source.
+    """
+    before = read_table(file).get("interactions", {})
+    ours = _OF_PRESET in file.read_text(encoding="utf-8")
+    values = {name: value for name, value in preset.interactions.items() if ours or name not in before}
+    if values:
+        note = f"{', '.join(values)} {_OF_PRESET} for {preset.title}"
+        write_section(file, Settings, "interactions", values, note=note)
 
 
 def wishes_in_words(settings: Settings, survey: Survey) -> str:

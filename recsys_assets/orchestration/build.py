@@ -26,12 +26,8 @@ from recsys_assets.orchestration.interrupts import (
     Interrupts,
     close_killed_runs,
 )
-<<<<<<< HEAD
-from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
-from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches
-=======
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
->>>>>>> export
+from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.orchestration.retention import in_words, prune_locked

@@ -25,7 +25,7 @@ from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile, ex
 from recsys_assets.lake.sources.text_blocks import first_line
 from recsys_assets.lake.sources.text_form import TextForm
 from recsys_assets.lake.sources.text_records import Chunk, Dialect, tables
-from recsys_assets.source_settings import ReadingSettings
+from recsys_assets.source_settings import ReadingSettings, with_changes
 
 CATALOGUE: Final = "catalogue"
 """Key of the catalogue's files beside those of the tables."""
@@ -73,10 +73,8 @@ def merged(declared: ReadingSettings, given: ReadingSettings | None) -> ReadingS
     """Return what a preset declares, changed by the settings that were given."""
     if given is None:
         return declared
-    default, changed = msgspec.structs.asdict(ReadingSettings()), msgspec.structs.asdict(given)
-    changed = {name: value for name, value in changed.items() if value != default[name]}
-    changed |= {"kinds": {**declared.kinds, **given.kinds}}
-    return msgspec.structs.replace(declared, **changed)
+    changed = with_changes(declared, before=ReadingSettings(), after=given)
+    return msgspec.structs.replace(changed, kinds={**declared.kinds, **given.kinds})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from recsys_assets.lake.sources.preset_format import Declaration, EventFiles
 from recsys_assets.lake.sources.preset_table import PresetTable
 from recsys_assets.lake.sources.table_catalogue import with_categories
 from recsys_assets.lake.sources.tabular import Tabular
+from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.source_settings import ReadingSettings
 
 
@@ -55,6 +56,16 @@ class PresetSource(Tabular):
         declared = self._found.form.events[0]
         mapped = {name: name for table in files for name in table.column_names()}
         super().__init__(files, columns=mapped, reading=merged(declared.reading, reading))
+
+    @property
+    def tables(self) -> Sequence[TabularFile]:
+        """The files of events, with our columns."""
+        return self._files
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """The way of reading, as given and declared."""
+        return self._reading
 
     def files(self) -> Sequence[Path]:
         """Return the files of events, then those beside them."""
@@ -112,9 +123,12 @@ def _with_columns(
     events: EventFiles, given: Mapping[str, str], reading: ReadingSettings | None
 ) -> EventFiles:
     """Return the declaration with the columns and the words for kinds that were given."""
+    way = merged(events.reading, reading)
     own = {name: '"{}"'.format(column.replace('"', '""')) for name, column in given.items()}
     return msgspec.structs.replace(
-        events, columns={**events.columns, **own}, reading=merged(events.reading, reading)
+        events,
+        columns={**events.columns, **own},
+        reading=way if events.reading.kinds else msgspec.structs.replace(way, kinds={}),
     )
 
 

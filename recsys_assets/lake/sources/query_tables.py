@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from recsys_assets.errors import InputError, SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.tabular_files import TabularFile
+from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.lake.sources.url_tables import is_url, open_url
 from recsys_assets.source_settings import ReadingSettings
@@ -69,6 +69,8 @@ def settings_spec(spec: str) -> str:
 
 class _Query(TabularFile):
     """The answer to one query."""
+
+    found = FileFormat(kind="answer of a query")
 
     def __init__(self, url: DatabaseUrl, sql: str) -> None:
         name = url.options.get("table") or f"query {' '.join(sql.split())[:60]}"

@@ -24,7 +24,7 @@ import polars as pl
 from recsys_assets.errors import DownloadError, InputError, SourceFormatError
 from recsys_assets.lake.download import fetch
 from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.tabular_files import TabularFile, open_tabular
+from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile, open_tabular
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.source_settings import ReadingSettings
 
@@ -86,6 +86,8 @@ class _UrlTable(TabularFile):
 
 
 class _ParquetUrl(_UrlTable):
+    found = FileFormat(kind="Parquet")
+
     def column_names(self) -> Sequence[str]:
         """Return the names of the first file's columns."""
         try:
@@ -112,6 +114,11 @@ class _TextUrl(_UrlTable):
     def __init__(self, url: str, reading: ReadingSettings) -> None:
         super().__init__(url)
         self._reading = reading
+
+    @property
+    def found(self) -> FileFormat:
+        """That of the copy."""
+        return self._copy.found
 
     def column_names(self) -> Sequence[str]:
         """Return those of the copy."""
