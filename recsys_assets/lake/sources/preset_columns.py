@@ -4,16 +4,18 @@ A file that is joined is held in memory. Reading a file of events in chunks belo
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.lake.sources import nested_fields
-from recsys_assets.lake.sources.preset_format import EACH, Declaration, expressions_of
+from recsys_assets.lake.sources.preset_files import open_table
+from recsys_assets.lake.sources.preset_format import EACH, Declaration, Form, expressions_of
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.source_settings import BAD_ROWS
@@ -26,15 +28,15 @@ _ESSENTIAL: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
 class Derivation:
     """The columns of a `Declaration`, computed from those of its files."""
 
-    def __init__(self, table: Declaration, joined: Mapping[str, pl.DataFrame | None]) -> None:
+    def __init__(self, table: Declaration, joined: "JoinedTables") -> None:
         """Parse the expressions.
 
         Args:
             table: the declaration.
-            joined: table -> its rows; None where its file is missing, so that its columns are null.
+            joined: the tables to join; the columns of one without a file are null.
         """
         self._table = table
-        self._joined = {name: joined[name] for name in table.joins}
+        self._joined = joined
         self._expressions = {field: pl.sql_expr(sql) for field, sql in expressions_of(table).items()}
 
     @cached_property
@@ -58,7 +60,7 @@ class Derivation:
             if (sql := self._expressions.get(f"columns.{name}")) is not None and sql.meta.is_column()
         ]
         found = {sql.meta.output_name() for sql in alone}
-        return [name for name in self._joined if any(root.startswith(f"{name}.") for root in found)]
+        return [name for name in self._table.joins if any(root.startswith(f"{name}.") for root in found)]
 
     def matched(self, rows: pl.DataFrame) -> pl.Series:
         """Return True for each of `rows` that has its row in every essential table."""
@@ -74,9 +76,9 @@ class Derivation:
         absent = [name for name in self.roots if name not in frame.columns]
         wide = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
         wide = wide.with_columns(pl.col(pl.String).replace("", None))
-        for name, joined in self._joined.items():
+        for name, key in self._table.joins.items():
+            joined = self._joined.rows(name)
             if joined is not None:
-                key = self._table.joins[name]
                 right = joined.select(
                     pl.col(key).alias(_KEY),
                     pl.lit(value=True).alias(_MATCH + name),
@@ -150,10 +152,50 @@ def _of_text(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(others).cast(pl.String))
 
 
+class JoinedTables:
+    """The tables of a form that others join, each read when it is needed, and once."""
+
+    def __init__(self, form: Form, files: Mapping[str, Sequence[Path]]) -> None:
+        """Name the files.
+
+        Args:
+            form: declares the tables.
+            files: table -> its files.
+        """
+        self._form = form
+        self._files = files
+        self._rows: dict[str, pl.DataFrame | None] = {}
+
+    def has(self, name: str) -> bool:
+        """Return True if a table has a file."""
+        return bool(self._files[name])
+
+    def rows(self, name: str) -> pl.DataFrame | None:
+        """Return a table's rows, one a value of its first column; None where it has no file.
+
+        Raises:
+            InputError: as in `load_table`.
+        """
+        if name not in self._rows:
+            table = self._form.tables[name]
+            files = [open_table(path, table) for path in self._files[name]]
+            self._rows[name] = load_table(files, table, self)
+        return self._rows[name]
+
+    def fingerprints(self, names_of: Iterable[str]) -> Sequence[str]:
+        """Return the fingerprints of the files of these tables, and of those that they join."""
+        found: list[str] = []
+        for name in names_of:
+            table = self._form.tables[name]
+            found += [open_table(path, table).fingerprint() for path in self._files[name]]
+            found += self.fingerprints(table.joins)
+        return found
+
+
 def load_table(
     files: Sequence[TabularFile],
     table: Declaration,
-    joined: Mapping[str, pl.DataFrame | None],
+    joined: JoinedTables,
     *,
     bad_rows: float = BAD_ROWS,
 ) -> pl.DataFrame | None:

@@ -1,7 +1,8 @@
 """A source that a preset describes: the tabular source over its files, and the catalogue beside them."""
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,9 +11,9 @@ import polars as pl
 from recsys_assets import columns as names
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.lake.sources.cell_values import ids
-from recsys_assets.lake.sources.preset_columns import load_table
+from recsys_assets.lake.sources.preset_columns import JoinedTables, load_table
 from recsys_assets.lake.sources.preset_files import CATALOGUE, find_files, merged, open_table
-from recsys_assets.lake.sources.preset_format import Declaration, EventFiles
+from recsys_assets.lake.sources.preset_format import EventFiles
 from recsys_assets.lake.sources.preset_table import PresetTable
 from recsys_assets.lake.sources.table_catalogue import with_categories
 from recsys_assets.lake.sources.tabular import Tabular
@@ -31,7 +32,7 @@ class PresetSource(Tabular):
         columns: Mapping[str, str] | None = None,
         reading: ReadingSettings | None = None,
     ) -> None:
-        """Find the files, and read those that are joined.
+        """Find the files.
 
         Args:
             name: of the preset.
@@ -43,14 +44,12 @@ class PresetSource(Tabular):
             InputError: no file is of the preset, or one cannot be read.
         """
         self._found = find_files(name, path)
-        self._given = reading
-        self._tables: dict[str, pl.DataFrame | None] = {}
+        self._joined = JoinedTables(self._found.form, self._found.others)
         files = []
         for declared, paths in zip(self._found.form.events, self._found.events, strict=True):
             events = _with_columns(declared, columns or {}, reading)
             for file in paths:
-                table = PresetTable(open_table(file, events, reading), events, self._joined(events.joins))
-                table.joined_fingerprints = self._fingerprints(events.joins)
+                table = PresetTable(open_table(file, events, reading), events, self._joined)
                 table.superseded_by = _superseding(file, paths, events.superseded)
                 files.append(table)
         declared = self._found.form.events[0]
@@ -72,6 +71,12 @@ class PresetSource(Tabular):
         beside = [path for paths in self._found.others.values() for path in paths]
         return list(dict.fromkeys([*super().files(), *beside]))
 
+    def fingerprint(self) -> str:
+        """Cover the files of the catalogue too."""
+        paths = self._found.others.get(CATALOGUE, [])
+        beside = [f"{path}\0{path.stat().st_mtime_ns}" for path in paths if path.exists()]
+        return hashlib.sha256("\n".join([super().fingerprint(), *beside]).encode()).hexdigest()
+
     def catalogue(self) -> pl.DataFrame | None:
         """Return the items of the preset's catalogue, completed by the columns of the events."""
         own = self._catalogue()
@@ -86,7 +91,10 @@ class PresetSource(Tabular):
     def _catalogue(self) -> pl.DataFrame | None:
         """Return the items of the preset's catalogue files; None where there are none."""
         declared = self._found.form.catalogue
-        found = None if declared is None else self._load(CATALOGUE, declared)
+        if declared is None:
+            return None
+        files = [open_table(path, declared) for path in self._found.others[CATALOGUE]]
+        found = load_table(files, declared, self._joined, bad_rows=self.bad_rows)
         if found is None:
             return None
         schema = ITEM_CATALOGUE.polars_schema()
@@ -97,26 +105,6 @@ class PresetSource(Tabular):
         )
         price = pl.col(names.PRICE)
         return with_categories(items.with_columns(pl.when(price >= 0).then(price))).sort(names.ITEM_ID)
-
-    def _joined(self, wanted: Iterable[str]) -> Mapping[str, pl.DataFrame | None]:
-        """Return the tables of these names, each read once."""
-        for name in wanted:
-            if name not in self._tables:
-                self._tables[name] = self._load(name, self._found.form.tables[name])
-        return self._tables
-
-    def _fingerprints(self, wanted: Iterable[str]) -> Sequence[str]:
-        """Return the fingerprints of the files of these tables, and of those that they join."""
-        found: list[str] = []
-        for name in wanted:
-            table = self._found.form.tables[name]
-            found += [open_table(path, table).fingerprint() for path in self._found.others[name]]
-            found += self._fingerprints(table.joins)
-        return found
-
-    def _load(self, key: str, table: Declaration) -> pl.DataFrame | None:
-        files = [open_table(path, table) for path in self._found.others[key]]
-        return load_table(files, table, self._joined(table.joins), bad_rows=self.bad_rows)
 
 
 def _with_columns(

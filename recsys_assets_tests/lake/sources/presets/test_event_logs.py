@@ -5,6 +5,7 @@ import json
 import polars as pl
 import pytest
 
+from recsys_assets.lake.sources.registry import open_source
 from recsys_assets_tests.lake.sources.presets.reading import events, items, left_out, utc, write
 
 
@@ -254,3 +255,12 @@ def test_steam_items_of_a_user_are_purchases_of_one_day(tmp_path):
 
     assert events(spec, "kind") == [("u1", "10", "purchase")]
     assert items(spec, "title") == [("10", "Counter-Strike")]
+
+
+def test_an_intraday_table_is_another_once_its_daily_one_is_there(tmp_path):
+    write(tmp_path, events_intraday_20240102__json=lines(VIEW))
+    intraday = str(tmp_path / "events_intraday_20240102.json")
+    before = open_source(f"ga4:{tmp_path}").parts()[intraday]
+    write(tmp_path, events_20240102__json=lines(VIEW, PURCHASE))
+
+    assert open_source(f"ga4:{tmp_path}").parts()[intraday] != before
