@@ -139,23 +139,24 @@ def init(
 
 
 def _agreed(
-    spec: str, mapping: dict[str, str], way: "ReadingSettings", *, yes: bool
-) -> tuple[dict[str, str], "ReadingSettings"]:
-    """Return the mapping and the way of reading that the user agrees to; of a source that is no table, the given."""
-    from recsys_assets.lake.sources.registry import tables_of  # noqa: PLC0415
-
-    tables = tables_of(spec, columns=mapping, reading=way)
-    if tables is None:
-        return mapping, way
+    spec: str, columns: dict[str, str], reading: "ReadingSettings", *, yes: bool
+) -> "tuple[dict[str, str], ReadingSettings]":
+    """Return the mapping and the way of reading after the conversation; as given for a source of a known format."""
     from recsys_assets.commands.console import open_console  # noqa: PLC0415
     from recsys_assets.commands.init_conversation import agree  # noqa: PLC0415
     from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
+    from recsys_assets.lake.sources.registry import preset_tables, table_of  # noqa: PLC0415
 
-    given = Given(columns={} if tables.mapped else mapping, reading=tables.reading)
-    agreed = agree(open_console(), tables.files, given, yes=yes)
-    if not tables.mapped:
+    table = table_of(spec, reading)
+    if table is not None:
+        agreed = agree(open_console(), table, Given(columns=columns, reading=reading), yes=yes)
         return dict(agreed.columns), agreed.reading
-    return mapping, with_changes(way, before=tables.reading, after=agreed.reading)
+    preset = preset_tables(spec, columns=columns, reading=reading)
+    if preset is None:
+        return columns, reading
+    tables, declared = preset
+    agreed = agree(open_console(), tables, Given(reading=declared), yes=yes)
+    return columns, with_changes(reading, before=declared, after=agreed.reading)
 
 
 def _pairs(given: Sequence[str], option: str, good: str) -> dict[str, str]:

@@ -1,25 +1,27 @@
 """The conversation of `recsys init` about a table: the proposal shown, and the questions on a terminal."""
 
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import click
 from rich.table import Table
 
 from recsys_assets import columns as names
-from recsys_assets.errors import SourceFormatError
+from recsys_assets.errors import InputError, SourceFormatError
+from recsys_assets.quality.row_account import RowAccount
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import polars as pl
     from rich.console import Console
 
-    from recsys_assets.lake.open_questions import Given, OpenQuestion
+    from recsys_assets.lake.open_questions import Given
     from recsys_assets.lake.proposal import Proposal
     from recsys_assets.lake.sources.tabular_files import TabularFile
-    from recsys_assets.quality.row_account import RowAccount
 
 _EXAMPLES: Final = 3
 _SHOWN: Final = (
@@ -33,16 +35,15 @@ _SHOWN: Final = (
 )
 _NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
 _LONGEST_VALUE: Final = 24
+_OFFSET: Final = re.compile(r":\d\d.*(Z|UTC|GMT|[-+]\d\d:?\d\d)")
 
 
-def agree(
-    console: "Console", tables: "Path | Sequence[TabularFile]", given: "Given", *, yes: bool
-) -> "Given":
+def agree(console: "Console", table: "Path | Sequence[TabularFile]", given: "Given", *, yes: bool) -> "Given":
     """Show the proposal for a table, and return the decisions that the user agrees to.
 
     Args:
         console: the terminal, or a pipe.
-        tables: the file, glob or folder, or tables that are open.
+        table: as in `propose`.
         given: the decisions made by options.
         yes: take every proposed answer.
 
@@ -53,17 +54,17 @@ def agree(
     from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
     from recsys_assets.lake.proposal import propose, settled  # noqa: PLC0415
 
-    proposal = propose(tables, given)
-    show(console, proposal)
-    if proposal.questions and not yes and _is_terminal():
+    proposal = propose(table, given)
+    if not yes and _is_terminal():
         while proposal.questions:
-            given = given.answered(proposal.questions[0], _ask(proposal.questions[0]))
-            proposal = propose(tables, given)
+            given, proposal = _answered(table, given, proposal)
         show(console, proposal)
-    elif proposal.questions:
-        proposal = settled(tables, given, take=yes)
-    if proposal.renamed and not yes and not _is_terminal():
-        raise SourceFormatError(_renamed(proposal))
+    else:
+        show(console, proposal)
+        if proposal.questions:
+            proposal = settled(table, given, take=yes)
+        if proposal.renamed and not yes:
+            raise SourceFormatError(_renamed(proposal))
     return Given(columns=proposal.columns, reading=proposal.reading)
 
 
@@ -82,20 +83,27 @@ def _quoted(text: str) -> str:
     return f"'{text}'" if " " in text else text
 
 
-def _ask(question: "OpenQuestion") -> str:
-    """Ask until the answer is one of the choices, by its text or its number."""
-    click.echo(f"{question.text}?")
+def _answered(
+    table: "Path | Sequence[TabularFile]", given: "Given", proposal: "Proposal"
+) -> "tuple[Given, Proposal]":
+    """Ask the first question until its answer can be used, by its text or its number."""
+    from recsys_assets.lake.proposal import propose  # noqa: PLC0415
+
+    question = proposal.questions[0]
+    click.echo(f"{_files(proposal)}\n{question.text}:")
     answers = list(question.choices)
     for number, answer in enumerate(answers, start=1):
         click.echo(f"  {number}  {answer}  ({question.choices[answer]})")
     numbers = {str(number): answer for number, answer in enumerate(answers, start=1)}
     default = None if question.proposal is None else str(answers.index(question.proposal) + 1)
     while True:
-        given: str = click.prompt(f"Number, or text as for {question.option}", default=default)
-        answer = numbers.get(given.strip(), given.strip())
-        if answer in answers or not question.option.startswith("--column"):
-            return answer
-        click.echo(f"{answer!r} is none of them.")
+        said: str = click.prompt(f"Number, or the text of {question.option}", default=default)
+        answer = numbers.get(said.strip(), said.strip())
+        try:
+            now = given.answered(question, answer)
+            return now, propose(table, now)
+        except InputError as error:
+            click.echo(str(error))
 
 
 def show(console: "Console", proposal: "Proposal") -> None:
@@ -130,7 +138,7 @@ def _reading_of(ours: str, proposal: "Proposal") -> str:
     """Return the way in which a column is read, where that is not plain."""
     reading = proposal.reading
     if ours == names.TIMESTAMP:
-        return _time_in_words(reading.time_format, reading.time_zone)
+        return _time_in_words(proposal.examples[ours], reading.time_format, reading.time_zone)
     if ours == names.KIND and reading.kinds:
         return ", ".join(f"{theirs} is {kind}" for theirs, kind in reading.kinds.items())
     if ours in _NUMBERS and reading.decimal == ",":
@@ -138,11 +146,12 @@ def _reading_of(ours: str, proposal: "Proposal") -> str:
     return ""
 
 
-def _time_in_words(form: str | None, zone: str) -> str:
+def _time_in_words(example: str, form: str | None, zone: str) -> str:
     if form in {"seconds", "milliseconds", "microseconds", "nanoseconds"}:
-        return f"{form} since 1970, UTC"
-    days = f"days of a spreadsheet, {zone}" if form == "excel" else form or "ISO"
-    return days if form == "excel" else f"{days}, {zone} unless it says otherwise"
+        return f"{form} since 1970"
+    if form == "excel":
+        return f"days of a spreadsheet, in {zone}"
+    return f"{form or 'ISO'}, {'with its offset' if _OFFSET.search(example) else f'in {zone}'}"
 
 
 def _snapshot(snapshot: str) -> str:
@@ -180,26 +189,26 @@ def _cut(text: str) -> str:
 
 def _left_out(proposal: "Proposal") -> Iterable[str]:
     """Yield one line on the sample's rows, and one for each reason for which some would be left out."""
-    dropped = _dropped(proposal.sample)
-    reasons = proposal.account.plus(dropped)
     rows = proposal.account.rows
-    if not reasons.reasons:
+    account = _cleaned(proposal.sample, pieces=proposal.pieces)
+    lines = account.plus(RowAccount(reasons=proposal.account.reasons)).lines()
+    if not lines:
         yield f"Of the first {rows:,} rows none would be left out."
         return
-    left_out = sum(reason.rows for reason in reasons.reasons.values())
-    yield f"Of the first {rows:,} rows {left_out:,} would be left out:"
-    yield from (f"  {line}" for line in reasons.lines())
+    yield f"Of the first {rows:,} rows {rows - account.kept:,} would be left out or joined with another:"
+    yield from (f"  {line}" for line in lines)
 
 
-def _dropped(sample: "pl.DataFrame") -> "RowAccount":
-    """Return the rows of a sample that cleaning drops."""
+def _cleaned(sample: "pl.DataFrame", *, pieces: bool) -> "RowAccount":
+    """Return the account of a sample's rows after cleaning, with the settings of a new home."""
     from recsys_assets.interactions.cleaning import clean_days  # noqa: PLC0415
+    from recsys_assets.interactions.row_rule import RowRule  # noqa: PLC0415
     from recsys_assets.interactions.wish_rule import WishRule  # noqa: PLC0415
-    from recsys_assets.quality.row_account import RowAccount, RowsOfReason  # noqa: PLC0415
 
     account = RowAccount()
     dated = sample.group_by(sample[names.TIMESTAMP].dt.date().alias("day"), maintain_order=True)
-    for cleaned in clean_days([(day, frame) for (day,), frame in dated], rule=WishRule()):
-        reasons = {reason: RowsOfReason(rows=rows) for reason, rows in cleaned.dropped.items()}
-        account = account.plus(RowAccount(reasons=reasons))
+    days = [(day, frame) for (day,), frame in dated]
+    rows = RowRule(identical_rows="pieces" if pieces else "duplicates")
+    for cleaned in clean_days(days, rule=WishRule(), rows=rows):
+        account = account.plus(cleaned.account)
     return account

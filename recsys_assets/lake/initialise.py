@@ -21,9 +21,9 @@ from recsys_assets.lake.open_questions import Given
 from recsys_assets.lake.proposal import settled
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import choose_range
-from recsys_assets.lake.sources.registry import Spec, open_source, preset_of, rating_positive_of, tables_of
+from recsys_assets.lake.sources.registry import Spec, open_source, preset_of, table_of
 from recsys_assets.lake.sources.survey import Survey
-from recsys_assets.lake.wish_defaults import set_preset_defaults, set_wish_defaults, wishes_in_words
+from recsys_assets.lake.wish_defaults import set_wish_defaults, wishes_in_words
 from recsys_assets.settings import Settings, load_settings
 from recsys_assets.source_settings import BAD_ROWS, ReadingSettings, SourceSettings
 from recsys_assets.storage.home import Home
@@ -161,19 +161,22 @@ def initialise(
     kept = read_table(home.settings_file)
     url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
     written = _fetched(home, spec, url or PUBLISHED, progress)
-    given, pieces = _decided(written, Given(columns=columns or {}, reading=reading or ReadingSettings()))
+    given, chosen = _decided(written, Given(columns=columns or {}, reading=reading or ReadingSettings()))
     survey, counted, name = _counted(written, given, bad_rows)
     found = choose_range(counted.rows, name=name, read_on=read_on or _today(), first=first, last=last)
-    last_day = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
-    source: dict[str, Any] = {
-        "spec": written,
-        "first_day": found.first_day,
-        "last_day": min(found.last_day, last_day),
-    }
+    limit = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
+    last_day = min(found.last_day, limit)
+    source: dict[str, Any] = {"spec": written, "first_day": found.first_day, "last_day": last_day}
     source |= {"columns": dict(given.columns) or None, "bad_rows": bad_rows, "amazon_url": url or None}
     source |= {"follow": days is None and last is None, **_reading_values(given.reading, kept)}
     write_source(home, source, counted)
-    _choose_wishes(home, written, survey, pieces=pieces, say=say)
+    ratings = survey.ratings if table_of(written, given.reading) is not None else None
+    set_wish_defaults(home.settings_file, ratings, chosen=chosen)
+    if say is not None:
+        preset = preset_of(written)
+        if preset is not None and preset.note:
+            say(preset.note)
+        say(wishes_in_words(load_settings(home), survey))
     return load_settings(home)
 
 
@@ -185,32 +188,17 @@ def _fetched(home: Home, spec: str, base_url: str, progress: Progress | None) ->
     return spec_as_written(home, spec)
 
 
-def _choose_wishes(
-    home: Home, written: str, survey: Survey, *, pieces: bool, say: Callable[[str], None] | None
-) -> None:
-    """Set the fields of `[interactions]` that the source shows or its format fixes, and say what counts as a wish."""
-    ratings = survey.ratings if rating_positive_of(written) is None else None
-    set_wish_defaults(home.settings_file, ratings, pieces=pieces)
+def _decided(written: str, given: Given) -> tuple[Given, Mapping[str, Any]]:
+    """Return all decisions about a source, and the fields of `[interactions]` that it sets."""
+    table = table_of(written, given.reading)
+    if table is not None:
+        proposal = settled(table, given, take=False)
+        pieces = {"identical_rows": "pieces"} if proposal.pieces else {}
+        return Given(columns=proposal.columns, reading=proposal.reading), pieces
     preset = preset_of(written)
-    if preset is not None:
-        set_preset_defaults(home.settings_file, preset)
-    if say is not None:
-        if preset is not None and preset.note:
-            say(preset.note)
-        say(wishes_in_words(load_settings(home), survey))
-
-
-def _decided(written: str, given: Given) -> tuple[Given, bool]:
-    """Return all decisions about a source, and whether its identical rows are pieces."""
-    tables = tables_of(written, columns=given.columns, reading=given.reading)
-    if tables is not None and tables.mapped:
-        return given, False
-    if tables is not None:
-        proposal = settled(tables.files, given, take=False)
-        return Given(columns=proposal.columns, reading=proposal.reading), proposal.pieces
-    if given.reading != ReadingSettings():
+    if preset is None and given.reading != ReadingSettings():
         raise InputError(f"source {written!r}: is no table; leave out the options that say how to read one")
-    return given, False
+    return given, {} if preset is None else preset.interactions
 
 
 def _counted(written: str, given: Given, bad_rows: float | None) -> tuple[Survey, SourceDays, str]:

@@ -79,7 +79,7 @@ def column_questions(
             questions.append(
                 OpenQuestion(
                     option=f"--column {ours}=",
-                    text=f"no column is called {ours}: which one is it",
+                    text=f"no column is called {ours}, one of these can be it",
                     choices=choices,
                     proposal=guesses.by_values[ours],
                 )
@@ -133,9 +133,15 @@ def time_format_of(
         return (None if is_typed or chosen.name == ISO else chosen.name), None
     place = f"column {theirs!r}"
     if found.rivals:
-        when = {rival.name: f"{values[0]} is {_words(rival, values)}" for rival in found.rivals}
+        times = [rival.utc(values) for rival in found.rivals]
+        differing = int((times[0] != times[1]).arg_max() or 0)
+        value = values[differing]
+        when = {
+            rival.name: f"{value} is {of_rival[differing]:%d %B %Y}"
+            for rival, of_rival in zip(found.rivals, times, strict=True)
+        }
         likely = found.likely.name if found.likely else None
-        text = f"{place}: {values[0]!r} and all others have either day or month first"
+        text = f"{place}: {value!r} and the others can have day or month first"
         return likely, OpenQuestion(option="--time-format", text=text, choices=when, proposal=likely)
     if found.implausible is not None:
         form, first = found.implausible
@@ -143,11 +149,6 @@ def time_format_of(
         choices = {form.name: "that is right"}
         return None, OpenQuestion(option="--time-format", text=text, choices=choices)
     raise SourceFormatError(f"{files[0].path}: {place}: {fault_of(found, values)}")
-
-
-def _words(form: TimeFormat, values: pl.Series) -> str:
-    first = form.utc(values.head(1))[0]
-    return f"{first:%d %B %Y}"
 
 
 def decimal_of(
@@ -165,5 +166,5 @@ def decimal_of(
         return None, None
     plain = either.replace(",", "")
     choices = {".": f"{either} is {plain}", ",": f"{either} is {either.replace(',', '.')}"}
-    text = f"{either!r} has either a decimal comma or thousands"
+    text = f"{either!r} can have a decimal comma, or thousands"
     return ".", OpenQuestion(option="--decimal", text=text, choices=choices, proposal=".")

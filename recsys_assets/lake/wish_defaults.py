@@ -1,9 +1,10 @@
 """The events of a source that count as a wish by default: the rating chosen, and all of it in one line for people."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from recsys_assets.lake.sources.preset_format import Preset
 from recsys_assets.lake.sources.registry import rating_positive_of
 from recsys_assets.lake.sources.survey import RatingScale, Survey
 from recsys_assets.settings import Settings
@@ -12,23 +13,19 @@ from recsys_assets.storage.settings_file import read_table, write_section
 _SHOWN_KINDS: Final = 8
 _CHOSEN: Final = "rating_positive {:g} was chosen by `recsys init`"
 """Beside the number in `recsys.toml`, so that the next `recsys init` knows whose it is."""
-_OF_PRESET: Final = "was set by `recsys init`"
-_PIECES: Final = (
-    "identical_rows was chosen by `recsys init`: there is an order, and neither a quantity nor a line"
-)
+_FOR_SOURCE: Final = re.compile(r"for this source `recsys init` chose ([\w, ]+)")
+"""In the same place, the other fields that were chosen."""
 
 
-def set_wish_defaults(file: Path, ratings: RatingScale | None, *, pieces: bool) -> None:
+def set_wish_defaults(file: Path, ratings: RatingScale | None, *, chosen: Mapping[str, object]) -> None:
     """Set the defaults of `[interactions]` that the source shows; a person's own value stays.
-
-    `rating_positive` is the least rating above the middle of the scale. `identical_rows` is `pieces` for lines of
-    orders that nothing else tells apart.
 
     Args:
         file: the settings file, written already.
-        ratings: the source's; None where its format says what a rating means. Without a scale the setting is left out,
-            and one that an earlier `recsys init` chose is taken back.
-        pieces: identical rows of the source are pieces.
+        ratings: the source's; None where its format says what a rating means. `rating_positive` is the least one above
+            the middle of their scale. Without a scale it is left out, and one that an earlier `recsys init` chose is
+            taken back.
+        chosen: other fields and their values for this source, in place of those that an earlier `recsys init` chose.
     """
     text = file.read_text(encoding="utf-8")
     before = read_table(file).get("interactions", {})
@@ -43,28 +40,15 @@ def set_wish_defaults(file: Path, ratings: RatingScale | None, *, pieces: bool) 
             notes.append(
                 f"{_CHOSEN.format(positive)}: the least above the middle of the ratings, {low:g} to {high:g}"
             )
-    if "identical_rows" not in before or _PIECES in text:
-        values["identical_rows"] = "pieces" if pieces else None
-        notes += [_PIECES] if pieces else []
+    listed = _FOR_SOURCE.search(text)
+    earlier = listed[1].split(", ") if listed else []
+    free = {name: value for name, value in chosen.items() if name not in before or name in earlier}
+    values |= {**dict.fromkeys(earlier), **free}
+    notes += [f"for this source `recsys init` chose {', '.join(free)}"] if free else []
     changes = {name: value for name, value in values.items() if value != before.get(name)}
     if changes or notes:
         note = "; ".join(notes) or "`recsys init` found no scale of ratings: every rating is a wish"
         write_section(file, Settings, "interactions", changes, note=note)
-
-
-def set_preset_defaults(file: Path, preset: Preset) -> None:
-    """Set the fields of `[interactions]` that a ready-made source fixes; a person's own value stays.
-
-    Args:
-        file: the settings file, written already.
-        preset: of the source.
-    """
-    before = read_table(file).get("interactions", {})
-    ours = _OF_PRESET in file.read_text(encoding="utf-8")
-    values = {name: value for name, value in preset.interactions.items() if ours or name not in before}
-    if values:
-        note = f"{', '.join(values)} {_OF_PRESET} for {preset.title}"
-        write_section(file, Settings, "interactions", values, note=note)
 
 
 def wishes_in_words(settings: Settings, survey: Survey) -> str:

@@ -197,33 +197,31 @@ def open_source(
             return PresetSource(parts.kind, Path(parts.path), columns=columns, reading=reading)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceTables:
-    """The tables of a source, for a proposal of the way to read them."""
+def table_of(spec: str, reading: ReadingSettings) -> Path | Sequence[TabularFile] | None:
+    """Return the path, glob or open files of a table of unknown columns; None for a source of a known format.
 
-    files: Path | Sequence[TabularFile]
-    """As for `Tabular`."""
-    reading: ReadingSettings
-    """The way of reading that is known."""
-    mapped: bool
-    """The columns are ours already, as a preset's are."""
+    Raises:
+        InputError: the spec is wrong, or its query or URL cannot be read.
+    """
+    parts = Spec.parse(spec).absolute()
+    if parts.kind == "tabular":
+        return Path(parts.path)
+    return [open_query(spec, reading)] if is_query(spec) else None
 
 
-def tables_of(spec: str, *, columns: Mapping[str, str], reading: ReadingSettings) -> SourceTables | None:
-    """Return the tables that `spec` names; None for a source that is no table.
+def preset_tables(
+    spec: str, *, columns: Mapping[str, str], reading: ReadingSettings
+) -> tuple[Sequence[TabularFile], ReadingSettings] | None:
+    """Return the tables of a ready-made source, with our columns, and its way of reading; None for another source.
 
     Raises:
         InputError: as in `open_source`.
     """
     parts = Spec.parse(spec).absolute()
-    if is_query(spec):
-        return SourceTables(files=[open_query(spec, reading)], reading=reading, mapped=False)
-    if parts.kind == "tabular":
-        return SourceTables(files=Path(parts.path), reading=reading, mapped=False)
     if parts.kind not in preset_names():
         return None
     source = PresetSource(parts.kind, Path(parts.path), columns=columns, reading=reading)
-    return SourceTables(files=source.tables, reading=source.reading, mapped=True)
+    return source.tables, source.reading
 
 
 def preset_of(spec: str) -> Preset | None:

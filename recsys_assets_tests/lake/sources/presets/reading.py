@@ -7,7 +7,7 @@ import polars as pl
 
 from recsys_assets.lake.open_questions import Given
 from recsys_assets.lake.proposal import propose
-from recsys_assets.lake.sources.registry import open_source, tables_of
+from recsys_assets.lake.sources.registry import open_source, preset_tables
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.source_settings import ReadingSettings
 
@@ -42,8 +42,8 @@ def read(spec: str):
 
 def asked(spec: str) -> list[str]:
     """Return the questions that `recsys init` has about the source."""
-    tables = tables_of(spec, columns={}, reading=ReadingSettings())
-    return [question.text for question in propose(tables.files, Given(reading=tables.reading)).questions]
+    tables, declared = preset_tables(spec, columns={}, reading=ReadingSettings())
+    return [question.text for question in propose(tables, Given(reading=declared)).questions]
 
 
 def items(spec: str, *columns: str) -> list[tuple]:
