@@ -13,13 +13,17 @@ from typing import Any, Final
 import polars as pl
 
 from recsys_assets import columns as names
+from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources import nested_fields
+from recsys_assets.lake.sources.column_mapping import missing
+from recsys_assets.lake.sources.json_documents import DOCUMENT, LINES, LITERALS
 from recsys_assets.lake.sources.preset_files import open_table
 from recsys_assets.lake.sources.preset_format import EACH, Declaration, Form, expressions_of
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.source_settings import BAD_ROWS
 
+JSON_KINDS: Final = (LINES, DOCUMENT, LITERALS)
 _KEY: Final = "\0key"
 _MATCH: Final = "\0match "
 _ESSENTIAL: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
@@ -45,11 +49,33 @@ class Derivation:
         found = chain.from_iterable(sql.meta.root_names() for sql in self._expressions.values())
         return [name for name in dict.fromkeys([*found, *self._table.joins.values()]) if name != EACH]
 
-    def needed_of(self, has: Sequence[str]) -> Sequence[str]:
-        """Return the columns to read of a file with these: the roots, and columns of JSON text with a root within."""
-        whole = {name: nested_fields.parse_path(name)[0].name for name in self.roots}
-        needed = [name if name in has else whole[name] for name in self.roots]
+    def needed_of(self, file: TabularFile) -> Sequence[str]:
+        """Return the columns to read of a file: the roots, and columns of JSON text with a root within.
+
+        The names of JSON are those of a sample, so there every root is read.
+        """
+        own = [name for name in self.roots if name.partition(".")[0] not in self._table.joins]
+        if file.found.kind in JSON_KINDS:
+            return own
+        has = file.column_names()
+        whole = {name: nested_fields.parse_path(name)[0].name for name in own}
+        needed = [name if name in has else whole[name] for name in own]
         return [name for name in dict.fromkeys(needed) if name in has]
+
+    def require_columns(self, file: TabularFile) -> None:
+        """Check that a file has a column for the user, and one for the item.
+
+        Raises:
+            SourceFormatError: it has none of those that the declaration names.
+        """
+        needed = self.needed_of(file)
+        for name in (names.USER_ID, names.ITEM_ID):
+            own = [root for root in self._expressions[f"columns.{name}"].meta.root_names() if root != EACH]
+            inside = {nested_fields.parse_path(root)[0].name for root in own}
+            joined = any(root.partition(".")[0] in self._table.joins for root in own)
+            if own and not joined and not inside & set(needed) and not set(own) & set(needed):
+                fault = missing(own[0], file.column_names(), meaning=name)
+                raise SourceFormatError(f"{file.path}: {fault}; name it by --column {name}=…")
 
     @cached_property
     def essential(self) -> Sequence[str]:
@@ -214,7 +240,7 @@ def load_table(
     aside = RowsAside(allowed=bad_rows)
     frames = []
     for file in files:
-        wanted = derivation.needed_of(file.column_names())
+        wanted = derivation.needed_of(file)
         for chunk in file.chunks(wanted, aside):
             aside.kept += chunk.frame.height
             frames.append(derivation.rows(chunk.frame.select(wanted)))

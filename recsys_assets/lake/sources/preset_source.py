@@ -9,8 +9,10 @@ import msgspec
 import polars as pl
 
 from recsys_assets import columns as names
+from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
 from recsys_assets.lake.sources.cell_values import ids
+from recsys_assets.lake.sources.column_mapping import missing, require_known
 from recsys_assets.lake.sources.preset_columns import JoinedTables, load_table
 from recsys_assets.lake.sources.preset_files import CATALOGUE, find_files, merged, open_table
 from recsys_assets.lake.sources.preset_format import EventFiles
@@ -43,15 +45,19 @@ class PresetSource(Tabular):
         Raises:
             InputError: no file is of the preset, or one cannot be read.
         """
+        require_known(columns or {})
         self._found = find_files(name, path)
         self._joined = JoinedTables(self._found.form, self._found.others)
-        files = []
+        files: list[PresetTable] = []
+        opened: list[TabularFile] = []
         for declared, paths in zip(self._found.form.events, self._found.events, strict=True):
             events = _with_columns(declared, columns or {}, reading)
             for file in paths:
-                table = PresetTable(open_table(file, events, reading), events, self._joined)
+                opened.append(open_table(file, events, reading))
+                table = PresetTable(opened[-1], events, self._joined)
                 table.superseded_by = _superseding(file, paths, events.superseded)
                 files.append(table)
+        _require_there(opened, columns or {})
         declared = self._found.form.events[0]
         mapped = {name: name for table in files for name in table.column_names()}
         super().__init__(files, columns=mapped, reading=merged(declared.reading, reading))
@@ -118,6 +124,19 @@ def _with_columns(
         columns={**events.columns, **own},
         reading=way if events.reading.kinds else msgspec.structs.replace(way, kinds={}),
     )
+
+
+def _require_there(files: Sequence[TabularFile], columns: Mapping[str, str]) -> None:
+    """Check the columns that were given in place of the preset's.
+
+    Raises:
+        SourceFormatError: one is in no file; the message has the one that was meant.
+    """
+    has = [name for file in files for name in file.column_names()]
+    for name, column in columns.items():
+        if column not in has:
+            fault = missing(column, list(dict.fromkeys(has)), meaning=name)
+            raise SourceFormatError(f"{files[0].path}: {fault}; mend {name} in [source.columns]")
 
 
 def _superseding(file: Path, files: Sequence[Path], pattern: str | None) -> Path | None:

@@ -47,6 +47,7 @@ class PresetTable(TabularFile):
 
         Raises:
             SourceNotFoundError: a file that the user, item or time is from is missing.
+            SourceFormatError: the file has no column for the user or the item.
         """
         super().__init__(file.path)
         self._file = file
@@ -57,6 +58,7 @@ class PresetTable(TabularFile):
             raise SourceNotFoundError(
                 f"{file.path}: needs a second file beside it, of {missing}; put it into the same folder"
             )
+        self._derivation.require_columns(file)
         self._joined = joined
         self.superseded_by: Path | None = None
         """The file that counts instead of this one; every row is then accounted for as a duplicate."""
@@ -77,9 +79,8 @@ class PresetTable(TabularFile):
 
     def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
         """Yield the events; rows of other kinds, and repeated ones, are counted."""
-        has = self._file.column_names()
         more = [*self._events.names[:1], *filter(None, [self._events.once])]
-        wanted = list(dict.fromkeys([*self._derivation.needed_of(has), *more]))
+        wanted = list(dict.fromkeys([*self._derivation.needed_of(self._file), *more]))
         heading: str | None = None
         seen = pl.Series("\0once", [], dtype=pl.String)
         for chunk in self._file.chunks(wanted, aside):

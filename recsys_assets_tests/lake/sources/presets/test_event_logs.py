@@ -264,3 +264,11 @@ def test_an_intraday_table_is_another_once_its_daily_one_is_there(tmp_path):
     write(tmp_path, events_20240102__json=lines(VIEW, PURCHASE))
 
     assert open_source(f"ga4:{tmp_path}").parts()[intraday] != before
+
+
+def test_a_field_that_no_record_of_the_sample_has_is_read(tmp_path):
+    viewed = [segment("Product Viewed", product_id=f"p{number}") for number in range(3_000)]
+    ordered = segment("Order Completed", products=[{"product_id": "last", "quantity": 2}])
+    spec = f"segment:{write(tmp_path, calls__json=lines(*viewed, ordered)) / 'calls.json'}"
+
+    assert events(spec, "kind", "quantity")[-1] == ("ada", "last", "purchase", 2.0)

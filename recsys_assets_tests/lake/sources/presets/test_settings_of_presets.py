@@ -2,6 +2,7 @@
 
 import pytest
 
+from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.initialise import initialise
 from recsys_assets.lake.open_questions import Given
 from recsys_assets.lake.proposal import propose
@@ -54,3 +55,22 @@ def test_a_table_of_a_preset_is_named_by_the_proposal(tmp_path):
 
     assert proposal.notes[-1].startswith("This looks like Shopify")
     assert f"`shopify:{tmp_path / 'orders_export.csv'}`" in proposal.notes[-1]
+
+
+def test_raises_with_the_column_that_was_meant(tmp_path):
+    write(tmp_path, orders_export__csv=SHOPIFY)
+
+    with pytest.raises(SourceFormatError, match=r"no column 'Lineitem nme' \(did you mean 'Lineitem"):
+        open_source(f"shopify:{tmp_path}", columns={"item_id": "Lineitem nme"})
+
+
+def test_raises_when_no_column_has_the_user(tmp_path):
+    write(
+        tmp_path,
+        orders__csv="Order Number,Order Status,Order Date,SKU,Item Cost\n1,Completed,2024-05-14,A,2\n",
+    )
+
+    with pytest.raises(
+        SourceFormatError, match=r"no column 'Email \(Billing\)'.*name it by --column user_id="
+    ):
+        open_source(f"woocommerce:{tmp_path}")
