@@ -41,6 +41,14 @@ class ReadingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The source's word for a kind, in lower case -> ours, such as `addtocart` -> `cart`."""
 
 
+def with_changes(
+    reading: ReadingSettings, *, before: ReadingSettings, after: ReadingSettings
+) -> ReadingSettings:
+    """Return `reading` with every field that `after` has otherwise than `before`."""
+    old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
+    return msgspec.structs.replace(reading, **{name: new[name] for name in new if new[name] != old[name]})
+
+
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The source of the events, and the days that they cover."""
 

@@ -19,6 +19,7 @@ from recsys_assets.commands.shared import (
 )
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE
+from recsys_assets.source_settings import with_changes
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -144,13 +145,18 @@ def _agreed(
     from recsys_assets.commands.console import open_console  # noqa: PLC0415
     from recsys_assets.commands.init_conversation import agree  # noqa: PLC0415
     from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
-    from recsys_assets.lake.sources.registry import table_of  # noqa: PLC0415
+    from recsys_assets.lake.sources.registry import preset_tables, table_of  # noqa: PLC0415
 
     table = table_of(spec, reading)
-    if table is None:
+    if table is not None:
+        agreed = agree(open_console(), table, Given(columns=columns, reading=reading), yes=yes)
+        return dict(agreed.columns), agreed.reading
+    preset = preset_tables(spec, columns=columns, reading=reading)
+    if preset is None:
         return columns, reading
-    agreed = agree(open_console(), table, Given(columns=columns, reading=reading), yes=yes)
-    return dict(agreed.columns), agreed.reading
+    tables, declared = preset
+    agreed = agree(open_console(), tables, Given(reading=declared), yes=yes)
+    return columns, with_changes(reading, before=declared, after=agreed.reading)
 
 
 def _pairs(given: Sequence[str], option: str, good: str) -> dict[str, str]:

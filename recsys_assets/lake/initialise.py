@@ -173,6 +173,9 @@ def initialise(
     ratings = survey.ratings if table_of(written, given.reading) is not None else None
     set_wish_defaults(home.settings_file, ratings, chosen=chosen)
     if say is not None:
+        preset = preset_of(written)
+        if preset is not None and preset.note:
+            say(preset.note)
         say(wishes_in_words(load_settings(home), survey))
     return load_settings(home)
 

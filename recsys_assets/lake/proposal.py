@@ -26,6 +26,8 @@ from recsys_assets.lake.open_questions import (
 )
 from recsys_assets.lake.sources.cell_values import text_of
 from recsys_assets.lake.sources.column_mapping import OWN, resolve
+from recsys_assets.lake.sources.preset_files import preset_for
+from recsys_assets.lake.sources.preset_format import load_preset
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular, files_of
 from recsys_assets.lake.sources.tabular_files import TabularFile
@@ -124,6 +126,7 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
                 for ours, value in guesses.not_read.items()
             ),
             *_notes(events, pieces=pieces),
+            *_looks_like(pattern_or_files, files, list(sample)),
         ],
         pieces=pieces,
     )
@@ -197,6 +200,17 @@ def _has_pieces(events: pl.DataFrame) -> bool:
         return False
     of_orders = events[names.ORDER_ID].count() >= _MOSTLY * events.height
     return bool(of_orders and events[names.QUANTITY].null_count() == events.height)
+
+
+def _looks_like(
+    pattern_or_files: Path | Sequence[TabularFile], files: Sequence[TabularFile], has: Sequence[str]
+) -> list[str]:
+    """Return a line of advice where the table is of a ready-made source."""
+    if not isinstance(pattern_or_files, Path):
+        return []
+    name = preset_for([file.path for file in files], has)
+    title = "" if name is None else load_preset(name).title
+    return [f"This looks like {title}: `{name}:{pattern_or_files}` reads it ready-made."] if name else []
 
 
 def _notes(events: pl.DataFrame, *, pieces: bool) -> list[str]:

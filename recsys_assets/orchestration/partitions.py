@@ -17,12 +17,14 @@ RANGE_IN_ONE_RUN: Final = dg.BackfillPolicy.single_run()
 def daily_partitions(source: SourceSettings) -> dg.DailyPartitionsDefinition:
     """Return the source's days; every daily asset of a code location takes this one definition.
 
-    A ranged single run needs the definition to be the same everywhere.
+    A ranged single run needs the definition to be the same everywhere. The offset takes today's day too, and a later
+    one that a person chose, which Dagster otherwise has no partition for until it is over; `end_date` still ends them.
     """
     return dg.DailyPartitionsDefinition(
         start_date=source.first_day.isoformat(),
         end_date=(source.last_day + timedelta(days=1)).isoformat(),
         timezone="UTC",
+        end_offset=len(source.days()) + 1,
     )
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from recsys_assets.errors import SettingsError, SourceFormatError
+from recsys_assets.lake.sources.compressed_files import archive_of
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.lake.sources.text_records import Chunk
@@ -72,7 +73,8 @@ class FileTimes:
             day = date.fromisoformat(str(self._reading.snapshot))
         else:
             try:
-                day = datetime.fromtimestamp(self._file.path.stat().st_mtime, UTC).date()
+                on_disk = archive_of(self._file.path) or self._file.path
+                day = datetime.fromtimestamp(on_disk.stat().st_mtime, UTC).date()
             except OSError:
                 raise SettingsError(
                     f"{self._file.path}: is no file with a day of its own; give a day by `--no-time YYYY-MM-DD`"

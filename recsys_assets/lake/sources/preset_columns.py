@@ -4,20 +4,26 @@ A file that is joined is held in memory. Reading a file of events in chunks belo
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from recsys_assets import columns as names
+from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources import nested_fields
-from recsys_assets.lake.sources.preset_format import EACH, Declaration, expressions_of
+from recsys_assets.lake.sources.column_mapping import missing
+from recsys_assets.lake.sources.json_documents import DOCUMENT, LINES, LITERALS
+from recsys_assets.lake.sources.preset_files import open_table
+from recsys_assets.lake.sources.preset_format import EACH, Declaration, Form, expressions_of
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.source_settings import BAD_ROWS
 
+JSON_KINDS: Final = (LINES, DOCUMENT, LITERALS)
 _KEY: Final = "\0key"
 _MATCH: Final = "\0match "
 _ESSENTIAL: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
@@ -26,15 +32,15 @@ _ESSENTIAL: Final = (names.USER_ID, names.ITEM_ID, names.TIMESTAMP)
 class Derivation:
     """The columns of a `Declaration`, computed from those of its files."""
 
-    def __init__(self, table: Declaration, joined: Mapping[str, pl.DataFrame | None]) -> None:
+    def __init__(self, table: Declaration, joined: "JoinedTables") -> None:
         """Parse the expressions.
 
         Args:
             table: the declaration.
-            joined: table -> its rows; None where its file is missing, so that its columns are null.
+            joined: the tables to join; the columns of one without a file are null.
         """
         self._table = table
-        self._joined = {name: joined[name] for name in table.joins}
+        self._joined = joined
         self._expressions = {field: pl.sql_expr(sql) for field, sql in expressions_of(table).items()}
 
     @cached_property
@@ -43,11 +49,33 @@ class Derivation:
         found = chain.from_iterable(sql.meta.root_names() for sql in self._expressions.values())
         return [name for name in dict.fromkeys([*found, *self._table.joins.values()]) if name != EACH]
 
-    def needed_of(self, has: Sequence[str]) -> Sequence[str]:
-        """Return the columns to read of a file with these: the roots, and columns of JSON text with a root within."""
-        whole = {name: nested_fields.parse_path(name)[0].name for name in self.roots}
-        needed = [name if name in has else whole[name] for name in self.roots]
+    def needed_of(self, file: TabularFile) -> Sequence[str]:
+        """Return the columns to read of a file: the roots, and columns of JSON text with a root within.
+
+        The names of JSON are those of a sample, so there every root is read.
+        """
+        own = [name for name in self.roots if name.partition(".")[0] not in self._table.joins]
+        if file.found.kind in JSON_KINDS:
+            return own
+        has = file.column_names()
+        whole = {name: nested_fields.parse_path(name)[0].name for name in own}
+        needed = [name if name in has else whole[name] for name in own]
         return [name for name in dict.fromkeys(needed) if name in has]
+
+    def require_columns(self, file: TabularFile) -> None:
+        """Check that a file has a column for the user, and one for the item.
+
+        Raises:
+            SourceFormatError: it has none of those that the declaration names.
+        """
+        needed = self.needed_of(file)
+        for name in (names.USER_ID, names.ITEM_ID):
+            own = [root for root in self._expressions[f"columns.{name}"].meta.root_names() if root != EACH]
+            inside = {nested_fields.parse_path(root)[0].name for root in own}
+            joined = any(root.partition(".")[0] in self._table.joins for root in own)
+            if own and not joined and not inside & set(needed) and not set(own) & set(needed):
+                fault = missing(own[0], file.column_names(), meaning=name)
+                raise SourceFormatError(f"{file.path}: {fault}; name it by --column {name}=…")
 
     @cached_property
     def essential(self) -> Sequence[str]:
@@ -58,7 +86,7 @@ class Derivation:
             if (sql := self._expressions.get(f"columns.{name}")) is not None and sql.meta.is_column()
         ]
         found = {sql.meta.output_name() for sql in alone}
-        return [name for name in self._joined if any(root.startswith(f"{name}.") for root in found)]
+        return [name for name in self._table.joins if any(root.startswith(f"{name}.") for root in found)]
 
     def matched(self, rows: pl.DataFrame) -> pl.Series:
         """Return True for each of `rows` that has its row in every essential table."""
@@ -74,9 +102,9 @@ class Derivation:
         absent = [name for name in self.roots if name not in frame.columns]
         wide = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
         wide = wide.with_columns(pl.col(pl.String).replace("", None))
-        for name, joined in self._joined.items():
+        for name, key in self._table.joins.items():
+            joined = self._joined.rows(name)
             if joined is not None:
-                key = self._table.joins[name]
                 right = joined.select(
                     pl.col(key).alias(_KEY),
                     pl.lit(value=True).alias(_MATCH + name),
@@ -150,10 +178,50 @@ def _of_text(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(others).cast(pl.String))
 
 
+class JoinedTables:
+    """The tables of a form that others join, each read when it is needed, and once."""
+
+    def __init__(self, form: Form, files: Mapping[str, Sequence[Path]]) -> None:
+        """Name the files.
+
+        Args:
+            form: declares the tables.
+            files: table -> its files.
+        """
+        self._form = form
+        self._files = files
+        self._rows: dict[str, pl.DataFrame | None] = {}
+
+    def has(self, name: str) -> bool:
+        """Return True if a table has a file."""
+        return bool(self._files[name])
+
+    def rows(self, name: str) -> pl.DataFrame | None:
+        """Return a table's rows, one a value of its first column; None where it has no file.
+
+        Raises:
+            InputError: as in `load_table`.
+        """
+        if name not in self._rows:
+            table = self._form.tables[name]
+            files = [open_table(path, table) for path in self._files[name]]
+            self._rows[name] = load_table(files, table, self)
+        return self._rows[name]
+
+    def fingerprints(self, names_of: Iterable[str]) -> Sequence[str]:
+        """Return the fingerprints of the files of these tables, and of those that they join."""
+        found: list[str] = []
+        for name in names_of:
+            table = self._form.tables[name]
+            found += [open_table(path, table).fingerprint() for path in self._files[name]]
+            found += self.fingerprints(table.joins)
+        return found
+
+
 def load_table(
     files: Sequence[TabularFile],
     table: Declaration,
-    joined: Mapping[str, pl.DataFrame | None],
+    joined: JoinedTables,
     *,
     bad_rows: float = BAD_ROWS,
 ) -> pl.DataFrame | None:
@@ -172,7 +240,7 @@ def load_table(
     aside = RowsAside(allowed=bad_rows)
     frames = []
     for file in files:
-        wanted = derivation.needed_of(file.column_names())
+        wanted = derivation.needed_of(file)
         for chunk in file.chunks(wanted, aside):
             aside.kept += chunk.frame.height
             frames.append(derivation.rows(chunk.frame.select(wanted)))

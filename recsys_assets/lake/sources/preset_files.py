@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile, ex
 from recsys_assets.lake.sources.text_blocks import first_line
 from recsys_assets.lake.sources.text_form import TextForm
 from recsys_assets.lake.sources.text_records import Chunk, Dialect, tables
-from recsys_assets.source_settings import ReadingSettings
+from recsys_assets.source_settings import ReadingSettings, with_changes
 
 CATALOGUE: Final = "catalogue"
 """Key of the catalogue's files beside those of the tables."""
@@ -73,10 +73,8 @@ def merged(declared: ReadingSettings, given: ReadingSettings | None) -> ReadingS
     """Return what a preset declares, changed by the settings that were given."""
     if given is None:
         return declared
-    default, changed = msgspec.structs.asdict(ReadingSettings()), msgspec.structs.asdict(given)
-    changed = {name: value for name, value in changed.items() if value != default[name]}
-    changed |= {"kinds": {**declared.kinds, **given.kinds}}
-    return msgspec.structs.replace(declared, **changed)
+    changed = with_changes(declared, before=ReadingSettings(), after=given)
+    return msgspec.structs.replace(changed, kinds={**declared.kinds, **given.kinds})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +98,9 @@ def find_files(name: str, path: Path) -> FormFiles:
     Raises:
         InputError: no file is of a form of the preset; the message says what was found.
     """
-    preset, found = load_preset(name), _expand(path)
+    preset, found = load_preset(name), expand(path)
     one = found == [path]
-    beside = _expand(path.parent) if one else found
+    beside = _beside(path) if one else found
     form_files = _first_form(preset, [path], beside) if one else _first_form(preset, None, found)
     if form_files is None and one and any(_is_other(path, form) for form in preset.forms):
         form_files = _first_form(preset, None, beside)
@@ -129,8 +127,11 @@ def preset_for(files: Sequence[Path], column_names: Sequence[str]) -> str | None
     return None
 
 
-def _expand(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else expand(path)
+def _beside(path: Path) -> Sequence[Path]:
+    """Return the files in the folder, or archive, of a file."""
+    if path.parent.is_dir():
+        return sorted(file for file in path.parent.iterdir() if file.is_file())
+    return expand(path.parent)
 
 
 def _first_form(preset: Preset, mains: Sequence[Path] | None, beside: Sequence[Path]) -> FormFiles | None:
@@ -168,9 +169,14 @@ def _is_other(path: Path, form: Form) -> bool:
     return any(_named([path], table.files) for table in others)
 
 
-@cache
 def _columns(path: Path) -> Sequence[str]:
     """Return the column names of a file with a header; none of one that cannot be read so."""
+    on_disk = next((place for place in (path, *path.parents) if place.exists()), path)
+    return _columns_at(path, on_disk.stat().st_mtime_ns if on_disk.exists() else 0)
+
+
+@lru_cache(maxsize=10_000)
+def _columns_at(path: Path, _changed: int) -> Sequence[str]:
     try:
         return open_tabular(path, ReadingSettings()).column_names()
     except InputError:
@@ -204,17 +210,22 @@ def _prefixes(name: str) -> Iterator[str]:
 
 
 def _no_form(name: str, preset: Preset, path: Path, found: Sequence[Path]) -> InputError:
-    wanted = sorted({pattern for form in preset.forms for events in form.events for pattern in events.files})
+    """Return the error for files that are in none of a preset's forms, with the preset that they are of, if any."""
+    declared = [events for form in preset.forms for events in form.events]
+    others = (load_preset(other) for other in preset_names() if other != name)
     if found != [path]:
+        wanted = " or ".join(sorted({pattern for events in declared for pattern in events.files}))
         shown = ", ".join(file.name for file in islice(found, _SHOWN)) or "no file"
+        other = next((other for other in others if _first_form(other, None, found)), None)
+        hint = f"; is it {other.title}?" if other is not None else ""
         return SourceNotFoundError(
-            f"{path}: holds {shown}, and no events of {name} ({preset.title}); they are in {' or '.join(wanted)}"
+            f"{path}: holds {shown}, and no events of {name} ({preset.title}); they are in {wanted}{hint}"
         )
     has = _columns(path)
-    lacking = min((_lacking(e, has) for form in preset.forms for e in form.events), key=len)
+    lacking = min((_lacking(events, has) for events in declared if not events.names), key=len, default=[])
     missing = (
         f"no column {lacking[0]!r}, only {', '.join(has[:_SHOWN])}" if lacking and has else "other columns"
     )
-    other = preset_for([path], has) if has else None
-    hint = f"this looks like `{other}:{path}`" if other else "for other files use `tabular:PATH`"
+    like = preset_for([path], has) if has else None
+    hint = f"this looks like `{like}:{path}`" if like else "for other files use `tabular:PATH`"
     return SourceFormatError(f"{path}: is not of {name} ({preset.title}): {missing}; {hint}")

@@ -4,7 +4,7 @@ Rows keep the place in their file, so that a message about a value names its lin
 `preset_columns.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003
 from typing import Final
@@ -13,7 +13,7 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceNotFoundError
-from recsys_assets.lake.sources.preset_columns import Derivation
+from recsys_assets.lake.sources.preset_columns import Derivation, JoinedTables
 from recsys_assets.lake.sources.preset_format import EACH, EventFiles
 from recsys_assets.lake.sources.rows_aside import DUPLICATE_FILE, NO_MATCH, OTHER_KIND, RowsAside
 from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile
@@ -37,9 +37,7 @@ class _PresetChunk(Chunk):
 class PresetTable(TabularFile):
     """A file of events, with the columns that a preset declares."""
 
-    def __init__(
-        self, file: TabularFile, events: EventFiles, joined: Mapping[str, pl.DataFrame | None]
-    ) -> None:
+    def __init__(self, file: TabularFile, events: EventFiles, joined: JoinedTables) -> None:
         """Parse the preset's expressions.
 
         Args:
@@ -49,18 +47,19 @@ class PresetTable(TabularFile):
 
         Raises:
             SourceNotFoundError: a file that the user, item or time is from is missing.
+            SourceFormatError: the file has no column for the user or the item.
         """
         super().__init__(file.path)
         self._file = file
         self._events = events
         self._derivation = Derivation(events, joined)
-        missing = next((name for name in self._derivation.essential if joined[name] is None), None)
+        missing = next((name for name in self._derivation.essential if not joined.has(name)), None)
         if missing is not None:
             raise SourceNotFoundError(
                 f"{file.path}: needs a second file beside it, of {missing}; put it into the same folder"
             )
-        self.joined_fingerprints: Sequence[str] = ()
-        """Fingerprints of the files of the joined tables."""
+        self._derivation.require_columns(file)
+        self._joined = joined
         self.superseded_by: Path | None = None
         """The file that counts instead of this one; every row is then accounted for as a duplicate."""
 
@@ -74,14 +73,14 @@ class PresetTable(TabularFile):
         return list(self._events.columns)
 
     def fingerprint(self) -> str:
-        """Return the file's own, and those of the joined ones."""
-        return "\n".join([self._file.fingerprint(), *self.joined_fingerprints])
+        """Return the file's own, those of the joined ones, and the file that supersedes this one, if any."""
+        joined = self._joined.fingerprints(self._events.joins)
+        return "\n".join([self._file.fingerprint(), *joined, str(self.superseded_by or "")])
 
     def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
         """Yield the events; rows of other kinds, and repeated ones, are counted."""
-        has = self._file.column_names()
         more = [*self._events.names[:1], *filter(None, [self._events.once])]
-        wanted = list(dict.fromkeys([*self._derivation.needed_of(has), *more]))
+        wanted = list(dict.fromkeys([*self._derivation.needed_of(self._file), *more]))
         heading: str | None = None
         seen = pl.Series("\0once", [], dtype=pl.String)
         for chunk in self._file.chunks(wanted, aside):

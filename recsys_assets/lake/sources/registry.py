@@ -12,33 +12,45 @@ import msgspec
 from recsys_assets.errors import InputError
 from recsys_assets.lake.sources.amazon import Amazon
 from recsys_assets.lake.sources.completejourney import CompleteJourney
-from recsys_assets.lake.sources.movielens import MovieLens
 from recsys_assets.lake.sources.preset_format import Preset, load_preset, preset_names
 from recsys_assets.lake.sources.preset_source import PresetSource
-from recsys_assets.lake.sources.query_tables import is_query, open_query
+from recsys_assets.lake.sources.query_tables import is_query, open_query, settings_spec
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.sources.tabular import Tabular
 from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 
-_PATHS: Final = frozenset({"amazon", "movielens", "tabular"})
-"""Kinds of code, not presets, that take a path."""
-_URLS: Final = frozenset({"postgres", "postgresql", "s3", "gs", "https", "http"})
-"""Kinds whose spec is a URL."""
+_CODED: Final = (
+    (
+        "completejourney",
+        "The embedded default: a year of groceries, simulated on real patterns",
+        "completejourney",
+    ),
+    ("tabular", "Any table: CSV, JSON, Parquet or XLSX, its columns found or mapped", "tabular:events/*.csv"),
+    ("amazon", "Amazon's reviews of 2014, 2018 and 2023", "amazon:reviews.json.gz,meta=meta.json.gz"),
+    ("amazon-2023", "A category of Amazon's reviews of 2023, downloaded", "amazon-2023:Gift_Cards"),
+    ("sqlite", "A query of an SQLite database", "sqlite:shop.db?query=SELECT …"),
+    ("postgres", "A query of a Postgres database", "postgres://user@host/database?query=SELECT …"),
+    ("s3", "Files of an object store", "s3://bucket/events/*.parquet"),
+    ("https", "A file of a web server", "https://host/events.csv"),
+)
+"""Name, title and example of every kind of source that is no preset."""
+_FORMS: Final = (
+    "`completejourney`, `amazon:PATH[,meta=PATH]`, `amazon-2023:CATEGORY`, `movielens:PATH`, `tabular:PATH`, "
+    "`sqlite:PATH?query=…`, `postgres://…?query=…`, a URL, or another that `recsys sources` lists"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Parts of a source's spec, `KIND[:PATH[,meta=PATH][?query=SQL]]`."""
+    """Parts of a source's spec, `KIND[:PATH[,meta=PATH]]`, or the address of a query or of files."""
 
     kind: str
     """Kind of source, the text before the first colon."""
     path: str = ""
-    """Path, category or rest of a URL after the colon; empty if there is none."""
+    """Path, category, or rest of an address after the colon; empty if there is none."""
     meta: str = ""
     """Path after `,meta=`; empty if there is none."""
-    query: str = ""
-    """SQL after `?query=`; empty if there is none."""
 
     @classmethod
     def parse(cls, text: str) -> "Spec":
@@ -48,32 +60,33 @@ class Spec:
             InputError: the kind is unknown, or a part is missing or not allowed.
         """
         kind, _, rest = text.strip().partition(":")
+        if is_query(text.strip()):
+            return cls(kind=kind, path=rest)
         if kind not in kinds():
-            raise InputError(f"source {text!r}: unknown kind {kind!r}{_nearest(kind, text)}; give {_forms()}")
-        path, _, meta = rest.partition(",meta=") if kind == "amazon" else (rest, "", "")
-        path, asks, query = path.partition("?query=") if kind == "sqlite" or kind in _URLS else (path, "", "")
+            raise InputError(f"source {text!r}: unknown kind {kind!r}{_nearest(kind, text)}; give {_FORMS}")
+        path, _, meta = rest.partition(",meta=")
         if kind != "completejourney" and not path:
             raise InputError(
-                f"source {text!r}: the path or category is missing after `{kind}:`; give {_forms()}"
+                f"source {text!r}: the path or category is missing after `{kind}:`; give {_FORMS}"
             )
-        if kind in {"sqlite", "postgres", "postgresql"} and not query:
-            raise InputError(f"source {text!r}: the query is missing; give `{kind}:…?query=SELECT …`")
-        wrong = ",meta=" in rest and not meta and kind not in _URLS and kind != "sqlite"
-        if wrong or (rest and kind == "completejourney") or (asks and kind in {"s3", "gs", "https", "http"}):
-            raise InputError(f"source {text!r}: {kind} takes no such part; give {_forms()}")
-        return cls(kind=kind, path=path, meta=meta, query=query)
+        wrong = ",meta=" in rest and (kind != "amazon" or not meta)
+        if wrong or (rest and kind == "completejourney"):
+            raise InputError(f"source {text!r}: {kind} takes no such part; give {_FORMS}")
+        return cls(kind=kind, path=path, meta=meta)
 
     def absolute(self) -> "Spec":
-        """Return the spec with absolute paths, so that it is valid in any working folder."""
-        if self.kind in {"completejourney", "amazon-2023"} or self.kind in _URLS:
+        """Return the spec with absolute paths, so that it is valid in any working folder, and without a password."""
+        if self.kind in {"completejourney", "amazon-2023"}:
             return self
+        if is_query(str(self)):
+            kind, _, rest = settings_spec(str(self)).partition(":")
+            return Spec(kind=kind, path=rest)
         meta = str(_absolute(self.meta)) if self.meta else ""
-        return Spec(kind=self.kind, path=str(_absolute(self.path)), meta=meta, query=self.query)
+        return Spec(kind=self.kind, path=str(_absolute(self.path)), meta=meta)
 
     def __str__(self) -> str:
         meta = f",meta={self.meta}" if self.meta else ""
-        query = f"?query={self.query}" if self.query else ""
-        return f"{self.kind}:{self.path}{meta}{query}" if self.path else self.kind
+        return f"{self.kind}:{self.path}{meta}" if self.path else self.kind
 
 
 class SourceKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,27 +120,6 @@ class SourceKind(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-_CODED: Final = (
-    (
-        "completejourney",
-        "The embedded default: a year of groceries, simulated on real patterns",
-        "completejourney",
-    ),
-    ("tabular", "Any table: CSV, JSON, Parquet or XLSX, its columns found or mapped", "tabular:events/*.csv"),
-    ("amazon", "Amazon's reviews of 2014, 2018 and 2023", "amazon:reviews.json.gz,meta=meta.json.gz"),
-    ("amazon-2023", "A category of Amazon's reviews of 2023, downloaded", "amazon-2023:Gift_Cards"),
-    (
-        "movielens",
-        "MovieLens: ratings.csv or ratings.dat, and the movies beside it",
-        "movielens:ml-latest-small.zip",
-    ),
-    ("sqlite", "A query of an SQLite database", "sqlite:shop.db?query=SELECT …"),
-    ("postgres", "A query of a Postgres database", "postgres://user:password@host/database?query=SELECT …"),
-    ("s3", "Files of an object store", "s3://bucket/events/*.parquet"),
-    ("https", "A file of a web server", "https://host/events.csv"),
-)
-
-
 def source_kinds() -> list[SourceKind]:
     """Return every kind of source: the general ones, then the presets by name."""
     general = [SourceKind(name=name, title=title, example=example) for name, title, example in _CODED]
@@ -151,14 +143,7 @@ def _described(name: str, preset: Preset) -> SourceKind:
 
 def kinds() -> Collection[str]:
     """Return every kind of source that a spec can name."""
-    return {"completejourney", "amazon-2023", "sqlite", *_PATHS, *_URLS, *preset_names()}
-
-
-def _forms() -> str:
-    return (
-        "`completejourney`, `amazon:PATH[,meta=PATH]`, `amazon-2023:CATEGORY`, `movielens:PATH`, `tabular:PATH`, "
-        "`sqlite:PATH?query=SQL`, `postgres://…?query=SQL`, a URL, or one that `recsys sources` lists"
-    )
+    return {name for name, _, _ in _CODED} | set(preset_names())
 
 
 def _nearest(kind: str, text: str) -> str:
@@ -194,15 +179,16 @@ def open_source(
         InputError: the spec is wrong, or the file is missing, empty or of another format.
     """
     parts = Spec.parse(spec).absolute()
-    if columns and parts.kind in {"completejourney", "amazon", "amazon-2023", "movielens"}:
+    if is_query(spec):
+        given = reading or ReadingSettings()
+        return Tabular([open_query(spec, given)], columns=columns, reading=reading)
+    if columns and parts.kind in {"completejourney", "amazon", "amazon-2023"}:
         raise InputError(f"source {spec!r}: {parts.kind} takes no column mapping; remove [source.columns]")
     match parts.kind:
         case "completejourney":
             return CompleteJourney()
         case "amazon":
             return Amazon(Path(parts.path), products=Path(parts.meta) if parts.meta else None)
-        case "movielens":
-            return MovieLens(Path(parts.path))
         case "tabular":
             return Tabular(Path(parts.path), columns=columns, reading=reading)
         case "amazon-2023":
@@ -223,6 +209,21 @@ def table_of(spec: str, reading: ReadingSettings) -> Path | Sequence[TabularFile
     return [open_query(spec, reading)] if is_query(spec) else None
 
 
+def preset_tables(
+    spec: str, *, columns: Mapping[str, str], reading: ReadingSettings
+) -> tuple[Sequence[TabularFile], ReadingSettings] | None:
+    """Return the tables of a ready-made source, with our columns, and its way of reading; None for another source.
+
+    Raises:
+        InputError: as in `open_source`.
+    """
+    parts = Spec.parse(spec).absolute()
+    if parts.kind not in preset_names():
+        return None
+    source = PresetSource(parts.kind, Path(parts.path), columns=columns, reading=reading)
+    return source.tables, source.reading
+
+
 def preset_of(spec: str) -> Preset | None:
     """Return the ready-made source that `spec` names, without opening a file; None for other kinds.
 
@@ -233,9 +234,6 @@ def preset_of(spec: str) -> Preset | None:
     return load_preset(kind) if kind in preset_names() else None
 
 
-_RATING_POSITIVE: Final = {"amazon": Amazon.rating_positive, "movielens": MovieLens.rating_positive}
-
-
 def rating_positive_of(spec: str) -> float | None:
     """Return the least rating that is a wish in the source that `spec` names, without opening it; None for no such.
 
@@ -243,7 +241,9 @@ def rating_positive_of(spec: str) -> float | None:
         InputError: the spec is wrong.
     """
     preset = preset_of(spec)
-    return _RATING_POSITIVE.get(Spec.parse(spec).kind) if preset is None else preset.rating_positive
+    if preset is not None:
+        return preset.rating_positive
+    return Amazon.rating_positive if Spec.parse(spec).kind == "amazon" else None
 
 
 def _absolute(path: str) -> Path:

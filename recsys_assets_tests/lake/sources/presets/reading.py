@@ -5,8 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys_assets.lake.sources.registry import open_source
+from recsys_assets.lake.open_questions import Given
+from recsys_assets.lake.proposal import propose
+from recsys_assets.lake.sources.registry import open_source, preset_tables
 from recsys_assets.lake.sources.rows_aside import RowsAside
+from recsys_assets.source_settings import ReadingSettings
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -33,7 +36,14 @@ def read(spec: str):
     frame = pl.concat(list(source.batches(aside)))
     account = aside.account()
     assert account.kept == frame.height
+    assert asked(spec) == []
     return frame, account
+
+
+def asked(spec: str) -> list[str]:
+    """Return the questions that `recsys init` has about the source."""
+    tables, declared = preset_tables(spec, columns={}, reading=ReadingSettings())
+    return [question.text for question in propose(tables, Given(reading=declared)).questions]
 
 
 def items(spec: str, *columns: str) -> list[tuple]:

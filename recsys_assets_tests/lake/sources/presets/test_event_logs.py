@@ -2,8 +2,10 @@
 
 import json
 
+import polars as pl
 import pytest
 
+from recsys_assets.lake.sources.registry import open_source
 from recsys_assets_tests.lake.sources.presets.reading import events, items, left_out, utc, write
 
 
@@ -56,6 +58,16 @@ def test_ga4_items_are_events_and_other_events_are_counted(tmp_path):
     ]
 
 
+def test_ga4_is_read_from_parquet_too(tmp_path):
+    pl.DataFrame([START, VIEW, PURCHASE]).with_columns(
+        pl.col("event_timestamp").cast(pl.Int64)
+    ).write_parquet(tmp_path / "events_20240102.parquet")
+    spec = f"ga4:{tmp_path / 'events_20240102.parquet'}"
+
+    assert events(spec, "kind", "timestamp", "quantity") == EXPECTED
+    assert left_out(spec) == {"other_kind": 1}
+
+
 def test_ga4_intraday_tables_count_only_without_their_daily_one(tmp_path):
     write(
         tmp_path,
@@ -95,10 +107,10 @@ def test_segment_orders_are_a_purchase_a_product(tmp_path):
     page = {"type": "page", "name": "Home", "anonymousId": "anon-1", "timestamp": "2024-01-02T10:29:00.000Z"}
     spec = f"segment:{write(tmp_path, calls__json=lines(page, viewed, ordered)) / 'calls.json'}"
 
-    assert events(spec, "kind", "quantity", "order_id", "timestamp") == [
-        ("anon-1", "p1", "view", None, None, utc("2024-01-02 10:30")),
-        ("ada", "p1", "purchase", 2.0, "o1", utc("2024-01-02 10:30")),
-        ("ada", "p2", "purchase", 1.0, "o1", utc("2024-01-02 10:30")),
+    assert events(spec, "kind", "quantity", "timestamp") == [
+        ("anon-1", "p1", "view", None, utc("2024-01-02 10:30")),
+        ("ada", "p1", "purchase", 2.0, utc("2024-01-02 10:30")),
+        ("ada", "p2", "purchase", 1.0, utc("2024-01-02 10:30")),
     ]
     assert left_out(spec) == {"other_kind": 1}
     assert items(spec, "title", "price") == [("p1", "Mug", 4.5), ("p2", "Cup", 4.0)]
@@ -243,3 +255,20 @@ def test_steam_items_of_a_user_are_purchases_of_one_day(tmp_path):
 
     assert events(spec, "kind") == [("u1", "10", "purchase")]
     assert items(spec, "title") == [("10", "Counter-Strike")]
+
+
+def test_an_intraday_table_is_another_once_its_daily_one_is_there(tmp_path):
+    write(tmp_path, events_intraday_20240102__json=lines(VIEW))
+    intraday = str(tmp_path / "events_intraday_20240102.json")
+    before = open_source(f"ga4:{tmp_path}").parts()[intraday]
+    write(tmp_path, events_20240102__json=lines(VIEW, PURCHASE))
+
+    assert open_source(f"ga4:{tmp_path}").parts()[intraday] != before
+
+
+def test_a_field_that_no_record_of_the_sample_has_is_read(tmp_path):
+    viewed = [segment("Product Viewed", product_id=f"p{number}") for number in range(3_000)]
+    ordered = segment("Order Completed", products=[{"product_id": "last", "quantity": 2}])
+    spec = f"segment:{write(tmp_path, calls__json=lines(*viewed, ordered)) / 'calls.json'}"
+
+    assert events(spec, "kind", "quantity")[-1] == ("ada", "last", "purchase", 2.0)

@@ -1,5 +1,7 @@
 """Published sets of ratings, listens and clicks."""
 
+import zipfile
+
 from recsys_assets_tests.lake.sources.presets.reading import events, items, left_out, utc, write
 
 
@@ -85,6 +87,16 @@ def test_lastfm_plays_are_quantities_of_one_day(tmp_path):
 
     assert [row[:3] for row in one_day] == [("00000c28", "3bd73256", 2137.0)]
     assert one_day[0][3].time().isoformat() == "00:00:00"
+
+
+def test_a_set_without_times_is_read_from_its_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "lastfm.zip", "w") as archive:
+        archive.writestr(
+            "lastfm-360K/usersha1-artmbid-artname-plays.tsv", "00000c28\t3bd73256\tBetty Blowtorch\t2137\n"
+        )
+        archive.writestr("x/usersha1-profile.tsv", "00000c28\tf\t22\tGermany\tFeb 1, 2007\n")
+
+    assert events(f"lastfm:{tmp_path / 'lastfm.zip'}", "quantity") == [("00000c28", "3bd73256", 2137.0)]
 
 
 def test_hetrec_artists_are_named(tmp_path):

@@ -1,5 +1,7 @@
 """Published sets of shops, which are joins of several files."""
 
+import zipfile
+
 import pytest
 
 from recsys_assets.errors import SourceNotFoundError
@@ -20,10 +22,10 @@ def test_retailrocket_has_kinds_and_the_newest_category(tmp_path):
     )
     spec = f"retailrocket:{tmp_path}"
 
-    assert events(spec, "timestamp", "kind", "order_id") == [
-        ("257597", "355908", utc("2015-06-02 05:02:12.117"), "view", None),
-        ("992329", "248676", utc("2015-06-02 05:50:14.164"), "cart", None),
-        ("599528", "356475", utc("2015-06-02 05:17:56.276"), "purchase", "4000"),
+    assert events(spec, "timestamp", "kind") == [
+        ("257597", "355908", utc("2015-06-02 05:02:12.117"), "view"),
+        ("992329", "248676", utc("2015-06-02 05:50:14.164"), "cart"),
+        ("599528", "356475", utc("2015-06-02 05:17:56.276"), "purchase"),
     ]
     assert items(spec, "department", "category") == [("355908", "1278", "1338")]
 
@@ -65,6 +67,17 @@ def test_olist_items_have_the_translated_category(tmp_path):
 
 def test_any_file_of_the_set_names_it(tmp_path):
     assert events(f"olist:{olist(tmp_path) / 'olist_orders_dataset.csv'}") == events(f"olist:{tmp_path}")
+
+
+def test_an_archive_is_read_as_its_folder(tmp_path):
+    folder = olist(tmp_path)
+    with zipfile.ZipFile(tmp_path / "olist.zip", "w") as archive:
+        for file in sorted(folder.glob("*.csv")):
+            archive.write(file, f"olist/{file.name}")
+    spec = f"olist:{tmp_path / 'olist.zip'}"
+
+    assert events(spec) == events(f"olist:{folder / 'olist_order_items_dataset.csv'}")
+    assert items(spec, "category") == items(f"olist:{folder}", "category")
 
 
 def test_an_order_that_is_in_no_file_is_accounted_for(tmp_path):
@@ -111,11 +124,11 @@ def test_instacart_orders_follow_each_other_by_their_days(tmp_path):
     (tmp_path / "order_products.train.csv").rename(tmp_path / "order_products__train.csv")
     spec = f"instacart:{tmp_path}"
 
-    assert events(spec, "timestamp", "line") == [
-        ("1", "196", utc("2017-01-09 08:00"), "1"),
-        ("1", "196", utc("2017-01-24 07:00"), "1"),
-        ("2", "9", utc("2017-01-14 23:00"), "1"),
-        ("1", "9", utc("2017-02-14 12:00"), "2"),
+    assert events(spec, "timestamp", "kind") == [
+        ("1", "196", utc("2017-01-09 08:00"), "purchase"),
+        ("1", "196", utc("2017-01-24 07:00"), "purchase"),
+        ("2", "9", utc("2017-01-14 23:00"), "purchase"),
+        ("1", "9", utc("2017-02-14 12:00"), "purchase"),
     ]
     assert items(spec, "title", "department", "category") == [
         ("196", "Soda, plain", "beverages", "soft drinks"),
