@@ -42,7 +42,7 @@ CODE_VERSIONS: Final = {
     "raw_interactions": "3",
     "item_catalogue": "3",
     "interactions": "3",
-    "increment_report": "3",
+    "increment_report": "4",
     "model_choice": "1",
     "embeddings": "3",
     "evaluation": "3",
