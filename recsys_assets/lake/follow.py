@@ -12,6 +12,7 @@ from recsys_assets.errors import InputError, SourceChangedError
 from recsys_assets.lake.initialise import write_source
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
+from recsys_assets.lake.sources.query_tables import is_query
 from recsys_assets.lake.sources.registry import Spec, source_of
 from recsys_assets.settings import Settings
 from recsys_assets.source_settings import SourceSettings
@@ -174,9 +175,11 @@ def state_on_disk(source: SourceSettings) -> str:
     Opening recognises the format of each: seconds for hundreds of files. Empty where the spec names other things
     than files.
     """
+    if is_query(source.spec):
+        return ""
     spec = Spec.parse(source.spec)
     paths = [Path(text) for text in (spec.path, spec.meta) if text]
-    if not paths or spec.query:
+    if not paths:
         return ""
     digest = hashlib.sha256()
     for path in paths:
