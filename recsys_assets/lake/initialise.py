@@ -173,10 +173,7 @@ def initialise(
     ratings = survey.ratings if table_of(written, given.reading) is not None else None
     set_wish_defaults(home.settings_file, ratings, chosen=chosen)
     if say is not None:
-        preset = preset_of(written)
-        if preset is not None and preset.note:
-            say(preset.note)
-        say(wishes_in_words(load_settings(home), survey))
+        _say_wishes(home, written, survey, say)
     return load_settings(home)
 
 
@@ -186,6 +183,14 @@ def _fetched(home: Home, spec: str, base_url: str, progress: Progress | None) ->
     if parts.kind == "amazon-2023":
         fetch_category(parts.path, home.downloads, base_url=base_url, progress=progress)
     return spec_as_written(home, spec)
+
+
+def _say_wishes(home: Home, written: str, survey: Survey, say: Callable[[str], None]) -> None:
+    """Say a ready-made source's note, and the events that count as a wish."""
+    preset = preset_of(written)
+    if preset is not None and preset.note:
+        say(preset.note)
+    say(wishes_in_words(load_settings(home), survey))
 
 
 def _decided(written: str, given: Given) -> tuple[Given, Mapping[str, Any]]:
