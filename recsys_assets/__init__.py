@@ -14,7 +14,7 @@
         ▼
     rules/                     candidates, filters, scoring, re-ranking, with a trace
         ▼
-    api/                       the HTTP recommendation API and the explorer page
+    api/         exports/      the HTTP recommendation API and the explorer page; lists of many users, elsewhere
 
 `storage/` is the ground floor: paths, atomic files, locks, arrays. `orchestration/` wires the stages into Dagster's
 graph; only it and `definitions.py` import Dagster. `commands/` is the `recsys` command, `notebooks/` are executed

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,26 +22,29 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
-    """A server in an empty folder under pytest's; its URL. Skips where no Postgres is installed."""
+def running_postgres() -> Iterator[str]:
+    """A server in a folder of its own; its URL. Skips where no Postgres is installed.
+
+    The folder is not pytest's, whose parent another session of the same user closes to the server's user.
+    """
     if not POSTGRES_BIN:
         pytest.skip("no Postgres server: install Debian's postgresql to run this")
     user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if user:
-        shutil.chown(folder, "postgres")
-        for parent in folder.parents[:3]:
-            if parent != Path("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    data = folder / "data"
-    subprocess.run(
-        [*user, POSTGRES_BIN[0] / "initdb", "-D", data, "-A", "trust", "-U", "recsys"],
-        check=True,
-        capture_output=True,
-    )
-    command = [*user, POSTGRES_BIN[0] / "postgres", "-D", data, "-k", folder, "-h", "127.0.0.1", "-p"]
-    ready = [POSTGRES_BIN[0] / "pg_isready", "-q", "-U", "recsys", "-h", "127.0.0.1", "-p"]
-    with _running(command, ready) as port:
-        yield f"postgresql://recsys@127.0.0.1:{port}/postgres"
+    with tempfile.TemporaryDirectory(prefix="recsys-postgres-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if user:
+            shutil.chown(folder, "postgres")
+        data = folder / "data"
+        subprocess.run(
+            [*user, POSTGRES_BIN[0] / "initdb", "-D", data, "-A", "trust", "-U", "recsys"],
+            check=True,
+            capture_output=True,
+            cwd="/",
+        )
+        command = [*user, POSTGRES_BIN[0] / "postgres", "-D", data, "-k", folder, "-h", "127.0.0.1", "-p"]
+        ready = [POSTGRES_BIN[0] / "pg_isready", "-q", "-U", "recsys", "-h", "127.0.0.1", "-p"]
+        with _running(command, ready) as port:
+            yield f"postgresql://recsys@127.0.0.1:{port}/postgres"
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import Any, Final
 
 from recsys_assets.benchmarks.harness import machine, peak_rss_mb, print_result, run_apart
-from recsys_assets.benchmarks.serving_worlds import publish_synthetic
 from recsys_assets.exports.export_lists import ExportRequest, export_lists
 from recsys_assets.storage.home import Home
 
@@ -37,6 +36,10 @@ def run(
         `plain`, by target: `seconds`, `rows`, `megabytes`, `peak_rss_mb`; `delta`, the same for a second Parquet export
         with nothing changed; `scenario`, with `users_per_second`; and the machine.
     """
+    from recsys_assets.benchmarks.serving_worlds import (  # noqa: PLC0415  it loads torch, which an export does not
+        publish_synthetic,
+    )
+
     with tempfile.TemporaryDirectory(prefix="recsys-export-") as scratch:
         place = home or Path(scratch) / "home"
         if not (place / "releases").exists():

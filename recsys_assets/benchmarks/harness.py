@@ -29,6 +29,7 @@ BENCHMARKS: Final = {
     "rules": "bench_rules:run",
     "scale": "bench_variants:scale",
     "serve": "bench_serve:run",
+    "sources": "bench_sources:run",
     "tomorrow": "bench_tomorrow:run",
     "train": "bench_train:run",
     "warm": "bench_variants:warm",

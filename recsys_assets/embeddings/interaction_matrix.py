@@ -106,9 +106,7 @@ class InteractionMatrix:
         pairs = pairs.sort(columns.USER_ID, columns.ITEM_ID)
         wishes = pairs.filter(pl.col(columns.WEIGHT) > 0)
         if wishes.is_empty():
-            raise NothingHeldOutError(
-                "none of the interactions is of a known user and item; nothing to factorise"
-            )
+            raise NothingHeldOutError("none of the interactions is of a known user and item")
         seen = pairs.filter(_HIDES)
         same = wishes.height == pairs.height == seen.height
         return cls(

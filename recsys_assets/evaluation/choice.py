@@ -15,12 +15,13 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from recsys_assets import columns as names
 from recsys_assets.embeddings.components import COMPONENTS, FittedComponent
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_spec import ALL_TIME, ModelSpec
 from recsys_assets.embeddings.recency import Categories
 from recsys_assets.embeddings.softmax import LEAST_SIZE
-from recsys_assets.errors import MemoryBudgetError, TrainingDataError
+from recsys_assets.errors import MemoryBudgetError, NothingHeldOutError, TrainingDataError
 from recsys_assets.evaluation.contest import Contest, contest
 from recsys_assets.evaluation.held_out import Split, sampled_users, validation_splits
 from recsys_assets.evaluation.metrics import mean_intervals
@@ -44,6 +45,8 @@ _MOST_CELLS: Final = 30_000_000
 """Users times items that models are compared on, at most."""
 _LEAST_USERS: Final = 10
 """With fewer users in all splits nothing is compared: a mean over them says nothing."""
+_LEAST_DAYS: Final = 3
+"""Days to train on, to compare on and to evaluate on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +82,17 @@ def choose_model(
     asked = _candidates(settings)
     try:
         splits = list(validation_splits(interactions, settings, hides=hides))
-    except TrainingDataError as error:  # NothingHeldOutError among them
-        return _without_comparison(settings, str(error))
+    except NothingHeldOutError as error:
+        return _without_comparison(interactions, settings, _not_measured(interactions, error))
+    except TrainingDataError as error:
+        return _without_comparison(interactions, settings, str(error))
     users = sum(len(split.users()) for split in splits)
     if users < _LEAST_USERS:
         return _without_comparison(
-            settings, f"{users} users have something held out, and at least {_LEAST_USERS} must"
+            interactions,
+            settings,
+            f"{users} users touched something new on held-out days, and at least {_LEAST_USERS} must: too few to "
+            "measure on",
         )
     share = min(_affordable(split.train, settings, asked.components, splits=len(splits)) for split in splits)
     sampled = [sampled_users(split, share, seed=settings.seed) for split in splits]
@@ -203,8 +211,23 @@ def _candidates(settings: TrainingSettings) -> _Candidates:
     )
 
 
-def _without_comparison(settings: TrainingSettings, problem: str) -> ModelChoice:
-    model = "ials" if settings.model == "auto" else settings.model
+def _not_measured(interactions: pl.LazyFrame, error: NothingHeldOutError) -> str:
+    days = interactions.select(pl.col(names.TIMESTAMP).dt.date().n_unique()).collect().item()
+    if days < _LEAST_DAYS:
+        return f"{days} day{'' if days == 1 else 's'}: no split by time, so nothing was measured"
+    return f"{error}; so nothing was measured"
+
+
+def _without_comparison(interactions: pl.LazyFrame, settings: TrainingSettings, problem: str) -> ModelChoice:
+    """Return the model given or, where `auto` cannot measure, one by the size of the log.
+
+    A factorisation learns from users with several items. With few of those it is noise: popular items are listed.
+    """
+    model = settings.model
+    if model == "auto":
+        of_user = interactions.filter(pl.col(names.WEIGHT) > 0).group_by(names.USER_ID)
+        several = of_user.agg(pl.col(names.ITEM_ID).n_unique()).filter(pl.col(names.ITEM_ID) > 1)
+        model = "ials" if several.select(pl.len()).collect().item() >= _LEAST_USERS else "popular"
     share = 0.5 if "+" in model else 1.0
     return ModelChoice(spec=ModelSpec(model=model, first_share=share).given(settings.score), problem=problem)
 

@@ -83,7 +83,9 @@ def choose_users(release: Release, wanted: str) -> ChosenUsers:
     if wanted.startswith("active:"):
         raise ExportError(f"--users {wanted}: give a number of days, such as active:30d")
     ids = _ids_in(Path(wanted))
-    return ChosenUsers(release.users.nums(ids), pa.array(ids, pa.large_string()), known)
+    found = (release.users.num_of(one) for one in ids)
+    nums = np.fromiter((-1 if num is None else num for num in found), np.int32, len(ids))
+    return ChosenUsers(nums, pa.array(ids, pa.large_string()), known)
 
 
 def active_users(release: Release, *, days: int) -> Int32:

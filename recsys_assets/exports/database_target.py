@@ -19,6 +19,8 @@ from recsys_assets.storage.database_urls import DatabaseUrl, optional_module, pa
 TABLE: Final = "recommendations"
 """The table where the address names none."""
 _COLUMNS: Final = [name for name in SCHEMA.names if name != columns.DELETED]
+_WAIT_MS: Final = 60_000
+"""Time that a commit to SQLite waits for readers to finish."""
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
@@ -156,7 +158,10 @@ class _SQLite(_DatabaseTarget):
         super().check()
 
     def _connect(self) -> Any:
-        return self._driver.connect(self._url.connection)
+        connection = self._driver.connect(self._url.connection)
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
+        return connection
 
     def _sendable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         frame: Any = pl.from_arrow(batch)  # SQLite has no times

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from recsys_assets.errors import ExportError
-from recsys_assets.exports.chosen_users import ALL, ChosenUsers, choose_users
-from recsys_assets.exports.export_state import ExportState, LastExport, StateWriter
+from recsys_assets.exports.chosen_users import ALL, choose_users
+from recsys_assets.exports.export_state import Changes, ExportState, LastExport, StateWriter
 from recsys_assets.exports.export_target import ExportManifest, ExportRun, ExportTarget
 from recsys_assets.exports.file_target import FileTarget
 from recsys_assets.exports.list_batch import ListBatch, ListHashes, ListRows, ListSource
@@ -89,11 +89,8 @@ def export_lists(
         maker = ListMaker(home, release_id, scenario=request.scenario, k=request.k)
         try:
             users = choose_users(maker.release, request.users)
-            before = state.read() if request.delta else None
-            if before is not None and not before.is_in(
-                target.last_export(), deltas_apart=target.deltas_apart
-            ):
-                before = None
+            before = _before(state, target) if request.delta else None
+            changes = None if before is None else before.against(users.ids())
             source = ListSource(
                 release=release_id, rules=maker.rules, scenario=request.scenario, exported_at=started
             )
@@ -107,9 +104,9 @@ def export_lists(
             )
             with state.writing(export_id=run.export_id, base=run.base, sequence=run.sequence) as writer:
                 hashes = ListHashes(maker.release, scenario=request.scenario)
-                batches = _recorded(lists, writer, hashes, before, run)
+                batches = _recorded(lists, writer, hashes, changes, run)
                 rows = ListRows(maker.release, source)
-                manifest = _write(target, run, batches, rows=rows, users=users, before=before)
+                manifest = _write(target, run, batches, rows=rows, changes=changes)
                 writer.complete = manifest is not None
         finally:
             maker.close()
@@ -159,6 +156,13 @@ def open_target(to: str) -> ExportTarget:
     return FileTarget(Path(to))
 
 
+def _before(state: ExportState, target: ExportTarget) -> LastExport | None:
+    """Return the last export, where the target still holds it."""
+    found = state.read()
+    held = found is not None and found.is_in(target.last_export(), deltas_apart=target.deltas_apart)
+    return found if held else None
+
+
 def _run(
     request: ExportRequest, target: ExportTarget, source: ListSource, before: LastExport | None
 ) -> ExportRun:
@@ -181,18 +185,16 @@ def _write(
     batches: Iterator[ListBatch],
     *,
     rows: ListRows,
-    users: ChosenUsers,
-    before: LastExport | None,
+    changes: Changes | None,
 ) -> ExportManifest | None:
     """Write everything, or the changes; None where there is no change."""
-    if before is None:
+    if changes is None:
         return target.replace(run, batches, rows)
-    gone = before.gone(users.ids())
-    run.gone = len(gone)
+    run.gone = len(changes.gone)
     first = next(batches, None)
-    if first is None and not gone:
+    if first is None and not changes.gone:
         return None
-    return target.change(run, chain([first] if first else [], batches), rows, gone=gone)
+    return target.change(run, chain([first] if first else [], batches), rows, gone=changes.gone)
 
 
 def _counted(
@@ -212,17 +214,17 @@ def _recorded(
     lists: Iterator[ListBatch],
     writer: StateWriter,
     hashes: ListHashes,
-    before: LastExport | None,
+    changes: Changes | None,
     run: ExportRun,
 ) -> Iterator[ListBatch]:
     """Yield the lists to write, and note all of them."""
     for batch in lists:
         hashes_N = hashes.of(batch)
         writer.add(batch.user_ids, hashes_N)
-        if before is None:
+        if changes is None:
             written = batch
         else:
-            places = np.flatnonzero(before.changed(batch.user_ids, hashes_N))
+            places = np.flatnonzero(changes.changed(hashes_N))
             if not len(places):
                 continue
             written = batch.only(places)

@@ -43,16 +43,28 @@ class LastExport:
         """
         return found is not None and found.export_id == (self.base if deltas_apart else self.export_id)
 
-    def changed(self, ids: pa.Array, hashes_N: UInt64) -> Bools:
-        """Return (N,): True for each user whose list is another or new."""
-        now = pl.DataFrame({columns.USER_ID: pl.Series(ids), "now": hashes_N})
-        both = now.join(self._lists, on=columns.USER_ID, how="left", maintain_order="left")
-        return both.select(~pl.col("now").eq_missing(pl.col(_HASH))).to_series().to_numpy()
-
-    def gone(self, ids: pl.Series) -> list[str]:
-        """Return the users of that export that are not among `ids`."""
+    def against(self, ids: pl.Series) -> "Changes":
+        """Compare with the users of another export, in the order in which their lists come."""
         now = ids.to_frame(columns.USER_ID)
-        return self._lists.join(now, on=columns.USER_ID, how="anti")[columns.USER_ID].to_list()
+        before = now.join(self._lists, on=columns.USER_ID, how="left", maintain_order="left")[_HASH]
+        gone = self._lists.join(now, on=columns.USER_ID, how="anti")[columns.USER_ID].to_list()
+        return Changes(before.fill_null(0).to_numpy(), before.is_null().to_numpy(), gone)
+
+
+class Changes:
+    """The difference between two exports, found batch after batch."""
+
+    def __init__(self, before: UInt64, new: Bools, gone: list[str]) -> None:
+        self._before, self._new, self._compared = before, new, 0
+        self.gone = gone
+        """Users of the earlier export that are not in the later one."""
+
+    def changed(self, hashes_N: UInt64) -> Bools:
+        """Return (N,): True for each of the next N users whose list is another or new."""
+        these = slice(self._compared, self._compared + len(hashes_N))
+        self._compared = these.stop
+        changed: Bools = self._new[these] | (self._before[these] != hashes_N)
+        return changed
 
 
 class StateWriter:

@@ -64,8 +64,8 @@ class ListMaker:
         self.rules = engine.version
         """Fingerprint of the rules in force."""
         self._recommend = self._plain.recommend if scenario is None else engine.scenario(scenario).recommend
-        since = self.release.users.nums(self._events.users())
-        self._with_events = since[since >= 0]
+        since = map(self.release.users.num_of, self._events.users())
+        self._with_events = np.array([num for num in since if num is not None], dtype=np.int32)
 
     def close(self) -> None:
         """Close the events."""

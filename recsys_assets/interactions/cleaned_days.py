@@ -88,7 +88,7 @@ def _with_rows(results: Sequence[CheckResult], cleaned: Cleaned) -> list[CheckRe
         result
         if result.verdict == "ok"
         else replace(
-            result, detail=_in_words(cleaned.account) or result.detail, sample=json_rows(cleaned.faulty)
+            result, detail=_in_words(cleaned.account) or result.detail, sample=json_rows(cleaned.faulty())
         )
         for result in results
     ]

@@ -1,8 +1,9 @@
 """Cleaning of days: from raw events to valid, deduplicated, weighted interactions; every row is accounted for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -31,8 +32,8 @@ class Cleaned:
     """The INTERACTIONS contract's columns, sorted by timestamp, user, item, kind."""
     account: RowAccount
     """Every raw row: an interaction, or under its reason."""
-    faulty: pl.DataFrame
-    """Up to 20 raw rows that are left out for one of `FAULTS`, after their `reason`."""
+    faulty: Callable[[], pl.DataFrame]
+    """Returns up to 20 raw rows that are left out for one of `FAULTS`, after their `reason`."""
     wishes: int
     """Rows of `frame` with a weight above 0."""
 
@@ -88,14 +89,14 @@ def clean_days(
     counted(left_out, found)
     counted(lines.duplicates, found, reason="duplicate")
     counted(lines.merged, found, reason="merged")
-    faulty = _faulty(left_out, lines.duplicates)
+    faulty = _LeftOut(left_out, lines.duplicates).faulty
     weighted, bounds = _weighted(events, days, rule)
     wishes = np.concatenate([[0], np.cumsum(weighted[columns.WEIGHT].to_numpy() > 0)])
     return [
         Cleaned(
             frame=weighted.slice(start, end - start),
             account=RowAccount(kept=end - start, reasons=found.get(day, {})),
-            faulty=faulty.get(day, _no_rows(left_out)),
+            faulty=partial(faulty, day),
             wishes=int(wishes[end] - wishes[start]),
         )
         for day, (start, end) in zip(days, bounds, strict=True)
@@ -116,21 +117,18 @@ def _weighted(
     return weighted, list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def _faulty(left_out: pl.DataFrame, duplicates: pl.DataFrame) -> dict[date, pl.DataFrame]:
-    """Return the first rows of each day that were left out for a fault, after their reason."""
-    faults = left_out.filter(pl.col(REASON).is_in(FAULTS))
-    if duplicates.height:
-        named = duplicates.with_columns(pl.lit("duplicate").alias(REASON))
-        faults = pl.concat([faults, named.select(faults.columns)])
-    return {
-        day: frame.head(SAMPLE_ROWS).select(REASON, pl.exclude(REASON, columns.PARTITION))
-        for (day,), frame in faults.partition_by(columns.PARTITION, as_dict=True).items()
-        if isinstance(day, date)
-    }
+@dataclass(frozen=True)
+class _LeftOut:
+    """The rows of many days that are left out; looked at only where a day has too many."""
 
+    judged: pl.DataFrame
+    duplicates: pl.DataFrame
 
-def _no_rows(left_out: pl.DataFrame) -> pl.DataFrame:
-    return left_out.clear().select(REASON, pl.exclude(REASON, columns.PARTITION))
+    def faulty(self, day: date) -> pl.DataFrame:
+        named = self.duplicates.with_columns(pl.lit("duplicate").alias(REASON))
+        rows = pl.concat([self.judged, named.select(self.judged.columns)])
+        of_day = rows.filter(pl.col(columns.PARTITION) == day, pl.col(REASON).is_in(FAULTS))
+        return of_day.head(SAMPLE_ROWS).select(REASON, pl.exclude(REASON, columns.PARTITION))
 
 
 def _weight(factor: pl.Expr | None) -> pl.Expr:

@@ -17,6 +17,7 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -48,6 +49,8 @@ class ReportedDay:
     """The cleaned events of the landed days among the 28 before it."""
     catalogue: pl.DataFrame
     """ITEM_CATALOGUE's columns; empty where there is none."""
+    account: RowAccount
+    """The account of its raw rows; empty of a day that an earlier version cleaned."""
     results: list[CheckResult]
     """The audit's results for the day, worst first."""
     profiles: dict[date, Profile]
@@ -65,11 +68,13 @@ def load_day(home: Home, day: date) -> ReportedDay:
     before = [day - timedelta(days=back) for back in range(WINDOW_DAYS, 0, -1)]
     with Ledger(home.quality_db) as ledger:
         results = ledger.results(day=day)
+        account = ledger.accounts(since=day).get(day, RowAccount())
         encoded = ledger.profiles(RAW_INTERACTIONS.name, since=before[0], before=day + timedelta(days=1))
     return ReportedDay(
         day=day,
         raw=raw.read(day),
         interactions=store.read(day),
+        account=account,
         window=store.scan([other for other in before if store.path(other).is_file()]).collect(),
         catalogue=pl.read_parquet(home.catalogue) if home.catalogue.exists() else pl.DataFrame(),
         profiles={d: profile for d, stored in encoded.items() if (profile := decode(stored)) is not None},
@@ -120,6 +125,12 @@ def top_items(data: ReportedDay) -> pl.DataFrame:
         share_of_day=pl.col("rows") / max(data.interactions.height, 1),
         share_of_window=pl.col("before").fill_null(0) / max(data.window.height, 1),
     ).drop("before")
+
+
+def left_out(data: ReportedDay) -> pl.DataFrame:
+    """Return each reason for which raw rows are not among the interactions, with the rows and the first of them."""
+    schema = {"reason": pl.String, "rows": pl.Int64, "meaning": pl.String, "example": pl.String}
+    return pl.DataFrame(data.account.rows_by_reason(), schema=schema)
 
 
 def checks(data: ReportedDay) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import Final, Self
 
 import polars as pl
@@ -14,6 +15,7 @@ from recsys_assets.interactions.event_lines import one_row_an_event, together
 from recsys_assets.interactions.row_rule import REASON, RowRule, judged, tidied
 from recsys_assets.lake.raw_returns import is_return, may_have_returns
 from recsys_assets.quality.contract import UTC_MICROSECONDS
+from recsys_assets.storage.atomic import replaced_file
 from recsys_assets.storage.partition_store import PartitionStore
 
 RETURNED: Final = "returned"
@@ -48,6 +50,16 @@ class TakenOff:
     def none(cls) -> Self:
         """Return no purchase."""
         return cls(_TAKEN.to_frame())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        return cls(pl.read_parquet(path, hive_partitioning=False, glob=False))
+
+    def save(self, path: Path) -> None:
+        """Write a Parquet file, atomically."""
+        with replaced_file(path) as staged:
+            self.frame.write_parquet(staged)
 
     @cached_property
     def _of_days(self) -> dict[date, pl.DataFrame]:
@@ -114,7 +126,7 @@ def _returns(store: PartitionStore, days: Sequence[date], rule: RowRule) -> pl.D
     """Return the valid returns, each once: RAW_COLUMNS and the pieces that came back in `had`."""
     found = [_WITH_PIECES.to_frame()]
     for chunk in store.read_chunks(days, every_column=True, where=lambda rows: rows.filter(is_return())):
-        rows = judged(tidied(together(chunk)), rule)
+        rows = judged(tidied(_filled(chunk)), rule)
         valid = rows.filter(pl.col(REASON) == RETURNED).drop(REASON)
         again = ~pl.struct(pl.all()).is_first_distinct()
         if rule.identical_rows == "pieces":
@@ -128,7 +140,7 @@ def _purchases(
 ) -> pl.DataFrame:
     """Return the purchases of the pairs, one row each, with their pieces in `had`."""
 
-    def of_pairs(rows: pl.LazyFrame) -> pl.LazyFrame:
+    def of_pairs(rows: pl.DataFrame) -> pl.DataFrame:
         items = pairs[columns.ITEM_ID].unique().implode()
         near = rows.filter(pl.col(columns.ITEM_ID).str.strip_chars().is_in(items))
         return near.filter(pl.struct(pl.col(name).str.strip_chars() for name in _PAIR).is_in(wanted))
@@ -136,12 +148,20 @@ def _purchases(
     wanted = pairs.to_struct().implode()
     found = [_WITH_PIECES.to_frame()]
     for chunk in store.read_chunks(days, every_column=True, where=of_pairs):
-        rows = judged(tidied(together(chunk)), rule)
+        filled = _filled(chunk)
+        if filled.is_empty():
+            continue
+        rows = judged(tidied(filled), rule)
         events = one_row_an_event(rows.filter(pl.col(REASON).is_null()).drop(REASON), rule).events
         is_rating = pl.col(columns.RATING).is_not_null() & pl.col(columns.QUANTITY).is_null()
         is_purchase = (pl.col(columns.KIND).is_null() & ~is_rating) | pl.col(columns.KIND).is_in(_PURCHASES)
         found.append(events.filter(is_purchase).select(*_KEY, _pieces()))
     return pl.concat(found)
+
+
+def _filled(chunk: Sequence[tuple[date, pl.DataFrame]]) -> pl.DataFrame:
+    """Return the rows of the days that have any."""
+    return together([(day, frame) for day, frame in chunk if frame.height] or chunk[:1])
 
 
 def _pieces() -> pl.Expr:

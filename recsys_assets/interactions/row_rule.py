@@ -112,7 +112,7 @@ def judged(rows: pl.DataFrame, rule: RowRule) -> pl.DataFrame:
         "not_finite": ~pl.all_horizontal(number.is_finite().fill_null(value=True) for number in numbers),
         "cancelled": rule.is_cancelled(has),
         "not_product": rule.is_no_product(),
-        "returned": is_return() if {columns.QUANTITY, columns.KIND} & has else None,
+        "returned": is_return(has),
         "quantity_not_positive": quantity <= 0 if columns.QUANTITY in has else None,
         "value_negative": value < 0 if columns.VALUE in has else None,
     }

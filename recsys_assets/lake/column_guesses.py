@@ -45,6 +45,8 @@ class Guesses:
     """Our name -> theirs, for required columns that no name shows: a proposal."""
     choices: tuple[str, ...] = ()
     """Columns that a required one could be, if it is none of the above."""
+    not_read: dict[str, str] = field(default_factory=dict)
+    """Our name of an optional column -> a value, where a column of that name holds something else."""
     any_time: bool = False
     """Some column has a name or values of a time."""
 
@@ -60,6 +62,9 @@ def guess(sample: Mapping[str, pl.Series], given: Collection[tuple[str, str]], *
     wanted = [name for name in _ORDER if timed or name != names.TIMESTAMP]
     mapped = {ours for ours, _ in given}
     own = [name for name in OWN if name in sample and name not in mapped]
+    not_read = {
+        name: _odd(sample[name]) for name in own if name in _NUMBERS and not _agrees(name, sample[name], None)
+    }
     used = {theirs for ours, theirs in given if ours in OWN} | set(own)
     by_name: dict[str, str] = {}
     for ours in wanted:
@@ -76,18 +81,20 @@ def guess(sample: Mapping[str, pl.Series], given: Collection[tuple[str, str]], *
     open_ = [name for name in REQUIRED if name in wanted and name not in {*mapped, *own, *by_name}]
     left = {name: column for name, column in sample.items() if name not in used}
     by_values = _by_values(open_, left)
-    if names.RATING not in {*mapped, *own, *by_name} and all(name.isdecimal() for name in sample):
-        rest = [name for name in left if name not in by_values.values() and _is_rating(left[name])]
-        by_values |= {names.RATING: rest[0]} if rest else {}
+    if all(name.isdecimal() for name in sample):
+        by_values |= _without_header({*mapped, *by_values}, left, set(by_values.values()))
     choices = tuple(name for name in left if any(may_be(ours, name) for ours in open_))
     any_time = any(best_names(names.TIMESTAMP, [name]) or _is_time(column) for name, column in left.items())
-    return Guesses(by_name=by_name, by_values=by_values, choices=choices, any_time=any_time)
+    return Guesses(
+        by_name=by_name, by_values=by_values, choices=choices, not_read=not_read, any_time=any_time
+    )
 
 
 def _by_values(open_: Collection[str], left: Mapping[str, pl.Series]) -> dict[str, str]:
     """Return columns for the required ones that no name shows: the time by its values, then user before item."""
     found: dict[str, str] = {}
     times = [name for name, column in left.items() if _is_time(column)]
+    kinds = [name for name, column in left.items() if _agrees(names.KIND, column, None)]
     if names.TIMESTAMP in open_ and times:
         found[names.TIMESTAMP] = times[0]
     for ours in (names.USER_ID, names.ITEM_ID):
@@ -95,11 +102,26 @@ def _by_values(open_: Collection[str], left: Mapping[str, pl.Series]) -> dict[st
             free = [
                 name
                 for name, column in left.items()
-                if name not in {*times, *found.values()} and may_be(ours, name) and _is_id(column)
+                if name not in {*times, *kinds, *found.values()} and may_be(ours, name) and _is_id(column)
             ]
-            free.sort(key=lambda name: _is_rating(left[name]))
             found |= {ours: free[0]} if free else {}
     return found
+
+
+def _without_header(ours: set[str], left: Mapping[str, pl.Series], used: set[str]) -> dict[str, str]:
+    """Return the kind and the rating among columns without names."""
+    rest = {
+        name: column for name, column in left.items() if name not in used and not is_missing(column).all()
+    }
+    kinds = [name for name, column in rest.items() if _agrees(names.KIND, column, None)]
+    ratings = [name for name, column in rest.items() if _is_rating(column)]
+    found = {names.KIND: kinds, names.RATING: ratings}
+    return {name: columns[0] for name, columns in found.items() if columns and name not in ours}
+
+
+def _odd(column: pl.Series) -> str:
+    values = numbers(column, pl.Float64, mark=decimal_mark(column)[0] or ".")
+    return str(column.filter(~is_missing(column) & values.is_null())[0])
 
 
 def _agrees(ours: str, column: pl.Series, items: pl.Series | None) -> bool:
@@ -146,5 +168,5 @@ def _is_rating(column: pl.Series) -> bool:
     most, least, greatest = _RATINGS
     known = column.filter(~is_missing(column))
     values = numbers(known, pl.Float64, mark=decimal_mark(known)[0] or ".")
-    few = values.n_unique() <= min(most, max(2, len(known) // 2))
+    few = 1 < values.n_unique() <= min(most, max(2, len(known) // 2))
     return few and values.null_count() == 0 and bool(values.is_between(least, greatest).all())

@@ -1,8 +1,9 @@
 """A source that grows: its days are counted again where its files changed, and compared with those that landed."""
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -11,7 +12,8 @@ from recsys_assets.errors import InputError, SourceChangedError
 from recsys_assets.lake.initialise import write_source
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
-from recsys_assets.lake.sources.registry import source_of
+from recsys_assets.lake.sources.query_tables import is_query
+from recsys_assets.lake.sources.registry import Spec, source_of
 from recsys_assets.settings import Settings
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.day_journal import DayFile
@@ -141,15 +143,18 @@ def follow_source(
     Raises:
         InputError: the source cannot be read.
     """
-    given, source = settings.source, source_of(settings.source)
-    before = SourceDays.load(home, given)
-    reading = DaysReading(source, before=before)
+    given, before = settings.source, SourceDays.load(home, settings.source)
+    on_disk = state_on_disk(given)
+    if before is not None and on_disk and before.on_disk == on_disk:
+        return Followed(settings=settings, counted=before, is_new=False)
+    reading = DaysReading(source_of(given), before=before)
     if before is not None and not reading.is_new:
+        replace(before, on_disk=on_disk).save(home, given)
         return Followed(settings=settings, counted=before, is_new=False)
     if on_reading is not None:
         on_reading(len(reading.changed))
     deque(reading.batches(), maxlen=0)
-    counted = reading.result()
+    counted = replace(reading.result(), on_disk="" if reading.busy else on_disk)
     busy = ", ".join(Path(name).name for name in reading.busy[:_NAMED_DAYS])
     notes = [f"Source: {busy}: written to while it was read; the rest is taken next time."] if busy else []
     if not home.settings_file.exists():  # the embedded default, which does not grow
@@ -164,13 +169,45 @@ def follow_source(
     return Followed(settings=settings, counted=counted, is_new=True, notes=notes)
 
 
+def state_on_disk(source: SourceSettings) -> str:
+    """Return a hash of path, size and modification time of the source's files, without opening one.
+
+    Opening recognises the format of each: seconds for hundreds of files. Empty where the spec names other things
+    than files.
+    """
+    if is_query(source.spec):
+        return ""
+    spec = Spec.parse(source.spec)
+    paths = [Path(text) for text in (spec.path, spec.meta) if text]
+    if not paths:
+        return ""
+    digest = hashlib.sha256()
+    for path in paths:
+        found = [path] if path.is_file() else _files_below(path)
+        if not found:
+            return ""
+        for file in found:
+            status = file.stat()
+            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _files_below(path: Path) -> list[Path]:
+    """Return the files in a folder, or of a glob."""
+    top = path if path.is_dir() else Path(path.anchor)
+    pattern = "**/*" if path.is_dir() else str(path.relative_to(top))
+    return sorted(file for file in top.glob(pattern) if file.is_file())
+
+
 def count_now(home: Home, settings: Settings) -> SourceDays:
     """Count the source's days again where its files changed; the days of `recsys.toml` stay as they are.
 
     Raises:
         InputError: the source cannot be read.
     """
-    before = SourceDays.load(home, settings.source)
+    before, on_disk = SourceDays.load(home, settings.source), state_on_disk(settings.source)
+    if before is not None and on_disk and before.on_disk == on_disk:
+        return before
     reading = DaysReading(source_of(settings.source), before=before)
     if before is not None and not reading.is_new:
         return before

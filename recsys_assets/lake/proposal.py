@@ -35,6 +35,8 @@ from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.source_settings import ReadingSettings
 
 _MOSTLY: Final = 0.9
+_ENOUGH_ROWS: Final = 1_000
+"""Rows of the sample, or more where they come together."""
 _NOT_PRODUCTS: Final = (
     "POST", "POSTAGE", "DOT", "M", "D", "S", "B", "C2", "CRUK", "PADS", "BANK CHARGES", "AMAZONFEE", "ADJUST*", "GIFT*",
     "gift_*", "TEST*", "MANUAL", "SHIPPING*", "DISCOUNT*", "FEE*", "DELIVERY",
@@ -89,7 +91,7 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
     guesses = guess(sample, list(given.columns.items()), timed=timed)
     questions = column_questions(files[0].path, sample, given, guesses)
     taken = {question.option: question.proposal for question in questions}
-    columns = {**given.columns, **guesses.by_name, **guesses.by_values}
+    columns = {**given.columns, **guesses.by_name, **guesses.by_values, **dict.fromkeys(guesses.not_read, "")}
     reading = given.reading
     if taken.get("--no-time"):
         reading = msgspec.structs.replace(reading, snapshot=taken["--no-time"])
@@ -118,7 +120,14 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
         unread=[name for name in sample if name not in read_as.values()],
         sample=events,
         account=account,
-        notes=_notes(events, pieces=pieces) + _looks_like(pattern_or_files, files, list(sample)),
+        notes=[
+            *(
+                f"{ours} is not read: {value!r} is no number. To read another column: --column {ours}=…"
+                for ours, value in guesses.not_read.items()
+            ),
+            *_notes(events, pieces=pieces),
+            *_looks_like(pattern_or_files, files, list(sample)),
+        ],
         pieces=pieces,
     )
 
@@ -173,13 +182,17 @@ def _sample(files: Sequence[TabularFile]) -> dict[str, pl.Series]:
 def _events(
     files: Sequence[TabularFile], columns: Mapping[str, str], reading: ReadingSettings, *, ready: bool
 ) -> tuple[pl.DataFrame, RowAccount]:
-    """Return the events of the first chunk, and the account of its rows; nothing before all is decided."""
+    """Return the events of the first rows, and the account of its rows; nothing before all is decided."""
     if not ready:
         return pl.DataFrame(), RowAccount()
     aside = RowsAside(allowed=1.0)
-    events = next(Tabular(files, columns=columns, reading=reading).read(aside), pl.DataFrame())
-    aside.kept = events.height
-    return events, aside.account()
+    batches = []
+    for batch in Tabular(files, columns=columns, reading=reading).read(aside):
+        batches.append(batch)
+        aside.kept += batch.height
+        if aside.kept >= _ENOUGH_ROWS:
+            break
+    return pl.concat(batches) if batches else pl.DataFrame(), aside.account()
 
 
 def _has_pieces(events: pl.DataFrame) -> bool:

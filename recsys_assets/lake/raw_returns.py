@@ -1,6 +1,6 @@
 """Returns among raw events: the rows that are one, and the note by which a day without any is not opened."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import polars as pl
@@ -15,12 +15,16 @@ _NOTE: Final = "recsys.returns"
 _NONE: Final = "0"
 
 
-def is_return() -> pl.Expr:
-    """Return True for events with a quantity below 0, or of a return's kind; never null."""
+def is_return(has: Collection[str] = (columns.QUANTITY, columns.KIND)) -> pl.Expr:
+    """Return True for events with a quantity below 0, or of a return's kind; never null.
+
+    Args:
+        has: columns that have a value in any row; the others are not looked at.
+    """
     kind = pl.col(columns.KIND).str.strip_chars().str.to_lowercase()
-    return (pl.col(columns.QUANTITY) < 0).fill_null(value=False) | kind.is_in(RETURN_KINDS).fill_null(
-        value=False
-    )
+    is_one = {columns.QUANTITY: pl.col(columns.QUANTITY) < 0, columns.KIND: kind.is_in(RETURN_KINDS)}
+    found = [expression.fill_null(value=False) for name, expression in is_one.items() if name in has]
+    return pl.any_horizontal(found) if found else pl.lit(value=False)
 
 
 def note_of_returns(frame: pl.DataFrame) -> Mapping[str, str]:

@@ -43,6 +43,7 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     reading: str
     fingerprint: str
+    on_disk: str = ""
     files: dict[str, SurveyedFile]
 
 
@@ -66,6 +67,8 @@ class SourceDays:
 
     fingerprint: str = ""
     """The source's, which covers files without events too, such as those of its catalogue."""
+    on_disk: str = ""
+    """`state_on_disk` before it was read; empty where that is not known."""
     files: Mapping[str, SurveyedFile] = field(default_factory=dict)
     """Name of each file, in the source's order, and its account."""
     counts: pl.DataFrame = field(default_factory=_COUNTS.to_frame)
@@ -80,7 +83,12 @@ class SourceDays:
             if (note.version, note.reading) != (_VERSION, reading_of(source)):
                 return None
             counts = pl.read_parquet(home.source_days, hive_partitioning=False, glob=False)
-            return cls(fingerprint=note.fingerprint, files=note.files, counts=counts.match_to_schema(_COUNTS))
+            return cls(
+                fingerprint=note.fingerprint,
+                on_disk=note.on_disk,
+                files=note.files,
+                counts=counts.match_to_schema(_COUNTS),
+            )
         except (OSError, KeyError, msgspec.MsgspecError, pl.exceptions.PolarsError):
             return None
 
@@ -90,6 +98,7 @@ class SourceDays:
             version=_VERSION,
             reading=reading_of(source),
             fingerprint=self.fingerprint,
+            on_disk=self.on_disk,
             files=dict(self.files),
         )
         with replaced_file(home.source_days) as staged:

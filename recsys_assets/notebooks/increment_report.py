@@ -35,6 +35,17 @@ display(Markdown(f"# Increment of {day}\n\n{date.fromisoformat(day):%A}; worst v
 # %%
 display(HTML(day_in_window.as_html(day_in_window.summary(data))))
 
+# %% [markdown]
+# ## Rows that are no interaction
+
+# %%
+left_out = day_in_window.left_out(data)
+if left_out.height:
+    sentence = f"{data.account.rows:,} raw rows, {data.account.kept:,} interactions; the others:"
+    display(Markdown(sentence), HTML(day_in_window.as_html(left_out)))
+else:
+    display(Markdown("None: every raw row is an interaction."))
+
 # %%
 display(day_in_window.rows_figure(data))
 display(day_in_window.hours_figure(data))

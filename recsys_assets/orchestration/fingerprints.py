@@ -27,7 +27,7 @@ from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
-from recsys_assets.lake.raw_returns import with_note
+from recsys_assets.lake.raw_returns import may_have_returns, with_note
 from recsys_assets.lake.source_days import SourceDays, reading_of
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
@@ -42,8 +42,8 @@ CODE_VERSIONS: Final = {
     "raw_interactions": "3",
     "item_catalogue": "3",
     "interactions": "3",
-    "increment_report": "3",
-    "model_choice": "1",
+    "increment_report": "4",
+    "model_choice": "2",
     "embeddings": "3",
     "evaluation": "3",
     "features": "2",
@@ -151,8 +151,18 @@ class Inputs:
 
     @cached_property
     def taken_off(self) -> TakenOff:
-        """The pieces that the returns of all raw days take off purchases."""
-        return taken_off(self.raw_store, self.row_rule)
+        """The pieces that the returns of all raw days take off purchases; kept, since matching opens every day."""
+        files = self.raw_store.files()
+        if not any(map(may_have_returns, files.values())):
+            return TakenOff.none()
+        of_days = (f"{day} {file.checksum}" for day, file in files.items())
+        inputs = fingerprint([CODE_VERSIONS["interactions"], self.row_rule, *of_days])
+        if written_inputs(self.home.taken_off) == inputs:
+            return TakenOff.load(self.home.taken_off)
+        found = taken_off(self.raw_store, self.row_rule)
+        with making(self.home.taken_off, inputs=inputs):
+            found.save(self.home.taken_off)
+        return found
 
     def interactions(self, day: date) -> str:
         """Covers the day's raw file, the weights of events, and returns that take pieces off the day."""

@@ -17,6 +17,10 @@ def look_at(day: date, *, rejected: bool) -> str:
     return f"recsys {'quarantine show' if rejected else 'report'} {day}"
 
 
+_OWN_ERRORS: Final = "recsys_assets.errors"
+"""Module of the errors whose message is for people, without the name of its class."""
+
+
 def answer_in_words(check: dg.AssetCheckEvaluation, *, home: Home) -> str:
     """Return a line on a check that did not pass: asset, question, days, the first reason, and a command."""
     days = [value for name in ("days_warned", "days_rejected") if (value := check.metadata.get(name))]
@@ -44,7 +48,9 @@ def reason_of(event: dg.DagsterEvent) -> str:
         return str(failure.user_failure_data.description)
     error = failure.error
     cause = error.cause if error is not None and error.cause is not None else error
-    return cause.message.strip() if cause is not None else f"step {event.step_key} failed"
+    if cause is None:
+        return f"step {event.step_key} failed"
+    return str(cause.message).strip().removeprefix(f"{_OWN_ERRORS}.{cause.cls_name}: ")
 
 
 def counted(number: int, noun: str) -> str:

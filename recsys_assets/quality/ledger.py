@@ -159,9 +159,9 @@ class Ledger:
         """Store the account of a published day's raw rows; it replaces the one before."""
         put_account(self._connection, day.isoformat(), account)
 
-    def accounts(self) -> dict[date, RowAccount]:
-        """Return published day -> account of its raw rows, oldest first."""
-        found = stored_accounts(self._connection)
+    def accounts(self, *, since: date = date.min) -> dict[date, RowAccount]:
+        """Return published day -> account of its raw rows, of the days from `since` on, oldest first."""
+        found = stored_accounts(self._connection, since=since.isoformat())
         return {date.fromisoformat(day): account for day, account in found.items()}
 
     def accept(self, acceptance: Acceptance) -> None:

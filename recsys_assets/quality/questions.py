@@ -163,7 +163,7 @@ _INTERACTIONS: Final = (
         "Was most of it kept?",
         "kept_by_cleaning",
         why="Where cleaning drops much, the source sends something else than it did.",
-        remedy="look at the reasons in `dropped`, and at the raw day.",
+        remedy="look at the reasons in `left_out`, and at the raw day.",
     ),
     _question(
         "Is every kind known?",

@@ -128,7 +128,7 @@ def put_account(connection: sqlite3.Connection, day: str, account: RowAccount) -
     )
 
 
-def stored_accounts(connection: sqlite3.Connection, *, since: str = "") -> dict[str, RowAccount]:
+def stored_accounts(connection: sqlite3.Connection, *, since: str) -> dict[str, RowAccount]:
     """Return day -> account of the days from `since` on, oldest first."""
     with closing(
         connection.execute("SELECT day, account FROM row_accounts WHERE day >= ? ORDER BY day", (since,))

@@ -56,8 +56,8 @@ class EventStore:
         since = self._items.get(user_id)
         if not since:
             return ()
-        nums = (items.num(item_id) for item_id in list(since)[::-1])
-        return [num for num in nums if num is not None]
+        nums = (items.num_of(item_id) for item_id in list(since)[::-1])
+        return list(dict.fromkeys(num for num in nums if num is not None))
 
     def users(self) -> Sequence[str]:
         """Return the ids of the users that have events here."""

@@ -80,6 +80,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "interactions"
 
     @property
+    def taken_off(self) -> Path:
+        """The pieces that returns took off purchases when interactions were built last: one Parquet file."""
+        return self.root / "lake" / "taken_off.parquet"
+
+    @property
     def catalogue(self) -> Path:
         """`item_catalogue`: one Parquet file."""
         return self.root / "lake" / "item_catalogue.parquet"

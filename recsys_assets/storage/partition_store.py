@@ -112,7 +112,7 @@ class PartitionStore:
         days: Iterable[date],
         *,
         every_column: bool = False,
-        where: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None,
+        where: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
     ) -> Iterator[list[tuple[date, pl.DataFrame]]]:
         """Yield the days that have a file, each with its rows, in chunks (`in_chunks`).
 
@@ -189,7 +189,7 @@ class PartitionStore:
         days: Sequence[date],
         *,
         every_column: bool,
-        where: Callable[[pl.LazyFrame], pl.LazyFrame] | None,
+        where: Callable[[pl.DataFrame], pl.DataFrame] | None,
     ) -> dict[date | None, pl.DataFrame]:
         """Return the rows of each day that has any, and no rows under None, read by one scan; at least one day."""
         files = {str(self.path(day)): day for day in days}
@@ -197,13 +197,13 @@ class PartitionStore:
             first = next(iter(files))
             own = pl.Schema(self.schema | pl.read_parquet_schema(first))
             try:
-                together = self._scan_together(list(files), own, where, extra_columns="raise")
+                together = self._scan_together(list(files), own, extra_columns="raise")
             except pl.exceptions.PolarsError:  # days of two versions, with other columns or types
                 rows = [self.read(day).with_columns(pl.lit(file).alias(_FILE)) for file, day in files.items()]
-                lazy = pl.concat(rows, how="diagonal_relaxed").lazy()
-                together = (where(lazy) if where else lazy).collect()
+                together = pl.concat(rows, how="diagonal_relaxed")
         else:
-            together = self._scan_together(list(files), self.schema, where, extra_columns="ignore")
+            together = self._scan_together(list(files), self.schema, extra_columns="ignore")
+        together = where(together) if where else together
         runs = together[_FILE].rle().struct.unnest()
         rows_of = together.drop(_FILE)
         found: dict[date | None, pl.DataFrame] = {None: rows_of.clear()}
@@ -215,13 +215,9 @@ class PartitionStore:
 
     @staticmethod
     def _scan_together(
-        files: list[str],
-        schema: pl.Schema,
-        where: Callable[[pl.LazyFrame], pl.LazyFrame] | None,
-        *,
-        extra_columns: Literal["ignore", "raise"],
+        files: list[str], schema: pl.Schema, *, extra_columns: Literal["ignore", "raise"]
     ) -> pl.DataFrame:
-        lazy = pl.scan_parquet(
+        return pl.scan_parquet(
             files,
             schema=schema,
             missing_columns="insert",
@@ -229,5 +225,4 @@ class PartitionStore:
             hive_partitioning=False,
             glob=False,
             include_file_paths=_FILE,
-        )
-        return (where(lazy) if where else lazy).collect()
+        ).collect()

@@ -99,9 +99,15 @@ def test_the_days_that_the_evaluation_holds_out_are_never_seen():
 
 def test_a_log_too_small_to_compare_on_gets_a_model_and_the_reason():
     found = choose_model(events([("u", "a", 1, 0), ("u", "b", 1, 1), ("v", "b", 1, 0)]), SETTINGS)
-    assert found.spec.model == "ials"
-    assert found.problem
+    assert found.spec.model == "popular"
+    assert found.problem == "2 days: no split by time, so nothing was measured"
     assert found.compared == []
+
+
+def test_a_log_of_one_day_with_enough_users_is_still_personal():
+    rows = [(f"u{u}", f"i{(u + i) % 15}", 1, 0) for u in range(20) for i in range(4)]
+    found = choose_model(events(rows), SETTINGS)
+    assert (found.spec.model, found.problem) == ("ials", "1 day: no split by time, so nothing was measured")
 
 
 def test_little_time_compares_on_a_sample_of_the_users():

@@ -33,8 +33,8 @@ def growing(tmp_path: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+def postgres() -> Iterator[str]:
+    with running_postgres() as url:
         yield url
 
 

@@ -88,7 +88,10 @@ def test_a_killed_export_leaves_the_table_before(home, database):
     code = (
         "import sys, time; from pathlib import Path; from recsys_assets.storage.home import Home\n"
         "from recsys_assets.exports.export_lists import ExportRequest, export_lists\n"
-        "def stop(*_): print('half', flush=True); time.sleep(600)\n"
+        "from recsys_assets.exports import make_lists\n"
+        "make_lists.ROWS_AT_ONCE = 100\n"
+        "def stop(_, done, total):\n"
+        "    if done > 20: print('half', flush=True); time.sleep(600)\n"
         "export_lists(Home(Path(sys.argv[1])), ExportRequest(to=sys.argv[2]), progress=stop)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code, home.root, database], stdout=subprocess.PIPE)

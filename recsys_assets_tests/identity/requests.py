@@ -13,6 +13,7 @@ _JSON: Final = {"Content-Type": "application/json"}
 _PAGES: Final = (
     "/", "/favicon.ico", "/static/explorer.js", "/static/explorer.css", "/static/icon.svg", "/static/api.js",
     "/static/combobox.js", "/static/dom.js", "/static/drift.js", "/static/quality.js", "/static/releases.js",
+    "/static/rows.js",
     "/static/why.js", "/static/scalar.js", "/static/swagger.js", "/static/vendor/swagger-ui.css",
     "/static/vendor/swagger-ui-bundle.js", "/static/vendor/scalar.js", "/static/index.html",
 )  # fmt: skip

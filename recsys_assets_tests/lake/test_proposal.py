@@ -183,3 +183,24 @@ def test_raises_when_a_name_is_near_one_of_ours(table, ours, meant):
 def test_raises_when_there_is_no_row(table):
     with pytest.raises(EmptySourceError, match="no event"):
         propose(table("user_id,item_id,timestamp\n"), Given())
+
+
+def test_a_column_of_our_name_that_holds_something_else_is_not_read(table):
+    found = propose(table("user_id,item_id,timestamp,rating\nu,i,2024-01-01,5/5\n"), Given())
+
+    assert found.columns == {"rating": ""}
+    assert found.unread == ["rating"]
+    assert found.sample["rating"].to_list() == [None]
+    assert found.notes == [
+        "rating is not read: '5/5' is no number. To read another column: --column rating=…"
+    ]
+
+
+def test_without_a_header_a_kind_is_found_by_its_words(table):
+    lines = "".join(f"{n % 4},Game {n % 6},{('purchase', 'play')[n % 2]},{n}.5\n" for n in range(30))
+
+    found = propose(table(lines), Given(reading=ReadingSettings(header=False)))
+
+    assert {name: found.columns[name] for name in ("user_id", "item_id", "kind")} == {
+        "user_id": "1", "item_id": "2", "kind": "3"
+    }  # fmt: skip

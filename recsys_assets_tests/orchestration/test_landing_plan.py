@@ -318,3 +318,16 @@ def test_the_lake_is_that_of_a_first_landing_but_for_days_that_are_gone(tmp_path
     stored = follow_source(home, load_settings(home)).counted.account(load_settings(home).source)
     assert stored.rows == sum(len(pl.read_csv(path)) for path in folder.glob("*.csv"))
     assert msgspec.json.encode(stored) == home.source_account.read_bytes()
+
+
+def test_a_source_that_is_as_it_was_is_not_even_opened(home, folder, monkeypatch):
+    build(home)  # the first look after `recsys init` opens it
+
+    def open_nothing(source):
+        raise AssertionError(source)
+
+    monkeypatch.setattr("recsys_assets.lake.follow.source_of", open_nothing)
+    assert not follow_source(home, load_settings(home)).is_new
+    write(folder, "3", [(3, 1)])
+    with pytest.raises(AssertionError):
+        follow_source(home, load_settings(home))

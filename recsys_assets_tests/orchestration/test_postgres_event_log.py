@@ -20,8 +20,8 @@ RAW = dg.AssetKey("raw_interactions")
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+def postgres() -> Iterator[str]:
+    with running_postgres() as url:
         yield url
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
+import msgspec
 from litestar import get
 from litestar.params import Parameter
 from litestar.types import ASGIApp
@@ -16,12 +17,17 @@ from recsys_assets.api.schemas.operation_schemas import (
     Attention,
     CheckDay,
     CheckHistory,
+    DayRows,
     Finding,
+    HomeRows,
     Quality,
+    ReasonRows,
 )
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.quality.questions import Question, question_of
+from recsys_assets.quality.row_account import HomeAccount, RowAccount, prepare_accounts, stored_accounts
 from recsys_assets.quality.stored_results import StoredDay, prepare_results, stored_days
+from recsys_assets.storage.home import Home
 
 Days = Annotated[int, Parameter(ge=1, le=400, description="How many days, the last ones, 1-400.")]
 
@@ -49,6 +55,7 @@ class QualityController(ServiceController):
             release=serving.release_id,
             attention=attention(ledger, days=days, option=home.option),
             checks=check_histories(ledger, days=days),
+            rows=rows_of_home(home, days=days),
         )
         return Reply(encode(found), release=serving.release_header)
 
@@ -82,6 +89,32 @@ def check_histories(path: Path, *, days: int) -> list[CheckHistory]:
         CheckHistory(table=table, check=check, days=of_days)
         for (table, check), of_days in sorted(found.items())
     ]
+
+
+def rows_of_home(home: Home, *, days: int) -> HomeRows | None:
+    """Return the account of all rows as of the last build, and those of the last `days` days that left a row out."""
+    try:
+        found = msgspec.json.decode(home.row_account.read_bytes(), type=HomeAccount)
+    except FileNotFoundError:
+        return None
+    with closing(_connection(home.quality_db)) as connection:
+        prepare_accounts(connection)
+        accounts = stored_accounts(connection, since="")
+    newest_first = [(day, one) for day, one in reversed(accounts.items()) if one.reasons]
+    return HomeRows(
+        rows=found.source_rows,
+        interactions=found.account.kept,
+        left_out=_reasons(found.account),
+        differences=found.differences,
+        days=[
+            DayRows(day=day, rows=one.rows, interactions=one.kept, left_out=_reasons(one))
+            for day, one in newest_first[:days]
+        ],
+    )
+
+
+def _reasons(account: RowAccount) -> list[ReasonRows]:
+    return [msgspec.convert(row, ReasonRows) for row in account.rows_by_reason()]
 
 
 def attention(path: Path, *, days: int, option: str = "") -> list[Attention]:
@@ -136,9 +169,13 @@ def _read(path: Path, where: str, days: int) -> list[StoredDay]:
     """Return the rows of the ledger that a clause selects; none before the first check."""
     if not path.is_file():
         return []
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=5)) as connection:
+    with closing(_connection(path)) as connection:
         try:
             prepare_results(connection)
             return list(stored_days(connection, where, (days,)))
         except sqlite3.OperationalError:
             return []  # the ledger is being created
+
+
+def _connection(ledger: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(ledger))}?mode=rw", uri=True, timeout=5)

@@ -85,8 +85,42 @@ class Attention(Struct, frozen=True, kw_only=True):
     ]
 
 
+class ReasonRows(Struct, frozen=True, kw_only=True):
+    """Rows that are no interaction, for one reason."""
+
+    reason: Annotated[str, Meta(description="Name of the reason, such as `no_user`.")]
+    rows: int
+    meaning: Annotated[str, Meta(description="The reason in words that follow the number of rows.")]
+    example: Annotated[str, Meta(description="The first of the rows; empty where it isn't known.")]
+
+
+class DayRows(Struct, frozen=True, kw_only=True):
+    """The raw rows of one published day."""
+
+    day: str
+    rows: int
+    interactions: int
+    left_out: list[ReasonRows]
+
+
+class HomeRows(Struct, frozen=True, kw_only=True):
+    """The rows of the source: each is an interaction, or under one reason."""
+
+    rows: Annotated[
+        int | None, Meta(description="Rows of the source when it was read last; null if unknown.")
+    ]
+    interactions: int
+    left_out: list[ReasonRows]
+    differences: Annotated[
+        str, Meta(description="Days that landed with other rows than the source has now; empty for none.")
+    ]
+    days: Annotated[
+        list[DayRows], Meta(description="The last days with rows that are no interaction, newest first.")
+    ]
+
+
 class Quality(Struct, frozen=True, kw_only=True):
-    """Results of every check on the last days."""
+    """Results of every check on the last days, and the account of all rows."""
 
     release: ReleaseId
     attention: Annotated[
@@ -96,6 +130,10 @@ class Quality(Struct, frozen=True, kw_only=True):
         ),
     ]
     checks: list[CheckHistory]
+    rows: Annotated[
+        HomeRows | None,
+        Meta(description="The account of all rows, as of the last build; null before the first."),
+    ]
 
 
 class ReleaseSummary(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ import * as api from "/static/api.js";
 import { attentionList } from "/static/attention.js";
 import { by, make } from "/static/dom.js";
 import { driftLines } from "/static/drift.js";
+import { showRows } from "/static/rows.js";
 
 const words = { ok: "passed", warn: "warned", block: "rejected" };
 const readable = (name) => name.replaceAll("_", " ");
@@ -35,7 +36,8 @@ function walk(event) {
 }
 
 export async function showQuality() {
-  const { attention, checks } = await api.quality();
+  const { attention, checks, rows: account } = await api.quality();
+  showRows(account);
   by("attention").replaceChildren(...attentionList(attention, checks.length));
   by("all-checks").hidden = !checks.length;
   const drift = driftLines(checks, (words) => { by("drift-detail").textContent = words; });

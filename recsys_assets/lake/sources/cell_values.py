@@ -38,7 +38,9 @@ def ids(column: pl.Series) -> pl.Series:
     if text.str.contains(_PLAIN).all():
         return text
     expression = text.str.strip_chars(BLANKS)
-    whole = expression.str.replace(WHOLE_NUMBER, "${1}")
+    whole = expression
+    if expression.str.contains(WHOLE_NUMBER).any():  # finding is faster than replacing
+        whole = expression.str.replace(WHOLE_NUMBER, "${1}")
     return pl.select(pl.when(~whole.is_in(list(NULL_WORDS))).then(whole).alias(column.name)).to_series()
 
 
@@ -87,10 +89,17 @@ def numbers(column: pl.Series, dtype: pl.DataType | type[pl.DataType], *, mark: 
     """
     if column.dtype != pl.String:
         return column.cast(dtype, strict=False)
+    if mark == ".":
+        plain = column.cast(dtype, strict=False)
+        if plain.null_count() == column.null_count():
+            return plain.fill_nan(None) if plain.dtype.is_float() else plain
     plain = column.str.strip_chars()
     if mark == ",":
-        plain = plain.set(plain.str.contains(".", literal=True), None).str.replace(",", ".", literal=True)
+        points = plain.str.contains(".", literal=True)
+        plain = (plain.set(points, None) if points.any() else plain).str.replace(",", ".", literal=True)
     found = plain.cast(dtype, strict=False)
+    if found.null_count() == column.null_count():
+        return found.fill_nan(None) if found.dtype.is_float() else found
     if found.null_count() == column.null_count():
         return found.fill_nan(None) if found.dtype.is_float() else found
     left = (found.is_null() & ~is_missing(column)).arg_true()

@@ -11,7 +11,7 @@ from recsys_assets.lake.sources.column_meanings import best_names, is_same_name,
 from recsys_assets.lake.sources.tabular_files import TabularFile
 
 Theirs = str | Sequence[str]
-"""A column of theirs, or alternatives: the first that a file has is read."""
+"""A column of theirs, or alternatives: the first that a file has is read. Empty text: none is read."""
 OWN: Final = (
     *RAW_INTERACTIONS.columns,
     *(name for name in ITEM_CATALOGUE.columns if name not in RAW_INTERACTIONS.columns),
@@ -24,7 +24,7 @@ OWN: Final = (
 
 def alternatives(theirs: Theirs) -> tuple[str, ...]:
     """Return the columns that a value of a mapping names."""
-    return (theirs,) if isinstance(theirs, str) else tuple(theirs)
+    return tuple(one for one in ((theirs,) if isinstance(theirs, str) else theirs) if one)
 
 
 def require_known(given: Collection[str]) -> None:
@@ -72,7 +72,7 @@ def resolve(
     ]
     anywhere = list(dict.fromkeys(name for names in has for name in names))
     for name in given:
-        if not any(name in columns_of for columns_of in found):
+        if wanted[name] and not any(name in columns_of for columns_of in found):
             fault = missing(wanted[name][0], anywhere, meaning=name)
             raise SourceFormatError(
                 f"{files[0].path}: {fault}; mend {name} in [source.columns], or --column {name}=…"
@@ -80,7 +80,7 @@ def resolve(
     for file, names, columns_of in zip(files, has, found, strict=True):
         for name in required:
             if name not in columns_of:
-                raise SourceFormatError(f"{file.path}: {_required(name, wanted[name][0], names)}")
+                raise SourceFormatError(f"{file.path}: {_required(name, (*wanted[name], name)[0], names)}")
     return found
 
 

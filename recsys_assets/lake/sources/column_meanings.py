@@ -89,7 +89,7 @@ _NAMES_OF: Final = {
 }
 """Our columns -> names of theirs, the surest first."""
 _TIME_WORDS: Final = (
-    "timestamp time date datetime datum zeit zeitpunkt uhrzeit fecha hora heure at ts epoch moment"
+    "timestamp time date datetime datum zeit zeitpunkt uhrzeit fecha hora heure at ts dt epoch moment"
 )
 _NO_EVENT: Final = (
     "birth birthday delivered delivery shipped shipping estimated expiry expires released release signup registered"

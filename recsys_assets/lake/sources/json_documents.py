@@ -7,9 +7,9 @@ bounded memory.
 import json
 import re
 from ast import literal_eval
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,6 @@ from typing import Any, Final
 import numpy as np
 
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
 from recsys_assets.lake.sources.text_blocks import BLOCK_BYTES, LONGEST_LINE_BYTES, line_blocks
 from recsys_assets.lake.sources.text_form import TextForm, recognise
 
@@ -123,49 +122,51 @@ def _document_start(sample: bytes) -> int:
     return wrapper.end() - 1 if whole and (not outer or _wrapped(outer[0])) else start
 
 
-def document_lines(path: Path, layout: JsonLayout, aside: RowsAside) -> Iterator[tuple[bytes, int]]:
-    """Yield the elements of a document as JSON lines, and the number of elements before them.
+@dataclass(frozen=True, kw_only=True)
+class Elements:
+    """Consecutive elements of a document."""
 
-    Args:
-        path: the file.
-        layout: of it.
-        aside: takes values that are no records, and a last one without an end.
+    lines: bytes = b""
+    """The elements, one a line."""
+    before: int = 0
+    """Number of elements before them."""
+    lost: int = 0
+    """Values among them that are no records."""
+    example: str = ""
+    """The place of such a value, and its fault."""
+
+
+def document_elements(path: Path, layout: JsonLayout) -> Iterator[Elements]:
+    """Read the elements of a document, in bounded memory.
 
     Raises:
         SourceFormatError: the document is broken; the message names the record.
     """
     carry, count = b"", 0
-    blocks = line_blocks(path, form=layout.form, cut=len, block_bytes=BLOCK_BYTES)
-    for block in blocks:
+    for block in line_blocks(path, form=layout.form, cut=len, block_bytes=BLOCK_BYTES):
         skipped = min(max(layout.start - block.offset, 0), len(block.data))
         data = carry + bytes(block.data[skipped:])
         lines, end, lost = cut_elements(data)
-        if lost:
-            between = (path, count + 1, count + 1 + lines.count(b"\n"))
-            aside.add(BAD_ROW, rows=lost, example=partial(_lost_example, *between))
+        found = lines.count(b"\n")
+        place = f"{path}: between records {count + 1} and {count + 1 + found} is a value that is no object"
         if lines:
-            yield lines, count
-            count += lines.count(b"\n")
+            yield Elements(lines=lines, before=count, lost=lost, example=place)
+            count += found
         if end < 0:
             return
         carry = data[end:]
         if len(carry) > LONGEST_LINE_BYTES:
             break
-    _require_end(path, carry, count, aside)
+    if carry.strip(_GAP + _CLOSE):
+        yield _without_end(path, carry, count)
 
 
-def _lost_example(path: Path, first: int, last: int) -> str:
-    return f"{path}: between records {first} and {last} is a value that is no object"
-
-
-def _require_end(path: Path, rest: bytes, count: int, aside: RowsAside) -> None:
-    if not rest.strip(_GAP + _CLOSE):
-        return
-    place = f"{path}: record {count + 1}"
+def _without_end(path: Path, rest: bytes, count: int) -> Elements:
     start = rest.strip(_GAP)[:60].decode(errors="replace")
+    fault = f"{path}: record {count + 1} has no end, it starts with {start!r}"
     if len(rest) > _MOST_LOST or re.search(rb"\}\s*,?\s*\{", rest):
-        raise SourceFormatError(f"{place} has no end, it starts with {start!r}; is the file complete?")
-    aside.add(BAD_ROW, rows=1, example=lambda: f"{place} has no end, it starts with {start!r}")
+        raise SourceFormatError(f"{fault}; is the file complete?")
+    return Elements(before=count, lost=1, example=fault)
 
 
 def cut_elements(data: bytes) -> tuple[bytes, int, int]:
@@ -195,19 +196,11 @@ def cut_elements(data: bytes) -> tuple[bytes, int, int]:
         starts, ends, ended = starts[: unlike[0]], ends[: unlike[0]], False
     if not len(ends):
         return b"", -1 if ended else 0, 0
-    marks = np.zeros(len(data) + 1, np.int8)
-    marks[starts] = 1
-    marks[ends] -= 1
-    inside = np.cumsum(marks[:-1], dtype=np.int8) > 0
-    last = int(ends[-1])
-    between = np.where(inside, np.uint8(32), signs)[:last].tobytes()
-    lost = sum(1 for part in between.split(b",") if part.strip(_GAP)) if between.strip(_GAP) else 0
-    if (starts[1:] == ends[:-1]).any():
-        parts = [data[start:end].replace(b"\n", b" ") for start, end in zip(starts, ends, strict=True)]
-        return b"\n".join(parts) + b"\n", -1 if ended else last, lost
-    lines = np.where(inside & (signs != 10), signs, np.uint8(32))[:last]  # noqa: PLR2004  a newline
-    lines[ends[:-1]] = 10
-    return lines.tobytes() + b"\n", -1 if ended else last, lost
+    first, last = starts.tolist(), ends.tolist()
+    gaps = Counter(data[end:start] for end, start in zip([0, *last], first, strict=False))
+    lost = sum(count for gap, count in gaps.items() for part in gap.split(b",") if part.strip(_GAP))
+    parts = (data[start:end].replace(b"\n", b" ") for start, end in zip(first, last, strict=True))
+    return b"\n".join(parts) + b"\n", -1 if ended else last[-1], lost
 
 
 _STEPS: Final = np.zeros(256, np.int8)

@@ -3,8 +3,8 @@
 polars decodes a block at once. A block with a line that it rejects is mended (NaN), and else decoded line by line.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from json import loads
 from pathlib import Path
@@ -17,13 +17,15 @@ from recsys_assets.lake.sources import nested_fields
 from recsys_assets.lake.sources.json_documents import (
     DOCUMENT,
     LITERALS,
+    Elements,
     JsonLayout,
-    document_lines,
+    document_elements,
     strict_json,
 )
 from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
-from recsys_assets.lake.sources.text_blocks import Block, line_blocks
+from recsys_assets.lake.sources.text_blocks import Block, line_blocks, read_ahead
 from recsys_assets.lake.sources.text_records import Chunk
+from recsys_assets.lake.sources.uniform_lines import UniformLines
 
 _SHOWN: Final = 60
 
@@ -61,14 +63,42 @@ def json_chunks(
     decoder = _Decoder(
         paths=paths, schema=nested_fields.schema_of(list(paths.values()), records=layout.records)
     )
-    for data, where in _blocks(path, layout, aside):
-        rows, records, lines, bad = decoder.decode(data)
-        if bad:
-            number, fault = bad[0]
-            aside.add(BAD_ROW, rows=len(bad), example=partial(_example, path, where, number, fault))
-        place = where if lines is None else partial(_nth, where, lines)
-        if rows.height:
-            yield JsonChunk(frame=rows, path=path, records=records, where=place)
+    for piece in read_ahead(_decoded(path, layout, decoder)):
+        aside.add(BAD_ROW, rows=piece.elements.lost, example=partial(str, piece.elements.example))
+        if piece.bad:
+            example = partial(_example, path, piece.where, *piece.bad[0])
+            aside.add(BAD_ROW, rows=len(piece.bad), example=example)
+        place = piece.where if piece.lines is None else partial(_nth, piece.where, piece.lines)
+        if piece.rows.height:
+            yield JsonChunk(frame=piece.rows, path=path, records=piece.records, where=place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """Decoded lines of a block."""
+
+    rows: pl.DataFrame
+    records: pl.Series | None = None
+    """Record of each row; None where each record is a row."""
+    lines: list[int] | None = None
+    """Line of each record, from 0, blank lines not counted; None where all are good."""
+    bad: Sequence[tuple[int, str]] = ()
+    """Lines that are no records, counted in the same way, and their fault."""
+    where: Callable[[int], str] = str
+    """Place of a line."""
+    elements: Elements = field(default_factory=Elements)
+    """The elements of a document that the lines are."""
+
+
+def _decoded(path: Path, layout: JsonLayout, decoder: "_Decoder") -> Generator[_Piece]:
+    if layout.kind == DOCUMENT:
+        for elements in document_elements(path, layout):
+            where = partial(_record_place, elements.before)
+            yield replace(decoder.decode(elements.lines), where=where, elements=elements)
+        return
+    for block in line_blocks(path, form=layout.form):
+        data = strict_json(bytes(block.data)) if layout.kind == LITERALS else bytes(block.data)
+        yield replace(decoder.decode(data), where=partial(_line_place, block))
 
 
 def _example(path: Path, where: Callable[[int], str], number: int, fault: str) -> str:
@@ -77,17 +107,6 @@ def _example(path: Path, where: Callable[[int], str], number: int, fault: str) -
 
 def _nth(where: Callable[[int], str], lines: Sequence[int], record: int) -> str:
     return where(lines[record])
-
-
-def _blocks(path: Path, layout: JsonLayout, aside: RowsAside) -> Iterator[tuple[bytes, Callable[[int], str]]]:
-    """Yield JSON lines, and a function that names the place of the n-th of them that isn't blank."""
-    if layout.kind == DOCUMENT:
-        for lines, before in document_lines(path, layout, aside):
-            yield lines, partial(_record_place, before)
-        return
-    for block in line_blocks(path, form=layout.form):
-        data = bytes(block.data)
-        yield strict_json(data) if layout.kind == LITERALS else data, partial(_line_place, block)
 
 
 def _record_place(before: int, record: int) -> str:
@@ -99,22 +118,21 @@ def _line_place(block: Block, record: int) -> str:
     return f"line {block.line(number)}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Decoder:
     """Turns JSON lines into rows."""
 
     paths: Mapping[str, nested_fields.Path]
     schema: Mapping[str, Any]
+    uniform: UniformLines | None = None
+    """The form of all lines, until one has another."""
+    _started: bool = False
 
-    def decode(
-        self, data: bytes
-    ) -> tuple[pl.DataFrame, pl.Series | None, list[int] | None, list[tuple[int, str]]]:
-        """Return the rows, the record of each row, the line of each record, and the bad lines with their fault.
-
-        Lines and records are counted from 0, blank lines not among them; None where all are good.
-        """
+    def decode(self, data: bytes) -> _Piece:
+        """Return the rows of JSON lines."""
         try:
-            return (*self._fast(data), None, [])
+            rows, records = self._fast(data)
+            return _Piece(rows=rows, records=records)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             pass
         lines = [line for line in strict_json(data).split(b"\n") if line.strip()]
@@ -127,14 +145,30 @@ class _Decoder:
                 bad.append((number, fault))
         good = [lines[number] for number in numbers]
         try:
-            return (*self._fast(b"\n".join(good)), numbers, bad)
+            rows, records = self._fast(b"\n".join(good))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            return (*self._slow(good), numbers, bad)
+            rows, records = self._slow(good)
+        return _Piece(rows=rows, records=records, lines=numbers, bad=bad)
 
     def _fast(self, data: bytes) -> tuple[pl.DataFrame, pl.Series | None]:
         if not data.strip():
             return pl.DataFrame(schema=dict.fromkeys(self.paths, pl.String)), None
+        if not self._started:
+            self.uniform, self._started = self._form_of(data), True
+        frame = None if self.uniform is None else self.uniform.frame(data)
+        if frame is not None:
+            return frame, None
+        self.uniform = None
         return nested_fields.flat(pl.read_ndjson(data, schema=self.schema), self.paths)
+
+    def _form_of(self, data: bytes) -> UniformLines | None:
+        wanted = dict[str, tuple[list[str], Any]]()
+        for name, path in self.paths.items():
+            keys, dtype = [step.name for step in path], nested_fields.leaf_of(self.schema, path)
+            if not all(keys) or not (dtype == pl.String or dtype.is_numeric()):
+                return None
+            wanted[name] = keys, dtype
+        return UniformLines.of(data[: data.find(b"\n") + 1 or len(data)], wanted)
 
     def _slow(self, lines: Sequence[bytes]) -> tuple[pl.DataFrame, pl.Series]:
         """Decode lines in which a field is once a value and once an object."""

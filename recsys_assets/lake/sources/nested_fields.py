@@ -15,9 +15,12 @@ from typing import Any, Final
 
 import polars as pl
 
+from recsys_assets.columns import SEVERAL
 from recsys_assets.errors import SourceFormatError
 
 _STEP: Final = re.compile(r"([^.\[\]]+)((?:\[[^\]]*\])*)(?:\.|$)")
+_EXACT: Final = 2**53
+"""Whole numbers below it are exact as floats."""
 _DEEPEST: Final = 8
 _MOST_NAMES: Final = 1_000
 _RECORD: Final = "\0record"
@@ -112,21 +115,22 @@ class _Node:
 
     inner: dict[str, "_Node"] = field(default_factory=dict)
     is_list: bool = False
+    leaf: Any = pl.String
 
     def dtype(self) -> Any:
         """Return the type that reads it."""
         own: Any = (
-            pl.Struct({name: node.dtype() for name, node in self.inner.items()}) if self.inner else pl.String
+            pl.Struct({name: node.dtype() for name, node in self.inner.items()}) if self.inner else self.leaf
         )
         return pl.List(own) if self.is_list else own
 
 
 def schema_of(paths: Sequence[Path], *, records: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """Return the schema that reads these fields and no other, all as text.
+    """Return the schema that reads these fields and no other: numbers where a sample has no others, else text.
 
     Args:
         paths: the fields.
-        records: a sample; a field that is a list of values in it is read as one.
+        records: a sample.
     """
     top = _Node()
     for path in paths:
@@ -138,9 +142,21 @@ def schema_of(paths: Sequence[Path], *, records: Sequence[Mapping[str, Any]] = (
                 node.is_list = True
                 if step.key:
                     node.inner.setdefault(step.key, _Node())
-        if any(isinstance(_found(record, path, {}), list) for record in records):
+        values = [value for record in records if (value := _found(record, path, {})) is not None]
+        if any(isinstance(value, list) for value in values):
             node.is_list = True
+        elif all(type(value) in {int, float} and abs(value) < _EXACT for value in values) and values:
+            node.leaf = pl.Float64 if any(isinstance(value, float) for value in values) else pl.Int64
     return {name: node.dtype() for name, node in top.inner.items()}
+
+
+def leaf_of(schema: Mapping[str, Any], path: Path) -> Any:
+    """Return the type that a schema of `schema_of` has for a field that is in no list."""
+    dtype: Any = schema[path[0].name]
+    for step in path[1:]:
+        fields = dtype.fields if isinstance(dtype, pl.Struct) else []
+        dtype = next((field.dtype for field in fields if field.name == step.name), pl.Null)
+    return dtype
 
 
 def lists_of(paths: Sequence[Path]) -> list[Path]:
@@ -182,7 +198,7 @@ def flat(frame: pl.DataFrame, columns: Mapping[str, Path]) -> tuple[pl.DataFrame
         bases[path] = column
     rows = frame.select(_value(path, bases).alias(name) for name, path in columns.items())
     rows = rows.with_columns(
-        pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(", ")
+        pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(SEVERAL, ignore_nulls=True)
         for name, dtype in rows.schema.items()
         if isinstance(dtype, pl.List) and not isinstance(dtype.inner, pl.Struct | pl.List)
     )
@@ -242,5 +258,5 @@ def text_of(found: Any) -> str | None:
     if isinstance(found, float):
         return f"{Decimal(repr(found)):f}".removesuffix(".0")
     if isinstance(found, list) and found and not any(isinstance(one, list | Mapping) for one in found):
-        return ", ".join(text_of(one) or "" for one in found)
+        return SEVERAL.join(text_of(one) or "" for one in found if one is not None)
     return str(found) if isinstance(found, int) else dumps(found, ensure_ascii=False)

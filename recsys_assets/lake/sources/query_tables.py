@@ -5,6 +5,7 @@ A password comes from the address, PGPASSWORD or ~/.pgpass; recsys.toml gets the
 """
 
 import json
+import os
 import sqlite3
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Any, ClassVar, Final
+from urllib.parse import quote, unquote
 
 import polars as pl
 import pyarrow as pa
@@ -60,17 +61,22 @@ def open_query(spec: str, reading: ReadingSettings) -> TabularFile:
 
 
 def settings_spec(spec: str) -> str:
-    """Return a spec as recsys.toml keeps it: with an absolute path, and without a password."""
+    """Return a spec as recsys.toml keeps it: with an absolute path, and without a password.
+
+    This process, which may read the source by that spec, keeps a password of Postgres as PGPASSWORD.
+    """
     if spec.startswith("sqlite:"):
         path, mark, query = spec.removeprefix("sqlite:").partition("?")
         return f"sqlite:{Path(path).expanduser().absolute()}{mark}{query}"
+    if is_database(spec) and (password := parse_database_url(spec).password):
+        os.environ["PGPASSWORD"] = unquote(password)
     return without_password(spec)
 
 
 class _Query(TabularFile):
     """The answer to one query."""
 
-    found = FileFormat(kind="answer of a query")
+    _kind: ClassVar[str]
 
     def __init__(self, url: DatabaseUrl, sql: str) -> None:
         name = url.options.get("table") or f"query {' '.join(sql.split())[:60]}"
@@ -80,6 +86,11 @@ class _Query(TabularFile):
     @abstractmethod
     def _answer(self, sql: str) -> Iterator[pl.DataFrame]:
         """Yield the rows of an answer in order; for one without rows, the columns alone."""
+
+    @property
+    def found(self) -> FileFormat:
+        """The kind of database."""
+        return FileFormat(kind=self._kind)
 
     def column_names(self) -> Sequence[str]:
         """Return the names of the answer's columns, from an answer without rows."""
@@ -116,6 +127,8 @@ class _AnswerChunk(Chunk):
 
 
 class _SQLite(_Query):
+    _kind: ClassVar[str] = "a query of SQLite"
+
     def fingerprint(self) -> str:
         """Cover the file and what is written ahead of it."""
         file = Path(self._url.connection)
@@ -144,6 +157,8 @@ class _SQLite(_Query):
 
 
 class _Postgres(_Query):
+    _kind: ClassVar[str] = "a query of Postgres"
+
     def __init__(self, url: DatabaseUrl, sql: str) -> None:
         super().__init__(url, sql)
         self._driver = optional_module("adbc_driver_postgresql.dbapi", extra="postgres")

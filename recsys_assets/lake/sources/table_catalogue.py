@@ -82,6 +82,6 @@ def with_categories(items: pl.DataFrame) -> pl.DataFrame:
     several = parts.list.eval(pl.element().filter(pl.element() != ""))
     first = pl.when(several.list.len() > 1).then(several.list.first())
     return items.with_columns(
-        several.list.join(names.SEVERAL).alias(names.CATEGORY),
+        pl.when(several.list.len() > 0).then(several.list.join(names.SEVERAL)).alias(names.CATEGORY),
         pl.coalesce(pl.col(names.DEPARTMENT), first).alias(names.DEPARTMENT),
     )

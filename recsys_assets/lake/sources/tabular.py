@@ -70,7 +70,7 @@ class Tabular(Source):
                 name: Column(
                     dtype=pl.String,
                     nullable=True,
-                    description=f"The source's `{alternatives(given.get(name, name))[0]}`.",
+                    description=f"The source's `{'`, `'.join(alternatives(given.get(name, name)))}`.",
                 )
                 for name in extras
                 if name not in RAW_INTERACTIONS.columns
@@ -152,7 +152,8 @@ class Tabular(Source):
         mark = decimal_mark(found)[0] if name not in marks else None
         mark = marks.setdefault(name, mark or self._reading.decimal or ".")
         values = numbers(found, dtype, mark=mark)
-        chunk.reject(theirs[name], ~is_missing(found) & values.is_null(), "is not a number")
+        if values.null_count() > found.null_count():
+            chunk.reject(theirs[name], ~is_missing(found) & values.is_null(), "is not a number")
         return values.alias(name)
 
     def _kinds(self, column: pl.Series) -> pl.Series:

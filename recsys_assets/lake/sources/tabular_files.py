@@ -43,7 +43,8 @@ class FileFormat:
     """The format of a file, as it was recognised or given."""
 
     kind: str
-    """`CSV`, `TSV`, `JSON lines`, `JSON`, `Python literals`, `Parquet`, `Arrow` or `Excel`."""
+    """`CSV`, `TSV`, `JSON lines`, `JSON`, `Python literals`, `Parquet`, `Arrow`, `Excel`,
+    or `table` where rows come from no file."""
     encoding: str | None = None
     """Python's name of the encoding; None where the kind fixes it."""
     delimiter: str | None = None
@@ -79,9 +80,9 @@ class TabularFile(ABC):
         self.path = path
 
     @property
-    @abstractmethod
     def found(self) -> FileFormat:
         """The format of the file."""
+        return FileFormat(kind="table")
 
     @abstractmethod
     def column_names(self) -> Sequence[str]:

@@ -17,8 +17,9 @@ import charset_normalizer
 from recsys_assets.errors import SettingsError
 from recsys_assets.lake.sources.compressed_files import DamagedStreamError, open_bytes, read_bytes
 
-SAMPLE_BYTES: Final = 1 << 20
-"""Size of the sample that shows a file's form, decompressed bytes."""
+SAMPLE_BYTES: Final = 1 << 18
+"""Size of the sample that shows a file's form, decompressed bytes, or up to the end of the first line."""
+_LONGEST_FIRST_LINE: Final = 4 << 20
 _PIECE_BYTES: Final = 1 << 16
 _MARKS: Final = {
     codecs.BOM_UTF8: "utf-8",
@@ -90,7 +91,7 @@ def _start(path: Path) -> bytes:
     """Return the file's first bytes; where it is damaged, those before."""
     sample = b""
     with open_bytes(path) as file:
-        while len(sample) < SAMPLE_BYTES:
+        while len(sample) < SAMPLE_BYTES or (b"\n" not in sample and len(sample) < _LONGEST_FIRST_LINE):
             try:
                 chunk = read_bytes(file, path, _PIECE_BYTES)
             except DamagedStreamError:
@@ -122,10 +123,14 @@ def encoding_of(sample: bytes) -> str | None:
 
 def _is_utf8(sample: bytes) -> bool:
     """Return True where most bytes beyond ASCII are UTF-8: a broken line doesn't make a file another one."""
-    text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(sample)
-    broken = sum(1 for sign in text if "\udc80" <= sign <= "\udcff") if not text.isascii() else 0
-    if not broken:
+    decoder = codecs.getincrementaldecoder("utf-8")  # the last character may be cut
+    try:
+        decoder().decode(sample)
+    except UnicodeDecodeError:
+        text = decoder("surrogateescape").decode(sample)
+    else:
         return True
+    broken = sum(1 for sign in text if "\udc80" <= sign <= "\udcff")
     whole = sum(1 for sign in text if sign > "\x7f") - broken
     return whole > broken
 

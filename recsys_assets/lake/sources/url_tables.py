@@ -86,7 +86,10 @@ class _UrlTable(TabularFile):
 
 
 class _ParquetUrl(_UrlTable):
-    found = FileFormat(kind="Parquet")
+    @property
+    def found(self) -> FileFormat:
+        """Parquet, as the name says."""
+        return FileFormat(kind="Parquet")
 
     def column_names(self) -> Sequence[str]:
         """Return the names of the first file's columns."""

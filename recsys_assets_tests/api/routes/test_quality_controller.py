@@ -2,9 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from recsys_assets.api.routes.quality_controller import attention, check_histories
+import msgspec
+
+from recsys_assets.api.routes.quality_controller import attention, check_histories, rows_of_home
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.row_account import HomeAccount, RowAccount, RowsOfReason
+from recsys_assets.storage.home import Home
 
 FIRST = date(2024, 3, 1)
 
@@ -72,3 +76,24 @@ def test_a_check_that_no_question_has_and_a_table_without_days_are_shown(tmp_pat
 
 def test_a_home_without_a_ledger_needs_no_attention(tmp_path):
     assert attention(tmp_path / "quality.sqlite", days=7) == []
+
+
+def test_rows_by_reason_of_the_home_and_of_the_last_days(tmp_path):
+    home = Home(tmp_path)
+    assert rows_of_home(home, days=9) is None
+    lost = RowAccount(kept=3, reasons={"no_user": RowsOfReason(rows=2, example="user_id=None")})
+    with Ledger(home.quality_db) as ledger:
+        for n, account in enumerate([lost, RowAccount(kept=1), lost]):
+            ledger.put_account(FIRST + timedelta(days=n), account)
+    home.row_account.write_bytes(msgspec.json.encode(HomeAccount(source_rows=11, account=lost.plus(lost))))
+
+    found = rows_of_home(home, days=9)
+
+    assert (found.rows, found.interactions, found.differences) == (11, 6, "")
+    reasons = [(one.reason, one.rows, one.meaning, one.example) for one in found.left_out]
+    assert reasons == [("no_user", 4, "without a user", "user_id=None")]
+    assert [(day.day, day.rows, day.interactions) for day in found.days] == [
+        ("2024-03-03", 5, 3),
+        ("2024-03-01", 5, 3),
+    ]
+    assert [day.day for day in rows_of_home(home, days=1).days] == ["2024-03-03"]

@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.row_account import HomeAccount, RowAccount, RowsOfReason
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
@@ -20,6 +22,8 @@ pytestmark = needs_chromium
 DAYS = 20
 FIRST = date(2024, 3, 1)
 LAST = FIRST + timedelta(days=DAYS - 1)
+OF_LAST_DAY = RowAccount(kept=30, reasons={"no_user": RowsOfReason(rows=70, example="user_id=None <i>")})
+OF_HOME = OF_LAST_DAY.plus(RowAccount(kept=9))
 
 
 def results() -> Iterator[CheckResult]:
@@ -56,6 +60,8 @@ def server(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     own.releases.symlink_to(home.releases)
     with Ledger(own.quality_db) as ledger:
         ledger.record(results(), at=datetime(2024, 4, 1, tzinfo=UTC))
+        ledger.put_account(LAST, OF_LAST_DAY)
+    own.row_account.write_bytes(msgspec.json.encode(HomeAccount(source_rows=109, account=OF_HOME)))
     with running(own) as found:
         yield found
 
@@ -170,3 +176,12 @@ def test_axe_finds_no_serious_accessibility_problem(
     _unfold(opened)
     assert serious_problems(opened) == []
     context.close()
+
+
+def test_rows_by_reason_are_shown_for_the_home_and_a_day(page: "playwright.Page"):
+    page.click("#rows-summary")
+    expect(page.locator("#rows-summary")).to_have_text("109 rows of the source, 39 interactions")
+    rows = page.locator("#rows-of-home tbody tr")
+    expect(rows).to_have_text(["39interactions", "70without a user (no_user)user_id=None <i>"])
+    expect(page.locator("#rows-day")).to_have_value(LAST.isoformat())
+    expect(page.locator("#rows-of-day tbody tr").first).to_have_text("30interactions")

@@ -1,5 +1,6 @@
 """Sources that are queries: a real SQLite file and a real Postgres server, in their own types, never written."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,8 +23,8 @@ ORDERS = [("007", "tea", 1_700_000_000, 2, 3.5), ("8", "jam", 1_700_090_000, 1, 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[str]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+def server() -> Iterator[str]:
+    with running_postgres() as url:
         execute(
             url,
             "CREATE TYPE kind AS ENUM ('view', 'purchase')",
@@ -156,8 +157,10 @@ def test_what_cannot_be_read_is_one_line_without_the_password(shop, spec, error,
 
 def test_settings_keep_an_absolute_path_and_no_password(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PGPASSWORD", "another")
     assert settings_spec("sqlite:shop.db?query=SELECT 1") == f"sqlite:{tmp_path}/shop.db?query=SELECT 1"
     given = "postgres://ada:se%40cret@db.example:5432/shop?sslmode=require&query=SELECT a@b FROM t"
     assert settings_spec(given) == given.replace(":se%40cret", "")
+    assert os.environ["PGPASSWORD"] == "se@cret"  # this process reads the source by the spec without it
     assert all(map(is_query, (given, "sqlite:x", "https://x/y.csv", "s3://b/k.parquet")))
     assert not any(map(is_query, ("tabular:x.csv", "events.csv", "movielens:ml")))

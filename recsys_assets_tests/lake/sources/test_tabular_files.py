@@ -245,8 +245,8 @@ def test_columns_within_columns_are_read(tmp_path, write):
         "dotted.name",
     )
     assert read(path, *columns) == [
-        (1, "u1", "a", "x, y", "7", 1.5, "view", 1),
-        (1, "u1", "b", "x, y", "7", 1.5, "view", 1),
+        (1, "u1", "a", "x | y", "7", 1.5, "view", 1),
+        (1, "u1", "b", "x | y", "7", 1.5, "view", 1),
         (2, None, None, None, None, None, "buy", 2),
     ]
 
