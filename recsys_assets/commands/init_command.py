@@ -20,7 +20,7 @@ from recsys_assets.commands.shared import (
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE
 from recsys_assets.source_settings import with_changes
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import Home, days_under
 
 if TYPE_CHECKING:
     from recsys_assets.source_settings import ReadingSettings
@@ -94,7 +94,7 @@ def _table_options(command: Callable[..., None]) -> Callable[..., None]:
     "--to", "last", type=DAY, metavar="YYYY-MM-DD", help="Last day, not moved on when the source grows."
 )
 @days_option
-@click.option("--force", is_flag=True, help="Replace the source of settings that are there already.")
+@click.option("--force", is_flag=True, help="Replace the source although days of it have landed.")
 @remembers_rejection
 def init(
     home: Path | None,
@@ -114,8 +114,11 @@ def init(
     question where the sample does not decide. Without a terminal a question is an error that names the option.
     """
     place = Home.locate(home)
-    if place.settings_file.exists() and not force:
-        raise SettingsError(f"{place.settings_file} is there already; edit it, or give --force to replace it")
+    if place.settings_file.exists() and days_under(place.raw) and not force:
+        raise SettingsError(
+            f"{place.settings_file} is there already, and days have landed; edit it, or give --force to replace its "
+            "source"
+        )
     mapping = _pairs(columns, "--column", "user_id=customer")
     way = _reading(**reading)
     spec = spec or DEFAULT_SOURCE.spec

@@ -41,8 +41,8 @@ source_option = click.option(
     "spec",
     default=None,
     metavar="SPEC",
-    help="completejourney (the default), amazon:PATH[,meta=PATH], amazon-2023:CATEGORY, movielens:PATH or "
-    "tabular:PATH.",
+    help="completejourney (the default), tabular:PATH for any table, a query or URL, or NAME:PATH of a source that "
+    "`recsys sources` lists.",
 )
 
 days_option = click.option(

@@ -236,12 +236,12 @@ HALF_LIFE_DAYS = 30.0
 def popularity(matrix: InteractionMatrix, *, half_life_days: float | None = HALF_LIFE_DAYS) -> Float64:
     """Count the users of each item, each as 0.5 ** (days since the last touch / half life); (I,), float64.
 
-    Without a half life every user counts 1.
+    A user whose events with an item weigh less than 1 together, such as views, counts as that share: thirty who
+    looked at one item wish less for it than twelve who bought another. Without a half life no touch is too old.
     """
-    if half_life_days is None:
-        share = np.ones(matrix.entries)
-    else:
-        share = 0.5 ** ((matrix.through_day - matrix.last_day) / half_life_days)
+    share = np.minimum(matrix.weights, 1.0).astype(np.float64)
+    if half_life_days is not None:
+        share *= 0.5 ** ((matrix.through_day - matrix.last_day) / half_life_days)
     return np.asarray(
         np.bincount(matrix.item_nums, weights=share, minlength=len(matrix.items)), dtype=np.float64
     )

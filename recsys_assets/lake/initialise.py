@@ -8,7 +8,7 @@ Recommendation").
 import difflib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -128,7 +128,7 @@ def initialise(
     bad_rows: float | None = None,
     amazon_url: str | None = None,
     progress: Progress | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] | None = None,
 ) -> Settings:
     """Read the source once, from end to end, and write the days that it covers to `<home>/recsys.toml`.
 
@@ -164,17 +164,17 @@ def initialise(
     given, chosen = _decided(written, Given(columns=columns or {}, reading=reading or ReadingSettings()))
     survey, counted, name = _counted(written, given, bad_rows)
     found = choose_range(counted.rows, name=name, read_on=read_on or _today(), first=first, last=last)
-    last_day = min(found.last_day, found.first_day + timedelta(days=days - 1)) if days else found.last_day
+    limit = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
+    last_day = min(found.last_day, limit)
     source: dict[str, Any] = {"spec": written, "first_day": found.first_day, "last_day": last_day}
     source |= {"columns": dict(given.columns) or None, "bad_rows": bad_rows, "amazon_url": url or None}
     source |= {"follow": days is None and last is None, **_reading_values(given.reading, kept)}
     write_source(home, source, counted)
     ratings = survey.ratings if table_of(written, given.reading) is not None else None
     set_wish_defaults(home.settings_file, ratings, chosen=chosen)
-    settings = load_settings(home)
-    for line in _lines_on(settings, survey):
-        say(line)
-    return settings
+    if say is not None:
+        _say_wishes(home, written, survey, say)
+    return load_settings(home)
 
 
 def _fetched(home: Home, spec: str, base_url: str, progress: Progress | None) -> str:
@@ -183,6 +183,14 @@ def _fetched(home: Home, spec: str, base_url: str, progress: Progress | None) ->
     if parts.kind == "amazon-2023":
         fetch_category(parts.path, home.downloads, base_url=base_url, progress=progress)
     return spec_as_written(home, spec)
+
+
+def _say_wishes(home: Home, written: str, survey: Survey, say: Callable[[str], None]) -> None:
+    """Say a ready-made source's note, and the events that count as a wish."""
+    preset = preset_of(written)
+    if preset is not None and preset.note:
+        say(preset.note)
+    say(wishes_in_words(load_settings(home), survey))
 
 
 def _decided(written: str, given: Given) -> tuple[Given, Mapping[str, Any]]:
@@ -205,14 +213,6 @@ def _counted(written: str, given: Given, bad_rows: float | None) -> tuple[Survey
     days = DaysReading(source)
     survey = Survey.of(days.batches())
     return survey, days.result(), str(source.files()[0])
-
-
-def _lines_on(settings: Settings, survey: Survey) -> Iterator[str]:
-    """Yield the note of a preset, and the events that count as a wish."""
-    preset = preset_of(settings.source.spec)
-    if preset is not None and preset.note:
-        yield preset.note
-    yield wishes_in_words(settings, survey)
 
 
 def _reading_values(reading: ReadingSettings, kept: Mapping[str, Any]) -> dict[str, Any]:

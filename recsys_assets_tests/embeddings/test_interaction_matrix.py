@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from recsys_assets import columns
-from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence, popularity
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import events
@@ -93,3 +93,13 @@ def test_an_impression_after_a_purchase_takes_nothing_back():
         pl.lit("impression").alias(columns.KIND)
     )
     assert InteractionMatrix.from_interactions(frame).entries == 1
+
+
+def test_thirty_views_are_less_popular_than_twelve_purchases():
+    views = [(f"v{n}", "looked", 0.2, 0) for n in range(30)]
+    purchases = [(f"p{n}", "bought", 1.0 + n, 0) for n in range(12)]
+    matrix = InteractionMatrix.from_interactions(events([*views, *purchases]))
+
+    found = dict(zip(matrix.items, popularity(matrix), strict=True))
+
+    assert found == {"bought": pytest.approx(12), "looked": pytest.approx(6)}

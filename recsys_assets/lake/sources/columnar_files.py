@@ -1,6 +1,6 @@
 """Parquet and Arrow files as chunks, with fields within fields as columns, in bounded memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources import nested_fields
 from recsys_assets.lake.sources.compressed_files import open_bytes
+from recsys_assets.lake.sources.text_blocks import read_ahead
 from recsys_assets.lake.sources.text_records import Chunk
 
 PARQUET: Final = b"PAR1"
@@ -73,7 +74,7 @@ class ColumnarFile:
         nested = any(len(path) > 1 for path in paths.values())
         wanted = list(dict.fromkeys(path[0].name for path in paths.values()))
         first = 0
-        for batch in self._batches(wanted):
+        for batch in read_ahead(self._batches(wanted)):
             rows, records = nested_fields.flat(batch, paths) if nested else (batch.select(columns), None)
             if rows.height:
                 yield ColumnarChunk(frame=_plain(rows), path=self.path, first=first, records=records)
@@ -86,7 +87,7 @@ class ColumnarFile:
         except (pa.ArrowException, OSError) as error:
             raise self._broken(error) from None
 
-    def _batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def _batches(self, columns: Sequence[str]) -> Generator[pl.DataFrame]:
         try:
             with self._open() as file:
                 if self._kind == PARQUET:

@@ -68,6 +68,11 @@ class FileTimes:
         chunk.reject(self._column, there & times.is_null(), f"is no time in the format {self._format.name}")
         return times
 
+    @property
+    def format_name(self) -> str | None:
+        """The name of the format that was found; None while there is none."""
+        return None if self._format is None else self._format.name
+
     def _snapshot(self) -> datetime:
         if self._reading.snapshot != "file":
             day = date.fromisoformat(str(self._reading.snapshot))

@@ -221,7 +221,7 @@ def _no_form(name: str, preset: Preset, path: Path, found: Sequence[Path]) -> In
         return SourceNotFoundError(
             f"{path}: holds {shown}, and no events of {name} ({preset.title}); they are in {wanted}{hint}"
         )
-    has = _columns(path)
+    has = _columns(path) or open_tabular(path, ReadingSettings()).column_names()  # its own error comes first
     lacking = min((_lacking(events, has) for events in declared if not events.names), key=len, default=[])
     missing = (
         f"no column {lacking[0]!r}, only {', '.join(has[:_SHOWN])}" if lacking and has else "other columns"

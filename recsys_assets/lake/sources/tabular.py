@@ -14,6 +14,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+import msgspec
 import polars as pl
 
 from recsys_assets import columns as names
@@ -57,6 +58,8 @@ class Tabular(Source):
         given = dict(columns or {})
         self._reading = reading or ReadingSettings()
         require_zone(self._reading.time_zone)
+        self._time_format = self._reading.time_format
+        """The settings' format, else the first file's: the next ones are tried in it first."""
         self._files = files_of(pattern_or_files, self._reading)
         self._all = list(self._files)
         timed = [names.TIMESTAMP] if self._reading.snapshot is None else []
@@ -106,7 +109,7 @@ class Tabular(Source):
             times = FileTimes(
                 file,
                 theirs.get(names.TIMESTAMP, ""),
-                self._reading,
+                msgspec.structs.replace(self._reading, time_format=self._time_format),
                 whole=lambda file=file: self._times_of(file),  # type: ignore[misc]
             )
             orders = OrderLines() if names.ORDER_ID in theirs else None
@@ -126,6 +129,7 @@ class Tabular(Source):
                     missing &= ~chunk.bad
                 chunk.reject(theirs.get(names.TIMESTAMP, ""), missing, "is no timestamp")
                 yield chunk.finish(events, aside)
+            self._time_format = self._time_format or times.format_name
 
     def catalogue(self) -> pl.DataFrame | None:
         """Return each item's last known values of the columns that describe it; None if there is no such column."""

@@ -11,6 +11,7 @@ and no moment: its midnight in UTC, whatever the zone.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Self
@@ -150,12 +151,20 @@ class TimeFormat:
         left = (found.is_null() & text.is_not_null()).arg_true()
         return found.scatter(left, self._rarer(text.gather(left), zone)) if len(left) else found
 
-    def _by_frequency(self, text: pl.Series, *, suffix: str = "") -> list[str]:
-        """Return the spellings of a few values, most frequent first; `suffix` is added to those with a time."""
+    def _by_frequency(self, text: pl.Series, *, suffix: str = "") -> Iterator[str]:
+        """Yield the spellings of a few values, most frequent first; `suffix` is added to those with a time.
+
+        One that fits all of them is yielded before the others are tried.
+        """
         few = text.drop_nulls().gather_every(max(1, len(text) // _SAMPLE))
         spellings = [f"{one}{suffix}" for one in self._spellings if not suffix or _TIME.search(one)]
-        fit = {spelling: self._parsed(few, spelling).count() for spelling in spellings}
-        return sorted((one for one in spellings if fit[one]), key=lambda one: -fit[one])
+        fit: dict[str, int] = {}
+        for spelling in spellings:
+            fit[spelling] = self._parsed(few, spelling).count()
+            if fit[spelling] == len(few):
+                yield spelling
+                return
+        yield from sorted((one for one in spellings if fit[one]), key=lambda one: -fit[one])
 
     def _rarer(self, text: pl.Series, zone: str) -> pl.Series:
         """Return the times of values in a rarer spelling: ` UTC+02:00`, a decimal comma, or `a.m.`."""

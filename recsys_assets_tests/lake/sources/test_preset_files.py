@@ -68,3 +68,8 @@ def test_the_settings_come_before_what_a_preset_declares():
     assert merged(declared, given) == ReadingSettings(
         delimiter=";", time_format="iso", kinds={"buy": "purchase", "add": "cart"}
     )
+
+
+def test_raises_when_the_file_is_not_there(tmp_path):
+    with pytest.raises(SourceNotFoundError, match=r"nothing\.csv: no such file"):
+        find_files("shopify", tmp_path / "nothing.csv")

@@ -1,6 +1,9 @@
 """Orders as shop systems export them."""
 
+from datetime import datetime
+
 from recsys_assets_tests.lake.sources.presets.reading import events, items, left_out, utc, write
+from recsys_assets_tests.lake.sources.test_tabular_files import workbook
 
 SHOPIFY = """\
 Name,Email,Financial Status,Paid at,Fulfillment Status,Currency,Total,Created at,Lineitem quantity,Lineitem name,\
@@ -146,3 +149,27 @@ def test_the_log_of_2019_has_kinds_and_categories(tmp_path):
         "aqua",
         33.2,
     )
+
+
+def test_online_retail_is_read_from_both_sheets_of_its_workbook(tmp_path):
+    header = [
+        "Invoice",
+        "StockCode",
+        "Description",
+        "Quantity",
+        "InvoiceDate",
+        "Price",
+        "Customer ID",
+        "Country",
+    ]
+    day = datetime.fromisoformat("2010-12-01T08:26")
+    path = workbook(
+        tmp_path / "online_retail_II.xlsx",
+        first=[header, [489434, "85048", "LIGHTS", 12, day, 6.95, 13085, "UK"]],
+        second=[header, ["C489434", "22041", "FRAME", -1, day, 2.1, 13085, "UK"]],
+    )
+
+    assert events(f"online-retail:{path}", "timestamp", "quantity", "order_id") == [
+        ("13085", "85048", utc("2010-12-01 08:26"), 12.0, "489434"),
+        ("13085", "22041", utc("2010-12-01 08:26"), -1.0, "C489434"),
+    ]
