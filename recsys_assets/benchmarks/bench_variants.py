@@ -35,9 +35,9 @@ from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import last_trained, save_embeddings
 from recsys_assets.embeddings.model_spec import ALL_TIME
 from recsys_assets.embeddings.training import train
-from recsys_assets.evaluation.choice import compare
 from recsys_assets.evaluation.held_out import Split, rank
 from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.evaluation.model_search import compare
 from recsys_assets.storage.arrays import Int64
 from recsys_assets.training_settings import ScoreSettings, SoftmaxSettings, TrainingSettings
 

@@ -23,8 +23,8 @@ from recsys_assets.embeddings.item_item import default_strength
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.recency import Categories
 from recsys_assets.errors import TrainingDataError
-from recsys_assets.evaluation.choice import BLENDS, compare
 from recsys_assets.evaluation.held_out import Split, sampled_users, validation_splits
+from recsys_assets.evaluation.model_search import BLENDS, compare
 from recsys_assets.storage.arrays import Float64, Int64
 from recsys_assets.training_settings import ScoreSettings, TrainingSettings
 

@@ -26,8 +26,6 @@ from recsys_assets.settings import ExportSettings
 from recsys_assets.storage.database_urls import is_database
 from recsys_assets.storage.home import Home
 
-MOST_ITEMS: Final = 500
-"""Items a list, at most, as in the API."""
 STAGE: Final = "lists"
 """Name of the work in reports of progress."""
 

@@ -252,15 +252,6 @@ def files_as_counted(source: Source, counted: SourceDays) -> bool:
         return False
 
 
-def outside_range(home: Home, source: SourceSettings) -> RowsByDay:
-    """Return the source's events that are in no partition: `outside_range` of the row account.
-
-    They are those counted last; in a home that was set up before they were counted there are none.
-    """
-    counted = SourceDays.load(home, source)
-    return counted.rows.outside(source.first_day, source.last_day) if counted else RowsByDay.none()
-
-
 def _is_as(alone: Source, name: str, state: str) -> bool:
     """Return whether the one file of a source is in the given state now."""
     try:

@@ -11,10 +11,11 @@ from recsys_assets.embeddings.fit_model import fit_model
 from recsys_assets.embeddings.memory_plan import MEGABYTE
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.errors import MemoryBudgetError
-from recsys_assets.evaluation.choice import choose_model, compare
+from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.held_out import rank, sampled_users, time_split, validation_splits
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.evaluation.model_choice import ModelChoice
+from recsys_assets.evaluation.model_search import compare
 from recsys_assets.training_settings import ScoreSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 

@@ -61,27 +61,6 @@ def utc_from_epoch(values: pl.Series, *, microseconds: float) -> pl.Series:
     return pl.select(pl.when(inside).then(counted).cast(UTC_MICROSECONDS).alias(values.name)).to_series()
 
 
-def utc_from_text(text: pl.Series) -> pl.Series:
-    """Convert ISO 8601 text to UTC timestamps; other text becomes null.
-
-    A date alone is its midnight. `T` or a blank separates date and time; seconds and their fraction may be
-    missing. An offset (`Z`, `+02:00`, `+0200`) is applied; text without one is UTC.
-    """
-    name = text.name
-    tidy = pl.col(name).str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d)[Tt]", "${1} ")
-    zoned = tidy.str.replace(r"\s*[Zz]$", "+00:00").str.replace(r"\s*([+-]\d\d)(:?\d\d)?$", "${1}${2}")
-    parsed = [
-        tidy.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False).dt.replace_time_zone(
-            "UTC"
-        ),
-        tidy.str.to_datetime("%Y-%m-%d %H:%M", time_unit="us", strict=False).dt.replace_time_zone("UTC"),
-        tidy.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-        zoned.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", strict=False),
-        zoned.str.to_datetime("%Y-%m-%d %H:%M%#z", time_unit="us", strict=False),
-    ]
-    return text.to_frame().select(pl.coalesce(parsed).cast(UTC_MICROSECONDS).alias(name))[name]
-
-
 class Source(ABC):
     """A log of events in one format, read in bounded memory.
 

@@ -1,6 +1,6 @@
 """A column's times are read by one format, in all spellings of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import polars as pl
 import pytest
@@ -28,6 +28,10 @@ MOMENT = datetime(2021, 1, 31, 14, 5, tzinfo=UTC)
         ("iso", "2021-01-31T16:05:00.000+02:00"),
         ("iso", "2021-01-31T08:35:00-0530"),
         ("iso", " 2021-01-31 14:05:00,0 "),
+        ("iso", "2021-01-31t14:05:00z"),
+        ("iso", "2021-01-31 06:35:00 -0730"),
+        ("iso", "2021-01-31 15:05:00+01"),
+        ("iso", "2021-01-31 14:05:00.000000789"),
         ("%Y%m%d%H%M%S", "20210131140500"),
         ("%Y%m%d%H%M", 202101311405),
         ("%Y%m%dT%H%M%S", "20210131T140500Z"),
@@ -52,8 +56,9 @@ def test_a_spelling_of_the_format_is_that_moment(name, value):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("iso", "31.1.2021"), ("iso", "2021-02-30"), ("iso", "soon"), ("%d/%m/%Y", "1/31/2021"),
-        ("%d/%m/%Y", "1/2/21"), ("%Y%m%d", "20210231"), ("seconds", "x"), ("excel", ""),
+        ("iso", "31.1.2021"), ("iso", "2021-02-30"), ("iso", "soon"), ("iso", ""),
+        ("iso", "2021-01-31 25:00:00"), ("%d/%m/%Y", "1/31/2021"), ("%d/%m/%Y", "1/2/21"),
+        ("%Y%m%d", "20210231"), ("seconds", "x"), ("excel", ""),
     ],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_is_null(name, value):
@@ -68,6 +73,18 @@ def test_what_a_pattern_writes_it_reads(pattern, times):
     found = read(name, *(when.strftime(pattern) for when in times))
 
     assert found == [when.replace(microsecond=0, tzinfo=UTC) for when in times]
+
+
+@given(
+    moment=st.datetimes(EARLIEST, LATEST),
+    separator=st.sampled_from("T "),
+    offset=st.none() | st.integers(-14 * 60, 14 * 60),
+)
+def test_iso_text_is_read_as_python_reads_it(moment, separator, offset):
+    zone = UTC if offset is None else timezone(timedelta(minutes=offset))
+    text = moment.replace(tzinfo=None if offset is None else zone).isoformat(separator)
+
+    assert read("iso", text) == [moment.replace(tzinfo=zone)]
 
 
 @pytest.mark.parametrize(
