@@ -108,7 +108,7 @@ def init(
     bad_rows: float | None,
     **reading: Any,
 ) -> None:
-    """Read a source once, and write its days and the settings to HOME/recsys.toml.
+    """Read a source once, and write HOME/recsys.toml.
 
     Of a table, a sample is read first: the columns, times and numbers that were recognised are shown, with a
     question where the sample does not decide. Without a terminal a question is an error that names the option.
