@@ -85,9 +85,11 @@ def write_settings(
     bad_rows: float | None = None,
 ) -> Settings:
     """Write the home's settings for `spec`, by default the embedded one, and say the account of its rows."""
+    from recsys_assets.interactions.row_rule import ForeseenRows, RowRule  # noqa: PLC0415
     from recsys_assets.lake.initialise import initialise  # noqa: PLC0415
     from recsys_assets.lake.source_days import SourceDays  # noqa: PLC0415
 
+    foreseen = ForeseenRows(RowRule())
     spec = spec or DEFAULT_SOURCE.spec
     if watcher is not None:
         watcher.begin(f"reading {spec}", "")
@@ -103,10 +105,15 @@ def write_settings(
         bad_rows=bad_rows,
         progress=watcher.download if watcher is not None else None,
         say=say,
+        watch=foreseen.add,
     )
     counted = SourceDays.load(home, settings.source)
     if counted is not None:
-        say(_account_in_words(counted.account(settings.source), settings.source))
+        source = settings.source
+        say(_account_in_words(counted.account(source), source))
+        later = foreseen.account(source.first_day, source.last_day)
+        if later.rows and not counted.duplicates:
+            say("\n  ".join(["Of these, cleaning will leave out at least:", *later.lines()]))
     return settings
 
 

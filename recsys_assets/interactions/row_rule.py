@@ -12,7 +12,7 @@ from recsys_assets import columns
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.raw_returns import is_return
 from recsys_assets.quality.contract import UTC_MICROSECONDS
-from recsys_assets.quality.row_account import RowsOfReason
+from recsys_assets.quality.row_account import RowAccount, RowsOfReason
 from recsys_assets.settings import CANCELLED, InteractionsSettings
 
 REASON: Final = "reason"
@@ -145,6 +145,28 @@ def counted(
             rows=row["rows"] + (before.rows if before else 0),
             example=before.example if before else in_words(row),
         )
+
+
+class ForeseenRows:
+    """Rows that cleaning will leave out for their own values, counted while a whole source is read."""
+
+    def __init__(self, rule: RowRule) -> None:
+        """Count nothing yet."""
+        self._rule = rule
+        self._found: dict[date, dict[str, RowsOfReason]] = {}
+
+    def add(self, batch: pl.DataFrame) -> None:
+        """Count the rows of a batch of events."""
+        dated = batch.with_columns(pl.col(columns.TIMESTAMP).dt.date().alias(columns.PARTITION))
+        counted(judged(tidied(dated), self._rule).filter(pl.col(REASON).is_not_null()), self._found)
+
+    def account(self, first: date, last: date) -> RowAccount:
+        """Return the rows of these days by reason; `kept` is 0."""
+        total = RowAccount()
+        for day in sorted(self._found):
+            if first <= day <= last:
+                total = total.plus(RowAccount(reasons=self._found[day]))
+        return total
 
 
 def in_words(row: Mapping[str, object]) -> str:

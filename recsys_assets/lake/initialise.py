@@ -8,12 +8,13 @@ Recommendation").
 import difflib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import polars as pl
 
 from recsys_assets.errors import InputError, SettingsError
 from recsys_assets.lake.download import Progress, fetch
@@ -129,8 +130,9 @@ def initialise(
     amazon_url: str | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
+    watch: Callable[[pl.DataFrame], None] | None = None,
 ) -> Settings:
-    """Read the source once, from end to end, and write the days that it covers to `<home>/recsys.toml`.
+    """Read the source once, write the days that it covers to `<home>/recsys.toml`, and return the settings now.
 
     `amazon-2023:CATEGORY` is downloaded to `<home>/downloads` first and is an `amazon` source from then on.
     An earlier `recsys.toml` keeps everything outside of `[source]`, but a `rating_positive` that was chosen here.
@@ -148,9 +150,7 @@ def initialise(
         amazon_url: the place of `amazon-2023`; None takes the variable, the earlier `recsys.toml`'s or the published.
         progress: called after each chunk of a download.
         say: called with one line on the events that count as a wish.
-
-    Returns:
-        The settings in force now.
+        watch: called with each batch of events.
 
     Raises:
         InputError: the source cannot be downloaded or read, or a question about it is open; the settings file stays
@@ -162,7 +162,7 @@ def initialise(
     url = amazon_url or os.environ.get(AMAZON_URL_VARIABLE) or kept.get("source", {}).get("amazon_url")
     written = _fetched(home, spec, url or PUBLISHED, progress)
     given, chosen = _decided(written, Given(columns=columns or {}, reading=reading or ReadingSettings()))
-    survey, counted, name = _counted(written, given, bad_rows)
+    survey, counted, name = _counted(written, given, bad_rows, watch)
     found = choose_range(counted.rows, name=name, read_on=read_on or _today(), first=first, last=last)
     limit = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
     last_day = min(found.last_day, limit)
@@ -206,13 +206,23 @@ def _decided(written: str, given: Given) -> tuple[Given, Mapping[str, Any]]:
     return given, {} if preset is None else preset.interactions
 
 
-def _counted(written: str, given: Given, bad_rows: float | None) -> tuple[Survey, SourceDays, str]:
+def _counted(
+    written: str, given: Given, bad_rows: float | None, watch: Callable[[pl.DataFrame], None] | None
+) -> tuple[Survey, SourceDays, str]:
     """Read the whole source, and return its counts, and its first file, which errors name."""
     source = open_source(written, columns=given.columns, reading=given.reading)
     source.bad_rows = BAD_ROWS if bad_rows is None else bad_rows
     days = DaysReading(source)
-    survey = Survey.of(days.batches())
+    survey = Survey.of(days.batches() if watch is None else _watched(days.batches(), watch))
     return survey, days.result(), str(source.files()[0])
+
+
+def _watched(
+    batches: Iterable[pl.DataFrame], watch: Callable[[pl.DataFrame], None]
+) -> Iterator[pl.DataFrame]:
+    for batch in batches:
+        watch(batch)
+        yield batch
 
 
 def _reading_values(reading: ReadingSettings, kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recsys_assets.interactions.cleaned_days import audit_days, publish_interactions
 from recsys_assets.interactions.cleaning import clean, clean_days
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.interactions.row_rule import RowRule
+from recsys_assets.interactions.row_rule import ForeseenRows, RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.contract import validate
@@ -239,3 +239,14 @@ def test_a_rejected_day_shows_the_raw_rows_that_were_dropped():
 def test_a_column_of_the_source_that_a_day_lacks_does_not_matter():
     frames = [(DAY, raw({}).with_columns(extra=pl.lit(1))), (DAY + timedelta(days=1), raw({}))]
     assert [cleaned.frame.height for cleaned in clean_days(frames, rule=PLAIN)] == [1, 0]
+
+
+def test_init_foresees_the_rows_that_cleaning_leaves_out_for_their_own_values():
+    rows = raw({"user_id": None}, {"quantity": 0.0}, {"item_id": " "}, {"user_id": None}, {})
+    cleaned = clean(rows, day=DAY, rule=WishRule())
+    foreseen = ForeseenRows(RowRule())
+    foreseen.add(rows.head(2))
+    foreseen.add(rows.tail(3))
+
+    assert foreseen.account(DAY, DAY).reasons == cleaned.account.reasons
+    assert foreseen.account(DAY + timedelta(days=1), DAY + timedelta(days=2)).rows == 0
