@@ -82,9 +82,10 @@ def test_init_says_how_many_rows_are_outside_and_how_to_include_them(tmp_path):
     all_of_them = CliRunner().invoke(main, ["init", *home, "--source", f"tabular:{log}", *given]).output
 
     assert "100 of 101 rows are events, from 2023-06-01 to 2023-06-28. Left out:" in said
-    assert "1 outside of the days that are landed (outside_range): 1 on 2099-01-01" in said
+    outside = "1 outside of the days that are landed (outside_range): 1 on 2099-01-01"
+    assert outside in said
     assert "recsys init --force --from DAY --to DAY" in said
-    assert "1 outside of the days that are landed (outside_range)" in " ".join(doctor.split())
+    assert outside in " ".join(doctor.split())
     assert "2023-06-01 to 2099-01-01" in all_of_them
     assert "outside_range" not in all_of_them
 

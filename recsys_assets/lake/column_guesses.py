@@ -18,7 +18,8 @@ _ORDER: Final = (
     *REQUIRED, names.ORDER_ID, names.LINE, names.KIND, names.STATUS, names.RATING, names.QUANTITY, names.VALUE,
     names.PRICE, names.TITLE, names.CATEGORY, names.DEPARTMENT, names.BRAND,
 )  # fmt: skip
-_NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
+NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
+"""Our columns that hold numbers."""
 _OF_ITEM: Final = (names.TITLE, names.CATEGORY, names.DEPARTMENT, names.BRAND)
 _MOST: Final = 0.9
 _MOST_KINDS: Final = 50
@@ -63,7 +64,7 @@ def guess(sample: Mapping[str, pl.Series], given: Collection[tuple[str, str]], *
     mapped = {ours for ours, _ in given}
     own = [name for name in OWN if name in sample and name not in mapped]
     not_read = {
-        name: _odd(sample[name]) for name in own if name in _NUMBERS and not _agrees(name, sample[name], None)
+        name: _odd(sample[name]) for name in own if name in NUMBERS and not _agrees(name, sample[name], None)
     }
     used = {theirs for ours, theirs in given if ours in OWN} | set(own)
     by_name: dict[str, str] = {}
@@ -132,7 +133,7 @@ def _agrees(ours: str, column: pl.Series, items: pl.Series | None) -> bool:
     if ours == names.TIMESTAMP:
         found = recognise(known)
         return found.format is not None or bool(found.rivals) or found.implausible is not None
-    if ours in _NUMBERS:
+    if ours in NUMBERS:
         return _is_number(known)
     if ours in {names.KIND, names.STATUS}:
         words = text_of(known).str.strip_chars().str.to_lowercase().unique().drop_nulls().to_list()

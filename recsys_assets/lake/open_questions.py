@@ -12,7 +12,7 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.column_guesses import REQUIRED, Guesses
+from recsys_assets.lake.column_guesses import NUMBERS, REQUIRED, Guesses
 from recsys_assets.lake.sources.cell_values import decimal_mark
 from recsys_assets.lake.sources.column_mapping import missing
 from recsys_assets.lake.sources.column_meanings import best_names
@@ -24,7 +24,6 @@ from recsys_assets.source_settings import ReadingSettings
 
 NO_TIME_COSTS: Final = "no list can be judged by later days (no time split), and nothing is trending"
 """The price of a source without times, in words."""
-_NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +156,7 @@ def decimal_of(
     """Return the decimal mark to record, and the question where no value shows it."""
     if given.reading.decimal is not None:
         return given.reading.decimal, None
-    shown = [decimal_mark(sample[read_as[ours]]) for ours in _NUMBERS if ours in read_as]
+    shown = [decimal_mark(sample[read_as[ours]]) for ours in NUMBERS if ours in read_as]
     marks = {mark for mark, _ in shown if mark}
     if marks:
         return ("," if marks == {","} else None), None

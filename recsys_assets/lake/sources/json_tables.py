@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from json import loads
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -22,12 +22,11 @@ from recsys_assets.lake.sources.json_documents import (
     document_elements,
     strict_json,
 )
+from recsys_assets.lake.sources.json_records import json_fault
 from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
 from recsys_assets.lake.sources.text_blocks import Block, line_blocks, read_ahead
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.lake.sources.uniform_lines import UniformLines
-
-_SHOWN: Final = 60
 
 
 @dataclass(kw_only=True)
@@ -83,7 +82,7 @@ class _Piece:
     lines: list[int] | None = None
     """Line of each record, from 0, blank lines not counted; None where all are good."""
     bad: Sequence[tuple[int, str]] = ()
-    """Lines that are no records, counted in the same way, and their fault."""
+    """Lines that are no records, counted in the same way, and their fault as `json_fault` gives it."""
     where: Callable[[int], str] = str
     """Place of a line."""
     elements: Elements = field(default_factory=Elements)
@@ -102,7 +101,7 @@ def _decoded(path: Path, layout: JsonLayout, decoder: "_Decoder") -> Generator[_
 
 
 def _example(path: Path, where: Callable[[int], str], number: int, fault: str) -> str:
-    return f"{path}: {where(number)} {fault}"
+    return f"{path}: {where(number)}{fault}"
 
 
 def _nth(where: Callable[[int], str], lines: Sequence[int], record: int) -> str:
@@ -187,6 +186,5 @@ def _fault(line: bytes) -> str | None:
         line.decode()
         msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        start = line[:_SHOWN].decode(errors="replace").rstrip()
-        return f"is not a JSON object ({error}), it starts with {start!r}"
+        return json_fault(line, error)
     return None
