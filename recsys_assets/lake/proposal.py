@@ -165,15 +165,21 @@ def _quoted(text: str) -> str:
 
 
 def _sample(files: Sequence[TabularFile]) -> dict[str, pl.Series]:
-    """Return the values of each column in the first rows of the first file that has it."""
+    """Return the values of each column in the first rows of the first file that has it.
+
+    Of nested records, the columns of each list are read by themselves, and those of none by the record.
+    """
     found: dict[str, pl.Series] = {}
     for file in files:
-        new = [name for name in file.column_names() if name not in found]
-        if not new:
-            continue
-        chunk = next(iter(file.chunks(file.column_names(), RowsAside(allowed=1.0))), None)
-        if chunk is not None:
-            found |= {name: chunk.frame[name] for name in new}
+        lists = dict[str, list[str]]()
+        for name in file.column_names():
+            lists.setdefault(name[: name.rfind("[]") + 1], []).append(name)
+        for columns in lists.values():
+            if all(name in found for name in columns):
+                continue
+            chunk = next(iter(file.chunks(columns, RowsAside(allowed=1.0))), None)
+            if chunk is not None:
+                found |= {name: chunk.frame[name] for name in columns if name not in found}
     if not found:
         raise EmptySourceError(f"{files[0].path}: holds no event; give a file with at least one row")
     return found
