@@ -32,7 +32,7 @@ _MOST_KINDS: Final = 50
 _VALUES_AN_ITEM: Final = 1.5
 """A column that describes items has hardly more values than items; one of users has many."""
 _OF_LINE: Final = (*_OF_ITEM, names.LINE, names.QUANTITY, names.VALUE, names.PRICE)
-"""What an item has and not its order: where items are in a list, these are read from the same list."""
+"""Columns of an item and not of its order: where items are in a list, these are read from the same list."""
 _ENOUGH_ROWS: Final = 20
 _NEARLY_ALL: Final = 0.98
 """Share of distinct values, in enough rows, that shows the number of a row or order: no user or item comes back."""

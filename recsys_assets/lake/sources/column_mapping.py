@@ -83,7 +83,10 @@ def resolve(
     for file, names, columns_of in zip(files, has, found, strict=True):
         for name in required:
             if name not in columns_of:
-                raise SourceFormatError(f"{file.path}: {_required(name, (*wanted[name], name)[0], names)}")
+                fault = _required(name, (*wanted[name], name)[0], names)
+                others = any(name in columns_of for columns_of in found)
+                way = f"; or leave the file out by a glob, such as {file.path.parent}/*.csv" if others else ""
+                raise SourceFormatError(f"{file.path}: {fault}{way}")
     return found
 
 
