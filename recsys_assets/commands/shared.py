@@ -16,6 +16,7 @@ import click
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
+from recsys_assets.storage.database_urls import is_database, without_password
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 
@@ -90,7 +91,7 @@ def write_settings(
 
     spec = spec or DEFAULT_SOURCE.spec
     if watcher is not None:
-        watcher.begin(f"reading {spec}", "")
+        watcher.begin(f"reading {without_password(spec)}", "")
     say = watcher.say if watcher is not None else click.echo
     settings = initialise(
         home,
@@ -107,6 +108,8 @@ def write_settings(
     counted = SourceDays.load(home, settings.source)
     if counted is not None:
         say(_account_in_words(counted.account(settings.source), settings.source))
+    if is_database(spec) and without_password(spec) != spec:
+        say("The password is not kept: later commands take it from PGPASSWORD or ~/.pgpass.")
     return settings
 
 
@@ -163,7 +166,7 @@ def remembers_rejection(command: "Callable[..., None]") -> "Callable[..., None]"
 
 
 def _command_line() -> str:
-    return shlex.join(["recsys", *sys.argv[1:]])
+    return shlex.join(["recsys", *map(without_password, sys.argv[1:])])
 
 
 def _require_nothing_landed(home: Home) -> None:
