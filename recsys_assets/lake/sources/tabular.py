@@ -182,4 +182,7 @@ def files_of(pattern_or_files: Path | Sequence[TabularFile], reading: ReadingSet
     """
     if not isinstance(pattern_or_files, Path):
         return list(pattern_or_files)
-    return [open_tabular(path, reading) for path in expand(pattern_or_files)]
+    files = list[TabularFile]()
+    for path in expand(pattern_or_files):
+        files.append(open_tabular(path, reading, like=files[-1] if files else None))
+    return files
