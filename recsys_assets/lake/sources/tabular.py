@@ -199,7 +199,7 @@ def files_of(pattern_or_files: Path | Sequence[TabularFile], reading: ReadingSet
     files, empty = list[TabularFile](), list[EmptySourceError]()
     for path in expand(pattern_or_files):
         try:
-            files.append(open_tabular(path, reading))
+            files.append(open_tabular(path, reading, like=files[-1] if files else None))
         except EmptySourceError as error:
             empty.append(error)
     if not files:
