@@ -55,7 +55,7 @@ class ColumnarFile:
         Raises:
             SourceFormatError: the file is damaged.
         """
-        schema = pl.DataFrame(self._schema().empty_table()).schema
+        schema = pl.Schema(self._schema())  # a table of pyarrow would import pandas
         names = nested_fields.names_of_schema(schema)
         keyed = [column for column in schema if _is_keyed(schema[column])]
         if keyed:

@@ -163,7 +163,7 @@ def document_elements(path: Path, layout: JsonLayout) -> Iterator[Elements]:
     carry, count = b"", 0
     for block in line_blocks(path, form=layout.form, cut=len, block_bytes=BLOCK_BYTES):
         skipped = min(max(layout.start - block.offset, 0), len(block.data))
-        data = carry + bytes(block.data[skipped:])
+        data = carry + block.data[skipped:]
         lines, end, lost = cut_elements(data)
         found = lines.count(b"\n")
         place = f"{path}: between records {count + 1} and {count + 1 + found} is a value that is no object"

@@ -4,7 +4,7 @@ polars decodes a block at once. A block with a line that it rejects is mended (N
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from json import loads
 from pathlib import Path
@@ -25,7 +25,7 @@ from recsys_assets.lake.sources.json_documents import (
 )
 from recsys_assets.lake.sources.json_records import json_fault
 from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
-from recsys_assets.lake.sources.text_blocks import Block, line_blocks, read_ahead
+from recsys_assets.lake.sources.text_blocks import Block, each_ahead, line_blocks
 from recsys_assets.lake.sources.text_records import Chunk
 from recsys_assets.lake.sources.uniform_lines import UniformLines
 
@@ -67,19 +67,31 @@ def json_chunks(
     decoder = _Decoder(
         paths=paths, schema=nested_fields.schema_of(list(paths.values()), records=layout.records)
     )
-    for piece in read_ahead(_decoded(path, layout, decoder)):
-        aside.add(BAD_ROW, rows=piece.elements.lost, example=partial(str, piece.elements.example))
+    for piece in each_ahead(decoder.decode, _parts(path, layout, decoder)):
+        elements, where = piece.part.elements, piece.part.where
+        aside.add(BAD_ROW, rows=elements.lost, example=partial(str, elements.example))
         if piece.bad:
-            example = partial(_example, path, piece.where, *piece.bad[0])
+            example = partial(_example, path, where, *piece.bad[0])
             aside.add(BAD_ROW, rows=len(piece.bad), example=example)
-        place = piece.where if piece.lines is None else partial(_nth, piece.where, piece.lines)
+        place = where if piece.lines is None else partial(_nth, where, piece.lines)
         if piece.rows.height:
             yield JsonChunk(frame=piece.rows, path=path, records=piece.records, where=place)
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Lines of a file."""
+
+    data: bytes
+    where: Callable[[int], str]
+    """Place of a line, from 0, blank lines not counted."""
+    elements: Elements = field(default_factory=Elements)
+    """The elements of a document that the lines are."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Piece:
-    """Decoded lines of a block."""
+    """Decoded lines of a part."""
 
     rows: pl.DataFrame
     records: pl.Series | None = None
@@ -88,21 +100,26 @@ class _Piece:
     """Line of each record, from 0, blank lines not counted; None where all are good."""
     bad: Sequence[tuple[int, str]] = ()
     """Lines that are no records, counted in the same way, and their fault as `json_fault` gives it."""
-    where: Callable[[int], str] = str
-    """Place of a line."""
-    elements: Elements = field(default_factory=Elements)
-    """The elements of a document that the lines are."""
+    part: _Part
+    """The lines."""
 
 
-def _decoded(path: Path, layout: JsonLayout, decoder: "_Decoder") -> Generator[_Piece]:
-    if layout.kind == DOCUMENT:
-        for elements in document_elements(path, layout):
-            where = partial(_record_place, elements.before)
-            yield replace(decoder.decode(elements.lines), where=where, elements=elements)
-        return
+def _parts(path: Path, layout: JsonLayout, decoder: "_Decoder") -> Generator[_Part]:
+    """Yield the lines of a file; the first ones show the decoder their form."""
+    for part in _document(path, layout) if layout.kind == DOCUMENT else _lines(path, layout):
+        decoder.begin(part.data)
+        yield part
+
+
+def _document(path: Path, layout: JsonLayout) -> Iterator[_Part]:
+    for elements in document_elements(path, layout):
+        yield _Part(data=elements.lines, where=partial(_record_place, elements.before), elements=elements)
+
+
+def _lines(path: Path, layout: JsonLayout) -> Iterator[_Part]:
     for block in line_blocks(path, form=layout.form):
-        data = strict_json(bytes(block.data)) if layout.kind == LITERALS else bytes(block.data)
-        yield replace(decoder.decode(data), where=partial(_line_place, block))
+        data = strict_json(block.data) if layout.kind == LITERALS else block.data
+        yield _Part(data=data, where=partial(_line_place, block))
 
 
 def _example(path: Path, where: Callable[[int], str], number: int, fault: str) -> str:
@@ -132,14 +149,19 @@ class _Decoder:
     """The form of all lines, until one has another."""
     _started: bool = False
 
-    def decode(self, data: bytes) -> _Piece:
-        """Return the rows of JSON lines."""
+    def begin(self, data: bytes) -> None:
+        """Take the form of the first lines; later ones change nothing."""
+        if not self._started and data and not data.isspace():
+            self.uniform, self._started = self._form_of(data), True
+
+    def decode(self, part: _Part) -> _Piece:
+        """Return the rows of JSON lines; several threads may call it."""
         try:
-            rows, records = self._fast(data)
-            return _Piece(rows=rows, records=records)
+            rows, records = self._fast(part.data)
+            return _Piece(rows=rows, records=records, part=part)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             pass
-        lines = [line for line in strict_json(data).split(b"\n") if line.strip()]
+        lines = [line for line in strict_json(part.data).split(b"\n") if line.strip()]
         numbers, bad = list[int](), list[tuple[int, str]]()
         for number, line in enumerate(lines):
             fault = _fault(line)
@@ -152,14 +174,13 @@ class _Decoder:
             rows, records = self._fast(b"\n".join(good))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             rows, records = self._slow(good)
-        return _Piece(rows=rows, records=records, lines=numbers, bad=bad)
+        return _Piece(rows=rows, records=records, lines=numbers, bad=bad, part=part)
 
     def _fast(self, data: bytes) -> tuple[pl.DataFrame, pl.Series | None]:
-        if not data.strip():
+        if not data or data.isspace():
             return pl.DataFrame(schema=dict.fromkeys(self.paths, pl.String)), None
-        if not self._started:
-            self.uniform, self._started = self._form_of(data), True
-        frame = None if self.uniform is None else self.uniform.frame(data)
+        uniform = self.uniform
+        frame = None if uniform is None else uniform.frame(data)
         if frame is not None:
             return frame, None
         self.uniform = None

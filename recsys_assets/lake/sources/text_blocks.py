@@ -1,15 +1,18 @@
 """Text files as blocks of whole lines, in bounded memory; the next block is read ahead in a thread."""
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
-from recsys_assets.errors import EmptySourceError, SourceFormatError
+from recsys_assets.errors import EmptySourceError, InputError, SourceFormatError
 from recsys_assets.lake.sources.compressed_files import DamagedStreamError
 from recsys_assets.lake.sources.text_form import TextFile, TextForm, recognise
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 BLOCK_BYTES: Final = 8 << 20
@@ -19,6 +22,8 @@ LONGEST_LINE_BYTES: Final = 64 << 20
 
 
 _PEEK_BYTES: Final = 1 << 16
+_THREADS: Final = 2
+"""Items that are computed at the same time; each takes memory."""
 
 
 def read_ahead(items: Generator[T]) -> Iterator[T]:
@@ -37,13 +42,46 @@ def read_ahead(items: Generator[T]) -> Iterator[T]:
             thread.submit(items.close)
 
 
+def each_ahead(function: Callable[[S], T], items: Generator[S]) -> Iterator[T]:
+    """Yield `function` of each item, in order; threads compute the next two while the caller uses this one.
+
+    It pays as in `read_ahead`, where the items come fast and the function takes long. `items` is advanced in the
+    caller's thread.
+    """
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="each-ahead") as threads:
+        futures = _submitted(threads, function, items)
+        waiting = deque(islice(futures, _THREADS))
+        try:
+            while waiting:
+                found = waiting.popleft().result()
+                waiting.extend(islice(futures, 1))
+                yield found
+        finally:
+            for future in waiting:
+                future.cancel()
+            items.close()
+
+
+def _submitted(
+    threads: ThreadPoolExecutor, function: Callable[[S], T], items: Generator[S]
+) -> Iterator[Future[T]]:
+    """Yield a future for each item; an error of `items` is that of the last one, after those before."""
+    try:
+        for item in items:
+            yield threads.submit(function, item)
+    except InputError as error:
+        failed = Future[T]()
+        failed.set_exception(error)
+        yield failed
+
+
 @dataclass(frozen=True, kw_only=True)
 class Block:
     """Consecutive whole lines of a file."""
 
     text: TextFile
     """The file."""
-    data: memoryview
+    data: bytes
     """The lines with their newlines (the last line of the file may lack it)."""
     offset: int
     """Bytes of UTF-8 before the first line."""
@@ -62,7 +100,7 @@ class Block:
 
     def records(self) -> Iterator[tuple[int, bytes]]:
         """Yield each line that isn't blank, after its number in the block, from 0."""
-        for number, line in enumerate(bytes(self.data).splitlines(keepends=True)):
+        for number, line in enumerate(self.data.splitlines(keepends=True)):
             if line.strip():
                 yield number, line
 
@@ -131,16 +169,17 @@ def _cut(text: TextFile, last_end: Callable[[bytes], int], *, block_bytes: int) 
     offset, carry, empty = 0, b"", True
     with text:
         while chunk := _read(text, block_bytes):
-            data = carry + chunk
+            newline = _line_end(chunk)
+            data = b"".join((carry, memoryview(chunk)[:newline]))  # one copy, where no record is cut
             end = last_end(data)
-            carry = data[end:]
+            carry = data[end:] + chunk[newline:]
             if end:
-                yield Block(text=text, data=memoryview(data)[:end], offset=offset)
+                yield Block(text=text, data=data[:end], offset=offset)
                 offset, empty = offset + end, False
-            elif len(data) > LONGEST_LINE_BYTES:
+            elif len(carry) > LONGEST_LINE_BYTES:
                 raise _endless_line(text, offset)
     if carry:
-        yield Block(text=text, data=memoryview(carry), offset=offset)
+        yield Block(text=text, data=carry, offset=offset)
     elif empty:
         raise EmptySourceError(f"{text.path}: the file is empty; give a file with at least one row")
 

@@ -218,8 +218,8 @@ def _parsed(blocks: Iterator[Block], parser: "_Parser", dialect: Dialect) -> Gen
     separator = dialect.separator.encode()
     for block in blocks:
         before = min(max(dialect.start - block.offset, 0), len(block.data))
-        data = bytes(block.data[before:])
-        skipped = bytes(block.data[:before]).count(b"\n")
+        data = block.data[before:]
+        skipped = block.data.count(b"\n", 0, before)
         if len(separator) > 1:
             data = data.replace(separator, _SEPARATOR)
         frame, lines = parser.parse(data)

@@ -15,6 +15,7 @@ import polars as pl
 _PIECE: Final = re.compile(
     rb'((?:\s*\{)?(?:\s*"[^"]*"\s*:\s*\{)*\s*"([^"]*)"\s*:\s*)("[^"]*"|[^"{}\[\],\s]+)(\s*\}*\s*)'
 )
+_SLICE_BYTES: Final = 1 << 17
 _OPENED: Final = re.compile(rb'"([^"]*)"\s*:\s*\{')
 
 
@@ -72,10 +73,9 @@ class UniformLines:
 
     def frame(self, data: bytes) -> pl.DataFrame | None:
         """Return the wanted fields of a block of lines; None if a line has another form."""
-        signs = np.frombuffer(data, np.uint8)
-        rows = int(np.count_nonzero(signs == 10)) + (not data.endswith(b"\n"))  # noqa: PLR2004  a newline
-        counted = {34: self.quotes * rows, 125: self.brackets * rows}  # a quote, a closing bracket
-        if b"\\" in data or any(np.count_nonzero(signs == sign) != count for sign, count in counted.items()):
+        newlines, quotes, brackets = _counts(data, b'\n"}')
+        rows = newlines + (not data.endswith(b"\n"))
+        if b"\\" in data or quotes != self.quotes * rows or brackets != self.brackets * rows:
             return None
         try:
             parts = pl.read_csv(
@@ -92,6 +92,17 @@ class UniformLines:
         if parts.height != rows or any(value is None for value in values.values()):
             return None
         return pl.DataFrame([value.alias(name) for name, value in values.items() if value is not None])
+
+
+def _counts(data: bytes, signs: bytes) -> list[int]:
+    """Count bytes, in slices that stay in the processor's cache."""
+    whole, found = np.frombuffer(data, np.uint8), [0] * len(signs)
+    for start in range(0, len(data), _SLICE_BYTES):
+        part = whole[start : start + _SLICE_BYTES]
+        found = [
+            count + int(np.count_nonzero(part == sign)) for count, sign in zip(found, signs, strict=True)
+        ]
+    return found
 
 
 def _value(part: pl.Series, field: _Field) -> pl.Series | None:
