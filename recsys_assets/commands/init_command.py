@@ -123,7 +123,7 @@ def init(
     mapping = _pairs(columns, "--column", "user_id=customer")
     way = _reading(**reading)
     spec = spec or DEFAULT_SOURCE.spec
-    click.echo(f"Looking at {spec} …")  # at once, before anything heavy is imported
+    click.echo(f"Looking at {without_password(spec)} …")  # at once, before anything heavy is imported
     mapping, way = _agreed(spec, mapping, way, yes=yes)
     from_day, to_day = (None if day is None else day.date() for day in (first, last))
     with progress_shown(f"Reading {without_password(spec)}") as watcher:
