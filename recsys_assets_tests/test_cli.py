@@ -4,7 +4,6 @@ import importlib
 import inspect
 import json
 import socket
-from datetime import date
 
 import click
 import pytest
@@ -13,7 +12,6 @@ from click.testing import CliRunner
 from recsys_assets.benchmarks.harness import BENCHMARKS
 from recsys_assets.cli import main
 from recsys_assets.errors import InputError, RecsysError
-from recsys_assets.storage.home import Home, day_folder
 
 
 def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -23,6 +21,11 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str,
         if isinstance(command, click.Group):
             found += _commands(command, (*path, name))
     return found
+
+
+def test_the_list_of_commands_cuts_no_summary():
+    listed = CliRunner().invoke(main, ["--help"]).output.partition("Commands:")[2]
+    assert "..." not in listed
 
 
 @pytest.mark.parametrize("path", _commands(main), ids=" ".join)
@@ -54,15 +57,18 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, said, monkey
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_the_source_of_landed_days_is_not_replaced_unless_forced(tmp_path, monkeypatch):
+def test_settings_of_landed_days_are_not_overwritten_unless_forced(tmp_path, monkeypatch):
     monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
-    assert CliRunner().invoke(main, ["init", "--days", "5"]).exit_code == 0
-    assert CliRunner().invoke(main, ["init", "--days", "7"]).exit_code == 0
-    day_folder(Home(tmp_path / "home").raw, date(2017, 1, 1)).mkdir(parents=True)
-    again = CliRunner().invoke(main, ["init", "--days", "6"])
+    log = tmp_path / "log.csv"
+    log.write_text("user_id,item_id,timestamp\nu,i,2024-01-01\nu,j,2024-01-02\n")
+    init = ["init", "--source", f"tabular:{log}"]
+    assert CliRunner().invoke(main, init).exit_code == 0
+    assert CliRunner().invoke(main, [*init, "--days", "1"]).exit_code == 0
+    (tmp_path / "home" / "lake" / "raw" / "date=2024-01-01").mkdir(parents=True)
+    again = CliRunner().invoke(main, init)
     assert again.exit_code == 2
     assert "--force" in again.output
-    assert CliRunner().invoke(main, ["init", "--days", "6", "--force"]).exit_code == 0
+    assert CliRunner().invoke(main, [*init, "--force"]).exit_code == 0
 
 
 def test_init_says_how_many_rows_are_outside_and_how_to_include_them(tmp_path):

@@ -51,10 +51,11 @@ if TYPE_CHECKING:
 def export(
     home: Path | None, to: str, scenario: str | None, k: int, users: str, delta: bool, as_json: bool
 ) -> None:
-    """Write the lists of many users, as the API would give them now, to a file, a database or Redis.
+    """Write the lists of many users to a file, a database or Redis.
 
-    An interrupted export leaves the one before whole. Each row names its release, rules and scenario; a manifest is
-    beside the file (NAME.manifest.json), in the table TABLE_exports, or under PREFIX:manifest.
+    They are as the API would give them now. An interrupted export leaves the one before whole. Each row names its
+    release, rules and scenario; a manifest is beside the file (NAME.manifest.json), in the table TABLE_exports, or
+    under PREFIX:manifest.
     """
     started = time.monotonic()
     if as_json:

@@ -20,6 +20,7 @@ from recsys_assets.commands.shared import (
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE
 from recsys_assets.source_settings import with_changes
+from recsys_assets.storage.database_urls import without_password
 from recsys_assets.storage.home import Home, days_under
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def init(
     bad_rows: float | None,
     **reading: Any,
 ) -> None:
-    """Read a source once, and write its days and the settings to HOME/recsys.toml.
+    """Read a source once, and write HOME/recsys.toml.
 
     Of a table, a sample is read first: the columns, times and numbers that were recognised are shown, with a
     question where the sample does not decide. Without a terminal a question is an error that names the option.
@@ -125,7 +126,7 @@ def init(
     click.echo(f"Looking at {spec} …")  # at once, before anything heavy is imported
     mapping, way = _agreed(spec, mapping, way, yes=yes)
     from_day, to_day = (None if day is None else day.date() for day in (first, last))
-    with progress_shown(f"Reading {spec}") as watcher:
+    with progress_shown(f"Reading {without_password(spec)}") as watcher:
         settings = write_settings(
             place,
             spec,

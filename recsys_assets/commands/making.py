@@ -40,7 +40,10 @@ _FIGURE_WIDTH: Final = 28
     "--landed", is_flag=True, help="Land no new day; train and release on the days that have landed."
 )
 def build(home: Path | None, spec: str | None, days: int | None, landed: bool) -> None:
-    """Build whatever is missing or stale, through Dagster; the exit code is 0 when everything is there."""
+    """Build whatever is missing or stale.
+
+    The source is followed, and assets are built through Dagster. The exit code is 0 when everything is there.
+    """
     place = Home.locate(home)
 
     def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
@@ -60,7 +63,10 @@ def build(home: Path | None, spec: str | None, days: int | None, landed: bool) -
 @click.option("--from", "first", type=DAY, help="First day to land; a day that has landed is landed again.")
 @click.option("--to", "last", type=DAY, help="Last day to land; default the day of --from.")
 def land(home: Path | None, count: int | None, first: datetime | None, last: datetime | None) -> None:
-    """Land days: their raw events are audited and cleaned, and the last days get an increment report."""
+    """Land days, again or for the first time.
+
+    Their raw events are audited and cleaned, and the last days get an increment report.
+    """
     place, wanted = Home.locate(home), list[date]()
 
     def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
@@ -88,7 +94,10 @@ def land(home: Path | None, count: int | None, first: datetime | None, last: dat
     help="Start no trial after this time.",
 )
 def tune(home: Path | None, minutes: float) -> None:
-    """Search models and their settings on held-out days; save the best in recsys.toml if it is better beyond chance."""
+    """Search models and their settings on held-out days.
+
+    The best is saved in recsys.toml if it is better beyond chance.
+    """
     from recsys_assets.embeddings.recency import categories_in  # noqa: PLC0415  polars
     from recsys_assets.evaluation.tuning import TuningTrial  # noqa: PLC0415
     from recsys_assets.evaluation.tuning import tune as search  # noqa: PLC0415
@@ -144,7 +153,7 @@ def tune(home: Path | None, minutes: float) -> None:
 @click.argument("name", required=False)
 @json_option
 def bench(name: str | None, as_json: bool) -> None:
-    """Run the benchmark NAME against what it is compared with; without NAME, list the benchmarks."""
+    """Run the benchmark NAME; without NAME, list them."""
     from recsys_assets.benchmarks.harness import benchmarks, run_benchmark  # noqa: PLC0415
 
     result = benchmarks() if name is None else run_benchmark(name)

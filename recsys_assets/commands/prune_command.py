@@ -30,7 +30,10 @@ _MEGABYTE = 1_000_000
 )
 @click.option("--dry-run", is_flag=True, help="Remove nothing; show what would go.")
 def prune(home: Path | None, keep_days: int | None, dry_run: bool) -> None:
-    """Remove old runs, results, reports, rejected days and releases, never what serving or a replay needs."""
+    """Remove old runs, results, reports and releases.
+
+    Rejected days are removed too, but nothing that serving or a replay needs.
+    """
     place = Home.locate(home)
     settings = load_settings(place)
     with progress_shown(f"Pruning {place.root}") as watcher:

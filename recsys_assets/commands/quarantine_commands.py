@@ -53,7 +53,7 @@ def _rejected_within(quarantine: Path, spans: Sequence[tuple[date, date]]) -> li
 
 @click.group(epilog=example("recsys quarantine list", "recsys quarantine show 2017-09-01"))
 def quarantine() -> None:
-    """List and show days that the audit rejected; accept or drop them."""
+    """List and show rejected days; accept or drop them."""
 
 
 @quarantine.command("list", epilog=example("recsys quarantine list"))
@@ -142,7 +142,10 @@ def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
 @click.argument("day", type=DAY)
 @click.option("--pdf", is_flag=True, help="Write a PDF too, by headless Chromium.")
 def report(home: Path | None, day: datetime, pdf: bool) -> None:
-    """Write the increment report on DAY: its figures and checks against its trailing window."""
+    """Write the increment report on DAY.
+
+    It has the day's figures and checks against its trailing window.
+    """
     with progress_shown(f"Writing the report on {day:%Y-%m-%d}") as watcher:
         from recsys_assets.interactions.report_page import write_pdf, write_report  # noqa: PLC0415
 

@@ -47,7 +47,7 @@ _TAIL_LINES: Final = 15
 def up(
     home: Path | None, spec: str | None, days: int | None, host: str, port: int, dagster_port: int
 ) -> None:
-    """Build everything, show recommendations, then serve API, page and Dagster UI until Ctrl-C."""
+    """Build everything, then serve API, page and Dagster UI."""
     place = Home.locate(home)
 
     def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
@@ -99,7 +99,7 @@ def up(
     "--fallback-previous", is_flag=True, help="Serve the release before if the current one is broken."
 )
 def serve(home: Path | None, host: str, port: int, workers: int, fallback_previous: bool) -> None:
-    """Serve the API and its page from the release that `current` points at."""
+    """Serve the API and its page from the current release."""
     from recsys_assets.api.serving.server import serve as serve_api  # noqa: PLC0415
 
     place = Home.locate(home)
@@ -117,7 +117,7 @@ def serve(home: Path | None, host: str, port: int, workers: int, fallback_previo
     help="Explain the list; without --scenario by the default one.",
 )
 def recommend(home: Path | None, user: str, k: int, scenario: str | None, explain: bool) -> None:
-    """Print recommendations for USER, by name, from the current release."""
+    """Print recommendations for USER, by name."""
     from recsys_assets.api.serving.answers import recommend_once  # noqa: PLC0415
     from recsys_assets.commands.console import open_console, print_recommendations  # noqa: PLC0415
 
@@ -135,7 +135,7 @@ def recommend(home: Path | None, user: str, k: int, scenario: str | None, explai
 @click.command(epilog=example("recsys doctor"))
 @home_option
 def doctor(home: Path | None) -> None:
-    """Show the versions installed, the places and the state of everything, and the next step."""
+    """Show versions, places, the state of all, and the next step."""
     from recsys_assets.commands.console import open_console  # noqa: PLC0415
     from recsys_assets.commands.doctor import examine, print_findings  # noqa: PLC0415
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @click.group(epilog=example("recsys keys add shop --scope read --scope write"))
 def keys() -> None:
-    """Add, list and revoke the keys of the API; only their hashes are kept."""
+    """Add, list and revoke the keys of the API.
+
+    Only their hashes are kept.
+    """
 
 
 @keys.command(epilog=example("recsys keys add shop --scope read --scope write"))

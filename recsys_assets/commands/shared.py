@@ -16,6 +16,7 @@ import click
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
+from recsys_assets.storage.database_urls import is_database, without_password
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 
@@ -92,7 +93,7 @@ def write_settings(
     foreseen = ForeseenRows(RowRule())
     spec = spec or DEFAULT_SOURCE.spec
     if watcher is not None:
-        watcher.begin(f"reading {spec}", "")
+        watcher.begin(f"reading {without_password(spec)}", "")
     say = watcher.say if watcher is not None else click.echo
     settings = initialise(
         home,
@@ -114,6 +115,8 @@ def write_settings(
         later = foreseen.account(source.first_day, source.last_day)
         if later.rows and not counted.duplicates:
             say("\n  ".join(["Of these, cleaning will leave out at least:", *later.lines()]))
+    if is_database(spec) and without_password(spec) != spec:
+        say("The password is not kept: later commands take it from PGPASSWORD or ~/.pgpass.")
     return settings
 
 
@@ -170,7 +173,7 @@ def remembers_rejection(command: "Callable[..., None]") -> "Callable[..., None]"
 
 
 def _command_line() -> str:
-    return shlex.join(["recsys", *sys.argv[1:]])
+    return shlex.join(["recsys", *map(without_password, sys.argv[1:])])
 
 
 def _require_nothing_landed(home: Home) -> None:

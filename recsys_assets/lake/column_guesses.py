@@ -1,9 +1,11 @@
 """Our columns found among a table's: by name, if the values agree, and some of them by the values alone."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from recsys_assets import columns as names
@@ -22,9 +24,19 @@ NUMBERS: Final = (names.RATING, names.QUANTITY, names.VALUE, names.PRICE)
 """Our columns that hold numbers."""
 _OF_ITEM: Final = (names.TITLE, names.CATEGORY, names.DEPARTMENT, names.BRAND)
 _MOST: Final = 0.9
+_LIST: Final = "[]"
+_ROW_NUMBER: Final = re.compile(
+    r"(?i)_?(id|uuid|guid|key|index|idx|row|row_?id|row_?(no|nr|num|number)|nr|no|#|unnamed: 0)"
+)
+"""Names of a column that numbers the rows, if no value comes again."""
 _MOST_KINDS: Final = 50
 _VALUES_AN_ITEM: Final = 1.5
 """A column that describes items has hardly more values than items; one of users has many."""
+_OF_LINE: Final = (*_OF_ITEM, names.LINE, names.QUANTITY, names.VALUE, names.PRICE)
+"""Columns of an item and not of its order: where items are in a list, these are read from the same list."""
+_ENOUGH_ROWS: Final = 20
+_NEARLY_ALL: Final = 0.98
+"""Share of distinct values, in enough rows, that shows the number of a row or order: no user or item comes back."""
 _RATINGS: Final = (11, 0.0, 10.0)
 """Most distinct values, least and greatest, of a column that is taken for a rating by its values alone."""
 _STATUSES: Final = frozenset(
@@ -71,28 +83,56 @@ def guess(sample: Mapping[str, pl.Series], given: Collection[tuple[str, str]], *
     for ours in wanted:
         if ours in mapped or ours in own:
             continue
-        free = [name for name in best_names(ours, list(sample)) if name not in used]
         item = next(
             (theirs for name, theirs in [*given, *by_name.items()] if name == names.ITEM_ID), names.ITEM_ID
         )
+        free = [name for name in best_names(ours, list(sample)) if name not in used]
+        free = [name for name in free if _is_beside(ours, name, item)]
+        if ours in REQUIRED:  # one of a list, not all of it
+            free = [name for name in free if f"{name}{_LIST}" not in sample]
         fitting = [name for name in free if _agrees(ours, sample[name], sample.get(item))]
+        if ours == names.ITEM_ID:
+            fitting = [name for name in fitting if not _is_line(name, sample)]
+        if not fitting and ours == names.ORDER_ID and _LIST in item:
+            fitting = [name for name in ("id", "_id") if name in sample and name not in used]
         if fitting:
             by_name[ours] = fitting[0]
             used.add(fitting[0])
     open_ = [name for name in REQUIRED if name in wanted and name not in {*mapped, *own, *by_name}]
-    left = {name: column for name, column in sample.items() if name not in used}
-    by_values = _by_values(open_, left)
+    left = {
+        name: column for name, column in sample.items() if name not in used and f"{name}{_LIST}" not in sample
+    }
+    if names.LINE not in {*mapped, *own, *by_name} and (
+        line := [name for name in left if _is_line(name, sample)]
+    ):
+        by_name[names.LINE] = line[0]
+        left.pop(line[0])
+    when = next(
+        (theirs for ours, theirs in [*given, *by_name.items()] if ours == names.TIMESTAMP), names.TIMESTAMP
+    )
+    by_values = _by_values(open_, left, sample.get(when))
+    if names.ITEM_ID in open_ and names.TITLE in by_name:
+        by_values.setdefault(names.ITEM_ID, by_name[names.TITLE])
     if all(name.isdecimal() for name in sample):
         by_values |= _without_header({*mapped, *by_values}, left, set(by_values.values()))
-    choices = tuple(name for name in left if any(may_be(ours, name) for ours in open_))
+    choices = tuple(
+        name
+        for name in sample
+        if name in by_values.values() or (name in left and any(may_be(ours, name) for ours in open_))
+    )
     any_time = any(best_names(names.TIMESTAMP, [name]) or _is_time(column) for name, column in left.items())
     return Guesses(
         by_name=by_name, by_values=by_values, choices=choices, not_read=not_read, any_time=any_time
     )
 
 
-def _by_values(open_: Collection[str], left: Mapping[str, pl.Series]) -> dict[str, str]:
-    """Return columns for the required ones that no name shows: the time by its values, then user before item."""
+def _by_values(
+    open_: Collection[str], left: Mapping[str, pl.Series], when: pl.Series | None
+) -> dict[str, str]:
+    """Return columns for the required ones that no name shows: the time by its values, then user before item.
+
+    A column that numbers rows or orders is neither.
+    """
     found: dict[str, str] = {}
     times = [name for name, column in left.items() if _is_time(column)]
     kinds = [name for name, column in left.items() if _agrees(names.KIND, column, None)]
@@ -105,7 +145,11 @@ def _by_values(open_: Collection[str], left: Mapping[str, pl.Series]) -> dict[st
                 for name, column in left.items()
                 if name not in {*times, *kinds, *found.values()} and may_be(ours, name) and _is_id(column)
             ]
-            found |= {ours: free[0]} if free else {}
+            when = left.get(found.get(names.TIMESTAMP, ""), when)
+            beside = when if when is not None and all(len(when) == len(left[name]) for name in free) else None
+            again = [name for name in free if not _names_rows(left[name], beside)]
+            usable = again or [name for name in free if not _ROW_NUMBER.fullmatch(name)]
+            found |= {ours: usable[0]} if usable else {}
     return found
 
 
@@ -118,6 +162,38 @@ def _without_header(ours: set[str], left: Mapping[str, pl.Series], used: set[str
     ratings = [name for name, column in rest.items() if _is_rating(column)]
     found = {names.KIND: kinds, names.RATING: ratings}
     return {name: columns[0] for name, columns in found.items() if columns and name not in ours}
+
+
+def _is_beside(ours: str, theirs: str, item: str) -> bool:
+    """Return false for a field of another list than the item's, and for one of the order where a line is meant."""
+    one, other = (name[: name.rfind(_LIST) + len(_LIST)] if _LIST in name else "" for name in (theirs, item))
+    in_one = one.startswith(other) or other.startswith(one)
+    return in_one and (ours not in _OF_LINE or one.startswith(other))
+
+
+def _is_line(theirs: str, sample: Mapping[str, pl.Series]) -> bool:
+    """Return true for numbers from 1 up that begin again with each order."""
+    order = next((sample[name] for name in best_names(names.ORDER_ID, list(sample)) if name != theirs), None)
+    column = sample[theirs]
+    if order is None or len(order) != len(column):
+        return False
+    number = numbers(column, pl.Int64, mark=".")
+    lengths = ids(order).rle().struct.field("len")
+    place = np.arange(len(column)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
+    fits = (number == pl.Series(place)).fill_null(value=False).mean()
+    return bool(fits >= _MOST and lengths.max() > 1)  # type: ignore[operator]
+
+
+def _names_rows(column: pl.Series, times: pl.Series | None) -> bool:
+    """Return true for values that hardly come again, but in rows that follow one another and have one time."""
+    pair = pl.DataFrame(
+        [ids(column).alias("id"), (column if times is None else text_of(times)).alias("time")]
+    )
+    known = pair.drop_nulls("id")
+    runs = known.with_columns(pl.col("id").rle_id().alias("run")).unique(["run", *known.columns])
+    if known["id"].n_unique() < _ENOUGH_ROWS or times is None:
+        runs = known
+    return runs.height >= _ENOUGH_ROWS and runs["id"].n_unique() >= _NEARLY_ALL * runs.height
 
 
 def _odd(column: pl.Series) -> str:

@@ -16,14 +16,15 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from recsys_assets.errors import InputError, SettingsError
+from recsys_assets.errors import InputError, SettingsError, SourceFormatError
 from recsys_assets.lake.download import Progress, fetch
 from recsys_assets.lake.open_questions import Given
-from recsys_assets.lake.proposal import settled
+from recsys_assets.lake.proposal import ready_made, settled
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import choose_range
 from recsys_assets.lake.sources.registry import Spec, open_source, preset_of, table_of
 from recsys_assets.lake.sources.survey import Survey
+from recsys_assets.lake.sources.tabular import files_of
 from recsys_assets.lake.wish_defaults import set_wish_defaults, wishes_in_words
 from recsys_assets.settings import Settings, load_settings
 from recsys_assets.source_settings import BAD_ROWS, ReadingSettings, SourceSettings
@@ -213,7 +214,13 @@ def _counted(
     source = open_source(written, columns=given.columns, reading=given.reading)
     source.bad_rows = BAD_ROWS if bad_rows is None else bad_rows
     days = DaysReading(source)
-    survey = Survey.of(days.batches() if watch is None else _watched(days.batches(), watch))
+    try:
+        survey = Survey.of(days.batches() if watch is None else _watched(days.batches(), watch))
+    except SourceFormatError as error:
+        table = table_of(written, given.reading)
+        spec = None if table is None else ready_made(table, files_of(table, given.reading))
+        hint = "" if spec is None else f"; or read it ready-made by --source '{spec}'"
+        raise SourceFormatError(f"{error}{hint}") from None
     return survey, days.result(), str(source.files()[0])
 
 

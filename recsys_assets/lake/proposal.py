@@ -30,7 +30,7 @@ from recsys_assets.lake.sources.preset_files import preset_for
 from recsys_assets.lake.sources.preset_format import load_preset
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular, files_of
-from recsys_assets.lake.sources.tabular_files import TabularFile
+from recsys_assets.lake.sources.tabular_files import TabularFile, expand
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.source_settings import ReadingSettings
 
@@ -126,7 +126,7 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
                 for ours, value in guesses.not_read.items()
             ),
             *_notes(events, pieces=pieces),
-            *_looks_like(pattern_or_files, files, list(sample)),
+            *_of_files(pattern_or_files, files, events, account.rows - account.kept),
         ],
         pieces=pieces,
     )
@@ -165,15 +165,21 @@ def _quoted(text: str) -> str:
 
 
 def _sample(files: Sequence[TabularFile]) -> dict[str, pl.Series]:
-    """Return the values of each column in the first rows of the first file that has it."""
+    """Return the values of each column in the first rows of the first file that has it.
+
+    Of nested records, the columns of each list are read by themselves, and those of none by the record.
+    """
     found: dict[str, pl.Series] = {}
     for file in files:
-        new = [name for name in file.column_names() if name not in found]
-        if not new:
-            continue
-        chunk = next(iter(file.chunks(file.column_names(), RowsAside(allowed=1.0))), None)
-        if chunk is not None:
-            found |= {name: chunk.frame[name] for name in new}
+        lists = dict[str, list[str]]()
+        for name in file.column_names():
+            lists.setdefault(name[: name.rfind("[]") + 1], []).append(name)
+        for columns in lists.values():
+            if all(name in found for name in columns):
+                continue
+            chunk = next(iter(file.chunks(columns, RowsAside(allowed=1.0))), None)
+            if chunk is not None:
+                found |= {name: chunk.frame[name] for name in columns if name not in found}
     if not found:
         raise EmptySourceError(f"{files[0].path}: holds no event; give a file with at least one row")
     return found
@@ -202,15 +208,38 @@ def _has_pieces(events: pl.DataFrame) -> bool:
     return bool(of_orders and events[names.QUANTITY].null_count() == events.height)
 
 
-def _looks_like(
-    pattern_or_files: Path | Sequence[TabularFile], files: Sequence[TabularFile], has: Sequence[str]
-) -> list[str]:
-    """Return a line of advice where the table is of a ready-made source."""
+def ready_made(pattern_or_files: Path | Sequence[TabularFile], files: Sequence[TabularFile]) -> str | None:
+    """Return the spec of the ready-made source that a table's files are of; None for others."""
     if not isinstance(pattern_or_files, Path):
-        return []
-    name = preset_for([file.path for file in files], has)
-    title = "" if name is None else load_preset(name).title
-    return [f"This looks like {title}: `{name}:{pattern_or_files}` reads it ready-made."] if name else []
+        return None
+    name = preset_for(
+        [file.path for file in files], [name for file in files[:1] for name in file.column_names()]
+    )
+    return None if name is None else f"{name}:{pattern_or_files}"
+
+
+def _of_files(
+    pattern_or_files: Path | Sequence[TabularFile],
+    files: Sequence[TabularFile],
+    events: pl.DataFrame,
+    bad: int,
+) -> list[str]:
+    """Return lines of advice: the files are of a ready-made source, or some are empty."""
+    notes, read = [], {file.path for file in files}
+    paths = expand(pattern_or_files) if isinstance(pattern_or_files, Path) else []
+    if empty := [path.name for path in paths if path not in read]:
+        notes.append(f"Empty files are left out: {', '.join(empty)}")
+    if spec := ready_made(pattern_or_files, files):
+        known = events.drop_nulls([names.USER_ID, names.ITEM_ID]).height if events.height else 0
+        lost = events.height + bad - known
+        loses = (
+            f"; as a table, {lost:,} of the first {events.height + bad:,} rows would be left out"
+            if lost
+            else ""
+        )
+        title = load_preset(spec.partition(":")[0]).title
+        notes.append(f"This looks like {title}. To read it ready-made: --source '{spec}'{loses}")
+    return notes
 
 
 def _notes(events: pl.DataFrame, *, pieces: bool) -> list[str]:

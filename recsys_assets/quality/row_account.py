@@ -8,6 +8,7 @@ import msgspec
 
 REASONS: Final = {
     "bad_row": "cannot be read",
+    "no_event": "that hold no event, such as a total or the header again",
     "no_match": "whose order, or other row of a second file, is missing",
     "other_kind": "of kinds that are no interactions",
     "outside_range": "outside of the days that are landed",

@@ -1,5 +1,6 @@
 """A table's columns, times and numbers are proposed from a sample, and what is not sure is a question."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -204,3 +205,62 @@ def test_without_a_header_a_kind_is_found_by_its_words(table):
     assert {name: found.columns[name] for name in ("user_id", "item_id", "kind")} == {
         "user_id": "1", "item_id": "2", "kind": "3"
     }  # fmt: skip
+
+
+ORDERS = [
+    {
+        "id": 9000 + n, "name": f"#{n}", "created_at": f"2024-03-{n % 28 + 1:02d}T08:00:00+01:00",
+        "customer": {"id": n % 7}, "total_price": "9.50", "refunds": [{"id": 1, "note": "late"}], "tags": ["a", "b"],
+        "line_items": [
+            {"id": 10 * n + place, "product_id": place, "quantity": 2, "price": "3.50"} for place in range(1 + n % 3)
+        ],
+    }
+    for n in range(30)
+]  # fmt: skip
+
+
+def test_nested_orders_have_the_customer_as_user_and_their_own_number_as_order(table):
+    found = propose(table(json.dumps({"orders": ORDERS}), "orders.json"), Given())
+
+    assert found.columns == {
+        "user_id": "customer.id", "item_id": "line_items[].product_id", "timestamp": "created_at", "order_id": "id",
+        "line": "line_items[].id", "quantity": "line_items[].quantity", "price": "line_items[].price",
+    }  # fmt: skip
+    assert {"total_price", "name", "refunds[].note"} <= set(found.unread)  # of the order, or of another list
+    assert found.sample.height == sum(len(order["line_items"]) for order in ORDERS)
+
+
+def test_the_items_of_a_plain_list_are_a_row_each(table):
+    lines = [json.dumps({"user": "u", "items": ["a", "b"], "time": "2024-03-01"})] * 2
+
+    found = propose(table("\n".join(lines), "f.jsonl"), Given())
+
+    assert found.columns["item_id"] == "items[]"
+    assert found.sample["item_id"].to_list() == ["a", "b", "a", "b"]
+
+
+@pytest.mark.parametrize("number", ["{row}", "{order}"])
+def test_a_column_that_numbers_rows_or_orders_is_no_user(table, number):
+    rows = [
+        f"{number.format(row=row, order=row // 3)},p{row // 3 % 7},t{row % 5},2024-03-{row // 3 % 28 + 1:02d}\n"
+        for row in range(90)
+    ]
+    found = propose(table(f"nr,who,what,moment\n{''.join(rows)}"), Given())
+
+    assert (found.columns["user_id"], found.columns["item_id"]) == ("who", "what")
+
+
+def test_numbers_that_begin_again_with_each_order_are_its_lines_and_no_item(table):
+    rows = [f"{row // 2},2024-03-01,Ann {row % 3},{row % 2 + 1},Mug {row % 5},2\n" for row in range(30)]
+
+    found = propose(
+        table(f"Order Number,Date,Customer,Item #,Item Name,Quantity (- Refund)\n{''.join(rows)}"), Given()
+    )
+
+    assert found.columns == {
+        "user_id": "Customer", "timestamp": "Date", "order_id": "Order Number", "line": "Item #",
+        "item_id": "Item Name", "title": "Item Name", "quantity": "Quantity (- Refund)",
+    }  # fmt: skip
+    assert [(question.option, question.proposal) for question in found.questions] == [
+        ("--column item_id=", "Item Name")
+    ]

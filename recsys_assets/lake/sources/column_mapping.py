@@ -21,6 +21,9 @@ OWN: Final = (
 )
 """Our columns that have a meaning; without a mapping each is read from a column of its own name."""
 
+_SHOWN: Final = 40
+"""Columns that an error names."""
+
 
 def alternatives(theirs: Theirs) -> tuple[str, ...]:
     """Return the columns that a value of a mapping names."""
@@ -80,7 +83,10 @@ def resolve(
     for file, names, columns_of in zip(files, has, found, strict=True):
         for name in required:
             if name not in columns_of:
-                raise SourceFormatError(f"{file.path}: {_required(name, (*wanted[name], name)[0], names)}")
+                fault = _required(name, (*wanted[name], name)[0], names)
+                others = any(name in columns_of for columns_of in found)
+                way = f"; or leave the file out by a glob, such as {file.path.parent}/*.csv" if others else ""
+                raise SourceFormatError(f"{file.path}: {fault}{way}")
     return found
 
 
@@ -110,4 +116,5 @@ def missing(column: str, has: Sequence[str], *, meaning: str) -> str:
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     numbered = all(name.isdecimal() for name in has)
     header = "; the file has no header, so its columns are numbered" if numbered else ""
-    return f"no column {column!r}{hint}, only {', '.join(has)}{header}"
+    shown = ", ".join([*has[:_SHOWN], *(["…"] if len(has) > _SHOWN else [])])
+    return f"no column {column!r}{hint}, only {shown}{header}"

@@ -1,7 +1,8 @@
 """Meanings of a table's columns by their names: our column name for each of the file's, in several languages.
 
 Names are compared without case, accents and separators: `User_ID`, `userId` and `user-id` are the words `user` and
-`id`. The values are looked at in `proposal.py`; here are only the words.
+`id`. Units and other additions at the end, `Qty.`, `Price (USD)` and `amount_eur`, change no meaning. Of a field within
+a field, `customer.id`, both names speak. The values are looked at in `column_guesses.py`; here are only the words.
 """
 
 import re
@@ -96,6 +97,16 @@ _NO_EVENT: Final = (
     " registration updated modified limit approved joined until end ended update last carrier due zone"
 )
 """Words of times that are no event's."""
+_ADDED: Final = re.compile(r"\s*[(\[{][^)\]}]*[)\]}]\W*$")
+"""Words in brackets behind a name."""
+_OTHER: Final = "refunded returned cancelled canceled old previous stock available open"
+"""Words in brackets that make another number of it."""
+_UNITS: Final = (
+    "usd eur gbp chf cad aud pln czk sek nok dkk jpy inr brl euro euros dollar dollars pcs utc local"
+)
+_WITHIN: Final = re.compile(r"(?<=[\w\]])\.(?=\w)")
+"""The dot between a field and a field within it; `Qty.` and `Cust. No` have another."""
+_LISTED: Final = re.compile(r"\[[^\]]*\]")
 _NOT_A_USER: Final = "seller vendor store shop merchant supplier employee staff agent warehouse"
 
 
@@ -118,7 +129,27 @@ def is_same_name(ours: str, theirs: str) -> bool:
 
 def rank_of(ours: str, theirs: str) -> int | None:
     """Return how well a column's name fits one of ours: 0 is best, None is not at all."""
-    words = words_of(theirs.rpartition(".")[2] if "." in theirs else theirs)
+    parts = [_LISTED.sub("", part) for part in _WITHIN.split(theirs)] if "." in theirs else [theirs]
+    if len(parts) > 1:
+        both = f"{parts[-2].removesuffix('s')} {parts[-1]}"
+        found = _rank(ours, both)
+        return found if found is not None else _rank(ours, parts[-1])
+    found = _rank(ours, theirs)
+    if found is not None:
+        return found
+    plain = _ADDED.sub("", theirs)
+    added = words_of(theirs[len(plain) :])
+    words = words_of(plain)
+    while len(words) > 1 and words[-1] in _set(_UNITS):
+        words = words[:-1]
+    if words == words_of(theirs) or set(added) & _set(f"{_OTHER} {_NO_EVENT}"):
+        return None
+    found = _rank(ours, " ".join(words))
+    return None if found is None else found + 1
+
+
+def _rank(ours: str, theirs: str) -> int | None:
+    words = words_of(theirs)
     joined = "".join(words)
     if joined == "".join(words_of(ours)):
         return 0

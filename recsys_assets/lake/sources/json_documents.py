@@ -64,6 +64,11 @@ def recognise_layout(path: Path, encoding: str | None) -> JsonLayout:
         first = json.loads(lines[0])
     except ValueError:
         first = None
+    if isinstance(first, dict) and len(lines) == 1 and _is_columns(first):
+        raise SourceFormatError(
+            f"{path}: holds a list for each column ({', '.join(list(first)[:3])}, …), not records; write one object a "
+            'row, as pandas does by to_json(orient="records")'
+        )
     if isinstance(first, dict) and not (len(lines) == 1 and _wrapped(first)):
         return JsonLayout(kind=LINES, form=form, records=_objects(lines))
     start = _document_start(sample)
@@ -102,6 +107,19 @@ def _wrapped(record: dict[str, Any]) -> bool:
         if isinstance(value, list) and value and isinstance(value[0], dict)
     ]
     return len(lists) == 1 and (len(record) == 1 or lists[0].lower() in _WRAPPERS)
+
+
+def _is_columns(record: dict[str, Any]) -> bool:
+    """Return True for an object that holds the values of each column in one list, or by the number of the row."""
+    values = list(record.values())
+    if len(values) <= 1 or not all(isinstance(value, list | dict) and len(value) > 1 for value in values):
+        return False
+    if all(isinstance(value, dict) for value in values):
+        return all(list(value) == [str(number) for number in range(len(value))] for value in values)
+    plain = all(
+        isinstance(value, list) and not any(isinstance(one, dict) for one in value) for value in values
+    )
+    return plain and len({len(value) for value in values}) == 1
 
 
 def _document_start(sample: bytes) -> int:

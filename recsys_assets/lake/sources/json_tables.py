@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.sources import nested_fields
 from recsys_assets.lake.sources.json_documents import (
     DOCUMENT,
@@ -59,6 +60,10 @@ def json_chunks(
     """
     literal = [name for record in layout.records for name in record]
     paths = {name: nested_fields.parse_path(name, literal) for name in columns}
+    try:
+        nested_fields.lists_of(list(paths.values()))
+    except SourceFormatError as error:
+        raise SourceFormatError(f"{path}: {error}") from None
     decoder = _Decoder(
         paths=paths, schema=nested_fields.schema_of(list(paths.values()), records=layout.records)
     )

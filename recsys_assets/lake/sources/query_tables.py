@@ -105,9 +105,8 @@ class _Query(TabularFile):
             first += frame.height
 
     def _broken(self, error: BaseException) -> InputError:
-        return SourceFormatError(
-            f"{self.path}: cannot be read ({self._url.one_line(error)}); mend the source"
-        )
+        reason = self._url.one_line(error)
+        return SourceFormatError(f"{self.path}: cannot be read ({reason}); {_advice(reason)}")
 
     def _named(self, names: Sequence[str]) -> list[str]:
         twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
@@ -213,6 +212,14 @@ class _Postgres(_Query):
                 yield cursor
         except (self._driver.Error, pa.ArrowException, OSError) as error:
             raise self._broken(error) from None
+
+
+def _advice(reason: str) -> str:
+    if "password" in reason:
+        return "give the password by PGPASSWORD or ~/.pgpass"
+    if "connect" in reason:
+        return "check the address, and that the server runs"
+    return "mend the query, or the database"
 
 
 def _column(name: str, values: Sequence[Any]) -> pl.Series:

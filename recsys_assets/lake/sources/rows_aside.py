@@ -15,6 +15,8 @@ NO_MATCH: Final = "no_match"
 """Reason: the row's order, or another row that it needs of a second file, isn't there."""
 OTHER_KIND: Final = "other_kind"
 """Reason: the row is an event of a kind that is no interaction, such as the start of a session."""
+NO_EVENT: Final = "no_event"
+"""Reason: the row repeats the header, or has neither user nor item nor time, as a line of totals."""
 _HOPELESS_ROWS: Final = 1_000
 _HOPELESS_FACTOR: Final = 10
 """Reading ends early at 1,000 bad rows that are 10 times as many as allowed."""

@@ -11,6 +11,8 @@ Each column of a file has one format: times by `file_times.py`, ids and numbers 
 
 import hashlib
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,6 +20,7 @@ import msgspec
 import polars as pl
 
 from recsys_assets import columns as names
+from recsys_assets.errors import EmptySourceError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.sources.cell_values import Mark, decimal_mark, ids, is_missing, numbers, text_of
 from recsys_assets.lake.sources.column_mapping import OWN, Theirs, alternatives, resolve
@@ -115,6 +118,7 @@ class Tabular(Source):
             orders = OrderLines() if names.ORDER_ID in theirs else None
             marks: dict[str, Mark] = {}
             for chunk in file.chunks(list(dict.fromkeys(theirs.values())), aside):
+                chunk.leave_out(_repeats_header(chunk, theirs), aside, fault="is the header again")
                 events = pl.DataFrame(
                     [
                         times.utc(chunk).alias(name)
@@ -125,6 +129,8 @@ class Tabular(Source):
                 )
                 events = events if orders is None else orders.filled(events)
                 missing = events[names.TIMESTAMP].is_null()
+                empty = missing & events[names.USER_ID].is_null() & events[names.ITEM_ID].is_null()
+                chunk.leave_out(empty, aside, fault="has neither user nor item nor time")
                 if chunk.bad is not None:
                     missing &= ~chunk.bad
                 chunk.reject(theirs.get(names.TIMESTAMP, ""), missing, "is no timestamp")
@@ -174,12 +180,28 @@ class Tabular(Source):
             yield from column_parts(one, self._columns[one.path][names.TIMESTAMP])
 
 
+def _repeats_header(chunk: Chunk, theirs: Mapping[str, str]) -> pl.Series:
+    """Return true for each row whose values are the names of the columns, as where exports were joined."""
+    columns = [chunk.frame[name] == name for name in theirs.values() if chunk.frame.schema[name] == pl.String]
+    if len(columns) < len(theirs) or not columns[0].any():
+        return pl.Series([False]).new_from_index(0, chunk.frame.height)
+    return reduce(and_, columns).fill_null(value=False)
+
+
 def files_of(pattern_or_files: Path | Sequence[TabularFile], reading: ReadingSettings) -> list[TabularFile]:
-    """Return the open files of a source.
+    """Return the open files of a source. An empty one among others is left out, and read when it has rows.
 
     Raises:
         InputError: there is none, or one cannot be read.
     """
     if not isinstance(pattern_or_files, Path):
         return list(pattern_or_files)
-    return [open_tabular(path, reading) for path in expand(pattern_or_files)]
+    files, empty = list[TabularFile](), list[EmptySourceError]()
+    for path in expand(pattern_or_files):
+        try:
+            files.append(open_tabular(path, reading, like=files[-1] if files else None))
+        except EmptySourceError as error:
+            empty.append(error)
+    if not files:
+        raise empty[0]
+    return files

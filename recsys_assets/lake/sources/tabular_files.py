@@ -109,8 +109,13 @@ class TabularFile(ABC):
         return f"{self.path}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
-def open_tabular(path: Path, reading: ReadingSettings) -> TabularFile:
+def open_tabular(path: Path, reading: ReadingSettings, *, like: TabularFile | None = None) -> TabularFile:
     """Open a file in the format that its first bytes show.
+
+    Args:
+        path: the file.
+        reading: the way that it is read.
+        like: another file of the source, whose form is tried first.
 
     Raises:
         InputError: the file is missing, empty, or in none of the formats.
@@ -123,31 +128,31 @@ def open_tabular(path: Path, reading: ReadingSettings) -> TabularFile:
     if kind is not None:
         return _Columnar(path, kind)
     line = first_line(path, reading.encoding)
-    return _Json(path, reading) if line.lstrip().startswith((b"{", b"[")) else _Delimited(path, reading)
+    return _Json(path, reading) if line.lstrip().startswith((b"{", b"[")) else _Delimited(path, reading, like)
 
 
 class _Delimited(TabularFile):
-    def __init__(self, path: Path, reading: ReadingSettings) -> None:
+    def __init__(self, path: Path, reading: ReadingSettings, like: TabularFile | None) -> None:
         super().__init__(path)
-        self._form = sniff(path, reading)
+        self.form = sniff(path, reading, like=like.form if isinstance(like, _Delimited) else None)
 
     @property
     def found(self) -> FileFormat:
-        dialect, form = self._form.dialect, self._form.dialect.form or TextForm()
+        dialect, form = self.form.dialect, self.form.dialect.form or TextForm()
         return FileFormat(
             kind="CSV" if dialect.separator != "\t" else "TSV",
             encoding=form.encoding or "utf-8",
             delimiter=dialect.separator,
-            header=self._form.header,
+            header=self.form.header,
             line_ends=form.line_ends,
-            notes=self._form.notes,
+            notes=self.form.notes,
         )
 
     def column_names(self) -> Sequence[str]:
-        return list(self._form.dialect.names or ())
+        return list(self.form.dialect.names or ())
 
     def chunks(self, columns: Sequence[str], aside: RowsAside) -> Iterator[Chunk]:
-        return tables(self.path, self._form.dialect, aside, columns=columns)
+        return tables(self.path, self.form.dialect, aside, columns=columns)
 
 
 class _Json(TabularFile):

@@ -4,7 +4,8 @@ import csv
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from recsys_assets.lake.sources.delimited_lines import (
     last_record_end,
     readable_lines,
 )
-from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
+from recsys_assets.lake.sources.rows_aside import BAD_ROW, NO_EVENT, RowsAside
 from recsys_assets.lake.sources.text_blocks import BLOCK_BYTES, Block, first_line, line_blocks, read_ahead
 from recsys_assets.lake.sources.text_form import TextForm, recognise
 
@@ -39,6 +40,8 @@ class Chunk(ABC):
     """True for each row that `reject` was called for; None while there is none."""
     fault: str = ""
     """The place, value and fault of the first such row."""
+    empty: pl.Series | None = None
+    """True for each row that holds no event, such as a total; None while there is none."""
 
     @abstractmethod
     def place(self, row: int) -> str:
@@ -64,6 +67,8 @@ class Chunk(ABC):
             bad: boolean, one a row.
             fault: text after the value, such as `is no date`.
         """
+        if self.empty is not None:
+            bad = bad & ~self.empty
         if not bad.any():
             return
         if self.bad is None:
@@ -73,6 +78,22 @@ class Chunk(ABC):
             )
         self.bad = bad if self.bad is None else self.bad | bad
 
+    def leave_out(self, empty: pl.Series, aside: RowsAside, *, fault: str) -> None:
+        """Count the rows where `empty` is true as `no_event`: nothing is wrong with them, and they become no events.
+
+        Args:
+            empty: boolean, one a row.
+            aside: takes the count.
+            fault: text after the row's place.
+        """
+        known = [one for one in (self.bad, self.empty) if one is not None]
+        empty = reduce(lambda mask, one: mask & ~one, known, empty)
+        if not empty.any():
+            return
+        row = int(empty.arg_max() or 0)
+        aside.add(NO_EVENT, rows=int(empty.sum()), example=lambda: f"{self.path}: {self.place(row)} {fault}")
+        self.empty = empty if self.empty is None else self.empty | empty
+
     def finish(self, events: pl.DataFrame, aside: RowsAside) -> pl.DataFrame:
         """Return the events of the rows that were not rejected, and count the others as `bad_row`.
 
@@ -80,10 +101,10 @@ class Chunk(ABC):
             events: one a row of the chunk, in its order.
             aside: takes the count.
         """
-        if self.bad is None:
-            return events
-        aside.add(BAD_ROW, rows=int(self.bad.sum()), example=lambda: self.fault)
-        return events.filter(~self.bad)
+        if self.bad is not None:
+            aside.add(BAD_ROW, rows=int(self.bad.sum()), example=lambda: self.fault)
+        left_out = [one for one in (self.bad, self.empty) if one is not None]
+        return events.filter(~reduce(or_, left_out)) if left_out else events
 
 
 def _integers(ids: pl.Series) -> pl.Series:

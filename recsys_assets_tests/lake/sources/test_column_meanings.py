@@ -19,6 +19,10 @@ from recsys_assets.lake.sources.column_meanings import best_names, may_be, rank_
         ("rating", "Book-Rating"), ("rating", "stars"), ("quantity", "Menge"), ("quantity", "Lineitem quantity"),
         ("price", "UnitPrice"), ("price", "Einzelpreis"), ("value", "Betrag"), ("kind", "eventName"),
         ("status", "Financial Status"), ("title", "Bezeichnung"), ("category", "Catégorie"), ("line", "order_item_id"),
+        ("quantity", "Qty."), ("quantity", "Quantity (- Refund)"), ("price", "Unit Price [USD]"),
+        ("price", "price_eur"),
+        ("user_id", "Cust. ID*"), ("user_id", "customer.id"), ("item_id", "line_items[].product.id"),
+        ("item_id", "Item # (SKU)"), ("order_id", "order.id"), ("line", "line_items[].id"),
     ],
 )  # fmt: skip
 def test_a_name_has_our_meaning(ours, theirs):
@@ -32,6 +36,7 @@ def test_a_name_has_our_meaning(ours, theirs):
         ("item_id", "product_category"), ("item_id", "order_id"), ("timestamp", "birth_date"),
         ("timestamp", "delivered_at"), ("timestamp", "order_estimated_delivery_date"), ("value", "UnitPrice"),
         ("order_id", "order_status"), ("timestamp", "rating"),
+        ("user_id", "shop.id"), ("user_id", "id"), ("quantity", "Quantity (refunded)"), ("timestamp", "Date (shipped)"),
     ],
 )  # fmt: skip
 def test_a_name_has_another_meaning(ours, theirs):

@@ -169,3 +169,35 @@ def test_a_truncated_last_line_is_a_bad_row(tmp_path):
 
     assert (len(rows), bad.rows) == (50, 1)
     assert "line 52 has 2 fields instead of 3" in bad.example
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        TABLE,
+        TABLE.replace("\n", "\r\n"),
+        TABLE.encode("cp1252"),
+        TABLE.encode("utf-16"),
+        TABLE.replace(",", ";"),
+        "item,user,price\ncafé,u1,4.5\n",
+        "u1,café,4.5\nu2,5 mug,3\n",
+        "user,item,price\n",
+        'user,item,price\nu1,"café, big",4.5\n',
+        r"""user,item,price
+u1,"a \"big\" café",4.5
+u2,"x",1
+""",
+        'user,item,price\nu1,5" mug,4.5\nu2,6" mug,3\n',
+        "user,item,price\nu1,café\nu2\nu3,mug\n",
+        "user,item,price\nu1,café,4.5,more\nu2,mug,3,more\n",
+        "Sales\nuser,item,price\nu1,café,4.5\n",
+    ],
+)
+@pytest.mark.parametrize("first", [TABLE, 'user,item,price\nu0,"a ""big"" mug",1\n', "sep=,\n" + TABLE])
+def test_a_file_after_another_of_its_source_is_read_as_if_it_were_alone(tmp_path, first, second):
+    before, alone = opened(tmp_path, first), opened(tmp_path, second)
+
+    beside = open_tabular(alone.path, ReadingSettings(), like=before)
+
+    assert read(beside) == read(alone)
+    assert beside.found.in_words() == alone.found.in_words()

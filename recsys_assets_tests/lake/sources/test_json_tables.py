@@ -186,3 +186,22 @@ def test_raises_when_two_lists_should_be_rows(tmp_path):
 def test_raises_when_the_file_holds_no_record(tmp_path, text):
     with pytest.raises(SourceFormatError, match="one object a line"):
         read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"user": ["u", "v"], "item": ["i", "j"]}',
+        '{"user": {"0": "u", "1": "v"}, "item": {"0": "i", "1": "j"}}',
+    ],
+)
+def test_a_document_of_columns_is_rejected_with_a_way_out(tmp_path, text):
+    with pytest.raises(SourceFormatError, match=r"a list for each column \(user, item.*orient=\"records\""):
+        open_tabular(written(tmp_path, text), ReadingSettings())
+
+
+def test_fields_of_two_lists_are_rejected_with_the_name_of_the_file(tmp_path):
+    path = written(tmp_path, '{"a": [{"x": 1}], "b": [{"y": 2}]}\n')
+
+    with pytest.raises(SourceFormatError, match=r"f\.json: columns of two lists, a and b"):
+        read(path, "a[].x", "b[].y")

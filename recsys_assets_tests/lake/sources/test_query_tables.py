@@ -10,7 +10,9 @@ from pathlib import Path
 import adbc_driver_postgresql.dbapi as pg
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from recsys_assets.cli import main
 from recsys_assets.errors import InputError, SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.sources.query_tables import is_query, open_query, settings_spec
 from recsys_assets.lake.sources.rows_aside import RowsAside
@@ -164,3 +166,28 @@ def test_settings_keep_an_absolute_path_and_no_password(tmp_path, monkeypatch):
     assert os.environ["PGPASSWORD"] == "se@cret"  # this process reads the source by the spec without it
     assert all(map(is_query, (given, "sqlite:x", "https://x/y.csv", "s3://b/k.parquet")))
     assert not any(map(is_query, ("tabular:x.csv", "events.csv", "movielens:ml")))
+
+
+@pytest.mark.parametrize(("table", "ends"), [("orders", 0), ("nowhere", 2)])
+def test_init_keeps_and_shows_no_password_and_says_where_it_belongs(
+    server, tmp_path, monkeypatch, table, ends
+):
+    monkeypatch.setenv("PGPASSWORD", "another")
+    spec = f"{server.replace('//recsys@', '//recsys:s3cret@')}?query=SELECT sku AS item_id, sku AS user_id, day FROM"
+    given = ["init", "--home", str(tmp_path), "--yes", "--column", "timestamp=day", "--bad-rows", "1"]
+    monkeypatch.setattr("sys.argv", ["recsys", *given, "--source", f"{spec} {table}"])
+
+    done = CliRunner().invoke(main, [*given, "--source", f"{spec} {table}"])
+
+    assert done.exit_code == ends, done.output
+    assert ("later commands take it from PGPASSWORD or ~/.pgpass" in done.output) == (not ends)
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    assert "s3cret" not in done.output
+    assert b"s3cret" not in kept
+
+
+def test_a_missing_password_and_a_server_that_does_not_run_have_their_own_advice(server):
+    with pytest.raises(SourceFormatError, match="check the address, and that the server runs"):
+        read("postgres://ada@127.0.0.1:1/shop?table=x")
+    with pytest.raises(SourceFormatError, match="mend the query"):
+        read(f"{server}?table=nowhere")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from recsys_assets.errors import EmptySourceError, SettingsError, SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
+from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular
 from recsys_assets.source_settings import ReadingSettings
 
@@ -406,3 +407,40 @@ def test_raises_with_the_inner_names_when_a_json_value_is_nested(tmp_path):
 
     with pytest.raises(SourceFormatError, match=r"no column 'user_id'.*user_id\.id"):
         Tabular(path)
+
+
+def test_totals_and_a_header_again_are_counted_as_no_event(tmp_path):
+    (tmp_path / "f.csv").write_text(
+        "user,item,day,paid\nu,i,2024-01-01,2\nuser,item,day,paid\nu,i,2024-01-02,3\nTotal,,,5\n,,,5\n"
+    )
+    source = Tabular(
+        tmp_path / "f.csv",
+        columns={"user_id": "user", "item_id": "item", "timestamp": "day", "value": "paid"},
+    )
+    aside = RowsAside(allowed=1.0)
+
+    events = pl.concat(source.read(aside))
+
+    assert events["value"].to_list() == [2, 3]
+    reasons = aside.account().reasons
+    assert (reasons["no_event"].rows, reasons["bad_row"].rows) == (2, 1)
+    assert reasons["no_event"].example.endswith("f.csv: line 3 is the header again")
+
+
+def test_empty_files_among_others_are_left_out(tmp_path):
+    for name, text in {"a": "", "b": "user_id,item_id,timestamp\nu,i,2024-01-01\n", "c": "\n"}.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+
+    assert [path.name for path in Tabular(tmp_path / "*.csv").files()] == ["b.csv"]
+    with pytest.raises(EmptySourceError, match=r"a\.csv: the file is empty"):
+        Tabular(tmp_path / "[ac].csv")
+
+
+def test_a_file_without_the_columns_of_the_others_can_be_left_out_by_a_glob(tmp_path):
+    (tmp_path / "a.csv").write_text("user_id,item_id,timestamp\nu,i,2024-01-01\n")
+    (tmp_path / "notes.txt").write_text("Exported on Monday\n")
+
+    with pytest.raises(
+        SourceFormatError, match=r"notes\.txt: .*or leave the file out by a glob, such as .*\*\.csv"
+    ):
+        Tabular(tmp_path)

@@ -54,7 +54,8 @@ def test_a_table_of_a_preset_is_named_by_the_proposal(tmp_path):
     proposal = propose(tmp_path / "orders_export.csv", Given())
 
     assert proposal.notes[-1].startswith("This looks like Shopify")
-    assert f"`shopify:{tmp_path / 'orders_export.csv'}`" in proposal.notes[-1]
+    assert f"--source 'shopify:{tmp_path / 'orders_export.csv'}'" in proposal.notes[-1]
+    assert "of the first 3 rows would be left out" in proposal.notes[-1]
 
 
 def test_raises_with_the_column_that_was_meant(tmp_path):
