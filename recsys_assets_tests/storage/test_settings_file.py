@@ -40,6 +40,7 @@ TRAININGS = st.fixed_dictionaries(
         "softmax": st.fixed_dictionaries({"epochs": st.integers(1, 50)}),
     },
 )
+DEFAULTS = defaults_as_comments(Settings)
 OWN = """\
 # my own notes
 [training] # mine
@@ -57,10 +58,10 @@ log_requests = true
 """
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(SOURCES, TRAININGS, TRAININGS)
 def test_what_is_set_in_any_order_is_read_back(source, before, training):
-    text = changed(defaults_as_comments(Settings), TrainingSettings, ("training",), before)
+    text = changed(DEFAULTS, TrainingSettings, ("training",), before)
     text = changed(text, SourceSettings, ("source",), source, note="read")
     text = changed(text, TrainingSettings, ("training",), training, note="searched")
 
