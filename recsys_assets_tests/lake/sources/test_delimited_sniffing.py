@@ -168,3 +168,14 @@ def test_a_truncated_last_line_is_a_bad_row(tmp_path):
 
     assert (len(rows), bad.rows) == (50, 1)
     assert "line 52 has 2 fields instead of 3" in bad.example
+
+
+def test_a_title_filled_up_with_separators_stands_before_the_header(tmp_path):
+    text = (
+        '"Shop: Mugs & More",,\nPeriod: March,,\n,,\nCustomer,Product,Date\nu,i,2024-03-01\nu,,2024-03-02\n'
+    )
+
+    names, rows, _ = read(opened(tmp_path, text.encode()))
+
+    assert names == ["Customer", "Product", "Date"]
+    assert rows == [("u", "i", "2024-03-01"), ("u", None, "2024-03-02")]
