@@ -29,6 +29,7 @@ _ROW_NUMBER: Final = re.compile(
     r"(?i)_?(id|uuid|guid|key|index|idx|row|row_?id|row_?(no|nr|num|number)|nr|no|#|unnamed: 0)"
 )
 """Names of a column that numbers the rows, if no value comes again."""
+_ROUNDED: Final = r"^\d[.,]\d+E\+\d+$"
 _MOST_KINDS: Final = 50
 _VALUES_AN_ITEM: Final = 1.5
 """A column that describes items has hardly more values than items; one of users has many."""
@@ -247,3 +248,26 @@ def _is_rating(column: pl.Series) -> bool:
     values = numbers(known, pl.Float64, mark=decimal_mark(known)[0] or ".")
     few = 1 < values.n_unique() <= min(most, max(2, len(known) // 2))
     return few and values.null_count() == 0 and bool(values.is_between(least, greatest).all())
+
+
+def odd_ids(ours: str, column: pl.Series) -> list[str]:
+    """Return sentences about ids that may have lost something before they came here, or that differ by case alone.
+
+    Args:
+        ours: our name of the column.
+        column: ids in their one form.
+    """
+    known, notes = column.drop_nulls().unique(maintain_order=True), []
+    rounded = known.filter(known.str.contains(_ROUNDED))
+    if len(rounded):
+        notes.append(
+            f"{ours} {rounded[0]!r} was rounded by a spreadsheet, so several ids may be one: export the column as text"
+        )
+    addresses = known.filter(known.str.contains("@", literal=True))
+    lower = addresses.str.to_lowercase()
+    twice = addresses.filter(lower.is_duplicated())
+    if len(twice):
+        notes.append(
+            f"{len(twice)} values of {ours} differ by upper and lower case alone and stay apart, such as {twice[0]!r}"
+        )
+    return notes

@@ -4,7 +4,7 @@ A sample is read, not the whole; only day and month that the sample does not tel
 Nothing is printed here: `recsys init` shows a proposal, and gets another one for each answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.errors import EmptySourceError, SourceFormatError
-from recsys_assets.lake.column_guesses import REQUIRED, guess
+from recsys_assets.lake.column_guesses import REQUIRED, guess, odd_ids
 from recsys_assets.lake.event_kinds import translations
 from recsys_assets.lake.open_questions import (
     Given,
@@ -31,6 +31,7 @@ from recsys_assets.lake.sources.preset_format import load_preset
 from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular, files_of
 from recsys_assets.lake.sources.tabular_files import TabularFile, expand
+from recsys_assets.lake.sources.time_of_day import PLUS, joined, reads_as_time, times_of_day, with_time_of_day
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.source_settings import ReadingSettings
 
@@ -84,11 +85,18 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
     Raises:
         InputError: the files cannot be read, or lack what no answer can give.
     """
-    files = files_of(pattern_or_files, given.reading)
+    files = [
+        with_time_of_day(file, given.columns.get(names.TIMESTAMP))
+        for file in files_of(pattern_or_files, given.reading)
+    ]
     resolve(files, given.columns, required=())
     sample = _sample(files)
     timed = given.reading.snapshot is None
     guesses = guess(sample, list(given.columns.items()), timed=timed)
+    clocks = (
+        [] if names.TIMESTAMP in given.columns or not timed else _join_time_of_day(sample, guesses.by_name)
+    )
+    files = [with_time_of_day(file, guesses.by_name.get(names.TIMESTAMP)) for file in files]
     questions = column_questions(files[0].path, sample, given, guesses)
     taken = {question.option: question.proposal for question in questions}
     columns = {**given.columns, **guesses.by_name, **guesses.by_values, **dict.fromkeys(guesses.not_read, "")}
@@ -117,13 +125,17 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
         files=files,
         read_as=read_as,
         examples={ours: example_of(sample[theirs]) for ours, theirs in read_as.items()},
-        unread=[name for name in sample if name not in read_as.values()],
+        unread=[name for name in sample if name not in _parts(read_as.values())],
         sample=events,
         account=account,
         notes=[
             *(
                 f"{ours} is not read: {value!r} is no number. To read another column: --column {ours}=…"
                 for ours, value in guesses.not_read.items()
+            ),
+            *(
+                f"{name!r} is not read; to read it: --column 'timestamp={read_as[names.TIMESTAMP]}{PLUS}{name}'"
+                for name in clocks
             ),
             *_notes(events, pieces=pieces),
             *_of_files(pattern_or_files, files, events, account.rows - account.kept),
@@ -208,6 +220,22 @@ def _has_pieces(events: pl.DataFrame) -> bool:
     return bool(of_orders and events[names.QUANTITY].null_count() == events.height)
 
 
+def _join_time_of_day(sample: dict[str, pl.Series], by_name: dict[str, str]) -> list[str]:
+    """Take the time of day beside a date, if there is one, into sample and guesses; return those that are not taken."""
+    day = by_name.get(names.TIMESTAMP, names.TIMESTAMP)
+    clocks = times_of_day(sample, day) if day in sample else []
+    if len(clocks) != 1 or not reads_as_time(sample, day, clocks[0]):
+        return clocks
+    by_name[names.TIMESTAMP] = f"{day}{PLUS}{clocks[0]}"
+    sample[by_name[names.TIMESTAMP]] = joined(sample[day], sample[clocks[0]])
+    return []
+
+
+def _parts(read: Iterable[str]) -> set[str]:
+    """Return the columns that are read, also as a part of one."""
+    return {part for theirs in read for part in (theirs, *theirs.split(PLUS))}
+
+
 def ready_made(pattern_or_files: Path | Sequence[TabularFile], files: Sequence[TabularFile]) -> str | None:
     """Return the spec of the ready-made source that a table's files are of; None for others."""
     if not isinstance(pattern_or_files, Path):
@@ -250,6 +278,10 @@ def _notes(events: pl.DataFrame, *, pieces: bool) -> list[str]:
             '([interactions] identical_rows = "pieces").'
         )
     if events.height:
+        notes += [
+            *odd_ids(names.USER_ID, events[names.USER_ID]),
+            *odd_ids(names.ITEM_ID, events[names.ITEM_ID]),
+        ]
         items = events[names.ITEM_ID].unique().drop_nulls()
         seen = [
             pattern

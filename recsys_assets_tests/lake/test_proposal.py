@@ -264,3 +264,14 @@ def test_numbers_that_begin_again_with_each_order_are_its_lines_and_no_item(tabl
     assert [(question.option, question.proposal) for question in found.questions] == [
         ("--column item_id=", "Item Name")
     ]
+
+
+def test_rounded_ids_and_addresses_that_differ_by_case_are_said(table):
+    rows = "Ann@x.de,1.78E+04,2024-03-01\nann@x.de,5.90E+12,2024-03-02\n"
+
+    notes = propose(table(f"user_id,item_id,timestamp\n{rows}"), Given()).notes
+
+    assert (
+        "2 values of user_id differ by upper and lower case alone and stay apart, such as 'Ann@x.de'" in notes
+    )
+    assert any(note.startswith("item_id '1.78E+04' was rounded by a spreadsheet") for note in notes)

@@ -23,6 +23,7 @@ _CONSISTENT: Final = 0.9
 _HABIT: Final = 0.01
 """Share of short records in the sample that shows a writer who leaves out empty fields at the end."""
 _SEP_LINE: Final = re.compile(rb'\s*"?sep=(.)"?\n')
+_MOST_TITLES: Final = 30
 _COMMENT: Final = ("#", "%")
 _NUMBER: Final = re.compile(r"[-+]?[\d., ]*\d(?:[.,]\d*)?(?:[eE][-+]?\d+)?")
 _TIME: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d)?.*")
@@ -178,7 +179,7 @@ def _described(path: Path, sample: _Sample, offset: int, *, header: bool | None)
         first = 0
     elif first and _is_header_of(sample.records[first - 1], sample.fields):
         first -= 1
-    first, names = _after_comments(sample, first)
+    first, names = _after_comments(sample, _after_titles(sample, first))
     body = sample.records[first + 1 :]
     named = has_header(names, body) if header is None else header
     fields, short = _width(sample, names if named else None, body)
@@ -199,6 +200,19 @@ def _described(path: Path, sample: _Sample, offset: int, *, header: bool | None)
 def _is_header_of(record: Sequence[str], fields: int) -> bool:
     """Return True for names of one column more or less than the records have fields: a separator at the end."""
     return abs(len(record) - fields) == 1 and len(record) > 1 and not any(map(_is_value, record))
+
+
+def _after_titles(sample: _Sample, first: int) -> int:
+    """Return the number of the header where lines of a title, filled up with separators, stand before it."""
+
+    def is_full(record: Sequence[str]) -> bool:
+        return sum(bool(text.strip()) for text in record) > len(record) / 2
+
+    if sample.fields <= 2 or is_full(sample.records[first]):  # noqa: PLR2004  of two fields one may be empty
+        return first
+    after = range(first + 1, min(first + _MOST_TITLES, len(sample.records)))
+    full = next((number for number in after if is_full(sample.records[number])), first)
+    return full if has_header(sample.records[full], sample.records[full + 1 :]) else first
 
 
 def _after_comments(sample: _Sample, first: int) -> tuple[int, list[str]]:

@@ -5,6 +5,7 @@ it wraps. A sheet is in memory as a whole while it is read.
 """
 
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -63,10 +64,12 @@ class _Sheet:
     header: bool
     start: int
     """Rows before the first record."""
+    rows: int
+    """Rows of its sample."""
 
 
 class Workbook:
-    """The sheets of a file that have the first one's header."""
+    """The sheets of a file that have one header, of several the one with most rows."""
 
     def __init__(self, path: Path, *, header: bool | None) -> None:
         """Look at the first rows of each sheet.
@@ -82,9 +85,13 @@ class Workbook:
         found = [sheet for name in self._open().sheet_names if (sheet := self._sheet(name, header))]
         if not found:
             raise EmptySourceError(f"{path}: no sheet has a row; give a sheet with at least one row")
-        self._sheets = [sheet for sheet in found if sheet.names == found[0].names]
-        self.names = found[0].names
-        self.header = found[0].header
+        rows = Counter[tuple[str, ...]]()
+        for sheet in found:
+            rows[sheet.names] += sheet.rows
+        largest = max(found, key=lambda sheet: rows[sheet.names])  # a summary may come first
+        self._sheets = [sheet for sheet in found if sheet.names == largest.names]
+        self.names = largest.names
+        self.header = largest.header
         self.left_out = tuple(sheet.name for sheet in found if sheet not in self._sheets)
 
     def chunks(self, columns: Sequence[str]) -> Iterator[SheetChunk]:
@@ -113,7 +120,9 @@ class Workbook:
         texts = [[_text(cell) or "" for cell in row] for row in rows[first:]]
         named = has_header(texts[0], texts[1:]) if header is None else header
         names, _ = unique_names(texts[0] if named else [""] * len(texts[0]))
-        return _Sheet(name=name, names=tuple(names), header=named, start=first + named)
+        return _Sheet(
+            name=name, names=tuple(names), header=named, start=first + named, rows=len(rows) - first
+        )
 
     def _open(self) -> Any:
         try:

@@ -31,6 +31,7 @@ from recsys_assets.lake.sources.source import Source, raw_contract
 from recsys_assets.lake.sources.table_catalogue import last_known
 from recsys_assets.lake.sources.tabular_files import TabularFile, expand, open_tabular
 from recsys_assets.lake.sources.text_records import Chunk
+from recsys_assets.lake.sources.time_of_day import PLUS, with_time_of_day
 from recsys_assets.quality.contract import Column
 from recsys_assets.settings import CANCELLED
 from recsys_assets.source_settings import ReadingSettings
@@ -63,7 +64,8 @@ class Tabular(Source):
         require_zone(self._reading.time_zone)
         self._time_format = self._reading.time_format
         """The settings' format, else the first file's: the next ones are tried in it first."""
-        self._files = files_of(pattern_or_files, self._reading)
+        files = files_of(pattern_or_files, self._reading)
+        self._files = [with_time_of_day(file, given.get(names.TIMESTAMP)) for file in files]
         self._all = list(self._files)
         timed = [names.TIMESTAMP] if self._reading.snapshot is None else []
         required = [names.USER_ID, names.ITEM_ID, *timed]
@@ -182,7 +184,11 @@ class Tabular(Source):
 
 def _repeats_header(chunk: Chunk, theirs: Mapping[str, str]) -> pl.Series:
     """Return true for each row whose values are the names of the columns, as where exports were joined."""
-    columns = [chunk.frame[name] == name for name in theirs.values() if chunk.frame.schema[name] == pl.String]
+    columns = [
+        chunk.frame[name] == name.replace(PLUS, " ")
+        for name in theirs.values()
+        if chunk.frame.schema[name] == pl.String
+    ]
     if len(columns) < len(theirs) or not columns[0].any():
         return pl.Series([False]).new_from_index(0, chunk.frame.height)
     return reduce(and_, columns).fill_null(value=False)

@@ -1,7 +1,8 @@
 r"""The encoding of a text file, recognised from a sample, and the file as UTF-8 with `\\n` after each line.
 
-Valid UTF-8 is UTF-8. Otherwise the text is Windows-1252 where that gives Western words, and what charset-normalizer
-finds where it doesn't: a light library without compiled parts, which requests and others have long relied on.
+Valid UTF-8 is UTF-8. Otherwise it is Windows-1252, unless `latin_alphabets.py` finds another language's letters or
+these bytes are no Latin text: then it is what charset-normalizer finds, a light library without compiled parts, which
+requests and others have long relied on.
 """
 
 import codecs
@@ -16,6 +17,7 @@ import charset_normalizer
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.lake.sources.compressed_files import DamagedStreamError, open_bytes, read_bytes
+from recsys_assets.lake.sources.latin_alphabets import latin_encoding
 
 SAMPLE_BYTES: Final = 1 << 18
 """Size of the sample that shows a file's form, decompressed bytes, or up to the end of the first line."""
@@ -30,14 +32,17 @@ _MARKS: Final = {
 _WESTERN: Final = re.compile(r"[À-ÖØ-öø-ÿŒœŠšŽžŸ€£¥§©®™°±²½¼«»“”„‘’‚–—…•·¡¿¢ªº´`\xa0ß]")
 _IN_WORD: Final = re.compile(r"[A-Za-z][¡¢£¤¥¦§©ª«¬®¯°±²³µ¶¸¹º»¼½¾¿][A-Za-z]")
 _HIGH_RUNS: Final = re.compile(rb"[\x80-\xff]+")
+_MOST: Final = 0.9
+_FEW: Final = 6
+"""Number of bytes beyond ASCII that show no alphabet."""
 _CONTROL: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _ZERO_SHARE: Final = 0.2
 """Share of zero bytes at every second place that shows UTF-16 without a mark."""
 _KANA: Final = re.compile("[ぁ-ヿ]")
 _KANA_SHARE: Final = 0.2
 """Share of kana beyond ASCII that shows Japanese, which charset-normalizer takes for Korean in short samples."""
-_FEW: Final = 6
-"""Number of bytes beyond ASCII that show no alphabet."""
+_LETTERS: Final = 1 << 14
+"""Bytes of lines that show a language."""
 _BAD: Final = "recsys_bad_text"
 codecs.register_error(_BAD, lambda error: ("\udcff", getattr(error, "end", 1)))
 
@@ -136,13 +141,17 @@ def _is_utf8(sample: bytes) -> bool:
 
 
 def _single_byte(sample: bytes) -> str:
-    runs = _HIGH_RUNS.findall(sample)
-    text = sample.decode("windows-1252", errors="replace")
+    lines = b"\n".join(line for line in sample.splitlines() if not line.isascii())[: 1 << 16]
+    latin = latin_encoding(lines[:_LETTERS])
+    if latin is not None:
+        return latin
+    text = lines.decode("windows-1252", errors="replace")
     high = [sign for sign in text if sign > "\x7f"]
     western = sum(1 for sign in high if _WESTERN.match(sign)) - len(_IN_WORD.findall(text))
-    if len(high) < _FEW or (western >= 0.9 * len(high) and len(high) < 1.5 * len(runs)):
+    if len(high) < _FEW or (
+        western >= _MOST * len(high) and len(high) < 1.5 * len(_HIGH_RUNS.findall(lines))
+    ):
         return "cp1252"  # accents are Western letters, and apart
-    lines = b"\n".join(line for line in sample.splitlines() if not line.isascii())[: 1 << 16]
     for encoding in ("cp932", "euc_jp"):
         text = lines.decode(encoding, errors="ignore")
         if len(_KANA.findall(text)) > _KANA_SHARE * sum(sign > "\x7f" for sign in text):

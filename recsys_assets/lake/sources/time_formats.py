@@ -39,6 +39,8 @@ _TIME: Final = re.compile(r"([T ,]*)%[HIkl]")
 _OFFSET: Final = (
     r"^(.*\d[^-+A-Za-z]*?(?: ?[AaPp][Mm])?)\s*(?:Z|z|UTC|GMT|(?:UTC|GMT)?([+-]\d\d):?(\d\d)?)(?: *\(.*\))?$"
 )
+_END_OF_DAY: Final = r"^(.*\D)24(:00(?::00(?:\.0+)?)?(?:\D.*)?)$"
+"""A time of `24:00`, which is 0:00 of the next day."""
 _UTC: Final = ("Z", " UTC", " GMT", "+00:00")
 _SAMPLE: Final = 50
 """Values that show the order in which spellings are tried."""
@@ -171,6 +173,8 @@ class TimeFormat:
         tidy = text.str.replace(r"(:\d\d),(\d+)", "${1}.${2}").str.replace(r"(?i)\b([ap])\.m\.?", "${1}m")
         if self.name == ISO:
             tidy = tidy.str.replace(r"^(\d{4}-\d\d-\d\d)[t_]", "${1} ")
+        midnight = tidy.str.contains(_END_OF_DAY)
+        tidy = tidy.str.replace(_END_OF_DAY, "${1}00${2}")
         parts = tidy.str.extract_groups(_OFFSET).struct
         body = parts.field("1")
         minutes = parts.field("2").cast(pl.Int64, strict=False) * 60
@@ -190,7 +194,7 @@ class TimeFormat:
                         times - shift.gather(left).cast(pl.Duration("us")) * 60_000_000
                     ).dt.replace_time_zone("UTC")
                 found = found.scatter(left, utc.cast(UTC_MICROSECONDS))
-        return found
+        return pl.select(pl.when(midnight).then(found + pl.duration(days=1)).otherwise(found)).to_series()
 
     def _parsed(self, text: pl.Series, spelling: str) -> pl.Series:
         try:

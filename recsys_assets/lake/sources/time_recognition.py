@@ -45,7 +45,7 @@ _DAY_PATTERNS: Final = (
     (r"\d\d?(?P<a>\.)\d\d?(?P<b>\.)\d{4}\b", ("%d{a}%m{b}%Y",)),
     (r"\d\d?(?P<a>[-/])\d\d?(?P<b>[-/])\d\d\b", ("%d{a}%m{b}%y", "%m{a}%d{b}%y", "%y{a}%m{b}%d")),
     (r"\d\d?(?P<a>\.)\d\d?(?P<b>\.)\d\d\b", ("%d{a}%m{b}%y",)),
-    (r"\d{8}(?=T\d{6})", ("%Y%m%d",)),
+    (r"\d{8}(?=T\d{6}| \d\d?:\d\d)", ("%Y%m%d",)),
 )
 _DAYS: Final = [(re.compile(day, re.IGNORECASE), patterns) for day, patterns in _DAY_PATTERNS]
 _START: Final = re.compile(rf"(?:{_WEEKDAY})?", re.IGNORECASE)

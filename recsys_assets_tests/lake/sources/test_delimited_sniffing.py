@@ -201,3 +201,14 @@ def test_a_file_after_another_of_its_source_is_read_as_if_it_were_alone(tmp_path
 
     assert read(beside) == read(alone)
     assert beside.found.in_words() == alone.found.in_words()
+
+
+def test_a_title_filled_up_with_separators_stands_before_the_header(tmp_path):
+    text = (
+        '"Shop: Mugs & More",,\nPeriod: March,,\n,,\nCustomer,Product,Date\nu,i,2024-03-01\nu,,2024-03-02\n'
+    )
+
+    names, rows, _ = read(opened(tmp_path, text.encode()))
+
+    assert names == ["Customer", "Product", "Date"]
+    assert rows == [("u", "i", "2024-03-01"), ("u", None, "2024-03-02")]

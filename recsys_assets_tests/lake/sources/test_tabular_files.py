@@ -258,3 +258,15 @@ def test_the_format_is_said_in_words(tmp_path):
     words = open_tabular(path, ReadingSettings()).found.in_words()
 
     assert words == r"CSV in cp1252, ';' between fields, no header, line ends \r\n"
+
+
+def test_a_summary_before_the_sheets_of_rows_is_left_out(tmp_path):
+    rows = [[1, 2, DAY, 3]] * 3
+    path = workbook(
+        tmp_path / "f.xlsx", Summary=[["Sales"], ["Total", 6]], Jan=[HEADER, *rows], Feb=[HEADER, *rows]
+    )
+
+    file = open_tabular(path, ReadingSettings())
+
+    assert sum(chunk.frame.height for chunk in file.chunks(HEADER, RowsAside())) == 6
+    assert "Summary" in file.found.in_words()

@@ -110,3 +110,11 @@ def test_raises_when_a_person_names_no_format(name):
 def test_raises_when_a_pattern_cannot_be_used():
     with pytest.raises(SettingsError, match=r"'%Y-%m-%d %H': is no pattern \(.*\); mend it"):
         read(TimeFormat.named("%Y-%m-%d %H").name, "2021-01-31")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("iso", "2024-02-28 24:00:00"), ("iso", "2024-02-28T24:00Z"), ("%d.%m.%Y %H:%M", "28.02.2024 24:00")],
+)
+def test_the_end_of_a_day_is_the_start_of_the_next(name, text):
+    assert TimeFormat(name).utc(pl.Series([text]))[0] == datetime(2024, 2, 29, tzinfo=UTC)
