@@ -4,6 +4,7 @@
 column whose values say neither is read with a point, unless `reading.decimal` says otherwise.
 """
 
+import string
 from typing import Final, Literal
 
 import polars as pl
@@ -15,8 +16,8 @@ Mark = Literal[".", ","]
 _SAMPLE_ROWS: Final = 2_000
 _FACTOR: Final = 9
 """One mark must explain this many times the values of the other to be a column's."""
-_PLAIN: Final = r"^[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*$"
-"""Text that is in the one form already: it has a digit, as no word for a missing value has."""
+_PLAIN: Final = (string.ascii_letters + string.digits + "_-").encode()
+"""Characters of which the one form has no other spelling, but for the words for a missing value."""
 _AROUND: Final = r"[\s\u00a0\u202f'’]|[€$£¥₹₽₺₩]|(?i:EUR|USD|GBP|CHF|CAD|AUD|kr|zł)"
 """Signs in or around a number: blanks and apostrophes between thousands, and currencies."""
 _OF_COMMA: Final = (
@@ -35,13 +36,19 @@ _GROUPED: Final = {
 def ids(column: pl.Series) -> pl.Series:
     """Return a column of ids as text in the form of `normal_id`; null where there is none."""
     text = text_of(column)
-    if text.str.contains(_PLAIN).all():
+    if column.dtype.is_integer() or _is_plain(text):
         return text
     expression = text.str.strip_chars(BLANKS)
     whole = expression
     if expression.str.contains(WHOLE_NUMBER).any():  # finding is faster than replacing
         whole = expression.str.replace(WHOLE_NUMBER, "${1}")
     return pl.select(pl.when(~whole.is_in(list(NULL_WORDS))).then(whole).alias(column.name)).to_series()
+
+
+def _is_plain(text: pl.Series) -> bool:
+    """Return True if every id is in the one form by its characters alone, which is the quickest test."""
+    joined = str(text.str.join("").item()).encode()
+    return not joined.translate(None, _PLAIN) and not text.is_in([*NULL_WORDS]).any()
 
 
 def text_of(column: pl.Series) -> pl.Series:
@@ -98,8 +105,6 @@ def numbers(column: pl.Series, dtype: pl.DataType | type[pl.DataType], *, mark: 
         points = plain.str.contains(".", literal=True)
         plain = (plain.set(points, None) if points.any() else plain).str.replace(",", ".", literal=True)
     found = plain.cast(dtype, strict=False)
-    if found.null_count() == column.null_count():
-        return found.fill_nan(None) if found.dtype.is_float() else found
     if found.null_count() == column.null_count():
         return found.fill_nan(None) if found.dtype.is_float() else found
     left = (found.is_null() & ~is_missing(column)).arg_true()

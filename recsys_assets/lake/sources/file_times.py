@@ -62,10 +62,13 @@ class FileTimes:
         if self._format is None:
             return pl.Series([None], dtype=UTC_MICROSECONDS).new_from_index(0, chunk.frame.height)
         times = self._format.utc(column, zone=self._reading.time_zone)
-        there = column.is_not_null()
-        if column.dtype == pl.String:
-            there &= column.str.strip_chars() != ""
-        chunk.reject(self._column, there & times.is_null(), f"is no time in the format {self._format.name}")
+        if times.null_count() > column.null_count():
+            there = column.is_not_null()
+            if column.dtype == pl.String:
+                there &= column.str.strip_chars() != ""
+            chunk.reject(
+                self._column, there & times.is_null(), f"is no time in the format {self._format.name}"
+            )
         return times
 
     @property

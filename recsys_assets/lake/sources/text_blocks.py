@@ -111,7 +111,7 @@ def line_blocks(
     form: TextForm | None = None,
     cut: Callable[[bytes], int] | None = None,
     block_bytes: int = BLOCK_BYTES,
-) -> Iterator[Block]:
+) -> Generator[Block]:
     """Read a file as blocks of whole lines of UTF-8; the next block is decompressed while this one is parsed.
 
     Args:

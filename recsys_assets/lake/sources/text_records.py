@@ -2,7 +2,7 @@
 
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import or_
@@ -21,7 +21,7 @@ from recsys_assets.lake.sources.delimited_lines import (
     readable_lines,
 )
 from recsys_assets.lake.sources.rows_aside import BAD_ROW, NO_EVENT, RowsAside
-from recsys_assets.lake.sources.text_blocks import BLOCK_BYTES, Block, first_line, line_blocks, read_ahead
+from recsys_assets.lake.sources.text_blocks import BLOCK_BYTES, Block, each_ahead, first_line, line_blocks
 from recsys_assets.lake.sources.text_form import TextForm, recognise
 
 _SEPARATOR: Final = b"\x1f"
@@ -205,7 +205,7 @@ def tables(
     cut = partial(last_record_end, shape=shape) if shape.quoted else None
     parser = _Parser(shape=shape, names=names, columns=names if columns is None else columns)
     blocks = line_blocks(path, form=dialect.form, cut=cut, block_bytes=block_bytes)
-    for table in read_ahead(_parsed(blocks, parser, dialect)):
+    for table in each_ahead(partial(_parsed, parser, dialect), blocks):
         bad = table.lines.bad
         if bad:
             example = partial(_example, table.block, table.skipped + bad[0][0], bad[0][1])
@@ -214,18 +214,15 @@ def tables(
             yield table
 
 
-def _parsed(blocks: Iterator[Block], parser: "_Parser", dialect: Dialect) -> Generator[Table]:
+def _parsed(parser: "_Parser", dialect: Dialect, block: Block) -> Table:
     separator = dialect.separator.encode()
-    for block in blocks:
-        before = min(max(dialect.start - block.offset, 0), len(block.data))
-        data = block.data[before:]
-        skipped = block.data.count(b"\n", 0, before)
-        if len(separator) > 1:
-            data = data.replace(separator, _SEPARATOR)
-        frame, lines = parser.parse(data)
-        yield Table(
-            frame=frame, path=block.path, block=block, lines=lines, shape=parser.shape, skipped=skipped
-        )
+    before = min(max(dialect.start - block.offset, 0), len(block.data))
+    data = block.data[before:]
+    skipped = block.data.count(b"\n", 0, before)
+    if len(separator) > 1:
+        data = data.replace(separator, _SEPARATOR)
+    frame, lines = parser.parse(data)
+    return Table(frame=frame, path=block.path, block=block, lines=lines, shape=parser.shape, skipped=skipped)
 
 
 def _example(block: Block, line: int, fault: str) -> str:

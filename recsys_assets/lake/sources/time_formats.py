@@ -142,9 +142,10 @@ class TimeFormat:
             left = (found.is_null() & text.is_not_null()).arg_true()
             if not len(left):
                 return found
-            times = self._parsed(text.gather(left), spelling)
-            day_only = not _TIME.search(spelling)
-            found = found.scatter(left, _localised(times, "UTC" if day_only else zone))
+            whole = len(left) == len(text)
+            times = self._parsed(text if whole else text.gather(left), spelling)
+            times = _localised(times, zone if _TIME.search(spelling) else "UTC")
+            found = times if whole else found.scatter(left, times)
         for spelling in self._by_frequency(text, suffix="%#z"):
             left = (found.is_null() & text.is_not_null()).arg_true()
             if not len(left):
@@ -198,7 +199,9 @@ class TimeFormat:
 
     def _parsed(self, text: pl.Series, spelling: str) -> pl.Series:
         try:
-            times = text.str.to_datetime(spelling, time_unit="us", strict=False)
+            few = text.head(_SAMPLE)
+            repeated = few.n_unique() <= _SAMPLE // 2  # else remembering them takes longer than parsing
+            times = text.str.to_datetime(spelling, time_unit="us", strict=False, cache=repeated)
         except pl.exceptions.PolarsError as error:
             reason = str(error).splitlines()[0]
             raise SettingsError(f"time format {self.name!r}: is no pattern ({reason}); mend it") from None
