@@ -129,14 +129,7 @@ def propose(pattern_or_files: Path | Sequence[TabularFile], given: Given) -> Pro
         sample=events,
         account=account,
         notes=[
-            *(
-                f"{ours} is not read: {value!r} is no number. To read another column: --column {ours}=…"
-                for ours, value in guesses.not_read.items()
-            ),
-            *(
-                f"{name!r} is not read; to read it: --column 'timestamp={read_as[names.TIMESTAMP]}{PLUS}{name}'"
-                for name in clocks
-            ),
+            *_unread_notes(guesses.not_read, clocks, read_as.get(names.TIMESTAMP, "")),
             *_notes(events, pieces=pieces),
             *_of_files(pattern_or_files, files, events, account.rows - account.kept),
         ],
@@ -229,6 +222,14 @@ def _join_time_of_day(sample: dict[str, pl.Series], by_name: dict[str, str]) -> 
     by_name[names.TIMESTAMP] = f"{day}{PLUS}{clocks[0]}"
     sample[by_name[names.TIMESTAMP]] = joined(sample[day], sample[clocks[0]])
     return []
+
+
+def _unread_notes(not_read: Mapping[str, str], clocks: Sequence[str], day: str) -> list[str]:
+    """Return lines on columns whose name has a meaning, and that are not read."""
+    notes = [f"{name!r} is not read; to read it: --column 'timestamp={day}{PLUS}{name}'" for name in clocks]
+    for ours, value in not_read.items():
+        notes.append(f"{ours} is not read: {value!r} is no number. To read another column: --column {ours}=…")
+    return notes
 
 
 def _parts(read: Iterable[str]) -> set[str]:
