@@ -21,7 +21,7 @@ from recsys_assets.lake.sources.compressed_files import (
     open_bytes,
     read_bytes,
 )
-from recsys_assets.lake.sources.delimited_sniffing import sniff
+from recsys_assets.lake.sources.delimited_sniffing import DelimitedForm, sniff
 from recsys_assets.lake.sources.json_documents import recognise_layout
 from recsys_assets.lake.sources.json_tables import json_chunks
 from recsys_assets.lake.sources.nested_fields import names_in
@@ -134,7 +134,9 @@ def open_tabular(path: Path, reading: ReadingSettings, *, like: TabularFile | No
 class _Delimited(TabularFile):
     def __init__(self, path: Path, reading: ReadingSettings, like: TabularFile | None) -> None:
         super().__init__(path)
-        self.form = sniff(path, reading, like=like.form if isinstance(like, _Delimited) else None)
+        self.form: DelimitedForm = sniff(
+            path, reading, like=like.form if isinstance(like, _Delimited) else None
+        )
 
     @property
     def found(self) -> FileFormat:
