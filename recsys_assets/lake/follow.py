@@ -222,7 +222,7 @@ def _days_now(
 ) -> dict[str, date]:
     """Return the first and the last day to write."""
     found, first = choose_range(counted.rows, name=given.spec, read_on=today), given.first_day
-    if found.first_day < first and before is not None and _begins(before.rows, today) == first:
+    if found.first_day < first and before is not None and first <= (_begins(before.rows, today) or first):
         first = found.first_day
     return {"first_day": first, "last_day": max(given.last_day, found.last_day)}
 

@@ -27,7 +27,7 @@ from recsys_assets.orchestration.interrupts import (
     close_killed_runs,
 )
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
-from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches
+from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.orchestration.retention import in_words, prune_locked
@@ -112,14 +112,17 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
 def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date]) -> BuildOutcome:
     """Land and clean `days`, stale or not, and report on the last of them (`[report]`).
 
+    Cleaned days that their returns touch are cleaned again.
+
     Raises:
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
     with build_lock(home), _builder(home, settings, watcher) as builder:
-        for asset in ("raw_interactions", "interactions"):
-            if not builder.outcome.failed:
-                builder.build_days(asset, days)
+        builder.build_days("raw_interactions", days)
+        if not builder.outcome.failed:
+            inputs = Inputs(home, settings)
+            builder.build_days("interactions", with_touched(days, inputs, watcher))
         if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
             reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
             builder.build_days("increment_report", reported)

@@ -1,14 +1,14 @@
 """The jobs, the daily schedule, and the sensor that starts a run when the source has new days."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import dagster as dg
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.lake.follow import follow_source
-from recsys_assets.orchestration.fingerprints import Inputs
-from recsys_assets.orchestration.landing_plan import days_to_request, stretches
+from recsys_assets.orchestration.fingerprints import Inputs, fingerprint
+from recsys_assets.orchestration.landing_plan import days_to_clean, days_to_request, stretches
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.settings import ExportSettings
@@ -115,6 +115,7 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
 
     Where the files changed it counts their days again. A day outside of those of `source`, which this code
     location was loaded with, is requested at the first tick after Dagster has reloaded the location by itself.
+    Once these have landed, cleaned days that their returns touch are requested, to be cleaned again.
     A day is requested once for each content, so that a rejected one does not come back every minute.
     """
 
@@ -122,7 +123,8 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
         name="landed_day",
         job_name=DAILY_INCREMENT,
         minimum_interval_seconds=60,
-        description="Starts a run for the days that came to the source, or changed in it, since they landed.",
+        description="Starts a run for the days that came to the source, or changed in it, since they landed, and for "
+        "those that must be cleaned again.",
     )
     def request_new_days(
         _context: dg.SensorEvaluationContext, lake: Lake
@@ -138,6 +140,8 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
             )
         inputs = Inputs(lake.home, followed.settings)
         wanted = days_to_request(inputs)
+        if not wanted and (stale := days_to_clean(inputs)):
+            return [_cleaning(first, last, inputs) for first, last in stretches(stale, gap=0)]
         if not wanted:
             return dg.SkipReason(f"nothing new: the days of the source, to {source.last_day}, have landed")
         return [
@@ -148,3 +152,13 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
         ]
 
     return request_new_days
+
+
+def _cleaning(first: date, last: date, inputs: Inputs) -> dg.RunRequest:
+    """Return the request to clean landed days again."""
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return dg.RunRequest(
+        run_key=f"{first}..{last} cleaned {fingerprint(map(inputs.interactions, days))}",
+        asset_selection=[dg.AssetKey(name) for name in _DAILY_ASSETS[1:]],
+        tags=range_tags(first, last),
+    )

@@ -5,10 +5,10 @@ from datetime import date, timedelta
 from typing import Protocol
 
 from recsys_assets.lake.follow import follow_source
-from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.run_results import counted
 from recsys_assets.settings import Settings
-from recsys_assets.storage.home import Home
+from recsys_assets.storage.home import Home, days_under
 
 
 class Speaker(Protocol):
@@ -63,6 +63,33 @@ def days_to_request(inputs: Inputs) -> list[date]:
     later = [day for day in source.days() if day > landed[-1]]
     between = (day for day in changes.new if day > landed[0])
     return sorted({*later, *between, *(changes.changed if source.changed_past == "land" else ())})
+
+
+def days_to_clean(inputs: Inputs) -> list[date]:
+    """Return the cleaned days that would be cleaned otherwise now, such as those that a later day's returns touch.
+
+    Days in quarantine stay until someone decides on them.
+    """
+    landed, cleaned = set(inputs.raw_store.days()), inputs.interaction_store.files()
+    rejected = set(days_under(inputs.home.quarantine))
+    return [
+        day
+        for day, file in cleaned.items()
+        if day in landed
+        and day not in rejected
+        and file.provenance.get(INPUTS_KEY) != inputs.interactions(day)
+    ]
+
+
+def with_touched(days: Sequence[date], inputs: Inputs, speaker: Speaker) -> list[date]:
+    """Return `days` and, said by a line, the days that must be cleaned again beside them."""
+    touched = sorted(set(days_to_clean(inputs)) - set(days))
+    if touched:
+        span = f"{touched[0]}" if len(touched) == 1 else f"{touched[0]} to {touched[-1]}"
+        speaker.say(
+            f"Cleaned again, since returns or settings touch what was cleaned: {counted(len(touched), 'day')}, {span}."
+        )
+    return sorted({*days, *touched})
 
 
 def stretches(days: Sequence[date], *, gap: int, without: Collection[date] = ()) -> list[tuple[date, date]]:

@@ -7,7 +7,7 @@ import dagster as dg
 import msgspec
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.errors import SourceChangedError
@@ -284,10 +284,13 @@ STEP = st.dictionaries(
 @settings(
     max_examples=15,
     deadline=None,
-    phases=[Phase.reuse, Phase.generate],  # shrinking would take minutes
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(steps=st.lists(STEP, min_size=1, max_size=4))
+@example(
+    steps=[{"a": [(2, 0)]}, {"a": None}, {"a": [(1, 0)]}]
+)  # the first day is gone, then an older one comes
 def test_the_lake_is_that_of_a_first_landing_but_for_days_that_are_gone(tmp_path_factory, steps):
     """A step maps a file to its new rows, or to none where it goes; after each of them the source is followed."""
     root = tmp_path_factory.mktemp("case")
