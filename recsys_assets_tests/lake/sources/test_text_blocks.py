@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recsys_assets.errors import EmptySourceError, SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.sources.compressed_files import check_gzip
-from recsys_assets.lake.sources.text_blocks import first_line, line_blocks, read_ahead
+from recsys_assets.lake.sources.text_blocks import each_ahead, first_line, line_blocks, read_ahead
 
 LINES = st.lists(
     st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n\r\x00\ufeff"), max_size=40),
@@ -221,3 +221,31 @@ def test_leaving_early_closes_the_source():
     reading.close()
 
     assert closed.is_set()
+
+
+def test_each_ahead_keeps_the_order_and_raises_an_error_of_the_items_after_those_before():
+    def items():
+        yield from range(7)
+        raise SourceFormatError("is damaged")
+
+    found = list[int]()
+    with pytest.raises(SourceFormatError, match="is damaged"):
+        found.extend(each_ahead(lambda number: number * number, items()))
+
+    assert found == [0, 1, 4, 9, 16, 25, 36]
+
+
+def test_each_ahead_closes_the_items_when_the_caller_stops_early():
+    closed = list[bool]()
+
+    def items():
+        try:
+            yield from range(100)
+        finally:
+            closed.append(True)
+
+    ahead = each_ahead(str, items())
+    assert next(ahead) == "0"
+    ahead.close()
+
+    assert closed == [True]
