@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from recsys_assets.cli import main
-from recsys_assets_tests.lake.sources.test_tabular_files import workbook
+from recsys_assets_tests.lake.files.test_tabular_files import workbook
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 TABLE = README.partition("| you have |")[2].partition("\n\n")[0]

@@ -196,8 +196,8 @@ def _events(first: int, rows: int) -> Any:
 
 
 def _ours(form: _Format, path: str) -> Callable[[], dict[str, int]]:
+    from recsys_assets.lake.files.rows_aside import RowsAside  # noqa: PLC0415
     from recsys_assets.lake.sources.registry import open_source  # noqa: PLC0415  not in DuckDB's process
-    from recsys_assets.lake.sources.rows_aside import RowsAside  # noqa: PLC0415
 
     def read() -> dict[str, int]:
         aside = RowsAside()

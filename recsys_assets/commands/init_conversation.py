@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
+    from recsys_assets.lake.files.tabular_files import TabularFile
     from recsys_assets.lake.open_questions import Given
     from recsys_assets.lake.proposal import Proposal
-    from recsys_assets.lake.sources.tabular_files import TabularFile
 
 _EXAMPLES: Final = 3
 _SHOWN: Final = (

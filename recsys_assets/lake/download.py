@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from recsys_assets.errors import DownloadError, SourceFormatError
-from recsys_assets.lake.sources.compressed_files import check_gzip
+from recsys_assets.lake.files.compressed_files import check_gzip
 from recsys_assets.storage.atomic import put_in_place
 
 _CHUNK_BYTES: Final = 1 << 18

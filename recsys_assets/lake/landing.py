@@ -22,8 +22,8 @@ import psutil
 import pyarrow as pa
 
 from recsys_assets import columns
+from recsys_assets.lake.files.text_blocks import read_ahead
 from recsys_assets.lake.sources.source import Source
-from recsys_assets.lake.sources.text_blocks import read_ahead
 from recsys_assets.storage.arrays import EPOCH, Int64
 
 RUN_ROWS: Final = 500_000

@@ -12,14 +12,14 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.column_guesses import NUMBERS, REQUIRED, Guesses
-from recsys_assets.lake.sources.cell_values import decimal_mark
-from recsys_assets.lake.sources.column_mapping import missing
-from recsys_assets.lake.sources.column_meanings import best_names
-from recsys_assets.lake.sources.file_times import column_parts, fault_of
-from recsys_assets.lake.sources.tabular_files import TabularFile
-from recsys_assets.lake.sources.time_formats import ISO, TimeFormat
-from recsys_assets.lake.sources.time_recognition import recognise, sample_of, settle
+from recsys_assets.lake.files.tabular_files import TabularFile
+from recsys_assets.lake.values.cell_values import decimal_mark
+from recsys_assets.lake.values.column_guesses import NUMBERS, REQUIRED, Guesses
+from recsys_assets.lake.values.column_mapping import missing
+from recsys_assets.lake.values.column_meanings import best_names
+from recsys_assets.lake.values.file_times import column_parts, fault_of
+from recsys_assets.lake.values.time_formats import ISO, TimeFormat
+from recsys_assets.lake.values.time_recognition import recognise, sample_of, settle
 from recsys_assets.source_settings import ReadingSettings
 
 NO_TIME_COSTS: Final = "no list can be judged by later days (no time split), and nothing is trending"

@@ -14,8 +14,8 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.errors import EmptySourceError, SourceFormatError
-from recsys_assets.lake.column_guesses import REQUIRED, guess, odd_ids
-from recsys_assets.lake.event_kinds import translations
+from recsys_assets.lake.files.rows_aside import RowsAside
+from recsys_assets.lake.files.tabular_files import TabularFile, expand
 from recsys_assets.lake.open_questions import (
     Given,
     OpenQuestion,
@@ -24,14 +24,14 @@ from recsys_assets.lake.open_questions import (
     example_of,
     time_format_of,
 )
-from recsys_assets.lake.sources.cell_values import text_of
-from recsys_assets.lake.sources.column_mapping import OWN, resolve
 from recsys_assets.lake.sources.preset_files import preset_for
 from recsys_assets.lake.sources.preset_format import load_preset
-from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular, files_of
-from recsys_assets.lake.sources.tabular_files import TabularFile, expand
-from recsys_assets.lake.sources.time_of_day import PLUS, joined, reads_as_time, times_of_day, with_time_of_day
+from recsys_assets.lake.values.cell_values import text_of
+from recsys_assets.lake.values.column_guesses import REQUIRED, guess, odd_ids
+from recsys_assets.lake.values.column_mapping import OWN, resolve
+from recsys_assets.lake.values.event_kinds import translations
+from recsys_assets.lake.values.time_of_day import PLUS, joined, reads_as_time, times_of_day, with_time_of_day
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.source_settings import ReadingSettings
 

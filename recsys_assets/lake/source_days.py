@@ -12,8 +12,8 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import InputError
+from recsys_assets.lake.files.rows_aside import DUPLICATE_FILE, RowsAside
 from recsys_assets.lake.sources.date_range import RowsByDay
-from recsys_assets.lake.sources.rows_aside import DUPLICATE_FILE, RowsAside
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.quality.row_account import RowAccount, RowsOfReason
 from recsys_assets.source_settings import SourceSettings

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_assets.errors import SourceFormatError
+from recsys_assets.lake.files.rows_aside import RowsAside
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.completejourney import CompleteJourney
-from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, raw_contract
 
 FIRST = datetime(2017, 1, 1, tzinfo=UTC)

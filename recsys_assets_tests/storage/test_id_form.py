@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_assets.lake.sources.cell_values import ids
+from recsys_assets.lake.values.cell_values import ids
 from recsys_assets.storage.id_form import BLANKS, NULL_WORDS, normal_id
 from recsys_assets.storage.string_table import Vocabulary
 

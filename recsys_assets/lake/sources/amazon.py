@@ -21,12 +21,13 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import SourceFormatError
+from recsys_assets.lake.files.json_records import first_object, json_records
+from recsys_assets.lake.files.rows_aside import RowsAside
+from recsys_assets.lake.files.text_blocks import first_line
+from recsys_assets.lake.files.text_records import Dialect, header, tables
 from recsys_assets.lake.sources import amazon_products
-from recsys_assets.lake.sources.json_records import first_object, json_records
-from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.source import Source, microseconds_per_unit, raw_contract, utc_from_epoch
-from recsys_assets.lake.sources.text_blocks import first_line
-from recsys_assets.lake.sources.text_records import Dialect, header, tables
+from recsys_assets.lake.sources.source import Source, raw_contract
+from recsys_assets.lake.values.time_formats import microseconds_per_unit, utc_from_epoch
 from recsys_assets.quality.contract import Column
 
 EXTRAS: Final = {

@@ -20,8 +20,8 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import EmptySourceError, SourceFormatError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.lake.sources.rows_aside import BAD_ROW, RowsAside
-from recsys_assets.lake.sources.text_blocks import Block, first_line, line_blocks
+from recsys_assets.lake.files.rows_aside import BAD_ROW, RowsAside
+from recsys_assets.lake.files.text_blocks import Block, first_line, line_blocks
 
 _PRICE: Final = re.compile(r"\s*(?:US)?\$?\s*(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s*")
 _TAG: Final = re.compile(r"<[^>]*>")

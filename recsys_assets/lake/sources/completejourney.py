@@ -21,7 +21,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.errors import SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.lake.sources.rows_aside import RowsAside
+from recsys_assets.lake.files.rows_aside import RowsAside
 from recsys_assets.lake.sources.source import Source, raw_contract
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column
 

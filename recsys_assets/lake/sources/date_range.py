@@ -8,12 +8,11 @@ import numpy as np
 import polars as pl
 
 from recsys_assets.errors import EmptySourceError, SourceFormatError
+from recsys_assets.lake.values.time_recognition import TOLERANCE
 from recsys_assets.storage.arrays import EPOCH, Bools, Int64
 
 MOST_DAYS: Final = 50_000
 """More daily partitions than these (137 years) are a sign of timestamps in another unit."""
-TOLERANCE: Final = timedelta(days=1)
-"""An event may be this much later than the day on which its source is read: clocks and time zones differ."""
 _FEW: Final = 1000
 """At most one row in this many is left out for being far from the others."""
 _FEW_OF_A_SMALL_LOG: Final = (3, 10)

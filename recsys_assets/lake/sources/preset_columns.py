@@ -14,13 +14,13 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError
-from recsys_assets.lake.sources import nested_fields
-from recsys_assets.lake.sources.column_mapping import missing
-from recsys_assets.lake.sources.json_documents import DOCUMENT, LINES, LITERALS
+from recsys_assets.lake.files import nested_fields
+from recsys_assets.lake.files.json_documents import DOCUMENT, LINES, LITERALS
+from recsys_assets.lake.files.rows_aside import RowsAside
+from recsys_assets.lake.files.tabular_files import TabularFile
 from recsys_assets.lake.sources.preset_files import open_table
 from recsys_assets.lake.sources.preset_format import EACH, Declaration, Form, expressions_of
-from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.tabular_files import TabularFile
+from recsys_assets.lake.values.column_mapping import missing
 from recsys_assets.source_settings import BAD_ROWS
 
 JSON_KINDS: Final = (LINES, DOCUMENT, LITERALS)

@@ -12,6 +12,11 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import InputError, SourceFormatError, SourceNotFoundError
+from recsys_assets.lake.files.rows_aside import RowsAside
+from recsys_assets.lake.files.tabular_files import FileFormat, TabularFile, expand, open_tabular
+from recsys_assets.lake.files.text_blocks import first_line
+from recsys_assets.lake.files.text_form import TextForm
+from recsys_assets.lake.files.text_records import Chunk, Dialect, tables
 from recsys_assets.lake.sources.preset_format import (
     Declaration,
     EventFiles,
@@ -20,11 +25,6 @@ from recsys_assets.lake.sources.preset_format import (
     load_preset,
     preset_names,
 )
-from recsys_assets.lake.sources.rows_aside import RowsAside
-from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile, expand, open_tabular
-from recsys_assets.lake.sources.text_blocks import first_line
-from recsys_assets.lake.sources.text_form import TextForm
-from recsys_assets.lake.sources.text_records import Chunk, Dialect, tables
 from recsys_assets.source_settings import ReadingSettings, with_changes
 
 CATALOGUE: Final = "catalogue"

@@ -11,15 +11,15 @@ import polars as pl
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.lake.sources.cell_values import ids
-from recsys_assets.lake.sources.column_mapping import missing, require_known
+from recsys_assets.lake.files.tabular_files import TabularFile
 from recsys_assets.lake.sources.preset_columns import JoinedTables, load_table
 from recsys_assets.lake.sources.preset_files import CATALOGUE, find_files, merged, open_table
 from recsys_assets.lake.sources.preset_format import EventFiles
 from recsys_assets.lake.sources.preset_table import PresetTable
 from recsys_assets.lake.sources.table_catalogue import with_categories
 from recsys_assets.lake.sources.tabular import Tabular
-from recsys_assets.lake.sources.tabular_files import TabularFile
+from recsys_assets.lake.values.cell_values import ids
+from recsys_assets.lake.values.column_mapping import missing, require_known
 from recsys_assets.source_settings import ReadingSettings
 
 

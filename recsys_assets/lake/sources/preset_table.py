@@ -13,11 +13,11 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.errors import SourceNotFoundError
+from recsys_assets.lake.files.rows_aside import DUPLICATE_FILE, NO_MATCH, OTHER_KIND, RowsAside
+from recsys_assets.lake.files.tabular_files import FileFormat, TabularFile
+from recsys_assets.lake.files.text_records import Chunk
 from recsys_assets.lake.sources.preset_columns import Derivation, JoinedTables
 from recsys_assets.lake.sources.preset_format import EACH, EventFiles
-from recsys_assets.lake.sources.rows_aside import DUPLICATE_FILE, NO_MATCH, OTHER_KIND, RowsAside
-from recsys_assets.lake.sources.tabular_files import FileFormat, TabularFile
-from recsys_assets.lake.sources.text_records import Chunk
 
 _ROW: Final = "\0row"
 _KEY: Final = "\0key"

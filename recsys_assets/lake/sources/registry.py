@@ -10,14 +10,14 @@ from typing import Any, Final
 import msgspec
 
 from recsys_assets.errors import InputError
+from recsys_assets.lake.files.query_tables import is_query, open_query, settings_spec
+from recsys_assets.lake.files.tabular_files import TabularFile
 from recsys_assets.lake.sources.amazon import Amazon
 from recsys_assets.lake.sources.completejourney import CompleteJourney
 from recsys_assets.lake.sources.preset_format import Preset, load_preset, preset_names
 from recsys_assets.lake.sources.preset_source import PresetSource
-from recsys_assets.lake.sources.query_tables import is_query, open_query, settings_spec
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.lake.sources.tabular import Tabular
-from recsys_assets.lake.sources.tabular_files import TabularFile
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 
 _CODED: Final = (

@@ -6,59 +6,17 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
 from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.files.rows_aside import RowsAside
 from recsys_assets.lake.sources.date_range import DateRange, choose_range
-from recsys_assets.lake.sources.rows_aside import RowsAside
 from recsys_assets.lake.sources.survey import Survey
-from recsys_assets.quality.contract import UTC_MICROSECONDS, Column, Contract
+from recsys_assets.quality.contract import Column, Contract
 from recsys_assets.source_settings import BAD_ROWS
-
-_SECONDS_BELOW: Final = 1e11
-_MILLISECONDS_BELOW: Final = 1e14
-_MICROSECONDS_BELOW: Final = 1e17
-_YEAR_1: Final = -62_135_596_800_000_000
-_YEAR_10_000: Final = 253_402_300_800_000_000
-
-
-def microseconds_per_unit(epoch: float) -> float:
-    """Return the microseconds in one unit of an epoch timestamp, recognised by its size.
-
-    From 1973 to 5138 the size is unambiguous: below 1e11 it counts seconds, below 1e14 milliseconds, below
-    1e17 microseconds, above that nanoseconds. The unit of a file is that of the median of its first timestamps, so
-    that a placeholder such as 0 in its first row decides nothing; a value in another unit is a fault that the
-    audit sees, and is not corrected silently.
-    """
-    size = abs(epoch)
-    if size < _SECONDS_BELOW:
-        return 1_000_000
-    if size < _MILLISECONDS_BELOW:
-        return 1_000
-    return 1 if size < _MICROSECONDS_BELOW else 0.001
-
-
-def utc_from_epoch(values: pl.Series, *, microseconds: float) -> pl.Series:
-    """Convert epoch numbers to UTC timestamps; fractions of a second are kept.
-
-    Args:
-        values: numbers since 1970-01-01.
-        microseconds: microseconds in one unit.
-
-    Returns:
-        Timestamps under the same name; null where the number is null, not finite, or outside of the years 1 to
-        9999, which shows a number in another unit.
-    """
-    about = values.cast(pl.Float64) * microseconds
-    if values.dtype.is_integer() and microseconds >= 1:
-        counted = values.cast(pl.Int64) * int(microseconds)
-    else:
-        counted = about.round().cast(pl.Int64, strict=False)
-    inside = about.is_between(_YEAR_1, _YEAR_10_000, closed="left")
-    return pl.select(pl.when(inside).then(counted).cast(UTC_MICROSECONDS).alias(values.name)).to_series()
 
 
 class Source(ABC):

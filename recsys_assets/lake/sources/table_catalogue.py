@@ -11,7 +11,7 @@ import polars as pl
 
 from recsys_assets import columns as names
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.lake.sources.cell_values import Mark, decimal_mark, numbers
+from recsys_assets.lake.values.cell_values import Mark, decimal_mark, numbers
 
 _BETWEEN: Final = r"\s*[|>]\s*"
 """Signs between the categories of one item."""

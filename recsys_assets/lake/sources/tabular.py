@@ -22,16 +22,16 @@ import polars as pl
 from recsys_assets import columns as names
 from recsys_assets.errors import EmptySourceError
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
-from recsys_assets.lake.sources.cell_values import Mark, decimal_mark, ids, is_missing, numbers, text_of
-from recsys_assets.lake.sources.column_mapping import OWN, Theirs, alternatives, resolve
-from recsys_assets.lake.sources.file_times import FileTimes, column_parts, require_zone
-from recsys_assets.lake.sources.order_lines import OrderLines
-from recsys_assets.lake.sources.rows_aside import RowsAside
+from recsys_assets.lake.files.rows_aside import RowsAside
+from recsys_assets.lake.files.tabular_files import TabularFile, expand, open_tabular
+from recsys_assets.lake.files.text_records import Chunk
 from recsys_assets.lake.sources.source import Source, raw_contract
 from recsys_assets.lake.sources.table_catalogue import last_known
-from recsys_assets.lake.sources.tabular_files import TabularFile, expand, open_tabular
-from recsys_assets.lake.sources.text_records import Chunk
-from recsys_assets.lake.sources.time_of_day import PLUS, with_time_of_day
+from recsys_assets.lake.values.cell_values import Mark, decimal_mark, ids, is_missing, numbers, text_of
+from recsys_assets.lake.values.column_mapping import OWN, Theirs, alternatives, resolve
+from recsys_assets.lake.values.file_times import FileTimes, column_parts, require_zone
+from recsys_assets.lake.values.order_lines import OrderLines
+from recsys_assets.lake.values.time_of_day import PLUS, with_time_of_day
 from recsys_assets.quality.contract import Column
 from recsys_assets.settings import CANCELLED
 from recsys_assets.source_settings import ReadingSettings

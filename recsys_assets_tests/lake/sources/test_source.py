@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_assets.lake.sources.source import microseconds_per_unit, utc_from_epoch
+from recsys_assets.lake.values.time_formats import microseconds_per_unit, utc_from_epoch
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.integers(126_230_400_000_000, 95_617_584_000_000_000).map(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recsys_assets.errors import EmptySourceError, SettingsError, SourceFormatError, SourceNotFoundError
 from recsys_assets.lake.contract import ITEM_CATALOGUE
-from recsys_assets.lake.sources.rows_aside import RowsAside
+from recsys_assets.lake.files.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular
 from recsys_assets.source_settings import ReadingSettings
 

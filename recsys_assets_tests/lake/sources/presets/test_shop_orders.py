@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from recsys_assets_tests.lake.files.test_tabular_files import workbook
 from recsys_assets_tests.lake.sources.presets.reading import events, items, left_out, utc, write
-from recsys_assets_tests.lake.sources.test_tabular_files import workbook
 
 SHOPIFY = """\
 Name,Email,Financial Status,Paid at,Fulfillment Status,Currency,Total,Created at,Lineitem quantity,Lineitem name,\
