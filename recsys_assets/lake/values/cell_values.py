@@ -96,20 +96,22 @@ def numbers(column: pl.Series, dtype: pl.DataType | type[pl.DataType], *, mark: 
     """
     if column.dtype != pl.String:
         return column.cast(dtype, strict=False)
-    if mark == ".":
-        plain = column.cast(dtype, strict=False)
-        if plain.null_count() == column.null_count():
-            return plain.fill_nan(None) if plain.dtype.is_float() else plain
-    plain = column.str.strip_chars()
-    if mark == ",":
-        points = plain.str.contains(".", literal=True)
-        plain = (plain.set(points, None) if points.any() else plain).str.replace(",", ".", literal=True)
-    found = plain.cast(dtype, strict=False)
+    found = _with_point(column, mark).cast(dtype, strict=False)
+    if found.null_count() > column.null_count():
+        found = _with_point(column.str.strip_chars(), mark).cast(dtype, strict=False)
     if found.null_count() == column.null_count():
         return found.fill_nan(None) if found.dtype.is_float() else found
     left = (found.is_null() & ~is_missing(column)).arg_true()
     found = found.scatter(left, _cleaned(column.gather(left), dtype, mark)) if len(left) else found
     return found.fill_nan(None) if found.dtype.is_float() else found
+
+
+def _with_point(column: pl.Series, mark: Mark) -> pl.Series:
+    """Return numbers with a decimal point; with a decimal comma, one that has a point is null."""
+    if mark == ".":
+        return column
+    points = column.str.contains(".", literal=True)
+    return (column.set(points, None) if points.any() else column).str.replace(",", ".", literal=True)
 
 
 def is_missing(column: pl.Series) -> pl.Series:
