@@ -20,6 +20,7 @@ TABLE: Final = "recommendations"
 """The table where the address names none."""
 _COLUMNS: Final = [name for name in SCHEMA.names if name != columns.DELETED]
 _WAIT_MS: Final = 60_000
+_CACHE_KIB: Final = 64 << 10
 """Time that a commit to SQLite waits for readers to finish."""
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
 
@@ -161,6 +162,9 @@ class _SQLite(_DatabaseTarget):
         connection = self._driver.connect(self._url.connection)
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
+            cursor.execute(
+                f"PRAGMA cache_size = {-_CACHE_KIB}"
+            )  # below 0: KiB; the index is sorted within it
         return connection
 
     def _sendable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
