@@ -24,6 +24,7 @@ LINES, DOCUMENT, LITERALS = "JSON lines", "JSON", "Python literals"
 
 _SAMPLE_RECORDS: Final = 1_000
 _LITERAL: Final = re.compile(rb"\s*\{\s*u?'")
+_JSON_TEXT: Final = re.compile(rb'"(?:[^\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"')
 _TOKEN: Final = re.compile(
     rb"""[uUbB]?'(?:[^'\\\n]|\\.)*'|u?"(?:[^"\\\n]|\\.)*"|-?\b(?:None|True|False|NaN|nan|Infinity|inf|undefined)\b"""
 )
@@ -247,7 +248,7 @@ def strict_json(data: bytes) -> bytes:
 
 def _strict(found: re.Match[bytes]) -> bytes:
     token = found[0]
-    if token.startswith(b'"') and b"\\x" not in token and b"\\'" not in token:
+    if token.startswith(b'"') and _JSON_TEXT.fullmatch(token):
         return token
     words = {b"True": b"true", b"False": b"false"}
     if not token.endswith((b"'", b'"')):
