@@ -110,7 +110,7 @@ def test_a_warm_start_goes_on_from_the_last_embeddings(recsys, home):
     assert warm["losses"][0] <= cold["losses"][-1] < cold["losses"][0]
 
 
-@pytest.mark.parametrize("after", ["lake/interactions", "artifacts"])
+@pytest.mark.parametrize("after", [pytest.param("lake/interactions", marks=pytest.mark.slow), "artifacts"])
 def test_a_killed_build_goes_on_to_the_same_release(recsys, built_home, tmp_path, after):
     home = tmp_path / "killed"
     home.mkdir()

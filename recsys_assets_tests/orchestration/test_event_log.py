@@ -68,7 +68,7 @@ def test_a_days_event_is_small_and_of_that_day(built):
     )
     daily = [size for asset, _, size in found if "report" not in asset]
     assert len(daily) == 12
-    assert max(daily) < 2_000
+    assert max(daily) < 2_100  # a day with rows left out says how many, too
 
 
 def test_dagsters_own_storage_reads_the_same(built, tmp_path):

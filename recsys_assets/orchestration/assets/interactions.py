@@ -21,6 +21,7 @@ from recsys_assets.orchestration.metadata import (
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.question_checks import question_specs
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
+from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.home import day_folder
 
 
@@ -46,10 +47,11 @@ def interactions(
     if missing:
         problems = [f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
     rows = outcome.published.rows
-    of_day = {day: {"wishes": _share(outcome.wishes[day], rows[day])} for day in rows if rows[day]}
-    for day, account in outcome.accounts.items():
-        if day in rows:
-            of_day.setdefault(day, {})["left_out"] = "\n".join(account.lines())
+    of_day = {
+        day: {"wishes": _share(outcome.wishes[day], rows[day]), **_left_out(outcome.accounts.get(day))}
+        for day in rows
+        if rows[day]
+    }
     wishes = _share(sum(outcome.wishes[day] for day in rows), sum(rows.values()))
     figure = figure_markdown(rows_by_day_figure(rows))
     yield from record_days(
@@ -67,6 +69,13 @@ def interactions(
         },
         problems=problems,
     )
+
+
+def _left_out(account: RowAccount | None) -> dict[str, str]:
+    """Return the metadata of a day's event on rows that are no interactions; empty where there are none."""
+    if account is None:
+        return {}
+    return {"left_out": ", ".join(f"{found.rows:,} {reason}" for reason, found in account.reasons.items())}
 
 
 def _share(wishes: int, rows: int) -> str:
