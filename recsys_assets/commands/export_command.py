@@ -65,7 +65,7 @@ def export(
         click.echo(msgspec.json.encode(outcome.manifest).decode())
         return
     with progress_shown(f"Exporting to {without_password(to)}") as watcher:
-        watcher.begin("lists", "of users")
+        watcher.begin("lists", "")
         outcome = _export(home, to, scenario, k, users, delta=delta, progress=watcher.report)
     click.echo(_in_words(outcome, seconds=time.monotonic() - started))
 
