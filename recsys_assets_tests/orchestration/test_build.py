@@ -89,6 +89,7 @@ def test_another_training_setting_makes_another_release(recsys, home):
     assert _current(home) != release
 
 
+@pytest.mark.slow
 def test_several_processes_train_when_set_and_report_to_dagster(recsys, home):
     alone = _embeddings(home)
     _set(home, "processes = 2")
@@ -99,6 +100,7 @@ def test_several_processes_train_when_set_and_report_to_dagster(recsys, home):
     np.testing.assert_allclose(_embeddings(home), alone, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on_from_the_last_embeddings(recsys, home):
     cold = _training(home)
     _set(home, "warm_start_epochs = 2")
