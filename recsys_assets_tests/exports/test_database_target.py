@@ -1,9 +1,7 @@
 """Exports to tables of a real SQLite file and a real Postgres server."""
 
 import json
-import signal
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 
@@ -15,6 +13,7 @@ import pytest
 from recsys_assets.errors import ExportError, InputError
 from recsys_assets.exports.export_lists import ExportRequest, export_lists
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets_tests.exports.half_done import half_done_export
 
 LISTS = ["user_id", "rank", "item_id", "title", "score", "reason", "release", "rules", "scenario"]
 
@@ -85,19 +84,8 @@ def test_a_table_that_was_dropped_is_exported_whole(home, database):
 
 def test_a_killed_export_leaves_the_table_before(home, database):
     export(home, database, k=3)
-    code = (
-        "import sys, time; from pathlib import Path; from recsys_assets.storage.home import Home\n"
-        "from recsys_assets.exports.export_lists import ExportRequest, export_lists\n"
-        "from recsys_assets.exports import make_lists\n"
-        "make_lists.ROWS_AT_ONCE = 100\n"
-        "def stop(_, done, total):\n"
-        "    if done > 20: print('half', flush=True); time.sleep(600)\n"
-        "export_lists(Home(Path(sys.argv[1])), ExportRequest(to=sys.argv[2]), progress=stop)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, home.root, database], stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"half\n"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with half_done_export(home, database):
+        pass
     assert rows(database, "SELECT count(*) AS n FROM recommendations")["n"][0] == 120
     assert export(home, database, delta=True).manifest.rows == 400
     assert rows(database, "SELECT count(*) AS n FROM recommendations")["n"][0] == 400

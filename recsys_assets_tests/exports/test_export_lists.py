@@ -2,9 +2,6 @@
 
 import gzip
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +16,7 @@ from recsys_assets.exports.export_lists import ExportOutcome, ExportRequest, exp
 from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
+from recsys_assets_tests.exports.half_done import half_done_export
 
 AT = "2024-04-02T00:00:00.000000+00:00"
 
@@ -150,21 +148,8 @@ def test_a_killed_export_leaves_the_one_before_whole(home, tmp_path):
     to = tmp_path / "lists.csv"
     export(home, to, k=3)
     before = to.read_bytes()
-    code = (
-        "import sys, time; from pathlib import Path; from recsys_assets.storage.home import Home\n"
-        "from recsys_assets.exports.export_lists import ExportRequest, export_lists\n"
-        "from recsys_assets.exports import make_lists\n"
-        "make_lists.ROWS_AT_ONCE = 100\n"
-        "def stop(_, done, total):\n"
-        "    if done > 20: print('half', flush=True); time.sleep(600)\n"
-        "export_lists(Home(Path(sys.argv[1])), ExportRequest(to=sys.argv[2]), progress=stop)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, home.root, to], stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"half\n"
-    with pytest.raises(ExportError, match="another export to it is running"):
+    with half_done_export(home, to), pytest.raises(ExportError, match="another export to it is running"):
         export(home, to)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
     assert to.read_bytes() == before
     assert export(home, to).manifest.rows == 400
     assert not [path.name for path in tmp_path.iterdir() if "staged" in path.name]

@@ -1,8 +1,6 @@
 """Exports to a real Redis server: generations, a pointer, deltas, and what a killed export leaves."""
 
 import json
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +11,7 @@ import redis as client_library
 from recsys_assets.errors import InputError
 from recsys_assets.exports.export_lists import ExportRequest, export_lists
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets_tests.exports.half_done import half_done_export
 
 
 @pytest.fixture
@@ -77,19 +76,8 @@ def test_a_delta_changes_the_current_generation_as_one_thing(growing, redis, cli
 
 def test_a_killed_export_leaves_the_one_before_and_is_cleared_by_the_next(home, redis, client):
     export(home, redis, k=3)
-    code = (
-        "import sys, time; from pathlib import Path; from recsys_assets.storage.home import Home\n"
-        "from recsys_assets.exports.export_lists import ExportRequest, export_lists\n"
-        "from recsys_assets.exports import make_lists\n"
-        "make_lists.ROWS_AT_ONCE = 100\n"
-        "def stop(_, done, total):\n"
-        "    if done > 20: print('half', flush=True); time.sleep(600)\n"
-        "export_lists(Home(Path(sys.argv[1])), ExportRequest(to=sys.argv[2]), progress=stop)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, home.root, redis], stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"half\n"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with half_done_export(home, redis):
+        pass
     assert {len(one) for one in lists(client).values()} == {3}
     left = {key.split(":")[1] for key in client.scan_iter("recsys:2*")}
     assert len(left) == 2
