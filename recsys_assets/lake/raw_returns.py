@@ -33,9 +33,11 @@ def note_of_returns(frame: pl.DataFrame) -> Mapping[str, str]:
     Args:
         frame: events with RAW_INTERACTIONS' columns.
     """
-    if not {columns.QUANTITY, columns.KIND}.issubset(frame.columns):
+    names = (columns.QUANTITY, columns.KIND)
+    if not set(names).issubset(frame.columns):
         return {}
-    return {_NOTE: str(frame.select(is_return().sum()).item())}
+    has = [name for name in names if frame[name].null_count() < frame.height]
+    return {_NOTE: str(frame.select(is_return(has).sum()).item()) if has else _NONE}
 
 
 def may_have_returns(file: DayFile) -> bool:
