@@ -1,11 +1,14 @@
 """The chosen search reaches its recall target, and the report says how it was chosen."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import recsys_assets.index.choose_index as chooser
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.index.choose_index import choose_index
 from recsys_assets.index.index_report import INDEX_FILE, read_report
@@ -14,6 +17,10 @@ from recsys_assets.settings import IndexSettings
 from recsys_assets_tests.index.vectors import even, skewed
 
 ONE_THREAD = IndexSettings(threads=1)
+
+
+def slower(found, *, times):
+    return replace(found, query_us=times * found.query_us)
 
 
 @pytest.mark.parametrize("make", [skewed, even])
@@ -51,7 +58,11 @@ def test_no_graph_is_built_where_exact_search_is_foreseen_to_win(tmp_path):
     assert len(ItemIndex.load(tmp_path).search(items_ID[0], 10)[0]) == 10
 
 
-def test_the_graph_is_built_measured_and_the_only_file_where_it_wins(tmp_path):
+def test_the_graph_is_built_measured_and_the_only_file_where_it_wins(tmp_path, monkeypatch):
+    measured = chooser._exact_trial
+    monkeypatch.setattr(  # a clear win, whatever else the machine does
+        chooser, "_exact_trial", lambda found, *, items: measured(slower(found, times=20), items=items)
+    )
     items_ID = even(30_000, width=16)
     report = choose_index(items_ID, tmp_path, msgspec.structs.replace(ONE_THREAD, recall_target=0.9))
 
