@@ -7,12 +7,9 @@ user; `live` is the same request with `include_seen=true`, which searches the in
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,10 +28,13 @@ from recsys_assets.benchmarks.serving_load import (
     Load,
     LoadRequest,
     drive,
+    free_port,
+    get_body,
     pinned,
+    running,
+    wait_until_answered,
 )
 from recsys_assets.benchmarks.serving_worlds import USERS_WITH_CANDIDATES, publish_default, publish_synthetic
-from recsys_assets.errors import RecsysError
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.string_table import Vocabulary
@@ -43,7 +43,6 @@ LIBRARIES = ("litestar", "granian", "msgspec", "numpy", "usearch", "fastapi", "u
 _REQUESTS = 5_000
 _SESSION_ITEMS = 5
 _POPULAR = 5_000
-_READY_WITHIN_SECONDS = 60
 
 
 def run(
@@ -162,12 +161,12 @@ class _Product:
 
     def prepare(self, request: LoadRequest) -> None:
         """Store the answer to a request as the prepared one."""
-        self.prepared.write_bytes(_get(self.port, request.path))
+        self.prepared.write_bytes(get_body(self.port, request.path))
 
 
 @contextmanager
 def _product(home: Home, scratch: Path, core: int | None) -> Iterator[_Product]:
-    port, prepared = _free_port(), scratch / "prepared.json"
+    port, prepared = free_port(), scratch / "prepared.json"
     code = (
         "import sys, pathlib; from recsys_assets.api.serving.server import serve;"
         " from recsys_assets.storage.home import Home;"
@@ -176,8 +175,8 @@ def _product(home: Home, scratch: Path, core: int | None) -> Iterator[_Product]:
     )
     command = [*pinned(core), sys.executable, "-c", code, str(home.root), str(port)]
     environment = {**os.environ, PREPARED_VARIABLE: str(prepared)}
-    with _running(command, environment) as process:
-        ready = _wait_until_answered(port, "/health/ready", process)
+    with running(command, environment) as process:
+        ready = wait_until_answered(port, "/health/ready", process)
         yield _Product(process=process, port=port, ready_seconds=ready, prepared=prepared)
 
 
@@ -186,46 +185,11 @@ def _naive(release: Path, core: int | None, *, wanted: bool) -> Iterator[int | N
     if not wanted:
         yield None
         return
-    port, module = _free_port(), "recsys_assets.benchmarks.serving_load"
+    port, module = free_port(), "recsys_assets.benchmarks.serving_load"
     command = [*pinned(core), sys.executable, "-m", module, str(release), str(port)]
-    with _running(command, os.environ) as process:
-        _wait_until_answered(port, "/openapi.json", process)
+    with running(command, os.environ) as process:
+        wait_until_answered(port, "/openapi.json", process)
         yield port
-
-
-@contextmanager
-def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(command, env=environment) as process:  # noqa: S603  our own command
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def _wait_until_answered(port: int, path: str, process: subprocess.Popen[bytes]) -> float:
-    started = time.perf_counter()
-    while process.poll() is None and time.perf_counter() - started < _READY_WITHIN_SECONDS:
-        try:
-            _get(port, path)
-        except OSError:
-            time.sleep(0.01)
-        else:
-            return time.perf_counter() - started
-    raise RecsysError(f"the server on port {port} does not answer {path}; its own output above says why")
-
-
-def _get(port: int, path: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-        body: bytes = answer.read()
-    return body
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _memory_mb(process: subprocess.Popen[bytes]) -> tuple[float, float]:

@@ -9,11 +9,14 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,12 +28,14 @@ from litestar.types import ASGIApp
 
 from recsys_assets.api.app import build_app
 from recsys_assets.api.http.bodies import PRIVATE, Reply
+from recsys_assets.errors import RecsysError
 from recsys_assets.storage.string_table import StringTable, Vocabulary
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 CONNECTIONS = 16
+_READY_WITHIN_SECONDS = 60
 PREPARED_VARIABLE = "RECSYS_PREPARED_ANSWER"
 """Environment variable: file with the bytes of the prepared answer, read at its first request."""
 PREPARED_PATH = "/prepared"
@@ -114,6 +119,49 @@ def pinned(cpu: int | None) -> list[str]:
     """Return the prefix that makes a command run on one core; nothing where that can't be chosen."""
     taskset = shutil.which("taskset")
     return [] if cpu is None or taskset is None else [taskset, "-c", str(cpu)]
+
+
+@contextmanager
+def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command while the block runs; its process is ended by SIGTERM."""
+    with subprocess.Popen(command, env=environment) as process:  # noqa: S603  our own command
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def wait_until_answered(port: int, path: str, process: subprocess.Popen[bytes]) -> float:
+    """Return the seconds until a server answers.
+
+    Raises:
+        RecsysError: it ended, or did not answer within a minute.
+    """
+    started = time.perf_counter()
+    while process.poll() is None and time.perf_counter() - started < _READY_WITHIN_SECONDS:
+        try:
+            get_body(port, path)
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return time.perf_counter() - started
+    raise RecsysError(f"the server on port {port} does not answer {path}; its own output above says why")
+
+
+def get_body(port: int, path: str) -> bytes:
+    """Return the body of an answer of status 200; OSError for any other."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 async def _drive_in_python(port: int, requests: Sequence[LoadRequest], seconds: float) -> Load:
