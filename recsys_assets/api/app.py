@@ -3,6 +3,7 @@
 Nothing that it imports loads torch, Dagster, pandera or polars, so a server is ready in about a second.
 """
 
+import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from litestar.config.cors import CORSConfig
 from threadpoolctl import threadpool_limits
 
 from recsys_assets.api.http.auth import KeyRing, needs
+from recsys_assets.api.http.connections import Connections
 from recsys_assets.api.http.edge import Edge
 from recsys_assets.api.http.logs import configure_logs
 from recsys_assets.api.http.problems import HANDLERS, StrictRequest
@@ -58,6 +60,7 @@ def create_app(
     fallback_previous: bool = False,
     shared_events: bool = False,
     shared_limits: Path | None = None,
+    port: int | None = None,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Litestar:
     """Make an application that serves the current release of `home` and follows its changes.
@@ -69,6 +72,7 @@ def create_app(
         fallback_previous: serve the newest whole release before `current` where that is broken.
         shared_events: other processes write events too, so read theirs before every personal answer.
         shared_limits: the file in which all workers count the requests of each caller.
+        port: the port whose connections are watched; None where this process does not listen itself.
         clock: time of stored events, and of the release's age.
 
     Raises:
@@ -80,18 +84,26 @@ def create_app(
     keys = KeyRing(home)
     keys.refresh()
     service = Service(live=live, metrics=Metrics(live), keys=keys, settings=settings, clock=clock)
-    app = _application(service)
+    connections = Connections(settings, port)
+    app = _application(service, connections)
     app.asgi_handler = Edge(
-        app.asgi_handler, settings=settings, metrics=service.metrics, keys=keys, shared_limits=shared_limits
+        app.asgi_handler,
+        settings=settings,
+        metrics=service.metrics,
+        keys=keys,
+        connections=connections,
+        shared_limits=shared_limits,
     )
     return app
 
 
-def _application(service: Service) -> Litestar:
+def _application(service: Service, connections: Connections) -> Litestar:
     @asynccontextmanager
     async def following(_: Litestar) -> AsyncIterator[None]:
+        watching = asyncio.create_task(connections.watch())
         async with service.live.following(service.keys):
             yield
+        watching.cancel()
 
     versioned = Router(
         "/v1",
@@ -137,6 +149,7 @@ def build_app() -> Litestar:
         fallback_previous=options.fallback_previous,
         shared_events=options.workers > 1,
         shared_limits=None if options.shared is None else Path(options.shared, "limits"),
+        port=options.port,
     )
     # Everything loaded so far stays in memory: garbage collection need not visit it in the middle of a request.
     gc.freeze()

@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from recsys_assets.api.http.auth import CALLER_KEY, KeyRing
 from recsys_assets.api.http.bodies import SOURCE_KEY
+from recsys_assets.api.http.connections import Connections, Peer
 from recsys_assets.api.http.limits import Deadlines, RateLimit
 from recsys_assets.api.http.logs import request_id as logged_request_id
 from recsys_assets.api.http.problems import PROBLEM_JSON, REQUEST_ID_KEY, problem
@@ -44,6 +45,12 @@ _POLICY = (
 )
 _PAGE_HEADERS = (*_COMMON_HEADERS, (b"content-security-policy", _POLICY))
 _UNROUTED = "unrouted"
+_NOBODY: Peer = ("unknown", 0)
+_COST_OF_UNKNOWN_KEY = 20.0
+_CLOSED_AND_LATER = ((b"retry-after", b"1"), (b"connection", b"close"))
+
+Rejection = tuple[int, str, tuple[tuple[bytes, bytes], ...]]
+"""Status, detail and headers of an answer that the application does not give."""
 
 
 class Edge:
@@ -56,6 +63,7 @@ class Edge:
         settings: ApiSettings,
         metrics: Metrics,
         keys: KeyRing,
+        connections: Connections,
         shared_limits: Path | None = None,
     ) -> None:
         """`shared_limits`: the file in which all workers count the requests of each caller."""
@@ -63,11 +71,8 @@ class Edge:
         self._settings = settings
         self._metrics = metrics
         self._keys = keys
-        self._limit = (
-            RateLimit(per_second=settings.requests_per_second, burst=settings.burst, shared=shared_limits)
-            if settings.requests_per_second > 0
-            else None
-        )
+        self._connections = connections
+        self._limit = RateLimit(settings, shared=shared_limits)
         self._deadlines = Deadlines()
         self._prefix = secrets.token_hex(4)
         self._number = itertools.count(1)
@@ -104,6 +109,9 @@ class Edge:
                 message["body"] = b""
             await send(message)
 
+        client = scope["client"] or _NOBODY
+        busy = self._connections.busy
+        busy.add(client)
         try:
             rejection = self._rejection(scope, headers, state, started)
             if rejection is not None:
@@ -112,6 +120,7 @@ class Edge:
                 inbound = receive if method == "GET" or bodiless else self._limited(receive, headers)
                 await self._app(scope, inbound, outbound)
         finally:
+            busy.discard(client)
             self._finish(scope, method, status, perf_counter() - started)
 
     def _request_id(self, given: bytes | None) -> str:
@@ -121,26 +130,39 @@ class Edge:
 
     def _rejection(
         self, scope: HTTPScope, headers: dict[bytes, bytes], state: dict[str, Any], now: float
-    ) -> tuple[int, str, tuple[tuple[bytes, bytes], ...]] | None:
+    ) -> Rejection | None:
+        client = scope["client"] or _NOBODY
+        if not scope["path"].startswith("/health/"):
+            if self._connections.rejects(client):
+                return 503, "the server has all the connections that it takes; try again", _CLOSED_AND_LATER
+            denial = self._denial(client[0], headers, state, now)
+            if denial is not None:
+                return denial
         settings = self._settings
         if len(scope["query_string"]) > settings.max_query_bytes:
             found = len(scope["query_string"])
             return 414, f"the query has {found} bytes; at most {settings.max_query_bytes} are taken", ()
-        presented = _presented(headers)
-        caller = scope["client"][0] if scope["client"] else "unknown"
-        if presented is not None:
-            key = self._keys.find(presented)
-            if key is None:
-                return 401, "this API key is not known here; it may have been revoked", _CHALLENGE
-            state[CALLER_KEY] = key
-            caller = key.id
-        if self._limit is not None and not scope["path"].startswith("/health/"):
-            wait = self._limit.wait_seconds(caller, now)
-            if wait > 0:
-                return 429, f"ask again in {wait:.2f} s", ((b"retry-after", str(int(wait) + 1).encode()),)
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > settings.max_body_bytes:
             return 413, f"the body has {int(length)} bytes; at most {settings.max_body_bytes} are taken", ()
+        return None
+
+    def _denial(
+        self, address: str, headers: dict[bytes, bytes], state: dict[str, Any], now: float
+    ) -> Rejection | None:
+        """Find the caller and count the request; a key that is not known costs the address many requests."""
+        presented = _presented(headers)
+        key = None if presented is None else self._keys.find(presented)
+        if key is not None:
+            state[CALLER_KEY] = key
+            wait = self._limit.wait_for_key(key.id, now)
+        else:
+            cost = 1.0 if presented is None else _COST_OF_UNKNOWN_KEY
+            wait = self._limit.wait_for_address(address, headers.get(b"x-forwarded-for"), now, cost=cost)
+        if wait > 0:
+            return 429, f"ask again in {wait:.2f} s", ((b"retry-after", str(int(wait) + 1).encode()),)
+        if presented is not None and key is None:
+            return 401, "this API key is not known here; it may have been revoked", _CHALLENGE
         return None
 
     def _limited(self, receive: Receive, headers: dict[bytes, bytes]) -> Receive:

@@ -5,9 +5,12 @@ import hashlib
 import mmap
 import struct
 from contextlib import nullcontext
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.locks import locked_descriptor
 
 TICK_SECONDS = 0.25
@@ -62,10 +65,20 @@ class Deadlines:
 SLOTS: Final = 16_384
 """Callers that are counted at the same time, at most."""
 _PROBED: Final = 8
+_REMEMBERED: Final = 4_096
 _SLOT: Final = struct.Struct("<Qd")
 """The caller's hash, and the time at which its allowance is full again, s on the monotonic clock."""
 _ROUNDING: Final = 1e-9
 """Seconds; sums of intervals are not exact."""
+
+
+class Allowance(NamedTuple):
+    """Requests that one caller may make."""
+
+    interval: float
+    """Seconds a request, in the long run."""
+    reach: float
+    """Seconds' worth of requests that may come at once."""
 
 
 class RateLimit:
@@ -75,35 +88,50 @@ class RateLimit:
     from the table, and so has a full allowance early.
 
     Args:
-        per_second: requests allowed a second in the long run, > 0.
-        burst: requests allowed at once, >= 1.
+        settings: the allowance of a key, and the smaller one of an address.
         shared: the file in which all workers count, made where missing; None for a single worker.
     """
 
-    def __init__(self, *, per_second: float, burst: float, shared: Path | None = None) -> None:
-        self._interval = 1 / per_second
-        self._reach = burst / per_second
+    def __init__(self, settings: ApiSettings, *, shared: Path | None = None) -> None:
+        self._keys = _allowance(settings.requests_per_second, settings.burst)
+        own = _allowance(settings.anonymous_requests_per_second, settings.anonymous_burst)
+        self._addresses = max(filter(None, (self._keys, own)), default=None)
+        self._proxies = frozenset(settings.trusted_proxies)
         size = SLOTS * _SLOT.size
         self._file = None if shared is None else shared.open("a+b")
         if self._file is not None:
             self._file.truncate(size)
         self._table = mmap.mmap(-1 if self._file is None else self._file.fileno(), size)
 
-    def wait_seconds(self, caller: str, now: float) -> float:
-        """Count a request: 0.0 where it may go on, else the seconds to wait, and it is not counted.
+    def wait_for_key(self, key_id: str, now: float) -> float:
+        """Count a request with a valid key, as `_count` does."""
+        return 0.0 if self._keys is None else self._count(_slot_of(key_id), self._keys, now, 1.0)
+
+    def wait_for_address(
+        self, address: str, forwarded: bytes | None, now: float, *, cost: float = 1.0
+    ) -> float:
+        """Count a request without a valid key, as `_count` does.
 
         Args:
-            caller: the id of a key, or an address.
+            address: where the connection comes from.
+            forwarded: `X-Forwarded-For`, heeded from a trusted proxy only: its last address is the one it saw.
             now: time on a monotonic clock that all workers share, s.
+            cost: the requests that this one counts for.
         """
-        digest = hashlib.blake2b(caller.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        name = int.from_bytes(digest) or 1
+        if self._addresses is None:
+            return 0.0
+        if forwarded is not None and address in self._proxies:
+            address = forwarded.rpartition(b",")[2].strip().decode("latin-1")
+        return self._count(_slot_of_address(address), self._addresses, now, cost)
+
+    def _count(self, name: int, allowance: Allowance, now: float, cost: float) -> float:
+        """Count a request: 0.0 where it may go on, else the seconds to wait, and it is not counted."""
         with nullcontext() if self._file is None else locked_descriptor(self._file.fileno()):
             place, full_at = self._find(name)
-            full_at = max(full_at, now) + self._interval
-            wait = full_at - now - self._reach
+            before = max(full_at, now)
+            wait = before + allowance.interval - now - allowance.reach
             if wait <= _ROUNDING:
-                _SLOT.pack_into(self._table, place, name, full_at)
+                _SLOT.pack_into(self._table, place, name, before + cost * allowance.interval)
                 return 0.0
         return wait
 
@@ -118,3 +146,25 @@ class RateLimit:
             if full_at < least:
                 nearest, least = place, full_at
         return nearest, 0.0
+
+
+def _allowance(per_second: float, burst: float) -> Allowance | None:
+    return Allowance(1 / per_second, burst / per_second) if per_second > 0 else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _slot_of(caller: str) -> int:
+    digest = hashlib.blake2b(caller.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest) or 1
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _slot_of_address(address: str) -> int:
+    """Return the slot of an address. Who has one IPv6 address has its /64 network, which counts as one."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return _slot_of(address)
+    if isinstance(parsed, IPv6Address):
+        return _slot_of(str(parsed.ipv4_mapped or int(parsed) >> 64))
+    return _slot_of(address)

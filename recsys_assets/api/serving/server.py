@@ -1,6 +1,7 @@
 """The server process, and the options that its workers get through the environment, being new processes."""
 
 import os
+import resource
 import socket
 import tempfile
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
+from recsys_assets.api.http.connections import WATCHED
 from recsys_assets.api.http.logs import configure_logs
 from recsys_assets.api.serving.live import Live
 from recsys_assets.errors import PortInUseError
@@ -27,6 +29,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The installation's folder, absolute."""
     workers: int
     """Number of processes that share the port."""
+    port: int
+    """The port that they listen on."""
     fallback_previous: bool
     """Serve another release where the current one is broken."""
     api: ApiSettings
@@ -35,8 +39,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A folder for the files that several workers share."""
 
 
-_HEADER_TIMEOUT_MS = 10_000
-_CONNECTIONS = 512
+_OTHER_FILES = 256
+"""Descriptors of a worker that are no connections."""
 _KILL_AFTER_SECONDS = 15
 
 
@@ -79,20 +83,23 @@ def serve(
         options = ServeOptions(
             home=str(home.root),
             workers=workers,
+            port=port,
             fallback_previous=fallback_previous,
             api=allowed,
             shared=shared,
         )
         os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()
-        _run(target, host, port, workers)
+        _run(target, host, port, workers, allowed)
 
 
 def _settings(home: Home) -> ApiSettings:
     return load_settings(home).api if home.settings_file.is_file() else ApiSettings()
 
 
-def _run(target: str, host: str, port: int, workers: int) -> None:
+def _run(target: str, host: str, port: int, workers: int, settings: ApiSettings) -> None:
     configure_logs()
+    idle_ms = int(settings.idle_timeout_seconds * 1_000)
+    acceptable = _acceptable_connections(settings)
     server = Server(
         target,
         factory=True,
@@ -104,14 +111,30 @@ def _run(target: str, host: str, port: int, workers: int) -> None:
         http=HTTPModes.http1,
         websockets=False,
         backlog=1024,
-        backpressure=_CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MS, max_buffer_size=64 * 1024),
+        backpressure=acceptable,
+        http1_settings=HTTP1Settings(header_read_timeout=idle_ms, max_buffer_size=64 * 1024),
         log_level=LogLevels.warning,
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=_KILL_AFTER_SECONDS,
     )
     server.serve()
+
+
+def _acceptable_connections(settings: ApiSettings) -> int:
+    """Return the connections at which a worker stops to accept, for memory's and the descriptors' sake.
+
+    It is far more than it keeps: those above `max_connections` are cut within a quarter of a second.
+    """
+    wanted = 4 * settings.max_connections if WATCHED else settings.max_connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _OTHER_FILES
+    if soft < needed and soft != resource.RLIM_INFINITY:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, soft - _OTHER_FILES))
 
 
 def require_free_port(host: str, port: int, *, option: str) -> None:

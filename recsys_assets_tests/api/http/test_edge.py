@@ -78,6 +78,30 @@ def test_a_caller_over_the_limit_learns_the_seconds_to_wait(own: Home, locked: T
     assert locked.get("/v1/popular", headers=other).status_code == 200
 
 
+@pytest.fixture
+def limited(own: Home) -> Iterator[TestClient[Litestar]]:
+    """A client of an application that allows an address thirty requests."""
+    settings = ApiSettings(anonymous_requests_per_second=0.001, anonymous_burst=30)
+    with TestClient(create_app(own, settings=settings)) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/popular", "/nowhere", "/v1/popular?k=x", "/v1/popular?category=" + "x" * 9_000]
+)
+def test_every_request_counts_whatever_its_answer(limited: TestClient[Litestar], path: str) -> None:
+    statuses = [limited.get(path).status_code for _ in range(31)]
+    assert statuses[-1] == 429
+    assert 429 not in statuses[:-1]
+
+
+def test_an_unknown_key_costs_more_than_a_request(own: Home, limited: TestClient[Litestar]) -> None:
+    unknown = [limited.get("/v1/popular", headers={"X-API-Key": "rk_1_2"}).status_code for _ in range(3)]
+    assert unknown == [401, 401, 429]
+    assert limited.get("/v1/popular").status_code == 429
+    assert limited.get("/v1/popular", headers=key_header(own, limited, "read")).status_code == 200
+
+
 def test_large_bodies_are_rejected_with_or_without_a_declared_length(
     own: Home, locked: TestClient[Litestar]
 ) -> None:

@@ -1,0 +1,226 @@
+"""The TCP connections of a server process: who holds them, for how long, and which are cut where there are too many.
+
+The HTTP server below accepts every connection. Linux tells of each of them by `TCP_INFO`; elsewhere nothing is watched,
+and the HTTP server's own limits are all.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections import Counter
+from time import monotonic
+from typing import Final
+
+from recsys_assets.settings import ApiSettings
+
+log = logging.getLogger("recsys.api.connections")
+
+WATCHED: Final = hasattr(socket, "TCP_INFO") and os.path.isdir("/proc/self/fd")  # noqa: PTH112  read once, at import
+"""True where this system can tell what its connections do."""
+
+Peer = tuple[str, int]
+"""A client's address and port."""
+
+_TICK_SECONDS = 0.25
+_CALM_SECONDS = 1.0
+"""Time between two looks while there are fewer descriptors than connections allowed."""
+_HEADER_SECONDS = 10.0
+_LEAST_RATE = 1_024
+"""Bytes a second that a client has to read while it is sent an answer."""
+_SEND_BUFFER = 128 * 1024
+"""Bytes of an answer that the kernel keeps for a client that does not read; it doubles the number."""
+
+_INFO = struct.Struct("=B23xI92xQQ8xI8xI")
+"""Of `struct tcp_info`: state, unacked, bytes_acked, bytes_received, notsent_bytes, data_segs_out."""
+_ESTABLISHED, _CLOSE_WAIT, _LISTEN = 1, 8, 10
+_COOKIE = getattr(socket, "SO_COOKIE", 57)
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Connection:
+    """One open connection, as the last look found it."""
+
+    __slots__ = (
+        "acked", "answers", "asking_since", "fd", "moved_at", "opened_at", "peer", "received", "rested", "writing",
+    )  # fmt: skip
+
+    def __init__(self, peer: Peer, now: float) -> None:
+        self.peer = peer
+        self.fd = -1
+        self.acked = self.received = self.answers = 0
+        self.opened_at = self.moved_at = now
+        """When it was first seen, and when bytes last went either way."""
+        self.rested = 0
+        """Bytes received when the last answer went out: more of them are a request's beginning."""
+        self.asking_since: float | None = None
+        """Since when a request's head is incomplete."""
+        self.writing: tuple[float, int] | None = None
+        """While an answer waits for the client to read: when it began to be measured, and `acked` then."""
+
+    def overdue(self, info: tuple[int, ...], *, busy: bool, now: float, write_seconds: float) -> bool:
+        """Take the newest figures; True where the client took too long to ask, or to read."""
+        _, unacked, acked, received, unsent, answers = info
+        if (acked, received) != (self.acked, self.received):
+            self.moved_at = now
+        if busy or answers != self.answers:
+            self.rested, self.asking_since = received, None
+        elif received > self.rested and self.asking_since is None:
+            self.asking_since = now
+        self.acked, self.received, self.answers = acked, received, answers
+        if not unacked and not unsent:
+            self.writing = None
+        elif self.writing is None:
+            self.writing = now, acked
+        elif now - self.writing[0] >= write_seconds:
+            since, before = self.writing
+            if acked - before < _LEAST_RATE * (now - since):
+                return True
+            self.writing = now, acked
+        return self.asking_since is not None and now - self.asking_since >= _HEADER_SECONDS
+
+    def is_idle(self, *, busy: bool, now: float) -> bool:
+        """Return True where no request is under way, or one whose answer the client does not read now."""
+        return not busy and (self.writing is None or self.moved_at < now)
+
+
+class Connections:
+    """Watches the connections of one process, and cuts those that are overdue or too many.
+
+    A request that is under way and moves is never cut. Where the idle ones are not enough to make room, requests on
+    the youngest connections are to be rejected.
+
+    Args:
+        settings: the limits.
+        port: the port that the process listens on; None where it does not listen itself, and nothing is watched.
+    """
+
+    def __init__(self, settings: ApiSettings, port: int | None) -> None:
+        self.busy: set[Peer] = set()
+        """Clients that a request is being answered of."""
+        self._settings = settings
+        self._port = port
+        self._uncounted = frozenset(("127.0.0.1", "::1", "::ffff:127.0.0.1", *settings.trusted_proxies))
+        self._known: dict[int, Connection] = {}
+        self._kept: frozenset[Peer] = frozenset()
+        self._crowded: frozenset[str] = frozenset()
+        self._full = False
+        self._looked_at = 0.0
+
+    def rejects(self, client: Peer) -> bool:
+        """Return True where there are too many connections for a request of `client` to be answered."""
+        return (self._full or client[0] in self._crowded) and client not in self._kept
+
+    async def watch(self) -> None:
+        """Look at the connections every quarter of a second, for good."""
+        if not WATCHED or self._port is None:
+            return
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            try:
+                self._tick(monotonic())
+            except OSError:
+                log.exception("could not look at the connections; trying again")
+
+    def _tick(self, now: float) -> None:
+        descriptors = os.listdir("/proc/self/fd")  # noqa: PTH208  thousands of names, no paths
+        if len(descriptors) < self._settings.max_connections and now - self._looked_at < _CALM_SECONDS:
+            return
+        self._looked_at = now
+        found: dict[int, Connection] = {}
+        for name in descriptors:
+            self._look(int(name), found, now)
+        self._known = found
+        self._make_room(now)
+
+    def _look(self, fd: int, found: dict[int, Connection], now: float) -> None:
+        """Add the connection behind a descriptor to `found`, unless it is overdue, or no connection of ours."""
+        try:
+            probe = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, fileno=fd)
+        except OSError:
+            return
+        try:
+            info = _INFO.unpack(probe.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
+            if info[0] == _LISTEN:
+                self._bound_memory(probe)
+            if info[0] not in (_ESTABLISHED, _CLOSE_WAIT):
+                return
+            cookie = _cookie(probe)
+            connection = self._known.get(cookie)
+            if connection is None:
+                if probe.getsockname()[1] != self._port:
+                    return
+                connection = Connection(probe.getpeername()[:2], now)
+        except (OSError, struct.error):
+            return  # no TCP socket, or closed meanwhile
+        finally:
+            probe.detach()
+        connection.fd = fd
+        busy = connection.peer in self.busy
+        if connection.overdue(info, busy=busy, now=now, write_seconds=self._settings.write_timeout_seconds):
+            _cut(connection, cookie)
+        else:
+            found[cookie] = connection
+
+    def _bound_memory(self, listener: socket.socket) -> None:
+        """Have connections that are accepted from now on inherit a bounded send buffer."""
+        if (
+            listener.getsockname()[1] == self._port
+            and listener.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) != 2 * _SEND_BUFFER
+        ):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+
+    def _make_room(self, now: float) -> None:
+        """Cut idle connections, the oldest first, until each address and all together are within their limits."""
+        most, most_each = self._settings.max_connections, self._settings.max_connections_per_address
+        held = Counter(connection.peer[0] for connection in self._known.values())
+        over = {
+            address: count - most_each
+            for address, count in held.items()
+            if count > most_each and address not in self._uncounted
+        }
+        too_many = len(self._known) - most
+        if too_many > 0 or over:
+            for cookie, connection in sorted(self._known.items(), key=lambda item: item[1].moved_at):
+                address = connection.peer[0]
+                if too_many <= 0 and over.get(address, 0) <= 0:
+                    continue
+                if connection.is_idle(busy=connection.peer in self.busy, now=now):
+                    _cut(connection, cookie)
+                    del self._known[cookie]
+                    too_many -= 1
+                    over[address] = over.get(address, 0) - 1
+        self._full = too_many > 0
+        self._crowded = frozenset(address for address, count in over.items() if count > 0)
+        self._kept = self._oldest(most, most_each) if self._full or self._crowded else frozenset()
+
+    def _oldest(self, most: int, most_each: int) -> frozenset[Peer]:
+        """Return the clients within the limits, where those that came first stay."""
+        kept: list[Peer] = []
+        counts: Counter[str] = Counter()
+        for connection in sorted(self._known.values(), key=lambda one: one.opened_at):
+            address = connection.peer[0]
+            if len(kept) < most and (counts[address] < most_each or address in self._uncounted):
+                counts[address] += 1
+                kept.append(connection.peer)
+        return frozenset(kept)
+
+
+def _cookie(probe: socket.socket) -> int:
+    """Return the kernel's number of a socket, which no other socket of this boot has."""
+    return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), "little")
+
+
+def _cut(connection: Connection, cookie: int) -> None:
+    """Close both ways of a connection; the HTTP server notices, and lets go of it.
+
+    A descriptor may have passed to another file since it was looked at, so its copy is compared first.
+    """
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as copy:
+        if _cookie(copy) == cookie:
+            if connection.writing is not None:
+                # nobody reads what is still to be sent: the kernel need not keep it
+                copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            copy.shutdown(socket.SHUT_RDWR)
