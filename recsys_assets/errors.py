@@ -99,6 +99,10 @@ class UnknownCohortError(InputError):
     """A cohort names a feature that users do not have."""
 
 
+class SearchTooBroadError(InputError):
+    """A search takes too much processor time."""
+
+
 class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
 

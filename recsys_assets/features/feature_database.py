@@ -74,14 +74,19 @@ def write_features(users: pl.DataFrame, items: pl.DataFrame, folder: Path) -> No
 
 
 def _write_users(path: Path, frame: pl.DataFrame) -> None:
-    _write_table(path, with_kinds(USER_FEATURES, kinds_of(frame.columns)), frame, suffix=" WITHOUT ROWID")
+    contract = with_kinds(USER_FEATURES, kinds_of(frame.columns))
+    _write_table(path, contract, frame.sort(*contract.key), suffix=" WITHOUT ROWID")
 
 
 def _write_items(path: Path, frame: pl.DataFrame) -> None:
-    """Write the table with a full-text index over the names of items."""
+    """Write the table with a full-text index over the names of items, the most popular item first.
+
+    A search that matches very many reads the first of them only.
+    """
     import sqlite_utils  # noqa: PLC0415  as adbc below
 
-    _write_table(path, with_kinds(ITEM_FEATURES, kinds_of(frame.columns)), frame)
+    popular_first = frame.sort("popularity_rank", *ITEM_FEATURES.key, nulls_last=True)
+    _write_table(path, with_kinds(ITEM_FEATURES, kinds_of(frame.columns)), popular_first)
     with closing(sqlite3.connect(path)) as connection:
         table = sqlite_utils.Database(connection).table(ITEM_FEATURES.name)
         table.create_index([columns.CATEGORY])
@@ -144,7 +149,7 @@ def _quoted(name: str) -> str:
 def _write_table(path: Path, contract: Contract, frame: pl.DataFrame, *, suffix: str = "") -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(table_ddl(contract, suffix=suffix))
-    rows = frame.select(*contract.columns).sort(*contract.key).to_arrow(compat_level=pl.CompatLevel.oldest())
+    rows = frame.select(*contract.columns).to_arrow(compat_level=pl.CompatLevel.oldest())
     import adbc_driver_sqlite.dbapi as adbc  # noqa: PLC0415  it imports pandas where that is installed: 0.7 s
 
     with closing(adbc.connect(str(path))) as connection, connection.cursor() as cursor:

@@ -4,19 +4,46 @@ The API imports this module: standard library only.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from time import thread_time
 from typing import Any, Final
 from urllib.parse import quote
 
-from recsys_assets.errors import BrokenReleaseError
+from recsys_assets.errors import BrokenReleaseError, SearchTooBroadError
 
 _TABLES: Final = {"user": ("user_features", "user_id"), "item": ("item_features", "item_id")}
 _BATCH: Final = 500
+_IDLE: Final = 8
+"""Connections kept open while nobody uses them."""
+LEAST_PREFIX: Final = 2
+"""Bytes of UTF-8 that the beginning of a word needs; a shorter one is looked up as a whole word."""
+_WORDS_RANKED: Final = 5
+"""Different words of a search whose matches are ranked by their words too; with more, by popularity alone."""
+_RANKED: Final = 1_000
+"""Matching items that are ranked. Rows are stored by popularity, so these are the most popular matches."""
+_CPU_SECONDS: Final = 0.5
+"""Processor time of one search."""
+_OPCODES: Final = 20_000
+"""Steps of SQLite's machine between two looks at the time spent, about 2 ms."""
+_BY_WORDS: Final = "bm25(item_features_fts)"
+_SEARCH: Final = """
+WITH found AS MATERIALIZED (
+    SELECT rowid AS place, {distance} AS distance FROM item_features_fts
+    WHERE item_features_fts MATCH ? LIMIT ?
+), best AS (SELECT place, distance FROM found ORDER BY distance, place LIMIT ?)
+SELECT item_features.* FROM best JOIN item_features ON item_features.rowid = place ORDER BY distance, place
+"""
 
 
 class FeatureStore:
-    """Lookups by id and by words. It may be shared between threads; a lookup takes microseconds."""
+    """Lookups by id, which take microseconds, and by words, which take milliseconds.
+
+    Threads may share it: each call has a connection of its own meanwhile. They are closed with the store.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the database at `path`.
@@ -27,9 +54,10 @@ class FeatureStore:
         if not path.is_file():
             raise BrokenReleaseError(f"{path}: no such file; publish the release again or roll back")
         # immutable: SQLite takes no locks and looks for no journal, which is right for a file that never changes
-        uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+        self._uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
         self._path = path
-        self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False, cached_statements=64)
+        self._idle: deque[sqlite3.Connection] = deque()
+        weakref.finalize(self, _close_all, self._idle)
         self._columns = {entity: self._read_columns(table) for entity, (table, _) in _TABLES.items()}
 
     def user(self, user_id: str) -> dict[str, Any] | None:
@@ -57,11 +85,14 @@ class FeatureStore:
         if column not in self._columns["user"]:
             raise KeyError(column)
         table, key = _TABLES["user"]
-        rows = self._connection.execute(f'SELECT {key} FROM {table} WHERE "{column}" = ?', (value,))  # noqa: S608
-        return [row[0] for row in rows]
+        with self._connection() as connection:
+            rows = connection.execute(f'SELECT {key} FROM {table} WHERE "{column}" = ?', (value,))  # noqa: S608
+            return [row[0] for row in rows]
 
     def search(self, q: str, limit: int = 20) -> list[dict[str, Any]]:
         """Find items whose title, brand, category or department have every word of a query, best match first.
+
+        Of more than 1,000 matches the most popular are ranked; equally good ones are ordered by popularity.
 
         Args:
             q: words; the last may be the beginning of one. Nothing in them is query syntax.
@@ -69,48 +100,90 @@ class FeatureStore:
 
         Returns:
             All features of each item.
+
+        Raises:
+            SearchTooBroadError: it takes too much processor time.
         """
-        words = q.replace("\0", " ").split()
+        words = list(dict.fromkeys(q.replace("\0", " ").split()))
         if not words:
             return []
-        match = " ".join('"' + word.replace('"', '""') + '"' for word in words) + "*"
-        sql = (
-            "SELECT item_features.* FROM item_features_fts JOIN item_features"
-            " ON item_features.rowid = item_features_fts.rowid WHERE item_features_fts MATCH ?"
-            " ORDER BY bm25(item_features_fts), popularity_rank IS NULL, popularity_rank LIMIT ?"
-        )
-        return [self._named("item", row) for row in self._connection.execute(sql, (match, limit))]
+        match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+        if len(words[-1].encode("utf-8", "surrogatepass")) >= LEAST_PREFIX:
+            match += "*"
+        sql = _SEARCH.format(distance=_BY_WORDS if len(words) <= _WORDS_RANKED else 0)
+        with self._connection() as connection, _limited(connection):
+            try:
+                return [self._named("item", row) for row in connection.execute(sql, (match, _RANKED, limit))]
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                raise SearchTooBroadError(f"the search for {q!r} takes too long; give longer words") from None
 
     def registry(self) -> list[dict[str, Any]]:
         """Return one row a feature: its type, unit, meaning, bounds, owner and freshness."""
-        cursor = self._connection.execute("SELECT * FROM feature_registry ORDER BY rowid")
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        with self._connection() as connection:
+            cursor = connection.execute("SELECT * FROM feature_registry ORDER BY rowid")
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that no other thread uses meanwhile."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False, cached_statements=64)
+        try:
+            yield connection
+        finally:
+            if len(self._idle) < _IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
 
     def _read_columns(self, table: str) -> list[str]:
-        try:
-            cursor = self._connection.execute(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608  a constant above
-        except sqlite3.DatabaseError as error:
-            raise BrokenReleaseError(
-                f"{self._path}: table {table} cannot be read ({error}); publish again or roll back"
-            ) from error
-        return [column[0] for column in cursor.description]
+        with self._connection() as connection:
+            try:
+                cursor = connection.execute(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608  a constant above
+            except sqlite3.DatabaseError as error:
+                raise BrokenReleaseError(
+                    f"{self._path}: table {table} cannot be read ({error}); publish again or roll back"
+                ) from error
+            return [column[0] for column in cursor.description]
 
     def _named(self, entity: str, row: Iterable[Any]) -> dict[str, Any]:
         return dict(zip(self._columns[entity], row, strict=True))
 
     def _one(self, entity: str, key: str) -> dict[str, Any] | None:
         table, column = _TABLES[entity]
-        row = self._connection.execute(f"SELECT * FROM {table} WHERE {column} = ?", (key,)).fetchone()  # noqa: S608
+        with self._connection() as connection:
+            row = connection.execute(f"SELECT * FROM {table} WHERE {column} = ?", (key,)).fetchone()  # noqa: S608
         return None if row is None else self._named(entity, row)
 
     def _many(self, entity: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
         table, column = _TABLES[entity]
         found = {}
-        for start in range(0, len(keys), _BATCH):
-            batch = keys[start : start + _BATCH]
-            marks = ",".join("?" * len(batch))
-            for row in self._connection.execute(f"SELECT * FROM {table} WHERE {column} IN ({marks})", batch):  # noqa: S608
-                named = self._named(entity, row)
-                found[named[column]] = named
+        with self._connection() as connection:
+            for start in range(0, len(keys), _BATCH):
+                batch = keys[start : start + _BATCH]
+                marks = ",".join("?" * len(batch))
+                for row in connection.execute(f"SELECT * FROM {table} WHERE {column} IN ({marks})", batch):  # noqa: S608
+                    named = self._named(entity, row)
+                    found[named[column]] = named
         return found
+
+
+@contextmanager
+def _limited(connection: sqlite3.Connection) -> Iterator[None]:
+    """Interrupt what the connection does after its processor time is spent."""
+    deadline = thread_time() + _CPU_SECONDS
+    connection.set_progress_handler(lambda: thread_time() > deadline, _OPCODES)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _close_all(idle: deque[sqlite3.Connection]) -> None:
+    while idle:
+        idle.pop().close()
