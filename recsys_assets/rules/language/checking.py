@@ -104,6 +104,10 @@ def check_stage(  # noqa: C901, PLR0911  one case a kind of stage
             return _expression("value", value, columns, "number")
         case AtMost(by=by) | Variants(by=by):
             return _text_column("by", by, columns)
+        case OwnFilter(column="item_id"):
+            raise StageError(
+                "column", "`item_id` is no user", suggestion="name the column of the one who offers it"
+            )
         case OwnFilter(column=column):
             return _text_column("column", column, columns)
         case Pin(slots=slots):

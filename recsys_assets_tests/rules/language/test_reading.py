@@ -110,6 +110,7 @@ MALFORMED = {
     "a share that is no number": ("strength = 0.3", "strength = nan", 20, ">= 0", "write 0 to 1"),
     "a seed of 30 digits": ('kind = "at_most"\nn = 2\nby = "category"', 'kind = "explore"\nshare = 0.1\nseed = ' + "9" * 30, 24, "18 digits", "own"),
     "101 stages": ('[[scenarios.home.reranking]]\nkind = "at_most"\nn = 2\nby = "category"', "".join(f'[[scenarios.home.reranking]]\nname = "s{n}"\nkind = "at_most"\nn = 2\nby = "category"\n' for n in range(100)), 18, "101 reranking, at most 100", "leave some out"),
+    "a filter of own items by the item": ('kind = "where"\nkeep = "' + PREDICATE + '"', 'kind = "own"\ncolumn = "item_id"', 13, "`item_id` is no user", "offers it"),
     "a list with a tab in its name": ('"lists/sold_out.txt"', '"lists/\\tsold.txt"', 4, "no file below the home", "lists/"),
     "an error on the second line": (f'"{PREDICATE}"', "'''price > 2 and\nprize < 3'''", 14, "`prize`", "`price`?"),
     "keep and drop": ("keep =", 'drop = "price > 3"\nkeep =', 12, "either `keep` or `drop`", "keep ="),
