@@ -4,24 +4,27 @@ The scenarios themselves are in `rules/engine`, the file's language in `rules/la
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
+import os
 import threading
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from shutil import copyfile
+from shutil import rmtree
 from typing import Final
 
-from recsys_assets.errors import RecsysError, ReleaseError, RulesError
+from recsys_assets.errors import ReleaseError, RulesError
 from recsys_assets.release.load import Release
 from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.language.expression_tree import columns_of
-from recsys_assets.rules.language.reading import read_rules
+from recsys_assets.rules.language.reading import Rules, parse_rules, read_rules
 from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
+from recsys_assets.storage.locks import locked
+from recsys_assets.storage.toml_files import TomlError, content_of, parse_toml
 
 log = logging.getLogger("recsys.api")
 
@@ -34,12 +37,16 @@ PACKAGED: Final = Path(__file__).with_name("default.toml")
 def rules_source(home: Home) -> Path:
     """Return the file that the next release will hold: the home's own, else the packaged one."""
     own = home.rules_file
-    return own if own.is_file() else PACKAGED
+    return own if os.path.lexists(own) else PACKAGED
 
 
 def rules_fingerprint(home: Home) -> str:
-    """Return the SHA-256 of that file, hexadecimal; a release with another one has stale rules."""
-    return hashlib.sha256(rules_source(home).read_bytes()).hexdigest()
+    """Return the SHA-256 of that file, hexadecimal; a release with another one has stale rules.
+
+    Raises:
+        RulesError: the file cannot be read.
+    """
+    return hashlib.sha256(_content(rules_source(home))).hexdigest()
 
 
 def rules_part(home: Home) -> Path:
@@ -50,11 +57,19 @@ def rules_part(home: Home) -> Path:
         BrokenReleaseError: the features have not been built.
     """
     source = rules_source(home)
-    read_rules(source, columns=columns_of(home.feature_database))
+    content = _content(source)
+    parse_rules(content, path=source, columns=columns_of(home.feature_database))
     folder = home.artifact("rules")
     with replaced_folder(folder) as staged:
-        copyfile(source, staged / RULES_FILE)
+        (staged / RULES_FILE).write_bytes(content)
     return folder
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return content_of(file)
+    except (OSError, TomlError) as error:
+        raise RulesError(f"{file}: cannot be read ({error}); mend or remove it") from None
 
 
 def rules_in_force(home: Home, release_folder: Path) -> Path:
@@ -64,23 +79,55 @@ def rules_in_force(home: Home, release_folder: Path) -> Path:
     (older than rules are) has the packaged ones.
     """
     own, released = home.rules_file, release_folder / RULES_FILE
-    promoted = (home.releases / "current").lstat().st_mtime_ns if (home.releases / "current").exists() else 0
-    if own.is_file() and (own.stat().st_mtime_ns >= promoted or not released.is_file()):
+    edited, promoted = _changed_ns(own), _changed_ns(home.releases / "current")
+    if edited is not None and (edited >= (promoted or 0) or not released.is_file()):
         return own
     return released if released.is_file() else PACKAGED
 
 
+def _changed_ns(file: Path) -> int | None:
+    """Return the time of a file's last change, of a broken link's own; None where there is neither."""
+    for follow in (True, False):
+        with contextlib.suppress(OSError):
+            return file.stat(follow_symlinks=follow).st_mtime_ns
+    return None
+
+
 def load_engine(
-    release: Release, *, home: Home, path: Path | None = None, plain: PlainScenario | None = None
+    release: Release,
+    *,
+    home: Home,
+    path: Path | None = None,
+    plain: PlainScenario | None = None,
+    lists_folder: Path | None = None,
 ) -> Engine:
-    """Return the engine of the rules in force, or of the file at `path`; `plain` as for `Engine`.
+    """Return the engine of the rules in force, or of the file at `path`, after one request to each scenario.
+
+    Args:
+        release: an open release.
+        home: where the rules in force and their lists are.
+        path: another rules file.
+        plain: as for `Engine`.
+        lists_folder: another folder of the lists.
 
     Raises:
-        RulesError: the file or one of its lists is not valid.
+        RulesError: the file or one of its lists is not valid, or a scenario fails, for whatever reason.
+        ReleaseError: the release cannot be read.
     """
     file = path or rules_in_force(home, release.folder)
-    rules = read_rules(file, columns=columns_of(release.folder / FEATURE_DATABASE))
-    return Engine(release, rules, lists_folder=home.root, plain=plain)
+    try:
+        rules = read_rules(file, columns=columns_of(release.folder / FEATURE_DATABASE))
+        engine = Engine(release, rules, lists_folder=lists_folder or home.root, plain=plain)
+        engine.try_out()
+    except (ReleaseError, RulesError):
+        raise
+    except Exception as error:
+        log.exception("rules cannot be bound", extra={"file": str(file)})
+        found = f"{type(error).__name__}: {error}"
+        raise RulesError(
+            f"{file}: cannot be bound to release {release.release_id} ({found}); mend it"
+        ) from error
+    return engine
 
 
 def packaged_engine(release: Release, *, home: Home) -> Engine:
@@ -114,12 +161,22 @@ class FollowedRules:
         """Bind in the background."""
         threading.Thread(target=self.bind, name="recsys-rules", daemon=True).start()
 
+    @property
+    def problem(self) -> str | None:
+        """Why the newest rules are not in force, or why none are; None where they are, or `bind` is not done."""
+        return self._failure if self.bound is None else self.bound.problem
+
+    @property
+    def failed(self) -> bool:
+        """True where no rules can be bound, so that no scenario can be served."""
+        return self.bound is None and self._failure is not None
+
     def bind(self) -> None:
-        """Take the rules in force; where those are malformed, the release's own, then the packaged ones."""
+        """Take the rules in force; where those fail, the last good ones, the release's own, then the packaged ones."""
         try:
             self._stamp = _stamp(self._files())
             self._serve(self._first_good())
-        except RecsysError as error:
+        except Exception as error:
             self._failure = str(error)
             log.exception("no scenario can be served")
         finally:
@@ -128,13 +185,16 @@ class FollowedRules:
     def refresh(self) -> bool:
         """Take up changed files; return whether anything changed, a new problem included. Cheap where nothing did."""
         stamp = _stamp(self._files())
-        if self.bound is None or stamp == self._stamp:
+        if stamp == self._stamp or not self._tried.is_set():
             return False
         # taken before reading: an edit in between is noticed at the next call
         self._stamp = stamp
+        if self.bound is None:
+            self.bind()
+            return True
         try:
             self._serve(BoundRules(engine=self._load(None), problem=None))
-        except RulesError as error:
+        except (ReleaseError, RulesError) as error:
             self._serve(BoundRules(engine=self.bound.engine, problem=str(error)))
         return True
 
@@ -151,26 +211,34 @@ class FollowedRules:
         return self.bound.engine
 
     def _first_good(self) -> BoundRules:
-        folder = self._plain.release.folder
+        folder, kept = self._plain.release.folder, self._home.last_good_rules
         in_force = rules_in_force(self._home, folder)
+        choices = {in_force: self._home.root, folder / RULES_FILE: self._home.root}
+        if in_force == self._home.rules_file:
+            choices = {in_force: self._home.root, kept / RULES_FILE: kept, **choices}
         problem: str | None = None
-        for path in dict.fromkeys([in_force, folder / in_force.name]):
+        for path, lists_folder in choices.items():
             try:
-                return BoundRules(engine=self._load(path), problem=problem)
-            except RulesError as error:
+                return BoundRules(engine=self._load(path, lists_folder), problem=problem)
+            except (ReleaseError, RulesError) as error:
                 problem = problem or str(error)
         return BoundRules(engine=self._load(PACKAGED), problem=problem)
 
-    def _load(self, path: Path | None) -> Engine:
-        return load_engine(self._plain.release, home=self._home, path=path, plain=self._plain)
+    def _load(self, path: Path | None, lists_folder: Path | None = None) -> Engine:
+        release, home = self._plain.release, self._home
+        return load_engine(release, home=home, path=path, plain=self._plain, lists_folder=lists_folder)
 
     def _serve(self, bound: BoundRules) -> None:
         self.bound = bound
+        rules = bound.engine.rules
         if bound.problem is not None:
             log.warning("rules rejected; the last good ones stay", extra={"why": bound.problem})
-        else:
-            rules = {"rules": bound.engine.version, "file": str(bound.engine.rules.path)}
-            log.info("rules in force", extra=rules)
+            return
+        log.info("rules in force", extra={"rules": bound.engine.version, "file": str(rules.path)})
+        try:
+            keep_last_good(self._home, rules)
+        except (OSError, TomlError) as error:  # the home may be read-only, or its disk full
+            log.warning("the last good rules cannot be kept for the next start", extra={"why": str(error)})
 
     def _files(self) -> list[Path]:
         """Return the rules file and every list that it names, be it valid or not."""
@@ -179,27 +247,53 @@ class FollowedRules:
         return [in_force, *(self._home.root / file for file in named)]
 
 
-Stamp = tuple[tuple[str, int, int], ...]
-"""Path, mtime and size of each file that the rules are made of."""
+def keep_last_good(home: Home, rules: Rules) -> None:
+    """Keep a home's own rules and their lists for a start while they are broken; remove those where others are bound.
+
+    Raises:
+        OSError, TomlError: a file cannot be read or written.
+    """
+    kept = home.last_good_rules
+    with (
+        contextlib.suppress(BlockingIOError),
+        locked(home.rules_lock, wait=False),
+    ):  # a worker's turn is enough
+        if rules.path != home.rules_file:
+            rmtree(kept, ignore_errors=True)
+            return
+        lists = {str(file): (home.root / file).read_bytes() for file in rules.lists.values()}
+        files = {**lists, RULES_FILE: content_of(rules.path)}
+        if all(
+            (kept / name).is_file() and (kept / name).read_bytes() == text for name, text in files.items()
+        ):
+            return
+        with replaced_folder(kept) as staged:
+            for name, text in files.items():
+                (staged / name).parent.mkdir(parents=True, exist_ok=True)
+                (staged / name).write_bytes(text)
+
+
+Stamp = tuple[tuple[str | int, ...], ...]
+"""Path, size, inode and times of each file that the rules are made of."""
 
 
 @lru_cache(maxsize=8)
 def _lists_named(file: Path, _: Stamp) -> list[str]:
     """Parse a file again only when its stamp is another: that takes 1 ms, and there are four calls a second."""
     try:
-        named = tomllib.loads(file.read_text(encoding="utf-8")).get("lists", {})
-    except (OSError, ValueError):
+        named = parse_toml(content_of(file))[1].get("lists", {})
+    except (OSError, TomlError):
         return []
     return [name for name in named.values() if isinstance(name, str)] if isinstance(named, dict) else []
 
 
 def _stamp(files: list[Path]) -> Stamp:
-    found = []
-    for file in files:
-        try:
-            status = file.stat()
-        except OSError:
-            found.append((str(file), 0, -1))
-        else:
-            found.append((str(file), status.st_mtime_ns, status.st_size))
-    return tuple(found)
+    return tuple((str(file), *_times(file)) for file in files)
+
+
+def _times(file: Path) -> tuple[int, ...]:
+    try:
+        status = file.stat()
+    except (OSError, ValueError):  # a name of a list may hold any character
+        return ()
+    return (status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)

@@ -50,6 +50,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "rules.toml"
 
     @property
+    def last_good_rules(self) -> Path:
+        """A copy of `rules.toml` and its lists as they were bound last, for a start while they are broken."""
+        return self.root / "last_good_rules"
+
+    @property
+    def rules_lock(self) -> Path:
+        """Lock file of the process that writes `last_good_rules`."""
+        return self.root / ".rules.lock"
+
+    @property
     def api_keys(self) -> Path:
         """API keys, as hashes."""
         return self.root / "api_keys.json"

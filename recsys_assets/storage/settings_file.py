@@ -21,6 +21,7 @@ import msgspec
 from recsys_assets.errors import SettingsError
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.bounds import KeyPath, bounds_of, is_struct
+from recsys_assets.storage.toml_files import TomlError, content_of, line_of, parse_toml
 
 _INTRODUCTION: Final = """\
 # Settings of this installation, written by `recsys init`. A commented line shows a default: to change it,
@@ -38,29 +39,17 @@ def read_table(file: Path) -> dict[str, Any]:
     """Read a TOML file; an empty table where there is none.
 
     Raises:
-        SettingsError: it is not TOML.
+        SettingsError: it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return parse_toml(content_of(file))[1]
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: not valid TOML ({error}); mend or remove it") from None
-
-
-def line_of(text: str, path: KeyPath) -> int | None:
-    """Return the line, from 1, where `path` is set, else the line of its table; None where neither is in the file."""
-    nearest, line, heading = 0, None, KeyPath()
-    for number, content in enumerate(text.split("\n"), start=1):
-        if (found := _HEADING.match(content)) and not found[1]:
-            heading = here = _keys(found[2])
-        elif (found := _FIELD.match(content)) and not found[1]:
-            here = (*heading, *_keys(found[2]))
-        else:
-            continue
-        if here == path[: len(here)] and len(here) > nearest:
-            nearest, line = len(here), number
-    return line
+    except TomlError as error:
+        place = file if error.line is None else f"{file}, line {error.line}"
+        raise SettingsError(f"{place}: {error.found}; mend or remove it") from None
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror}); mend or remove it") from None
 
 
 def _keys(dotted: str) -> KeyPath:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import Settings
 from recsys_assets.source_settings import SourceSettings
-from recsys_assets.storage.settings_file import changed, defaults_as_comments, line_of, write_section
+from recsys_assets.storage.settings_file import changed, defaults_as_comments, write_section
 from recsys_assets.training_settings import TrainingSettings
 
 SOURCE = {
@@ -187,18 +187,3 @@ def test_no_description_is_wider_than_a_screen():
     lines = defaults_as_comments(Settings).splitlines()
 
     assert max(len(line) for line in lines if " = " not in line) <= 110
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("[training]\n# epochs = 1\nepochs = 3\n", 3),
-        ("[training.softmax]\nepochs = 1\n[training]\n\nepochs = 3\n", 5),
-        ("training.epochs = 3\n", 1),
-        ("\ntraining = {epochs = 3}\n", 2),
-        ("[training]\nseed = 3\n", 1),
-        ("[index]\nthreads = 3\n", None),
-    ],
-)
-def test_the_line_of_a_setting_is_found(text, line):
-    assert line_of(text, ("training", "epochs")) == line

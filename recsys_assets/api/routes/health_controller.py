@@ -36,7 +36,9 @@ class HealthController(ServiceController):
         responses={
             200: ResponseSpec(data_container=Health, description="It can answer.", generate_examples=False),
             503: ResponseSpec(
-                data_container=Health, description="No release is loaded.", generate_examples=False
+                data_container=Health,
+                description="No release is loaded, or no rules are bound.",
+                generate_examples=False,
             ),
         },
     )
@@ -44,16 +46,16 @@ class HealthController(ServiceController):
         serving = self.service.live.serving
         if serving is None:
             return Reply(encode(Health(status="unavailable")), status=503)
-        bound = serving.rules.bound
+        rules = serving.rules
         body = encode(
             Health(
-                status="ready",
+                status="unavailable" if rules.failed else "ready",
                 release=serving.release_id,
-                rules=None if bound is None else bound.engine.version,
-                rules_problem=None if bound is None else bound.problem,
+                rules=None if rules.bound is None else rules.bound.engine.version,
+                rules_problem=rules.problem,
             )
         )
-        return Reply(body, release=serving.release_header)
+        return Reply(body, status=503 if rules.failed else 200, release=serving.release_header)
 
     @get(
         "/metrics",

@@ -12,7 +12,6 @@ column is text; a column alone keeps its type. Text is null instead of empty.
 A new source is a new file here; nothing else knows the names of presets.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -27,6 +26,7 @@ from recsys_assets.errors import InputError
 from recsys_assets.settings import InteractionsSettings
 from recsys_assets.source_settings import ReadingSettings
 from recsys_assets.storage.bounds import Text
+from recsys_assets.storage.toml_files import TomlError, content_of, parse_toml
 
 FOLDER: Final = Path(__file__).with_name("presets")
 """The packaged presets."""
@@ -113,9 +113,9 @@ def load_preset(name: str, folder: Path = FOLDER) -> Preset:
     """
     file = folder / f"{name}.toml"
     try:
-        preset = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Preset)
+        preset = msgspec.convert(parse_toml(content_of(file))[1], Preset)
         msgspec.convert(preset.interactions, InteractionsSettings)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (OSError, TomlError, msgspec.ValidationError) as error:
         raise InputError(f"{file}: {str(error).replace('$.', '')}; mend the preset") from None
     for number, form in enumerate(preset.forms):
         _check(form, f"{file}: forms[{number}]")

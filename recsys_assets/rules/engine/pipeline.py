@@ -243,6 +243,24 @@ class Engine:
             raise RulesError(f"no scenario {wanted!r}; {closest(wanted, self.pipelines)}")
         return found
 
+    def try_out(self) -> None:
+        """Let each scenario answer a user and a stranger, so that rules that cannot answer are never in force.
+
+        Raises:
+            RulesError: a scenario fails; the message has the error.
+        """
+        release = self.release
+        known = [Request(k=10, user_id=release.users[0], user_num=0)] if len(release.users) else []
+        for name, pipeline in self.pipelines.items():
+            try:
+                for request in (*known, Request(k=10)):
+                    pipeline.recommend(request)
+            except Exception as error:
+                found = f"{type(error).__name__}: {error}"
+                raise RulesError(
+                    f"{self.rules.path}: scenario {name} cannot answer ({found}); mend it"
+                ) from error
+
     def with_columns(self, names: set[str]) -> Evaluator:
         """Return an evaluator over item columns that the rules themselves may not read."""
         table = load_items(self.release.folder / FEATURE_DATABASE, self.release.items, names)

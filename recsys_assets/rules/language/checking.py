@@ -1,13 +1,7 @@
-"""Checks of one stage of a rules file, and the line of a value in a TOML file.
-
-`tomllib` keeps no positions. So the first 1, 2, 3, … lines are parsed until the value is in the result: it begins on
-the line after the longest part that parses without it. That takes milliseconds, and only where a mistake is reported.
-"""
+"""Checks of one stage of a rules file: its fields, the names in it, and its expression."""
 
 import re
-import tomllib
-from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,48 +19,9 @@ from recsys_assets.rules.language.schema import (
     Variants,
     WhereFilter,
 )
-
-_MISSING: Final = object()
+from recsys_assets.storage.toml_files import shown
 
 T = TypeVar("T", bound=msgspec.Struct)
-Step = str | int
-
-
-def line_of(text: str, path: Sequence[Step]) -> int:
-    """Return the line (from 1) on which the value at `path` begins, or the nearest table around it.
-
-    Args:
-        text: a whole TOML document that parses.
-        path: keys and array positions, outermost first.
-    """
-    lines = text.splitlines(keepends=True)
-    for length in range(len(path), 0, -1):
-        found = _first_line(lines, path[:length])
-        if found is not None:
-            return found
-    return 1
-
-
-def _first_line(lines: Sequence[str], path: Sequence[Step]) -> int | None:
-    last_without = 0
-    for end in range(1, len(lines) + 1):
-        try:
-            table = tomllib.loads("".join(lines[:end]))
-        except tomllib.TOMLDecodeError:
-            continue
-        if _at(table, path) is not _MISSING:
-            return last_without + 1
-        last_without = end
-    return None
-
-
-def _at(value: Any, path: Sequence[Step]) -> Any:
-    for step in path:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            return _MISSING
-    return value
 
 
 _FIELD = re.compile(r"\.(\w+)")
@@ -107,7 +62,7 @@ def convert(body: Any, struct: type[T]) -> T:
         if field not in body:
             raise StageError(field, f"`{field}`: {found}") from None
         hint = _allowed_values(str(body[field]), struct, field)
-        raise StageError(field, f"`{field}`: {found} (found {body[field]!r})", suggestion=hint) from None
+        raise StageError(field, f"`{field}`: {found} (found {shown(body[field])})", suggestion=hint) from None
 
 
 def _allowed_values(value: str, struct: Any, field: str) -> str | None:
@@ -149,6 +104,10 @@ def check_stage(  # noqa: C901, PLR0911  one case a kind of stage
             return _expression("value", value, columns, "number")
         case AtMost(by=by) | Variants(by=by):
             return _text_column("by", by, columns)
+        case OwnFilter(column="item_id"):
+            raise StageError(
+                "column", "`item_id` is no user", suggestion="name the column of the one who offers it"
+            )
         case OwnFilter(column=column):
             return _text_column("column", column, columns)
         case Pin(slots=slots):

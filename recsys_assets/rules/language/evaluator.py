@@ -113,12 +113,12 @@ class Evaluator:
             case "abs":
                 return np.abs(parts[0])
             case "log":
-                with np.errstate(divide="ignore", invalid="ignore"):
+                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                     return np.log(np.where(np.greater(parts[0], 0), parts[0], np.nan))
             case "coalesce":
                 return np.where(np.isnan(parts[0]), parts[1], parts[0])
             case op if op in _ARITHMETIC:
-                with np.errstate(divide="ignore", invalid="ignore"):
+                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                     return _finite(_ARITHMETIC[op](parts[0], parts[1]))
             case op:
                 return self._compare(op, node, parts[0], parts[1])

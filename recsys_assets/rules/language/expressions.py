@@ -25,9 +25,14 @@ from recsys_assets.rules.language.expression_tree import (
     Kind,
     Node,
 )
+from recsys_assets.storage.toml_files import shown
 
 LONGEST: Final = 2_000
 """Most characters of an expression."""
+DEEPEST: Final = 60
+"""Most parts within one another: checking takes four calls of Python a part, of about 1,000 that it allows."""
+LARGEST_NUMBER: Final = 10**15
+"""Greatest number, either side of 0: each whole one up to it is exact as a 64-bit float."""
 
 FUNCTIONS: Final[Mapping[str, tuple[tuple[Kind, ...], Kind]]] = {
     "abs": (("number",), "number"),
@@ -41,6 +46,8 @@ FUNCTIONS: Final[Mapping[str, tuple[tuple[Kind, ...], Kind]]] = {
 """Name -> types of its arguments and of its value. `log` is natural, unknown for x <= 0; `contains` and
 `starts_with` take a text column and a constant, and ignore case."""
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_QUOTED: Final = 120
 _COUNTS: Final = "events_"
 """The beginning of the columns that are there by kind, too."""
 
@@ -56,10 +63,11 @@ def parse(text: str, *, columns: Columns, kind: Kind) -> Expression:
     Raises:
         ExpressionError: it is not valid, uses a name that does not exist, or mixes types.
     """
-    node = _Checker(columns).check(_read(text))
+    source = f"({text}\n)"
+    node = _Checker(columns, source).check(_read(text, source))
     if node.kind != kind:
         raise ExpressionError(
-            f"`{text}` is a {node.kind}, expected a {kind}",
+            f"{_quoted(text)} is a {node.kind}, expected a {kind}",
             suggestion="compare it with something, e.g. `price <= 20`"
             if kind == "boolean"
             else f"write a {kind} without comparing it",
@@ -70,28 +78,43 @@ def parse(text: str, *, columns: Columns, kind: Kind) -> Expression:
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Suggest the nearest known name, or list the known names where none is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    if near:
+    if near := difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5):
         return f"did you mean `{near[0]}`?"
     return f"there are: {', '.join(names)}" if names else None
 
 
-def _read(text: str) -> ast.expr:
+def _read(text: str, source: str) -> ast.expr:
     if len(text) > LONGEST:
-        raise ExpressionError(f"{len(text)} characters; an expression has at most {LONGEST}")
+        raise ExpressionError(f"{len(text):,} characters; an expression has at most {LONGEST:,}")
     if not text.strip():
         raise ExpressionError("empty, expected an expression", suggestion="e.g. `price <= 20`")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # the checker reports what Python would warn of
-            return ast.parse(f"({text}\n)", mode="eval").body
+            return _require_shallow(ast.parse(source, mode="eval").body)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         raise ExpressionError(
-            f"`{text}` cannot be read ({getattr(error, 'msg', error)})",
+            f"{_quoted(text)} cannot be read ({getattr(error, 'msg', error)})",
             line=min(line, text.count("\n") + 1),
             suggestion=_syntax_hint(text),
         ) from None
+
+
+def _require_shallow(expression: ast.expr) -> ast.expr:
+    waiting: list[tuple[ast.AST, int]] = [(expression, 1)]
+    while waiting:
+        at, depth = waiting.pop()
+        if depth > DEEPEST:
+            _fail(at, f"more than {DEEPEST} parts within one another", "write it as several stages")
+        waiting += [(part, depth + 1) for part in ast.iter_child_nodes(at)]
+    return expression
+
+
+def _quoted(text: str) -> str:
+    """Quote a part of an expression for a message of one line."""
+    plain = " ".join(text.split())
+    return f"`{plain}`" if plain.isprintable() and len(plain) <= _QUOTED else shown(plain)
 
 
 def _syntax_hint(  # noqa: PLR0911  one hint a habit of other languages
@@ -122,13 +145,14 @@ def _fail(at: ast.AST, found: str, suggestion: str | None = None) -> NoReturn:
 
 
 class _Checker:
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, source: str) -> None:
         self._columns = columns
+        self._source = source
 
     def check(self, at: ast.expr) -> Node:  # noqa: C901, PLR0911  one case a node of the language
         match at:
             case ast.Constant(value=bool() | int() | float() | str() as value):
-                return Node.constant(value)
+                return self._constant(at, value)
             case ast.Name(id=name):
                 return self._item(at, name)
             case ast.Attribute(value=ast.Name(id="user"), attr=name):
@@ -156,10 +180,20 @@ class _Checker:
             case _:
                 _fail(
                     at,
-                    f"`{ast.unparse(at)}` is not part of the language",
+                    f"{self._as_written(at)} is not part of the language",
                     "write columns, `user.COLUMN`, numbers, 'text', comparisons, `in`, `is null`, `and`, "
                     f"`or`, `not`, {', '.join(FUNCTIONS)}",
                 )
+
+    def _as_written(self, at: ast.AST) -> str:
+        return _quoted(ast.get_source_segment(self._source, at) or "")
+
+    def _constant(self, at: ast.Constant, value: Constant) -> Node:
+        if isinstance(value, str) and _SURROGATE.search(value):
+            _fail(at, f"{shown(value)} has half of a character", "write the whole character")
+        if not isinstance(value, str) and not abs(value) <= LARGEST_NUMBER:
+            _fail(at, f"{self._as_written(at)} is too large", f"numbers are at most {LARGEST_NUMBER:.0e}")
+        return Node.constant(value)
 
     def _user(self, at: ast.expr, name: str) -> Node:
         if name not in self._columns.users:
@@ -178,7 +212,7 @@ class _Checker:
         if node.kind != kind:
             _fail(
                 at,
-                f"`{ast.unparse(at)}` is a {node.kind}, expected a {kind}",
+                f"{self._as_written(at)} is a {node.kind}, expected a {kind}",
                 "put text in quotes, numbers without" if "text" in {node.kind, kind} else None,
             )
         return node
@@ -197,25 +231,25 @@ class _Checker:
             return found if isinstance(op, ast.In) else Node.over("not", "boolean", (found,))
         if isinstance(op, ast.Is | ast.IsNot):
             if not _is_null(right):
-                _fail(at, f"`{ast.unparse(at)}`: only null comes after `is`", "write `==` to compare")
+                _fail(at, f"{self._as_written(at)}: only null comes after `is`", "write `==` to compare")
             found = Node.over("null", "boolean", (self.check(left),))
             return found if isinstance(op, ast.Is) else Node.over("not", "boolean", (found,))
         if _is_null(right) or _is_null(left):
-            _fail(at, f"`{ast.unparse(at)}`: nothing equals null", "write `is null` or `is not null`")
+            _fail(at, f"{self._as_written(at)}: nothing equals null", "write `is null` or `is not null`")
         one, other = self.check(left), self.check(right)
         if one.kind != other.kind:
             _fail(
                 at,
-                f"`{ast.unparse(at)}` compares a {one.kind} with a {other.kind}",
+                f"{self._as_written(at)} compares a {one.kind} with a {other.kind}",
                 "put text in quotes, numbers without",
             )
         symbol = _OPERATORS[type(op)]
         if one.kind != "number" and symbol not in {"==", "!="}:
-            _fail(at, f"`{ast.unparse(at)}`: {symbol} takes numbers", f"a {one.kind} takes == and !=")
+            _fail(at, f"{self._as_written(at)}: {symbol} takes numbers", f"a {one.kind} takes == and !=")
         if one.kind == "boolean":
-            _fail(at, f"`{ast.unparse(at)}` compares truth values", "write `x` or `not x`")
+            _fail(at, f"{self._as_written(at)} compares truth values", "write `x` or `not x`")
         if one.op == other.op == "item" and one.kind == "text":
-            _fail(at, f"`{ast.unparse(at)}` compares two text columns", "compare one with a constant")
+            _fail(at, f"{self._as_written(at)} compares two text columns", "compare one with a constant")
         return Node.over(symbol, "boolean", (one, other))
 
     def _membership(self, left: ast.expr, right: ast.expr) -> Node:
@@ -225,14 +259,14 @@ class _Checker:
                 if name not in self._columns.lists:
                     _fail(right, f"there is no list `{name}`", closest(name, self._columns.lists))
                 if one.op != "item" or one.name != "item_id":
-                    _fail(left, f"`{ast.unparse(left)}` in a list", f"write `item_id in lists.{name}`")
+                    _fail(left, f"{self._as_written(left)} in a list", f"write `item_id in lists.{name}`")
                 return Node(op="list", kind="boolean", name=name)
             case ast.Tuple(elts=elements) | ast.List(elts=elements) if elements:
                 constants: list[Constant] = []
                 for element in elements:
                     node = self.check(element)
                     if node.op != "constant" or node.kind != one.kind or node.kind == "boolean":
-                        _fail(element, f"`{ast.unparse(element)}` is no constant {one.kind}")
+                        _fail(element, f"{self._as_written(element)} is no constant {one.kind}")
                     constants += node.constants
                 return Node(
                     op="in", kind="boolean", parts=(one,), constants=tuple(constants), of_user=one.of_user
@@ -240,7 +274,7 @@ class _Checker:
             case _:
                 _fail(
                     right,
-                    f"`{ast.unparse(right)}` is no list",
+                    f"{self._as_written(right)} is no list",
                     "write `in ('A', 'B')`, with a comma after a single one, or `item_id in lists.NAME`",
                 )
 
@@ -252,7 +286,7 @@ class _Checker:
             _fail(at, f"`{name}` takes {len(takes)} arguments, found {len(arguments)}")
         parts = tuple(self._of(argument, kind) for argument, kind in zip(arguments, takes, strict=True))
         if takes[0] == "text" and (parts[0].op != "item" or parts[1].op != "constant"):
-            _fail(at, f"`{ast.unparse(at)}`: {name} takes a text column and a constant")
+            _fail(at, f"{self._as_written(at)}: {name} takes a text column and a constant")
         return Node.over(name, gives, parts)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from recsys_assets.errors import RulesError
-from recsys_assets.rules.language.checking import StageError, Step, check_stage, convert, line_of
+from recsys_assets.rules.language.checking import StageError, check_stage, convert
 from recsys_assets.rules.language.expression_tree import Columns, Expression
 from recsys_assets.rules.language.expressions import closest
 from recsys_assets.rules.language.schema import (
@@ -25,18 +24,23 @@ from recsys_assets.rules.language.schema import (
     Scoring,
     stage_name,
 )
+from recsys_assets.storage.toml_files import Step, TomlError, content_of, line_of, parse_toml, shown
 
 S = TypeVar("S", bound=AnyStage)
 T = TypeVar("T", bound=msgspec.Struct)
+C = TypeVar("C", dict[str, Any], list[Any])
 Place = tuple[Step, ...]
 """Keys and array positions, outermost first."""
 
 _TOP: Final = ("version", "default", "lists", "scenarios")
 _SCENARIO: Final = ("description", "candidates", "filters", "scoring", "reranking", "limits")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_TOML_PLACE: Final = re.compile(r"\(at line (\d+), column \d+\)")
+_MEND: Final = "text needs quotes, a table has each key once, and long lists of items have files of their own"
 _VERSION_DIGITS: Final = 12
 _STAGE_DEPTH: Final = 4
+_MOST_PARTS: Final = 100
+"""Most scenarios of a file, lists of a file, and stages of a section."""
+_MISTAKES_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +94,11 @@ def read_rules(path: Path, *, columns: Columns) -> Rules:
         RulesError: the file cannot be read or is not valid; one line a mistake.
     """
     try:
-        content = path.read_bytes()
+        content = content_of(path)
     except OSError as error:
         raise RulesError(f"{path}: cannot be read ({error.strerror}); write one or remove it") from None
+    except TomlError as error:
+        raise RulesError(f"{path}: {error.found}; {_MEND}") from None
     return parse_rules(content, path=path, columns=columns)
 
 
@@ -103,19 +109,9 @@ def parse_rules(content: bytes, *, path: Path, columns: Columns) -> Rules:
         RulesError: the content is not valid; one line a mistake.
     """
     try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise RulesError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = _TOML_PLACE.search(str(error))
-        line = int(place[1]) if place else text.count("\n") + 1
-        found = _TOML_PLACE.sub("", str(error)).strip()
-        raise RulesError(
-            f"{path}:{line}: not valid TOML: {found}; text needs quotes, and a table has each key once"
-        ) from None
+        text, table = parse_toml(content)
+    except TomlError as error:
+        raise RulesError(f"{path}:{error.line}: {error.found}; {_MEND}") from None
     return _Reader(path, text, columns).read(table, hashlib.sha256(content).hexdigest()[:_VERSION_DIGITS])
 
 
@@ -126,13 +122,13 @@ class _Reader:
         self._path = path
         self._text = text
         self._columns = columns
-        self._mistakes: set[tuple[int, str]] = set()
+        self._mistakes: dict[tuple[Place, int, str], None] = {}
 
     def read(self, table: dict[str, Any], version: str) -> Rules:
         self._keys((), table, _TOP)
         found_format = table.get("version")
         if found_format != FORMAT:
-            found = "no version" if found_format is None else f"version {found_format!r}"
+            found = "no version" if found_format is None else f"version {shown(found_format)}"
             self._wrong(("version",), f"{found}, this package reads {FORMAT}", f"write version = {FORMAT}")
         lists = self._lists(table.get("lists", {}))
         self._columns = Columns(items=self._columns.items, users=self._columns.users, lists=frozenset(lists))
@@ -140,25 +136,34 @@ class _Reader:
         if not isinstance(given, dict) or not given:
             self._wrong(("scenarios",), "no scenario", "write [scenarios.home] and its candidates")
             given = {}
+        given = self._some(("scenarios",), given)
         scenarios = {name: self._scenario(name, body) for name, body in given.items()}
         default = table.get("default", next(iter(given), ""))
         if given and not (isinstance(default, str) and default in given):
-            self._wrong(("default",), f"there is no scenario {default!r}", closest(str(default), given))
+            self._wrong(("default",), f"there is no scenario {shown(default)}", closest(str(default), given))
         if self._mistakes:
-            raise RulesError(
-                "\n".join(f"{self._path}:{line}: {what}" for line, what in sorted(self._mistakes))
-            )
+            raise RulesError("\n".join(self._lines_of_mistakes()))
         return Rules(path=self._path, version=version, default=default, scenarios=scenarios, lists=lists)
+
+    def _lines_of_mistakes(self) -> list[str]:
+        some = [*self._mistakes][:_MISTAKES_SHOWN]
+        placed = {((line_of(self._text, at) or 1) + below, what) for at, below, what in some}
+        found = [f"{self._path}:{line}: {what}" for line, what in sorted(placed)]
+        left = len(self._mistakes) - len(some)
+        return [*found, f"{self._path}: {left} more mistakes"] if left else found
 
     def _lists(self, given: Any) -> dict[str, PurePosixPath]:
         if not isinstance(given, dict):
             self._wrong(("lists",), "`lists` is no table", 'write [lists] and NAME = "FILE"')
             return {}
         found = {}
-        for name, file in given.items():
+        for name, file in self._some(("lists",), given).items():
             place = PurePosixPath(file) if isinstance(file, str) else PurePosixPath()
-            if not isinstance(file, str) or not place.name or place.is_absolute() or ".." in place.parts:
-                self._wrong(("lists", name), f"{file!r} is no file below the home", "e.g. lists/sold_out.txt")
+            inside = place.name and not place.is_absolute() and ".." not in place.parts
+            if not isinstance(file, str) or not inside or not file.isprintable():
+                self._wrong(
+                    ("lists", name), f"{shown(file)} is no file below the home", "e.g. lists/sold_out.txt"
+                )
             else:
                 found[name] = place
         return found
@@ -166,14 +171,14 @@ class _Reader:
     def _scenario(self, name: str, body: Any) -> CheckedScenario:
         at: Place = ("scenarios", name)
         if not _NAME.fullmatch(name):
-            self._wrong(at, f"scenario {name!r} is no name", "small letters, digits and _, at most 40")
+            self._wrong(at, f"scenario {shown(name)} is no name", "small letters, digits and _, at most 40")
         if not isinstance(body, dict):
             self._wrong(at, f"scenario {name} is no table", f"write [scenarios.{name}]")
             body = {"candidates": None}
         self._keys(at, body, _SCENARIO)
         description = body.get("description", "")
         if not isinstance(description, str):
-            self._wrong((*at, "description"), f"{description!r} is no text", "put it in quotes")
+            self._wrong((*at, "description"), f"{shown(description)} is no text", "put it in quotes")
         candidates = self._stages((*at, "candidates"), body.get("candidates", []), None)
         if body.get("candidates") == [] or "candidates" not in body:
             self._wrong(at, f"scenario {name} has no candidates", f"write [[scenarios.{name}.candidates]]")
@@ -199,17 +204,26 @@ class _Reader:
             if given is not None:
                 self._wrong(at, f"`{at[-1]}` is no list of stages", f"write [[{'.'.join(map(str, at))}]]")
             return []
-        return [self._stage((*at, position), body, kinds) for position, body in enumerate(given)]
+        return [
+            self._stage((*at, position), body, kinds) for position, body in enumerate(self._some(at, given))
+        ]
+
+    def _some(self, at: Place, given: C) -> C:
+        """Return what is given, or nothing of it where there is too much: binding takes time and memory for each."""
+        if len(given) <= _MOST_PARTS:
+            return given
+        self._wrong(at, f"{len(given):,} {at[-1]}, at most {_MOST_PARTS} are read", "leave some out")
+        return type(given)()
 
     def _stage(self, at: Place, body: Any, kinds: Mapping[str, Any] | None) -> Checked[Any] | None:
         if not isinstance(body, dict):
-            self._wrong(at, f"{body!r} is no stage", f"write [[{'.'.join(map(str, at[:-1]))}]]")
+            self._wrong(at, f"{shown(body)} is no stage", f"write [[{'.'.join(map(str, at[:-1]))}]]")
             return None
         struct: Any = CandidateSource
         if kinds is not None:
             kind = body.get("kind")
             if not isinstance(kind, str) or kind not in kinds:
-                found = "no kind" if kind is None else f"{kind!r} is no kind of {at[-2]}"
+                found = "no kind" if kind is None else f"{shown(kind)} is no kind of {at[-2]}"
                 self._wrong((*at, "kind"), found, closest(str(kind or ""), kinds))
                 return None
             struct = kinds[kind]
@@ -246,15 +260,14 @@ class _Reader:
                 if stage is not None and stage.name in names:
                     self._wrong(
                         (*at, position),
-                        f"{at[1]}: two stages are called {stage.name!r}",
+                        f"{at[1]}: two stages are called {shown(stage.name)}",
                         "give one a `name`, so that the trace can tell them apart",
                     )
                 elif stage is not None:
                     names.add(stage.name)
 
     def _wrong(self, at: Place, found: str, suggestion: str | None, *, lines_below: int = 0) -> None:
-        line = line_of(self._text, at) + lines_below
-        self._mistakes.add((line, f"{found}; {suggestion}" if suggestion else found))
+        self._mistakes[at, lines_below, f"{found}; {suggestion}" if suggestion else found] = None
 
     def _wrong_field(self, at: Place, body: Any, error: StageError) -> None:
         place = (*at, error.field) if error.field else at

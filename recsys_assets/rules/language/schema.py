@@ -110,7 +110,7 @@ class Newness(_Stage, frozen=True, kw_only=True):
     """Add weight x 0.5 ** (days since the item's first event / half life) to the score."""
 
     kind: Literal["newness"]
-    half_life_days: Annotated[float, Meta(gt=0)]
+    half_life_days: Annotated[float, Meta(ge=0.001, le=100_000)]
     weight: Signed
 
 

@@ -4,7 +4,6 @@ A case runs a scenario for a user, a session or a stranger, and states what has 
 predicates absent or present, a least number of categories, the rule that drops an item, a length.
 """
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,10 +16,10 @@ from recsys_assets.errors import RulesError
 from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.why import why
-from recsys_assets.rules.language.checking import line_of
 from recsys_assets.rules.language.expression_tree import ExpressionError, columns_of
 from recsys_assets.rules.language.expressions import parse
 from recsys_assets.storage.home import FEATURE_DATABASE
+from recsys_assets.storage.toml_files import TomlError, content_of, line_of, parse_toml
 
 CASES_FILE: Final = "rules_tests.toml"
 """Name of the file next to `rules.toml`."""
@@ -69,9 +68,8 @@ def read_cases(path: Path) -> list[Case]:
         RulesError: the file cannot be read, or an entry is not a case; with file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        given = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text, given = parse_toml(content_of(path))
+    except (OSError, TomlError) as error:
         raise RulesError(f"{path}: no readable cases ({error})") from None
     unknown = next((key for key in given if key != "case"), None)
     if unknown is not None or not isinstance(given.get("case"), list):

@@ -1,5 +1,6 @@
 """The rules in force, and the effect of an edit."""
 
+import dataclasses
 import os
 import shutil
 
@@ -73,6 +74,93 @@ def test_a_server_that_starts_on_a_malformed_file_has_the_packaged_rules_and_say
     bound = follow(release, home).bound
     assert bound.engine.rules.path == PACKAGED
     assert "version 7" in bound.problem
+
+
+OWN = """\
+version = 1
+[scenarios.mine]
+[[scenarios.mine.candidates]]
+source = "popular"
+quota = 50
+"""
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"version = 7\n",
+        b"version = " + b"9" * 5_000,
+        b"version = " + b"[" * 5_000,
+        OWN.encode()
+        + b"[[scenarios.mine.filters]]\nkind = 'where'\nkeep = '"
+        + b"not " * 480
+        + b"price < 1'",
+        b"\xff",
+        b"#" * 600_000,
+        None,
+    ],
+    ids=["version", "digits", "brackets", "nots", "bytes", "size", "FIFO"],
+)
+def test_a_server_that_starts_on_a_broken_file_has_the_home_s_last_good_rules(home, release, broken):
+    home.rules_file.write_text(WITH_LIST)
+    (home.root / "sold_out.txt").write_text("i1\n")
+    good = follow(release, home).bound
+    home.rules_file.unlink()
+    (home.root / "sold_out.txt").unlink()
+    if broken is None:
+        os.mkfifo(home.rules_file)
+    else:
+        home.rules_file.write_bytes(broken)
+
+    again = follow(release, home)
+
+    assert (again.bound.engine.version, good.problem) == (good.engine.version, None)
+    assert again.problem.startswith(f"{home.rules_file}:")
+    assert not again.failed
+    home.rules_file.unlink()
+    home.rules_file.write_text(OWN)
+    assert again.refresh()
+    assert (again.problem, list(again.bound.engine.pipelines)) == (None, ["mine"])
+
+
+def test_the_last_good_rules_are_those_of_the_last_edit_that_could_be_bound(home, release):
+    home.rules_file.write_text(WITH_LIST)
+    (home.root / "sold_out.txt").write_text("i1\n")
+    follower = follow(release, home)
+    for text in (OWN, "version = 8\n"):
+        home.rules_file.write_text(text)
+        follower.refresh()
+    assert list(follow(release, home).bound.engine.pipelines) == ["mine"]
+
+
+def test_without_rules_of_its_own_a_home_keeps_none(home, release):
+    home.rules_file.write_text(OWN)
+    follower = follow(release, home)
+    assert (home.last_good_rules / "rules.toml").read_text() == OWN
+    home.rules_file.unlink()
+    assert follower.refresh()
+    assert not home.last_good_rules.exists()
+
+
+def test_rules_are_served_where_the_last_good_ones_cannot_be_kept(home, release):
+    home.rules_file.write_text(OWN)
+    home.rules_lock.mkdir()
+    followed = follow(release, home)
+    assert (followed.problem, list(followed.bound.engine.pipelines)) == (None, ["mine"])
+
+
+@pytest.mark.parametrize("damage", ["missing", "garbage", "empty"])
+def test_a_release_with_damaged_features_has_no_rules_until_they_are_mended(home, release, tmp_path, damage):
+    folder = shutil.copytree(release.folder, tmp_path / "release")
+    (folder / "features.sqlite").rename(tmp_path / "features.sqlite")
+    if damage != "missing":
+        (folder / "features.sqlite").write_bytes(b"no database " * 1_000 if damage == "garbage" else b"")
+    follower = follow(dataclasses.replace(release, folder=folder), home)
+    assert (follower.failed, bool(follower.problem)) == (True, True)
+    (tmp_path / "features.sqlite").replace(folder / "features.sqlite")
+    home.rules_file.write_text(OWN)
+    assert follower.refresh()
+    assert (follower.failed, follower.problem) == (False, None)
 
 
 def test_a_changed_list_is_taken_up_and_changes_the_version(home, release):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recsys_assets.rules.language.evaluator import Evaluator
 from recsys_assets.rules.language.expression_tree import Columns, ExpressionError, ItemTable, TextColumn
@@ -126,3 +128,64 @@ def test_what_does_not_depend_on_the_user_is_computed_once():
 def test_nothing_else_of_python_is_taken(text):
     with pytest.raises(ExpressionError):
         parse(text, columns=COLUMNS, kind="boolean")
+
+
+NUMBERS = st.sampled_from(
+    ["price", "events_28d.purchase", "user.median_price", "0", "1e15", "1e300", "9" * 400, "1e999", "1.5"]
+)
+TEXTS = st.sampled_from(
+    [
+        "item_id",
+        "category",
+        "user.favourite_category",
+        "'Rye'",
+        "''",
+        "'\\x00'",
+        "'\\ud800'",
+        "'" + "x" * 900 + "'",
+    ]
+)
+
+
+def numbers_of(inner):
+    return st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from("+-*/"), inner),
+        st.builds("{}({})".format, st.sampled_from(["abs", "log", "-", "-" * 30, "-" * 1_900]), inner),
+        st.builds("{}({}, {})".format, st.sampled_from(["least", "greatest", "coalesce"]), inner, inner),
+    )
+
+
+def predicates_of(inner):
+    return st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner),
+        st.builds("{}({})".format, st.sampled_from(["not ", "not " * 20, "not " * 480]), inner),
+        st.builds("({} is null)".format, inner),
+    )
+
+
+COMPARISONS = st.one_of(
+    st.builds(
+        "{} {} {}".format, st.recursive(NUMBERS, numbers_of), st.sampled_from(["<", "==", "!="]), NUMBERS
+    ),
+    st.builds("{} {} {}".format, TEXTS, st.sampled_from(["==", "!=", "<"]), TEXTS),
+    st.builds("{} in ({}, {})".format, st.one_of(TEXTS, NUMBERS), TEXTS, st.one_of(TEXTS, NUMBERS)),
+    st.builds("{}({}, {})".format, st.sampled_from(["contains", "starts_with"]), TEXTS, TEXTS),
+    st.sampled_from(
+        ["item_id in lists.sold_out", "True", "item_id is null", "user.median_price is not null"]
+    ),
+)
+
+
+@given(
+    st.recursive(COMPARISONS, predicates_of, max_leaves=6),
+    st.sampled_from(
+        [{}, {"median_price": 1e308, "favourite_category": "Rye"}, {"favourite_category": "\ud800"}]
+    ),
+)
+@settings(max_examples=300)
+def test_any_expression_that_is_accepted_has_three_values_for_every_item(text, user):
+    try:
+        parse(text, columns=COLUMNS, kind="boolean")
+    except ExpressionError:
+        return
+    assert len(outcome(text, user)) == 4

@@ -96,6 +96,22 @@ MALFORMED = {
     "unknown function": (PREDICATE, "contain(title, 'tea')", 13, "`contain`", "did you mean `contains`?"),
     "unknown list": (PREDICATE, "item_id in lists.sold", 13, "`sold`", "`sold_out`"),
     "list of another column": (PREDICATE, "brand in lists.sold_out", 13, "in a list", "item_id in lists.sold_out"),
+    "a number of 400 digits": (PREDICATE, "price < " + "9" * 400, 13, "is too large", "1e+15"),
+    "a number of 1,900 hexadecimal digits": (PREDICATE, "price < 0x" + "f" * 1_900, 13, "is too large", "1e+15"),
+    "a number that is none": (PREDICATE, "price < 1e999", 13, "`1e999` is too large", "1e+15"),
+    "1,900 minuses": (PREDICATE, "price < " + "-" * 1_900 + "1", 13, "within one another", "several stages"),
+    "480 nots": (PREDICATE, "not " * 480 + "price < 1", 13, "within one another", "several stages"),
+    "300 sums": (PREDICATE, "price < 1" + " + 1" * 300, 13, "within one another", "several stages"),
+    "80 functions": (PREDICATE, "abs(" * 80 + "price" + ")" * 80 + " < 1", 13, "within one another", "several stages"),
+    "100 powers of Python": (PREDICATE, "1" + " ** 1" * 50 + " < 1", 13, "not part of the language", "write columns"),
+    "half of a character": (PREDICATE, "item_id == '\\\\ud800'", 13, "half of a character", "whole"),
+    "a half life that never ends": ('kind = "boost"\nwhere = "price <= user.median_price * 2"\nby = 0.2', 'kind = "newness"\nweight = 1\nhalf_life_days = inf', 17, "half_life_days", "write 0.001 to 100000"),
+    "a half life of no time": ('kind = "boost"\nwhere = "price <= user.median_price * 2"\nby = 0.2', 'kind = "newness"\nweight = 1\nhalf_life_days = 1e-300', 17, "half_life_days", "write 0.001 to 100000"),
+    "a share that is no number": ("strength = 0.3", "strength = nan", 20, ">= 0", "write 0 to 1"),
+    "a seed of 30 digits": ('kind = "at_most"\nn = 2\nby = "category"', 'kind = "explore"\nshare = 0.1\nseed = ' + "9" * 30, 24, "18 digits", "own"),
+    "101 stages": ('[[scenarios.home.reranking]]\nkind = "at_most"\nn = 2\nby = "category"', "".join(f'[[scenarios.home.reranking]]\nname = "s{n}"\nkind = "at_most"\nn = 2\nby = "category"\n' for n in range(100)), 18, "101 reranking, at most 100", "leave some out"),
+    "a filter of own items by the item": ('kind = "where"\nkeep = "' + PREDICATE + '"', 'kind = "own"\ncolumn = "item_id"', 13, "`item_id` is no user", "offers it"),
+    "a list with a tab in its name": ('"lists/sold_out.txt"', '"lists/\\tsold.txt"', 4, "no file below the home", "lists/"),
     "an error on the second line": (f'"{PREDICATE}"', "'''price > 2 and\nprize < 3'''", 14, "`prize`", "`price`?"),
     "keep and drop": ("keep =", 'drop = "price > 3"\nkeep =', 12, "either `keep` or `drop`", "keep ="),
     "unknown column to limit": ('by = "category"', 'by = "categry"', 24, "`categry`", "did you mean `category`?"),
@@ -125,6 +141,22 @@ def test_a_malformed_file_is_rejected_with_line_and_suggestion(case):
     assert first.startswith(f"rules.toml:{line}: "), str(caught.value)
     assert found in first
     assert suggestion in first
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_no_line_of_a_message_is_longer_than_a_paragraph(case):
+    old, new, *_ = MALFORMED[case]
+    with pytest.raises(RulesError) as caught:
+        parse_rules(GOOD.replace(old, new, 1).encode(), path=Path("rules.toml"), columns=COLUMNS)
+    assert max(map(len, str(caught.value).splitlines())) < 500
+
+
+def test_of_many_mistakes_the_first_twenty_are_shown_and_the_others_counted():
+    text = GOOD + "".join(f"[scenarios.s{n}]\n" for n in range(60))
+    with pytest.raises(RulesError) as caught:
+        parse_rules(text.encode(), path=Path("rules.toml"), columns=COLUMNS)
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[-1]) == (21, "rules.toml: 40 more mistakes")
 
 
 def test_a_valid_file_is_accepted():
