@@ -91,7 +91,7 @@ def _write(place: Path, known: Known, *, last_day: date, digest: str) -> None:
     content = io.BytesIO()
     arrays = {name: getattr(known, name) for name in _KEYS}
     np.savez(content, note=np.frombuffer(note, np.uint8), **arrays)
-    replace_file(place, content.getbuffer(), durable=False)
+    replace_file(place, content.getbuffer())
 
 
 def _read(place: Path, checksums: Mapping[date, str]) -> _Snapshot | None:

@@ -93,7 +93,7 @@ class FileTarget(ExportTarget):
     ) -> ExportManifest:
         schema = pa.schema([field for field in SCHEMA if field.name not in without])
         try:
-            with replaced_file(path, durable=True) as staged:
+            with replaced_file(path) as staged:
                 with self._open(staged, schema) as write:
                     for batch in batches:
                         write(batch.select(schema.names))

@@ -71,7 +71,7 @@ def write_report(home: Home, day: date) -> Path:
     _require_landed(home, day)
     target = day_folder(home.reports, day) / HTML_FILE
     page = execute_to_html(NOTEBOOK, {"home": str(home.root), "day": day.isoformat()})
-    replace_file(target, page.encode(), durable=False)
+    replace_file(target, page.encode())
     return target
 
 

@@ -134,7 +134,7 @@ class _PartialFile:
         except SourceFormatError as error:
             self.discard()
             raise DownloadError(f"{self.url}: what arrived is damaged and was deleted ({error})") from None
-        put_in_place(self.bytes_file, self.target, durable=True)
+        put_in_place(self.bytes_file, self.target)
         self.discard()
 
     def discard(self) -> None:

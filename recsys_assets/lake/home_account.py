@@ -65,7 +65,7 @@ def home_account(home: Home, source: SourceSettings) -> HomeAccount:
 def write_home_account(home: Home, source: SourceSettings) -> HomeAccount:
     """Compute the account, and keep it for the page, whose processes read no table."""
     found = home_account(home, source)
-    replace_file(home.row_account, msgspec.json.encode(found), durable=False)
+    replace_file(home.row_account, msgspec.json.encode(found))
     return found
 
 

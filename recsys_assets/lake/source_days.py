@@ -103,7 +103,7 @@ class SourceDays:
         )
         with replaced_file(home.source_days) as staged:
             self.counts.write_parquet(staged, metadata={_NOTE: msgspec.json.encode(note).decode()})
-        replace_file(home.source_account, msgspec.json.encode(self.account(source)), durable=False)
+        replace_file(home.source_account, msgspec.json.encode(self.account(source)))
 
     @cached_property
     def duplicates(self) -> dict[str, str]:

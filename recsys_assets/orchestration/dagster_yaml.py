@@ -71,7 +71,7 @@ def configure_dagster(home: Home, settings: DagsterSettings) -> None:
         others += "\n"
     wanted = others + _storage_lines(home, settings)
     if wanted != before:  # it may hold the password of a database
-        replace_file(home.dagster_yaml, wanted.encode(), durable=False, mode=0o600)
+        replace_file(home.dagster_yaml, wanted.encode(), mode=0o600)
 
 
 def require_server(url: str) -> None:

@@ -31,7 +31,7 @@ from recsys_assets.lake.raw_returns import may_have_returns, with_note
 from recsys_assets.lake.source_days import SourceDays, reading_of
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.atomic import remove_file, replace_file
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -72,17 +72,19 @@ def written_inputs(artifact: Path) -> str:
 
 @contextmanager
 def making(artifact: Path, *, inputs: str) -> Iterator[None]:
-    """Run the block that replaces `artifact`, and record `inputs` only when it has ended well."""
+    """Run the block that replaces `artifact`, and record `inputs` only when it has ended well.
+
+    The block leaves the artifact on the disk, so that no record outlives it in a power cut.
+    """
     note = _inputs_file(artifact)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.unlink(missing_ok=True)
+    remove_file(note)
     yield
-    replace_file(note, inputs.encode(), durable=False)
+    replace_file(note, inputs.encode())
 
 
 def forget_inputs(artifact: Path) -> None:
     """Remove the record of `artifact`, before the artifact itself is removed."""
-    _inputs_file(artifact).unlink(missing_ok=True)
+    remove_file(_inputs_file(artifact))
 
 
 def _inputs_file(artifact: Path) -> Path:

@@ -19,7 +19,8 @@ from recsys_assets.quality.quarantine import content_fingerprint, end_quarantine
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.partition_store import in_chunks
 
-_FLUSH_DAYS = 50
+_FLUSH_DAYS: Final = 200
+"""Days that are put on the disk together, and then made visible in the ledger."""
 RECENT_DAYS: Final = 30
 """Days whose results an outcome keeps though they are ok: the history that is shown beside a check."""
 
@@ -29,6 +30,9 @@ class DayStore(Protocol):
 
     def write(self, day: date, frame: pl.DataFrame) -> Path:
         """Replace `day`'s file by `frame`, atomically."""
+
+    def settle(self) -> None:
+        """Wait until every file that was written is on the disk."""
 
 
 @runtime_checkable
@@ -88,6 +92,7 @@ class DayPublisher:
         acceptances = ledger.acceptances() if ledger is not None else []
         self._accepted = {(a.table, a.day, a.fingerprint): a for a in acceptances}
         self._outcome, self._days = PublishOutcome(), 0
+        self._passed: list[tuple[date, str]] = []
         self._unusual: list[list[CheckResult]] = []
         self._usual: deque[list[CheckResult]] = deque(maxlen=RECENT_DAYS)
 
@@ -117,26 +122,30 @@ class DayPublisher:
             if warnings:
                 self._outcome.warned[day] = warnings
             if results:
-                end_quarantine(self._quarantine, day, table=results[0].table)
+                self._passed.append((day, results[0].table))
         kept = self._unusual if any(result.verdict != "ok" for result in results) else self._usual
         kept.append(results)
-        self._record(results)
+        if self._ledger is not None:
+            self._ledger.record(results, at=self._now())
+        self._days += 1
+        if self._days % _FLUSH_DAYS == 0:
+            self._settle()
         return not blocking
 
     def finish(self) -> PublishOutcome:
-        """Make the results of all days visible in the ledger; return how the days ended."""
-        if self._ledger is not None:
-            self._ledger.flush()
+        """Put all days on the disk, and their results into the ledger; return how the days ended."""
+        self._settle()
         every = [result for results in (*self._unusual, *self._usual) for result in results]
         self._outcome.results = sorted(every, key=lambda result: result.day or date.min)
         return self._outcome
 
-    def _record(self, results: list[CheckResult]) -> None:
-        if self._ledger is None:
-            return
-        self._ledger.record(results, at=self._now())
-        self._days += 1
-        if self._days % _FLUSH_DAYS == 0:
+    def _settle(self) -> None:
+        """Make the days durable before anything names them, and end the quarantine of those that passed now."""
+        self._store.settle()
+        for day, table in self._passed:
+            end_quarantine(self._quarantine, day, table=table)
+        self._passed.clear()
+        if self._ledger is not None:
             self._ledger.flush()
 
     def _with_acceptance(

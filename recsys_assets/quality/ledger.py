@@ -1,7 +1,7 @@
 """The ledger `quality.sqlite`: newest check results by table and day, row accounts, day profiles, acceptances.
 
 Auditing a day again replaces its results: the ledger holds the present state, not its history. A writer keeps
-one `Ledger` open for a run and flushes in batches; a reader opens its own.
+one `Ledger` open for a run and flushes in batches; a reader opens its own. A power cut takes nothing that was flushed.
 """
 
 import sqlite3
@@ -21,6 +21,7 @@ from recsys_assets.quality.stored_results import (
     put_results,
     stored_days,
 )
+from recsys_assets.storage.atomic import make_folder
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS profiles (
@@ -60,12 +61,12 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         """Open the ledger at `path`; create it, and its folder, where it is missing."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._connection = sqlite3.connect(path, timeout=30)
         self._connection.row_factory = sqlite3.Row
-        # Write-ahead logging: the report and the page read while a build writes, and a commit needs no fsync.
+        # Write-ahead logging: the report and the page read while a build writes. FULL: a commit is on the disk.
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(_SCHEMA)
         prepare_results(self._connection)
         prepare_accounts(self._connection)
@@ -82,7 +83,7 @@ class Ledger:
         self._connection.close()
 
     def flush(self) -> None:
-        """Make what was recorded visible to others."""
+        """Make what was recorded visible to others, and durable."""
         self._connection.commit()
 
     def record(self, results: Iterable[CheckResult], *, at: datetime) -> None:

@@ -6,7 +6,6 @@ with failing rows. No other module knows that layout.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from recsys_assets.errors import QuarantineError
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.quality.row_account import RowAccount
-from recsys_assets.storage.atomic import replace_file, replaced_file
+from recsys_assets.storage.atomic import remove_file, remove_folder, replace_file, replaced_file
 from recsys_assets.storage.home import day_folder, days_under
 
 
@@ -52,6 +51,9 @@ class AcceptingStore(Protocol):
     def write(self, day: date, frame: pl.DataFrame) -> Path:
         """Replace `day`'s file by `frame`, atomically."""
 
+    def settle(self) -> None:
+        """Wait until every file that was written is on the disk."""
+
 
 def content_fingerprint(frame: pl.DataFrame) -> str:
     """Return the SHA-256 of a frame's columns, types and rows in their order; the same in every process.
@@ -75,7 +77,7 @@ def quarantine_day(
     *,
     account: RowAccount | None = None,
 ) -> None:
-    """Keep a rejected day with the results that blocked it; the reasons are written last.
+    """Keep a rejected day with the results that blocked it; reasons are only there beside the rows that they are of.
 
     Args:
         quarantine: folder of rejected days.
@@ -85,6 +87,7 @@ def quarantine_day(
         account: the account of the rows that `frame` was made from.
     """
     folder, table = day_folder(quarantine, day), blocking[0].table
+    remove_file(folder / f"{table}.json")
     with replaced_file(folder / f"{table}.parquet") as staged:
         frame.write_parquet(staged, compression="zstd")
     rejected = RejectedDay(
@@ -96,7 +99,7 @@ def quarantine_day(
         account=account,
     )
     content = msgspec.json.format(msgspec.json.encode(rejected), indent=2)
-    replace_file(folder / f"{table}.json", content, durable=False)
+    replace_file(folder / f"{table}.json", content)
 
 
 def end_quarantine(quarantine: Path, day: date, *, table: str) -> None:
@@ -105,9 +108,9 @@ def end_quarantine(quarantine: Path, day: date, *, table: str) -> None:
     if not folder.is_dir():
         return
     for suffix in ("json", "parquet"):
-        (folder / f"{table}.{suffix}").unlink(missing_ok=True)
+        remove_file(folder / f"{table}.{suffix}")
     if not any(folder.iterdir()):
-        folder.rmdir()
+        remove_folder(folder)
 
 
 def rejected_days(quarantine: Path) -> list[RejectedDay]:
@@ -171,10 +174,12 @@ def accept_day(
         ledger.accept(acceptance)
         ledger.flush()
         stores[rejected.table].write(day, frames[rejected.table])
+        stores[rejected.table].settle()
         if rejected.account is not None:
             ledger.put_account(day, rejected.account)
+            ledger.flush()
         accepted.append(acceptance)
-    shutil.rmtree(folder)
+    remove_folder(folder)
     return accepted
 
 
@@ -185,7 +190,7 @@ def drop_day(quarantine: Path, day: date) -> list[RejectedDay]:
         QuarantineError: the day is not in quarantine.
     """
     found = rejected_on(quarantine, day)
-    shutil.rmtree(day_folder(quarantine, day))
+    remove_folder(day_folder(quarantine, day))
     return found
 
 

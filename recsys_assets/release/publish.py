@@ -192,9 +192,7 @@ def _put_in_place(staged: Path, target: Path, manifest: Manifest) -> Manifest:
             pass  # it is replaced below
         else:
             return published
-    put_folder_in_place(
-        staged, target, old=target.with_name(f"{_STAGING}-broken-{target.name}"), durable=True
-    )
+    put_folder_in_place(staged, target, old=target.with_name(f"{_STAGING}-broken-{target.name}"))
     return manifest
 
 

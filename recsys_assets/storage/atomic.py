@@ -1,13 +1,21 @@
-"""Atomic replacement of files and folders: a reader sees the old content or the new, never part of either.
+"""Atomic replacement of files and folders: a reader sees the old content or the new, also after a power cut.
 
-New content is first written to a hidden sibling (`staging_path`), which is then renamed over its target.
+New content is first written to a hidden sibling (`staging_path`) and synced, then renamed over its target, then the
+target's folder is synced: what a function here has replaced stays replaced. `Unsynced` does that for many files in
+one pass. An error names the file.
 """
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import rmtree
+from typing import Final
+
+_THREADS: Final = 16
+"""Syncs that wait at the same time: the file system writes one commit for those that wait together."""
 
 
 def staging_path(target: Path) -> Path:
@@ -15,59 +23,110 @@ def staging_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.staged")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents where they are missing; the new names are on the disk when this returns."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        sync(new.parent)
+
+
 @contextmanager
-def replaced_file(target: Path, *, durable: bool = False) -> Iterator[Path]:
+def replaced_file(target: Path) -> Iterator[Path]:
     """Yield a path to write to; the file replaces `target` when the block ends well, else nothing changes.
 
-    Args:
-        target: the file to replace; its folder is created if missing.
-        durable: also survive a power cut (fsync of file and folder), which costs some milliseconds.
+    The folder of `target` is made if missing.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     staged = staging_path(target)
     try:
         yield staged
-        put_in_place(staged, target, durable=durable)
+        put_in_place(staged, target)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
 
 
-def replace_file(
-    target: Path, content: bytes | memoryview, *, durable: bool = True, mode: int = 0o666
-) -> os.stat_result:
+def replace_file(target: Path, content: bytes | memoryview, *, mode: int = 0o666) -> os.stat_result:
     """Replace the content of `target` by `content`, and return the status of this very file.
 
     Args:
-        target: the file; its folder is created if missing.
+        target: the file; its folder is made if missing.
         content: all bytes of the new file.
-        durable: as in `replaced_file`.
         mode: permissions of the new file, less the process's umask.
     """
+    make_folder(target.parent)
+    return _replace(target, content, mode=mode, put=put_in_place)
+
+
+def _replace(
+    target: Path, content: bytes | memoryview, *, mode: int, put: Callable[[Path, Path], object]
+) -> os.stat_result:
+    staged = staging_path(target)
     with ExitStack() as stack:
-        with replaced_file(target, durable=durable) as staged:
+        try:
             staged.unlink(missing_ok=True)
             descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            file = stack.enter_context(os.fdopen(descriptor, "wb"))
-            file.write(content)
-            file.flush()
+            file = stack.enter_context(os.fdopen(descriptor, "wb", buffering=0))
+            rest = memoryview(content)
+            with _named(staged):
+                while rest:
+                    rest = rest[file.write(rest) :]
+            put(staged, target)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
         return os.fstat(descriptor)  # still open: another process may have replaced it already
 
 
-def put_in_place(staged: Path, target: Path, *, durable: bool = False) -> None:
-    """Rename a staged file over `target`; with `durable`, content and name then survive a power cut."""
-    if durable:
-        sync(staged)
+def put_in_place(staged: Path, target: Path) -> None:
+    """Rename a staged file over `target`; content and name survive a power cut when this returns."""
+    sync(staged)
     staged.replace(target)
-    if durable:
-        sync(target.parent)
+    sync(target.parent)
+
+
+class Unsynced:
+    """Files that were replaced and wait for one pass of syncs.
+
+    Until `settle` returns a power cut may leave a new file empty or in part, also where an older one was good: nothing
+    durable may name it before.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Take files in `root` and in folders of it."""
+        self._root = root
+        self._files: dict[Path, None] = {}
+
+    def replace_file(self, target: Path, content: bytes | memoryview) -> os.stat_result:
+        """Replace as the function of this name does, but leave the syncs to `settle`."""
+        if not target.parent.is_dir():
+            make_folder(self._root)
+            target.parent.mkdir(exist_ok=True)
+        self._files[target] = None
+        return _replace(target, content, mode=0o666, put=Path.replace)
+
+    def add(self, file: Path) -> None:
+        """Take a file that another process may have left without syncing it."""
+        self._files[file] = None
+
+    def settle(self) -> None:
+        """Wait until all files are on the disk, then forget them; those that are gone again are left out."""
+        if self._files:
+            _sync_all(list(self._files))
+            _sync_all([*dict.fromkeys(file.parent for file in self._files)])
+            sync(self._root)
+            self._files.clear()
 
 
 @contextmanager
 def staging_folder(staged: Path) -> Iterator[Path]:
     """Yield `staged` as a new, empty folder; it is removed at the end unless it was moved away."""
     rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
+    make_folder(staged)
     try:
         yield staged
     finally:
@@ -84,8 +143,8 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         put_folder_in_place(staged, folder, old=old)
 
 
-def put_folder_in_place(staged: Path, folder: Path, *, old: Path, durable: bool = False) -> None:
-    """Rename a staged folder to `folder`.
+def put_folder_in_place(staged: Path, folder: Path, *, old: Path) -> None:
+    """Sync a staged folder, and rename it to `folder`.
 
     A folder that is there already is renamed to `old` and then removed. Its files are never overwritten, since
     a running process may have mapped them.
@@ -94,29 +153,69 @@ def put_folder_in_place(staged: Path, folder: Path, *, old: Path, durable: bool 
         staged: the new content, in the same file system.
         folder: the final name.
         old: a free name beside it.
-        durable: also survive a power cut; the staged files and folders are then synced first.
     """
-    if durable:
-        sync_tree(staged)
+    _sync_all([*staged.rglob("*"), staged])
     if folder.exists():
         folder.rename(old)
     staged.rename(folder)
-    if durable:
-        sync(folder.parent)
+    sync(folder.parent)
     rmtree(old, ignore_errors=True)
 
 
-def sync_tree(root: Path) -> None:
-    """Wait until every file and folder under `root`, and `root` itself, is on the disk."""
-    for path in root.rglob("*"):
-        sync(path)
-    sync(root)
+def remove_file(file: Path) -> None:
+    """Remove a file where there is one; it does not come back after a power cut."""
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return
+    sync(file.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and all in it where there is one; its name does not come back after a power cut."""
+    if folder.exists():
+        rmtree(folder)
+        sync(folder.parent)
 
 
 def sync(path: Path) -> None:
     """Wait until the content of a file, or the entries of a folder, are on the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with _named(path):
+            os.fsync(descriptor)
+    except OSError as error:
+        # a read-only file system has nothing to write, and some cannot sync a folder
+        if error.errno != errno.EROFS and (error.errno != errno.EINVAL or not path.is_dir()):
+            raise
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the path into an error of an open file, which has none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def _sync_all(paths: Sequence[Path]) -> None:
+    """Sync each path, in a few threads; one that is gone is left out."""
+    threads = min(_THREADS, len(paths))
+    shares = [paths[first::threads] for first in range(threads)]
+    if threads == 1:
+        _sync_each(paths)
+    elif shares:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(_sync_each, shares))
+
+
+def _sync_each(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            sync(path)
+        except FileNotFoundError:
+            continue

@@ -1,25 +1,31 @@
 """The journal of a daily table: size, checksum, rows and provenance of each day's file, checked against the file.
 
-One JSON array a line, appended when a file is written; the newest line of a day counts. The file stays the truth: a
-line holds only while the file's size, times and inode are those that it names, so the journal can be behind the
-files but never wrong. Deleting it costs one pass over the files.
+One JSON array a line, appended when a file is on the disk; the newest line of a day counts. The file stays the truth:
+a line holds only while the file's size, times and inode are those that it names, so the journal can be behind the
+files but never wrong. A file that it does not know, as after a power cut, is read whole before it is trusted: each
+has a checksum of itself in its metadata. Deleting the journal costs one pass over the files.
 """
 
 import hashlib
 import os
+import zlib
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.atomic import Unsynced, replace_file
 
 _SPARE_LINES: Final = 1_000
 """Lines of replaced files that are kept beyond one a file, before the journal is rewritten."""
 _POLARS_KEY: Final = b"ARROW:schema"
 """Key that the writer itself puts into a Parquet file's metadata."""
+_SEAL_KEY: Final = "recsys.seal"
+_NO_SEAL: Final = b"crc32:00000000"
+UNSEALED: Final = {_SEAL_KEY: _NO_SEAL.decode()}
+"""Metadata that a day's file is made with; `DayJournal.write` puts the checksum in its place."""
 
 
 class DayFile(msgspec.Struct, frozen=True, array_like=True):
@@ -52,35 +58,67 @@ class DayJournal:
         """Use the journal at `path`, which may not exist."""
         self._path = path
         self._files: dict[date, DayFile] = {}
+        self._waiting: dict[date, DayFile] = {}
+        self._unsynced = Unsynced(path.parent)
+        self.examined = False
+        """True where a file was read that the journal did not know: `settle` notes it."""
         self._read, self._inode, self._lines = 0, 0, 0
 
     def find(self, day: date, file: str | Path) -> DayFile | None:
         """Return what is known of `day`'s file; None if there is no such file.
 
-        A file that the journal does not know, or that was replaced by another hand, is read and noted.
+        A file that the journal does not know, or that was replaced by another hand, is read whole.
         """
         try:
             state = state_of(os.stat(file))  # noqa: PTH116  half the time of a Path
         except FileNotFoundError:
             return None
         known = self._files.get(day)
+        if known is not None and known.state == state:
+            return known
+        known = self._waiting.get(day)
+        if known is not None and known.state == state:
+            return known
+        self._catch_up()
+        known = self._files.get(day)
         if known is None or known.state != state:
-            self._catch_up()
-            known = self._files.get(day)
-        if known is None or known.state != state:
-            known = _examine(day, Path(file))
-            self.add(known)
+            known = self._waiting[day] = _examine(day, Path(file))
+            self._unsynced.add(Path(file))
+            self.examined = True
         return known
 
-    def add(self, file: DayFile) -> None:
-        """Note a file that was just written or examined."""
-        self._files[file.day] = file
+    def write(self, day: date, file: Path, content: bytes, *, rows: int, provenance: dict[str, str]) -> None:
+        """Replace a file, atomically; `settle` puts it on the disk, and notes it.
+
+        Args:
+            day: the partition.
+            file: its path.
+            content: a Parquet file with `UNSEALED` and `provenance` as metadata.
+            rows: the number of its rows.
+            provenance: the inputs of the file.
+        """
+        content = _with_seal(content, _NO_SEAL, _seal_of(content))
+        status = self._unsynced.replace_file(file, content)
+        checksum = hashlib.sha256(content).hexdigest()
+        self._waiting[day] = DayFile(
+            day=day, state=state_of(status), rows=rows, checksum=checksum, provenance=provenance
+        )
+
+    def settle(self) -> None:
+        """Wait until the files that were written are on the disk, then note them in one write."""
+        self._unsynced.settle()
+        self.examined = False
+        if not self._waiting:
+            return
+        lines = b"".join(msgspec.json.encode(file) + b"\n" for file in self._waiting.values())
         with suppress(OSError):  # a lake that may only be read is examined each time
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
-                os.write(descriptor, msgspec.json.encode(file) + b"\n")
+                os.write(descriptor, lines)
             finally:
                 os.close(descriptor)
+        self._files |= self._waiting
+        self._waiting.clear()
 
     def _catch_up(self) -> None:
         """Read the lines that were appended since, by this process or another; rewrite a journal that grew long."""
@@ -105,26 +143,48 @@ class DayJournal:
         """Keep one line a day; what another process appends meanwhile is lost, and examined again."""
         lines = b"".join(msgspec.json.encode(file) + b"\n" for file in self._files.values())
         with suppress(OSError):
-            replace_file(self._path, lines, durable=False)
+            replace_file(self._path, lines)
             self._read, self._inode, self._lines = 0, 0, 0
 
 
 def _examine(day: date, file: Path) -> DayFile:
-    """Read a file's checksum, rows and metadata; a broken one was made from nothing known."""
+    """Read a file whole: its checksum, rows and metadata; a broken one was made from nothing known."""
     import pyarrow as pa  # noqa: PLC0415  0.2 s of import, for files that the journal does not know
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    rows: int | None = None
-    metadata: dict[bytes, bytes] = {}
     with file.open("rb") as opened:
         state = state_of(os.fstat(opened.fileno()))
-        checksum = hashlib.file_digest(opened, "sha256").hexdigest()
-        opened.seek(0)
-        with suppress(pa.ArrowInvalid):
-            footer = pq.read_metadata(opened)
-            rows, metadata = footer.num_rows, footer.metadata or {}
-    provenance = {key.decode(): value.decode() for key, value in metadata.items() if key != _POLARS_KEY}
+        content = opened.read()
+    rows: int | None = None
+    provenance: dict[str, str] = {}
+    with suppress(pa.ArrowException, OSError, ValueError):
+        table = pq.ParquetFile(pa.BufferReader(content))
+        found = dict(table.metadata.metadata or {})
+        if _is_whole(content, found.pop(_SEAL_KEY.encode(), None), table):
+            found.pop(_POLARS_KEY, None)
+            provenance = {key.decode(): value.decode() for key, value in found.items()}
+            rows = table.metadata.num_rows
+    checksum = hashlib.sha256(content).hexdigest()
     return DayFile(day=day, state=state, rows=rows, checksum=checksum, provenance=provenance)
+
+
+def _is_whole(content: bytes, seal: bytes | None, table: Any) -> bool:
+    """Return True where nothing of a file is missing; one of an earlier version, without a seal, is decoded."""
+    if seal is not None:
+        return seal == _seal_of(_with_seal(content, seal, _NO_SEAL))
+    for group in range(table.num_row_groups):
+        table.read_row_group(group)
+    return True
+
+
+def _seal_of(unsealed: bytes) -> bytes:
+    return b"crc32:%08x" % zlib.crc32(unsealed)
+
+
+def _with_seal(content: bytes, before: bytes, after: bytes) -> bytes:
+    """Return the file with another seal; its metadata are at the end, after all rows."""
+    start, end = content.rsplit(before, 1)
+    return start + after + end
 
 
 def _decode(lines: bytes) -> list[DayFile]:

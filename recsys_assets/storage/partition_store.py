@@ -1,9 +1,10 @@
-"""A table kept as one Parquet file a day, each replaced atomically. No other module knows this layout."""
+"""A table kept as one Parquet file a day, each replaced atomically. No other module knows this layout.
 
-import hashlib
+Many days are written and then settled together: one pass of syncs instead of two a file.
+"""
+
 import io
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,8 +14,8 @@ from typing import Final, Literal, TypeVar
 
 import polars as pl
 
-from recsys_assets.storage.atomic import replace_file
-from recsys_assets.storage.day_journal import DayFile, DayJournal, state_of
+from recsys_assets.storage.atomic import remove_folder
+from recsys_assets.storage.day_journal import UNSEALED, DayFile, DayJournal
 from recsys_assets.storage.home import day_folder, day_name, days_under
 
 CHUNK_DAYS: Final = 64
@@ -132,40 +133,39 @@ class PartitionStore:
             yield [(file.day, together.get(file.day, together[None])) for file in chunk]
 
     def write(self, day: date, frame: pl.DataFrame) -> Path:
-        """Replace `day`'s file by `frame` atomically, and return its path."""
+        """Replace `day`'s file by `frame` atomically, and return its path; `settle` makes it durable."""
         target = self.path(day)
         provenance = dict(self.provenance(day)) if self.provenance else {}
         provenance |= self.note(frame) if self.note else {}
         buffer = io.BytesIO()
-        frame.write_parquet(buffer, compression="zstd", statistics=True, metadata=provenance or None)
-        content = buffer.getbuffer()
-        status = replace_file(target, content, durable=False)
-        self._journal.add(
-            DayFile(
-                day=day,
-                state=state_of(status),
-                rows=frame.height,
-                checksum=hashlib.sha256(content).hexdigest(),
-                provenance=provenance,
-            )
-        )
+        frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
+        self._journal.write(day, target, buffer.getvalue(), rows=frame.height, provenance=provenance)
         return target
+
+    def settle(self) -> None:
+        """Wait until every file that was written is on the disk: a power cut takes none of them after this."""
+        self._journal.settle()
 
     def file(self, day: date) -> DayFile | None:
         """Return rows, checksum and provenance of `day`'s file; None if there is no file.
 
         The file is opened only where the table's journal does not know it.
         """
-        return self._journal.find(day, self._file(day))
+        found = self._journal.find(day, self._file(day))
+        if self._journal.examined:
+            self._journal.settle()
+        return found
 
     def files(self) -> dict[date, DayFile]:
         """Return what `file` returns of each day, oldest first."""
-        found = ((day, self.file(day)) for day in days_under(self.root))
-        return {day: file for day, file in found if file is not None}
+        found = {day: self._journal.find(day, self._file(day)) for day in days_under(self.root)}
+        if self._journal.examined:
+            self._journal.settle()
+        return {day: file for day, file in found.items() if file is not None}
 
     def remove(self, day: date) -> None:
         """Delete `day`'s file; nothing happens if there is none."""
-        shutil.rmtree(self.path(day).parent, ignore_errors=True)
+        remove_folder(self.path(day).parent)
 
     def checksum(self, day: date) -> str:
         """Return the SHA-256 of `day`'s file, hexadecimal.

@@ -33,12 +33,12 @@ def initialising(home: Home, *, command: str, started: datetime) -> Iterator[Non
         return
     marker = RejectedInit(command=command, started=started)
     home.init_marker.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(home.init_marker, msgspec.json.encode(marker), durable=False)
+    replace_file(home.init_marker, msgspec.json.encode(marker))
     try:
         yield
     except Exception as error:
         marker = msgspec.structs.replace(marker, error=" ".join(str(error).split()) or type(error).__name__)
-        replace_file(home.init_marker, msgspec.json.encode(marker), durable=False)
+        replace_file(home.init_marker, msgspec.json.encode(marker))
         raise
     home.init_marker.unlink(missing_ok=True)
 

@@ -1,9 +1,14 @@
 """Files and folders are replaced whole or not at all."""
 
+import resource
+
 import pytest
 
 from recsys_assets.storage.atomic import (
+    Unsynced,
     put_folder_in_place,
+    remove_file,
+    remove_folder,
     replace_file,
     replaced_file,
     replaced_folder,
@@ -76,7 +81,7 @@ def test_a_reader_keeps_the_files_of_a_folder_that_was_replaced(tmp_path):
         place.mkdir()
         (place / "file").write_bytes(content)
     with (folder / "file").open("rb") as opened:
-        put_folder_in_place(staged, folder, old=tmp_path / "old", durable=True)
+        put_folder_in_place(staged, folder, old=tmp_path / "old")
 
         assert opened.read() == b"old"
     assert (folder / "file").read_bytes() == b"new"
@@ -86,5 +91,42 @@ def test_a_reader_keeps_the_files_of_a_folder_that_was_replaced(tmp_path):
 def test_a_staging_folder_that_was_not_moved_is_removed(tmp_path):
     with staging_folder(tmp_path / "staged") as staged:
         (staged / "file").write_bytes(b"x")
+
+    assert names(tmp_path) == []
+
+
+def test_files_of_one_pass_are_there_at_once_and_synced_together(tmp_path):
+    root = tmp_path / "lake" / "raw"
+    unsynced = Unsynced(root)
+    for day in range(40):
+        unsynced.replace_file(root / f"day={day}" / "part", b"%d" % day)
+    (root / "day=7" / "part").unlink()  # another process removed it
+    unsynced.settle()
+    unsynced.settle()
+
+    assert (root / "day=39" / "part").read_bytes() == b"39"
+    assert names(root / "day=39") == ["part"]
+
+
+def test_removing_what_is_not_there_is_no_error(tmp_path):
+    for path in (tmp_path / "file", tmp_path / "missing" / "file"):
+        remove_file(path)
+        remove_folder(path)
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "folder" / "below").mkdir(parents=True)
+    remove_file(tmp_path / "file")
+    remove_folder(tmp_path / "folder")
+
+    assert names(tmp_path) == []
+
+
+def test_an_error_of_a_write_names_the_file(tmp_path):
+    hard, soft = resource.getrlimit(resource.RLIMIT_FSIZE)[::-1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # Python ignores SIGXFSZ
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*/\.file\.staged'"):
+            replace_file(tmp_path / "file", b"x" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     assert names(tmp_path) == []

@@ -12,6 +12,7 @@ from recsys_assets.orchestration.jobs import export_schedule
 from recsys_assets.orchestration.metadata import OWNER
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
 from recsys_assets.settings import ExportSettings
+from recsys_assets.storage.atomic import replace_file
 
 
 @dg.asset(
@@ -34,8 +35,7 @@ def exported_lists(
         outcome = export_lists(
             lake.home, request, progress=lambda _, done, total: progress.report("exported_lists", done, total)
         )
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(outcome.manifest.export_id + "\n", encoding="utf-8")
+        replace_file(marker, f"{outcome.manifest.export_id}\n".encode())
     found = outcome.manifest
     yield dg.MaterializeResult(
         metadata={

@@ -16,6 +16,7 @@ from recsys_assets.quality.quarantine import lineage_notes
 from recsys_assets.release.list_audit import RECOMMENDATIONS
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.publish import publish
+from recsys_assets.storage.atomic import replace_file
 
 PARTS = ("choice", "embeddings", "features", "index", "evaluation")
 """The artifacts that a release holds."""
@@ -58,7 +59,7 @@ def release(lake: Lake, artifacts: Artifacts, releases: HomeReleases) -> dg.Mate
             index=read_report(artifacts.folder("index")).as_dict(),
             accepted=accepted,
         )
-        marker.write_text(manifest.release_id + "\n", encoding="utf-8")
+        replace_file(marker, f"{manifest.release_id}\n".encode())
     return dg.MaterializeResult(metadata=_metadata_of(manifest, lake.home.releases / manifest.release_id))
 
 
