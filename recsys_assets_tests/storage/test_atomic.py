@@ -1,9 +1,13 @@
 """Files and folders are replaced whole or not at all."""
 
+import os
+import socket
+
 import pytest
 
 from recsys_assets.storage.atomic import (
     put_folder_in_place,
+    read_file,
     replace_file,
     replaced_file,
     replaced_folder,
@@ -88,3 +92,31 @@ def test_a_staging_folder_that_was_not_moved_is_removed(tmp_path):
         (staged / "file").write_bytes(b"x")
 
     assert names(tmp_path) == []
+
+
+def listen(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+NOT_REGULAR = {
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+    "a socket": listen,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_REGULAR)
+def test_what_is_no_regular_file_is_an_error_at_once(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    NOT_REGULAR[kind](tmp_path.relative_to(tmp_path) / "file")
+    with pytest.raises(OSError, match=r"regular file|directory"):
+        read_file(tmp_path / "file")
+
+
+def test_a_file_is_read_up_to_its_bound(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_file(tmp_path / "file", most=5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        read_file(tmp_path / "file", most=4)
