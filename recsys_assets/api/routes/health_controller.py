@@ -51,6 +51,7 @@ class HealthController(ServiceController):
                 release=serving.release_id,
                 rules=None if bound is None else bound.engine.version,
                 rules_problem=None if bound is None else bound.problem,
+                problems=dict(self.service.live.problems()),
             )
         )
         return Reply(body, release=serving.release_header)
