@@ -6,6 +6,7 @@ move that did not happen: `current` always wins.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from recsys_assets.errors import ReleaseError
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.errors import BrokenReleaseError, ReleaseError
+from recsys_assets.storage.atomic import read_file, replace_file
 
 CURRENT_FILE: Final = "current"
 PROMOTIONS_FILE: Final = "promotions.jsonl"
+_ID: Final = re.compile(rb"\d{8}-[0-9a-f]{10}")
+_ID_BYTES: Final = 64
+_WAY_OUT: Final = "point it at a release by `recsys releases promote ID`; `recsys releases list` shows them"
 
 Move = Literal["promote", "rollback", "recall"]
 
@@ -36,11 +40,21 @@ class RecordedMove(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_current(root: Path) -> str | None:
-    """Return the current id, None before the first promotion."""
+    """Return the current id, None before the first promotion.
+
+    Raises:
+        BrokenReleaseError: the file cannot be read, or holds no id.
+    """
+    file = root / CURRENT_FILE
     try:
-        return (root / CURRENT_FILE).read_text(encoding="ascii").strip() or None
+        content = read_file(file, most=_ID_BYTES)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise BrokenReleaseError(f"{file}: {error.strerror}; {_WAY_OUT}") from error
+    if not _ID.fullmatch(content.strip()):
+        raise BrokenReleaseError(f"{file}: {content[:40]!r} is no release's id; {_WAY_OUT}")
+    return content.decode().strip()
 
 
 def require_current(root: Path) -> str:

@@ -7,6 +7,7 @@ one pass. An error names the file.
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,33 @@ from typing import Final
 
 _THREADS: Final = 16
 """Syncs that wait at the same time: the file system writes one commit for those that wait together."""
+SMALL_BYTES: Final = 64 << 20
+"""Most bytes of a file that is read whole by `read_file`."""
+
+
+def read_file(path: Path, *, most: int = SMALL_BYTES) -> bytes:
+    """Return the content of a file that others replace; it never waits, be it a pipe or a device.
+
+    Raises:
+        OSError: the file cannot be read, is no regular file, or has more than `most` bytes.
+    """
+    _require_regular(path, path.stat())  # first: opening some devices has effects
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with ExitStack() as stack:
+        stack.callback(os.close, descriptor)
+        _require_regular(path, os.fstat(descriptor))
+        file = stack.enter_context(os.fdopen(descriptor, "rb", closefd=False))
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
+    return content
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "no regular file", str(path))
 
 
 def staging_path(target: Path) -> Path:

@@ -65,6 +65,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "api_keys.json"
 
     @property
+    def keys_lock(self) -> Path:
+        """Lock file of the process that changes the API keys."""
+        return self.root / ".keys.lock"
+
+    @property
     def build_lock(self) -> Path:
         """Lock file of the process that builds."""
         return self.root / ".build.lock"

@@ -1,12 +1,15 @@
 """Files and folders are replaced whole or not at all."""
 
+import os
 import resource
+import socket
 
 import pytest
 
 from recsys_assets.storage.atomic import (
     Unsynced,
     put_folder_in_place,
+    read_file,
     remove_file,
     remove_folder,
     replace_file,
@@ -130,3 +133,31 @@ def test_an_error_of_a_write_names_the_file(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     assert names(tmp_path) == []
+
+
+def listen(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+NOT_REGULAR = {
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+    "a socket": listen,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_REGULAR)
+def test_what_is_no_regular_file_is_an_error_at_once(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    NOT_REGULAR[kind](tmp_path.relative_to(tmp_path) / "file")
+    with pytest.raises(OSError, match=r"regular file|directory"):
+        read_file(tmp_path / "file")
+
+
+def test_a_file_is_read_up_to_its_bound(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_file(tmp_path / "file", most=5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        read_file(tmp_path / "file", most=4)

@@ -1,8 +1,9 @@
 """API keys and the guards of routes that need one.
 
 A key is shown once, when it is added; `<home>/api_keys.json` holds its scopes and the hash of its secret. A key is
-`rk_<id>_<secret>`. The secret has 256 random bits, too many to guess, so one SHA-256 protects it at rest. A
-serving process compares the file's time stamp and reads the file again when it changed.
+`rk_<id>_<secret>`. The secret has 256 random bits, too many to guess, so one SHA-256 protects it at rest. One
+process at a time changes the file (`home.keys_lock`), and a change is on the disk when the command returns. A serving
+process reads the file several times a second.
 """
 
 import hashlib
@@ -19,13 +20,15 @@ from litestar.exceptions import NotAuthorizedException, PermissionDeniedExceptio
 from litestar.handlers import BaseRouteHandler
 
 from recsys_assets.errors import ApiKeyError
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.atomic import read_file, replace_file
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import locked
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _NOBODY = hashlib.sha256(b"").hexdigest()
+_WAY_OUT: Final = "repair the file, or delete it and make new keys"
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,7 +73,8 @@ def add_key(home: Home, *, name: str, scopes: Iterable[str], now: datetime) -> t
         sha256=_hash(secret),
         created_at=now.isoformat(timespec="seconds"),
     )
-    _write(home, [*list_keys(home), key])
+    with locked(home.keys_lock):
+        _write(home, [*list_keys(home), key])
     return key, f"rk_{key_id}_{secret}"
 
 
@@ -80,13 +84,7 @@ def list_keys(home: Home) -> list[ApiKey]:
     Raises:
         ApiKeyError: the file cannot be read as a list of keys.
     """
-    file = home.api_keys
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=list[ApiKey])
-    except FileNotFoundError:
-        return []
-    except msgspec.DecodeError as error:
-        raise ApiKeyError(f"{file}: {error}; repair the file, or delete it and make new keys") from error
+    return _decode(home, _content(home))
 
 
 def revoke_key(home: Home, key_id: str) -> ApiKey:
@@ -95,12 +93,13 @@ def revoke_key(home: Home, key_id: str) -> ApiKey:
     Raises:
         ApiKeyError: no key has this id.
     """
-    keys = list_keys(home)
-    found = next((key for key in keys if key.id == key_id), None)
-    if found is None:
-        known = ", ".join(key.id for key in keys) or "none"
-        raise ApiKeyError(f"no key has the id {key_id!r}; known ids: {known}")
-    _write(home, [key for key in keys if key is not found])
+    with locked(home.keys_lock):
+        keys = list_keys(home)
+        found = next((key for key in keys if key.id == key_id), None)
+        if found is None:
+            known = ", ".join(key.id for key in keys) or "none"
+            raise ApiKeyError(f"no key has the id {key_id!r}; known ids: {known}")
+        _write(home, [key for key in keys if key.id != key_id])
     return found
 
 
@@ -109,24 +108,21 @@ class KeyRing:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._stamp: tuple[int, int] | None = None
+        self._content: bytes | None = None
         self._by_id: dict[str, ApiKey] = {}
 
     def refresh(self) -> None:
-        """Read the file again if it changed.
+        """Take up the keys that the file holds now.
+
+        Its content is compared, since times and inodes may be the same after another change.
 
         Raises:
             ApiKeyError: the file cannot be read; the keys read before stay valid.
         """
-        try:
-            status = self._home.api_keys.stat()
-        except FileNotFoundError:
-            self._stamp, self._by_id = None, {}
-            return
-        stamp = (status.st_mtime_ns, status.st_ino)
-        if stamp != self._stamp:
-            self._by_id = {key.id: key for key in list_keys(self._home)}
-            self._stamp = stamp
+        content = _content(self._home)
+        if content != self._content:
+            self._by_id = {key.id: key for key in _decode(self._home, content)}
+            self._content = content
 
     def find(self, presented: str) -> ApiKey | None:
         """Return the key that was presented, or None; a wrong id takes the same time as a wrong secret."""
@@ -136,6 +132,23 @@ class KeyRing:
         kept = _NOBODY if key is None else key.sha256
         matches = hmac.compare_digest(_hash(secret), kept)
         return key if matches and prefix == "rk" and secret else None
+
+
+def _content(home: Home) -> bytes | None:
+    """Return the bytes of the file of keys; None where there is none."""
+    try:
+        return read_file(home.api_keys)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ApiKeyError(f"{home.api_keys}: {error.strerror}; {_WAY_OUT}") from error
+
+
+def _decode(home: Home, content: bytes | None) -> list[ApiKey]:
+    try:
+        return [] if content is None else msgspec.json.decode(content, type=list[ApiKey])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ApiKeyError(f"{home.api_keys}: {error}; {_WAY_OUT}") from error
 
 
 def _hash(secret: str) -> str:

@@ -70,6 +70,13 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="mostrecent",
         )
+        self._problems = Gauge(
+            "recsys_follower_problem",
+            "1 for what cannot be read at present: keys, release, rules or events.",
+            ["followed"],
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
         self._observers: dict[tuple[str, str, int, str], Histogram] = {}
 
     def observe(self, route: str, method: str, status: int, source: str, seconds: float) -> None:
@@ -92,6 +99,9 @@ class Metrics:
     def exposition(self, now: datetime) -> bytes:
         """Return all metrics in the Prometheus text format; `now` gives the age of the release."""
         serving = self._live.serving
+        problems = self._live.problems()
+        for follower in self._live.followers:
+            self._problems.labels(follower.name).set(follower.name in problems)
         self._swaps.set(self._live.swaps)
         if serving is not None:
             created = datetime.fromisoformat(str(serving.release.manifest.created_at))

@@ -53,6 +53,7 @@ class HealthController(ServiceController):
                 release=serving.release_id,
                 rules=None if rules.bound is None else rules.bound.engine.version,
                 rules_problem=rules.problem,
+                problems=dict(self.service.live.problems()),
             )
         )
         return Reply(body, status=503 if rules.failed else 200, release=serving.release_header)

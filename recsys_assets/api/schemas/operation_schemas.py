@@ -177,6 +177,10 @@ class Health(Struct, frozen=True, kw_only=True):
     rules_problem: Annotated[
         str | None, Meta(description="Why a newer rules file is not in force; null where it is.")
     ] = None
+    problems: Annotated[
+        dict[str, str] | None,
+        Meta(description="What cannot be read at present, and why; the state read before is served."),
+    ] = None
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,21 +1,24 @@
 """The serving release: loaded whole, swapped as one reference, followed while `current` changes.
 
 A request takes `Live.serving` once and keeps it, so it sees one release; the old one is let go when the last
-request that holds it ends.
+request that holds it ends. `current`, the rules, the events and the keys are each followed by a thread of its own, so
+that one which cannot be read, or is slow, delays no other.
 """
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
-from time import perf_counter
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import ItemJson
-from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.errors import EventsUnavailableError, RecsysError, ReleaseError, UnknownItemError
 from recsys_assets.release.current import CURRENT_FILE, require_current
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_release
+from recsys_assets.release.manifest import MANIFEST_FILE
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Request
@@ -28,7 +31,49 @@ if TYPE_CHECKING:
 log = logging.getLogger("recsys.api")
 
 POLL_SECONDS = 0.25
-"""Time between two looks at `current`, the rules and `events.sqlite`."""
+"""Time between two looks at `current`, the rules, `events.sqlite` and the keys."""
+_STOPPING_SECONDS = 2.0
+"""Longest wait for the threads that follow them, at the end."""
+
+
+class Follower:
+    """Looks at one thing again and again, in a thread of its own."""
+
+    def __init__(self, name: str, look: Callable[[], object]) -> None:
+        """Name the thing, and the function that takes up its changes or raises."""
+        self.name = name
+        self._look = look
+        self.problem: str | None = None
+        """Why it could not be read at the last look; None where it could."""
+
+    def follow(self, stopped: threading.Event) -> threading.Thread:
+        """Start the thread; it ends after `stopped` is set."""
+
+        def run() -> None:
+            while not stopped.wait(POLL_SECONDS):
+                self.look()
+
+        thread = threading.Thread(target=run, name=f"recsys-follow-{self.name}", daemon=True)
+        thread.start()
+        return thread
+
+    def look(self) -> None:
+        """Take up changes; a problem is kept, and logged once."""
+        bug: Exception | None = None
+        problem: str | None = None
+        try:
+            self._look()
+        except RecsysError as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next look may go well
+            problem, bug = f"{type(error).__name__}: {error}", error
+        if problem != self.problem:
+            self.problem = problem
+            why = {"followed": self.name, "why": problem}
+            if problem is None:
+                log.info("can be read again", extra=why)
+            else:
+                log.warning("cannot be read; the state before stays", extra=why, exc_info=bug)
 
 
 class Serving:
@@ -98,7 +143,9 @@ class Live:
         self.events = EventStore(home.events_db)
         self.serving: Serving | None = None
         self.swaps = 0
-        self._rejected: tuple[str, int] | None = None  # release and when it was promoted
+        self.followers: Sequence[Follower] = ()
+        self._rejected: _Attempt | None = None
+        self._rejection: str | None = None
 
     def start(self, *, verify: bool = True, fallback_previous: bool = False) -> None:
         """Load `current`; where that is broken and it is allowed, the newest other release that is whole.
@@ -123,21 +170,33 @@ class Live:
         except ReleaseError as error:
             if not fallback_previous:
                 raise
-            log.warning("release rejected", extra={"release": current, "why": str(error)})
-            self._rejected = (current, (self.store.root / CURRENT_FILE).stat().st_mtime_ns)
+            self._reject(self._attempt(current), error)
             return self._load_previous(current)
 
     @contextlib.asynccontextmanager
     async def following(self, keys: "KeyRing") -> AsyncIterator[None]:
         """Follow `current`, the keys, and the events of other processes while the block runs."""
-        task = asyncio.create_task(self._follow(keys))
+        looks: dict[str, Callable[[], object]] = {
+            "keys": keys.refresh,
+            "release": self.swap,
+            "rules": self._refresh_rules,
+            "events": self.events.refresh,
+        }
+        self.followers = [Follower(name, look) for name, look in looks.items()]
+        stopped = threading.Event()
+        threads = [follower.follow(stopped) for follower in self.followers]
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            stopped.set()
+            _join(threads)
             self.events.close()
+
+    def problems(self) -> Mapping[str, str]:
+        """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
+        found = {follower.name: follower.problem for follower in self.followers}
+        found["release"] = found.get("release") or self._rejection
+        return {name: why.replace(f"{self.home.root}/", "") for name, why in found.items() if why is not None}
 
     def events_since(self, user_id: str) -> int:
         """Return the number of the user's events since the release, those of other workers included."""
@@ -148,26 +207,39 @@ class Live:
     def swap(self) -> bool:
         """Serve `current` if that is another release than the one served; return whether it was swapped.
 
-        A broken release is rejected once a promotion, with a log line, and the old one stays.
+        A broken release is rejected with a log line, and the old one stays; it is tried again once it is promoted
+        again or replaced.
         """
         current = self.store.current_id()
         if current is None or (self.serving and current == self.serving.release_id):
+            self._rejected = self._rejection = None
             return False
-        promoted = (current, (self.store.root / CURRENT_FILE).stat().st_mtime_ns)
-        if promoted == self._rejected:
+        attempt = self._attempt(current)
+        if attempt == self._rejected:
             return False
         try:
             started = perf_counter()
             self.serving = self._load(current, verify=True)
             self.serving.rules.start()
         except ReleaseError as error:
-            self._rejected = promoted
-            log.warning("release rejected", extra={"release": current, "why": str(error)})
+            self._reject(attempt, error)
             return False
-        self._rejected = None
+        self._rejected = self._rejection = None
         self.swaps += 1
         log.info("release swapped", extra={"release": current, "seconds": round(perf_counter() - started, 3)})
         return True
+
+    def _attempt(self, release_id: str) -> "_Attempt":
+        root = self.store.root
+        return (release_id, _stamp(root / CURRENT_FILE), _stamp(root / release_id / MANIFEST_FILE))
+
+    def _reject(self, attempt: "_Attempt", error: ReleaseError) -> None:
+        self._rejected, self._rejection = attempt, str(error)
+        log.warning("release rejected", extra={"release": attempt[0], "why": str(error)})
+
+    def _refresh_rules(self) -> None:
+        if self.serving is not None:
+            self.serving.rules.refresh()
 
     def _load(self, release_id: str, *, verify: bool) -> Serving:
         release = load_release(self.home.releases / release_id, verify=verify)
@@ -190,14 +262,20 @@ class Live:
             f"{self.home.releases}: no earlier release is whole; publish one with `recsys build`"
         )
 
-    async def _follow(self, keys: "KeyRing") -> None:
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            try:
-                await asyncio.to_thread(self.swap)
-                if self.serving is not None:
-                    await asyncio.to_thread(self.serving.rules.refresh)
-                await asyncio.to_thread(self.events.refresh)
-                keys.refresh()
-            except Exception:
-                log.exception("could not check for a new release, rules or events; trying again")
+
+_Attempt = tuple[str, int, int]
+"""A release, and the stamps of `current` and of its manifest when it was tried."""
+
+
+def _stamp(file: Path) -> int:
+    """Return the time of a file's last change, ns; 0 where there is none."""
+    try:
+        return file.stat().st_ctime_ns
+    except OSError:
+        return 0
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    end = monotonic() + _STOPPING_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, end - monotonic()))

@@ -3,6 +3,7 @@
 Shapes: I items, F dimensions of the factors.
 """
 
+import errno
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from recsys_assets.rules.language.expressions import closest
 from recsys_assets.rules.language.reading import Checked, CheckedScenario, Rules
 from recsys_assets.rules.language.schema import CandidateSource, Newness
 from recsys_assets.storage.arrays import Float32, Int32
+from recsys_assets.storage.atomic import read_file
 from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import Vocabulary
 
@@ -228,22 +230,27 @@ def gather_facts(release: Release, rules: Rules, lists_folder: Path, lookups: It
         release.folder / FEATURE_DATABASE, release.items, _columns_read(rules.scenarios.values())
     )
     lists = {
-        name: read_list(lists_folder / file, release.items, name=name) for name, file in rules.lists.items()
+        name: read_list(lists_folder, str(file), release.items, name=name)
+        for name, file in rules.lists.items()
     }
     return Facts(release=release, table=table, lists=lists, lookups=lookups)
 
 
-def read_list(file: Path, items: Vocabulary, *, name: str) -> Mask:
+def read_list(folder: Path, file: str, items: Vocabulary, *, name: str) -> Mask:
     """Return (I,): whether each item is on a list, a text file with one item id a line; `#` begins a comment line.
 
     Raises:
-        RulesError: the file cannot be read.
+        RulesError: the file cannot be read, or does not lie in `folder`.
     """
+    place = folder / file
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise PermissionError(errno.EPERM, f"{place.resolve()} is outside of {folder}")
+        lines = read_file(place).decode().splitlines()
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: links in a circle
+        why = error.strerror if isinstance(error, OSError) else error
         raise RulesError(
-            f"{file}: the list `{name}` cannot be read ({error}); write the file, item ids one a line, or"
+            f"{place}: the list `{name}` cannot be read ({why}); write the file, item ids one a line, or"
             " remove the list from the rules"
         ) from None
     ids = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

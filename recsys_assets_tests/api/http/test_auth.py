@@ -1,6 +1,8 @@
 """API keys: scopes, the file, and changes of it."""
 
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,34 @@ def test_a_broken_file_is_an_error_and_the_keys_read_before_stay(empty: Home) ->
     with pytest.raises(ApiKeyError, match=r"api_keys\.json"):
         ring.refresh()
     assert ring.find(secret) is not None
+
+
+def test_keys_changed_at_the_same_time_are_all_changed(empty: Home) -> None:
+    old = [add_key(empty, name=f"old{n}", scopes=["read"], now=NOW)[0].id for n in range(12)]
+    with ThreadPoolExecutor(8) as pool:
+        revoked = [pool.submit(revoke_key, empty, key_id) for key_id in old]
+        added = [pool.submit(add_key, empty, name=f"new{n}", scopes=["read"], now=NOW) for n in range(12)]
+    assert {one.result().id for one in revoked} == set(old)
+    assert {key.id for key in list_keys(empty)} == {one.result()[0].id for one in added}
+
+
+def test_a_change_that_keeps_size_and_times_is_taken_up(empty: Home) -> None:
+    _, secret = add_key(empty, name="one", scopes=["read"], now=NOW)
+    ring = KeyRing(empty)
+    ring.refresh()
+    before = empty.api_keys.stat()
+    with empty.api_keys.open("r+b") as file:
+        content = file.read().replace(b'"name": "one"', b'"name": "two"')
+        file.seek(0)
+        file.write(content)
+    os.utime(empty.api_keys, ns=(before.st_atime_ns, before.st_mtime_ns))
+    ring.refresh()
+    found = ring.find(secret)
+    assert found is not None
+    assert found.name == "two"
+
+
+def test_a_pipe_as_the_file_of_keys_is_an_error_at_once(empty: Home) -> None:
+    os.mkfifo(empty.api_keys)
+    with pytest.raises(ApiKeyError, match="no regular file"):
+        KeyRing(empty).refresh()
