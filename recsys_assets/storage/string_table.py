@@ -84,7 +84,10 @@ class Vocabulary(StringTable):
 
     def num(self, key: str) -> int | None:
         """Return the number of an id, or None if the vocabulary doesn't hold it."""
-        wanted = key.encode()
+        try:
+            wanted = key.encode()
+        except UnicodeEncodeError:  # half of a character, which no id has
+            return None
         bucket = zlib.crc32(wanted) & self._mask
         for place in range(self._nums_at + self._table[bucket], self._nums_at + self._table[bucket + 1]):
             num = self._table[place]
