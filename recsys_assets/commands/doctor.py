@@ -2,6 +2,9 @@
 
 import platform
 import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +21,7 @@ from recsys_assets.settings import Settings, load_or_default_settings, load_sett
 from recsys_assets.storage.home import Home, days_under
 
 if TYPE_CHECKING:
+    from recsys_assets.orchestration.damage import Damage
     from recsys_assets.orchestration.fingerprints import Inputs
 
 _PACKAGES: Final = (
@@ -39,6 +43,8 @@ class Findings:
 
     facts: list[tuple[str, str]] = field(default_factory=list)
     """Name and state."""
+    damage: list["Damage"] = field(default_factory=list)
+    """Files that are missing or not as they were written."""
     next_step: str = ""
     """One command and its reason."""
 
@@ -82,58 +88,73 @@ def print_findings(console: Console, found: Findings) -> None:
     for name, state in found.facts:
         table.add_row(name, state)
     console.print(table)
-    console.print(f"\nNext: {found.next_step}", highlight=False)
+    lines = [*(f"Damaged: {damage}" for damage in found.damage), f"\nNext: {found.next_step}"]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.evaluation.model_choice import ModelChoice  # noqa: PLC0415  polars
     from recsys_assets.lake.home_account import home_account  # noqa: PLC0415  polars
+    from recsys_assets.orchestration.damage import find_damage  # noqa: PLC0415  polars
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
     total, landed = len(settings.source.days()), len(inputs.raw_store.days())
-    headline, *lines = home_account(home, settings.source).in_words() or [""]
-    if headline:
-        found.facts += [("rows", headline.removeprefix("Rows: ")), *(("", line) for line in lines)]
+    found.damage = list(find_damage(home, settings))
+    with _named(found, "rows"):
+        headline, *lines = home_account(home, settings.source).in_words() or [""]
+        if headline:
+            found.facts += [("rows", headline.removeprefix("Rows: ")), *(("", line) for line in lines)]
     found.facts.append(("raw_interactions", f"{landed} of {total} days"))
     found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]
     if rejected:
-        found.facts.append(
-            (
-                "quarantine",
-                f"{len(rejected)} {'day' if len(rejected) == 1 else 'days'}, the first {rejected[0]}",
-            )
-        )
+        days = "day" if len(rejected) == 1 else "days"
+        found.facts.append(("quarantine", f"{len(rejected)} {days}, the first {rejected[0]}"))
     states = _states_of_artifacts(home, inputs)
     found.facts += states.items()
-    if home.artifact("choice").is_dir():
+    if states["choice"] == "fresh":
         found.facts.append(("model", ModelChoice.load(home.artifact("choice")).in_words()))
-    found.facts.append(("current release", read_current(home.releases) or "none"))
-    if rejected:
+    with _named(found, "current release"):
+        found.facts.append(("current release", read_current(home.releases) or "none"))
+    by_build = (
+        landed < total or set(states.values()) != {"fresh"} or any(one.by_build for one in found.damage)
+    )
+    if by_build and found.damage:
+        found.next_step = (
+            f"recsys build{home.option}: mends the damage, and builds whatever is missing or stale"
+        )
+    elif rejected:
         found.next_step = f"recsys quarantine show {rejected[0]}{home.option}: see why the day was rejected"
-    elif landed < total or set(states.values()) != {"fresh"}:
+    elif by_build:
         found.next_step = f"recsys build{home.option}: builds whatever is missing or stale"
+    elif found.damage:
+        found.next_step = str(found.damage[0])
     else:
         found.next_step = f"recsys serve{home.option}, or recsys up{home.option} for the Dagster UI too"
 
 
-def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:
-    """Return `fresh`, `stale` or `missing` of each artifact."""
-    from recsys_assets.orchestration.fingerprints import written_inputs  # noqa: PLC0415  polars
+@contextmanager
+def _named(found: Findings, fact: str) -> Iterator[None]:
+    """Turn an error of the block into a fact, so that the examination goes on."""
+    try:
+        yield
+    except (RecsysError, OSError, sqlite3.Error) as error:
+        found.facts.append((fact, f"cannot be read: {error}"))
 
-    wanted = {
-        "choice": inputs.choice,
-        "embeddings": inputs.embeddings,
-        "evaluation": inputs.evaluation,
-        "features": inputs.features,
-        "index": inputs.item_index,
-        "release": inputs.release,
-    }
+
+def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:
+    """Return `fresh`, `stale`, `damaged` or `missing` of each artifact."""
+    from recsys_assets.orchestration.made_artifacts import damaged_files, written_inputs  # noqa: PLC0415
+
     states = {}
-    for name, fingerprint in wanted.items():
-        written = written_inputs(home.artifact(name))
+    for name, (_, fingerprint) in inputs.artifacts.items():
+        artifact = home.artifact(name)
+        written = written_inputs(artifact)
         states[name] = "fresh" if written == fingerprint else "stale" if written else "missing"
+        if artifact.exists() and any(damaged_files(artifact)):
+            states[name] = "damaged"
     return states
 
 

@@ -18,7 +18,8 @@ from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.home_account import write_home_account
-from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs, written_inputs
+from recsys_assets.orchestration.damage import mend
+from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.interrupts import (
     BUILD_TAG,
@@ -28,6 +29,7 @@ from recsys_assets.orchestration.interrupts import (
 )
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches, with_touched
+from recsys_assets.orchestration.made_artifacts import written_inputs
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.orchestration.retention import in_words, prune_locked
@@ -131,12 +133,15 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
 
 @contextmanager
 def _builder(home: Home, settings: Settings, watcher: Watcher) -> Iterator["_Builder"]:
+    mend(home, settings, watcher.say)
     with open_instance(home) as instance, Interrupts() as interrupts:
         close_killed_runs(instance)
         builder = _Builder(
             home=home, settings=settings, watcher=watcher, instance=instance, interrupts=interrupts
         )
         yield builder
+        if builder.outcome.built:
+            mend(home, settings, watcher.say)  # a release that a new one replaced as the current one
         builder.outcome.rows_left_out = write_home_account(home, settings.source).in_words()
 
 
@@ -191,7 +196,7 @@ class _Builder:
 
     def _catalogue(self) -> None:
         inputs = Inputs(self.home, self.settings)
-        self._build(["item_catalogue"], {"item_catalogue": (self.home.catalogue, inputs.item_catalogue)})
+        self._build(["item_catalogue"], self.home.catalogue, inputs.item_catalogue)
 
     def _interactions(self) -> None:
         inputs = Inputs(self.home, self.settings)
@@ -201,23 +206,15 @@ class _Builder:
         )
 
     def _train(self) -> None:
-        inputs, artifact = Inputs(self.home, self.settings), self.home.artifact
-        embeddings = (artifact("embeddings"), inputs.embeddings)
-        features = (artifact("features"), inputs.features)
-        exported = {EXPORTED_LISTS: (artifact(EXPORTED_LISTS), inputs.exported_lists)}
-        for stage in (
-            {"model_choice": (artifact("choice"), inputs.choice)},
-            {"user_embeddings": embeddings, "item_embeddings": embeddings},
-            {"evaluation": (artifact("evaluation"), inputs.evaluation)},
-            {"user_features": features, "item_features": features},
-            {"item_index": (artifact("index"), inputs.item_index)},
-            {"release": (artifact("release"), inputs.release)},
-            exported if self.settings.export.to and self.settings.export.after_build else {},
-        ):
-            if stage and not self.outcome.failed:
-                self._build(list(stage), stage)
+        inputs = Inputs(self.home, self.settings)
+        stages = dict(inputs.artifacts)
+        if self.settings.export.to and self.settings.export.after_build:
+            stages[EXPORTED_LISTS] = ([EXPORTED_LISTS], inputs.exported_lists)
+        for name, (assets, wanted) in stages.items():
+            if not self.outcome.failed:
+                self._build(assets, self.home.artifact(name), wanted)
         if not self.outcome.failed:
-            self.outcome.model = ModelChoice.load(artifact("choice")).in_words()
+            self.outcome.model = ModelChoice.load(self.home.artifact("choice")).in_words()
 
     def _report(self) -> None:
         inputs = Inputs(self.home, self.settings)
@@ -232,10 +229,10 @@ class _Builder:
         ]
         self.build_days("increment_report", stale)
 
-    def _build(self, assets: list[str], wanted: dict[str, tuple[Path, str]]) -> None:
+    def _build(self, assets: Sequence[str], artifact: Path, inputs: str) -> None:
         stage = " + ".join(assets)
         recorded = all(self.instance.get_latest_materialization_event(dg.AssetKey(asset)) for asset in assets)
-        if recorded and all(written_inputs(artifact) == inputs for artifact, inputs in wanted.values()):
+        if recorded and written_inputs(artifact) == inputs:
             self._end(StageRow(stage=stage, status="fresh", detail=""))
             return
         self.watcher.begin(stage, "")

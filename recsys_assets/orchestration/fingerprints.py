@@ -1,8 +1,8 @@
 """One fingerprint of everything that an asset is made from, and the record of the last one.
 
-A day's Parquet file carries its fingerprint in its own metadata; an artifact has a small `.inputs` file
-beside it. An asset is fresh when the fingerprint of today's inputs is the recorded one (`build.py` compares
-them), so a killed build resumes where it stopped, and an unchanged home builds nothing.
+A day's Parquet file carries its fingerprint in its own metadata; an artifact has a record beside it
+(`made_artifacts`). An asset is fresh when the fingerprint of today's inputs is the recorded one (`build.py`
+compares them), so a killed build resumes where it stopped, and an unchanged home builds nothing.
 
 Code is part of a fingerprint by its version (`CODE_VERSIONS`), not by its text: a home keeps its results over
 a refactoring or an upgrade that changes none of them, which on a large log is hours of landing and training.
@@ -11,12 +11,10 @@ with the one accepted last, and names the command that accepts it.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -29,9 +27,9 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
 from recsys_assets.lake.raw_returns import may_have_returns, with_note
 from recsys_assets.lake.source_days import SourceDays, reading_of
+from recsys_assets.orchestration.made_artifacts import making, written_inputs
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
-from recsys_assets.storage.atomic import remove_file, replace_file
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -46,7 +44,7 @@ CODE_VERSIONS: Final = {
     "model_choice": "2",
     "embeddings": "4",
     "evaluation": "4",
-    "features": "3",
+    "features": "2",
     "item_index": "3",
     "release": "2",
     "exported_lists": "1",
@@ -60,35 +58,6 @@ def fingerprint(parts: Iterable[object]) -> str:
     for part in parts:
         digest.update(f"{part}\n".encode())
     return digest.hexdigest()[:20]
-
-
-def written_inputs(artifact: Path) -> str:
-    """Return the fingerprint that `artifact` was made from; empty where it was never finished."""
-    try:
-        return _inputs_file(artifact).read_text(encoding="utf-8") if artifact.exists() else ""
-    except FileNotFoundError:
-        return ""
-
-
-@contextmanager
-def making(artifact: Path, *, inputs: str) -> Iterator[None]:
-    """Run the block that replaces `artifact`, and record `inputs` only when it has ended well.
-
-    The block leaves the artifact on the disk, so that no record outlives it in a power cut.
-    """
-    note = _inputs_file(artifact)
-    remove_file(note)
-    yield
-    replace_file(note, inputs.encode())
-
-
-def forget_inputs(artifact: Path) -> None:
-    """Remove the record of `artifact`, before the artifact itself is removed."""
-    remove_file(_inputs_file(artifact))
-
-
-def _inputs_file(artifact: Path) -> Path:
-    return artifact.with_name(f".{artifact.name}.inputs")
 
 
 @dataclass(frozen=True)
@@ -243,6 +212,18 @@ class Inputs:
             rules_fingerprint(self.home),
         ]
         return fingerprint([CODE_VERSIONS["release"], *parts])
+
+    @cached_property
+    def artifacts(self) -> Mapping[str, tuple[Sequence[str], str]]:
+        """Artifact -> the assets in it, and its fingerprint; in the order in which they are built."""
+        return {
+            "choice": (["model_choice"], self.choice),
+            "embeddings": (["user_embeddings", "item_embeddings"], self.embeddings),
+            "evaluation": (["evaluation"], self.evaluation),
+            "features": (["user_features", "item_features"], self.features),
+            "index": (["item_index"], self.item_index),
+            "release": (["release"], self.release),
+        }
 
     @cached_property
     def exported_lists(self) -> str:

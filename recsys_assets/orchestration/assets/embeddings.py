@@ -15,7 +15,8 @@ from recsys_assets.orchestration.checks.embeddings import (
     CHECKS_OF_EMBEDDINGS,
     CHECKS_OF_EVALUATION,
 )
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import (
     OWNER,
     figure_markdown,

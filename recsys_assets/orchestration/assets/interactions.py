@@ -10,7 +10,8 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.report_page import reported_days, write_report
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.day_records import record_days
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, making
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs
+from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,

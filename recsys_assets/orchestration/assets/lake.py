@@ -14,7 +14,8 @@ from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.source_days import SourceDays, files_as_counted
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.orchestration.day_records import record_days
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, making
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
