@@ -185,7 +185,7 @@ def _move_away(path: Path, *, then: str) -> str:
 
 def _of_releases(home: Home) -> Iterator[Damage]:
     """Yield a `current` that points at no whole release, and other releases that are damaged."""
-    store, root = ReleaseStore(home.releases), home.releases
+    root = home.releases
     folders = [f for f in root.glob("*") if f.is_dir() and not f.name.startswith(".")]
     faults = {folder.name: fault for folder in folders if (fault := _fault_of_release(folder))}
     whole = {folder.name for folder in folders} - faults.keys()
@@ -258,7 +258,8 @@ def _serve_whole(home: Home, whole: set[str]) -> str:
             target = next((name for name in others if name in clean), None)
         if target is None:
             forget_inputs(marker)
-            remove_file(root / CURRENT_FILE)
+            if _current(home) is None:
+                remove_file(root / CURRENT_FILE)
             return "the newest release is published again"
         at = datetime.now(UTC)
         record_move(root, RecordedMove(at=at, move="rollback", before=served, after=target))
