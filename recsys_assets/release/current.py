@@ -1,14 +1,14 @@
-"""The current release's id, and the moves that made it current. `load.load_current` opens it.
+"""The current release's id, the moves that made it current, and the recalled days. `load.load_current` opens it.
 
 `current` is a text file that holds one id, replaced atomically. `promotions.jsonl` has a line a move: when,
-what, from where, to where. The line is written before `current` moves, so after a crash the log may hold a
-move that did not happen: `current` always wins.
+what, from where, to where; its order is that of the moves, whatever the clock says. The line is written before
+`current` moves, so after a crash the log may hold a move that did not happen: `current` always wins.
 """
 
 import os
 import re
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,8 +19,11 @@ from recsys_assets.storage.atomic import read_file, replace_file
 
 CURRENT_FILE: Final = "current"
 PROMOTIONS_FILE: Final = "promotions.jsonl"
+RECALLED_FILE: Final = "recalled.json"
+"""Every recalled day."""
 _ID: Final = re.compile(rb"\d{8}-[0-9a-f]{10}")
 _ID_BYTES: Final = 64
+_LOG_BYTES: Final = 1 << 30
 _WAY_OUT: Final = "point it at a release by `recsys releases promote ID`; `recsys releases list` shows them"
 
 Move = Literal["promote", "rollback", "recall"]
@@ -70,39 +73,56 @@ def require_current(root: Path) -> str:
 
 
 def read_promotions(root: Path) -> Sequence[RecordedMove]:
-    """Return every move of `current`, oldest first."""
+    """Return every move of `current`, oldest first.
+
+    Raises:
+        BrokenReleaseError: the log cannot be read.
+    """
+    file = root / PROMOTIONS_FILE
     try:
-        lines = (root / PROMOTIONS_FILE).read_bytes().splitlines()
+        lines = read_file(file, most=_LOG_BYTES).splitlines()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise BrokenReleaseError(
+            f"{file}: {error.strerror}; move it away: releases can be promoted then, and rolled back to no more"
+        ) from error
     found = []
     for line in lines:
         try:
             found.append(msgspec.json.decode(line, type=RecordedMove))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue  # half a line, from a crash while it was written: that move did not happen
     return found
 
 
 def earlier(promotions: Sequence[RecordedMove], current: str | None) -> Sequence[str]:
-    """Return the releases to go back to from `current`, the nearest first.
+    """Return the releases that were served before `current`, each once, those to go back to first.
 
-    A promotion is a step forward; a rollback or a recall goes back over the steps since the release that it
-    went to, so that going back twice never returns to a release that was left.
+    A promotion or a recall is a step forward; a rollback goes back over the steps since the release that it went to,
+    so that going back again and again never returns to a release that was left. A move happened where the next one
+    began at its end: after a crash the log holds one that did not.
     """
-    steps: list[str] = []
-    for promotion in promotions:
-        if promotion.move == "promote":
-            steps.append(promotion.after)
-        elif promotion.after in steps:
-            while steps[-1] != promotion.after:
-                steps.pop()
-        else:
-            steps = [promotion.after]
-    if current in steps:
-        while steps.pop() != current:
-            pass
+    if not promotions:
+        return []
+    steps = [move.before for move in promotions[:1] if move.before is not None]
+    begun_at = [*(move.before for move in promotions[1:]), current]
+    for move, next_before in zip(promotions, begun_at, strict=True):
+        if next_before is None or next_before != move.before or move.before == move.after:
+            _step(steps, move.after, forward=move.move != "rollback")
+        if next_before is not None:  # another hand pointed `current` there, or the last move did not happen
+            _step(steps, next_before, forward=False)
     return [step for step in reversed(steps) if step != current]
+
+
+def _step(steps: list[str], to: str, *, forward: bool) -> None:
+    """Add a release at the end of the steps, or go back to it; it is among them once."""
+    if to in steps and not forward:
+        del steps[steps.index(to) + 1 :]
+        return
+    if to in steps:
+        steps.remove(to)
+    steps.append(to)
 
 
 def record_move(root: Path, promotion: RecordedMove) -> None:
@@ -114,3 +134,42 @@ def record_move(root: Path, promotion: RecordedMove) -> None:
         file.flush()
         os.fsync(file.fileno())
     replace_file(root / CURRENT_FILE, promotion.after.encode("ascii") + b"\n")
+
+
+class RecalledDay(msgspec.Struct, frozen=True, kw_only=True):
+    """One bad version of a day's partition, which a release was built on."""
+
+    day: date
+    """UTC day of the partition."""
+    checksum: str
+    """Checksum of the bad version; the corrected and replayed day has another."""
+    at: datetime
+    """Time of the recall, UTC."""
+    why: str
+    """Reason given."""
+
+
+def read_recalled(root: Path) -> Sequence[RecalledDay]:
+    """Return everything ever recalled, by day.
+
+    Raises:
+        BrokenReleaseError: the record cannot be read; no release is promoted then.
+    """
+    file = root / RECALLED_FILE
+    try:
+        return msgspec.json.decode(read_file(file), type=tuple[RecalledDay, ...])
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BrokenReleaseError(
+            f"{file}: the record of recalled days cannot be read ({error}); restore it, or remove it and recall the"
+            " days again by `recsys releases recall`"
+        ) from error
+
+
+def record_recalled(root: Path, bad: Iterable[tuple[date, str]], *, why: str, at: datetime) -> None:
+    """Add versions of days, each a day and the checksum of its partition; what is recorded already stays as it is."""
+    known = {(entry.day, entry.checksum): entry for entry in read_recalled(root)}
+    for day, checksum in bad:
+        known.setdefault((day, checksum), RecalledDay(day=day, checksum=checksum, at=at, why=why))
+    replace_file(root / RECALLED_FILE, msgspec.json.encode([known[key] for key in sorted(known)]))

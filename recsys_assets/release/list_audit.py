@@ -11,6 +11,7 @@ from recsys_assets.quality.contract import Column, Contract
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
 from recsys_assets.quality.run_expectations import contract_expectations, evaluate
 from recsys_assets.release.load import Release, load_release
+from recsys_assets.release.promotion_checks import LIST_LENGTH, served_lists
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.arrays import NO_ITEM
 
@@ -126,10 +127,6 @@ def _overlap(items_UK: Items, previous_UK: Items | None) -> float | None:
     return float(np.mean(shares)) if shares else None
 
 
-_SAMPLED_USERS = 500
-LIST_LENGTH = 10
-
-
 RECOMMENDATION_CHECKS = (*(expectation.name for expectation in RECOMMENDATIONS_EXPECTATIONS), *LIST_CHECKS)
 """Names of the checks of the lists: of each row, of each list, of all together."""
 
@@ -155,26 +152,6 @@ def recommendations_table(
         ],
         schema=RECOMMENDATIONS.polars_schema(),
     )
-
-
-def sample_users(release: Release) -> list[int]:
-    """Return a seeded sample of at most 500 user numbers, ascending."""
-    count = len(release.users)
-    chosen = np.random.default_rng(0).choice(count, min(count, _SAMPLED_USERS), replace=False)
-    return sorted(int(num) for num in chosen)
-
-
-def served_lists(release: Release, nums: list[int]) -> tuple[Items, npt.NDArray[np.float32]]:
-    """Return the first ten items of each user and their scores, as the API serves them without rules.
-
-    Both are (len(nums), 10); a shorter list ends with -1 and -inf.
-    """
-    items_UK = np.full((len(nums), LIST_LENGTH), NO_ITEM, dtype=np.int32)
-    scores_UK = np.full((len(nums), LIST_LENGTH), -np.inf, dtype=np.float32)
-    for row, num in enumerate(nums):
-        found = release.best_unseen(num, LIST_LENGTH)
-        items_UK[row, : len(found.nums)], scores_UK[row, : len(found.nums)] = found.nums, found.scores
-    return items_UK, scores_UK
 
 
 def previous_lists(store: ReleaseStore, release: Release, nums: list[int]) -> Items | None:

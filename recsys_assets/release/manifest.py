@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.atomic import read_file, replace_file
 
 MANIFEST_FILE: Final = "manifest.json"
 FORMAT: Final = 2
@@ -63,6 +63,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Rejected day that was accepted all the same -> by whom, why and when; no part of the id."""
     format: int = FORMAT
     """Version of the layout."""
+    sequence: int = 0
+    """Place among the releases of its home in the order of publication, from 1; 0 of an earlier version's."""
+    seal: str = ""
+    """SHA-256 of all else that the manifest says, hexadecimal; empty of an earlier version's."""
 
 
 def release_id(
@@ -82,10 +86,25 @@ def release_id(
     return f"{through_day:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` into a staged release."""
-    content = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Write `manifest.json` into a staged release, and return it with its seal."""
+    sealed = msgspec.structs.replace(manifest, seal=_seal(msgspec.json.encode(manifest)))
+    content = msgspec.json.format(msgspec.json.encode(sealed), indent=1) + b"\n"
     (folder / MANIFEST_FILE).write_bytes(content)
+    return sealed
+
+
+def _seal(content: bytes) -> str:
+    """Return the SHA-256 of a manifest's values without its seal; how they are written does not count."""
+    values = json.loads(content)
+    values.pop("seal", None)
+    return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class _Layout(msgspec.Struct, frozen=True):
+    """The part of a manifest that every version reads."""
+
+    format: int
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -96,12 +115,32 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_FILE
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
+        content = read_file(path)
+        found = msgspec.json.decode(content, type=_Layout).format
+        if found != FORMAT:
+            raise BrokenReleaseError(f"{path}: format {found}, this version reads {FORMAT}; {WAY_OUT}")
+        return msgspec.json.decode(content, type=Manifest)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenReleaseError(f"{path}: no readable manifest ({error}); {WAY_OUT}") from error
-    if manifest.format != FORMAT:
-        raise BrokenReleaseError(f"{path}: format {manifest.format}, this version reads {FORMAT}; {WAY_OUT}")
-    return manifest
+
+
+def check_identity(folder: Path, manifest: Manifest) -> None:
+    """Check that the manifest is the one that was published under the folder's name.
+
+    The id is derived again from content, settings and lineage; the seal covers the rest.
+
+    Raises:
+        BrokenReleaseError: the manifest was edited, or the folder was renamed.
+    """
+    derived = release_id(manifest.through_day, manifest.files, manifest.settings, manifest.lineage)
+    path = folder / MANIFEST_FILE
+    if not derived == manifest.release_id == folder.name:
+        raise BrokenReleaseError(
+            f"{path}: says {manifest.release_id} and its content gives {derived}, so it was edited or its folder"
+            f" renamed; {WAY_OUT}"
+        )
+    if manifest.seal and _seal(read_file(path)) != manifest.seal:
+        raise BrokenReleaseError(f"{path}: edited since it was published; {WAY_OUT}")
 
 
 def check_sizes(folder: Path, manifest: Manifest) -> None:
@@ -138,7 +177,7 @@ def check_sums(folder: Path, manifest: Manifest, *, only: Collection[str] | None
         manifest.files if only is None else only, key=lambda name: manifest.files[name].bytes, reverse=True
     )
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter, so threads run in parallel
-        found = dict(zip(names, pool.map(lambda name: sha256(folder / name), names), strict=True))
+        found = dict(zip(names, pool.map(lambda name: _sum_or_reason(folder / name), names), strict=True))
     wrong = [
         f"{folder / name}: sha256 is {found[name]}, expected {entry.sha256}"
         for name, entry in manifest.files.items()
@@ -146,6 +185,14 @@ def check_sums(folder: Path, manifest: Manifest, *, only: Collection[str] | None
     ]
     if wrong:
         raise BrokenReleaseError("\n".join([*wrong, WAY_OUT]))
+
+
+def _sum_or_reason(path: Path) -> str:
+    """Return a file's checksum, else why it cannot be read, which is no file's checksum."""
+    try:
+        return sha256(path)
+    except OSError as error:
+        return f"unknown ({error.strerror})"
 
 
 def sha256(path: Path) -> str:
@@ -165,7 +212,7 @@ _Stamp = tuple[int, int, int, int, int]
 
 
 def check_sums_once(folder: Path, manifest: Manifest, *, settled_seconds: float = _SETTLED_SECONDS) -> None:
-    """Compare the checksums of the files that were never verified or have changed since.
+    """Check the manifest, and compare the checksums of the files that were never verified or have changed since.
 
     A verified file is remembered by its stamp (inode, size, times of change).
 
@@ -177,6 +224,7 @@ def check_sums_once(folder: Path, manifest: Manifest, *, settled_seconds: float 
     Raises:
         BrokenReleaseError: names each file that differs, with the checksums expected and found.
     """
+    check_identity(folder, manifest)
     check_sizes(folder, manifest)
     known = _read_stamps(folder)
     # taken before reading, so that a change in between makes the stamp stale

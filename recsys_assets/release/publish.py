@@ -21,13 +21,14 @@ from recsys_assets.release.load import CATEGORIES, TITLES
 from recsys_assets.release.manifest import (
     FileEntry,
     Manifest,
+    check_identity,
     check_sums,
     read_manifest,
     release_id,
     sha256,
     write_manifest,
 )
-from recsys_assets.release.release_store import PUBLISHING, ReleaseStore
+from recsys_assets.release.release_store import MOVING, PUBLISHING, ReleaseStore
 from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import put_folder_in_place, staging_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
@@ -57,8 +58,7 @@ def publish(
 ) -> Manifest:
     """Copy the artifacts into a new release under `home.releases`, and point `current` at it.
 
-    The same content published again is the same release: it is verified, replaced if it is broken, and its
-    manifest is returned.
+    The same content published again is the same release; a broken one is replaced. `promote` checks it.
 
     Args:
         home: where the releases are.
@@ -91,13 +91,14 @@ def publish(
             metrics=metrics or {},
             index=index or {},
             accepted=accepted or {},
+            sequence=1 + max((kept.sequence for kept in store.list()), default=0),
         )
         store.check_not_recalled(manifest)
-        write_manifest(staged, manifest)
+        manifest = write_manifest(staged, manifest)
         report("staged")
         manifest = _put_in_place(staged, home.releases / manifest.release_id, manifest)
         report("moved")
-    if promote and store.current_id() != manifest.release_id:
+    if promote and not store.is_current(manifest.release_id):
         store.promote(manifest.release_id)
         report("promoted")
     return manifest
@@ -160,6 +161,7 @@ def _manifest(
     metrics: Mapping[str, float],
     index: Mapping[str, Any],
     accepted: Mapping[date, list[str]],
+    sequence: int,
 ) -> Manifest:
     # the settings of the API and the reports don't change a release's content
     plain = {part: msgspec.to_builtins(getattr(settings, part)) for part in ("source", "training", "index")}
@@ -179,6 +181,7 @@ def _manifest(
         lineage=dict(sorted(lineage.items())),
         files=dict(sorted(files.items())),
         accepted={day: notes for day, notes in sorted(accepted.items()) if day in lineage},
+        sequence=sequence,
     )
 
 
@@ -187,12 +190,14 @@ def _put_in_place(staged: Path, target: Path, manifest: Manifest) -> Manifest:
     if target.exists():
         try:
             published = read_manifest(target)
+            check_identity(target, published)
             check_sums(target, published)
         except BrokenReleaseError:
             pass  # it is replaced below
         else:
             return published
-    put_folder_in_place(staged, target, old=target.with_name(f"{_STAGING}-broken-{target.name}"))
+    with locked(target.parent / MOVING):  # `current` moves to a release that is there
+        put_folder_in_place(staged, target, old=target.with_name(f"{_STAGING}-broken-{target.name}"))
     return manifest
 
 

@@ -1,46 +1,45 @@
-"""The folder of releases: list, verify, promote, roll back, recall and prune them."""
+"""The folder of releases: list, verify, promote, roll back, recall and prune them.
+
+Nothing becomes current unchecked: a release is read whole first, its manifest compared with its id, and its lists made.
+"""
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.current import (
     Move,
+    RecalledDay,
     RecordedMove,
     earlier,
     read_current,
     read_promotions,
+    read_recalled,
     record_move,
+    record_recalled,
 )
-from recsys_assets.release.manifest import MANIFEST_FILE, STAMPS, Manifest, check_sums, read_manifest
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.release.load import load_release
+from recsys_assets.release.manifest import (
+    STAMPS,
+    Manifest,
+    check_identity,
+    check_sizes,
+    check_sums,
+    check_sums_once,
+    read_manifest,
+)
+from recsys_assets.release.promotion_checks import check_lists, check_source, source_of
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 
 PUBLISHING: Final = ".publishing.lock"
 """Lock file held while a release is published or deleted."""
 MOVING: Final = ".moving.lock"
 """Lock file held while `current` is moved; taken after PUBLISHING where both are needed."""
-RECALLED_FILE: Final = "recalled.json"
-"""Every recalled day, in the folder of releases."""
-
-
-class RecalledDay(msgspec.Struct, frozen=True, kw_only=True):
-    """One bad version of a day's partition, which a release was built on."""
-
-    day: date
-    """UTC day of the partition."""
-    checksum: str
-    """Checksum of the bad version; the corrected and replayed day has another."""
-    at: datetime
-    """Time of the recall, UTC."""
-    why: str
-    """Reason given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,18 +63,34 @@ class ReleaseStore:
         self._clock = clock
 
     def list(self) -> Sequence[Manifest]:
-        """Return the manifests of all readable releases, newest first."""
-        manifests = []
-        for path in self.root.glob(f"*/{MANIFEST_FILE}"):
-            if path.parent.name.startswith("."):
+        """Return the manifests of all readable releases, the last published first; their clock does not count."""
+        found = [manifest for manifest in self._folders().values() if isinstance(manifest, Manifest)]
+        return sorted(found, key=lambda one: (one.sequence, one.created_at, one.release_id), reverse=True)
+
+    def unreadable(self) -> Mapping[str, str]:
+        """Return name -> reason of each folder that is no release which this version can read."""
+        return {
+            name: str(found) for name, found in self._folders().items() if not isinstance(found, Manifest)
+        }
+
+    def _folders(self) -> Mapping[str, Manifest | BrokenReleaseError]:
+        """Return the manifest of each folder, by its name, or why there is none."""
+        found: dict[str, Manifest | BrokenReleaseError] = {}
+        for folder in sorted(self.root.iterdir()) if self.root.is_dir() else ():
+            if folder.name.startswith(".") or not folder.is_dir():
                 continue
             try:
-                manifests.append(read_manifest(path.parent))
-            except BrokenReleaseError:
-                continue  # one broken release must not hide the others; `verify` reports it
-        return sorted(
-            manifests, key=lambda manifest: (manifest.created_at, manifest.release_id), reverse=True
-        )
+                manifest = read_manifest(folder)
+            except BrokenReleaseError as error:  # one broken release must not hide the others
+                found[folder.name] = error
+                continue
+            if manifest.release_id == folder.name:
+                found[folder.name] = manifest
+            else:
+                found[folder.name] = BrokenReleaseError(
+                    f"{folder}: holds release {manifest.release_id}; rename or remove the folder"
+                )
+        return found
 
     def path(self, release_id: str) -> Path:
         """Return the folder of a release.
@@ -95,8 +110,28 @@ class ReleaseStore:
         return read_manifest(self.path(release_id))
 
     def current_id(self) -> str | None:
-        """Return the id that `current` points at, None before the first promotion."""
+        """Return the id that `current` points at, None before the first promotion.
+
+        Raises:
+            BrokenReleaseError: `current` holds no id.
+        """
         return read_current(self.root)
+
+    def is_current(self, release_id: str) -> bool:
+        """Return True where `current` points at this release, False too where it holds no id."""
+        try:
+            return self.current_id() == release_id
+        except BrokenReleaseError:
+            return False
+
+    def served_id(self) -> str | None:
+        """Return the id that `current` points at; where it is missing or damaged, the end of the last move."""
+        try:
+            current = self.current_id()
+        except BrokenReleaseError:
+            current = None
+        moves = self.promotions()
+        return current or (moves[-1].after if moves else None)
 
     def promotions(self) -> Sequence[RecordedMove]:
         """Return every move of `current`, oldest first."""
@@ -104,13 +139,21 @@ class ReleaseStore:
 
     def previous_id(self) -> str | None:
         """Return the id that `rollback` would go to, None if no earlier release is left."""
-        servable = {manifest.release_id for manifest in self.list() if not self._recalled(manifest)}
-        return next(
-            (found for found in earlier(self.promotions(), self.current_id()) if found in servable), None
-        )
+        steps = earlier(self.promotions(), self.served_id())
+        return next((release_id for release_id in steps if self.fault(release_id) is None), None)
+
+    def fault(self, release_id: str) -> str | None:
+        """Return why a release cannot be served again: it is gone, damaged, edited or recalled; None where it can."""
+        try:
+            manifest = self.manifest(release_id)
+            check_sums_once(self.root / release_id, manifest)
+            self.check_not_recalled(manifest)
+        except ReleaseError as error:
+            return str(error)
+        return None
 
     def verify(self, release_id: str) -> Manifest:
-        """Read the whole release, compare every checksum, and return its manifest.
+        """Read the whole release, compare its id and every checksum, and return its manifest.
 
         Raises:
             ReleaseError: no release has that id.
@@ -118,35 +161,42 @@ class ReleaseStore:
         """
         folder = self.path(release_id)
         manifest = read_manifest(folder)
+        check_identity(folder, manifest)
         check_sums(folder, manifest)
         return manifest
 
     def promote(self, release_id: str) -> None:
-        """Point `current` at a release.
+        """Check a release whole, and point `current` at it.
 
         Raises:
-            ReleaseError: no release has that id, or it was built on recalled days.
-            BrokenReleaseError: its manifest cannot be read.
+            ReleaseError: no release has that id, it was built on recalled days, or from another source than the home's.
+            BrokenReleaseError: a file is damaged, the manifest was edited, or its lists break their rules.
         """
+        manifest = self.verify(release_id)  # before the lock is taken: a rollback need not wait for it
+        check_source(manifest, Home(self.root.parent))
+        check_lists(load_release(self.root / release_id, verify=False))
         with locked(self.root / MOVING):
-            self.check_not_recalled(self.manifest(release_id))
+            manifest = self.manifest(release_id)  # it may have been replaced or recalled meanwhile
+            check_identity(self.root / release_id, manifest)
+            check_sizes(self.root / release_id, manifest)
+            self.check_not_recalled(manifest)
             self._move("promote", release_id)
 
     def rollback(self) -> str:
-        """Point `current` at the release promoted before it, and return its id; each call goes one step back.
+        """Point `current` at the release that was served before it, and return its id.
 
-        Releases that are deleted, unreadable or recalled are skipped.
+        Each call goes one step further back. Releases that are gone, damaged or recalled are skipped.
 
         Raises:
-            ReleaseError: no earlier release is left.
+            ReleaseError: no earlier release is left; the message says why others were skipped.
         """
         with locked(self.root / MOVING):
             target = self.previous_id()
             if target is None:
-                raise ReleaseError(
-                    f"{self.root}: nothing to roll back to from {self.current_id()};"
-                    " run `recsys build` for a new release"
-                )
+                current = self.served_id()
+                skipped = [self.fault(release_id) for release_id in earlier(self.promotions(), current)]
+                nothing = f"{self.root}: nothing to roll back to from {current}; run `recsys build` for a new release"
+                raise ReleaseError("\n".join([nothing, *(f"skipped: {fault}" for fault in skipped)]))
             self._move("rollback", target)
         return target
 
@@ -154,8 +204,8 @@ class ReleaseStore:
         """Record days as bad, in the versions that releases were built on; no release built on them is served.
 
         A later release built on the same version of such a day is rejected, one built on the corrected day is
-        not. If `current` is built on a recalled version, it moves to the nearest earlier promotion that is
-        not, else to the newest release that is not.
+        not. If `current` is built on a recalled version, or its manifest does not show that, it moves to the newest
+        whole release of the same source that is not.
 
         Args:
             days: UTC days.
@@ -172,19 +222,42 @@ class ReleaseStore:
             if not bad:
                 named = ", ".join(map(str, sorted(wanted))) or "no day"
                 raise ReleaseError(f"{self.root}: no release was built on {named}; nothing to recall")
-            self._record_recalled(bad, why)
+            record_recalled(self.root, bad, why=why, at=self._clock())
             affected = [m.release_id for m in manifests if not bad.isdisjoint(m.lineage.items())]
-            before = self.current_id()
-            if before in affected:
+            before = self.served_id()
+            if before in affected or (before is not None and self._is_edited(before)):
                 self._move("recall", self._recall_target(manifests, before))
-        return RecallOutcome(releases=affected, before=before, current=self.current_id())
+        return RecallOutcome(releases=affected, before=before, current=self.served_id())
 
-    def recalled_days(self) -> Sequence[RecalledDay]:
-        """Return everything ever recalled, by day."""
+    def _is_edited(self, release_id: str) -> bool:
+        """Return True where the manifest cannot be trusted to name the days that the release was built on."""
         try:
-            return msgspec.json.decode((self.root / RECALLED_FILE).read_bytes(), type=tuple[RecalledDay, ...])
-        except FileNotFoundError:
-            return ()
+            check_identity(self.root / release_id, self.manifest(release_id))
+        except ReleaseError:
+            return True
+        return False
+
+    def _recall_target(self, manifests: Iterable[Manifest], left: str) -> str:
+        """Return the newest release that can be served instead of the one that is left, of the same source.
+
+        Raises:
+            ReleaseError: there is none.
+        """
+        sources = {source_of(manifest) for manifest in manifests if manifest.release_id == left}
+        for manifest in manifests:
+            if manifest.release_id == left or (sources and source_of(manifest) not in sources):
+                continue
+            if self.fault(manifest.release_id) is not None:
+                continue
+            try:
+                check_lists(load_release(self.root / manifest.release_id, verify=False))
+            except ReleaseError:
+                continue
+            return manifest.release_id
+        raise ReleaseError(
+            f"{self.root}: {left} was built on recalled days and no other release is left; it stays"
+            " current. Correct the days, replay them and run `recsys build`"
+        )
 
     def check_not_recalled(self, manifest: Manifest) -> None:
         """Raise ReleaseError if the release was built on a recalled version of a day."""
@@ -212,31 +285,14 @@ class ReleaseStore:
 
     def superseded(self, *, keep: int) -> Sequence[str]:
         """Return the ids of the releases that `prune` would delete."""
-        needed = {self.current_id(), self.previous_id()}
+        needed = {self.served_id(), self.previous_id()}
         return [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in needed]
 
     def _recalled(self, manifest: Manifest) -> Sequence[RecalledDay]:
-        return [entry for entry in self.recalled_days() if manifest.lineage.get(entry.day) == entry.checksum]
-
-    def _record_recalled(self, bad: Iterable[tuple[date, str]], why: str) -> None:
-        known = {(entry.day, entry.checksum): entry for entry in self.recalled_days()}
-        now = self._clock()
-        for day, checksum in bad:
-            known.setdefault((day, checksum), RecalledDay(day=day, checksum=checksum, at=now, why=why))
-        replace_file(self.root / RECALLED_FILE, msgspec.json.encode([known[key] for key in sorted(known)]))
-
-    def _recall_target(self, manifests: Iterable[Manifest], current: str | None) -> str:
-        """Return the release to serve instead of `current`; ReleaseError if there is none."""
-        good = (manifest.release_id for manifest in manifests if not self._recalled(manifest))
-        target = self.previous_id() or next(good, None)
-        if target is None:
-            raise ReleaseError(
-                f"{self.root}: {current} was built on recalled days and no other release is left; it stays"
-                " current. Correct the days, replay them and run `recsys build`"
-            )
-        return target
+        days = read_recalled(self.root)
+        return [entry for entry in days if manifest.lineage.get(entry.day) == entry.checksum]
 
     def _move(self, move: Move, after: str) -> None:
         record_move(
-            self.root, RecordedMove(at=self._clock(), move=move, before=self.current_id(), after=after)
+            self.root, RecordedMove(at=self._clock(), move=move, before=self.served_id(), after=after)
         )

@@ -60,6 +60,7 @@ def _json(path: Path, places: Mapping[str, str]) -> Any:
     if path.name == "manifest.json":
         # checksums and lineage follow from bytes, which may hold fingerprints and timings
         found = {**found, "files": sorted(found["files"]), "lineage": sorted(found["lineage"])}
+        found.pop("seal", None)
         found["index"] = _untimed(found["index"])
     if path.name == _INDEX_REPORT:
         found = _untimed(found)

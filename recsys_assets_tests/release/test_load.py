@@ -94,7 +94,7 @@ def test_raises_when_a_bit_flipped(folder):
         load_release(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2}', b"\xff\xfe"])
 def test_raises_when_the_manifest_is_no_manifest(folder, content):
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(BrokenReleaseError, match="no readable manifest"):

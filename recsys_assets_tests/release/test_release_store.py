@@ -1,5 +1,8 @@
 """Moves between releases (promote, roll back, recall, prune) and their log."""
 
+import json
+import re
+import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
-from recsys_assets.release.current import RecordedMove, earlier
+from recsys_assets.release.current import RecordedMove, earlier, read_recalled
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets_tests.release.world import LINEAGE, NOW
 
@@ -78,7 +81,7 @@ def test_a_recall_leaves_every_release_built_on_the_day(four):
     assert (outcome.releases, outcome.before, outcome.current) == ([ids[3], ids[2]], ids[3], ids[1])
     assert store.current_id() == ids[1]
     assert store.promotions()[-1].move == "recall"
-    assert [(entry.day, entry.why) for entry in store.recalled_days()] == [(DAYS[11], "delivered twice")]
+    assert [(entry.day, entry.why) for entry in read_recalled(store.root)] == [(DAYS[11], "delivered twice")]
 
 
 def test_a_recalled_release_cannot_be_promoted_again(four):
@@ -119,7 +122,7 @@ def test_raises_when_every_release_was_built_on_the_day_and_stays(four):
         store.recall([DAYS[0]])
 
     assert store.current_id() == ids[3]
-    assert len(store.recalled_days()) == 1
+    assert len(read_recalled(store.root)) == 1
 
 
 def test_pruning_keeps_the_newest_and_always_the_current_and_the_one_before(four):
@@ -181,12 +184,12 @@ MOVES = st.lists(st.tuples(st.sampled_from(["promote", "rollback"]), st.sampled_
 
 @given(moves=MOVES)
 @settings(max_examples=200)
-def test_a_rollback_goes_to_what_was_current_before_the_last_promotion_not_undone(moves):
+def test_a_rollback_goes_to_what_was_served_before_each_release_once(moves):
     log, current, undo = [], None, []
     for move, release_id in moves:
         if move == "promote":
             if release_id != current:
-                undo = undo + ([current] if current else [])
+                undo = [step for step in [*undo, current] if step not in {None, release_id}]
             target = release_id
         else:
             if not undo:
@@ -195,8 +198,25 @@ def test_a_rollback_goes_to_what_was_current_before_the_last_promotion_not_undon
         log.append(RecordedMove(at=datetime(2024, 1, 1, tzinfo=UTC), move=move, before=current, after=target))
         current = target
 
-    expected = next((found for found in reversed(undo) if found != current), None)
-    assert next(iter(earlier(log, current)), None) == expected
+    assert list(earlier(log, current)) == undo[::-1]
+
+
+@given(moves=MOVES, killed=st.integers(0, 20))
+@settings(max_examples=200)
+def test_a_move_that_was_logged_and_not_made_changes_nothing(moves, killed):
+    log, happened, current = [], [], None
+    for place, (kind, release_id) in enumerate(moves):
+        back = list(earlier(happened, current))
+        if kind == "rollback" and not back:
+            continue
+        target = release_id if kind == "promote" else back[0]
+        move = RecordedMove(at=datetime(2024, 1, 1, tzinfo=UTC), move=kind, before=current, after=target)
+        log.append(move)
+        if place != killed or current is None:
+            happened.append(move)
+            current = target
+
+    assert list(earlier(log, current)) == list(earlier(happened, current))
 
 
 def test_a_logged_move_that_did_not_happen_does_not_count():
@@ -204,3 +224,161 @@ def test_a_logged_move_that_did_not_happen_does_not_count():
     log = [RecordedMove(at=at, move="promote", before=None, after=name) for name in "abc"]
 
     assert list(earlier(log, "b")) == ["a"]
+
+
+def test_releases_are_in_the_order_of_their_publication_whatever_the_clock_said(world, tmp_path):
+    lineages = [{day: LINEAGE[day] for day in DAYS[:count]} for count in (10, 11, 12)]
+    years = (2024, 2031, 1971)
+    ids = [
+        world.publish(tmp_path, lineage=lineage, at=datetime(year, 1, 1, tzinfo=UTC)).release_id
+        for lineage, year in zip(lineages, years, strict=True)
+    ]
+    store = ReleaseStore(tmp_path / "releases")
+
+    assert [manifest.release_id for manifest in store.list()] == ids[::-1]
+    assert store.rollback() == ids[1]
+    store.promote(ids[2])
+    assert store.prune(keep=1) == [ids[0]]
+
+
+def test_a_folder_that_is_no_readable_release_is_named_with_its_reason(four):
+    store, ids = four
+    shutil.copytree(store.root / ids[0], store.root / "copy")
+    (store.root / "empty").mkdir()
+    old = store.root / ids[1] / "manifest.json"
+    old.write_bytes(old.read_bytes().replace(b'"format": 2', b'"format": 1'))
+
+    assert [manifest.release_id for manifest in store.list()] == [ids[3], ids[2], ids[0]]
+    reasons = store.unreadable()
+    assert list(reasons) == sorted([ids[1], "copy", "empty"])
+    assert "format 1, this version reads 2" in reasons[ids[1]]
+    assert f"holds release {ids[0]}" in reasons["copy"]
+
+
+def cut(folder):
+    path = folder / "user_embeddings.npy"
+    path.write_bytes(path.read_bytes()[:-4])
+
+
+def flip(folder):
+    path = folder / "items.bytes.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def edit(field, value):
+    def change(folder):
+        path = folder / "manifest.json"
+        found = json.loads(path.read_text())
+        found[field] = value(found[field])
+        path.write_text(json.dumps(found))
+
+    return change
+
+
+DAMAGES = {
+    "a file cut short": (cut, "user_embeddings.npy"),
+    "a changed file of the same size": (flip, "items.bytes.npy: sha256"),
+    "a file that is gone": (lambda folder: (folder / "seen_items.npy").unlink(), "seen_items.npy"),
+    "a day taken out of the lineage": (
+        edit("lineage", lambda days: dict(list(days.items())[:-1])),
+        "manifest.json",
+    ),
+    "another checksum of a day": (
+        edit("lineage", lambda days: days | {max(days): "0" * 64}),
+        "manifest.json",
+    ),
+    "other settings": (edit("settings", lambda found: found | {"index": {}}), "manifest.json"),
+    "another time": (edit("created_at", lambda _: "1999-01-01T00:00:00Z"), "manifest.json"),
+    "other metrics": (edit("metrics", lambda _: {"ials_ndcg@10": 1.0}), "manifest.json"),
+    "another place in the order": (edit("sequence", lambda _: 99), "manifest.json"),
+    "another id": (edit("release_id", lambda _: "20240113-0123456789"), "manifest.json"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_or_edited_release_is_not_promoted_and_not_rolled_back_to(four, damage):
+    store, ids = four
+    change, named = DAMAGES[damage]
+    change(store.root / ids[2])
+
+    with pytest.raises(ReleaseError, match=re.escape(named)):
+        store.promote(ids[2])
+    assert store.current_id() == ids[3]
+    assert store.previous_id() == store.rollback() == ids[1]
+    assert len(store.promotions()) == 5
+
+
+def test_an_edited_manifest_does_not_undo_a_recall(four):
+    store, ids = four
+    store.recall([DAYS[12]], why="x")
+    edit("lineage", lambda days: days | {str(DAYS[12]): "0" * 64})(store.root / ids[3])
+
+    with pytest.raises(BrokenReleaseError, match="edited"):
+        store.promote(ids[3])
+    with pytest.raises(BrokenReleaseError, match="edited"):
+        store.verify(ids[3])
+
+
+def test_a_recall_leaves_a_current_release_whose_manifest_was_edited(four):
+    store, ids = four
+    edit("lineage", lambda days: dict(list(days.items())[:5]))(store.root / ids[3])
+
+    assert store.recall([DAYS[11]]).current == ids[1]
+
+
+def test_a_recall_serves_the_newest_clean_release_though_others_were_served_later(four):
+    store, ids = four
+    store.promote(ids[0])
+    store.promote(ids[3])
+    flip(store.root / ids[2])
+
+    assert store.recall([DAYS[12]]).current == ids[1]
+    assert store.rollback() == ids[0]
+
+
+def test_the_message_says_why_earlier_releases_were_skipped(four):
+    store, ids = four
+    cut(store.root / ids[0])
+    cut(store.root / ids[1])
+    shutil.rmtree(store.root / ids[2])
+
+    with pytest.raises(ReleaseError, match="nothing to roll back to") as raised:
+        store.rollback()
+    lines = str(raised.value).splitlines()
+    assert [line.startswith("skipped: ") for line in lines] == [False, True, True, True]
+    assert store.current_id() == ids[3]
+
+
+def test_a_release_of_another_source_is_not_promoted(four):
+    store, ids = four
+    settings_file = store.root.parent / "recsys.toml"
+    settings_file.write_text(
+        '[source]\nspec = "tabular:others.csv"\nfirst_day = 2024-01-01\nlast_day = 2024-01-31\n'
+    )
+
+    with pytest.raises(ReleaseError, match=r"built from tabular:events.csv, and .* names tabular:others.csv"):
+        store.promote(ids[0])
+    settings_file.write_text(settings_file.read_text().replace("others", "events"))
+    store.promote(ids[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\xff", b"20240101-012345678", b"../../etc\n", b"x" * 999])
+def test_a_damaged_current_is_an_error_and_the_next_move_mends_it(four, content):
+    store, ids = four
+    (store.root / "current").write_bytes(content)
+
+    with pytest.raises(BrokenReleaseError, match="current: "):
+        store.current_id()
+    assert store.superseded(keep=1) == [ids[1], ids[0]]
+    assert store.rollback() == ids[2]
+    assert store.current_id() == ids[2]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+def test_a_damaged_record_of_recalls_stops_every_promotion(four, content):
+    store, ids = four
+    (store.root / "recalled.json").write_bytes(content)
+
+    with pytest.raises(BrokenReleaseError, match=r"recalled.json: "):
+        store.promote(ids[1])
+    assert store.current_id() == ids[3]

@@ -16,10 +16,9 @@ from recsys_assets.release.list_audit import (
     list_results,
     previous_lists,
     recommendations_table,
-    sample_users,
-    served_lists,
 )
 from recsys_assets.release.load import load_current
+from recsys_assets.release.promotion_checks import sample_users, served_lists
 
 _POPULAR = 100
 """Items that count as popular."""
