@@ -25,7 +25,7 @@ from recsys_assets.lake.sources.date_range import choose_range
 from recsys_assets.lake.sources.registry import Spec, open_source, preset_of, table_of
 from recsys_assets.lake.sources.survey import Survey
 from recsys_assets.lake.sources.tabular import files_of
-from recsys_assets.lake.wish_defaults import set_wish_defaults, wishes_in_words
+from recsys_assets.lake.wish_defaults import set_wish_defaults, unknown_kinds_in_words, wishes_in_words
 from recsys_assets.settings import Settings, load_settings
 from recsys_assets.source_settings import BAD_ROWS, ReadingSettings, SourceSettings
 from recsys_assets.storage.home import Home
@@ -191,7 +191,10 @@ def _say_wishes(home: Home, written: str, survey: Survey, say: Callable[[str], N
     preset = preset_of(written)
     if preset is not None and preset.note:
         say(preset.note)
-    say(wishes_in_words(load_settings(home), survey))
+    settings = load_settings(home)
+    say(wishes_in_words(settings, survey))
+    if unknown := unknown_kinds_in_words(settings.interactions, survey.kinds):
+        say(unknown)
 
 
 def _decided(written: str, given: Given) -> tuple[Given, Mapping[str, Any]]:

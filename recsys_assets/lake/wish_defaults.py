@@ -1,13 +1,14 @@
 """The events of a source that count as a wish by default: the rating chosen, and all of it in one line for people."""
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from recsys_assets.lake.sources.registry import rating_positive_of
 from recsys_assets.lake.sources.survey import RatingScale, Survey
-from recsys_assets.settings import Settings
+from recsys_assets.settings import DEFAULT_KINDS, InteractionsSettings, Settings
 from recsys_assets.storage.settings_file import read_table, write_section
 
 _SHOWN_KINDS: Final = 8
@@ -66,6 +67,30 @@ def wishes_in_words(settings: Settings, survey: Survey) -> str:
     if not parts:
         return "Wishes: every event."
     return f"Wishes: {'; '.join(parts)}. To change it: [interactions] in recsys.toml."
+
+
+def unknown_kinds_in_words(given: InteractionsSettings, found: Iterable[str]) -> str:
+    """Return one line on the kinds that `[interactions]` names and the source has not; empty where it has them all.
+
+    Args:
+        given: the settings. A kind of the defaults may be missing in a source.
+        found: kinds of the source, in lower case.
+    """
+    has = sorted(set(found))
+    seen = given.seen if isinstance(given.seen, list) else []
+    named = dict.fromkeys([*given.kinds, *(name.strip().lower() for name in seen)])
+    unknown = [name for name in named if name not in DEFAULT_KINDS and name not in has]
+    if not unknown or not has:
+        return ""
+    mistyped = ", ".join(f"`{name}`{_meant(name, has)}" for name in unknown)
+    return (
+        f"recsys.toml, [interactions]: no event is of the kind {mistyped}; the source has {', '.join(has)}."
+    )
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (do you mean `{near[0]}`?)" if near else ""
 
 
 def _kinds(weights: dict[str, float], found: dict[str, int]) -> str:

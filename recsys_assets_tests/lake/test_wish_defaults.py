@@ -3,7 +3,8 @@
 import pytest
 
 from recsys_assets.lake.initialise import initialise
-from recsys_assets.settings import load_settings
+from recsys_assets.lake.wish_defaults import unknown_kinds_in_words
+from recsys_assets.settings import InteractionsSettings, load_settings
 from recsys_assets.storage.home import Home
 
 KINDS = {"kind": "event"}
@@ -104,3 +105,32 @@ def test_a_plain_log_says_that_every_event_is_a_wish(home, source):
     initialise(home, source(("", ""), ("", "")), say=said.append)
 
     assert said == ["Wishes: every event."]
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "words"),
+    [
+        ({}, ["view"], None),
+        ({"kinds": {"view": 1.0, "like": 2.0}}, ["view"], None),
+        ({"kinds": {"Veiw ": 1.0}}, ["view", "purchase"], "the kind `veiw` (do you mean `view`?)"),
+        ({"seen": ["view", "purchse"]}, ["view", "purchase"], "the kind `purchse` (do you mean `purchase`?)"),
+        ({"seen": ["xyz"]}, ["view"], "the kind `xyz`; the source has view."),
+        ({"seen": ["xyz"]}, [], None),
+        ({"seen": "all"}, ["view"], None),
+    ],
+)
+def test_a_kind_that_the_source_has_not_is_reported_once(given, found, words):
+    said = unknown_kinds_in_words(InteractionsSettings(**given), found)
+
+    assert words in said if words else not said
+
+
+def test_init_reports_a_mistyped_kind(home, source):
+    events = source(("view", ""), ("purchase", ""))
+    initialise(home, events)
+    home.settings_file.write_text(home.settings_file.read_text() + '[interactions]\nseen = ["purchse"]\n')
+    said = []
+
+    initialise(home, events, say=said.append)
+
+    assert [line for line in said if "`purchse` (do you mean `purchase`?)" in line]

@@ -14,6 +14,7 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import catalogue_of, write_catalogue
 from recsys_assets.orchestration.assets import features
 from recsys_assets.orchestration.build import land
+from recsys_assets.orchestration.checks.features import kinds_of_the_settings_are_there
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.resources import Artifacts, Lake
@@ -122,6 +123,20 @@ def test_features_rules_and_registry_have_the_kinds(landed):
     assert user["events_28d"] == sum(user[f"events_28d.{kind.lower()}"] for kind in KINDS)
     named = [row["name"] for row in json.loads((home.artifact("features") / "features.json").read_text())]
     assert named.count("events_28d.purchase") == 2
+
+
+def test_a_mistyped_kind_is_reported_where_the_kinds_are_known(landed, monkeypatch):
+    home, _, printed = landed
+    materialise_features(home)
+    lake = Lake(home_path=str(home.root))
+    assert (kinds_of_the_settings_are_there(lake).passed, "no event is of the kind" in printed) == (
+        True,
+        False,
+    )
+    monkeypatch.setenv("RECSYS_INTERACTIONS__KINDS__PURCHSE", "2")
+    found = kinds_of_the_settings_are_there(lake)
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "the kind `purchse` (do you mean `purchase`?); the source has hide, purchase" in found.description
 
 
 def test_another_rule_makes_interactions_stale_and_nothing_before(landed):

@@ -4,13 +4,17 @@ from datetime import date
 from typing import Final
 
 import dagster as dg
+import msgspec
 
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.feature_database import freshness_result, read_features
-from recsys_assets.features.kind_columns import kinds_of, with_kinds
+from recsys_assets.features.kind_columns import MOST_KINDS, kind_name, kinds_of, with_kinds
+from recsys_assets.lake.wish_defaults import unknown_kinds_in_words
 from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.run_expectations import contract_expectations, evaluate
+from recsys_assets.rules.language.expression_tree import columns_of
+from recsys_assets.settings import DEFAULT_KINDS, InteractionsSettings
 from recsys_assets.storage.home import FEATURE_DATABASE
 
 _CONTRACT_KEPT: Final = (
@@ -77,9 +81,37 @@ def features_are_fresh(context: dg.AssetCheckExecutionContext, lake: Lake) -> dg
     )
 
 
+@dg.asset_check(
+    asset="user_features",
+    description="Is every kind that the settings name in the data? A mistyped one changes nothing. "
+    "If not: mend it under `[interactions]` in recsys.toml.",
+)
+def kinds_of_the_settings_are_there(lake: Lake) -> dg.AssetCheckResult:
+    """Compare them with the kinds that have columns, as long as each has."""
+    found = kinds_of(columns_of(lake.home.feature_database).users)
+    given = lake.settings().interactions
+    unknown = "" if len(found) == MOST_KINDS else unknown_kinds_in_words(_as_columns(given), found)
+    return dg.AssetCheckResult(
+        passed=not unknown, severity=dg.AssetCheckSeverity.WARN, description=unknown or None
+    )
+
+
+def _as_columns(given: InteractionsSettings) -> InteractionsSettings:
+    """Return the settings with each kind as it is named in columns, but for the kinds of the defaults."""
+
+    def named(kind: str) -> str:
+        return kind if kind in DEFAULT_KINDS else kind_name(kind)
+
+    seen = (
+        [named(kind.strip().lower()) for kind in given.seen] if isinstance(given.seen, list) else given.seen
+    )
+    return msgspec.structs.replace(given, kinds={named(kind): 0.0 for kind in given.kinds}, seen=seen)
+
+
 FEATURE_CHECKS = [
     user_features_keep_their_contract,
     item_features_keep_their_contract,
     every_user_has_features,
     features_are_fresh,
+    kinds_of_the_settings_are_there,
 ]
