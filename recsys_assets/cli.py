@@ -17,7 +17,7 @@ from recsys_assets.commands import (
     server_commands,
     sources_command,
 )
-from recsys_assets.errors import RecsysError
+from recsys_assets.errors import RecsysError, StorageError
 from recsys_assets.training_settings import limit_spinning
 
 
@@ -25,11 +25,19 @@ class _Commands(click.Group):
     """Turns the package's errors into a message and their exit code; lists commands as they were added."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        said: RecsysError | None
         try:
             return super().invoke(ctx)
         except RecsysError as error:
-            click.echo(f"recsys: {error}", err=True)
-            ctx.exit(error.exit_code)
+            said = error
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            said = StorageError.found_in(error)
+            if said is None:
+                raise
+        click.echo(f"recsys: {said}", err=True)
+        return ctx.exit(said.exit_code)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -4,7 +4,10 @@
 2 for input that the caller must mend (files, settings, arguments).
 """
 
-from typing import ClassVar
+import errno
+import sqlite3
+from collections.abc import Iterator
+from typing import ClassVar, Final, Self
 
 
 class RecsysError(Exception):
@@ -89,6 +92,60 @@ class RulesError(InputError):
 
 class ExportError(InputError):
     """Lists cannot be exported: the target is not one, cannot be written, or the users' file cannot be read."""
+
+
+class StorageError(RecsysError):
+    """The disk is full or broken, or a file may not be read or written."""
+
+    @classmethod
+    def found_in(cls, error: BaseException) -> Self | None:
+        """Return the error of the disk or of a database that `error` is, or was caused by; None if there is none."""
+        for cause in _causes(error):
+            place = getattr(cause, "filename", None)
+            if isinstance(cause, OSError) and cause.errno is not None and (place or cause.errno in _STEPS):
+                step = _STEPS.get(cause.errno, "see that path")
+                return cls(f"{_text(place)}{cause.strerror}; {step}")
+            if isinstance(cause, sqlite3.Error):
+                code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+                if code in _DATABASE_STEPS:
+                    return cls(f"{_text(place)}{cause}; {_DATABASE_STEPS[code]}")
+        return None
+
+
+_FULL: Final = "free disk space, then run the same command again"
+_MODES: Final = "give this user the right to write there, or take another --home"
+_BROKEN: Final = "the disk gave an error: see the system's log, then run the same command again"
+_STEPS: Final = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EACCES: _MODES,
+    errno.EPERM: _MODES,
+    errno.EROFS: _MODES,
+    errno.EIO: _BROKEN,
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n), then run the same command again",
+    errno.ENOTDIR: "a part of this path is a file: take another path",
+}
+"""Error number -> the next step."""
+_DATABASE_STEPS: Final = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_READONLY: _MODES,
+    sqlite3.SQLITE_PERM: _MODES,
+    sqlite3.SQLITE_CANTOPEN: _MODES,
+    sqlite3.SQLITE_IOERR: _BROKEN,
+}
+"""SQLite's primary result code -> the next step."""
+
+
+def _text(place: object) -> str:
+    return f"{place}: " if place else ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, then those that it was raised from or while handling."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class UnknownItemError(RecsysError):
