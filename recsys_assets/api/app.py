@@ -6,6 +6,7 @@ Nothing that it imports loads torch, Dagster, pandera or polars, so a server is 
 import asyncio
 import gc
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ from recsys_assets.api.routes.release_controller import ReleaseController
 from recsys_assets.api.routes.rules_controller import RulesController
 from recsys_assets.api.routes.user_controller import UserController
 from recsys_assets.api.serving.live import Live
-from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions
+from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions, end_with
 from recsys_assets.api.serving.service import Clock, Service
 from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
@@ -138,6 +139,7 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
 def build_app() -> Litestar:
     """Make the application of one worker, from the options in its environment."""
     options = msgspec.json.decode(os.environ[OPTIONS_VARIABLE], type=ServeOptions)
+    end_with(options.supervisor, signal.SIGKILL)
     configure_logs()
     # Requests are answered one after another on the event loop, with matrix products too small to split: more BLAS
     # threads only compete with it. The parent has loaded numpy by now, so an environment variable would come too late.

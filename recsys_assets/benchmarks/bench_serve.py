@@ -50,6 +50,8 @@ def run(
 ) -> dict[str, Any]:
     """Drive the server over HTTP: answers a second and response times, against a prepared answer and a naive API.
 
+    The limit of anonymous callers counts as by default, but allows more than the load, so that its cost is measured.
+
     Args:
         seconds: duration of each run.
         rounds: runs a figure, alternating with those of the other figures.

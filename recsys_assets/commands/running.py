@@ -51,10 +51,13 @@ def up(
     place = Home.locate(home)
 
     def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
-        from recsys_assets.api.serving.server import require_free_port  # noqa: PLC0415
+        from recsys_assets.api.serving.server import claimed_port  # noqa: PLC0415
 
-        require_free_port(host, port, option="--port")
-        require_free_port(host, dagster_port, option="--dagster-port")
+        with (
+            claimed_port(host, port, option="--port"),
+            claimed_port(host, dagster_port, option="--dagster-port"),
+        ):
+            pass
         from recsys_assets.orchestration.build import build as build_home  # noqa: PLC0415
 
         return build_home(place, settings_for(place, spec, days, watcher), watcher)
@@ -176,7 +179,8 @@ class Server:
 def run_until_stopped(servers: Sequence[Server]) -> None:
     """Start the servers and wait for Ctrl-C or SIGTERM; then end them and every process that they started.
 
-    Each gets its own process group, so that ending the group ends its children too.
+    Each gets its own process group, so that ending the group ends its children too. Where this process is killed, each
+    is interrupted.
 
     Raises:
         ServerStoppedError: one ended by itself; the others were ended, and the message has its last lines.
@@ -204,6 +208,15 @@ def run_until_stopped(servers: Sequence[Server]) -> None:
 
 
 def _start(server: Server) -> "subprocess.Popen[bytes]":
+    from recsys_assets.api.serving.server import end_with  # noqa: PLC0415
+
+    parent = os.getpid()
+
+    def prepare() -> None:
+        # undo a shell's ignoring of SIGINT in background commands, which a child would inherit
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        end_with(parent, signal.SIGINT)
+
     server.log.parent.mkdir(parents=True, exist_ok=True)
     with server.log.open("ab") as log:  # the child has its own descriptor of it
         return subprocess.Popen(  # noqa: S603  our own command
@@ -213,18 +226,13 @@ def _start(server: Server) -> "subprocess.Popen[bytes]":
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_allow_interrupts,  # noqa: PLW1509  nothing here runs a thread yet
+            preexec_fn=prepare,  # noqa: PLW1509  nothing here runs a thread yet
         )
 
 
 def own_command(*arguments: str) -> list[str]:
     """Return the `recsys` command of this installation."""
     return [sys.executable, "-m", "recsys_assets", *arguments]
-
-
-def _allow_interrupts() -> None:
-    """Undo a shell's ignoring of SIGINT in background commands, which a child would inherit."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:

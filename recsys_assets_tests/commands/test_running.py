@@ -76,3 +76,16 @@ def test_when_one_ends_by_itself_the_others_end_too_and_its_last_lines_are_shown
     assert "server 1 ended with code 3" in output
     assert "out of luck" in output
     _wait_until(lambda: not _alive(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_children_are_interrupted_when_the_supervisor_is_killed(tmp_path):
+    process = _supervise(tmp_path, SLEEPER, SLEEPER)
+    _wait_until(lambda: (tmp_path / "started-0").exists() and (tmp_path / "started-1").exists())
+    children = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    assert len(children) == 2
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+    for grandchild in _alive(tmp_path):
+        os.kill(grandchild, signal.SIGKILL)

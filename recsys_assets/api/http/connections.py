@@ -21,8 +21,8 @@ log = logging.getLogger("recsys.api.connections")
 WATCHED: Final = hasattr(socket, "TCP_INFO") and os.path.isdir("/proc/self/fd")  # noqa: PTH112  read once, at import
 """True where this system can tell what its connections do."""
 
-Peer = tuple[str, int]
-"""A client's address and port."""
+Peer = tuple[str, str]
+"""A client's address and port; the port as a text, as the HTTP server has it."""
 
 _TICK_SECONDS = 0.25
 _CALM_SECONDS = 1.0
@@ -152,7 +152,8 @@ class Connections:
             if connection is None:
                 if probe.getsockname()[1] != self._port:
                     return
-                connection = Connection(probe.getpeername()[:2], now)
+                host, port = probe.getpeername()[:2]
+                connection = Connection((host.partition("%")[0], str(port)), now)
         except (OSError, struct.error):
             return  # no TCP socket, or closed meanwhile
         finally:

@@ -45,7 +45,6 @@ _POLICY = (
 )
 _PAGE_HEADERS = (*_COMMON_HEADERS, (b"content-security-policy", _POLICY))
 _UNROUTED = "unrouted"
-_NOBODY: Peer = ("unknown", 0)
 _COST_OF_UNKNOWN_KEY = 20.0
 _CLOSED_AND_LATER = ((b"retry-after", b"1"), (b"connection", b"close"))
 
@@ -109,11 +108,11 @@ class Edge:
                 message["body"] = b""
             await send(message)
 
-        client = scope["client"] or _NOBODY
+        client = _peer(scope)
         busy = self._connections.busy
         busy.add(client)
         try:
-            rejection = self._rejection(scope, headers, state, started)
+            rejection = self._rejection(scope, client, headers, state, started)
             if rejection is not None:
                 await _send_problem(outbound, *rejection, request_id)
             else:
@@ -129,9 +128,8 @@ class Edge:
         return f"{self._prefix}-{next(self._number):x}"
 
     def _rejection(
-        self, scope: HTTPScope, headers: dict[bytes, bytes], state: dict[str, Any], now: float
+        self, scope: HTTPScope, client: Peer, headers: dict[bytes, bytes], state: dict[str, Any], now: float
     ) -> Rejection | None:
-        client = scope["client"] or _NOBODY
         if not scope["path"].startswith("/health/"):
             if self._connections.rejects(client):
                 return 503, "the server has all the connections that it takes; try again", _CLOSED_AND_LATER
@@ -220,6 +218,11 @@ class Edge:
 
 
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="recsys"'),)
+
+
+def _peer(scope: HTTPScope) -> Peer:
+    client = scope["client"]
+    return ("unknown", "") if client is None else (client[0], str(client[1]))
 
 
 def _presented(headers: dict[bytes, bytes]) -> str | None:

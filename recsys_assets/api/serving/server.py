@@ -1,12 +1,19 @@
 """The server process, and the options that its workers get through the environment, being new processes."""
 
+import contextlib
+import ctypes
+import errno
 import os
 import resource
+import signal
 import socket
+import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import msgspec
+import psutil
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -31,6 +38,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Number of processes that share the port."""
     port: int
     """The port that they listen on."""
+    supervisor: int
+    """The process that starts them, which they don't outlive."""
     fallback_previous: bool
     """Serve another release where the current one is broken."""
     api: ApiSettings
@@ -42,6 +51,10 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 _OTHER_FILES = 256
 """Descriptors of a worker that are no connections."""
 _KILL_AFTER_SECONDS = 15
+_SHOWN_COMMAND = 100
+"""Characters of another process's command in a message."""
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
 
 
 def serve(
@@ -69,11 +82,11 @@ def serve(
         ReleaseError: no release is current, or it is broken.
         PortInUseError: something listens there already.
     """
-    require_free_port(host, port, option="--port")
-    # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
-    Live(home).choose(verify=True, fallback_previous=fallback_previous)
-    allowed = settings or _settings(home)
     with ExitStack() as stack:
+        stack.enter_context(claimed_port(host, port, option="--port"))
+        # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
+        Live(home).choose(verify=True, fallback_previous=fallback_previous)
+        allowed = settings or _settings(home)
         shared: str | None = None
         if workers > 1:
             shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-workers-"))
@@ -84,6 +97,7 @@ def serve(
             home=str(home.root),
             workers=workers,
             port=port,
+            supervisor=os.getpid(),
             fallback_previous=fallback_previous,
             api=allowed,
             shared=shared,
@@ -137,15 +151,48 @@ def _acceptable_connections(settings: ApiSettings) -> int:
     return max(1, min(wanted, soft - _OTHER_FILES))
 
 
-def require_free_port(host: str, port: int, *, option: str) -> None:
-    """Check that nobody listens.
+@contextmanager
+def claimed_port(host: str, port: int, *, option: str) -> Iterator[None]:
+    """Check that nobody listens, and keep others from it while the block runs, but for our own workers.
 
     Raises:
-        PortInUseError: somebody does; the message names the option that chooses another port.
+        PortInUseError: somebody does; the message names the process where the system tells, and the option that
+            chooses another port.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as claim:
+        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            claim.bind((host, port))
         except OSError as error:
-            raise PortInUseError(f"{host}:{port}: {error.strerror}; give another {option}") from None
+            holder = _holder(port) if error.errno == errno.EADDRINUSE else ""
+            raise PortInUseError(f"{host}:{port}: {error.strerror}{holder}; give another {option}") from None
+        if sys.platform == "linux":
+            # each worker binds the port by itself: that works beside a claim with this option, another's claim does not
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            yield
+    if sys.platform != "linux":
+        yield
+
+
+def _holder(port: int) -> str:
+    """Return the process that listens on a port, in words; nothing where the system does not say."""
+    with contextlib.suppress(psutil.Error, OSError):
+        for found in psutil.net_connections(kind="tcp"):
+            if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid:
+                command = "".join(filter(str.isprintable, " ".join(psutil.Process(found.pid).cmdline())))
+                return f" by process {found.pid} ({command[:_SHOWN_COMMAND]})"
+    return ""
+
+
+def end_with(parent: int, number: signal.Signals) -> None:
+    """Have this process get a signal when its parent ends, however that ends; on Linux only.
+
+    Args:
+        parent: the process that started this one; where it has ended already, the signal comes at once.
+        number: the signal.
+    """
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, int(number))
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)

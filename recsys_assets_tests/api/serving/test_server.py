@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ import psutil
 import pytest
 
 from recsys_assets.api.http.auth import add_key
+from recsys_assets.api.serving.server import claimed_port
+from recsys_assets.errors import PortInUseError
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
@@ -265,6 +268,29 @@ def test_a_taken_port_and_a_home_without_release_are_errors_of_one_line(home: Ho
         taken.listen()
         port = taken.getsockname()[1]
         found = subprocess.run(command(home, port), capture_output=True, text=True, check=False)
-        assert f"127.0.0.1:{port}" in found.stderr.splitlines()[-1]
+        line = found.stderr.splitlines()[-1]
+        assert f"127.0.0.1:{port}: Address already in use by process {os.getpid()} (" in line
+        assert line.endswith("give another --port")
     found = subprocess.run(command(Home(tmp_path), free_port()), capture_output=True, text=True, check=False)
     assert "no release is current; run `recsys build` first" in found.stderr.splitlines()[-1]
+
+
+def test_a_port_is_claimed_by_one_server_at_a_time_before_it_listens() -> None:
+    port = free_port()
+    with (
+        claimed_port("127.0.0.1", port, option="--port"),
+        pytest.raises(PortInUseError),
+        claimed_port("127.0.0.1", port, option="--port"),
+    ):
+        pass
+    with claimed_port("127.0.0.1", port, option="--port"):
+        pass
+
+
+def test_workers_end_with_a_server_that_is_killed(home: Home) -> None:
+    with running(home, workers=2) as server:
+        workers = psutil.Process(server.process.pid).children(recursive=True)
+        server.process.kill()
+        _, alive = psutil.wait_procs(workers, timeout=30)
+    assert len(workers) == 2
+    assert alive == []
