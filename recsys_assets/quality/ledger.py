@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.row_account import RowAccount, prepare_accounts, put_account, stored_accounts
@@ -36,6 +38,8 @@ CREATE TABLE IF NOT EXISTS acceptances (
 """
 _WHOLE_TABLE = ""
 """The `day` of a result about an unpartitioned table."""
+_TABLE_AND_DAY: Final = attrgetter("table", "day")
+_FIELDS: Final = attrgetter(*StoredResult.__struct_fields__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +92,9 @@ class Ledger:
 
     def record(self, results: Iterable[CheckResult], *, at: datetime) -> None:
         """Store `results`; each replaces the same check's last result for that table and day."""
-        of_days: dict[tuple[str, str], list[StoredResult]] = {}
-        for result in results:
-            of_days.setdefault((result.table, _text(result.day)), []).append(_stored(result))
-        for (table, day), stored in of_days.items():
-            put_results(self._connection, table, day, stored, at=at.isoformat())
+        for (table, day), of_day in groupby(results, key=_TABLE_AND_DAY):
+            stored = [StoredResult(*_FIELDS(result)) for result in of_day]
+            put_results(self._connection, table, _text(day), stored, at=at.isoformat())
 
     def results(self, *, day: date | None = None) -> list[CheckResult]:
         """Return the newest results, of one day or of all, by day, table and check."""
@@ -193,10 +195,6 @@ class Ledger:
 
 def _text(day: date | None) -> str:
     return _WHOLE_TABLE if day is None else day.isoformat()
-
-
-def _stored(result: CheckResult) -> StoredResult:
-    return StoredResult(**{name: getattr(result, name) for name in StoredResult.__struct_fields__})
 
 
 def _as_result(of_day: StoredDay, stored: StoredResult) -> CheckResult:

