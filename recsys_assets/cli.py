@@ -18,6 +18,7 @@ from recsys_assets.commands import (
     sources_command,
 )
 from recsys_assets.errors import RecsysError, StorageError
+from recsys_assets.storage.private_files import keep_private
 from recsys_assets.training_settings import limit_spinning
 
 
@@ -47,6 +48,7 @@ class _Commands(click.Group):
 @click.version_option(package_name="recsys-assets")
 def main() -> None:
     """Recommendations from a log of users' interactions with items: audited, replayable, explainable."""
+    keep_private()
     limit_spinning()
     atexit.register(
         gc.freeze

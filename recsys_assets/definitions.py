@@ -2,7 +2,11 @@
 
 from recsys_assets.orchestration.instance import build_definitions
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.private_files import close_to_others, keep_private
 from recsys_assets.training_settings import limit_spinning
 
+home = Home.locate()
+keep_private()
+close_to_others(home)
 limit_spinning()
-defs = build_definitions(Home.locate())
+defs = build_definitions(home)

@@ -67,25 +67,24 @@ def up(
     from recsys_assets.orchestration.instance import child_environment  # noqa: PLC0415
 
     _show_some(place)
-    logs = place.root / "logs"
     api = own_command("serve", "--home", str(place.root), "--host", host, "--port", str(port))
     dagster = [sys.executable, "-m", "dagster", "dev", "-m", "recsys_assets.definitions", "-h", host]
     click.echo(f"API and page   http://{host}:{port}/")
     click.echo(f"Dagster UI     http://{host}:{dagster_port}/")
-    click.echo(f"Logs           {logs}")
+    click.echo(f"Logs           {place.logs}")
     click.echo("Ctrl-C ends all of them.")
     run_until_stopped(
         [
             Server(
                 name="the API",
                 command=api,
-                log=logs / "api.log",
+                log=place.logs / "api.log",
                 environment=_with_dagster_url(place, f"http://{host}:{dagster_port}"),
             ),
             Server(
                 name="Dagster",
                 command=[*dagster, "-p", str(dagster_port)],
-                log=logs / "dagster.log",
+                log=place.logs / "dagster.log",
                 environment=child_environment(place),
             ),
         ]

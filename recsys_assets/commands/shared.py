@@ -18,6 +18,7 @@ from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 from recsys_assets.storage.database_urls import is_database, without_password
 from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.private_files import close_to_others
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 
 if TYPE_CHECKING:
@@ -30,10 +31,18 @@ if TYPE_CHECKING:
 DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 """A day as an argument or an option."""
 
+
+def _closed_to_others(_context: click.Context, _option: click.Parameter, given: Path | None) -> Path | None:
+    """Make the files of the home private, which an earlier version left open, before the command runs."""
+    close_to_others(Home.locate(given))
+    return given
+
+
 home_option = click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
+    callback=_closed_to_others,
     help="The folder that everything is kept in; default $RECSYS_HOME, else .recsys/ in the working folder.",
 )
 

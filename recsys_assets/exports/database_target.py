@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from recsys_assets.errors import ExportError
 from recsys_assets.exports.export_target import ExportManifest, ExportRun, ExportTarget, as_rows
 from recsys_assets.exports.list_batch import SCHEMA, ListBatch, ListRows
 from recsys_assets.storage.database_urls import DatabaseUrl, optional_module, parse_database_url, quoted_name
+from recsys_assets.storage.private_files import open_as_user
 
 TABLE: Final = "recommendations"
 """The table where the address names none."""
@@ -154,8 +155,13 @@ class _SQLite(_DatabaseTarget):
 
     def check(self) -> None:
         """Check also that the folder is there."""
-        if not Path(self._url.connection).parent.is_dir():
+        file = Path(self._url.connection)
+        if not file.parent.is_dir():
             raise ExportError(f"{self.shown}: its folder is missing; make it, or give another --to")
+        if not file.exists():
+            with suppress(OSError):  # the driver says why
+                file.touch(exist_ok=False)  # an empty file is an empty database
+                open_as_user(file)
         super().check()
 
     def _connect(self) -> Any:

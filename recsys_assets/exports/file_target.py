@@ -21,7 +21,8 @@ from recsys_assets.errors import ExportError
 from recsys_assets.exports.export_target import FORMS, ExportManifest, ExportRun, ExportTarget, as_rows
 from recsys_assets.exports.list_batch import SCHEMA, ListBatch, ListRows
 from recsys_assets.release.manifest import sha256
-from recsys_assets.storage.atomic import replace_file, replaced_file
+from recsys_assets.storage.atomic import replaced_file
+from recsys_assets.storage.private_files import make_users_folder, open_as_user
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
@@ -53,7 +54,7 @@ class FileTarget(ExportTarget):
         """Check that the folder is there or can be made, and can be written."""
         folder = self.path.parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_users_folder(folder)
         except OSError as error:
             raise ExportError(f"{folder}: cannot be made ({error.strerror}); give another --to") from None
         if self.path.is_dir() or not os.access(folder, os.W_OK):
@@ -97,9 +98,12 @@ class FileTarget(ExportTarget):
                 with self._open(staged, schema) as write:
                     for batch in batches:
                         write(batch.select(schema.names))
+                open_as_user(staged)
                 manifest = run.manifest(sha256=sha256(staged))
             described = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
-            replace_file(_manifest_of(path), described)
+            with replaced_file(_manifest_of(path)) as staged:
+                staged.write_bytes(described)
+                open_as_user(staged)
         except OSError as error:
             raise ExportError(
                 f"{path}: cannot be written ({error.strerror or error}); the file before is unchanged"

@@ -23,7 +23,7 @@ from recsys_assets.quality.stored_results import (
     put_results,
     stored_days,
 )
-from recsys_assets.storage.atomic import make_folder
+from recsys_assets.storage.atomic import make_folder, named
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS profiles (
@@ -66,20 +66,25 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open the ledger at `path`; create it, and its folder, where it is missing."""
         make_folder(path.parent)
-        self._connection = sqlite3.connect(path, timeout=30)
-        self._connection.row_factory = sqlite3.Row
-        # Write-ahead logging: the report and the page read while a build writes. FULL: a commit is on the disk.
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
-        prepare_results(self._connection)
-        prepare_accounts(self._connection)
+        self._path = path
+        with named(path):
+            self._connection = sqlite3.connect(path, timeout=30)
+            self._connection.row_factory = sqlite3.Row
+            # Write-ahead logging: the report and the page read while a build writes. FULL: a commit is on the disk.
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.executescript(_SCHEMA)
+            prepare_results(self._connection)
+            prepare_accounts(self._connection)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        with named(self._path):
+            self.close()
+            if isinstance(error, sqlite3.Error):
+                raise error  # which has no file's name of its own
 
     def close(self) -> None:
         """Flush and close."""

@@ -7,6 +7,7 @@ one pass. An error names the file.
 
 import errno
 import os
+import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,24 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
         raise OSError(errno.EINVAL, "no regular file", str(path))
 
 
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Put the path into an error that names no file: one of an open file, or of SQLite, which takes it too."""
+    try:
+        yield
+    except OSError as error:
+        if (
+            error.errno is None and type(error) is OSError
+        ):  # a library's, as "4096 requested and 1024 written"
+            raise OSError(errno.EIO, str(error), str(path)) from error
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+    except sqlite3.Error as error:
+        vars(error).setdefault("filename", str(path))
+        raise
+
+
 def staging_path(target: Path) -> Path:
     """Return the hidden sibling of `target` where its next content is written."""
     return target.with_name(f".{target.name}.staged")
@@ -71,7 +90,8 @@ def replaced_file(target: Path) -> Iterator[Path]:
     make_folder(target.parent)
     staged = staging_path(target)
     try:
-        yield staged
+        with named(staged):
+            yield staged
         put_in_place(staged, target)
     except BaseException:
         staged.unlink(missing_ok=True)
@@ -100,7 +120,7 @@ def _replace(
             descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             file = stack.enter_context(os.fdopen(descriptor, "wb", buffering=0))
             rest = memoryview(content)
-            with _named(staged):
+            with named(staged):
                 while rest:
                     rest = rest[file.write(rest) :]
             put(staged, target)
@@ -156,7 +176,8 @@ def staging_folder(staged: Path) -> Iterator[Path]:
     rmtree(staged, ignore_errors=True)
     make_folder(staged)
     try:
-        yield staged
+        with named(staged):
+            yield staged
     finally:
         rmtree(staged, ignore_errors=True)
 
@@ -210,7 +231,7 @@ def sync(path: Path) -> None:
     """Wait until the content of a file, or the entries of a folder, are on the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        with _named(path):
+        with named(path):
             os.fsync(descriptor)
     except OSError as error:
         # a read-only file system has nothing to write, and some cannot sync a folder
@@ -218,16 +239,6 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Put the path into an error of an open file, which has none."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
 
 
 def _sync_all(paths: Sequence[Path]) -> None:

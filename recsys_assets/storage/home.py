@@ -159,6 +159,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "downloads"
 
     @property
+    def logs(self) -> Path:
+        """The logs of the servers that `recsys up` starts."""
+        return self.root / "logs"
+
+    @property
     def scratch(self) -> Path:
         """Sorted runs of events, while days are landing."""
         return self.root / "scratch"
@@ -172,6 +177,25 @@ class Home(msgspec.Struct, frozen=True):
     def events_db(self) -> Path:
         """Events that arrived by HTTP after the release."""
         return self.root / "events.sqlite"
+
+    def private(self) -> list[Path]:
+        """Return what the commands write here, but for settings and rules, which people edit; not all of it exists."""
+        folders = (
+            self.raw.parent,
+            self.quarantine,
+            self.reports,
+            self.artifacts,
+            self.releases,
+            self.exports,
+        )
+        files = (self.source_days, self.source_account, self.row_account, self.api_keys, self.init_marker)
+        databases = [
+            database.with_name(database.name + suffix)
+            for database in (self.quality_db, self.events_db)
+            for suffix in ("", "-wal", "-shm")
+        ]
+        others = (self.downloads, self.scratch, self.dagster, self.logs, self.build_lock)
+        return [*folders, *files, *others, *databases]
 
 
 def day_folder(root: Path, day: date) -> Path:
