@@ -16,7 +16,7 @@ from typing import Final
 
 from recsys_assets.errors import DownloadError, SourceFormatError
 from recsys_assets.lake.files.compressed_files import check_gzip
-from recsys_assets.storage.atomic import put_in_place
+from recsys_assets.storage.atomic import make_folder, put_in_place
 
 _CHUNK_BYTES: Final = 1 << 18
 _FRUITLESS_ATTEMPTS: Final = 5
@@ -57,7 +57,7 @@ def fetch(
         return target
     if not url.startswith(("http://", "https://")):
         raise DownloadError(f"{url}: is not an http or https address; correct the base URL")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     part = _PartialFile(url=url, target=target)
     most, fruitless = part.size(), 0
     while (interrupted := _attempt(part, progress)) is not None:

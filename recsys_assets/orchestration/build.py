@@ -20,7 +20,7 @@ from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.damage import mend
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
-from recsys_assets.orchestration.instance import build_definitions, open_instance
+from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
 from recsys_assets.orchestration.interrupts import (
     BUILD_TAG,
     InterruptibleProgress,
@@ -143,6 +143,7 @@ def _builder(home: Home, settings: Settings, watcher: Watcher) -> Iterator["_Bui
         if builder.outcome.built:
             mend(home, settings, watcher.say)  # a release that a new one replaced as the current one
         builder.outcome.rows_left_out = write_home_account(home, settings.source).in_words()
+    settle_history(home)
 
 
 @dataclass(kw_only=True)

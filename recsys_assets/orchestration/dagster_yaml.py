@@ -10,7 +10,7 @@ from typing import Final
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DagsterSettings
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.atomic import make_folder, replace_file
 from recsys_assets.storage.home import Home
 
 _DAGSTER_YAML: Final = """\
@@ -62,7 +62,7 @@ def configure_dagster(home: Home, settings: DagsterSettings) -> None:
     """
     if settings.postgres and find_spec("dagster_postgres") is None:
         raise SettingsError("[dagster] postgres needs the extra: pip install 'recsys-assets[postgres]'")
-    home.dagster.mkdir(parents=True, exist_ok=True)
+    make_folder(home.dagster)
     before = home.dagster_yaml.read_text(encoding="utf-8") if home.dagster_yaml.exists() else None
     others = _STORAGE_LINES.sub("", before or _DAGSTER_YAML)
     if _OWN_STORAGE.search(others):

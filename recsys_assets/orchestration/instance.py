@@ -21,6 +21,7 @@ from recsys_assets.orchestration.jobs import automation
 from recsys_assets.orchestration.partitions import daily_partitions
 from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake, SilentProgress, StageProgress
 from recsys_assets.settings import load_or_default_settings
+from recsys_assets.storage.atomic import sync_all
 from recsys_assets.storage.home import HOME_VARIABLE, Home
 from recsys_assets.training_settings import SPINS
 
@@ -82,12 +83,22 @@ def child_environment(home: Home) -> dict[str, str]:
     }
 
 
+def settle_history(home: Home) -> None:
+    """Put Dagster's record of a build on the disk, which SQLite leaves to the system.
+
+    SQLite does so itself when the last process closes a database, but not while a web server has it open.
+    """
+    history = home.dagster / "history"
+    sync_all([*history.rglob("*-wal"), history, home.dagster])
+
+
 def commit_without_waiting_for_the_disk() -> None:
     """In this process, let SQLite leave a commit of Dagster's event log to the system instead of fsyncing it.
 
     An event of a day costs several commits, and an fsync each is most of what a wide run waits for. In
-    write-ahead mode a killed process loses nothing by it; after a power cut the last events may be missing
-    (https://sqlite.org/pragma.html#pragma_synchronous), and the next build materialises those days again.
+    write-ahead mode a killed process loses nothing by it (https://sqlite.org/pragma.html#pragma_synchronous). A power
+    cut during a build may take its last events, and the next build materialises those days again; `settle_history`
+    makes those of a build durable that has ended.
     """
     from sqlalchemy import event  # noqa: PLC0415  only builds need it
     from sqlalchemy.engine import Engine  # noqa: PLC0415

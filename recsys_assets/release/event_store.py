@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recsys_assets.errors import EventsUnavailableError
+from recsys_assets.storage.atomic import make_folder
 from recsys_assets.storage.string_table import Vocabulary
 
 _SCHEMA = """
@@ -117,7 +118,7 @@ class EventStore:
     def _open(self, *, create: bool) -> sqlite3.Connection:
         if self._connection is None:
             if create:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._path.parent)
             connection = sqlite3.connect(self._path, check_same_thread=False, timeout=_BUSY_MS / 1000)
             try:
                 connection.execute("PRAGMA journal_mode = WAL")

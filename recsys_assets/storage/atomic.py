@@ -164,8 +164,8 @@ class Unsynced:
     def settle(self) -> None:
         """Wait until all files are on the disk, then forget them; those that are gone again are left out."""
         if self._files:
-            _sync_all(list(self._files))
-            _sync_all([*dict.fromkeys(file.parent for file in self._files)])
+            sync_all(list(self._files))
+            sync_all([*dict.fromkeys(file.parent for file in self._files)])
             sync(self._root)
             self._files.clear()
 
@@ -203,7 +203,7 @@ def put_folder_in_place(staged: Path, folder: Path, *, old: Path) -> None:
         folder: the final name.
         old: a free name beside it.
     """
-    _sync_all([*staged.rglob("*"), staged])
+    sync_all([*staged.rglob("*"), staged])
     if folder.exists():
         folder.rename(old)
     staged.rename(folder)
@@ -241,7 +241,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_all(paths: Sequence[Path]) -> None:
+def sync_all(paths: Sequence[Path]) -> None:
     """Sync each path, in a few threads; one that is gone is left out."""
     threads = min(_THREADS, len(paths))
     shares = [paths[first::threads] for first in range(threads)]

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from recsys_assets.errors import BuildRunningError
+from recsys_assets.storage.atomic import make_folder
 from recsys_assets.storage.home import Home
 
 
@@ -20,7 +21,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     Raises:
         BlockingIOError: another process holds it and `wait` is False.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("a") as file, locked_descriptor(file.fileno(), wait=wait):
         yield
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from recsys_assets.errors import SettingsError
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.atomic import remove_file, replace_file
 from recsys_assets.storage.home import Home
 
 
@@ -32,7 +32,6 @@ def initialising(home: Home, *, command: str, started: datetime) -> Iterator[Non
         yield
         return
     marker = RejectedInit(command=command, started=started)
-    home.init_marker.parent.mkdir(parents=True, exist_ok=True)
     replace_file(home.init_marker, msgspec.json.encode(marker))
     try:
         yield
@@ -40,7 +39,7 @@ def initialising(home: Home, *, command: str, started: datetime) -> Iterator[Non
         marker = msgspec.structs.replace(marker, error=" ".join(str(error).split()) or type(error).__name__)
         replace_file(home.init_marker, msgspec.json.encode(marker))
         raise
-    home.init_marker.unlink(missing_ok=True)
+    remove_file(home.init_marker)
 
 
 def require_no_rejected_init(home: Home) -> None:
