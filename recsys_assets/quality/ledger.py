@@ -12,7 +12,7 @@ from datetime import date, datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.row_account import RowAccount, prepare_accounts, put_account, stored_accounts
@@ -23,7 +23,7 @@ from recsys_assets.quality.stored_results import (
     put_results,
     stored_days,
 )
-from recsys_assets.storage.atomic import make_folder
+from recsys_assets.storage.atomic import make_folder, named
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS profiles (
@@ -60,13 +60,37 @@ class Acceptance:
     """Time of the decision, UTC."""
 
 
+class _LedgerConnection(sqlite3.Connection):
+    """A connection whose errors name the file."""
+
+    path: Path
+
+    def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:  # type: ignore[override]
+        with named(self.path):
+            return super().execute(sql, values)
+
+    def executemany(self, sql: str, values: Iterable[Any]) -> sqlite3.Cursor:
+        with named(self.path):
+            return super().executemany(sql, values)
+
+    def executescript(self, script: str) -> sqlite3.Cursor:
+        with named(self.path):
+            return super().executescript(script)
+
+    def commit(self) -> None:
+        with named(self.path):
+            super().commit()
+
+
 class Ledger:
     """Reads and writes `quality.sqlite`; a context manager that flushes at its end."""
 
     def __init__(self, path: Path) -> None:
         """Open the ledger at `path`; create it, and its folder, where it is missing."""
         make_folder(path.parent)
-        self._connection = sqlite3.connect(path, timeout=30)
+        with named(path):
+            self._connection = sqlite3.connect(path, timeout=30, factory=_LedgerConnection)
+        self._connection.path = path
         self._connection.row_factory = sqlite3.Row
         # Write-ahead logging: the report and the page read while a build writes. FULL: a commit is on the disk.
         self._connection.execute("PRAGMA journal_mode = WAL")

@@ -7,6 +7,7 @@ one pass. An error names the file.
 
 import errno
 import os
+import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +72,8 @@ def replaced_file(target: Path) -> Iterator[Path]:
     make_folder(target.parent)
     staged = staging_path(target)
     try:
-        yield staged
+        with named(staged):
+            yield staged
         put_in_place(staged, target)
     except BaseException:
         staged.unlink(missing_ok=True)
@@ -100,7 +102,7 @@ def _replace(
             descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             file = stack.enter_context(os.fdopen(descriptor, "wb", buffering=0))
             rest = memoryview(content)
-            with _named(staged):
+            with named(staged):
                 while rest:
                     rest = rest[file.write(rest) :]
             put(staged, target)
@@ -156,7 +158,8 @@ def staging_folder(staged: Path) -> Iterator[Path]:
     rmtree(staged, ignore_errors=True)
     make_folder(staged)
     try:
-        yield staged
+        with named(staged):
+            yield staged
     finally:
         rmtree(staged, ignore_errors=True)
 
@@ -202,7 +205,8 @@ def remove_file(file: Path) -> None:
 def remove_folder(folder: Path) -> None:
     """Remove a folder and all in it where there is one; its name does not come back after a power cut."""
     if folder.exists():
-        rmtree(folder)
+        with named(folder):
+            rmtree(folder)
         sync(folder.parent)
 
 
@@ -210,7 +214,7 @@ def sync(path: Path) -> None:
     """Wait until the content of a file, or the entries of a folder, are on the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        with _named(path):
+        with named(path):
             os.fsync(descriptor)
     except OSError as error:
         # a read-only file system has nothing to write, and some cannot sync a folder
@@ -221,12 +225,14 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Put the path into an error of an open file, which has none."""
+def named(path: Path) -> Iterator[None]:
+    """Put the path into an error of an open file or a database, which has none, or only a part within a folder."""
     try:
         yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
+    except (OSError, sqlite3.Error) as error:
+        part = getattr(error, "filename", None)
+        if part is None or (isinstance(part, str) and path.is_absolute()):
+            error.filename = str(path if part is None else path / part)  # type: ignore[union-attr]
         raise
 
 
