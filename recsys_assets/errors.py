@@ -5,6 +5,7 @@
 """
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from typing import ClassVar, Final, Self
@@ -102,9 +103,10 @@ class StorageError(RecsysError):
         """Return the error of the disk or of a database that `error` is, or was caused by; None if there is none."""
         for cause in _causes(error):
             place = getattr(cause, "filename", None)
-            if isinstance(cause, OSError) and cause.errno is not None and (place or cause.errno in _STEPS):
-                step = _STEPS.get(cause.errno, "see that path")
-                return cls(f"{_text(place)}{cause.strerror}; {step}")
+            if isinstance(cause, OSError) and (place or cause.errno in _STEPS):
+                step = _STEPS.get(cause.errno or errno.ENOSPC, "see that path")  # numpy gives no number
+                why = os.strerror(cause.errno) if cause.errno in _STEPS else cause.strerror or cause
+                return cls(f"{_text(place)}{why}; {step}")
             if isinstance(cause, sqlite3.Error):
                 code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
                 if code in _DATABASE_STEPS:

@@ -13,7 +13,7 @@ from recsys_assets import columns
 from recsys_assets.errors import ExportError
 from recsys_assets.exports.export_target import ExportManifest
 from recsys_assets.storage.arrays import Bools, UInt64
-from recsys_assets.storage.atomic import put_in_place, staging_path
+from recsys_assets.storage.atomic import named, put_in_place, staging_path
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 
@@ -123,7 +123,7 @@ class ExportState:
         schema = _SCHEMA.with_metadata(dict(zip(_KEYS, values, strict=True)))
         staged = staging_path(self._file)
         try:
-            with pq.ParquetWriter(staged, schema, compression="zstd") as file:
+            with named(staged), pq.ParquetWriter(staged, schema, compression="zstd") as file:
                 writer = StateWriter(file)
                 yield writer
             if writer.complete:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.row_account import RowAccount, prepare_accounts, put_account, stored_accounts
@@ -60,31 +60,50 @@ class Acceptance:
     """Time of the decision, UTC."""
 
 
+class _LedgerConnection(sqlite3.Connection):
+    """A connection whose errors name the file."""
+
+    path: Path
+
+    def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:  # type: ignore[override]
+        with named(self.path):
+            return super().execute(sql, values)
+
+    def executemany(self, sql: str, values: Iterable[Any]) -> sqlite3.Cursor:
+        with named(self.path):
+            return super().executemany(sql, values)
+
+    def executescript(self, script: str) -> sqlite3.Cursor:
+        with named(self.path):
+            return super().executescript(script)
+
+    def commit(self) -> None:
+        with named(self.path):
+            super().commit()
+
+
 class Ledger:
     """Reads and writes `quality.sqlite`; a context manager that flushes at its end."""
 
     def __init__(self, path: Path) -> None:
         """Open the ledger at `path`; create it, and its folder, where it is missing."""
         make_folder(path.parent)
-        self._path = path
         with named(path):
-            self._connection = sqlite3.connect(path, timeout=30)
-            self._connection.row_factory = sqlite3.Row
-            # Write-ahead logging: the report and the page read while a build writes. FULL: a commit is on the disk.
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(_SCHEMA)
-            prepare_results(self._connection)
-            prepare_accounts(self._connection)
+            self._connection = sqlite3.connect(path, timeout=30, factory=_LedgerConnection)
+        self._connection.path = path
+        self._connection.row_factory = sqlite3.Row
+        # Write-ahead logging: the report and the page read while a build writes. FULL: a commit is on the disk.
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.executescript(_SCHEMA)
+        prepare_results(self._connection)
+        prepare_accounts(self._connection)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        with named(self._path):
-            self.close()
-            if isinstance(error, sqlite3.Error):
-                raise error  # which has no file's name of its own
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Flush and close."""

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
-from recsys_assets.storage.atomic import read_file, replace_file
+from recsys_assets.storage.atomic import named, read_file, replace_file
 
 CURRENT_FILE: Final = "current"
 PROMOTIONS_FILE: Final = "promotions.jsonl"
@@ -127,7 +127,7 @@ def _step(steps: list[str], to: str, *, forward: bool) -> None:
 
 def record_move(root: Path, promotion: RecordedMove) -> None:
     """Log the move, then make it; both are on the disk when this returns."""
-    with (root / PROMOTIONS_FILE).open("ab+") as file:
+    with named(root / PROMOTIONS_FILE), (root / PROMOTIONS_FILE).open("ab+") as file:
         if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
             file.write(b"\n")  # the last writer was killed within its line
         file.write(msgspec.json.encode(promotion) + b"\n")

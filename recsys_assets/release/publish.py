@@ -6,7 +6,6 @@ finds the same release. A file lock lets only one process publish at a time.
 """
 
 import hashlib
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -30,7 +29,7 @@ from recsys_assets.release.manifest import (
 )
 from recsys_assets.release.release_store import MOVING, PUBLISHING, ReleaseStore
 from recsys_assets.settings import Settings
-from recsys_assets.storage.atomic import put_folder_in_place, staging_folder
+from recsys_assets.storage.atomic import named, put_folder_in_place, remove_folder, staging_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
 from recsys_assets.storage.locks import locked
 from recsys_assets.storage.string_table import StringTable, Vocabulary
@@ -120,7 +119,7 @@ def _check_complete(parts: Mapping[str, Path], lineage: Mapping[date, str]) -> N
 def _staged_release(releases: Path) -> Iterator[Path]:
     """Yield the only staging folder, after removing those that killed publishers left."""
     for left_over in releases.glob(f"{_STAGING}*"):
-        shutil.rmtree(left_over)
+        remove_folder(left_over)
     with staging_folder(releases / _STAGING) as staged:
         yield staged
 
@@ -143,7 +142,7 @@ def _copy(source: Path, target: Path) -> FileEntry:
     """Copy a file, and compute its checksum on the way."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    with source.open("rb") as reader, target.open("wb") as writer:
+    with source.open("rb") as reader, named(target), target.open("wb") as writer:
         while chunk := reader.read(_CHUNK_BYTES):
             digest.update(chunk)
             size += writer.write(chunk)

@@ -3,7 +3,6 @@
 Nothing becomes current unchecked: a release is read whole first, its manifest compared with its id, and its lists made.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -33,6 +32,7 @@ from recsys_assets.release.manifest import (
     read_manifest,
 )
 from recsys_assets.release.promotion_checks import check_lists, check_source, source_of
+from recsys_assets.storage.atomic import remove_folder
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 
@@ -275,11 +275,11 @@ class ReleaseStore:
         with locked(self.root / PUBLISHING), locked(self.root / MOVING):
             old = self.superseded(keep=keep)
             for left_over in self.root.glob(".pruned-*"):
-                shutil.rmtree(left_over)
+                remove_folder(left_over)
             for release_id in old:
                 pruned = self.root / f".pruned-{release_id}"
                 (self.root / release_id).rename(pruned)
-                shutil.rmtree(pruned)
+                remove_folder(pruned)
                 (self.root / STAMPS / f"{release_id}.json").unlink(missing_ok=True)
         return old
 

@@ -49,16 +49,17 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Put the path into an error that names no file: one of an open file, or of SQLite, which takes it too."""
+    """Put the path into an error of an open file or a database, which has none, or only a part within a folder."""
     try:
         yield
     except OSError as error:
+        part = error.filename
         if (
             error.errno is None and type(error) is OSError
         ):  # a library's, as "4096 requested and 1024 written"
             raise OSError(errno.EIO, str(error), str(path)) from error
-        if error.errno is not None and error.filename is None:
-            error.filename = str(path)
+        if error.errno is not None and (part is None or (isinstance(part, str) and path.is_absolute())):
+            error.filename = str(path if part is None else path / part)
         raise
     except sqlite3.Error as error:
         vars(error).setdefault("filename", str(path))
@@ -223,7 +224,8 @@ def remove_file(file: Path) -> None:
 def remove_folder(folder: Path) -> None:
     """Remove a folder and all in it where there is one; its name does not come back after a power cut."""
     if folder.exists():
-        rmtree(folder)
+        with named(folder):
+            rmtree(folder)
         sync(folder.parent)
 
 

@@ -21,7 +21,7 @@ pytestmark = [
 ]
 SLOW = {"land"}
 """Scenarios that run Dagster for each fault."""
-FAST = ["events"]
+FAST = ["days", "publish", "promote", "recall", "prune", "events", "keys"]
 
 
 @pytest.fixture(scope="module")
