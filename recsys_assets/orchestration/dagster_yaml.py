@@ -21,6 +21,7 @@ nux:
 """
 """Nothing is sent to Dagster's makers, and the UI opens without asking to join them."""
 _STORAGE_LINES: Final = re.compile(r"^# storage: .*?^# end of storage\n", re.MULTILINE | re.DOTALL)
+_FIRST_LINE: Final = re.compile(r"^# storage: ", re.MULTILINE)
 _OWN_STORAGE: Final = re.compile(r"^(storage|event_log_storage):", re.MULTILINE)
 _SQLITE: Final = """\
 # storage: these lines are written by recsys; edit [dagster] in recsys.toml instead
@@ -102,12 +103,37 @@ def event_log_in_use(home: Home) -> str:
     """Return the event log that the home's `dagster.yaml` names, in words, for `recsys doctor`."""
     if not home.dagster_yaml.exists():
         return "none yet"
-    text = home.dagster_yaml.read_text(encoding="utf-8")
+    text = _text(home)
     if "BatchedEventLog" in text:
         return "SQLite, in batches"
     if "PostgresEventLog" in text:
         return "Postgres, in batches"
     return f"as {home.dagster_yaml} says" if _OWN_STORAGE.search(text) else "SQLite, event by event"
+
+
+def fault_of_yaml(home: Home) -> str:
+    """Return why the home's `dagster.yaml` is damaged; empty where it is whole."""
+    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415  Dagster's own reader
+
+    try:
+        text = home.dagster_yaml.read_text(encoding="utf-8")
+        found = yaml.safe_load(text)
+    except FileNotFoundError:
+        return "missing"
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return f"cannot be read ({str(error).partition(chr(10))[0]})"
+    if not isinstance(found, dict) or not all(isinstance(value, dict) for value in found.values()):
+        return "not a configuration of Dagster"
+    return "cut short" if _FIRST_LINE.search(text) and not _STORAGE_LINES.search(text) else ""
+
+
+def has_sqlite_log(home: Home) -> bool:
+    """Return True where Dagster's storage is in the home: the one written here, or none that was chosen."""
+    return not home.dagster_yaml.exists() or "BatchedEventLog" in _text(home)
+
+
+def _text(home: Home) -> str:
+    return home.dagster_yaml.read_text(encoding="utf-8", errors="replace")
 
 
 def _storage_lines(home: Home, settings: DagsterSettings) -> str:

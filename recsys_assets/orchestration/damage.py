@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from recsys_assets.errors import QuarantineError, RecsysError, ReleaseError
 from recsys_assets.lake.source_days import SourceDays
+from recsys_assets.orchestration.damaged_databases import damaged_databases, mend_databases, moved_away
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.made_artifacts import RECORD_SUFFIX, damaged_files, forget_inputs, take_from
 from recsys_assets.quality.quarantine import rejected_on
@@ -27,9 +27,6 @@ from recsys_assets.storage.atomic import remove_file, replace_file
 from recsys_assets.storage.home import Home, day_folder, days_under
 from recsys_assets.storage.locks import locked
 from recsys_assets.storage.partition_store import PartitionStore
-
-DAMAGED: Final = ".damaged-"
-"""Between or before the name of what was moved out of the way, and the time of that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +52,8 @@ class Damage:
 def find_damage(home: Home, settings: Settings) -> Iterator[Damage]:
     """Yield every damage that can be found without reading whole what is as it was; nothing is changed."""
     inputs = Inputs(home, settings)
+    for file, fault, loss in damaged_databases(home, settings):
+        yield Damage(path=file, found=fault, remedy=loss)
     yield from _of_releases(home)
     yield from (damage for _, damage in _of_artifacts(home))
     yield from _of_days(inputs)
@@ -63,6 +62,7 @@ def find_damage(home: Home, settings: Settings) -> Iterator[Damage]:
 
 def mend(home: Home, settings: Settings, say: Callable[[str], None]) -> None:
     """Mend what no stage of a build makes, and say a line on each."""
+    mend_databases(home, settings, say)
     for artifact, damage in _of_artifacts(home):
         if damage.path.suffix != RECORD_SUFFIX:  # a killed build leaves none, and goes on from there
             taken = take_from(_releases_of(home), artifact, damage.path)
@@ -177,10 +177,10 @@ def _fault_of_rejected(home: Home, day: date) -> str:
 
 
 def _move_away(path: Path, *, then: str) -> str:
-    """Rename a damaged file or folder to a hidden name beside it, and return that in words."""
-    target = path.with_name(f"{DAMAGED}{path.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
-    path.rename(target)
-    return f"moved to {target.name}; {then}"
+    """Rename a damaged folder to a hidden name beside it, and return that in words."""
+    moved = moved_away(path)
+    hidden = moved.rename(moved.with_name(f".{moved.name}"))
+    return f"moved to {hidden.name}; {then}"
 
 
 def _of_releases(home: Home) -> Iterator[Damage]:

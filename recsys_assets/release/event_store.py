@@ -43,6 +43,7 @@ class EventStore:
         self._path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._inode = 0
         self._last_id = 0
         self._data_version = -1
         self._items: dict[str, dict[str, None]] = {}
@@ -95,7 +96,7 @@ class EventStore:
             EventsUnavailableError: the file is there and cannot be read.
         """
         with self._lock:
-            if self._connection is None and not self._path.is_file():
+            if not self._path.is_file():
                 return
             try:
                 connection = self._open(create=False)
@@ -116,6 +117,10 @@ class EventStore:
                 self._connection = None
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
+        inode = self._path.stat().st_ino if self._path.exists() else 0
+        if self._connection is not None and inode != self._inode:  # a build moved a damaged file away
+            self._connection.close()
+            self._connection, self._last_id, self._data_version = None, 0, -1
         if self._connection is None:
             if create:
                 make_folder(self._path.parent)
@@ -127,7 +132,7 @@ class EventStore:
             except sqlite3.Error:
                 connection.close()
                 raise
-            self._connection = connection
+            self._connection, self._inode = connection, self._path.stat().st_ino
         return self._connection
 
     def _take_over(self, connection: sqlite3.Connection) -> None:

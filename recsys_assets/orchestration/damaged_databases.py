@@ -1,0 +1,193 @@
+"""Damage to the SQLite files of a home and to Dagster's configuration, and the way back.
+
+A damaged file is moved away, and a line says what is lost. Decisions and events that can still be read are taken over;
+days are audited again, and Dagster records again what is whole.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_log
+from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.orchestration.made_artifacts import written_inputs
+from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.release.event_store import EventRow, EventStore
+from recsys_assets.settings import Settings
+from recsys_assets.storage.home import Home, day_folder, days_under
+
+DAMAGED: Final = ".damaged-"
+"""In the name of what was moved away, before the time of that."""
+_AGAIN: Final = "again, after Dagster's history was lost"
+_INDEX: Final = "index.db"
+_SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
+
+
+def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, str, str]]:
+    """Yield each file that is missing or damaged, its fault, and the loss with what a build does about it."""
+    landed = bool(days_under(home.raw))
+    history = home.dagster / "history"
+    if history.exists() and (fault := fault_of_yaml(home)):
+        yield home.dagster_yaml, fault, "it is written again, without lines of your own"
+    index = history / "runs" / _INDEX
+    if settings.dagster.postgres is None and has_sqlite_log(home):
+        logs = sorted(set((history / "runs").glob("*.db")) - {index})
+        for file, loss in (
+            (index, "lost is the history of assets; what is whole is recorded again"),
+            (history / "runs.db", "lost is the list of Dagster's runs"),
+            (home.dagster / "schedules" / "schedules.db", "lost is when schedules ran last"),
+            *((log, "lost is the log of one run") for log in logs),
+        ):
+            if fault := _fault(file, expected=landed):
+                yield file, fault, loss
+    if fault := _fault(home.quality_db, expected=landed):
+        yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
+    if fault := _fault(home.events_db, expected=False):
+        yield home.events_db, fault, "lost are the events in it that cannot be read"
+
+
+def mend_databases(home: Home, settings: Settings, say: Callable[[str], None]) -> None:
+    """Move damaged files away, take over what can be read, and say a line on each; under the build lock."""
+    found = list(damaged_databases(home, settings))
+    for file, fault, loss in found:
+        if file == home.quality_db:
+            _forget_days(home)  # before the file moves: after a kill this is done again
+        moved = moved_away(file) if file.exists() else None
+        kept = ""
+        if file == home.quality_db:
+            kept = _keep_acceptances(home, moved)
+        elif file == home.events_db and moved is not None:
+            kept = _keep_events(home, moved)
+        place = f"moved to {moved.name}; " if moved else ""
+        say(f"Damaged: {file}: {fault}; {place}{loss}{kept}.")
+    if any(file.name == _INDEX for file, _, _ in found):
+        _record_again(home, settings)
+
+
+def moved_away(path: Path) -> Path:
+    """Rename a damaged file, or folder, with the files that SQLite keeps beside it; return its path now."""
+    ending = f"{DAMAGED}{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    for suffix in _SUFFIXES:
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.rename(path.with_name(path.name + ending + suffix))
+    return path.with_name(path.name + ending)
+
+
+def _fault(file: Path, *, expected: bool) -> str:
+    """Return why a database cannot be used; empty where it is whole, or is not there and need not be."""
+    if not file.exists():
+        return "missing" if expected else ""
+    if not file.is_file():
+        return "not a file"
+    if file.stat().st_size == 0 and not file.with_name(f"{file.name}-wal").exists():
+        return "empty"
+    try:
+        with closing(_open(file)) as connection:
+            ((answer,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.OperationalError as error:
+        return "" if "locked" in str(error) else str(error)
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if answer == "ok" else str(answer).replace("\n", " ")
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=5)
+
+
+def _keep_acceptances(home: Home, damaged: Path | None) -> str:
+    """Begin another ledger, with the acceptances of a damaged one up to the first that cannot be read."""
+    kept = []
+    with suppress(sqlite3.Error, ValueError, TypeError):
+        for table, day, fingerprint, who, why, at in _rows(damaged, "acceptances"):
+            accepted_at = datetime.fromisoformat(at)
+            found = Acceptance(
+                table=table,
+                day=date.fromisoformat(day),
+                fingerprint=fingerprint,
+                who=who,
+                why=why,
+                accepted_at=accepted_at,
+            )
+            kept.append(found)
+    with Ledger(home.quality_db) as ledger:
+        for acceptance in kept:
+            ledger.accept(acceptance)
+    return f"; {len(kept):,} accepted days were kept" if kept else ""
+
+
+def _keep_events(home: Home, damaged: Path) -> str:
+    """Take over the events of a damaged file up to the first that cannot be read."""
+    kept = []
+    with suppress(sqlite3.Error, ValueError, TypeError):
+        for _, user_id, item_id, timestamp, received_at in _rows(damaged, "events"):
+            kept.append(EventRow(user_id, item_id, timestamp, received_at))
+    if kept:
+        store = EventStore(home.events_db)
+        store.add(kept)
+        store.close()
+    return f"; {len(kept):,} were kept"
+
+
+def _rows(file: Path | None, table: str) -> Iterator[tuple[Any, ...]]:
+    if file is not None:
+        with closing(_open(file)) as connection:
+            yield from connection.execute(f"SELECT * FROM {table}")  # noqa: S608  a constant of the callers
+
+
+def _forget_days(home: Home) -> None:
+    """Have every day audited again: Dagster forgets that it was."""
+    import dagster as dg  # noqa: PLC0415  a second, which `recsys doctor` need not wait
+
+    from recsys_assets.orchestration.instance import open_instance  # noqa: PLC0415
+
+    with open_instance(home) as instance:
+        instance.wipe_assets([dg.AssetKey(table) for table in ("raw_interactions", "interactions")])
+
+
+def _record_again(home: Home, settings: Settings) -> None:
+    """Have Dagster record every day and artifact that is whole and fresh, as if it were made now."""
+    import dagster as dg  # noqa: PLC0415  a second, which `recsys doctor` need not wait
+    from dagster._core.events import DagsterEventBatchMetadata, StepMaterializationData  # noqa: PLC0415
+    from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID  # noqa: PLC0415
+
+    from recsys_assets.orchestration.event_log import let_dagster_send_batches  # noqa: PLC0415
+    from recsys_assets.orchestration.instance import open_instance  # noqa: PLC0415
+
+    let_dagster_send_batches()
+    whole = list(_whole(Inputs(home, settings)))
+    with open_instance(home) as instance:
+        for number, (asset, day) in enumerate(whole, start=1):
+            made = dg.AssetMaterialization(asset, partition=day, metadata={"recorded": _AGAIN})
+            event = dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+                event_specific_data=StepMaterializationData(made),
+                job_name=RUNLESS_JOB_NAME,
+            )
+            batch = DagsterEventBatchMetadata(id=_AGAIN, is_end=number == len(whole))
+            instance.report_dagster_event(event, run_id=RUNLESS_RUN_ID, batch_metadata=batch)
+
+
+def _whole(inputs: Inputs) -> Iterator[tuple[str, str | None]]:
+    """Yield each asset whose artifact is whole and fresh, and each asset and day."""
+    home = inputs.home
+    artifacts = {name: (home.artifact(name), *made) for name, made in inputs.artifacts.items()}
+    artifacts["catalogue"] = (home.catalogue, ["item_catalogue"], inputs.item_catalogue)
+    for artifact, assets, wanted in artifacts.values():
+        if written_inputs(artifact) == wanted:
+            yield from ((asset, None) for asset in assets)
+    for asset, store, fingerprint in (
+        ("raw_interactions", inputs.raw_store, inputs.raw_interactions),
+        ("interactions", inputs.interaction_store, inputs.interactions),
+    ):
+        for day, file in store.files().items():
+            if file.provenance.get(INPUTS_KEY) == fingerprint(day):
+                yield asset, day.isoformat()
+    for day in days_under(home.reports):
+        if written_inputs(day_folder(home.reports, day)) == inputs.increment_report(day):
+            yield "increment_report", day.isoformat()
