@@ -21,6 +21,7 @@ from recsys_assets.benchmarks.fault_scenarios import (
 )
 from recsys_assets.benchmarks.serving_worlds import publish_synthetic
 from recsys_assets.exports.export_lists import ExportRequest, export_lists
+from recsys_assets.release.current import read_recalled
 from recsys_assets.release.publish import publish
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import Settings
@@ -83,7 +84,7 @@ def releases_state(place: Path) -> HomeState:
     store.verify(state["current"])
     for manifest in store.list():
         state[f"release {manifest.release_id}"] = len(store.verify(manifest.release_id).files)
-    for recalled in store.recalled_days():
+    for recalled in read_recalled(store.root):
         state[f"recalled {recalled.day} {recalled.checksum[-1]}"] = recalled.why
     return state
 
