@@ -82,6 +82,7 @@ _PROBLEMS = {
     403: "The API key's scope is too small.",
     404: "The served release does not have it.",
     408: "The body took too long to arrive.",
+    409: "The release is damaged, recalled, of another source, or its lists break their rules.",
     413: "The body is too large.",
     414: "The query is too long.",
     429: "This caller sent too many requests; see Retry-After.",

@@ -78,10 +78,20 @@ _BASELINES = ("popularity_", "recency_popularity_", "last_month_", "item_knn_", 
 @releases.command("list", epilog=example("recsys releases list"))
 @home_option
 def list_releases(home: Path | None) -> None:
-    """List the releases, newest first; `*` is the current one."""
+    """List the releases, the last published first.
+
+    `*` is the current one, `!` is before what cannot be served, with the reason.
+    """
+    from recsys_assets.errors import BrokenReleaseError  # noqa: PLC0415
+
     store = _store(home)
-    current = store.current_id()
-    for manifest in store.list():
+    try:
+        current = store.current_id()
+    except BrokenReleaseError as error:
+        current = None
+        click.echo(f"! {error}")
+    kept = store.list()
+    for manifest in kept:
         mark = "*" if manifest.release_id == current else " "
         metrics = ", ".join(
             f"{name} {value:.4f}"
@@ -90,6 +100,16 @@ def list_releases(home: Path | None) -> None:
         )
         counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
         click.echo(f"{mark} {manifest.release_id}  {manifest.created_at:%Y-%m-%d %H:%M}  {counts}  {metrics}")
+        fault = store.fault(manifest.release_id, read=False)
+        if fault is not None:
+            click.echo(f"  ! {fault}")
+    unreadable = store.unreadable()
+    for name, reason in unreadable.items():
+        click.echo(f"! {name}  {reason}")
+    if current is not None and current not in {*unreadable, *(manifest.release_id for manifest in kept)}:
+        click.echo(f"! {current}  current, and not there; run `recsys build`, or `recsys releases rollback`")
+    if not kept and not unreadable:
+        click.echo("There are no releases: run `recsys build`.")
 
 
 @releases.command(epilog=example("recsys releases promote 20171231-0f3a5bc2d1"))

@@ -19,7 +19,14 @@ from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.made_artifacts import RECORD_SUFFIX, damaged_files, forget_inputs, take_from
 from recsys_assets.quality.quarantine import rejected_on
 from recsys_assets.quality.row_account import HomeAccount, RowAccount
-from recsys_assets.release.current import CURRENT_FILE, RecordedMove, earlier, read_current, record_move
+from recsys_assets.release.current import (
+    CURRENT_FILE,
+    RecordedMove,
+    check_not_recalled,
+    earlier,
+    read_current,
+    record_move,
+)
 from recsys_assets.release.manifest import MANIFEST_FILE, WAY_OUT, check_sums_once, read_manifest, release_id
 from recsys_assets.release.release_store import MOVING, PUBLISHING, ReleaseStore
 from recsys_assets.settings import Settings
@@ -268,7 +275,7 @@ def _serve_whole(home: Home, whole: set[str]) -> str:
 
 def _is_clean(store: ReleaseStore, name: str) -> bool:
     try:
-        store.check_not_recalled(store.manifest(name))
+        check_not_recalled(store.root, store.manifest(name))
     except RecsysError:
         return False
     return True

@@ -15,6 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
+from recsys_assets.release.manifest import Manifest
 from recsys_assets.storage.atomic import named, read_file, replace_file
 
 CURRENT_FILE: Final = "current"
@@ -165,6 +166,16 @@ def read_recalled(root: Path) -> Sequence[RecalledDay]:
             f"{file}: the record of recalled days cannot be read ({error}); restore it, or remove it and recall the"
             " days again by `recsys releases recall`"
         ) from error
+
+
+def check_not_recalled(root: Path, manifest: Manifest) -> None:
+    """Raise ReleaseError if a release was built on a recalled version of a day."""
+    for entry in read_recalled(root):
+        if manifest.lineage.get(entry.day) == entry.checksum:
+            raise ReleaseError(
+                f"release {manifest.release_id}: built on {entry.day}, recalled {entry.at:%Y-%m-%d %H:%M} UTC"
+                f" ({entry.why or 'no reason given'}); correct that day, replay it and build again"
+            )
 
 
 def record_recalled(root: Path, bad: Iterable[tuple[date, str]], *, why: str, at: datetime) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
+from recsys_assets.release.current import check_not_recalled
 from recsys_assets.release.load import CATEGORIES, TITLES
 from recsys_assets.release.manifest import (
     FileEntry,
@@ -92,7 +93,7 @@ def publish(
             accepted=accepted or {},
             sequence=1 + max((kept.sequence for kept in store.list()), default=0),
         )
-        store.check_not_recalled(manifest)
+        check_not_recalled(home.releases, manifest)
         manifest = write_manifest(staged, manifest)
         report("staged")
         manifest = _put_in_place(staged, home.releases / manifest.release_id, manifest)

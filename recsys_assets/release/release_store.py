@@ -12,12 +12,11 @@ from typing import Final
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.current import (
     Move,
-    RecalledDay,
     RecordedMove,
+    check_not_recalled,
     earlier,
     read_current,
     read_promotions,
-    read_recalled,
     record_move,
     record_recalled,
 )
@@ -142,12 +141,16 @@ class ReleaseStore:
         steps = earlier(self.promotions(), self.served_id())
         return next((release_id for release_id in steps if self.fault(release_id) is None), None)
 
-    def fault(self, release_id: str) -> str | None:
-        """Return why a release cannot be served again: it is gone, damaged, edited or recalled; None where it can."""
+    def fault(self, release_id: str, *, read: bool = True) -> str | None:
+        """Return why a release cannot be served: it is gone, damaged, edited or recalled; None where it can.
+
+        `read` compares the checksums of files that were never verified or have changed since, else their sizes only.
+        """
         try:
-            manifest = self.manifest(release_id)
-            check_sums_once(self.root / release_id, manifest)
-            self.check_not_recalled(manifest)
+            folder, manifest = self.root / release_id, self.manifest(release_id)
+            check_identity(folder, manifest)
+            (check_sums_once if read else check_sizes)(folder, manifest)
+            check_not_recalled(self.root, manifest)
         except ReleaseError as error:
             return str(error)
         return None
@@ -179,7 +182,7 @@ class ReleaseStore:
             manifest = self.manifest(release_id)  # it may have been replaced or recalled meanwhile
             check_identity(self.root / release_id, manifest)
             check_sizes(self.root / release_id, manifest)
-            self.check_not_recalled(manifest)
+            check_not_recalled(self.root, manifest)
             self._move("promote", release_id)
 
     def rollback(self) -> str:
@@ -259,14 +262,6 @@ class ReleaseStore:
             " current. Correct the days, replay them and run `recsys build`"
         )
 
-    def check_not_recalled(self, manifest: Manifest) -> None:
-        """Raise ReleaseError if the release was built on a recalled version of a day."""
-        for entry in self._recalled(manifest):
-            raise ReleaseError(
-                f"release {manifest.release_id}: built on {entry.day}, recalled {entry.at:%Y-%m-%d %H:%M} UTC"
-                f" ({entry.why or 'no reason given'}); correct that day, replay it and build again"
-            )
-
     def prune(self, *, keep: int) -> Sequence[str]:
         """Delete all but the `keep` newest releases, and return their ids.
 
@@ -287,10 +282,6 @@ class ReleaseStore:
         """Return the ids of the releases that `prune` would delete."""
         needed = {self.served_id(), self.previous_id()}
         return [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in needed]
-
-    def _recalled(self, manifest: Manifest) -> Sequence[RecalledDay]:
-        days = read_recalled(self.root)
-        return [entry for entry in days if manifest.lineage.get(entry.day) == entry.checksum]
 
     def _move(self, move: Move, after: str) -> None:
         record_move(

@@ -35,6 +35,7 @@ _TITLES = {
     404: "Not found",
     405: "The method is not allowed here",
     408: "The request took too long to arrive",
+    409: "It cannot be done as things are",
     413: "The body is too large",
     414: "The URL is too long",
     415: "The body's media type is not supported",

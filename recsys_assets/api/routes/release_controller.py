@@ -2,7 +2,7 @@
 
 import msgspec
 from litestar import get, post
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
@@ -11,6 +11,7 @@ from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Promoted, Promotion, Releases, ReleaseSummary
 from recsys_assets.api.serving.service import ServiceController
+from recsys_assets.errors import RecsysError
 from recsys_assets.release.manifest import Manifest
 
 
@@ -49,19 +50,24 @@ class ReleaseController(ServiceController):
     @post(
         "/releases:promote",
         summary="Serve another release",
-        description="Points `current` at a release kept here, served within a second. Needs scope `admin`.",
+        description="Points `current` at a release kept here, served within a second; first it is read whole, and its "
+        "lists are made. Needs scope `admin`.",
         operation_id="promoteRelease",
         status_code=200,
         sync_to_thread=True,
         guards=[needs("admin")],
         security=KEY_NEEDED,
-        responses=answers(Promoted, also=(404, 408, 413)),
+        responses=answers(Promoted, also=(404, 408, 409, 413)),
     )
     def promote(self, data: JSONBody[Promotion]) -> ASGIApp:
         known = {manifest.release_id for manifest in self.service.live.store.list()}
         if data.release not in known:
             raise NotFoundException(f"no release {data.release!r} is kept here; see GET /v1/releases")
-        self.service.live.store.promote(data.release)
+        try:
+            self.service.live.store.promote(data.release)
+        except RecsysError as error:
+            why = str(error).replace(f"{self.service.live.home.root}/", "")
+            raise HTTPException(status_code=409, detail=why) from None
         return Reply(encode(Promoted(current=data.release)))
 
 

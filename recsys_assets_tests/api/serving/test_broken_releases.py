@@ -95,8 +95,8 @@ def test_a_broken_new_release_is_rejected_and_the_old_one_stays(copy: Home) -> N
     older = store.rollback()
     live = Live(copy)
     live.start()
-    flip_a_bit("item_embeddings.npy")(copy.releases / newer)
     store.promote(newer)
+    flip_a_bit("item_embeddings.npy")(copy.releases / newer)
     assert live.swap() is False
     assert live.serving is not None
     assert live.serving.release_id == older
@@ -110,8 +110,8 @@ def test_a_release_mended_and_promoted_again_is_served(copy: Home, two: Home) ->
     older = store.rollback()
     live = Live(copy)
     live.start()
-    flip_a_bit("item_embeddings.npy")(copy.releases / newer)
     store.promote(newer)
+    flip_a_bit("item_embeddings.npy")(copy.releases / newer)
     live.swap()
     store.promote(older)
     live.swap()
