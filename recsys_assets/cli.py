@@ -1,11 +1,15 @@
 """The `recsys` command: a group, its commands by topic in `commands/`, and errors as exit codes."""
 
 import atexit
+import contextlib
 import gc
-from typing import Any
+import sys
+from collections.abc import Iterable
+from typing import Any, Final, TextIO, cast
 
 import click
 
+from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
     export_command,
     init_command,
@@ -21,9 +25,46 @@ from recsys_assets.errors import RecsysError, StorageError
 from recsys_assets.storage.private_files import keep_private
 from recsys_assets.training_settings import limit_spinning
 
+_LONGEST_LINE: Final = 4_000
+"""Most characters of a line for people: a title may have 10,000 words."""
+
+
+class PrintableStream:
+    """A text stream that shows control characters of other people's texts, and cuts long lines that are no JSON."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream`."""
+        self._stream = stream
+        self.rich_proxied_file = stream
+        """The stream that rich writes to, whose own colours are none of other people's; see `open_console`."""
+
+    def write(self, text: str) -> int:
+        """Write a text, and return its length."""
+        self._stream.write("\n".join(map(_line, text.split("\n"))))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of the texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _line(text: str) -> str:
+    if len(text) > _LONGEST_LINE and not text.startswith(("{", "[")):
+        text = f"{text[:_LONGEST_LINE]}… ({len(text):,} characters)"
+    return printable(text)
+
 
 class _Commands(click.Group):
     """Turns the package's errors into a message and their exit code; lists commands as they were added."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        out, err = (cast("TextIO", PrintableStream(stream)) for stream in (sys.stdout, sys.stderr))
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         said: RecsysError | None

@@ -14,13 +14,14 @@ from msgspec import Meta
 from recsys_assets.errors import SettingsError
 from recsys_assets.source_settings import SourceSettings, Url
 from recsys_assets.storage.bounds import (
+    MOST,
     Count,
     CountOrZero,
     KeyPath,
+    Line,
     NotNegative,
     Positive,
     Share,
-    Text,
     mistake_in,
 )
 from recsys_assets.storage.home import Home
@@ -42,6 +43,11 @@ YearlyDay = Annotated[
         description="MM-DD or YYYY-MM-DD",
     ),
 ]
+NumberOfDays = Annotated[int, Meta(ge=0, le=100_000)]
+DaysAYear = Annotated[float, Meta(ge=0.001, le=365)]
+KindWeight = Annotated[
+    float, Meta(ge=0, le=1_000, description="0, or 0.001 to 1000", extra_json_schema={"least": 0.001})
+]
 
 
 DEFAULT_KINDS: Final[Mapping[str, float]] = {
@@ -59,29 +65,22 @@ DEFAULT_KINDS: Final[Mapping[str, float]] = {
 
 
 CANCELLED: Final = (
-    "cancelled",
-    "canceled",
-    "voided",
-    "refunded",
-    "failed",
-    "declined",
-    "unavailable",
-    "trash",
-)
+    "cancelled", "canceled", "voided", "refunded", "failed", "declined", "unavailable", "trash",
+)  # fmt: skip
 """Status of an order that came to nothing, in the words of the shop systems that the packaged sources read."""
 
 
 class InteractionsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The events that count as a wish: learnt from, and the truth of evaluation."""
 
-    kinds: dict[str, NotNegative] = msgspec.field(default_factory=lambda: dict(DEFAULT_KINDS))
+    kinds: dict[str, KindWeight] = msgspec.field(default_factory=lambda: dict(DEFAULT_KINDS))
     """Kind of event -> its weight, beside the other defaults. 0: seen, but no wish; a kind that is not listed, and an
     event without a kind, weighs 1."""
-    rating_positive: float | None = None
+    rating_positive: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None
     """Least rating that is a wish; an event rated below is seen, but no wish. Left out, 4 for Amazon and
     MovieLens; none for others, so that every rating is a wish. `recsys init` sets it for a `tabular` source
     with ratings."""
-    seen: Literal["all"] | list[Text] | None = None
+    seen: Literal["all"] | list[Line] | None = None
     """Kinds that hide an item from its user's lists, or `all`; an event without a kind always does. Left out, all but
     `impression`."""
     returns: Literal["cancel", "keep", "drop"] = "cancel"
@@ -89,9 +88,9 @@ class InteractionsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     or drops all of the pair."""
     identical_rows: Literal["duplicates", "pieces"] = "duplicates"
     """Rows alike in all that is mapped, without a quantity: one event delivered twice, or one piece each."""
-    cancelled: list[Text] = msgspec.field(default_factory=lambda: list(CANCELLED))
+    cancelled: list[Line] = msgspec.field(default_factory=lambda: list(CANCELLED))
     """Values of the mapped `status` that make an order none; upper and lower case are the same."""
-    not_products: list[Text] = []
+    not_products: list[Line] = []
     """Item ids that are no products, such as `POST` or `GIFT_*`: `*` is any text."""
 
     def __post_init__(self) -> None:
@@ -105,29 +104,29 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     recall_target: Share = 0.99
     """Least recall@100 against exact search."""
-    candidates_per_user: CountOrZero = 200
+    candidates_per_user: Annotated[int, Meta(ge=0, le=10_000)] = 200
     """Best unseen items kept for each user at release time, so that a request needs no search; 0 for none."""
-    neighbours_per_item: CountOrZero = 50
+    neighbours_per_item: Annotated[int, Meta(ge=0, le=10_000)] = 50
     """Nearest items by cosine kept for each item; 0 for none."""
-    precompute_pairs: Count = 1_000_000_000
+    precompute_pairs: Annotated[int, Meta(ge=1, le=10**15)] = 1_000_000_000
     """Most pairs scored exactly ahead of serving, for users and for items each. Beyond it users' candidates
     come from the index, and only the most popular items have neighbours."""
-    threads: CountOrZero = 0
+    threads: Annotated[int, Meta(ge=0, le=256)] = 0
     """Threads of the index build and of batch searches; 0 for one a core. A request's search uses one."""
 
 
 class QualitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The judgement of a day against its history."""
 
-    alarms_per_year: Positive = 4.0
+    alarms_per_year: DaysAYear = 4.0
     """False-alarm budget: days a year that may warn though nothing is wrong."""
-    blocks_per_year: Positive = 0.5
+    blocks_per_year: DaysAYear = 0.5
     """False-alarm budget of rejections: days a year that may be rejected though nothing is wrong."""
     material_share: Share = 0.2
     """A day is rejected for drift only if at least this share of its rows is affected."""
     material_rows: CountOrZero = 50
     """A day is rejected for drift only if at least N rows are affected (or missing): a few prove nothing."""
-    least_history_days: Annotated[int, Meta(ge=14)] = 28
+    least_history_days: Annotated[int, Meta(ge=14, le=10_000)] = 28
     """Days of history before drift is judged at all."""
     closed_days: tuple[YearlyDay, ...] = ("12-25", "01-01")
     """Days on which shops are closed, of every year or of one (for feasts that move): few rows or none, at odd
@@ -137,7 +136,7 @@ class QualitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The increment reports that `recsys build` writes."""
 
-    days: CountOrZero = 7
+    days: NumberOfDays = 7
     """Write reports for the last N days."""
     when: Literal["always", "warned", "never"] = "always"
     """Report on every one of these days, only on those with a check that warned or failed, or on none.
@@ -147,13 +146,13 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class ExportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The export of lists, the asset `exported_lists`; `recsys export` has options of its own."""
 
-    to: Text | None = None
+    to: Line | None = None
     """Target, as `recsys export --to`; a path is in the home unless it is absolute. Left out, nothing is exported."""
-    scenario: Text | None = None
+    scenario: Line | None = None
     """Scenario of the rules that makes the lists; left out, the plain lists."""
     k: Annotated[int, Meta(ge=1, le=500)] = 10
     """Items a list, at most."""
-    users: Text = "all"
+    users: Line = "all"
     """`all` of the release, `active:30d` with a wish in its last 30 days, or a file of ids."""
     delta: bool = True
     """Write only the lists that changed since the export before."""
@@ -176,13 +175,13 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     after_build: bool = False
     """Prune at the end of each `recsys build`, too."""
-    run_days: CountOrZero = 30
+    run_days: NumberOfDays = 30
     """Keep the logs of Dagster's runs for N days after they ended."""
-    check_days: CountOrZero = 365
+    check_days: NumberOfDays = 365
     """Keep the results of a day that passed every check for N days; those of other days stay."""
-    report_days: CountOrZero = 365
+    report_days: NumberOfDays = 365
     """Keep an increment report for N days after it was written; those of the last `[report] days` stay."""
-    quarantine_days: CountOrZero = 365
+    quarantine_days: NumberOfDays = 365
     """Keep a rejected day in quarantine for N days."""
     releases: Count = 5
     """Keep the newest N releases."""
@@ -195,14 +194,14 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Reads need an API key too; writes always do."""
     requests_per_second: NotNegative = 0.0
     """Requests a second of each caller, an API key or, without a valid one, an address; 0 sets no limit."""
-    burst: Annotated[float, Meta(ge=1)] = 50.0
+    burst: Annotated[float, Meta(ge=1, le=MOST)] = 50.0
     """Requests that a caller may make at once before the rate counts."""
     anonymous_requests_per_second: NotNegative = 2_000.0
     """The same of each address without a valid key, where that is less; 0 sets no limit of its own. An IPv6 address is
     its /64 network."""
-    anonymous_burst: Annotated[float, Meta(ge=1)] = 4_000.0
+    anonymous_burst: Annotated[float, Meta(ge=1, le=MOST)] = 4_000.0
     """Requests that such an address may make at once before the rate counts."""
-    trusted_proxies: list[Text] = []
+    trusted_proxies: list[Line] = []
     """Addresses of reverse proxies whose `X-Forwarded-For` names the caller. Without one, all callers behind a
     proxy are one address."""
     max_connections: Annotated[int, Meta(ge=16, le=100_000)] = 2_048
@@ -222,7 +221,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Time that a body may take to arrive (408)."""
     dagster_url: Url = "http://127.0.0.1:3000"
     """The page's link to the lineage."""
-    cors_origins: list[Text] = []
+    cors_origins: list[Line] = []
     """Origins whose pages may call the API; none by default."""
     log_requests: bool = False
     """Log every request; failures and slow ones always are."""
@@ -279,9 +278,10 @@ def _settings(home: Home, table: dict[str, Any]) -> Settings:
         raise SettingsError(f"{place}: {mistake.text}{_own_heading(mistake.path)}")
     settings = msgspec.convert(table, Settings, strict=False)
     source = settings.source
-    if source.last_day < source.first_day:
-        place = place_of(home.settings_file, ("source", "last_day"), variables)
-        raise SettingsError(f"{place}: {source.last_day} is before first_day, {source.first_day}")
+    fault = source.fault_of_days()
+    if fault is not None:
+        place = place_of(home.settings_file, ("source", fault[0]), variables)
+        raise SettingsError(f"{place}: {fault[1]}")
     return settings
 
 

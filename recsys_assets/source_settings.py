@@ -6,13 +6,15 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from recsys_assets.storage.bounds import Share, Text
+from recsys_assets.storage.bounds import Line, Share
 
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]", description="a URL, http:// or https://")]
 SnapshotDay = Annotated[
     str,
     Meta(pattern=r"^(file|\d{4}-\d\d-\d\d)$", description="YYYY-MM-DD, or `file` for each file's own day"),
 ]
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
+"""Bounds of the days: what counts back from the first, or on from the last, stays in the calendar."""
 BAD_ROWS: Final = 0.001
 """Share of rows that may be unreadable, by default."""
 
@@ -20,22 +22,22 @@ BAD_ROWS: Final = 0.001
 class ReadingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The way that a table's files are read, beside what each file shows by itself."""
 
-    encoding: Text | None = None
+    encoding: Line | None = None
     """Such as `utf-8`, `windows-1252` or `utf-16`; left out, each file's own is recognised."""
-    delimiter: Text | None = None
+    delimiter: Annotated[str, Meta(min_length=1, max_length=20)] | None = None
     """Text between two fields; left out, recognised."""
     header: bool | None = None
     """False: the first line is data, and columns are called `1`, `2`, … from the left; left out, recognised."""
     decimal: Literal[".", ","] | None = None
     """Decimal mark of numbers; left out, recognised."""
-    time_format: Text | None = None
+    time_format: Line | None = None
     """`iso`, `seconds`, `milliseconds`, `microseconds`, `nanoseconds`, `excel`, or a pattern such as
     `%d/%m/%Y %H:%M`; a file in another format is recognised by its whole column. Left out, always recognised."""
-    time_zone: Text = "UTC"
+    time_zone: Line = "UTC"
     """Zone of times that have no offset of their own, such as `Europe/Berlin`."""
     snapshot: SnapshotDay | None = None
     """Day of every event, where the source has no time; left out, `timestamp` is read."""
-    kind: Text | None = None
+    kind: Line | None = None
     """Kind of every event, where no column has it."""
     kinds: dict[str, str] = {}
     """The source's word for a kind, in lower case -> ours, such as `addtocart` -> `cart`."""
@@ -52,7 +54,7 @@ def with_changes(
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The source of the events, and the days that they cover."""
 
-    spec: Text
+    spec: Line
     """`completejourney`, `amazon:PATH[,meta=PATH]`, `movielens:PATH`, `tabular:PATH` or another of `recsys init
     --help`; paths are absolute."""
     first_day: date
@@ -71,6 +73,15 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     amazon_url: Url = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023"
     """The place that `recsys init --source amazon-2023:CATEGORY` downloads from: the published one or a mirror."""
     reading: ReadingSettings = ReadingSettings()
+
+    def fault_of_days(self) -> tuple[str, str] | None:
+        """Return the field and the fault of days that cannot be used; None where they can be."""
+        for name, day in (("first_day", self.first_day), ("last_day", self.last_day)):
+            if not FIRST_DAY <= day <= LAST_DAY:
+                return name, f"{day} is not allowed; give a day, {FIRST_DAY} to {LAST_DAY}"
+        if self.last_day < self.first_day:
+            return "last_day", f"{self.last_day} is before first_day, {self.first_day}"
+        return None
 
     def days(self) -> list[date]:
         """Return every daily partition from `first_day` to `last_day`."""

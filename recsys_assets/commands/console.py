@@ -1,12 +1,14 @@
 """The terminal's view of a build that has ended and of a list of recommendations."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from recsys_assets.api.http.logs import printable
 from recsys_assets.api.schemas.recommendation_schemas import UserRecommendations
 
 if TYPE_CHECKING:
@@ -14,10 +16,38 @@ if TYPE_CHECKING:
 
 _MARKS = {"fresh": Text("fresh", "dim"), "built": Text("built", "green"), "failed": Text("failed", "red")}
 
+_LONGEST_CELL: Final = 120
+
 
 def open_console(*, stderr: bool = False) -> Console:
-    """Open the terminal or pipe for texts that may hold brackets, such as titles and settings: none is markup."""
-    return Console(stderr=stderr, markup=False)
+    """Open the terminal or pipe for other people's texts: brackets are no markup, and control characters are shown."""
+    console = Console(stderr=stderr, markup=False)
+    console.push_render_hook(_ShownControls())
+    return console
+
+
+class _ShownControls(RenderHook):
+    """Keeps the control codes of rich itself, and shows all others."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Shown(one) for one in renderables]
+
+
+class _Shown:
+    """A renderable whose text is printable."""
+
+    def __init__(self, shown: ConsoleRenderable) -> None:
+        self._shown = shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for part in console.render(self._shown, options):
+            yield part if part.control else Segment(printable(part.text), part.style)
+
+
+def _cell(text: str | None) -> str:
+    """Return a text for a cell; a long one is cut."""
+    text = text or ""
+    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
 
 
 def print_summary(console: Console, outcome: "BuildOutcome", *, seconds: float) -> None:
@@ -57,7 +87,7 @@ def print_recommendations(console: Console, found: UserRecommendations) -> None:
     """Print a table of the items by name, best first, and the reason where a fallback answered."""
     fallback = f", {found.source}: {found.reason}" if found.reason else ""
     console.print(
-        f"\nRecommendations for {found.user_id} (release {found.release}{fallback})", highlight=False
+        f"\nRecommendations for {_cell(found.user_id)} (release {found.release}{fallback})", highlight=False
     )
     if not found.items:
         console.print("No item is left: the user has seen all of them.", highlight=False)
@@ -65,7 +95,11 @@ def print_recommendations(console: Console, found: UserRecommendations) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for rank, item in enumerate(found.items, start=1):
         table.add_row(
-            str(rank), item.title or item.item_id, item.category or "", f"{item.score:.3f}", item.item_id
+            str(rank),
+            _cell(item.title or item.item_id),
+            _cell(item.category),
+            f"{item.score:.3f}",
+            _cell(item.item_id),
         )
     console.print(table)
 
@@ -84,7 +118,7 @@ def print_trace(console: Console, found: UserRecommendations) -> None:
         stages.add_row(
             stage.section,
             stage.name,
-            stage.rule,
+            _cell(stage.rule),
             str(stage.items_in),
             str(stage.items_out),
             f"{stage.ms:.3f}",
@@ -97,7 +131,7 @@ def print_trace(console: Console, found: UserRecommendations) -> None:
         relevance, score = (0.0 if value is None else value for value in (item.relevance, item.score))
         effects = ", ".join(f"{effect.stage} {effect.effect}" for effect in item.effects)
         items.add_row(
-            str(rank), item.title or item.item_id, item.reasons[0].text, ", ".join(item.sources),
-            f"{relevance:.3f}", f"{score:.3f}", effects,
+            str(rank), _cell(item.title or item.item_id), _cell(item.reasons[0].text), ", ".join(item.sources),
+            f"{relevance:.3f}", f"{score:.3f}", _cell(effects),
         )  # fmt: skip
     console.print(items, highlight=False)

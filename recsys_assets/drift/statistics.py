@@ -179,7 +179,10 @@ def daily_rate(alarms_per_year: float) -> float:
     low, high = 0.0, alarms_per_year + 1.0
     for _ in range(60):
         rate = (low + high) / 2
-        within = sum(math.exp(-rate) * rate**k / math.factorial(k) for k in range(limit + 1))
+        within = term = math.exp(-rate)
+        for k in range(1, limit + 1):  # step by step: the power and the factorial alone may be infinite
+            term *= rate / k
+            within += term
         low, high = (rate, high) if within > _CONFIDENCE else (low, rate)
     return low / _DAYS
 

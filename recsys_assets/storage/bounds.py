@@ -9,12 +9,22 @@ import msgspec
 from msgspec import Meta
 from msgspec import inspect as types
 
-Count = Annotated[int, Meta(ge=1)]
-CountOrZero = Annotated[int, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
+MOST: Final = 1_000_000_000
+"""Greatest number of a setting that has no bound of its own: sums and products of a few fit into 64 bits."""
+Count = Annotated[int, Meta(ge=1, le=MOST)]
+CountOrZero = Annotated[int, Meta(ge=0, le=MOST)]
+Positive = Annotated[float, Meta(ge=0.001, le=MOST)]
+NotNegative = Annotated[float, Meta(ge=0, le=MOST)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Days = Annotated[float, Meta(ge=0.01, le=100_000)]
+DaysOrZero = Annotated[
+    float, Meta(ge=0, le=100_000, description="0, or 0.01 to 100000", extra_json_schema={"least": 0.01})
+]
+Strength = Annotated[
+    float, Meta(ge=0, le=1e6, description="0, or 1e-06 to 1000000", extra_json_schema={"least": 1e-6})
+]
 Text = Annotated[str, Meta(min_length=1)]
+Line = Annotated[str, Meta(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 _RENAMED: Final = {"objective": "model"}
 """Names of earlier versions -> today's."""
@@ -81,7 +91,8 @@ def _in_words(info: types.Type) -> str:  # noqa: PLR0911  a type a case
             noun = "a whole number" if isinstance(info, types.IntType) else "a number"
             return f"{noun}, {bounds}" if (bounds := _bounds(info)) else noun
         case types.StrType():
-            return "text that is not empty" if info.min_length else "text"
+            text = "text of one line" if info.pattern else "text"
+            return f"{text} that is not empty" if info.min_length else text
         case types.BoolType():
             return "true or false"
         case types.DateType():
@@ -105,11 +116,12 @@ def _bounds(info: types.Type) -> str:  # noqa: PLR0911  a type a case
             return str((info.extra_json_schema or {})["description"])
         case types.LiteralType():
             return " or ".join(f"`{value}`" for value in info.values)
-        case types.IntType() | types.FloatType() if info.ge is not None and info.le is not None:
-            return f"{info.ge:g} to {info.le:g}"
+        case types.IntType() | types.FloatType() if info.ge is not None and info.le not in {None, MOST}:
+            return f"{info.ge:.12g} to {info.le:.12g}"
         case types.IntType() | types.FloatType():
-            words = {"at least": info.ge, "more than": info.gt, "at most": info.le, "less than": info.lt}
-            return ", ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
+            most = None if info.le == MOST else info.le  # it only keeps the number finite
+            words = {"at least": info.ge, "more than": info.gt, "at most": most, "less than": info.lt}
+            return ", ".join(f"{word} {bound:.12g}" for word, bound in words.items() if bound is not None)
         case _:
             return ""
 
@@ -120,7 +132,24 @@ def _takes(kind: Any, value: Any) -> bool:
     except msgspec.ValidationError:
         return False
     numbers = converted.values() if isinstance(converted, dict) else [converted]
-    return all(not isinstance(number, float) or math.isfinite(number) for number in numbers)
+    least = _least(types.type_info(kind))
+    return all(
+        not isinstance(number, float) or (math.isfinite(number) and (number == 0 or abs(number) >= least))
+        for number in numbers
+    )
+
+
+def _least(info: types.Type) -> float:
+    """Return the least number beside 0 that a type takes, where 0 has a meaning of its own; else 0."""
+    match info:
+        case types.Metadata():
+            return float((info.extra_json_schema or {}).get("least", 0.0))
+        case types.UnionType():
+            return max(map(_least, info.types))
+        case types.DictType():
+            return _least(info.value_type)
+        case _:
+            return 0.0
 
 
 def _shown(value: Any) -> str:

@@ -1,9 +1,10 @@
-"""Logs as one JSON object a line on standard error."""
+"""Logs as one JSON object a line on standard error, and text without control characters."""
 
 import logging
+import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +13,17 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+# all that moves the cursor or colours, C1 too; overrides of direction; halves of characters, which no stream takes
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Return the text with `\u001b` for each control character but tab and newline, in JSON the same text."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return _encode(line).decode()
+        return printable(_encode(line).decode())
 
 
 def configure_logs(level: int = logging.INFO) -> None:
