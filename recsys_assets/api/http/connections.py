@@ -26,7 +26,7 @@ Peer = tuple[str, str]
 
 _TICK_SECONDS = 0.25
 _CALM_SECONDS = 1.0
-"""Time between two looks while there are fewer descriptors than connections allowed."""
+"""Time between two looks while there is room for more connections."""
 _HEADER_SECONDS = 10.0
 _LEAST_RATE = 1_024
 """Bytes a second that a client has to read while it is sent an answer."""
@@ -126,7 +126,8 @@ class Connections:
 
     def _tick(self, now: float) -> None:
         descriptors = os.listdir("/proc/self/fd")  # noqa: PTH208  thousands of names, no paths
-        if len(descriptors) < self._settings.max_connections and now - self._looked_at < _CALM_SECONDS:
+        calm = len(descriptors) < self._settings.max_connections and not (self._full or self._crowded)
+        if calm and now - self._looked_at < _CALM_SECONDS:
             return
         self._looked_at = now
         found: dict[int, Connection] = {}

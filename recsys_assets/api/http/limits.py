@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import mmap
 import struct
-from contextlib import nullcontext
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
