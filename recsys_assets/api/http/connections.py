@@ -26,15 +26,18 @@ Peer = tuple[str, str]
 
 _TICK_SECONDS = 0.25
 _CALM_SECONDS = 1.0
-"""Time between two looks while there are fewer descriptors than connections allowed."""
+"""Time between two looks while there is room for more connections."""
 _HEADER_SECONDS = 10.0
+_QUEUE_SECONDS = 1.0
+"""Time that a request may wait for the event loop, in which it looks like one that is not complete."""
 _LEAST_RATE = 1_024
 """Bytes a second that a client has to read while it is sent an answer."""
 _SEND_BUFFER = 128 * 1024
 """Bytes of an answer that the kernel keeps for a client that does not read; it doubles the number."""
 
-_INFO = struct.Struct("=B23xI92xQQ8xI8xI")
-"""Of `struct tcp_info`: state, unacked, bytes_acked, bytes_received, notsent_bytes, data_segs_out."""
+_INFO = struct.Struct("=B23xI24xI64xQQ8xI8xI")
+"""Of `struct tcp_info`: state, unacked, last_data_recv in ms, bytes_acked, bytes_received, notsent_bytes,
+data_segs_out."""
 _ESTABLISHED, _CLOSE_WAIT, _LISTEN = 1, 8, 10
 _COOKIE = getattr(socket, "SO_COOKIE", 57)
 _RESET = struct.pack("ii", 1, 0)
@@ -44,14 +47,14 @@ class Connection:
     """One open connection, as the last look found it."""
 
     __slots__ = (
-        "acked", "answers", "asking_since", "fd", "moved_at", "opened_at", "peer", "received", "rested", "writing",
+        "acked", "answers", "asking_since", "fd", "moved_at", "opened_at", "peer", "rested", "writing",
     )  # fmt: skip
 
-    def __init__(self, peer: Peer, now: float) -> None:
+    def __init__(self, peer: Peer, now: float, *, acked: int = 0) -> None:
         self.peer = peer
         self.fd = -1
-        self.acked = self.received = self.answers = 0
-        self.opened_at = self.moved_at = now
+        self.acked, self.answers = acked, 0
+        self.opened_at, self.moved_at = now, 0.0
         """When it was first seen, and when bytes last went either way."""
         self.rested = 0
         """Bytes received when the last answer went out: more of them are a request's beginning."""
@@ -62,14 +65,13 @@ class Connection:
 
     def overdue(self, info: tuple[int, ...], *, busy: bool, now: float, write_seconds: float) -> bool:
         """Take the newest figures; True where the client took too long to ask, or to read."""
-        _, unacked, acked, received, unsent, answers = info
-        if (acked, received) != (self.acked, self.received):
-            self.moved_at = now
+        _, unacked, received_ago, acked, received, unsent, answers = info
+        self.moved_at = now if acked != self.acked else max(self.moved_at, now - received_ago / 1_000)
         if busy or answers != self.answers:
             self.rested, self.asking_since = received, None
         elif received > self.rested and self.asking_since is None:
             self.asking_since = now
-        self.acked, self.received, self.answers = acked, received, answers
+        self.acked, self.answers = acked, answers
         if not unacked and not unsent:
             self.writing = None
         elif self.writing is None:
@@ -83,7 +85,9 @@ class Connection:
 
     def is_idle(self, *, busy: bool, now: float) -> bool:
         """Return True where no request is under way, or one whose answer the client does not read now."""
-        return not busy and (self.writing is None or self.moved_at < now)
+        waits = self.asking_since is not None and now - self.asking_since < _QUEUE_SECONDS
+        reads = self.writing is not None and self.moved_at == now
+        return not (busy or waits or reads)
 
 
 class Connections:
@@ -126,7 +130,8 @@ class Connections:
 
     def _tick(self, now: float) -> None:
         descriptors = os.listdir("/proc/self/fd")  # noqa: PTH208  thousands of names, no paths
-        if len(descriptors) < self._settings.max_connections and now - self._looked_at < _CALM_SECONDS:
+        calm = len(descriptors) < self._settings.max_connections and not (self._full or self._crowded)
+        if calm and now - self._looked_at < _CALM_SECONDS:
             return
         self._looked_at = now
         found: dict[int, Connection] = {}
@@ -153,7 +158,7 @@ class Connections:
                 if probe.getsockname()[1] != self._port:
                     return
                 host, port = probe.getpeername()[:2]
-                connection = Connection((host.partition("%")[0], str(port)), now)
+                connection = Connection((host.partition("%")[0], str(port)), now, acked=info[3])
         except (OSError, struct.error):
             return  # no TCP socket, or closed meanwhile
         finally:

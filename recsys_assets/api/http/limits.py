@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import mmap
 import struct
-from contextlib import nullcontext
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -126,14 +125,20 @@ class RateLimit:
 
     def _count(self, name: int, allowance: Allowance, now: float, cost: float) -> float:
         """Count a request: 0.0 where it may go on, else the seconds to wait, and it is not counted."""
-        with nullcontext() if self._file is None else locked_descriptor(self._file.fileno()):
-            place, full_at = self._find(name)
-            before = max(full_at, now)
-            wait = before + allowance.interval - now - allowance.reach
-            if wait <= _ROUNDING:
-                _SLOT.pack_into(self._table, place, name, before + cost * allowance.interval)
-                return 0.0
-        return wait
+        if self._file is None:
+            return self._counted(name, allowance, now, cost)
+        with locked_descriptor(self._file.fileno()):
+            return self._counted(name, allowance, now, cost)
+
+    def _counted(self, name: int, allowance: Allowance, now: float, cost: float) -> float:
+        place, full_at = self._find(name)
+        interval, reach = allowance
+        before = max(full_at, now)
+        wait = before + interval - now - reach
+        if wait > _ROUNDING:
+            return wait
+        _SLOT.pack_into(self._table, place, name, before + cost * interval)
+        return 0.0
 
     def _find(self, name: int) -> tuple[int, float]:
         """Return the caller's slot and time; 0.0 and the slot to reuse where the caller has none."""

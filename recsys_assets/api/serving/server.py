@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import logging
 import os
 import resource
 import signal
@@ -25,6 +26,8 @@ from recsys_assets.api.serving.live import Live
 from recsys_assets.errors import PortInUseError
 from recsys_assets.settings import ApiSettings, load_settings
 from recsys_assets.storage.home import Home
+
+log = logging.getLogger("recsys.api")
 
 OPTIONS_VARIABLE = "RECSYS_SERVE_OPTIONS"
 
@@ -86,7 +89,8 @@ def serve(
         stack.enter_context(claimed_port(host, port, option="--port"))
         # Workers are forked from this process: a thread of ours that is inside SQLite then would leave its lock taken.
         Live(home).choose(verify=True, fallback_previous=fallback_previous)
-        allowed = settings or _settings(home)
+        configure_logs()
+        accepted, allowed = _within_descriptors(settings or _settings(home))
         shared: str | None = None
         if workers > 1:
             shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-workers-"))
@@ -103,17 +107,16 @@ def serve(
             shared=shared,
         )
         os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()
-        _run(target, host, port, workers, allowed)
+        _run(
+            target, host, port, workers=workers, accepted=accepted, idle_seconds=allowed.idle_timeout_seconds
+        )
 
 
 def _settings(home: Home) -> ApiSettings:
     return load_settings(home).api if home.settings_file.is_file() else ApiSettings()
 
 
-def _run(target: str, host: str, port: int, workers: int, settings: ApiSettings) -> None:
-    configure_logs()
-    idle_ms = int(settings.idle_timeout_seconds * 1_000)
-    acceptable = _acceptable_connections(settings)
+def _run(target: str, host: str, port: int, *, workers: int, accepted: int, idle_seconds: float) -> None:
     server = Server(
         target,
         factory=True,
@@ -125,8 +128,10 @@ def _run(target: str, host: str, port: int, workers: int, settings: ApiSettings)
         http=HTTPModes.http1,
         websockets=False,
         backlog=1024,
-        backpressure=acceptable,
-        http1_settings=HTTP1Settings(header_read_timeout=idle_ms, max_buffer_size=64 * 1024),
+        backpressure=accepted,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(idle_seconds * 1_000), max_buffer_size=64 * 1024
+        ),
         log_level=LogLevels.warning,
         log_access=False,
         respawn_failed_workers=True,
@@ -135,20 +140,26 @@ def _run(target: str, host: str, port: int, workers: int, settings: ApiSettings)
     server.serve()
 
 
-def _acceptable_connections(settings: ApiSettings) -> int:
-    """Return the connections at which a worker stops to accept, for memory's and the descriptors' sake.
+def _within_descriptors(settings: ApiSettings) -> tuple[int, ApiSettings]:
+    """Return the connections at which a worker stops to accept, and settings that keep fewer than that.
 
-    It is far more than it keeps: those above `max_connections` are cut within a quarter of a second.
+    Those above `max_connections` are cut within a quarter of a second, so a worker accepts far more than it keeps.
     """
     wanted = 4 * settings.max_connections if WATCHED else settings.max_connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + _OTHER_FILES
-    if soft < needed and soft != resource.RLIM_INFINITY:
+    if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(1, min(wanted, soft - _OTHER_FILES))
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted, settings
+    accepted = max(2, soft - _OTHER_FILES)
+    kept = min(settings.max_connections, accepted // 2)
+    log.warning(
+        "few descriptors for connections: raise `ulimit -n`",
+        extra={"descriptors": soft, "needed": needed, "max_connections": kept},
+    )
+    return accepted, msgspec.structs.replace(settings, max_connections=kept)
 
 
 @contextmanager
