@@ -1,5 +1,7 @@
 """Settings of the source: its spec, its days, and the way that its files are read."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Annotated, Final, Literal
 
@@ -49,6 +51,24 @@ def with_changes(
     """Return `reading` with every field that `after` has otherwise than `before`."""
     old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
     return msgspec.structs.replace(reading, **{name: new[name] for name in new if new[name] != old[name]})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The decisions of a person about a table, all the same whether by option, answer or recsys.toml."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Our column name -> theirs."""
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
+    """The way of reading."""
+
+    def answered(self, option: str, answer: str) -> "Given":
+        """Return the decisions with that of an option of `recsys init`, such as `--column user_id=`."""
+        if option.startswith("--column"):
+            ours = option.removeprefix("--column ").rstrip("=")
+            return replace(self, columns={**self.columns, ours: answer})
+        setting = {"--time-format": "time_format", "--decimal": "decimal", "--no-time": "snapshot"}
+        return replace(self, reading=msgspec.structs.replace(self.reading, **{setting[option]: answer}))
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,7 +19,7 @@ from recsys_assets.commands.shared import (
 )
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE
-from recsys_assets.source_settings import with_changes
+from recsys_assets.source_settings import Given, with_changes
 from recsys_assets.storage.database_urls import without_password
 from recsys_assets.storage.home import Home, days_under
 
@@ -149,7 +149,6 @@ def _agreed(
     """Return the mapping and the way of reading after the conversation; as given for a source of a known format."""
     from recsys_assets.commands.console import open_console  # noqa: PLC0415
     from recsys_assets.commands.init_conversation import agree  # noqa: PLC0415
-    from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
     from recsys_assets.lake.sources.registry import preset_tables, table_of  # noqa: PLC0415
 
     table = table_of(spec, reading)

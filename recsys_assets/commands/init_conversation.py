@@ -11,6 +11,7 @@ from rich.table import Table
 from recsys_assets import columns as names
 from recsys_assets.errors import InputError, SourceFormatError
 from recsys_assets.quality.row_account import RowAccount
+from recsys_assets.source_settings import Given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from recsys_assets.lake.files.tabular_files import TabularFile
-    from recsys_assets.lake.open_questions import Given
     from recsys_assets.lake.proposal import Proposal
 
 _EXAMPLES: Final = 3
@@ -38,7 +38,7 @@ _LONGEST_VALUE: Final = 24
 _OFFSET: Final = re.compile(r":\d\d.*(Z|UTC|GMT|[-+]\d\d:?\d\d)")
 
 
-def agree(console: "Console", table: "Path | Sequence[TabularFile]", given: "Given", *, yes: bool) -> "Given":
+def agree(console: "Console", table: "Path | Sequence[TabularFile]", given: Given, *, yes: bool) -> Given:
     """Show the proposal for a table, and return the decisions that the user agrees to.
 
     Args:
@@ -51,7 +51,6 @@ def agree(console: "Console", table: "Path | Sequence[TabularFile]", given: "Giv
         SourceFormatError: a question is open that nobody can answer here; the message names the option.
         InputError: as in `propose`.
     """
-    from recsys_assets.lake.open_questions import Given  # noqa: PLC0415
     from recsys_assets.lake.proposal import propose, settled  # noqa: PLC0415
 
     proposal = propose(table, given)
@@ -84,7 +83,7 @@ def _quoted(text: str) -> str:
 
 
 def _answered(
-    table: "Path | Sequence[TabularFile]", given: "Given", proposal: "Proposal"
+    table: "Path | Sequence[TabularFile]", given: Given, proposal: "Proposal"
 ) -> "tuple[Given, Proposal]":
     """Ask the first question until its answer can be used, by its text or its number."""
     from recsys_assets.lake.proposal import propose  # noqa: PLC0415
@@ -100,7 +99,7 @@ def _answered(
         said: str = click.prompt(f"Number, or the text of {question.option}", default=default)
         answer = numbers.get(said.strip(), said.strip())
         try:
-            now = given.answered(question, answer)
+            now = given.answered(question.option, answer)
             return now, propose(table, now)
         except InputError as error:
             click.echo(str(error))

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from recsys_assets.errors import InputError, SourceChangedError
-from recsys_assets.lake.files.query_tables import is_query
 from recsys_assets.lake.initialise import write_source
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
 from recsys_assets.lake.sources.registry import Spec, source_of
 from recsys_assets.settings import Settings
 from recsys_assets.source_settings import SourceSettings
+from recsys_assets.storage.database_urls import is_query
 from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home
 

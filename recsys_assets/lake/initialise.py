@@ -18,16 +18,13 @@ import polars as pl
 
 from recsys_assets.errors import InputError, SettingsError, SourceFormatError
 from recsys_assets.lake.download import Progress, fetch
-from recsys_assets.lake.open_questions import Given
-from recsys_assets.lake.proposal import ready_made, settled
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import choose_range
 from recsys_assets.lake.sources.registry import Spec, open_source, preset_of, table_of
 from recsys_assets.lake.sources.survey import Survey
-from recsys_assets.lake.sources.tabular import files_of
 from recsys_assets.lake.wish_defaults import set_wish_defaults, unknown_kinds_in_words, wishes_in_words
 from recsys_assets.settings import Settings, load_settings
-from recsys_assets.source_settings import BAD_ROWS, ReadingSettings, SourceSettings
+from recsys_assets.source_settings import BAD_ROWS, Given, ReadingSettings, SourceSettings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.settings_file import read_table, write_section
 
@@ -201,6 +198,8 @@ def _decided(written: str, given: Given) -> tuple[Given, Mapping[str, Any]]:
     """Return all decisions about a source, and the fields of `[interactions]` that it sets."""
     table = table_of(written, given.reading)
     if table is not None:
+        from recsys_assets.lake.proposal import settled  # noqa: PLC0415  what only a table needs
+
         proposal = settled(table, given, take=False)
         pieces = {"identical_rows": "pieces"} if proposal.pieces else {}
         return Given(columns=proposal.columns, reading=proposal.reading), pieces
@@ -220,11 +219,20 @@ def _counted(
     try:
         survey = Survey.of(days.batches() if watch is None else _watched(days.batches(), watch))
     except SourceFormatError as error:
-        table = table_of(written, given.reading)
-        spec = None if table is None else ready_made(table, files_of(table, given.reading))
-        hint = "" if spec is None else f"; or read it ready-made by --source '{spec}'"
-        raise SourceFormatError(f"{error}{hint}") from None
+        raise SourceFormatError(f"{error}{_hint(written, given)}") from None
     return survey, days.result(), str(source.files()[0])
+
+
+def _hint(written: str, given: Given) -> str:
+    """Return the words on a ready-made source that the files of a table are those of; empty where there is none."""
+    table = table_of(written, given.reading)
+    if table is None:
+        return ""
+    from recsys_assets.lake.proposal import ready_made  # noqa: PLC0415
+    from recsys_assets.lake.sources.tabular import files_of  # noqa: PLC0415
+
+    spec = ready_made(table, files_of(table, given.reading))
+    return "" if spec is None else f"; or read it ready-made by --source '{spec}'"
 
 
 def _watched(

@@ -1,13 +1,12 @@
 """Questions about a table that its values do not answer for sure, each with the option that does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import polars as pl
 
 from recsys_assets import columns as names
@@ -20,7 +19,7 @@ from recsys_assets.lake.values.column_meanings import best_names
 from recsys_assets.lake.values.file_times import column_parts, fault_of
 from recsys_assets.lake.values.time_formats import ISO, TimeFormat
 from recsys_assets.lake.values.time_recognition import recognise, sample_of, settle
-from recsys_assets.source_settings import ReadingSettings
+from recsys_assets.source_settings import Given
 
 NO_TIME_COSTS: Final = "no list can be judged by later days (no time split), and nothing is trending"
 """The price of a source without times, in words."""
@@ -38,25 +37,6 @@ class OpenQuestion:
     """Answer -> words for it."""
     proposal: str | None = None
     """One of the answers; None where nothing speaks for one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """The decisions of a person, all the same whether by option, answer or recsys.toml."""
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """Our column name -> theirs."""
-    reading: ReadingSettings = field(default_factory=ReadingSettings)
-    """The way of reading."""
-
-    def answered(self, question: OpenQuestion, answer: str) -> "Given":
-        """Return the decisions with an answer to a question."""
-        if question.option.startswith("--column"):
-            ours = question.option.removeprefix("--column ").rstrip("=")
-            return replace(self, columns={**self.columns, ours: answer})
-        setting = {"--time-format": "time_format", "--decimal": "decimal", "--no-time": "snapshot"}
-        reading = msgspec.structs.replace(self.reading, **{setting[question.option]: answer})
-        return replace(self, reading=reading)
 
 
 def column_questions(

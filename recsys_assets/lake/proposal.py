@@ -17,7 +17,6 @@ from recsys_assets.errors import EmptySourceError, SourceFormatError
 from recsys_assets.lake.files.rows_aside import RowsAside
 from recsys_assets.lake.files.tabular_files import TabularFile, expand
 from recsys_assets.lake.open_questions import (
-    Given,
     OpenQuestion,
     column_questions,
     decimal_of,
@@ -33,7 +32,7 @@ from recsys_assets.lake.values.column_mapping import OWN, resolve
 from recsys_assets.lake.values.event_kinds import translations
 from recsys_assets.lake.values.time_of_day import PLUS, joined, reads_as_time, times_of_day, with_time_of_day
 from recsys_assets.quality.row_account import RowAccount
-from recsys_assets.source_settings import ReadingSettings
+from recsys_assets.source_settings import Given, ReadingSettings
 
 _MOSTLY: Final = 0.9
 _ENOUGH_ROWS: Final = 1_000
@@ -153,7 +152,7 @@ def settled(pattern_or_files: Path | Sequence[TabularFile], given: Given, *, tak
     for question in proposal.questions:
         if question.proposal is None or not take:
             raise SourceFormatError(in_one_line(question, proposal))
-        given = given.answered(question, question.proposal)
+        given = given.answered(question.option, question.proposal)
     return propose(pattern_or_files, given) if proposal.questions else proposal
 
 

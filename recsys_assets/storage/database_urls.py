@@ -1,8 +1,10 @@
 """Addresses of databases as people write them: `sqlite:PATH?table=…`, `postgres://user@host/database?query=…`.
 
-A password is only ever in `connection`: messages, manifests and settings get `shown`.
+Those of files elsewhere are recognised too. A password is only ever in `connection`: messages, manifests and
+settings get `shown`.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,6 +45,29 @@ class DatabaseUrl:
 def is_database(spec: str) -> bool:
     """Return True for the address of a SQLite file or a Postgres server."""
     return spec.startswith("sqlite:") or _POSTGRES.match(spec) is not None
+
+
+def is_url(spec: str) -> bool:
+    """Return True for `s3://`, `https://` and `http://`."""
+    return spec.startswith(("s3://", "https://", "http://"))
+
+
+def is_query(spec: str) -> bool:
+    """Return True for the spec of a table that is no local file: a query of a database, or a URL."""
+    return is_database(spec) or is_url(spec)
+
+
+def settings_spec(spec: str) -> str:
+    """Return a spec as recsys.toml keeps it: with an absolute path, and without a password.
+
+    This process, which may read the source by that spec, keeps a password of Postgres as PGPASSWORD.
+    """
+    if spec.startswith("sqlite:"):
+        path, mark, query = spec.removeprefix("sqlite:").partition("?")
+        return f"sqlite:{Path(path).expanduser().absolute()}{mark}{query}"
+    if is_database(spec) and (password := parse_database_url(spec).password):
+        os.environ["PGPASSWORD"] = unquote(password)
+    return without_password(spec)
 
 
 def parse_database_url(spec: str, *, allowed: tuple[str, ...] = OWN_OPTIONS) -> DatabaseUrl:

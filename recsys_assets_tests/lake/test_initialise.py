@@ -219,5 +219,5 @@ def test_raises_when_the_old_settings_are_broken(home, events):
     home.root.mkdir()
     home.settings_file.write_text("[source\n")
 
-    with pytest.raises(SettingsError, match=r"recsys\.toml: not valid TOML"):
+    with pytest.raises(SettingsError, match=r"recsys\.toml, line 1: not valid TOML"):
         initialise(home, f"tabular:{events}", columns=COLUMNS)

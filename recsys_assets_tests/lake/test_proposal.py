@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from recsys_assets.errors import EmptySourceError, SettingsError, SourceFormatError
-from recsys_assets.lake.open_questions import Given
 from recsys_assets.lake.proposal import propose, settled
-from recsys_assets.source_settings import ReadingSettings
+from recsys_assets.source_settings import Given, ReadingSettings
 
 
 @pytest.fixture
@@ -108,7 +107,7 @@ def test_an_answer_closes_its_question(table):
     path = table(DAYS)
     (question,) = propose(path, Given()).questions
 
-    found = propose(path, Given().answered(question, "%d/%m/%Y"))
+    found = propose(path, Given().answered(question.option, "%d/%m/%Y"))
 
     assert found.questions == ()
     assert found.sample["timestamp"][0] == datetime(2020, 2, 1, tzinfo=UTC)

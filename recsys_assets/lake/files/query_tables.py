@@ -5,7 +5,6 @@ A password comes from the address, PGPASSWORD or ~/.pgpass; recsys.toml gets the
 """
 
 import json
-import os
 import sqlite3
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import polars as pl
 import pyarrow as pa
@@ -23,24 +22,18 @@ from recsys_assets.errors import InputError, SourceFormatError, SourceNotFoundEr
 from recsys_assets.lake.files.rows_aside import RowsAside
 from recsys_assets.lake.files.tabular_files import FileFormat, TabularFile
 from recsys_assets.lake.files.text_records import Chunk
-from recsys_assets.lake.files.url_tables import is_url, open_url
+from recsys_assets.lake.files.url_tables import open_url
 from recsys_assets.source_settings import ReadingSettings
 from recsys_assets.storage.database_urls import (
     DatabaseUrl,
-    is_database,
+    is_url,
     optional_module,
     parse_database_url,
     quoted_name,
-    without_password,
 )
 
 _ROWS: Final = 50_000
 _FORMS: Final = "?table=NAME or ?query=SELECT …"
-
-
-def is_query(spec: str) -> bool:
-    """Return True for the spec of a table that is no local file: a query of a database, or a URL."""
-    return is_database(spec) or is_url(spec)
 
 
 def open_query(spec: str, reading: ReadingSettings) -> TabularFile:
@@ -58,19 +51,6 @@ def open_query(spec: str, reading: ReadingSettings) -> TabularFile:
     sql = options.get("query") or f"SELECT * FROM {quoted_name(options['table'])}"  # noqa: S608  their own database
     sql = sql.strip().rstrip(";")
     return _SQLite(url, sql) if spec.startswith("sqlite:") else _Postgres(url, sql)
-
-
-def settings_spec(spec: str) -> str:
-    """Return a spec as recsys.toml keeps it: with an absolute path, and without a password.
-
-    This process, which may read the source by that spec, keeps a password of Postgres as PGPASSWORD.
-    """
-    if spec.startswith("sqlite:"):
-        path, mark, query = spec.removeprefix("sqlite:").partition("?")
-        return f"sqlite:{Path(path).expanduser().absolute()}{mark}{query}"
-    if is_database(spec) and (password := parse_database_url(spec).password):
-        os.environ["PGPASSWORD"] = unquote(password)
-    return without_password(spec)
 
 
 class _Query(TabularFile):

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-import charset_normalizer
-
 from recsys_assets.errors import SettingsError
 from recsys_assets.lake.files.compressed_files import DamagedStreamError, open_bytes, read_bytes
 from recsys_assets.lake.files.latin_alphabets import latin_encoding
@@ -156,6 +154,8 @@ def _single_byte(sample: bytes) -> str:
         text = lines.decode(encoding, errors="ignore")
         if len(_KANA.findall(text)) > _KANA_SHARE * sum(sign > "\x7f" for sign in text):
             return encoding
+    import charset_normalizer  # noqa: PLC0415  few files need it
+
     best = charset_normalizer.from_bytes(lines).best()
     found = None if best is None else codecs.lookup(best.encoding).name
     return "cp1252" if found in {None, "utf-8", "ascii", "iso8859-1"} else str(found)

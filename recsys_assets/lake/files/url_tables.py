@@ -42,11 +42,6 @@ _ENVIRONMENT: Final = {
 }
 
 
-def is_url(spec: str) -> bool:
-    """Return True for `s3://`, `https://` and `http://`."""
-    return spec.startswith(("s3://", "https://", "http://"))
-
-
 def open_url(url: str, reading: ReadingSettings) -> TabularFile:
     """Open the table at a URL, without reading it yet.
 

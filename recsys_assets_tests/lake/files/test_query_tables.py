@@ -14,10 +14,11 @@ from click.testing import CliRunner
 
 from recsys_assets.cli import main
 from recsys_assets.errors import InputError, SourceFormatError, SourceNotFoundError
-from recsys_assets.lake.files.query_tables import is_query, open_query, settings_spec
+from recsys_assets.lake.files.query_tables import open_query
 from recsys_assets.lake.files.rows_aside import RowsAside
 from recsys_assets.lake.sources.tabular import Tabular
 from recsys_assets.source_settings import ReadingSettings
+from recsys_assets.storage.database_urls import is_query, settings_spec
 from recsys_assets_tests.database_servers import running_postgres
 
 READING = ReadingSettings()

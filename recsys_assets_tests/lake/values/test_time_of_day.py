@@ -5,10 +5,10 @@ from datetime import UTC, datetime, time
 import polars as pl
 import pytest
 
-from recsys_assets.lake.open_questions import Given
 from recsys_assets.lake.proposal import propose
 from recsys_assets.lake.sources.tabular import Tabular
 from recsys_assets.lake.values.time_of_day import joined, times_of_day
+from recsys_assets.source_settings import Given
 
 
 @pytest.mark.parametrize(

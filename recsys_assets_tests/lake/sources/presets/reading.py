@@ -6,10 +6,9 @@ from pathlib import Path
 import polars as pl
 
 from recsys_assets.lake.files.rows_aside import RowsAside
-from recsys_assets.lake.open_questions import Given
 from recsys_assets.lake.proposal import propose
 from recsys_assets.lake.sources.registry import open_source, preset_tables
-from recsys_assets.source_settings import ReadingSettings
+from recsys_assets.source_settings import Given, ReadingSettings
 
 
 def write(folder: Path, **files: str) -> Path:

@@ -4,9 +4,9 @@ import pytest
 
 from recsys_assets.errors import SourceFormatError
 from recsys_assets.lake.initialise import initialise
-from recsys_assets.lake.open_questions import Given
 from recsys_assets.lake.proposal import propose
 from recsys_assets.lake.sources.registry import open_source, source_of
+from recsys_assets.source_settings import Given
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.lake.sources.presets.reading import write
 from recsys_assets_tests.lake.sources.presets.test_shop_orders import SHOPIFY
