@@ -1,8 +1,10 @@
 """Connections that are held: real sockets against a real server, and the deadlines by stated figures."""
 
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from time import monotonic
 
 import httpx
 import pytest
@@ -61,6 +63,14 @@ def is_cut(client: socket.socket) -> bool:
     return True
 
 
+def cut_among(held: list[socket.socket], *, count: int) -> list[socket.socket]:
+    """Wait until the server closed `count` of the connections, none of which sent anything."""
+    deadline = monotonic() + 30
+    while len(found := select.select(held, [], [], 0.05)[0]) < count:
+        assert monotonic() < deadline
+    return found
+
+
 def status_of(client: socket.socket, path: str = "/v1/popular") -> int:
     client.sendall(get(path))
     return int(client.recv(65_536).split()[1])
@@ -68,9 +78,10 @@ def status_of(client: socket.socket, path: str = "/v1/popular") -> int:
 
 def test_the_oldest_idle_connections_make_room_for_new_ones(server: Server) -> None:
     with ExitStack() as stack:
-        held = [stack.enter_context(connected(server)) for _ in range(3 * MOST)]
-        assert all(is_cut(client) for client in held[:MOST])
-        assert status_of(held[-1]) == 200
+        first = [stack.enter_context(connected(server)) for _ in range(MOST)]
+        assert {status_of(first[0]) for _ in range(20)} == {200}  # the kernel's clock has moved on
+        later = [stack.enter_context(connected(server)) for _ in range(MOST)]
+        assert set(cut_among(first + later, count=MOST)) >= set(first[1:])
         assert status_of(stack.enter_context(connected(server))) == 200
 
 
@@ -105,8 +116,9 @@ def test_an_address_has_a_share_of_the_connections(server: Server) -> None:
     with ExitStack() as stack:
         ours = stack.enter_context(connected(server))
         held = [stack.enter_context(connected(server, source=ELSEWHERE)) for _ in range(MOST_EACH + 3)]
-        assert all(is_cut(client) for client in held[:3])
-        assert status_of(ours) == status_of(held[-1]) == 200
+        cut = cut_among(held, count=3)
+        assert len(cut) == 3
+        assert {status_of(client) for client in {ours, *held} - set(cut)} == {200}
 
 
 def test_a_client_that_does_not_read_is_cut(server: Server) -> None:
