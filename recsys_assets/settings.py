@@ -50,6 +50,9 @@ KindWeight = Annotated[
 ]
 
 
+Address = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]+$", description="an IP address")]
+
+
 DEFAULT_KINDS: Final[Mapping[str, float]] = {
     "purchase": 1.0,
     "rating": 1.0,

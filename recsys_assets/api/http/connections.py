@@ -11,8 +11,9 @@ import os
 import socket
 import struct
 from collections import Counter
+from collections.abc import Sequence
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from recsys_assets.settings import ApiSettings
 
@@ -32,6 +33,7 @@ _QUEUE_SECONDS = 1.0
 """Time that a request may wait for the event loop, in which it looks like one that is not complete."""
 _LEAST_RATE = 1_024
 """Bytes a second that a client has to read while it is sent an answer."""
+_REPORT_SECONDS = 60.0
 _SEND_BUFFER = 128 * 1024
 """Bytes of an answer that the kernel keeps for a client that does not read; it doubles the number."""
 
@@ -41,6 +43,16 @@ data_segs_out."""
 _ESTABLISHED, _CLOSE_WAIT, _LISTEN = 1, 8, 10
 _COOKIE = getattr(socket, "SO_COOKIE", 57)
 _RESET = struct.pack("ii", 1, 0)
+
+
+def peer_of(address: Sequence[Any] | None) -> Peer:
+    """Return a client as `Peer` from what ASGI or a socket has; an IPv4 client is the same on an IPv6 socket."""
+    if address is None:
+        return "unknown", ""
+    host = address[0]
+    if ":" in host:
+        host = host.partition("%")[0].removeprefix("::ffff:")
+    return host, str(address[1])
 
 
 class Connection:
@@ -106,12 +118,14 @@ class Connections:
         """Clients that a request is being answered of."""
         self._settings = settings
         self._port = port
-        self._uncounted = frozenset(("127.0.0.1", "::1", "::ffff:127.0.0.1", *settings.trusted_proxies))
+        self._uncounted = frozenset(("127.0.0.1", "::1", *settings.trusted_proxies))
         self._known: dict[int, Connection] = {}
         self._kept: frozenset[Peer] = frozenset()
         self._crowded: frozenset[str] = frozenset()
         self._full = False
-        self._looked_at = 0.0
+        self._looked_at = self._reported_at = 0.0
+        self._cut = 0
+        """Connections cut since the last report of it."""
 
     def rejects(self, client: Peer) -> bool:
         """Return True where there are too many connections for a request of `client` to be answered."""
@@ -139,6 +153,11 @@ class Connections:
             self._look(int(name), found, now)
         self._known = found
         self._make_room(now)
+        if self._cut and now - self._reported_at >= _REPORT_SECONDS:
+            log.info(
+                "connections cut", extra={"cut": self._cut, "open": len(self._known), "full": self._full}
+            )
+            self._cut, self._reported_at = 0, now
 
     def _look(self, fd: int, found: dict[int, Connection], now: float) -> None:
         """Add the connection behind a descriptor to `found`, unless it is overdue, or no connection of ours."""
@@ -157,8 +176,7 @@ class Connections:
             if connection is None:
                 if probe.getsockname()[1] != self._port:
                     return
-                host, port = probe.getpeername()[:2]
-                connection = Connection((host.partition("%")[0], str(port)), now, acked=info[3])
+                connection = Connection(peer_of(probe.getpeername()), now, acked=info[3])
         except (OSError, struct.error):
             return  # no TCP socket, or closed meanwhile
         finally:
@@ -166,7 +184,7 @@ class Connections:
         connection.fd = fd
         busy = connection.peer in self.busy
         if connection.overdue(info, busy=busy, now=now, write_seconds=self._settings.write_timeout_seconds):
-            _cut(connection, cookie)
+            self._end(connection, cookie)
         else:
             found[cookie] = connection
 
@@ -194,7 +212,7 @@ class Connections:
                 if too_many <= 0 and over.get(address, 0) <= 0:
                     continue
                 if connection.is_idle(busy=connection.peer in self.busy, now=now):
-                    _cut(connection, cookie)
+                    self._end(connection, cookie)
                     del self._known[cookie]
                     too_many -= 1
                     over[address] = over.get(address, 0) - 1
@@ -213,20 +231,20 @@ class Connections:
                 kept.append(connection.peer)
         return frozenset(kept)
 
+    def _end(self, connection: Connection, cookie: int) -> None:
+        """Close both ways of a connection; the HTTP server notices, and lets go of it.
+
+        A descriptor may have passed to another file since it was looked at, so its copy is compared first.
+        """
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as copy:
+            if _cookie(copy) == cookie:
+                self._cut += 1
+                if connection.writing is not None:
+                    # nobody reads what is still to be sent: the kernel need not keep it
+                    copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                copy.shutdown(socket.SHUT_RDWR)
+
 
 def _cookie(probe: socket.socket) -> int:
     """Return the kernel's number of a socket, which no other socket of this boot has."""
     return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), "little")
-
-
-def _cut(connection: Connection, cookie: int) -> None:
-    """Close both ways of a connection; the HTTP server notices, and lets go of it.
-
-    A descriptor may have passed to another file since it was looked at, so its copy is compared first.
-    """
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as copy:
-        if _cookie(copy) == cookie:
-            if connection.writing is not None:
-                # nobody reads what is still to be sent: the kernel need not keep it
-                copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            copy.shutdown(socket.SHUT_RDWR)

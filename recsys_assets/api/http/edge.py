@@ -19,7 +19,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from recsys_assets.api.http.auth import CALLER_KEY, KeyRing
 from recsys_assets.api.http.bodies import SOURCE_KEY
-from recsys_assets.api.http.connections import Connections, Peer
+from recsys_assets.api.http.connections import Connections, Peer, peer_of
 from recsys_assets.api.http.limits import Deadlines, RateLimit
 from recsys_assets.api.http.logs import request_id as logged_request_id
 from recsys_assets.api.http.problems import PROBLEM_JSON, REQUEST_ID_KEY, problem
@@ -108,7 +108,7 @@ class Edge:
                 message["body"] = b""
             await send(message)
 
-        client = _peer(scope)
+        client = peer_of(scope["client"])
         busy = self._connections.busy
         busy.add(client)
         try:
@@ -218,11 +218,6 @@ class Edge:
 
 
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="recsys"'),)
-
-
-def _peer(scope: HTTPScope) -> Peer:
-    client = scope["client"]
-    return ("unknown", "") if client is None else (client[0], str(client[1]))
 
 
 def _presented(headers: dict[bytes, bytes]) -> str | None:

@@ -9,7 +9,7 @@ from time import monotonic
 import httpx
 import pytest
 
-from recsys_assets.api.http.connections import WATCHED, Connection
+from recsys_assets.api.http.connections import WATCHED, Connection, peer_of
 from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.servers import Server, get, running
@@ -137,6 +137,22 @@ def test_a_connection_without_a_request_is_closed(home: Home) -> None:
         assert status_of(idle) == 200
         assert is_cut(silent)
         assert is_cut(idle)
+
+
+@pytest.mark.parametrize(
+    ("address", "peer"),
+    [
+        (("192.0.2.1", 80), ("192.0.2.1", "80")),
+        (("192.0.2.1", "80"), ("192.0.2.1", "80")),
+        (("::ffff:192.0.2.1", 80, 0, 0), ("192.0.2.1", "80")),
+        (("fe80::1%eth0", 80, 0, 2), ("fe80::1", "80")),
+        (None, ("unknown", "")),
+    ],
+)
+def test_a_client_has_one_name_wherever_it_is_read(
+    address: tuple[object, ...], peer: tuple[str, str]
+) -> None:
+    assert peer_of(address) == peer
 
 
 def figures(*, unacked: int = 0, acked: int = 0, received: int = 0, unsent: int = 0, answers: int = 0):
