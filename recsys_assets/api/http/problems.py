@@ -19,6 +19,7 @@ from recsys_assets.errors import (
     RecsysError,
     ReleaseError,
     RulesError,
+    ServerBusyError,
     UnknownCohortError,
     UnknownItemError,
 )
@@ -48,6 +49,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownCohortError, HTTP_404_NOT_FOUND),
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
     (EventsUnavailableError, 503),
+    (ServerBusyError, 503),
     (ReleaseError, 503),
 )
 
@@ -75,7 +77,8 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     status = next(
         (status for kind, status in _STATUS_BY_ERROR if isinstance(error, kind)), HTTP_400_BAD_REQUEST
     )
-    return _response(request, status, str(error))
+    headers = {"retry-after": "1"} if isinstance(error, ServerBusyError) else None
+    return _response(request, status, str(error), headers=headers)
 
 
 def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
