@@ -42,6 +42,7 @@ from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
 
 _SWITCH_SECONDS = 0.0005
+"""Time after which slow work in a thread hands the interpreter to the event loop, which it needs often."""
 _VERSIONED = (
     RecommendationController,
     RulesController,
@@ -147,7 +148,6 @@ def build_app() -> Litestar:
     # Requests are answered one after another on the event loop, with matrix products too small to split: more BLAS
     # threads only compete with it. The parent has loaded numpy by now, so an environment variable would come too late.
     threadpool_limits(1, user_api="blas")
-    # The event loop takes the interpreter from slow work in a thread several times a request, each time after this long.
     sys.setswitchinterval(_SWITCH_SECONDS)
     app = create_app(
         Home(Path(options.home)),

@@ -52,7 +52,7 @@ class HealthController(ServiceController):
                 status="unavailable" if rules.failed else "ready",
                 release=serving.release_id,
                 rules=None if rules.bound is None else rules.bound.engine.version,
-                rules_problem=rules.problem,
+                rules_problem=self.service.without_paths(rules.problem),
                 problems=dict(self.service.live.problems()),
             )
         )

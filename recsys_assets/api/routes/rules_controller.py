@@ -58,7 +58,7 @@ class RulesController(ServiceController):
             ScenarioList(
                 release=serving.release_id,
                 rules=engine.version,
-                problem=None if bound is None else bound.problem,
+                problem=self.service.without_paths(None if bound is None else bound.problem),
                 scenarios=[
                     Scenario(
                         name=name,

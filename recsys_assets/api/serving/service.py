@@ -54,6 +54,10 @@ class Service:
             raise ReleaseError("no release is loaded; see /health/ready")
         return serving
 
+    def without_paths(self, text: str | None) -> str | None:
+        """Return a message for clients, which need not know where the home is."""
+        return None if text is None else text.replace(f"{self.live.home.root}/", "")
+
     async def list_reply(self, scope: Scope, make: Callable[[bool], Reply], *, long: bool) -> Reply:
         """Make the reply with a list on the event loop where that is quick, else beside it.
 
