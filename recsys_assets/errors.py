@@ -162,6 +162,10 @@ class SearchTooBroadError(InputError):
     """A search takes too much processor time."""
 
 
+class ServerBusyError(RecsysError):
+    """Too much slow work is under way; the same request can be answered later."""
+
+
 class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
 

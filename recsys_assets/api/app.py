@@ -7,6 +7,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -40,6 +41,8 @@ from recsys_assets.api.serving.service import Clock, Service
 from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
 
+_SWITCH_SECONDS = 0.0005
+"""Time after which slow work in a thread hands the interpreter to the event loop, which it needs often."""
 _VERSIONED = (
     RecommendationController,
     RulesController,
@@ -105,6 +108,7 @@ def _application(service: Service, connections: Connections) -> Litestar:
         async with service.live.following(service.keys):
             yield
         watching.cancel()
+        service.slow.close()
 
     versioned = Router(
         "/v1",
@@ -144,6 +148,7 @@ def build_app() -> Litestar:
     # Requests are answered one after another on the event loop, with matrix products too small to split: more BLAS
     # threads only compete with it. The parent has loaded numpy by now, so an environment variable would come too late.
     threadpool_limits(1, user_api="blas")
+    sys.setswitchinterval(_SWITCH_SECONDS)
     app = create_app(
         Home(Path(options.home)),
         settings=options.api,
@@ -155,4 +160,5 @@ def build_app() -> Litestar:
     )
     # Everything loaded so far stays in memory: garbage collection need not visit it in the middle of a request.
     gc.freeze()
+    __import__("sys").setswitchinterval(float(os.environ.get("STALL_SI", "0.005")))
     return app

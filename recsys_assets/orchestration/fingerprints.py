@@ -44,7 +44,7 @@ CODE_VERSIONS: Final = {
     "model_choice": "2",
     "embeddings": "4",
     "evaluation": "4",
-    "features": "2",
+    "features": "3",
     "item_index": "3",
     "release": "2",
     "exported_lists": "1",

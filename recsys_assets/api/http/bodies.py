@@ -101,7 +101,7 @@ class ItemJson:
 class Reply:
     """One answer. `etag` is without quotes; an answer without one is never 304."""
 
-    __slots__ = ("body", "cache", "content_type", "etag", "extra", "release", "source", "status")
+    __slots__ = ("_packed", "body", "cache", "content_type", "etag", "extra", "release", "source", "status")
 
     def __init__(
         self,
@@ -123,6 +123,18 @@ class Reply:
         self.content_type = content_type
         self.source = source
         self.extra = extra
+        self._packed: dict[str, bytes] | None = None
+
+    def pack(self, accept_encoding: bytes | None) -> None:
+        """Compress the body ahead, as `__call__` would for this `Accept-Encoding`."""
+        encoding = choose_encoding(accept_encoding, len(self.body))
+        if encoding and not self.is_packed(accept_encoding):
+            self._packed = {**(self._packed or {}), encoding: compress(encoding, self.body)}
+
+    def is_packed(self, accept_encoding: bytes | None) -> bool:
+        """Return True where nothing is left to compress for this `Accept-Encoding`."""
+        encoding = choose_encoding(accept_encoding, len(self.body))
+        return not encoding or (self._packed is not None and encoding in self._packed)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:  # noqa: ARG002  ASGI's signature
         """Send the answer, compressed where the client accepts that and it saves packets, or 304."""
@@ -147,7 +159,8 @@ class Reply:
                 return
         body = self.body
         if encoding:
-            body = compress(encoding, body)
+            packed = None if self._packed is None else self._packed.get(encoding)
+            body = compress(encoding, body) if packed is None else packed
             headers.append((b"content-encoding", encoding.encode()))
         headers.append((b"content-type", self.content_type))
         headers.append((b"content-length", str(len(body)).encode()))

@@ -9,7 +9,13 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.response import Response
-from litestar.status_codes import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND, HTTP_500_INTERNAL_SERVER_ERROR
+from litestar.status_codes import (
+    HTTP_400_BAD_REQUEST,
+    HTTP_404_NOT_FOUND,
+    HTTP_415_UNSUPPORTED_MEDIA_TYPE,
+    HTTP_500_INTERNAL_SERVER_ERROR,
+    HTTP_503_SERVICE_UNAVAILABLE,
+)
 from litestar.types import ExceptionHandlersMap
 
 from recsys_assets.api.http.bodies import encode
@@ -19,6 +25,7 @@ from recsys_assets.errors import (
     RecsysError,
     ReleaseError,
     RulesError,
+    ServerBusyError,
     UnknownCohortError,
     UnknownItemError,
 )
@@ -47,8 +54,9 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownItemError, HTTP_404_NOT_FOUND),
     (UnknownCohortError, HTTP_404_NOT_FOUND),
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
-    (EventsUnavailableError, 503),
-    (ReleaseError, 503),
+    (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ReleaseError, HTTP_503_SERVICE_UNAVAILABLE),
 )
 
 
@@ -71,11 +79,18 @@ def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -
 
 
 def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Response[bytes]:
-    """Answer an error that this package raised on purpose."""
+    """Answer an error that this package raised on purpose; one of the server's own files is only logged in full."""
     status = next(
         (status for kind, status in _STATUS_BY_ERROR if isinstance(error, kind)), HTTP_400_BAD_REQUEST
     )
-    return _response(request, status, str(error))
+    if status != HTTP_503_SERVICE_UNAVAILABLE:
+        return _response(request, status, str(error))
+    if isinstance(error, ServerBusyError):
+        return _response(request, status, str(error), headers={"retry-after": "1"})
+    log.warning("not available", extra={"path": request.url.path, "why": str(error)})
+    missing = "the event store" if isinstance(error, EventsUnavailableError) else "the release, or its rules,"
+    detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
+    return _response(request, status, detail)
 
 
 def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -121,40 +136,66 @@ class StrictRequest(Request[Any, Any, Any]):
     """
 
     async def json(self) -> Any:
-        """Decode the body into the type of the handler's `data`.
+        """Decode the body into the type of the handler's `data`; a long one beside the event loop.
 
         Raises:
+            HTTPException: the body is sent as another media type (415).
+            ClientDisconnect: the client went away before the body was whole.
             ValidationException: the body is JSON of another shape.
             SerializationException: the body is not JSON.
+            ServerBusyError: too many long bodies wait.
         """
+        given = self.headers.get("content-type")
+        if given is not None and not _JSON_TYPE.fullmatch(given):
+            raise HTTPException(
+                status_code=HTTP_415_UNSUPPORTED_MEDIA_TYPE,
+                detail=f"the body is sent as {given[:100]!r}; send application/json in UTF-8",
+            )
         kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
         body = await self.body()
+        if len(body) <= _QUICK_BODY:
+            return _decoded(body, kind)
+        return await self.app.state.service.slow.run("bodies", lambda: _decoded(body, kind))
+
+
+_JSON_TYPE: Final = re.compile(
+    r"\s*application/([\w.+-]+\+)?json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?;?\s*", re.IGNORECASE
+)
+_QUICK_BODY: Final = 32_768
+"""Bytes that are decoded in less than a millisecond."""
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
+    """Decode a body; it can't be nested deeper than its type, as the decoder stops at the first value that differs."""
+    try:
         try:
-            try:
-                return _decoder(kind).decode(body)
-            except msgspec.ValidationError:
-                # a whole number may be written 7.0, which the decoder does not accept for an integer
-                return msgspec.convert(_whole_numbers(msgspec.json.decode(body)), kind)
+            return _decoder(kind).decode(body)
         except msgspec.ValidationError as error:
-            found = _PLACE_IN_BODY.fullmatch(str(error))
-            message, key = (found["message"], found["key"]) if found else (str(error), "")
-            extra = [{"message": message, "key": key or "data", "source": "body"}]
-            raise ValidationException(detail=message, extra=extra) from None
-        except msgspec.DecodeError as error:
-            raise SerializationException(str(error)) from None
+            if _WHOLE_NUMBER not in str(error):
+                raise
+            # a whole number may be written 7.0, which the decoder does not accept for an integer
+            return msgspec.convert(_whole_numbers(_decoder(_Flat).decode(body)), kind)
+    except msgspec.ValidationError as error:
+        found = _PLACE_IN_BODY.fullmatch(str(error))
+        message, key = (found["message"], found["key"]) if found else (str(error), "")
+        extra = [{"message": message, "key": key or "data", "source": "body"}]
+        raise ValidationException(detail=message, extra=extra) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise SerializationException(str(error)) from None
 
 
-def _whole_numbers(value: Any) -> Any:
-    """Return the value with every float that is whole as an integer."""
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case list():
-            return [_whole_numbers(one) for one in value]
-        case dict():
-            return {key: _whole_numbers(one) for key, one in value.items()}
-        case _:
-            return value
+_WHOLE_NUMBER: Final = "Expected `int`, got `float`"
+_Scalar = str | int | float | bool | None
+_Flat = dict[str, _Scalar | list[_Scalar]]
+"""JSON as deep as a body with whole numbers is."""
+
+
+def _whole_numbers(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with every float that is whole as an integer."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in fields.items()
+    }
 
 
 @cache

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from litestar import post
+from litestar.exceptions import ValidationException
 from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
@@ -35,14 +36,19 @@ class EventController(ServiceController):
     )
     async def add(self, data: JSONBody[Events]) -> ASGIApp:
         now = self.service.clock()
-        rows = [_row(event, now) for event in data.events]
+        rows = [_row(place, event, now) for place, event in enumerate(data.events)]
         count = await asyncio.to_thread(self.service.live.events.add, rows)
         return Reply(encode(EventsAccepted(accepted=count)), status=202)
 
 
-def _row(event: Event, now: datetime) -> EventRow:
-    when = now if event.timestamp is None else event.timestamp
-    return EventRow(event.user_id, event.item_id, _stored(when), _stored(now))
+def _row(place: int, event: Event, now: datetime) -> EventRow:
+    try:
+        when = _stored(now if event.timestamp is None else event.timestamp)
+    except OverflowError:
+        message = f"Expected a time within the years 1-9999 UTC, got `{event.timestamp}`"
+        extra = [{"message": message, "key": f"events[{place}].timestamp", "source": "body"}]
+        raise ValidationException(message, extra=extra) from None
+    return EventRow(event.user_id, event.item_id, when, _stored(now))
 
 
 def _stored(moment: datetime) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import JSONBody
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
@@ -62,32 +62,42 @@ class FeatureController(ServiceController):
         "/features",
         summary="The feature registry",
         operation_id="listFeatures",
-        sync_to_thread=False,
         responses=answers(FeatureRegistry, cached=True),
         response_headers=release_headers(),
     )
-    def registry(self) -> ASGIApp:
+    async def registry(self, scope: Scope) -> ASGIApp:
         serving = self.service.serving()
-        rows = serving.release.features.registry()
-        body = encode(FeatureRegistry(release=serving.release_id, features=rows))
-        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=self.service.public)
+
+        def reply() -> Reply:
+            rows = serving.release.features.registry()
+            return Reply(
+                encode(FeatureRegistry(release=serving.release_id, features=rows)),
+                release=serving.release_header,
+                etag=serving.release_id,
+                cache=self.service.public,
+            )
+
+        return await self.service.slowly(scope, "features", reply)
 
     @post(
         "/features:batchGet",
         summary="Features of many users or items",
         operation_id="batchGetFeatures",
         status_code=200,
-        sync_to_thread=True,
         responses=answers(FeatureBatch, also=(408, 413)),
         response_headers=release_headers(),
     )
-    def batch(self, data: JSONBody[FeatureRequest]) -> ASGIApp:
+    async def batch(self, scope: Scope, data: JSONBody[FeatureRequest]) -> ASGIApp:
         serving = self.service.serving()
-        store = serving.release.features
-        found = store.users(data.ids) if data.entity == "user" else store.items(data.ids)
-        rows = [_narrowed(found.get(wanted), data.names) for wanted in data.ids]
-        body = encode(FeatureBatch(release=serving.release_id, rows=rows))
-        return Reply(body, release=serving.release_header, cache=PRIVATE)
+
+        def reply() -> Reply:
+            store = serving.release.features
+            found = store.users(data.ids) if data.entity == "user" else store.items(data.ids)
+            rows = [_narrowed(found.get(wanted), data.names) for wanted in data.ids]
+            body = encode(FeatureBatch(release=serving.release_id, rows=rows))
+            return Reply(body, release=serving.release_header, cache=PRIVATE)
+
+        return await self.service.slowly(scope, "features", reply)
 
 
 def _narrowed(row: dict[str, Any] | None, names: list[str]) -> dict[str, Any] | None:

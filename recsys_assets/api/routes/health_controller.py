@@ -2,7 +2,7 @@
 
 from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.schemas.operation_schemas import Health
@@ -52,7 +52,7 @@ class HealthController(ServiceController):
                 status="unavailable" if rules.failed else "ready",
                 release=serving.release_id,
                 rules=None if rules.bound is None else rules.bound.engine.version,
-                rules_problem=rules.problem,
+                rules_problem=self.service.without_paths(rules.problem),
                 problems=dict(self.service.live.problems()),
             )
         )
@@ -62,7 +62,6 @@ class HealthController(ServiceController):
         "/metrics",
         summary="Prometheus metrics",
         operation_id="getMetrics",
-        sync_to_thread=True,
         media_type="text/plain",
         responses={
             200: ResponseSpec(
@@ -73,5 +72,10 @@ class HealthController(ServiceController):
             )
         },
     )
-    def metrics(self) -> ASGIApp:
-        return Reply(self.service.metrics.exposition(self.service.clock()), content_type=_EXPOSITION)
+    async def metrics(self, scope: Scope) -> ASGIApp:
+        service = self.service
+        return await service.slowly(
+            scope,
+            "metrics",
+            lambda: Reply(service.metrics.exposition(service.clock()), content_type=_EXPOSITION),
+        )

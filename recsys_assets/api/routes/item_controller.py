@@ -1,17 +1,17 @@
 """Items: similar ones, search by words, and categories."""
 
-from functools import partial
 from typing import Annotated
 
 from litestar import get
 from litestar.params import Parameter, QueryParameter
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import Reply, encode, quoted
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Categories, ItemSearch
 from recsys_assets.api.schemas.recommendation_schemas import SimilarItems
+from recsys_assets.api.serving.answers import takes_long
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.rules.engine.requests import Request
 
@@ -40,50 +40,67 @@ class ItemController(ServiceController):
         response_headers=release_headers(),
     )
     async def similar(
-        self, item_id: ItemIdPath, k: K = 10, exclude: Exclude = None, category: Category = None
+        self, scope: Scope, item_id: ItemIdPath, k: K = 10, exclude: Exclude = None, category: Category = None
     ) -> ASGIApp:
         item_id = as_sent(item_id)
         serving = self.service.serving()
         num = serving.item_num(item_id)
         request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
-        answer = await self.service.compute(partial(serving.plain.similar, num), request)
-        self.service.count(serving, answer)
-        items = serving.items.scored(answer.nums, answer.scores)
-        return Reply(
-            f'{{"release":"{serving.release_id}","item_id":{quoted(item_id)},"items":{items}}}'.encode(),
-            release=serving.release_header,
-            etag=serving.release_id,
-            cache=self.service.public,
-            source=answer.source,
-        )
+
+        def reply(may_block: bool) -> Reply:  # noqa: FBT001  the only argument
+            answer = self.service.count(serving, serving.plain.similar(num, request, may_block=may_block))
+            items = serving.items.scored(answer.nums, answer.scores)
+            return Reply(
+                f'{{"release":"{serving.release_id}","item_id":{quoted(item_id)},"items":{items}}}'.encode(),
+                release=serving.release_header,
+                etag=serving.release_id,
+                cache=self.service.public,
+                source=answer.source,
+            )
+
+        return await self.service.list_reply(scope, reply, long=takes_long(request))
 
     @get(
         "/items",
         summary="Search items by name",
         operation_id="searchItems",
-        sync_to_thread=True,
         responses=answers(ItemSearch, cached=True),
         response_headers=release_headers(),
     )
-    def search(self, words: Words, limit: Limit = 20) -> ASGIApp:
+    async def search(self, scope: Scope, words: Words, limit: Limit = 20) -> ASGIApp:
         serving = self.service.serving()
-        release = serving.release
-        rows = release.features.search(words, limit)
-        nums = [num for num in (release.items.num(row["item_id"]) for row in rows) if num is not None]
-        body = f'{{"release":"{serving.release_id}","items":{serving.items.plain(nums)}}}'
-        return Reply(
-            body.encode(), release=serving.release_header, etag=serving.release_id, cache=self.service.public
-        )
+
+        def reply() -> Reply:
+            release = serving.release
+            rows = release.features.search(words, limit)
+            nums = [num for num in (release.items.num(row["item_id"]) for row in rows) if num is not None]
+            body = f'{{"release":"{serving.release_id}","items":{serving.items.plain(nums)}}}'
+            return Reply(
+                body.encode(),
+                release=serving.release_header,
+                etag=serving.release_id,
+                cache=self.service.public,
+            )
+
+        return await self.service.slowly(scope, "search", reply)
 
     @get(
         "/categories",
         summary="Categories",
         operation_id="listCategories",
-        sync_to_thread=True,
         responses=answers(Categories, cached=True),
         response_headers=release_headers(),
     )
-    def categories(self) -> ASGIApp:
+    async def categories(self, scope: Scope) -> ASGIApp:
         serving = self.service.serving()
-        body = encode(Categories(release=serving.release_id, categories=serving.plain.lookups.categories()))
-        return Reply(body, release=serving.release_header, etag=serving.release_id, cache=self.service.public)
+
+        def reply() -> Reply:
+            found = serving.plain.lookups.categories()
+            return Reply(
+                encode(Categories(release=serving.release_id, categories=found)),
+                release=serving.release_header,
+                etag=serving.release_id,
+                cache=self.service.public,
+            )
+
+        return await self.service.slowly(scope, "categories", reply)

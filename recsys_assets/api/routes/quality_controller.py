@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 from litestar import get
 from litestar.params import Parameter
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import answers, release_headers
@@ -43,21 +43,24 @@ class QualityController(ServiceController):
         "/quality",
         summary="Checks of the data by day",
         operation_id="listQuality",
-        sync_to_thread=True,
         responses=answers(Quality),
         response_headers=release_headers(),
     )
-    def quality(self, days: Days = 60) -> ASGIApp:
+    async def quality(self, scope: Scope, days: Days = 60) -> ASGIApp:
         serving = self.service.serving()
         home = self.service.live.home
-        ledger = home.quality_db
-        found = Quality(
-            release=serving.release_id,
-            attention=attention(ledger, days=days, option=home.option),
-            checks=check_histories(ledger, days=days),
-            rows=rows_of_home(home, days=days),
-        )
-        return Reply(encode(found), release=serving.release_header)
+
+        def reply() -> Reply:
+            ledger = home.quality_db
+            found = Quality(
+                release=serving.release_id,
+                attention=attention(ledger, days=days, option=home.option),
+                checks=check_histories(ledger, days=days),
+                rows=rows_of_home(home, days=days),
+            )
+            return Reply(encode(found), release=serving.release_header)
+
+        return await self.service.slowly(scope, "quality", reply)
 
 
 _LAST_DAYS = """

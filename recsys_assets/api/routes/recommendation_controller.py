@@ -27,7 +27,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     SessionRecommendations,
     UserRecommendations,
 )
-from recsys_assets.api.serving.answers import serve
+from recsys_assets.api.serving.answers import Served, answered, takes_long
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
 from recsys_assets.rules.engine.requests import Request
 
@@ -81,14 +81,19 @@ class RecommendationController(ServiceController):
             spent_ms=0.0 if budget_ms is None else spent_ms(scope),
             diversity=diversity,
         )
-        served = await serve(self.service, serving, request, scenario=scenario, explain=explain)
-        reason_items = serving.items_of(request) if reasons else None
-        return Reply(
-            served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},'),
-            release=serving.release_header,
-            etag=served.etag(f"{serving.release_id}-{events}", request),
-            cache=PRIVATE,
-            source=served.answer.source,
+
+        def reply(served: Served) -> Reply:
+            reason_items = serving.items_of(request) if reasons else None
+            return Reply(
+                served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},'),
+                release=serving.release_header,
+                etag=served.etag(f"{serving.release_id}-{events}", request),
+                cache=PRIVATE,
+                source=served.answer.source,
+            )
+
+        return await answered(
+            self.service, serving, request, scope, reply, scenario=scenario, explain=explain
         )
 
     @post(
@@ -113,13 +118,24 @@ class RecommendationController(ServiceController):
             spent_ms=0.0 if data.budget_ms is None else spent_ms(scope),
             diversity=data.diversity,
         )
-        served = await serve(self.service, serving, request, scenario=data.scenario, explain=data.explain)
-        unknown_items = f'"unknown_item_ids":[{",".join(map(quoted, unknown))}],'
-        return Reply(
-            served.body(serving, known if data.reasons else None, plain_last=unknown_items),
-            release=serving.release_header,
-            cache=PRIVATE,
-            source=served.answer.source,
+
+        def reply(served: Served) -> Reply:
+            unknown_items = f'"unknown_item_ids":[{",".join(map(quoted, unknown))}],'
+            return Reply(
+                served.body(serving, known if data.reasons else None, plain_last=unknown_items),
+                release=serving.release_header,
+                cache=PRIVATE,
+                source=served.answer.source,
+            )
+
+        return await answered(
+            self.service,
+            serving,
+            request,
+            scope,
+            reply,
+            scenario=data.scenario,
+            explain=data.explain,
         )
 
     @get(
@@ -130,15 +146,21 @@ class RecommendationController(ServiceController):
         responses=answers(PopularItems, cached=True),
         response_headers=release_headers(),
     )
-    async def popular(self, k: K = 10, exclude: Exclude = None, category: Category = None) -> ASGIApp:
+    async def popular(
+        self, scope: Scope, k: K = 10, exclude: Exclude = None, category: Category = None
+    ) -> ASGIApp:
         serving = self.service.serving()
         request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
-        answer = self.service.count(serving, serving.plain.popular(request))
-        items = serving.items.scored(answer.nums, answer.scores)
-        return Reply(
-            f'{{"release":"{serving.release_id}","items":{items}}}'.encode(),
-            release=serving.release_header,
-            etag=serving.release_id,
-            cache=self.service.public,
-            source=answer.source,
-        )
+
+        def reply(_: bool) -> Reply:  # noqa: FBT001  the only argument
+            answer = self.service.count(serving, serving.plain.popular(request))
+            items = serving.items.scored(answer.nums, answer.scores)
+            return Reply(
+                f'{{"release":"{serving.release_id}","items":{items}}}'.encode(),
+                release=serving.release_header,
+                etag=serving.release_id,
+                cache=self.service.public,
+                source=answer.source,
+            )
+
+        return await self.service.list_reply(scope, reply, long=takes_long(request))

@@ -4,7 +4,7 @@ import msgspec
 from litestar import get, post
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import JSONBody
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.auth import needs
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
@@ -37,15 +37,18 @@ class ReleaseController(ServiceController):
         "/releases",
         summary="Every release kept",
         operation_id="listReleases",
-        sync_to_thread=True,
         responses=answers(Releases),
         response_headers=release_headers(),
     )
-    def kept(self) -> ASGIApp:
+    async def kept(self, scope: Scope) -> ASGIApp:
         serving = self.service.serving()
-        found = [_summary(manifest, serving.release_id) for manifest in self.service.live.store.list()]
-        body = encode(Releases(release=serving.release_id, releases=found))
-        return Reply(body, release=serving.release_header)
+
+        def reply() -> Reply:
+            found = [_summary(manifest, serving.release_id) for manifest in self.service.live.store.list()]
+            body = encode(Releases(release=serving.release_id, releases=found))
+            return Reply(body, release=serving.release_header)
+
+        return await self.service.slowly(scope, "releases", reply)
 
     @post(
         "/releases:promote",

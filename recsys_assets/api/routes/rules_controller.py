@@ -1,6 +1,5 @@
 """The rules over HTTP: the scenarios in force, and why an item is or is not in a user's list."""
 
-import asyncio
 from typing import Annotated
 
 from litestar import get
@@ -23,7 +22,7 @@ from recsys_assets.api.openapi import (
 )
 from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioList, WhyItem
 from recsys_assets.api.serving.answers import effects_json, item_json, trace_json
-from recsys_assets.api.serving.service import ServiceController, reject_null
+from recsys_assets.api.serving.service import LISTS, ServiceController, reject_null
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.why import why
 
@@ -59,7 +58,7 @@ class RulesController(ServiceController):
             ScenarioList(
                 release=serving.release_id,
                 rules=engine.version,
-                problem=None if bound is None else bound.problem,
+                problem=self.service.without_paths(None if bound is None else bound.problem),
                 scenarios=[
                     Scenario(
                         name=name,
@@ -114,21 +113,25 @@ class RulesController(ServiceController):
             category=category,
             diversity=diversity,
         )
-        found = await asyncio.to_thread(why, engine, pipeline, request, num)
-        body = encode(
-            WhyItem(
-                release=serving.release_id,
-                user_id=user_id,
-                scenario=pipeline.scenario.name,
-                rules=engine.version,
-                item=item_json(num, serving.release),
-                verdict=found.verdict,
-                words=found.words,
-                rank=found.rank,
-                relevance_rank=found.relevance_rank,
-                dropped_by=effects_json(found.rules),
-                values=dict(found.values),
-                trace=trace_json(found.trace, serving.release),
+
+        def reply() -> Reply:
+            found = why(engine, pipeline, request, num)
+            body = encode(
+                WhyItem(
+                    release=serving.release_id,
+                    user_id=user_id,
+                    scenario=pipeline.scenario.name,
+                    rules=engine.version,
+                    item=item_json(num, serving.release),
+                    verdict=found.verdict,
+                    words=found.words,
+                    rank=found.rank,
+                    relevance_rank=found.relevance_rank,
+                    dropped_by=effects_json(found.rules),
+                    values=dict(found.values),
+                    trace=trace_json(found.trace, serving.release),
+                )
             )
-        )
-        return Reply(body, release=serving.release_header, cache=PRIVATE)
+            return Reply(body, release=serving.release_header, cache=PRIVATE)
+
+        return await self.service.slowly(scope, LISTS, reply)

@@ -1,12 +1,13 @@
 """Users: the history of one, and search by the beginning of an id."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 from litestar import get
 from litestar.exceptions import NotFoundException
 from litestar.params import Parameter, QueryParameter
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
@@ -35,12 +36,13 @@ class UserController(ServiceController):
         summary="What a user has",
         description="Most recent first; events since the release come before those in it.",
         operation_id="listUserHistory",
-        sync_to_thread=False,
         responses=answers(UserHistory, also=(404,), cached=True),
         response_headers=release_headers(),
     )
-    def history(self, user_id: UserIdPath, k: K = 50) -> ASGIApp:
-        user_id = as_sent(user_id)
+    async def history(self, scope: Scope, user_id: UserIdPath, k: K = 50) -> ASGIApp:
+        return await self.service.slowly(scope, "histories", partial(self._history, as_sent(user_id), k))
+
+    def _history(self, user_id: str, k: int) -> Reply:
         serving = self.service.serving()
         release = serving.release
         events = self.service.live.events_since(user_id)

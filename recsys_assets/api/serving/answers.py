@@ -1,12 +1,12 @@
 """Answers to requests for lists: by `plain` or a scenario of the rules, and their JSON; also without a server."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
+from litestar.types import Scope
 
-from recsys_assets.api.http.bodies import encode, quoted
+from recsys_assets.api.http.bodies import Reply, encode, quoted
 from recsys_assets.api.schemas.recommendation_schemas import (
     Effect,
     Item,
@@ -18,7 +18,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     UserRecommendations,
 )
 from recsys_assets.api.serving.live import Serving
-from recsys_assets.api.serving.service import Service
+from recsys_assets.api.serving.service import LISTS, Service
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.retrieval import WouldBlockError
@@ -29,6 +29,12 @@ from recsys_assets.storage.home import Home
 
 HISTORY_FOR_REASONS: Final = 300
 """Most recent items of a history that a reason may name."""
+QUICK_ITEMS: Final = 100
+"""Items of a plain list, or excluded ones, that are answered on the event loop, in less than a millisecond."""
+QUICK_RULED: Final = 20
+"""The same for a list by rules."""
+QUICK_SESSION: Final = 50
+"""The same for the items of a session."""
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -81,29 +87,58 @@ class Served(msgspec.Struct, frozen=True):
         return body + b"}"
 
 
-async def serve(
-    service: Service, serving: Serving, request: Request, *, scenario: str | None, explain: bool
-) -> Served:
+def takes_long(request: Request, *, by_rules: bool = False) -> bool:
+    """Estimate whether a list takes more than about a millisecond."""
+    few = QUICK_RULED if by_rules else QUICK_ITEMS
+    return (
+        request.k > few
+        or len(request.session) > QUICK_SESSION
+        or len(request.exclude) > QUICK_ITEMS
+        or request.cohort is not None
+    )
+
+
+async def answered(
+    service: Service,
+    serving: Serving,
+    request: Request,
+    scope: Scope,
+    reply: Callable[[Served], Reply],
+    *,
+    scenario: str | None,
+    explain: bool,
+) -> Reply:
     """Answer one request: by `plain` where it needs no rules, else by a scenario, the rules' default where None.
 
     Raises:
         RulesError: there is no scenario of that name.
         ReleaseError: the release's rules cannot be bound.
+        ServerBusyError: too much slow work is under way.
     """
     if scenario is None and not explain and request.diversity is None:
-        try:  # without `compute`, whose coroutine would be 1 % of a plain request
-            answer = serving.plain.recommend(request, may_block=False)
-        except WouldBlockError:
-            answer = await asyncio.to_thread(serving.plain.recommend, request)
-        return Served(service.count(serving, answer))
+        long = takes_long(request)
+        if not long:
+            try:  # without `list_reply`, whose coroutine would be 1 % of a plain request
+                return reply(
+                    Served(service.count(serving, serving.plain.recommend(request, may_block=False)))
+                )
+            except WouldBlockError:
+                pass
+        return await service.slowly(
+            scope, LISTS, lambda: reply(Served(service.count(serving, serving.plain.recommend(request))))
+        )
     engine = await serving.rules.engine()
     pipeline = engine.scenario(scenario)
-    trace = None
-    if explain:
-        answer, trace = await service.compute(pipeline.explain, request)
-    else:
-        answer = await service.compute(pipeline.recommend, request)
-    return Served(service.count(serving, answer), pipeline.scenario.name, engine.version, trace)
+
+    def by_rules(may_block: bool) -> Reply:  # noqa: FBT001  the only argument
+        trace = None
+        if explain:
+            answer, trace = pipeline.explain(request, may_block=may_block)
+        else:
+            answer = pipeline.recommend(request, may_block=may_block)
+        return reply(Served(service.count(serving, answer), pipeline.scenario.name, engine.version, trace))
+
+    return await service.list_reply(scope, by_rules, long=explain or takes_long(request, by_rules=True))
 
 
 def trace_json(trace: engine_trace.RequestTrace, release: Release) -> Trace:

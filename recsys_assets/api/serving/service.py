@@ -1,10 +1,9 @@
-"""The parts that the routes share: the live release, metrics, and computing on or off the event loop."""
+"""The parts that the routes share: the live release, metrics, and replies made on or beside the event loop."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Final, Self
 from urllib.parse import parse_qsl
 
 from litestar import Controller
@@ -12,17 +11,21 @@ from litestar.exceptions import ValidationException
 from litestar.types import Scope
 
 from recsys_assets.api.http.auth import KeyRing
-from recsys_assets.api.http.bodies import PRIVATE, PUBLIC
+from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.http.edge import STARTED_KEY
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.serving.live import Live, Serving
+from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.errors import ReleaseError
 from recsys_assets.release.retrieval import WouldBlockError
-from recsys_assets.rules.engine.requests import Answer, Request
+from recsys_assets.rules.engine.requests import Answer
 from recsys_assets.settings import ApiSettings
 
 Clock = Callable[[], datetime]
-T = TypeVar("T")
+
+
+LISTS: Final = "lists"
+"""The kind of slow work that lists of items are."""
 
 
 class Service:
@@ -36,6 +39,7 @@ class Service:
         self.keys = keys
         self.settings = settings
         self.clock = clock
+        self.slow = SlowWork()
         self.public = PRIVATE if settings.require_key_for_reads else PUBLIC
         """Cache control of an answer that is the same for everyone."""
 
@@ -50,12 +54,42 @@ class Service:
             raise ReleaseError("no release is loaded; see /health/ready")
         return serving
 
-    async def compute(self, answer: Callable[..., T], request: Request) -> T:
-        """Answer on the event loop where that is quick, else in a thread."""
-        try:
-            return answer(request, may_block=False)
-        except WouldBlockError:
-            return await asyncio.to_thread(answer, request, may_block=True)
+    def without_paths(self, text: str | None) -> str | None:
+        """Return a message for clients, which need not know where the home is."""
+        return None if text is None else text.replace(f"{self.live.home.root}/", "")
+
+    async def list_reply(self, scope: Scope, make: Callable[[bool], Reply], *, long: bool) -> Reply:
+        """Make the reply with a list on the event loop where that is quick, else beside it.
+
+        Args:
+            scope: the request's.
+            make: makes the reply; its argument says whether it may take long.
+            long: the reply is known to take long.
+
+        Raises:
+            ServerBusyError: too much slow work is under way.
+        """
+        if not long:
+            try:
+                return make(False)  # noqa: FBT003  the only argument
+            except WouldBlockError:
+                pass
+        return await self.slowly(scope, LISTS, lambda: make(True))  # noqa: FBT003
+
+    async def slowly(self, scope: Scope, kind: str, make: Callable[[], Reply]) -> Reply:
+        """Make a reply beside the event loop, compressed as the client wants it.
+
+        Raises:
+            ServerBusyError: too much slow work is under way.
+        """
+        accepted = next((value for name, value in scope["headers"] if name == b"accept-encoding"), None)
+
+        def packed() -> Reply:
+            reply = make()
+            reply.pack(accepted)
+            return reply
+
+        return await self.slow.run(kind, packed)
 
     def count(self, serving: Serving, answer: Answer) -> Answer:
         """Count an answer that is about to be given, and return it."""

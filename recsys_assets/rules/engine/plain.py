@@ -153,9 +153,10 @@ class PlainScenario:
         if category is not None:
             kept_n = self.lookups.in_category(nums, category)
             nums, scores = nums[kept_n], scores[kept_n]
+        reach = request.k + len(blocked)
         kept = [
             (num, score)
-            for num, score in zip(nums.tolist(), scores.tolist(), strict=True)
+            for num, score in zip(nums[:reach].tolist(), scores[:reach].tolist(), strict=True)
             if num not in blocked
         ][: request.k]
         reason = f"{UNKNOWN_USER}; what the {cohort.users} users who are {name} want most"
