@@ -133,16 +133,15 @@ def _replace(
 
 def put_in_place(staged: Path, target: Path) -> None:
     """Rename a staged file over `target`; content and name survive a power cut when this returns."""
-    sync(staged)
-    staged.replace(target)
+    _replace_synced(staged, target)
     sync(target.parent)
 
 
 class Unsynced:
     """Files that were replaced and wait for one pass of syncs.
 
-    Until `settle` returns a power cut may leave a new file empty or in part, also where an older one was good: nothing
-    durable may name it before.
+    Until `settle` returns a power cut may leave a new file empty or in part: nothing durable may name it before. Where
+    it replaces another, its content is synced first, so that the cut leaves either of the two whole.
     """
 
     def __init__(self, root: Path) -> None:
@@ -156,7 +155,7 @@ class Unsynced:
             make_folder(self._root)
             target.parent.mkdir(exist_ok=True)
         self._files[target] = None
-        return _replace(target, content, mode=0o666, put=Path.replace)
+        return _replace(target, content, mode=0o666, put=_replace_synced if target.exists() else Path.replace)
 
     def add(self, file: Path) -> None:
         """Take a file that another process may have left without syncing it."""
@@ -169,6 +168,11 @@ class Unsynced:
             sync_all([*dict.fromkeys(file.parent for file in self._files)])
             sync(self._root)
             self._files.clear()
+
+
+def _replace_synced(staged: Path, target: Path) -> None:
+    sync(staged)
+    staged.replace(target)
 
 
 @contextmanager

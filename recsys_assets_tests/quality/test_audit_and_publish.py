@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from recsys_assets.quality.audit_and_publish import RECENT_DAYS, publish_days
+from recsys_assets.quality.audit_and_publish import RECENT_DAYS, DayPublisher, publish_days
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Acceptance, Ledger
-from recsys_assets.quality.quarantine import content_fingerprint
+from recsys_assets.quality.quarantine import content_fingerprint, rejected_days
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.storage import partition_store
 from recsys_assets.storage.partition_store import PartitionStore
@@ -162,3 +162,19 @@ def test_an_audit_is_prepared_for_a_chunk_of_days_before_its_first(tmp_path, mon
         [(THIRD, 2)],
         (THIRD, "published", 2),
     ]
+
+
+def test_nothing_durable_names_a_day_before_it_is_on_the_disk(tmp_path):
+    store = PartitionStore(root=tmp_path / "raw", schema=SCHEMA)
+    publish(tmp_path, (FIRST, BAD))
+    with Ledger(tmp_path / "quality.sqlite") as ledger, Ledger(tmp_path / "quality.sqlite") as reader:
+        publisher = DayPublisher(store=store, quarantine=tmp_path / "quarantine", ledger=ledger)
+        publisher.publish(FIRST, GOOD, audit(FIRST, GOOD))
+        assert not (store.root / ".days.jsonl").exists()
+        assert reader.results() == []
+        assert len(rejected_days(tmp_path / "quarantine")) == 1
+
+        publisher.finish()
+        assert len((store.root / ".days.jsonl").read_bytes().splitlines()) == 1
+        assert [result.day for result in reader.results()] == [FIRST]
+        assert rejected_days(tmp_path / "quarantine") == []
