@@ -87,6 +87,10 @@ class BrokenReleaseError(ReleaseError):
     """A release's files do not match its manifest."""
 
 
+class OtherFormatError(BrokenReleaseError):
+    """A release was written by another version of this package, in a layout that this one does not read."""
+
+
 class RulesError(InputError):
     """A rules file is not valid; the message names file, line, the value found, and a suggestion."""
 
@@ -117,6 +121,7 @@ class StorageError(RecsysError):
 _FULL: Final = "free disk space, then run the same command again"
 _MODES: Final = "give this user the right to write there, or take another --home"
 _BROKEN: Final = "the disk gave an error: see the system's log, then run the same command again"
+_DAMAGED: Final = "`recsys doctor` says what is lost, and `recsys build` makes the rest again"
 _STEPS: Final = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -135,6 +140,8 @@ _DATABASE_STEPS: Final = {
     sqlite3.SQLITE_PERM: _MODES,
     sqlite3.SQLITE_CANTOPEN: _MODES,
     sqlite3.SQLITE_IOERR: _BROKEN,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 """SQLite's primary result code -> the next step."""
 

@@ -14,6 +14,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.errors import RecsysError
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
 from recsys_assets.release.current import read_current
@@ -21,7 +22,7 @@ from recsys_assets.settings import Settings, load_or_default_settings, load_sett
 from recsys_assets.storage.home import Home, days_under
 
 if TYPE_CHECKING:
-    from recsys_assets.orchestration.damage import Damage
+    from recsys_assets.orchestration.damaged_releases import Damage
     from recsys_assets.orchestration.fingerprints import Inputs
 
 _PACKAGES: Final = (
@@ -77,6 +78,7 @@ def _way_to_settings(home: Home) -> str:
     """Return the next step in a home without settings, or with broken ones."""
     try:
         load_or_default_settings(home)
+        require_nothing_landed(home)
     except RecsysError as error:
         return str(error)
     return "recsys up: builds and serves the embedded default"

@@ -1,7 +1,8 @@
 """`quarantine list | show | accept | drop` and `report`: rejected days, and the report on any day."""
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import click
 
 from recsys_assets.commands.shared import DAY, example, home_option, progress_shown, settings_for
 from recsys_assets.errors import QuarantineError
-from recsys_assets.storage.home import Home
+from recsys_assets.settings import load_settings
+from recsys_assets.storage.home import Home, day_folder
 
 _SHOWN_DAYS = 5
 
@@ -150,11 +152,30 @@ def report(home: Path | None, day: datetime, pdf: bool) -> None:
         from recsys_assets.interactions.report_page import write_pdf, write_report  # noqa: PLC0415
 
         watcher.begin("report", "")
-        page = write_report(Home.locate(home), day.date())
+        place = Home.locate(home)
+        with _recorded_report(place, day.date()):
+            page = write_report(place, day.date())
         printed = write_pdf(page) if pdf else None
     click.echo(str(page))
     if printed is not None:
         click.echo(str(printed))
+
+
+@contextmanager
+def _recorded_report(home: Home, day: date) -> Iterator[None]:
+    """Record the page that the block writes, so that a build finds it whole; in a home with settings."""
+    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+    from recsys_assets.orchestration.made_artifacts import making  # noqa: PLC0415
+
+    if (
+        not home.settings_file.exists()
+        or not Inputs(home, load_settings(home)).interaction_store.path(day).exists()
+    ):
+        yield
+        return
+    inputs = Inputs(home, load_settings(home)).increment_report(day)
+    with making(day_folder(home.reports, day), inputs=inputs):
+        yield
 
 
 COMMANDS: list[click.Command] = [quarantine, report]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from recsys_assets.errors import SettingsError
+from recsys_assets.errors import ReleaseError, SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 from recsys_assets.storage.database_urls import is_database, without_password
@@ -155,7 +155,7 @@ def settings_for(
     if not home.settings_file.exists():
         if spec is None:
             require_no_rejected_init(home)
-            _require_nothing_landed(home)
+            require_nothing_landed(home)
         with initialising(home, command=_command_line(), started=datetime.now(UTC)):
             return write_settings(home, spec, watcher, days=days)
     from recsys_assets.lake.initialise import spec_as_written  # noqa: PLC0415
@@ -185,12 +185,27 @@ def _command_line() -> str:
     return shlex.join(["recsys", *map(without_password, sys.argv[1:])])
 
 
-def _require_nothing_landed(home: Home) -> None:
+def require_nothing_landed(home: Home) -> None:
+    """Check that a home without settings is a new one.
+
+    Raises:
+        SettingsError: it has landed days; the message names their source, where the current release does.
+    """
     if days_under(home.raw):
         raise SettingsError(
             f"{home.settings_file}: no settings here, but landed days; write them by `recsys init{home.option} "
-            "--source SPEC`, with the source of these days"
+            f"--source {_source_of_release(home)}`, with the source of these days"
         )
+
+
+def _source_of_release(home: Home) -> str:
+    from recsys_assets.release.release_store import ReleaseStore  # noqa: PLC0415
+
+    store = ReleaseStore(home.releases)
+    try:
+        return shlex.quote(str(store.manifest(store.served_id() or "").settings["source"]["spec"]))
+    except (ReleaseError, KeyError, TypeError):
+        return "SPEC"
 
 
 def run_build(title: str, build: "Callable[[ConsoleWatcher], BuildOutcome]") -> "BuildOutcome":

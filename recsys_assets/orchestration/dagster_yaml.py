@@ -59,11 +59,13 @@ def configure_dagster(home: Home, settings: DagsterSettings) -> None:
     A file that names a storage of the user's own stays as it is.
 
     Raises:
-        SettingsError: `[dagster] postgres` is set, and the extra is not installed.
+        SettingsError: `[dagster] postgres` is set, and the extra is not installed; or the file is damaged.
     """
     if settings.postgres and find_spec("dagster_postgres") is None:
         raise SettingsError("[dagster] postgres needs the extra: pip install 'recsys-assets[postgres]'")
     make_folder(home.dagster)
+    if home.dagster_yaml.exists() and (fault := fault_of_yaml(home)):
+        raise SettingsError(f"{home.dagster_yaml}: {fault}; `recsys build` moves it away and writes another")
     before = home.dagster_yaml.read_text(encoding="utf-8") if home.dagster_yaml.exists() else None
     others = _STORAGE_LINES.sub("", before or _DAGSTER_YAML)
     if _OWN_STORAGE.search(others):

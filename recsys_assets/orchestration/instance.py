@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from recsys_assets.errors import SettingsError
 from recsys_assets.orchestration.assets import (
     embeddings,
     exports,
@@ -63,13 +64,17 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     """Open the home's Dagster storage, made where missing; whatever `DAGSTER_HOME` says.
 
     Raises:
-        SettingsError: the home's `recsys.toml` cannot be used, or the server of `[dagster] postgres` cannot.
+        SettingsError: `recsys.toml` or `dagster.yaml` cannot be used, or the server of `[dagster] postgres` cannot.
     """
     settings = load_or_default_settings(home).dagster
     configure_dagster(home, settings)
     if settings.postgres is not None:
         require_server(settings.postgres)
-    return dg.DagsterInstance.from_config(str(home.dagster))
+    try:
+        return dg.DagsterInstance.from_config(str(home.dagster))
+    except dg.DagsterError as error:
+        cause = " ".join(str(error).split())
+        raise SettingsError(f"{home.dagster_yaml}: {cause}; mend the file, or remove it") from error
 
 
 def child_environment(home: Home) -> dict[str, str]:

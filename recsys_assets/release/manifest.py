@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from recsys_assets.errors import BrokenReleaseError
+from recsys_assets.errors import BrokenReleaseError, OtherFormatError
 from recsys_assets.storage.atomic import read_file, replace_file
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -118,7 +118,7 @@ def read_manifest(folder: Path) -> Manifest:
         content = read_file(path)
         found = msgspec.json.decode(content, type=_Layout).format
         if found != FORMAT:
-            raise BrokenReleaseError(f"{path}: format {found}, this version reads {FORMAT}; {WAY_OUT}")
+            raise OtherFormatError(f"{path}: format {found}, this version reads {FORMAT}; {WAY_OUT}")
         return msgspec.json.decode(content, type=Manifest)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenReleaseError(f"{path}: no readable manifest ({error}); {WAY_OUT}") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.errors import EventsUnavailableError, RecsysError, ReleaseError, UnknownItemError
-from recsys_assets.release.current import CURRENT_FILE, require_current
+from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.manifest import MANIFEST_FILE
@@ -164,14 +164,20 @@ class Live:
         Raises:
             ReleaseError: as `start`.
         """
-        current = require_current(self.home.releases)
+        try:
+            current = require_current(self.home.releases)
+        except ReleaseError as error:
+            if not fallback_previous:
+                raise
+            log.warning("no current release", extra={"why": str(error)})
+            return self._load_served_before(None)
         try:
             return self._load(current, verify=verify)
         except ReleaseError as error:
             if not fallback_previous:
                 raise
             self._reject(self._attempt(current), error)
-            return self._load_previous(current)
+            return self._load_served_before(current)
 
     @contextlib.asynccontextmanager
     async def following(self, keys: "KeyRing") -> AsyncIterator[None]:
@@ -245,22 +251,31 @@ class Live:
         release = load_release(self.home.releases / release_id, verify=verify)
         return Serving(release, self.events, self.home)
 
-    def _load_previous(self, broken: str) -> Serving:
-        for manifest in self.store.list():
-            if manifest.release_id == broken:
+    def _load_served_before(self, broken: str | None) -> Serving:
+        """Load the last release served that is whole and not recalled, else the newest; not the broken one."""
+        for release_id in self._others(broken):
+            fault = self.store.fault(release_id)
+            if fault is None:
+                try:
+                    serving = self._load(release_id, verify=True)
+                except ReleaseError as error:
+                    fault = str(error)
+            if fault is not None:
+                log.warning("release rejected", extra={"release": release_id, "why": fault})
                 continue
-            try:
-                serving = self._load(manifest.release_id, verify=True)
-            except ReleaseError as error:
-                log.warning("release rejected", extra={"release": manifest.release_id, "why": str(error)})
-                continue
-            log.warning(
-                "serving an earlier release", extra={"release": manifest.release_id, "instead_of": broken}
-            )
+            log.warning("serving another release", extra={"release": release_id, "instead_of": broken})
             return serving
         raise ReleaseError(
             f"{self.home.releases}: no earlier release is whole; publish one with `recsys build`"
         )
+
+    def _others(self, broken: str | None) -> Sequence[str]:
+        served: Sequence[str] = ()
+        with contextlib.suppress(ReleaseError):  # the log of moves cannot be read
+            last = self.store.served_id()
+            served = [*([last] if last else []), *earlier(self.store.promotions(), last)]
+        newest = (manifest.release_id for manifest in self.store.list())
+        return [found for found in dict.fromkeys([*served, *newest]) if found != broken]
 
 
 _Attempt = tuple[str, int, int]

@@ -1,0 +1,216 @@
+"""Damaged files of a home: `doctor` names each, a build mends each, and no command ends with a traceback."""
+
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from recsys_assets.cli import main
+from recsys_assets.commands.doctor import Findings, examine
+from recsys_assets.orchestration.build import BuildOutcome, build
+from recsys_assets.release.current import read_current
+from recsys_assets.release.event_store import EventRow, EventStore
+from recsys_assets.settings import load_settings
+from recsys_assets.storage.home import Home
+from recsys_assets_tests.orchestration.homes import SilentWatcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVENT = EventRow("1", "2", "2017-01-01T00:00:00Z", "2017-01-01T00:00:01Z")
+NOTHING_LOST = (
+    "*.lock",
+    ".days.jsonl",
+    "*.complete",
+    "*.err",
+    "*.out",
+    "artifacts/rules/*",
+    "*-wal",
+    "*-shm",
+)
+"""Files that are made again whenever they are needed, or are logs of text."""
+COMMANDS = (
+    ["recommend", "1"],
+    ["releases", "list"],
+    ["releases", "verify"],
+    ["quarantine", "list"],
+    ["rules", "check"],
+    ["prune", "--dry-run"],
+)
+
+
+class ListeningWatcher(SilentWatcher):
+    """Keeps the lines that a build says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+def cut(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+
+
+def garble(file: Path) -> None:
+    file.write_bytes(random.Random(7).randbytes(max(file.stat().st_size, 16)))
+
+
+@pytest.fixture
+def home(built_home, tmp_path) -> Home:
+    copy = tmp_path / "home"
+    shutil.copytree(built_home, copy, symlinks=True)
+    return Home(copy)
+
+
+def built(home: Home) -> tuple[BuildOutcome, list[str]]:
+    watcher = ListeningWatcher()
+    return build(home, load_settings(home), watcher), watcher.lines
+
+
+def stages(outcome: BuildOutcome) -> list[str]:
+    return [row.stage for row in outcome.rows if row.status == "built"]
+
+
+def damaged(found: Findings) -> set[Path]:
+    return {damage.path for damage in found.damage}
+
+
+def a_file(home: Home, pattern: str) -> Path:
+    return min(home.root.glob(pattern))
+
+
+def test_nothing_is_damaged_in_a_home_that_was_built_or_copied(home):
+    found = examine(home)
+    assert found.damage == []
+    assert found.next_step.startswith("recsys serve")
+
+
+def test_one_build_mends_many_damages_and_each_is_named_with_its_path(home):
+    release = read_current(home.releases)
+    array = home.artifact("embeddings") / "item_embeddings.npy"
+    damage: dict[Path, Callable[[Path], None]] = {
+        home.releases / "current": garble,
+        home.releases / release / "users.bytes.npy": cut,
+        array: cut,
+        home.artifact("choice") / "choice.json": garble,
+        a_file(home, "lake/raw/date=*/part-0.parquet"): garble,
+        sorted(home.root.glob("lake/interactions/date=*/part-0.parquet"))[1]: cut,
+        home.catalogue: garble,
+        home.source_days: cut,
+        home.row_account: remove,
+        home.dagster_yaml: cut,
+        home.dagster / "history" / "runs.db": garble,
+        a_file(home, "reports/date=*/increment_report.html"): remove,
+    }
+    before = array.read_bytes()
+    for file, harm in damage.items():
+        harm(file)
+    found = examine(home)
+    assert damaged(found) >= damage.keys()
+    assert found.next_step.startswith(f"recsys build{home.option}: mends")
+    outcome, lines = built(home)
+    assert not outcome.failed, outcome.rows
+    assert not {"model_choice", "user_embeddings + item_embeddings", "evaluation"} & set(stages(outcome))
+    assert any("users.bytes.npy" in line for line in lines)
+    assert array.read_bytes() == before
+    assert read_current(home.releases) == release
+    assert examine(home).damage == []
+    assert stages(built(home)[0]) == []
+
+
+@pytest.mark.parametrize("harm", [remove, garble])
+def test_what_is_whole_is_recorded_again_and_not_built_where_dagster_lost_its_history(home, harm):
+    index = home.dagster / "history" / "runs" / "index.db"
+    harm(index)
+    assert damaged(examine(home)) == {index}
+    assert stages(built(home)[0]) == []
+    assert examine(home).damage == []
+
+
+def test_days_are_audited_again_and_accepted_days_kept_where_the_ledger_is_damaged(home):
+    with sqlite3.connect(home.quality_db) as ledger:
+        ledger.execute(
+            "INSERT INTO acceptances VALUES ('raw_interactions', '2017-01-02', 'f', 'ann', 'as it was', "
+            "'2017-01-03T00:00:00+00:00')"
+        )
+        (before,) = ledger.execute("SELECT count(*) FROM day_results").fetchone()
+        ((page,),) = ledger.execute("SELECT rootpage FROM sqlite_master WHERE name = 'profiles'").fetchall()
+    ledger.close()
+    with home.quality_db.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(bytes(4096))
+    release = read_current(home.releases)
+    outcome, lines = built(home)
+    assert stages(outcome) == ["raw_interactions", "interactions"]
+    assert "1 accepted days were kept" in lines[0]
+    with sqlite3.connect(home.quality_db) as ledger:
+        assert ledger.execute("SELECT who, why FROM acceptances").fetchall() == [("ann", "as it was")]
+        assert ledger.execute("SELECT count(*) FROM day_results").fetchone() == (before,)
+    ledger.close()
+    assert read_current(home.releases) == release
+
+
+def test_events_that_can_be_read_are_kept_and_a_server_takes_the_new_file(home):
+    server = EventStore(home.events_db)
+    server.add([EVENT] * 2000)
+    server.close()
+    content = bytearray(home.events_db.read_bytes())
+    content[-8192:] = bytes(8192)
+    home.events_db.write_bytes(content)
+    server.refresh()
+    assert home.events_db in damaged(examine(home))
+    _, lines = built(home)
+    kept = next(line for line in lines if "events.sqlite" in line)
+    assert "moved to events.sqlite.damaged-" in kept
+    assert server.add([EVENT._replace(item_id="3")]) == 1
+    with sqlite3.connect(home.events_db) as events:
+        (stored,) = events.execute("SELECT count(*) FROM events").fetchone()
+    events.close()
+    assert f"{stored - 1:,} were kept" in kept
+    assert stored > 1000
+
+
+def test_a_settings_file_that_is_gone_is_named_with_the_source_of_the_days(home):
+    home.settings_file.unlink()
+    assert "--source completejourney" in examine(home).next_step
+    done = CliRunner().invoke(main, ["build", "--home", str(home.root)])
+    assert (done.exit_code, "--source completejourney" in done.stderr) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(5400)
+@pytest.mark.parametrize("harm", [remove, cut, garble])
+def test_every_file_of_a_home_is_named_and_mended(home, harm):
+    release = read_current(home.releases)
+    problems = []
+    for file in [path for path in sorted(home.root.rglob("*")) if path.is_file()]:
+        name = file.relative_to(home.root)
+        if any(name.match(pattern) for pattern in NOTHING_LOST) or file == home.settings_file:
+            continue
+        if not file.exists() or (file.stat().st_size == 0 and harm is cut):
+            continue
+        harm(file)
+        if file not in damaged(examine(home)):
+            problems.append(f"{name}: not named")
+        for command in COMMANDS:
+            done = CliRunner().invoke(main, [*command, "--home", str(home.root)])
+            if done.exception is not None and not isinstance(done.exception, SystemExit):
+                problems.append(f"{name}: {command}: {done.exception!r}")
+        outcome, _ = built(home)
+        problems += [f"{name}: {row.stage}: {row.detail}" for row in outcome.rows if row.status == "failed"]
+        problems += [f"{name}: after a build {damage}" for damage in examine(home).damage]
+        if read_current(home.releases) != release:
+            problems.append(f"{name}: another release")
+            release = read_current(home.releases)
+    assert problems == []
