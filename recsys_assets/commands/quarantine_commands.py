@@ -10,6 +10,7 @@ import click
 from recsys_assets.commands.shared import DAY, example, home_option, progress_shown, settings_for
 from recsys_assets.errors import QuarantineError
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import SHORTLY, build_lock
 
 _SHOWN_DAYS = 5
 
@@ -106,8 +107,8 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
 
     place = Home.locate(home)
     settings = settings_for(place)
-    stores = accepting_stores(place, settings)
-    with Ledger(place.quality_db) as ledger:
+    with build_lock(place, patience=SHORTLY), Ledger(place.quality_db) as ledger:
+        stores = accepting_stores(place, settings)
         for day in _rejected_within(place.quarantine, spans):
             accepted = accept_day(
                 place.quarantine,
@@ -120,7 +121,7 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
             )
             for one in accepted:
                 click.echo(f"{one.day} {one.table}: published; accepted by {one.who}: {one.why}")
-    write_home_account(place, settings.source)
+        write_home_account(place, settings.source)
     click.echo("Next: recsys build")
 
 
@@ -132,9 +133,10 @@ def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
     from recsys_assets.quality.quarantine import drop_day  # noqa: PLC0415
 
     place = Home.locate(home)
-    for day in _rejected_within(place.quarantine, spans):
-        for one in drop_day(place.quarantine, day):
-            click.echo(f"{one.day} {one.table}: {one.rows:,} rejected rows removed")
+    with build_lock(place, patience=SHORTLY):
+        for day in _rejected_within(place.quarantine, spans):
+            for one in drop_day(place.quarantine, day):
+                click.echo(f"{one.day} {one.table}: {one.rows:,} rejected rows removed")
 
 
 @click.command(epilog=example("recsys report 2017-12-31", "recsys report 2017-12-31 --pdf"))
