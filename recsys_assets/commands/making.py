@@ -22,6 +22,7 @@ from recsys_assets.commands.shared import (
 from recsys_assets.errors import InputError
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import build_lock
 from recsys_assets.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -74,10 +75,12 @@ def land(home: Path | None, count: int | None, first: datetime | None, last: dat
         from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
         from recsys_assets.orchestration.landing_plan import follow  # noqa: PLC0415
 
-        settings = follow(place, settings_for(place, watcher=watcher), watcher)
-        landed = Inputs(place, settings).raw_store.days()
-        wanted.extend(_wanted_days(settings, landed, count=count, first=first, last=last))
-        return land_days(place, settings, watcher, wanted)
+        settings = settings_for(place, watcher=watcher)
+        with build_lock(place):  # until the days have landed: following the source writes the settings
+            settings = follow(place, settings, watcher)
+            landed = Inputs(place, settings).raw_store.days()
+            wanted.extend(_wanted_days(settings, landed, count=count, first=first, last=last))
+            return land_days(place, settings, watcher, wanted)
 
     if run_build(f"Landing into {place.root}", run).failed:
         sys.exit(1)

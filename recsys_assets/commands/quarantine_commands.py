@@ -12,6 +12,7 @@ from recsys_assets.commands.shared import DAY, example, home_option, progress_sh
 from recsys_assets.errors import QuarantineError
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.locks import SHORTLY, build_lock
 
 _SHOWN_DAYS = 5
 
@@ -108,8 +109,8 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
 
     place = Home.locate(home)
     settings = settings_for(place)
-    stores = accepting_stores(place, settings)
-    with Ledger(place.quality_db) as ledger:
+    with build_lock(place, patience=SHORTLY), Ledger(place.quality_db) as ledger:
+        stores = accepting_stores(place, settings)
         for day in _rejected_within(place.quarantine, spans):
             accepted = accept_day(
                 place.quarantine,
@@ -122,7 +123,7 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
             )
             for one in accepted:
                 click.echo(f"{one.day} {one.table}: published; accepted by {one.who}: {one.why}")
-    write_home_account(place, settings.source)
+        write_home_account(place, settings.source)
     click.echo("Next: recsys build")
 
 
@@ -134,9 +135,10 @@ def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
     from recsys_assets.quality.quarantine import drop_day  # noqa: PLC0415
 
     place = Home.locate(home)
-    for day in _rejected_within(place.quarantine, spans):
-        for one in drop_day(place.quarantine, day):
-            click.echo(f"{one.day} {one.table}: {one.rows:,} rejected rows removed")
+    with build_lock(place, patience=SHORTLY):
+        for day in _rejected_within(place.quarantine, spans):
+            for one in drop_day(place.quarantine, day):
+                click.echo(f"{one.day} {one.table}: {one.rows:,} rejected rows removed")
 
 
 @click.command(epilog=example("recsys report 2017-12-31", "recsys report 2017-12-31 --pdf"))

@@ -18,6 +18,7 @@ from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 from recsys_assets.storage.database_urls import is_database, without_password
 from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.locks import SHORTLY, build_lock
 from recsys_assets.storage.private_files import close_to_others
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 
@@ -104,19 +105,20 @@ def write_settings(
     if watcher is not None:
         watcher.begin(f"reading {without_password(spec)}", "")
     say = watcher.say if watcher is not None else click.echo
-    settings = initialise(
-        home,
-        spec,
-        days=days,
-        first=first,
-        last=last,
-        columns=columns,
-        reading=reading,
-        bad_rows=bad_rows,
-        progress=watcher.download if watcher is not None else None,
-        say=say,
-        watch=foreseen.add,
-    )
+    with build_lock(home, patience=SHORTLY):
+        settings = initialise(
+            home,
+            spec,
+            days=days,
+            first=first,
+            last=last,
+            columns=columns,
+            reading=reading,
+            bad_rows=bad_rows,
+            progress=watcher.download if watcher is not None else None,
+            say=say,
+            watch=foreseen.add,
+        )
     counted = SourceDays.load(home, settings.source)
     if counted is not None:
         source = settings.source

@@ -16,6 +16,7 @@ from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.settings import ReportSettings
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.locks import locked
 from recsys_assets.storage.partition_store import PartitionStore
 
 NOTEBOOK: Final = Path(__file__).parents[1] / "notebooks" / "increment_report.py"
@@ -71,7 +72,8 @@ def write_report(home: Home, day: date) -> Path:
     _require_landed(home, day)
     target = day_folder(home.reports, day) / HTML_FILE
     page = execute_to_html(NOTEBOOK, {"home": str(home.root), "day": day.isoformat()})
-    replace_file(target, page.encode())
+    with locked(home.reports_lock):
+        replace_file(target, page.encode())
     return target
 
 

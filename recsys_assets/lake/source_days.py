@@ -19,6 +19,7 @@ from recsys_assets.quality.row_account import RowAccount, RowsOfReason
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.atomic import replace_file, replaced_file
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import locked
 
 _COUNTS: Final = pl.Schema({"file": pl.String, "day": pl.Date, "rows": pl.Int64, "content": pl.UInt64})
 """Columns of the Parquet file. `content` is the wrapping sum of polars' hashes of the day's rows in the file. A hash
@@ -101,9 +102,10 @@ class SourceDays:
             on_disk=self.on_disk,
             files=dict(self.files),
         )
-        with replaced_file(home.source_days) as staged:
-            self.counts.write_parquet(staged, metadata={_NOTE: msgspec.json.encode(note).decode()})
-        replace_file(home.source_account, msgspec.json.encode(self.account(source)))
+        with locked(home.source_lock):  # Dagster's sensor counts the source while a build does
+            with replaced_file(home.source_days) as staged:
+                self.counts.write_parquet(staged, metadata={_NOTE: msgspec.json.encode(note).decode()})
+            replace_file(home.source_account, msgspec.json.encode(self.account(source)))
 
     @cached_property
     def duplicates(self) -> dict[str, str]:

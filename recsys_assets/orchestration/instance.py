@@ -20,7 +20,13 @@ from recsys_assets.orchestration.assets import (
 from recsys_assets.orchestration.dagster_yaml import configure_dagster, require_server
 from recsys_assets.orchestration.jobs import automation
 from recsys_assets.orchestration.partitions import daily_partitions
-from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake, SilentProgress, StageProgress
+from recsys_assets.orchestration.resources import (
+    Artifacts,
+    HeldLake,
+    HomeReleases,
+    SilentProgress,
+    StageProgress,
+)
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import sync_all
 from recsys_assets.storage.home import HOME_VARIABLE, Home
@@ -50,7 +56,7 @@ def build_definitions(home: Home, *, progress: StageProgress | None = None) -> d
         assets=[*by_day, *embeddings.ASSETS, *features.ASSETS, *index.ASSETS, *release.ASSETS],
         asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS, *release.CHECKS],
         resources={
-            "lake": Lake(home_path=path),
+            "lake": HeldLake(home_path=path),
             "artifacts": Artifacts(home_path=path),
             "releases": HomeReleases(home_path=path),
             "progress": progress or SilentProgress(),

@@ -3,10 +3,11 @@
 A resource holds a path and opens nothing until an asset calls it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol, Self
 
 import dagster as dg
 import polars as pl
@@ -24,7 +25,11 @@ from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.rules_file import rules_part
 from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.partition_store import PartitionStore
+
+_PATIENCE: Final = 86_400.0
+"""Seconds that a run of Dagster's waits for a build."""
 
 
 class StageProgress(Protocol):
@@ -94,6 +99,19 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
             RAW_INTERACTIONS.name, quality, store=self.raw(), ledger=ledger, catalogue=catalogue
         )
         return RawAudit(source.contract, monitor=monitor)
+
+
+class HeldLake(Lake):
+    """The lake in the runs of a code location: one that Dagster started waits for a build, and a build for it."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Hold the home's build lock during a run; a sensor, which has no run, does not."""
+        if context.run is None:
+            yield self
+            return
+        with build_lock(self.home, patience=_PATIENCE):
+            yield self
 
 
 class Artifacts(dg.ConfigurableResource):  # type: ignore[type-arg]

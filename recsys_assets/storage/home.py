@@ -70,6 +70,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / ".keys.lock"
 
     @property
+    def source_lock(self) -> Path:
+        """Lock file of the process that writes `source_days` and `source_account`."""
+        return self.root / ".source.lock"
+
+    @property
+    def reports_lock(self) -> Path:
+        """Lock file of the process that writes a report."""
+        return self.root / ".reports.lock"
+
+    @property
     def build_lock(self) -> Path:
         """Lock file of the process that builds."""
         return self.root / ".build.lock"

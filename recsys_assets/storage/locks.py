@@ -1,9 +1,16 @@
-"""File locks between processes. The system releases a lock when its process ends, even if it was killed."""
+"""File locks between processes. The system releases a lock when its process ends, even if it was killed.
+
+Whatever is read, changed and written back is so under a lock of its kind; a test lists every module that writes into
+a home, with its lock.
+"""
 
 import fcntl
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from recsys_assets.errors import BuildRunningError
 from recsys_assets.storage.atomic import make_folder
@@ -36,18 +43,58 @@ def locked_descriptor(descriptor: int, *, wait: bool = True) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
+SHORTLY: Final = 10.0
+"""Seconds that a command of a moment waits for another one to end."""
+_POLL_SECONDS: Final = 0.05
+_holders = dict[Path, int]()
+_locks = dict[Path, ExitStack]()
+_counting = threading.Lock()
+
+
 @contextmanager
-def build_lock(home: Home) -> Iterator[None]:
-    """Hold the build lock of a home, so that only one process builds it.
+def build_lock(home: Home, *, patience: float = 0.0) -> Iterator[None]:
+    """Hold the build lock of a home, so that only one process changes its days, artifacts and settings.
+
+    A process that holds it may take it again: a build's runs do.
+
+    Args:
+        home: the home.
+        patience: seconds to wait for another process; `SHORTLY` outlasts a command, not a build.
 
     Raises:
-        BuildRunningError: another process is building this home.
+        BuildRunningError: another process holds it.
     """
     with ExitStack() as held:
-        try:
-            held.enter_context(locked(home.build_lock, wait=False))
-        except BlockingIOError:
-            raise BuildRunningError(
-                f"{home.root}: another build of this home is running; wait for it to end"
-            ) from None
+        _hold(home, held, end=time.monotonic() + patience)
         yield
+
+
+def _hold(home: Home, held: ExitStack, *, end: float) -> None:
+    """Take the lock for `held`, or count one more holder in this process."""
+    path = home.build_lock
+    while True:
+        with _counting:
+            try:
+                if not _holders.get(path):
+                    _locks[path] = held_here = ExitStack()
+                    held_here.enter_context(locked(path, wait=False))
+                _holders[path] = _holders.get(path, 0) + 1
+            except BlockingIOError:
+                pass
+            else:
+                held.callback(_let_go, path)
+                return
+        if time.monotonic() >= end:
+            raise BuildRunningError(
+                f"{home.root}: another build of this home, or a command that changes it, is running; wait for it to"
+                " end"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _let_go(path: Path) -> None:
+    """Count one holder less, and release the lock after the last one."""
+    with _counting:
+        _holders[path] -= 1
+        if not _holders[path]:
+            _locks.pop(path).close()

@@ -21,6 +21,7 @@ import msgspec
 from recsys_assets.errors import SettingsError
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.bounds import KeyPath, bounds_of, is_struct
+from recsys_assets.storage.locks import locked
 from recsys_assets.storage.toml_files import TomlError, content_of, line_of, parse_toml
 
 _INTRODUCTION: Final = """\
@@ -31,6 +32,8 @@ _INTRODUCTION: Final = """\
 _OWN_NOTE: Final = "`recsys "
 """Every note names the command that wrote it; any other comment above a heading is the user's."""
 _LINE_LENGTH: Final = 108
+_LOCK: Final = ".settings.lock"
+"""Lock file, beside the settings, of the process that changes them."""
 _HEADING: Final = re.compile(r"^(# )?\[([^\[\]]+)\]")
 _FIELD: Final = re.compile(r"^\s*(# )?([\w.\-\"']+)\s*=")
 
@@ -107,9 +110,10 @@ def write_section(
         SettingsError: the file is there and is not TOML.
     """
     (kind,) = (field.type for field in msgspec.structs.fields(struct) if field.name == section)
-    there = bool(read_table(file))
-    text = file.read_text(encoding="utf-8") if there else defaults_as_comments(struct)
-    replace_file(file, changed(text, kind, (section,), values, note=note).encode())
+    with locked(file.with_name(_LOCK)):  # an edit of another section at the same time is kept
+        there = bool(read_table(file))
+        text = file.read_text(encoding="utf-8") if there else defaults_as_comments(struct)
+        replace_file(file, changed(text, kind, (section,), values, note=note).encode())
 
 
 def changed(

@@ -34,7 +34,7 @@ def test_the_list_says_what_cannot_be_served_and_why(three):
     old.write_bytes(old.read_bytes().replace(b'"format": 2', b'"format": 1'))
     lines = run(home, "list").output.splitlines()
 
-    assert [line[:22] for line in lines[:2]] == [f"* {third}", f"  {second}"]
+    assert [line[:21] for line in lines[:2]] == [f"* {third}", f"  {second}"]
     assert lines[2].startswith("  ! ")
     assert "items.hash.npy: missing" in lines[2]
     assert lines[3].startswith(f"! {first}  ")
