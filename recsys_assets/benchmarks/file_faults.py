@@ -1,8 +1,8 @@
 """Calls to the file system that fail, one after the other, under every command that writes.
 
-`file_faults.c` is loaded before the system's library (LD_PRELOAD) in a process of its own, where it lets one call fail
-with the error of a full disk, a broken one, or a missing permission. After each fault the error must be one line that
-names the file, nothing that was there may be lost, and the next run must end as an undisturbed one.
+`file_faults.c` is loaded before the system's library in a process of its own, where it lets one call fail as on a full
+or broken disk, or without permission. The error must then be one line that names the file, nothing that was there may
+be lost, and the next run must end as an undisturbed one.
 """
 
 import ctypes
@@ -88,28 +88,23 @@ def inject_all(names: Sequence[str] = tuple(SCENARIOS), *, every: bool = False) 
     Args:
         names: of `SCENARIOS`.
         every: the first and the last call on each form of path, with each error; else the first with one error.
-
-    Raises:
-        InputError: there is no C compiler.
     """
     with tempfile.TemporaryDirectory() as folder:
-        library = compiled(Path(folder))
-        found = [inject(name, Path(folder), library=library, every=every) for name in names]
+        found = inject(names, Path(folder), library=compiled(Path(folder)), every=every)
     return {
-        "injected_faults": sum(one["injected"] for one in found),
-        "lost": sum(len(one["wrong"]) for one in found),
+        "injected_faults": sum(one["injected"] for one in found.values()),
+        "lost": sum(len(one["wrong"]) for one in found.values()),
     }
 
 
-def inject(name: str, folder: Path, *, library: Path, every: bool = False) -> dict[str, Any]:
-    """Run one scenario with each of its faults, in a process of its own.
+def inject(names: Sequence[str], folder: Path, *, library: Path, every: bool = False) -> dict[str, Any]:
+    """Run scenarios with each of their faults, all in one process.
 
     Returns:
-        `injected`, the number of faults, and `wrong`: fault -> what was wrong after it.
+        By scenario: `injected`, the number of faults, and `wrong`: fault -> what was wrong after it.
     """
-    place = folder / name
-    place.mkdir()
-    return run_apart(__name__, name, str(place), "every" if every else "each", env=shim_variables(library))
+    extent = "every" if every else "each"
+    return run_apart(__name__, str(folder), extent, *names, env=shim_variables(library))
 
 
 def compiled(folder: Path) -> Path:
@@ -239,14 +234,19 @@ class FaultInjector:
         yield from self.wrong_state(reported=not end.failed)
         yield from self.wrong_next_run()
 
-    def wrong_state(self, *, reported: bool) -> Iterator[str]:
-        """Yield what is lost; where the run `reported` that it is done, all of its content must be there."""
+    def wrong_state(self, *, reported: bool, mended: object = None) -> Iterator[str]:
+        """Yield what is lost; where the run `reported` that it is done, all of its content must be there.
+
+        Content that is `mended` by the next run may be there where the run has not ended.
+        """
         state = self._state()
         if isinstance(state, str):
             yield state
         elif reported and state != self.after:
             yield f"reported as done, but {_difference(state, self.after)}"
-        elif any(state.get(key) not in (value, self.after.get(key)) for key, value in self.before.items()):
+        elif any(
+            state.get(key) not in (value, self.after.get(key), mended) for key, value in self.before.items()
+        ):
             yield f"lost: {_difference(state, self.before)}"
 
     def wrong_next_run(self) -> Iterator[str]:
@@ -284,11 +284,16 @@ def _difference(found: HomeState, expected: HomeState) -> str:
     )
 
 
-def _main(name: str, folder: str, extent: str) -> None:
-    injector = FaultInjector(SCENARIOS[name], Path(folder))
-    faults = faults_of(injector.calls, every=extent == "every")
-    wrong = {str(fault): found for fault in faults if (found := list(injector.wrong_with(fault)))}
-    print_result({"injected": len(faults), "wrong": wrong})
+def _main(folder: str, extent: str, *names: str) -> None:
+    found = {}
+    for name in names:
+        place = Path(folder, name)
+        place.mkdir()
+        injector = FaultInjector(SCENARIOS[name], place)
+        faults = faults_of(injector.calls, every=extent == "every")
+        wrong = {str(fault): problems for fault in faults if (problems := list(injector.wrong_with(fault)))}
+        found[name] = {"injected": len(faults), "wrong": wrong}
+    print_result(found)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,10 @@ def quarantine_day(
 
 
 def end_quarantine(quarantine: Path, day: date, *, table: str) -> None:
-    """Remove what is kept of a table's day, since a later delivery of it passed."""
+    """Remove what is kept of a table's day: a later delivery of it passed, or it was accepted or dropped.
+
+    The note goes first: a day that has one has its rows too, wherever this is cut short.
+    """
     folder = day_folder(quarantine, day)
     if not folder.is_dir():
         return
@@ -163,7 +166,7 @@ def accept_day(
         raise QuarantineError("accepting a rejected day needs a reason: --why TEXT")
     found = rejected_on(quarantine, day)
     folder = day_folder(quarantine, day)
-    frames = {rejected.table: pl.read_parquet(folder / f"{rejected.table}.parquet") for rejected in found}
+    frames = {rejected.table: _rows_of(rejected, folder) for rejected in found}
     for table, frame in frames.items():
         _require_columns(table, frame, stores, day)
     accepted = []
@@ -179,7 +182,7 @@ def accept_day(
             ledger.put_account(day, rejected.account)
             ledger.flush()
         accepted.append(acceptance)
-    remove_folder(folder)
+        end_quarantine(quarantine, day, table=rejected.table)
     return accepted
 
 
@@ -190,7 +193,8 @@ def drop_day(quarantine: Path, day: date) -> list[RejectedDay]:
         QuarantineError: the day is not in quarantine.
     """
     found = rejected_on(quarantine, day)
-    remove_folder(day_folder(quarantine, day))
+    for rejected in found:
+        end_quarantine(quarantine, day, table=rejected.table)
     return found
 
 
@@ -212,6 +216,16 @@ def _read(note: Path) -> RejectedDay:
         return msgspec.json.decode(note.read_bytes(), type=RejectedDay)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise QuarantineError(f"{note} is not a quarantine note: {error}; remove its folder") from error
+
+
+def _rows_of(rejected: RejectedDay, folder: Path) -> pl.DataFrame:
+    file = folder / f"{rejected.table}.parquet"
+    try:
+        return pl.read_parquet(file)
+    except (FileNotFoundError, pl.exceptions.PolarsError) as error:
+        raise QuarantineError(
+            f"{file}: the rejected rows are missing or damaged ({error}); land {rejected.day} again, or drop it"
+        ) from error
 
 
 def _require_columns(
