@@ -19,6 +19,7 @@ from recsys_assets.errors import InputError
 
 BENCHMARKS: Final = {
     "ablation": "bench_variants:ablation",
+    "attack": "bench_attack:run",
     "build": "bench_build:run",
     "days": "bench_days:run",
     "export": "bench_export:run",

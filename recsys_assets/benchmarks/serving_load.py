@@ -122,9 +122,15 @@ def pinned(cpu: int | None) -> list[str]:
 
 
 @contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command while the block runs; its process is ended by SIGTERM."""
-    with subprocess.Popen(command, env=environment) as process:  # noqa: S603  our own command
+def running(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdout: int | None = None,
+    stderr: int | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command while the block runs; its process is ended by SIGTERM. Streams as for `Popen`."""
+    with subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr) as process:  # noqa: S603  our own command
         try:
             yield process
         finally:
