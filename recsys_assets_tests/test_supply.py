@@ -1,4 +1,4 @@
-"""Everything that the package needs is written down: constraints, licences, and the way out where one person carries it."""
+"""All that the package needs is written down: constraints, licences, the way out where one person keeps it."""
 
 import json
 import re
