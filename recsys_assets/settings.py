@@ -227,7 +227,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cors_origins: list[Line] = []
     """Origins whose pages may call the API; none by default."""
     log_requests: bool = False
-    """Log every request; failures and slow ones always are."""
+    """Log every request; failures and slow ones always are, 20 lines a second at most."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

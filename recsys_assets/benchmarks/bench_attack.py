@@ -101,7 +101,7 @@ def _server(home: Home, *, limited: bool = True) -> Iterator[int]:
     """Serve a home with its defaults as `recsys serve` does, or without the rate limit."""
     port = free_port()
     command = [sys.executable, "-m", "recsys_assets", "serve", "--home", str(home.root), "--port", str(port)]
-    limit = {} if limited else {"RECSYS_API__REQUESTS_PER_SECOND": "0"}
+    limit = {} if limited else {"RECSYS_API__ANONYMOUS_REQUESTS_PER_SECOND": "0"}
     with running(command, {**os.environ, **limit}, stderr=subprocess.DEVNULL) as process:
         wait_until_answered(port, "/health/ready", process)
         yield port

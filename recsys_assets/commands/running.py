@@ -35,6 +35,7 @@ _SHOWN_ITEMS: Final = 5
 _GRACE_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.2
 _TAIL_LINES: Final = 15
+_PORT: Final = click.IntRange(1, 65_535)
 
 
 @click.command(epilog=example("recsys up", "recsys up --days 60 --port 8001 --dagster-port 3001"))
@@ -42,8 +43,8 @@ _TAIL_LINES: Final = 15
 @source_option
 @days_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that both servers listen on.")
-@click.option("--port", default=8000, show_default=True, help="Port of the API and its page.")
-@click.option("--dagster-port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--port", default=8000, show_default=True, type=_PORT, help="Port of the API and its page.")
+@click.option("--dagster-port", default=3000, show_default=True, type=_PORT, help="Port of the Dagster UI.")
 def up(
     home: Path | None, spec: str | None, days: int | None, host: str, port: int, dagster_port: int
 ) -> None:
@@ -95,7 +96,7 @@ def up(
 @click.command(epilog=example("recsys serve --port 8000 --workers 2"))
 @home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8000, show_default=True, help="Port of the API and its page.")
+@click.option("--port", default=8000, show_default=True, type=_PORT, help="Port of the API and its page.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Server processes.")
 @click.option(
     "--fallback-previous", is_flag=True, help="Serve the release before if the current one is broken."

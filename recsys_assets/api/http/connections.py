@@ -19,9 +19,6 @@ from recsys_assets.settings import ApiSettings
 
 log = logging.getLogger("recsys.api.connections")
 
-WATCHED: Final = hasattr(socket, "TCP_INFO") and os.path.isdir("/proc/self/fd")  # noqa: PTH112  read once, at import
-"""True where this system can tell what its connections do."""
-
 Peer = tuple[str, str]
 """A client's address and port; the port as a text, as the HTTP server has it."""
 
@@ -42,7 +39,31 @@ _INFO = struct.Struct("=B23xI24xI64xQQ8xI8xI")
 data_segs_out."""
 _ESTABLISHED, _CLOSE_WAIT, _LISTEN = 1, 8, 10
 _COOKIE = getattr(socket, "SO_COOKIE", 57)
+_DESCRIPTORS = "/proc/self/fd"
 _RESET = struct.pack("ii", 1, 0)
+
+
+def _cookie(probe: socket.socket) -> int:
+    """Return the kernel's number of a socket, which no other socket of this boot has."""
+    return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), "little")
+
+
+def _is_visible() -> bool:
+    """Return True where `TCP_INFO` has all that is read here, which sandboxes and old kernels leave out."""
+    if not hasattr(socket, "TCP_INFO"):
+        return False
+    try:
+        os.listdir(_DESCRIPTORS)  # noqa: PTH208  as in `_tick`
+        with socket.socket() as probe:
+            _cookie(probe)
+            _INFO.unpack(probe.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
+    except (OSError, struct.error):
+        return False
+    return True
+
+
+WATCHED: Final = _is_visible()
+"""True where this system tells what its connections do."""
 
 
 def peer_of(address: Sequence[Any] | None) -> Peer:
@@ -143,7 +164,7 @@ class Connections:
                 log.exception("could not look at the connections; trying again")
 
     def _tick(self, now: float) -> None:
-        descriptors = os.listdir("/proc/self/fd")  # noqa: PTH208  thousands of names, no paths
+        descriptors = os.listdir(_DESCRIPTORS)  # noqa: PTH208  thousands of names, no paths
         calm = len(descriptors) < self._settings.max_connections and not (self._full or self._crowded)
         if calm and now - self._looked_at < _CALM_SECONDS:
             return
@@ -243,8 +264,3 @@ class Connections:
                     # nobody reads what is still to be sent: the kernel need not keep it
                     copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 copy.shutdown(socket.SHUT_RDWR)
-
-
-def _cookie(probe: socket.socket) -> int:
-    """Return the kernel's number of a socket, which no other socket of this boot has."""
-    return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), "little")

@@ -21,6 +21,7 @@ from recsys_assets.api.http.auth import CALLER_KEY, KeyRing
 from recsys_assets.api.http.bodies import SOURCE_KEY
 from recsys_assets.api.http.connections import Connections, Peer, peer_of
 from recsys_assets.api.http.limits import Deadlines, RateLimit
+from recsys_assets.api.http.logs import LineLimit
 from recsys_assets.api.http.logs import request_id as logged_request_id
 from recsys_assets.api.http.problems import PROBLEM_JSON, REQUEST_ID_KEY, problem
 from recsys_assets.api.http.request_metrics import Metrics
@@ -32,6 +33,7 @@ STARTED_KEY: Final = "recsys.started"
 """Key of the scope's state under which the time of arrival is, s by `perf_counter`."""
 
 _SLOW_SECONDS = 0.25
+_LINES_A_SECOND = 20
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _COMMON_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -73,6 +75,7 @@ class Edge:
         self._connections = connections
         self._limit = RateLimit(settings, shared=shared_limits)
         self._deadlines = Deadlines()
+        self._lines = LineLimit(_LINES_A_SECOND)
         self._prefix = secrets.token_hex(4)
         self._number = itertools.count(1)
 
@@ -204,7 +207,11 @@ class Edge:
         route = str(scope.get("path_template") or _UNROUTED)
         source = scope["state"].get(SOURCE_KEY, "")
         self._metrics.observe(route, method if route != _UNROUTED else "ANY", status, source, seconds)
-        if self._settings.log_requests or status >= 500 or seconds > _SLOW_SECONDS:  # noqa: PLR2004
+        dropped: int | None = 0
+        if not self._settings.log_requests:
+            remarkable = status >= 500 or seconds > _SLOW_SECONDS  # noqa: PLR2004
+            dropped = self._lines.dropped_before(perf_counter()) if remarkable else None
+        if dropped is not None:
             log.info(
                 "request",
                 extra={
@@ -213,6 +220,7 @@ class Edge:
                     "status": status,
                     "source": source or None,
                     "ms": round(seconds * 1000, 3),
+                    "not_logged_before": dropped or None,
                 },
             )
 

@@ -54,3 +54,26 @@ def configure_logs(level: int = logging.INFO) -> None:
         logger.handlers[:] = [handler]
         logger.setLevel(level)
         logger.propagate = False
+
+
+class LineLimit:
+    """Lets a number of log lines a second pass, so that a flood of rejected requests is no flood of lines."""
+
+    def __init__(self, per_second: int) -> None:
+        self._most = per_second
+        self._second = self._lines = self._dropped = 0
+
+    def dropped_before(self, now: float) -> int | None:
+        """Return None where there were lines enough in this second, else the lines dropped before this one.
+
+        Args:
+            now: time on a monotonic clock, s.
+        """
+        if int(now) != self._second:
+            self._second, self._lines = int(now), 0
+        if self._lines >= self._most:
+            self._dropped += 1
+            return None
+        self._lines += 1
+        dropped, self._dropped = self._dropped, 0
+        return dropped

@@ -176,7 +176,8 @@ def claimed_port(host: str, port: int, *, option: str) -> Iterator[None]:
             claim.bind((host, port))
         except OSError as error:
             holder = _holder(port) if error.errno == errno.EADDRINUSE else ""
-            raise PortInUseError(f"{host}:{port}: {error.strerror}{holder}; give another {option}") from None
+            other = option if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+            raise PortInUseError(f"{host}:{port}: {error.strerror}{holder}; give another {other}") from None
         if sys.platform == "linux":
             # each worker binds the port by itself: that works beside a claim with this option, another's claim does not
             claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_assets.api.http.logs import JsonFormatter, request_id
+from recsys_assets.api.http.logs import JsonFormatter, LineLimit, request_id
 
 
 @pytest.fixture
@@ -61,3 +61,9 @@ def test_a_number_that_json_lacks_is_null(lines: tuple[logging.Logger, io.String
     logger, stream = lines
     logger.info("rate", extra={"share": float("nan")})
     assert json.loads(stream.getvalue(), parse_constant=pytest.fail)["share"] is None
+
+
+def test_a_flood_is_a_few_lines_a_second_and_the_next_one_counts_the_others() -> None:
+    limit = LineLimit(2)
+    assert [limit.dropped_before(1.0 + place / 10) for place in range(5)] == [0, 0, None, None, None]
+    assert [limit.dropped_before(2.5), limit.dropped_before(2.6)] == [3, 0]

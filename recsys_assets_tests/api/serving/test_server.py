@@ -287,6 +287,15 @@ def test_a_port_is_claimed_by_one_server_at_a_time_before_it_listens() -> None:
         pass
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no host"])
+def test_an_address_that_is_not_here_is_named(host: str) -> None:
+    with (
+        pytest.raises(PortInUseError, match=f"^{host}:8000: .*; give another --host$"),
+        claimed_port(host, 8_000, option="--port"),
+    ):
+        pass
+
+
 def test_workers_end_with_a_server_that_is_killed(home: Home) -> None:
     with running(home, workers=2) as server:
         workers = psutil.Process(server.process.pid).children(recursive=True)
