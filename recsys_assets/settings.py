@@ -219,7 +219,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_body_bytes: Count = 1_000_000
     """Larger bodies are rejected (413)."""
     max_query_bytes: Count = 8_192
-    """Longer query strings are rejected (414)."""
+    """Longer query strings, and longer paths, are rejected (414)."""
     body_timeout_seconds: Positive = 10.0
     """Time that a body may take to arrive (408)."""
     dagster_url: Url = "http://127.0.0.1:3000"

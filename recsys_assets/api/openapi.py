@@ -84,7 +84,8 @@ _PROBLEMS = {
     408: "The body took too long to arrive.",
     409: "The release is damaged, recalled, of another source, or its lists break their rules.",
     413: "The body is too large.",
-    414: "The query is too long.",
+    414: "The path or the query is too long.",
+    415: "The body is not sent as JSON.",
     429: "This caller sent too many requests; see Retry-After.",
     503: "No release is ready, or the event store cannot be used.",
 }

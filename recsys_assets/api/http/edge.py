@@ -139,10 +139,16 @@ class Edge:
             denial = self._denial(client[0], headers, state, now)
             if denial is not None:
                 return denial
+        if not headers.get(b"host") or len(headers) < len(list(scope["headers"])):
+            # the server adds an empty one where there is none
+            hosts = sum(name == b"host" and value != b"" for name, value in scope["headers"])
+            if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
+                return 400, f"the request has {hosts} Host headers; HTTP/1.1 needs one", ()
         settings = self._settings
-        if len(scope["query_string"]) > settings.max_query_bytes:
-            found = len(scope["query_string"])
-            return 414, f"the query has {found} bytes; at most {settings.max_query_bytes} are taken", ()
+        for part, text in (("query", scope["query_string"]), ("path", scope.get("raw_path") or b"")):
+            if len(text) > settings.max_query_bytes:
+                found = len(text)
+                return 414, f"the {part} has {found} bytes; at most {settings.max_query_bytes} are taken", ()
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > settings.max_body_bytes:
             return 413, f"the body has {int(length)} bytes; at most {settings.max_body_bytes} are taken", ()
@@ -190,6 +196,9 @@ class Edge:
                 raise HTTPException(status_code=408, detail=detail) from None
             finally:
                 self._deadlines.end(task)
+            if message["type"] == "http.disconnect":
+                detail = "the body ended, or was malformed, before it was whole"
+                raise HTTPException(status_code=400, detail=detail)
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken == expected:

@@ -180,7 +180,7 @@ def _decoded(body: bytes, kind: Any) -> Any:
         message, key = (found["message"], found["key"]) if found else (str(error), "")
         extra = [{"message": message, "key": key or "data", "source": "body"}]
         raise ValidationException(detail=message, extra=extra) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerializationException(str(error)) from None
 
 

@@ -32,7 +32,7 @@ class EventController(ServiceController):
         status_code=202,
         guards=[needs("write")],
         security=KEY_NEEDED,
-        responses=answers(EventsAccepted, status=202, also=(408, 413)),
+        responses=answers(EventsAccepted, status=202, also=(408, 413, 415)),
     )
     async def add(self, data: JSONBody[Events]) -> ASGIApp:
         now = self.service.clock()

@@ -84,7 +84,7 @@ class FeatureController(ServiceController):
         summary="Features of many users or items",
         operation_id="batchGetFeatures",
         status_code=200,
-        responses=answers(FeatureBatch, also=(408, 413)),
+        responses=answers(FeatureBatch, also=(408, 413, 415)),
         response_headers=release_headers(),
     )
     async def batch(self, scope: Scope, data: JSONBody[FeatureRequest]) -> ASGIApp:

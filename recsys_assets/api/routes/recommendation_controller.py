@@ -102,7 +102,7 @@ class RecommendationController(ServiceController):
         description="What goes with the items of a session, by fold-in; no user is needed or remembered.",
         operation_id="recommendForSession",
         status_code=200,
-        responses=answers(SessionRecommendations, also=(404, 408, 413)),
+        responses=answers(SessionRecommendations, also=(404, 408, 413, 415)),
         response_headers=release_headers(),
     )
     async def for_session(self, scope: Scope, data: JSONBody[Session]) -> ASGIApp:

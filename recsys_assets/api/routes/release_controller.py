@@ -60,7 +60,7 @@ class ReleaseController(ServiceController):
         sync_to_thread=True,
         guards=[needs("admin")],
         security=KEY_NEEDED,
-        responses=answers(Promoted, also=(404, 408, 409, 413)),
+        responses=answers(Promoted, also=(404, 408, 409, 413, 415)),
     )
     def promote(self, data: JSONBody[Promotion]) -> ASGIApp:
         known = {manifest.release_id for manifest in self.service.live.store.list()}
