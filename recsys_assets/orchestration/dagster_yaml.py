@@ -130,8 +130,8 @@ def fault_of_yaml(home: Home) -> str:
 
 
 def has_sqlite_log(home: Home) -> bool:
-    """Return True where Dagster's storage is in the home: the one written here, or none that was chosen."""
-    return not home.dagster_yaml.exists() or "BatchedEventLog" in _text(home)
+    """Return True where Dagster's storage is in the home: the one written here, or none that can be read."""
+    return bool(fault_of_yaml(home)) or "BatchedEventLog" in _text(home)
 
 
 def _text(home: Home) -> str:

@@ -106,7 +106,8 @@ class EventStore:
                     self._data_version = version
             except sqlite3.Error as error:
                 raise EventsUnavailableError(
-                    f"{self._path}: events cannot be read ({error}); see its permissions"
+                    f"{self._path}: events cannot be read ({error}); see its permissions, or "
+                    "`recsys build`, which moves a damaged file away"
                 ) from error
 
     def close(self) -> None:
