@@ -21,7 +21,7 @@ from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import Rules, parse_rules, read_rules
-from recsys_assets.storage.atomic import replaced_folder
+from recsys_assets.storage.atomic import read_file, replaced_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
 from recsys_assets.storage.locks import locked
 from recsys_assets.storage.toml_files import TomlError, content_of, parse_toml
@@ -261,7 +261,7 @@ def keep_last_good(home: Home, rules: Rules) -> None:
         if rules.path != home.rules_file:
             rmtree(kept, ignore_errors=True)
             return
-        lists = {str(file): (home.root / file).read_bytes() for file in rules.lists.values()}
+        lists = {str(file): read_file(home.root / file) for file in rules.lists.values()}
         files = {**lists, RULES_FILE: content_of(rules.path)}
         if all(
             (kept / name).is_file() and (kept / name).read_bytes() == text for name, text in files.items()

@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -382,3 +384,24 @@ def test_a_damaged_record_of_recalls_stops_every_promotion(four, content):
     with pytest.raises(BrokenReleaseError, match=r"recalled.json: "):
         store.promote(ids[1])
     assert store.current_id() == ids[3]
+
+
+def test_moves_at_the_same_time_are_made_one_after_another(four):
+    store, ids = four
+    moves = [partial(store.promote, ids[n % 4]) for n in range(8)] + [store.rollback] * 4
+    with ThreadPoolExecutor(6) as pool:
+        done = [pool.submit(move) for move in moves[::2] + moves[1::2]]
+    assert {type(one.exception()) for one in done} <= {type(None), ReleaseError}  # nothing to roll back to
+    log = store.promotions()
+    assert [move.before for move in log[1:]] == [move.after for move in log[:-1]]
+    assert store.current_id() == log[-1].after
+
+
+def test_a_promotion_that_prune_overtakes_is_an_error_and_current_stays_whole(four):
+    store, ids = four
+    with ThreadPoolExecutor(4) as pool:
+        pruned = pool.submit(store.prune, keep=1)
+        promoted = [pool.submit(store.promote, ids[0]) for _ in range(3)]
+    assert pruned.exception() is None
+    assert {type(one.exception()) for one in promoted} <= {type(None), ReleaseError, BrokenReleaseError}
+    assert store.fault(store.current_id()) is None

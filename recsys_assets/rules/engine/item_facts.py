@@ -247,7 +247,7 @@ def read_list(folder: Path, file: str, items: Vocabulary, *, name: str) -> Mask:
         if not place.resolve().is_relative_to(folder.resolve()):
             raise PermissionError(errno.EPERM, f"{place.resolve()} is outside of {folder}")
         lines = read_file(place).decode().splitlines()
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: links in a circle
+    except (OSError, ValueError, RuntimeError) as error:  # no text, a name with \0, links in a circle
         why = error.strerror if isinstance(error, OSError) else error
         raise RulesError(
             f"{place}: the list `{name}` cannot be read ({why}); write the file, item ids one a line, or"

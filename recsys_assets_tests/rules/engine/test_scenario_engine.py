@@ -15,6 +15,7 @@ from recsys_assets.rules.rules_file import (
     rules_in_force,
     rules_part,
 )
+from recsys_assets.storage.atomic import SMALL_BYTES
 from recsys_assets.storage.home import Home
 
 
@@ -180,6 +181,48 @@ def test_a_missing_list_is_told_and_taken_up_once_it_is_there(home, release):
     (home.root / "sold_out.txt").write_text("i1\n")
     assert follower.refresh()
     assert follower.bound.problem is None
+
+
+def _link_to(target):
+    return lambda file: file.symlink_to(target)
+
+
+def _long(file):
+    with file.open("wb") as opened:
+        opened.truncate(SMALL_BYTES + 1)
+
+
+NO_LISTS = {
+    "a link out of the home": _link_to("/etc/hostname"),
+    "a link through a folder": _link_to("../outside.txt"),
+    "a device": _link_to("/dev/zero"),
+    "a link in a circle": lambda file: file.symlink_to(file),
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+    "too long": _long,
+    "no text": lambda file: file.write_bytes(b"\xff\xfe\xff"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_LISTS)
+def test_a_list_is_a_text_file_of_the_home_and_nothing_else(home, release, kind):
+    (home.root.parent / "outside.txt").write_text("i1\n")
+    home.rules_file.write_text(WITH_LIST)
+    (home.root / "sold_out.txt").write_text("i1\n")
+    follower = follow(release, home)
+    before = follower.bound.engine.version
+    (home.root / "sold_out.txt").unlink()
+    NO_LISTS[kind](home.root / "sold_out.txt")
+    assert follower.refresh()
+    assert "sold_out.txt: the list `sold_out` cannot be read" in follower.problem
+    assert follower.bound.engine.version == before
+
+
+def test_a_list_may_be_a_link_within_the_home(home, release):
+    home.rules_file.write_text(WITH_LIST)
+    (home.root / "of_today.txt").write_text("i1\n")
+    (home.root / "sold_out.txt").symlink_to("of_today.txt")
+    assert follow(release, home).problem is None
 
 
 def test_a_promotion_after_the_edit_brings_the_release_s_own_rules_back(tmp_path):
