@@ -191,7 +191,7 @@ def digest(rows: object) -> str:
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
 
 
-def _prepare_rejected(place: Path) -> None:
+def prepare_rejected(place: Path) -> None:
     """Deliver so many rows without a user that two cleaned days are rejected."""
     _prepare_days(place)
     _append(place / "events.csv", (f",i1,{_FIRST + timedelta(days=n % 2)}T12:00:00Z" for n in range(900)))
@@ -264,7 +264,7 @@ def keys_state(place: Path) -> HomeState:
 SCENARIOS: Final = (
     FaultScenario(name="days", prepare=_prepare_days, run=_publish_days, state=days_state),
     FaultScenario(name="land", prepare=_prepare_days, run=_land, state=days_state),
-    FaultScenario(name="accept", prepare=_prepare_rejected, run=_accept, state=days_state),
+    FaultScenario(name="accept", prepare=prepare_rejected, run=_accept, state=days_state),
     FaultScenario(
         name="events", prepare=lambda place: home_of(place).root.mkdir(), run=_events, state=events_state
     ),

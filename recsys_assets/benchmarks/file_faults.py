@@ -23,7 +23,7 @@ from recsys_assets.benchmarks.fault_scenarios import CommandEnd, FaultScenario, 
 from recsys_assets.benchmarks.harness import print_result, run_apart
 from recsys_assets.errors import InputError
 
-KINDS: Final = {"open": 1, "write": 2, "sync": 4, "rename": 8, "unlink": 16, "mkdir": 32}
+KINDS: Final = {"open": 1, "write": 2, "sync": 4, "rename": 8, "unlink": 16, "mkdir": 32, "any": 63}
 _ERRORS: Final = {
     "open": (errno.EACCES, errno.ENOSPC),
     "write": (errno.ENOSPC, errno.EIO),

@@ -36,7 +36,7 @@ def _prepare_release(place: Path) -> None:
     publish_synthetic(home_of(place), users=_USERS, items=_ITEMS, size=8)
 
 
-def _prepare_releases(place: Path) -> None:
+def prepare_releases(place: Path) -> None:
     """Publish four releases and promote two of them, so that one can be pruned."""
     _prepare_release(place)
     _publish(place, 1)
@@ -58,10 +58,14 @@ def _publish(place: Path, number: int = 1, *, promote: bool = True) -> str:
     return manifest.release_id
 
 
+def newest_release(place: Path) -> str:
+    """Return the id of the release that was published last."""
+    found = ReleaseStore(home_of(place).releases).list()
+    return max(found, key=lambda manifest: manifest.created_at).release_id
+
+
 def _promote(place: Path) -> CommandEnd:
-    store = ReleaseStore(home_of(place).releases)
-    newest = max(store.list(), key=lambda manifest: manifest.created_at)
-    return recsys("releases", "promote", "--home", home_of(place).root, newest.release_id)
+    return recsys("releases", "promote", "--home", home_of(place).root, newest_release(place))
 
 
 def _prune(place: Path) -> CommandEnd:
@@ -129,8 +133,8 @@ SCENARIOS: Final = (
         run=lambda place: spoken(lambda: _publish(place)),
         state=releases_state,
     ),
-    FaultScenario(name="promote", prepare=_prepare_releases, run=_promote, state=releases_state),
-    FaultScenario(name="recall", prepare=_prepare_releases, run=_recall, state=releases_state),
-    FaultScenario(name="prune", prepare=_prepare_releases, run=_prune, state=releases_state),
+    FaultScenario(name="promote", prepare=prepare_releases, run=_promote, state=releases_state),
+    FaultScenario(name="recall", prepare=prepare_releases, run=_recall, state=releases_state),
+    FaultScenario(name="prune", prepare=prepare_releases, run=_prune, state=releases_state),
     FaultScenario(name="export", prepare=_prepare_exports, run=_export, state=exports_state),
 )

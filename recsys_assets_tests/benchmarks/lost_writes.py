@@ -20,7 +20,7 @@ _PAGE = 512
 
 
 class Cut(Enum):
-    """What a power cut does to what was not synced."""
+    """The ways in which a power cut loses whatever was not synced."""
 
     DROPPED = "nothing of it is there"
     NAMED = "the names are there, the files are empty or as they were"
