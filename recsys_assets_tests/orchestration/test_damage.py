@@ -4,7 +4,6 @@ import random
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -18,9 +17,6 @@ from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import SilentWatcher
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 EVENT = EventRow("1", "2", "2017-01-01T00:00:00Z", "2017-01-01T00:00:01Z")
 NOTHING_LOST = (
