@@ -192,7 +192,7 @@ class _Builder:
         inputs = Inputs(self.home, self.settings)
         days = inputs.raw_store.days() if landed_only else self.settings.source.days()
         stale = self._stale("raw_interactions", inputs.raw_store, days, inputs.raw_interactions)
-        kept = kept_days(inputs)
+        kept = kept_days(inputs, stale)
         self.build_days("raw_interactions", [day for day in stale if day not in kept], without=kept)
 
     def _catalogue(self) -> None:

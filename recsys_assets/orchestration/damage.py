@@ -80,14 +80,14 @@ def _of_days(inputs: Inputs) -> Iterator[Damage]:
         return "no Parquet file that can be read" if store.path(day).exists() else "missing"
 
     for day in sorted({*raw, *cleaned, *in_release}):
-        file = raw.get(day)
-        if file is None or file.rows is None:
-            again = counted is None or counted.of_day(day).rows > 0
+        file, clean = raw.get(day), cleaned.get(day)
+        again = counted is None or counted.of_day(day).rows > 0 or not (clean and clean.rows)
+        if (file is None and again) or (file is not None and file.rows is None):
+            gone = "it is moved away: the source has no row of the day any more, and the cleaned day stays"
             yield Damage(
                 path=inputs.raw_store.path(day),
                 found=fault(inputs.raw_store, day),
-                remedy="the day is landed again" if again else "the source has no row of it any more",
-                by_build=again,
+                remedy="the day is landed again" if again else gone,
             )
     for day in sorted({*cleaned, *in_release}):
         file = cleaned.get(day)

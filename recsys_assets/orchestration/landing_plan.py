@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Protocol
 
 from recsys_assets.lake.follow import follow_source
+from recsys_assets.orchestration.damaged_databases import moved_away
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.run_results import counted
 from recsys_assets.settings import Settings
@@ -43,12 +44,33 @@ def follow(home: Home, settings: Settings, speaker: Speaker) -> Settings:
     return settings
 
 
-def kept_days(inputs: Inputs) -> set[date]:
-    """Return the landed days that stay as they are, whatever their fingerprint: gone or, by `changed_past`, changed."""
+def kept_days(inputs: Inputs, stale: Sequence[date] = ()) -> set[date]:
+    """Return the days that stay as they are, whatever their fingerprint.
+
+    They are gone from the source, or changed and kept by `changed_past`, or stale since their file is lost while the
+    source has no row of them any more.
+    """
     source = inputs.settings.source
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
         return set(inputs.raw_store.days())
-    return inputs.source_changes(inputs.source_days).kept(source.changed_past)
+    return inputs.source_changes(inputs.source_days).kept(source.changed_past) | _lost_days(inputs, stale)
+
+
+def _lost_days(inputs: Inputs, stale: Sequence[date]) -> set[date]:
+    """Return those of the stale days that are lost, and gone from the source: their cleaned days stay in use.
+
+    A raw file that cannot be read is moved away, so that the day is not cleaned from it.
+    """
+    lost = set()
+    counted = inputs.source_days
+    for day in stale if counted else ():
+        raw, cleaned = inputs.raw_store.file(day), inputs.interaction_store.file(day)
+        is_lost = raw is None or raw.rows is None
+        if is_lost and cleaned and cleaned.rows and counted and not counted.of_day(day).rows:
+            lost.add(day)
+            if raw is not None:
+                moved_away(inputs.raw_store.path(day))
+    return lost
 
 
 def days_to_request(inputs: Inputs) -> list[date]:

@@ -143,6 +143,18 @@ def test_days_without_a_row_any_more_stay_as_they_landed(home, folder):
     assert build(home) == ([], [])
 
 
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b"garbage")])
+def test_a_lost_day_that_the_source_has_no_more_is_not_landed_empty(home, folder, harm):
+    day, inputs = date(2024, 1, 2), Inputs(home, load_settings(home))
+    inputs.interaction_store.write(day, inputs.raw_store.read(day))
+    harm(inputs.raw_store.path(day))
+    (folder / "2.csv").unlink()
+    follow(home, load_settings(home), Listener())
+    inputs = Inputs(home, load_settings(home))
+    assert kept_days(inputs, [day]) == {day}
+    assert day not in inputs.raw_store.days()
+
+
 def test_a_file_that_another_replaced_adds_days_and_takes_none(home, folder):
     write(folder, "1", [(5, 1), (5, 2)])
     landed, said = build(home)
