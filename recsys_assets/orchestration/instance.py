@@ -72,6 +72,11 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     Raises:
         SettingsError: `recsys.toml` or `dagster.yaml` cannot be used, or the server of `[dagster] postgres` cannot.
     """
+    from sqlalchemy import event  # noqa: PLC0415  only builds need it
+    from sqlalchemy.engine import Engine  # noqa: PLC0415
+
+    if not event.contains(Engine, "handle_error", _name_database):
+        event.listen(Engine, "handle_error", _name_database)
     settings = load_or_default_settings(home).dagster
     configure_dagster(home, settings)
     if settings.postgres is not None:
@@ -121,3 +126,10 @@ def commit_without_waiting_for_the_disk() -> None:
 def _set_normal(connection: Any, _record: object) -> None:
     if isinstance(connection, sqlite3.Connection):  # else it is of a Postgres server
         connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _name_database(context: Any) -> None:
+    """Put the file into an error of SQLite, which names none."""
+    error = context.original_exception
+    if isinstance(error, sqlite3.Error) and context.engine is not None:
+        error.filename = context.engine.url.database  # type: ignore[attr-defined]
