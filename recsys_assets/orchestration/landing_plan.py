@@ -47,7 +47,7 @@ def kept_days(inputs: Inputs) -> set[date]:
     """Return the landed days that stay as they are, whatever their fingerprint: gone or, by `changed_past`, changed."""
     source = inputs.settings.source
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
-        return set(inputs.raw_store.days())
+        return set(inputs.raw_files)
     return inputs.source_changes(inputs.source_days).kept(source.changed_past)
 
 
@@ -56,7 +56,7 @@ def days_to_request(inputs: Inputs) -> list[date]:
 
     Days before the first landed one are left to `recsys build`: where days were landed by hand, they are no news.
     """
-    landed, source = inputs.raw_store.days(), inputs.settings.source
+    landed, source = [*inputs.raw_files], inputs.settings.source
     if not landed or inputs.source_days is None:
         return []
     changes = inputs.source_changes(inputs.source_days)
@@ -70,7 +70,7 @@ def days_to_clean(inputs: Inputs) -> list[date]:
 
     Days in quarantine stay until someone decides on them.
     """
-    landed, cleaned = set(inputs.raw_store.days()), inputs.interaction_store.files()
+    landed, cleaned = inputs.raw_files, inputs.interaction_files
     rejected = set(days_under(inputs.home.quarantine))
     return [
         day
