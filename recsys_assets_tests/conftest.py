@@ -12,6 +12,9 @@ from recsys_assets.storage.locks import locked
 from recsys_assets.training_settings import limit_spinning
 
 limit_spinning()  # several processes of tests share few cores
+os.environ.pop(
+    "PYTHONDONTWRITEBYTECODE", None
+)  # hundreds of processes that tests start would compile the package
 
 Recsys = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -57,7 +57,7 @@ def reported_days(days: Sequence[date], settings: ReportSettings, *, quality_db:
         ]
 
 
-def last_reported_days(days: Sequence[date], settings: ReportSettings, *, quality_db: Path) -> list[date]:
+def last_reported_days(days: Iterable[date], settings: ReportSettings, *, quality_db: Path) -> list[date]:
     """Return those of the last `[report] days` of `days` that get a report, oldest first."""
     last = sorted(days)[-settings.days :] if settings.days else []
     return reported_days(last, settings, quality_db=quality_db)

@@ -5,10 +5,11 @@ in-process Dagster run a stage (and, for days, one a stretch of stale days). Not
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -35,9 +36,9 @@ from recsys_assets.orchestration.resources import StageProgress
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
 from recsys_assets.settings import Settings
+from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.locks import build_lock
-from recsys_assets.storage.partition_store import PartitionStore
 
 _GAP_DAYS: Final = 7
 """Most fresh days between stale ones that are built again: another run would cost half a second."""
@@ -123,8 +124,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
     with build_lock(home), _builder(home, settings, watcher) as builder:
         builder.build_days("raw_interactions", days)
         if not builder.outcome.failed:
-            inputs = Inputs(home, settings)
-            builder.build_days("interactions", with_touched(days, inputs, watcher))
+            builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
         if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
             reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
             builder.build_days("increment_report", reported)
@@ -161,6 +161,11 @@ class _Builder:
             self.home, progress=InterruptibleProgress(self.watcher, self.interrupts)
         )
 
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The inputs of all assets, looked at again after something was built."""
+        return Inputs(self.home, self.settings)
+
     def run(self, *, landed_only: bool) -> BuildOutcome:
         self._catalogue()  # first: the audit of raw days looks items up in it
         self._raw(landed_only=landed_only)
@@ -189,26 +194,22 @@ class _Builder:
         )
 
     def _raw(self, *, landed_only: bool) -> None:
-        inputs = Inputs(self.home, self.settings)
-        days = inputs.raw_store.days() if landed_only else self.settings.source.days()
-        stale = self._stale("raw_interactions", inputs.raw_store, days, inputs.raw_interactions)
+        inputs = self.inputs
+        days = inputs.raw_files if landed_only else self.settings.source.days()
+        stale = self._stale("raw_interactions", inputs.raw_files, days, inputs.raw_interactions)
         kept = kept_days(inputs, stale)
         self.build_days("raw_interactions", [day for day in stale if day not in kept], without=kept)
 
     def _catalogue(self) -> None:
-        inputs = Inputs(self.home, self.settings)
-        self._build(["item_catalogue"], self.home.catalogue, inputs.item_catalogue)
+        self._build(["item_catalogue"], self.home.catalogue, self.inputs.item_catalogue)
 
     def _interactions(self) -> None:
-        inputs = Inputs(self.home, self.settings)
-        days = inputs.raw_store.days()
-        self.build_days(
-            "interactions", self._stale("interactions", inputs.interaction_store, days, inputs.interactions)
-        )
+        inputs = self.inputs
+        stale = self._stale("interactions", inputs.interaction_files, inputs.raw_files, inputs.interactions)
+        self.build_days("interactions", stale)
 
     def _train(self) -> None:
-        inputs = Inputs(self.home, self.settings)
-        stages = dict(inputs.artifacts)
+        inputs, stages = self.inputs, dict(self.inputs.artifacts)
         if self.settings.export.to and self.settings.export.after_build:
             stages[EXPORTED_LISTS] = ([EXPORTED_LISTS], inputs.exported_lists)
         for name, (assets, wanted) in stages.items():
@@ -218,9 +219,9 @@ class _Builder:
             self.outcome.model = ModelChoice.load(self.home.artifact("choice")).in_words()
 
     def _report(self) -> None:
-        inputs = Inputs(self.home, self.settings)
-        landed = inputs.interaction_store.days()
-        days = last_reported_days(landed, self.settings.report, quality_db=self.home.quality_db)
+        inputs = self.inputs
+        report, quality_db = self.settings.report, self.home.quality_db
+        days = last_reported_days(inputs.interaction_files, report, quality_db=quality_db)
         recorded = self._recorded_days("increment_report")
         stale = [
             day
@@ -251,6 +252,7 @@ class _Builder:
     def _materialise(
         self, job: str, assets: Sequence[str], *, tags: dict[str, str] | None = None
     ) -> list[str]:
+        vars(self).pop("inputs", None)
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(asset) for asset in assets],
@@ -274,9 +276,13 @@ class _Builder:
             self._end(StageRow(stage="prune", status="built" if removed else "fresh", detail=removed))
 
     def _stale(
-        self, asset: str, store: PartitionStore, days: Sequence[date], inputs: Callable[[date], str]
+        self,
+        asset: str,
+        files: Mapping[date, DayFile],
+        days: Iterable[date],
+        inputs: Callable[[date], str],
     ) -> list[date]:
-        recorded, files = self._recorded_days(asset), store.files()
+        recorded = self._recorded_days(asset)
 
         def is_fresh(day: date) -> bool:
             return day in recorded and day in files and files[day].provenance.get(INPUTS_KEY) == inputs(day)

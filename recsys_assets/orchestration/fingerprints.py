@@ -30,6 +30,7 @@ from recsys_assets.lake.source_days import SourceDays, reading_of
 from recsys_assets.orchestration.made_artifacts import making, written_inputs
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
+from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -62,7 +63,10 @@ def fingerprint(parts: Iterable[object]) -> str:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The fingerprints that a build of each asset would have now."""
+    """The fingerprints that a build of each asset would have now.
+
+    Files are looked at once: after a build of anything take other `Inputs`.
+    """
 
     home: Home
     """The home to build."""
@@ -78,6 +82,16 @@ class Inputs:
     def interaction_store(self) -> PartitionStore:
         """The table `interactions`."""
         return PartitionStore(root=self.home.interactions, schema=INTERACTIONS.polars_schema())
+
+    @cached_property
+    def raw_files(self) -> Mapping[date, DayFile]:
+        """Raw day -> its file."""
+        return self.raw_store.files()
+
+    @cached_property
+    def interaction_files(self) -> Mapping[date, DayFile]:
+        """Cleaned day -> its file."""
+        return self.interaction_store.files()
 
     @cached_property
     def source_days(self) -> SourceDays | None:
@@ -102,7 +116,7 @@ class Inputs:
         """Return the days whose rows in the source are not those that landed."""
         return SourceChanges.of(
             counted,
-            self.raw_store.files(),
+            self.raw_files,
             days=self.settings.source.days(),
             rejected=set(days_under(self.home.quarantine)),
         )
@@ -123,7 +137,7 @@ class Inputs:
     @cached_property
     def taken_off(self) -> TakenOff:
         """The pieces that the returns of all raw days take off purchases; kept, since matching opens every day."""
-        files = self.raw_store.files()
+        files = self.raw_files
         if not any(map(may_have_returns, files.values())):
             return TakenOff.none()
         of_days = (f"{day} {file.checksum}" for day, file in files.items())
@@ -135,19 +149,22 @@ class Inputs:
             found.save(self.home.taken_off)
         return found
 
+    @cached_property
+    def _rules_of_cleaning(self) -> tuple[str, str]:
+        return str(self.wish_rule), str(self.row_rule)
+
     def interactions(self, day: date) -> str:
         """Covers the day's raw file, the weights of events, and returns that take pieces off the day."""
         parts = [
-            self.raw_store.checksum(day),
-            self.wish_rule,
-            self.row_rule,
+            self.raw_files[day].checksum,
+            *self._rules_of_cleaning,
             *self.taken_off.fingerprint(day),
         ]
         return fingerprint([CODE_VERSIONS["interactions"], *parts])
 
     def increment_report(self, day: date) -> str:
         """Covers the day's cleaned file; a change in the trailing window is no reason for another report."""
-        return fingerprint([CODE_VERSIONS["increment_report"], self.interaction_store.checksum(day)])
+        return fingerprint([CODE_VERSIONS["increment_report"], self.interaction_files[day].checksum])
 
     @cached_property
     def item_catalogue(self) -> str:
@@ -158,7 +175,7 @@ class Inputs:
     @cached_property
     def lineage(self) -> dict[date, str]:
         """Checksum of the cleaned file of each landed day."""
-        return {day: file.checksum for day, file in self.interaction_store.files().items()}
+        return {day: file.checksum for day, file in self.interaction_files.items()}
 
     @cached_property
     def _landed(self) -> str:
@@ -238,6 +255,9 @@ def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore
     return {
         RAW_INTERACTIONS.name: replace(inputs.raw_store, provenance=inputs.landing),
         INTERACTIONS.name: replace(
-            inputs.interaction_store, provenance=lambda day: {INPUTS_KEY: inputs.interactions(day)}
+            inputs.interaction_store,
+            provenance=lambda day: {
+                INPUTS_KEY: Inputs(home, settings).interactions(day)
+            },  # of the raw day then
         ),
     }

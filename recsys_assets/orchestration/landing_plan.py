@@ -52,7 +52,7 @@ def kept_days(inputs: Inputs, stale: Sequence[date] = ()) -> set[date]:
     """
     source = inputs.settings.source
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
-        return set(inputs.raw_store.days())
+        return set(inputs.raw_files)
     return inputs.source_changes(inputs.source_days).kept(source.changed_past) | _lost_days(inputs, stale)
 
 
@@ -64,7 +64,7 @@ def _lost_days(inputs: Inputs, stale: Sequence[date]) -> set[date]:
     lost = set()
     counted = inputs.source_days
     for day in stale if counted else ():
-        raw, cleaned = inputs.raw_store.file(day), inputs.interaction_store.file(day)
+        raw, cleaned = inputs.raw_files.get(day), inputs.interaction_files.get(day)
         is_lost = raw is None or raw.rows is None
         if is_lost and cleaned and cleaned.rows and counted and not counted.of_day(day).rows:
             lost.add(day)
@@ -78,7 +78,7 @@ def days_to_request(inputs: Inputs) -> list[date]:
 
     Days before the first landed one are left to `recsys build`: where days were landed by hand, they are no news.
     """
-    landed, source = inputs.raw_store.days(), inputs.settings.source
+    landed, source = [*inputs.raw_files], inputs.settings.source
     if not landed or inputs.source_days is None:
         return []
     changes = inputs.source_changes(inputs.source_days)
@@ -92,7 +92,7 @@ def days_to_clean(inputs: Inputs) -> list[date]:
 
     Days in quarantine stay until someone decides on them.
     """
-    landed, cleaned = set(inputs.raw_store.days()), inputs.interaction_store.files()
+    landed, cleaned = inputs.raw_files, inputs.interaction_files
     rejected = set(days_under(inputs.home.quarantine))
     return [
         day

@@ -294,7 +294,7 @@ STEP = st.dictionaries(
 
 
 @settings(
-    max_examples=15,
+    max_examples=6,  # each builds six times
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
     suppress_health_check=[HealthCheck.too_slow],

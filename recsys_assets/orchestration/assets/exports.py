@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_assets.exports.export_lists import configured_request, export_lists
 from recsys_assets.orchestration.checks.exports import EXPORT_CHECKS, answers_on
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.jobs import export_schedule
@@ -30,6 +29,8 @@ def exported_lists(
     lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Make the lists and write them."""
+    from recsys_assets.exports.export_lists import configured_request, export_lists  # noqa: PLC0415  rarely needed
+
     settings, marker = lake.settings(), artifacts.folder("exported_lists")
     request = configured_request(lake.home, settings.export, command="the asset exported_lists")
     with making(marker, inputs=Inputs(lake.home, settings).exported_lists):

@@ -1,8 +1,11 @@
 """Checks on an export: its rows, a list for every user, and no item that the user has already."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
-from recsys_assets.exports.export_target import ExportManifest
+if TYPE_CHECKING:
+    from recsys_assets.exports.export_target import ExportManifest
 
 _SPECS = {
     "are_there_lists": "Was a list made for at least one user? An empty export would empty what it feeds. "
@@ -17,7 +20,7 @@ EXPORT_CHECKS = [
 ]
 
 
-def answers_on(found: ExportManifest) -> list[dg.AssetCheckResult]:
+def answers_on(found: "ExportManifest") -> list[dg.AssetCheckResult]:
     """Return the answers, counted while the lists were made."""
     with_list = found.users - found.empty
     passed = (with_list > 0, found.empty == 0, found.seen == 0)
