@@ -198,6 +198,8 @@ def test_every_file_of_a_home_is_named_and_mended(home, harm):
             continue
         if not file.exists() or (file.stat().st_size == 0 and harm is cut):
             continue
+        if harm is remove and file.parent.name == "runs" and file.name != "index.db":
+            continue  # the log of one run, as pruning removes it
         harm(file)
         if file not in damaged(examine(home)):
             problems.append(f"{name}: not named")
