@@ -38,7 +38,7 @@ from recsys_assets.api.routes.user_controller import UserController
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions, end_with
 from recsys_assets.api.serving.service import Clock, Service
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.storage.home import Home
 
 _SWITCH_SECONDS = 0.0005

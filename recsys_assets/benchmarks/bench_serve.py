@@ -171,7 +171,7 @@ def _product(home: Home, scratch: Path, core: int | None) -> Iterator[_Product]:
     port, prepared = free_port(), scratch / "prepared.json"
     code = (
         "import sys, pathlib; from recsys_assets.api.serving.server import serve;"
-        " from recsys_assets.settings import ApiSettings; from recsys_assets.storage.home import Home;"
+        " from recsys_assets.api_settings import ApiSettings; from recsys_assets.storage.home import Home;"
         " serve(Home(pathlib.Path(sys.argv[1])), port=int(sys.argv[2]),"
         " settings=ApiSettings(anonymous_requests_per_second=1e6, anonymous_burst=1e6),"
         " target='recsys_assets.benchmarks.serving_load:build_with_prepared')"

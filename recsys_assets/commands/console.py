@@ -12,7 +12,7 @@ from recsys_assets.api.http.logs import printable
 from recsys_assets.api.schemas.recommendation_schemas import UserRecommendations
 
 if TYPE_CHECKING:
-    from recsys_assets.orchestration.build import BuildOutcome
+    from recsys_assets.orchestration.build_outcome import BuildOutcome
 
 _MARKS = {"fresh": Text("fresh", "dim"), "built": Text("built", "green"), "failed": Text("failed", "red")}
 

@@ -22,8 +22,8 @@ from recsys_assets.settings import Settings, load_or_default_settings, load_sett
 from recsys_assets.storage.home import Home, days_under
 
 if TYPE_CHECKING:
-    from recsys_assets.orchestration.damaged_releases import Damage
     from recsys_assets.orchestration.fingerprints import Inputs
+    from recsys_assets.orchestration.repair.damaged_releases import Damage
 
 _PACKAGES: Final = (
     "recsys-assets",
@@ -98,8 +98,8 @@ def print_findings(console: Console, found: Findings) -> None:
 def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.evaluation.model_choice import ModelChoice  # noqa: PLC0415  polars
     from recsys_assets.lake.home_account import home_account  # noqa: PLC0415  polars
-    from recsys_assets.orchestration.damage import find_damage  # noqa: PLC0415  polars
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415  polars
+    from recsys_assets.orchestration.repair.damage import find_damage  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
     total, landed = len(settings.source.days()), len(inputs.raw_store.days())
@@ -148,7 +148,7 @@ def _named(found: Findings, fact: str) -> Iterator[None]:
 
 def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:
     """Return `fresh`, `stale`, `damaged` or `missing` of each artifact."""
-    from recsys_assets.orchestration.made_artifacts import damaged_files, written_inputs  # noqa: PLC0415
+    from recsys_assets.orchestration.repair.made_artifacts import damaged_files, written_inputs  # noqa: PLC0415
 
     states = {}
     for name, (_, fingerprint) in inputs.artifacts.items():

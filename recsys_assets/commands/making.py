@@ -27,7 +27,7 @@ from recsys_assets.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from recsys_assets.commands.progress import ConsoleWatcher
-    from recsys_assets.orchestration.build import BuildOutcome
+    from recsys_assets.orchestration.build_outcome import BuildOutcome
 
 _NAME_WIDTH: Final = 10
 _FIGURE_WIDTH: Final = 28

@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from recsys_assets.orchestration.build import StageRow
+    from recsys_assets.orchestration.build_outcome import StageRow
 
 _LOADING: Final = "loading"
 _BETWEEN: Final = "looking for what is stale"

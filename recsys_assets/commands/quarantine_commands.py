@@ -167,7 +167,7 @@ def report(home: Path | None, day: datetime, pdf: bool) -> None:
 def _recorded_report(home: Home, day: date) -> Iterator[None]:
     """Record the page that the block writes, so that a build finds it whole; in a home with settings."""
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
-    from recsys_assets.orchestration.made_artifacts import making  # noqa: PLC0415
+    from recsys_assets.orchestration.repair.made_artifacts import making  # noqa: PLC0415
 
     if (
         not home.settings_file.exists()

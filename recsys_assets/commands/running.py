@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.commands.shared import (
     days_option,
     example,
@@ -23,12 +24,12 @@ from recsys_assets.commands.shared import (
     source_option,
 )
 from recsys_assets.errors import ServerStoppedError
-from recsys_assets.settings import ApiSettings, load_settings
+from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.commands.progress import ConsoleWatcher
-    from recsys_assets.orchestration.build import BuildOutcome
+    from recsys_assets.orchestration.build_outcome import BuildOutcome
 
 _SHOWN_USERS: Final = 3
 _SHOWN_ITEMS: Final = 5

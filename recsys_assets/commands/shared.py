@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from recsys_assets.commands.progress import ConsoleWatcher
-    from recsys_assets.orchestration.build import BuildOutcome
+    from recsys_assets.orchestration.build_outcome import BuildOutcome
     from recsys_assets.quality.row_account import RowAccount
 
 DAY: Final = click.DateTime(formats=["%Y-%m-%d"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import dagster as dg
 
@@ -19,7 +19,7 @@ from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.home_account import write_home_account
-from recsys_assets.orchestration.damage import mend
+from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
 from recsys_assets.orchestration.interrupts import (
@@ -29,10 +29,10 @@ from recsys_assets.orchestration.interrupts import (
     close_killed_runs,
 )
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
-from recsys_assets.orchestration.landing_plan import Speaker, follow, kept_days, stretches, with_touched
-from recsys_assets.orchestration.made_artifacts import written_inputs
+from recsys_assets.orchestration.landing_plan import follow, kept_days, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
-from recsys_assets.orchestration.resources import StageProgress
+from recsys_assets.orchestration.repair.damage import mend
+from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
 from recsys_assets.settings import Settings
@@ -44,51 +44,6 @@ _GAP_DAYS: Final = 7
 """Most fresh days between stale ones that are built again: another run would cost half a second."""
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-class Watcher(StageProgress, Speaker, Protocol):
-    """Shows the progress of a build."""
-
-    def end(self, row: "StageRow") -> None:
-        """Show that a stage ended, or had nothing to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageRow:
-    """The result of one stage."""
-
-    stage: str
-    """Asset or assets."""
-    status: str
-    """`fresh`, `built` or `failed`."""
-    detail: str
-    """The amount built, or the reason of the failure."""
-    seconds: float = 0.0
-    """Wall time."""
-    warnings: tuple[str, ...] = ()
-    """Asset checks that did not pass."""
-
-
-@dataclass(kw_only=True)
-class BuildOutcome:
-    """The result of a build."""
-
-    rows: list[StageRow] = field(default_factory=list)
-    """One a stage, in order."""
-    model: str = ""
-    """The model of the release and the reason for it; empty where none was chosen in this build."""
-    rows_left_out: list[str] = field(default_factory=list)
-    """The account of the home's rows, a line each; empty where every row of the source is an interaction."""
-
-    @property
-    def failed(self) -> bool:
-        """True where a stage failed."""
-        return any(row.status == "failed" for row in self.rows)
-
-    @property
-    def built(self) -> bool:
-        """True where anything was built."""
-        return any(row.status == "built" for row in self.rows)
 
 
 def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool = False) -> BuildOutcome:

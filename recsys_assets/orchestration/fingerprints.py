@@ -27,7 +27,7 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
 from recsys_assets.lake.raw_returns import may_have_returns, with_note
 from recsys_assets.lake.source_days import SourceDays, reading_of
-from recsys_assets.orchestration.made_artifacts import making, written_inputs
+from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_journal import DayFile

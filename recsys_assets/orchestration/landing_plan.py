@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from typing import Protocol
 
 from recsys_assets.lake.follow import follow_source
-from recsys_assets.orchestration.damaged_databases import moved_away
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.orchestration.repair.damaged_databases import moved_away
 from recsys_assets.orchestration.run_results import counted
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, days_under

@@ -17,7 +17,7 @@ import dagster as dg
 import msgspec
 
 from recsys_assets.orchestration.instance import open_instance
-from recsys_assets.orchestration.made_artifacts import forget_inputs
+from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.orchestration.run_history import cut_history
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.release_store import ReleaseStore

@@ -10,8 +10,8 @@ from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
 from recsys_assets.api.schemas import operation_schemas, recommendation_schemas
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.release.load import Release
-from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from recsys_assets.lake.initialise import initialise
-from recsys_assets.orchestration.build import StageRow
+from recsys_assets.orchestration.build_outcome import StageRow
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 

@@ -7,7 +7,8 @@ import pytest
 
 from recsys_assets.api.serving.answers import recommend_by_rules, recommend_once
 from recsys_assets.lake.initialise import initialise
-from recsys_assets.orchestration.build import BuildOutcome, build
+from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.build_outcome import BuildOutcome
 from recsys_assets.release.current import read_current
 from recsys_assets.settings import ReportSettings, load_settings
 from recsys_assets.storage.home import Home

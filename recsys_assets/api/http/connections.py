@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Final
 
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 
 log = logging.getLogger("recsys.api.connections")
 

@@ -25,7 +25,7 @@ from recsys_assets.api.http.logs import LineLimit
 from recsys_assets.api.http.logs import request_id as logged_request_id
 from recsys_assets.api.http.problems import PROBLEM_JSON, REQUEST_ID_KEY, problem
 from recsys_assets.api.http.request_metrics import Metrics
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 
 log = logging.getLogger("recsys.api.requests")
 

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.storage.locks import locked_descriptor
 
 TICK_SECONDS = 0.25

@@ -23,8 +23,9 @@ from granian.server import Server
 from recsys_assets.api.http.connections import WATCHED
 from recsys_assets.api.http.logs import configure_logs
 from recsys_assets.api.serving.live import Live
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import PortInUseError
-from recsys_assets.settings import ApiSettings, load_settings
+from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 
 log = logging.getLogger("recsys.api")

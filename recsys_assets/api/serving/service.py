@@ -16,10 +16,10 @@ from recsys_assets.api.http.edge import STARTED_KEY
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.serving.live import Live, Serving
 from recsys_assets.api.serving.slow_work import SlowWork
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine.requests import Answer
-from recsys_assets.settings import ApiSettings
 
 Clock = Callable[[], datetime]
 

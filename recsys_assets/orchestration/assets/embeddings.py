@@ -16,7 +16,6 @@ from recsys_assets.orchestration.checks.embeddings import (
     CHECKS_OF_EVALUATION,
 )
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
-from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import (
     OWNER,
     figure_markdown,
@@ -24,6 +23,7 @@ from recsys_assets.orchestration.metadata import (
     metric_figure,
     rows_table,
 )
+from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
 from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.training_settings import TrainingSettings

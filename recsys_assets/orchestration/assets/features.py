@@ -10,8 +10,8 @@ from recsys_assets.features.kind_columns import with_kinds
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.checks.features import FEATURE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
-from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import OWNER, column_schema
+from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
 

@@ -7,8 +7,8 @@ import dagster as dg
 from recsys_assets.index.build_index import build_item_index
 from recsys_assets.orchestration.checks.index import INDEX_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
-from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import OWNER, rows_table
+from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
 
 

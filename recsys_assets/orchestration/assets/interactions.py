@@ -11,7 +11,6 @@ from recsys_assets.interactions.report_page import reported_days, write_report
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs
-from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
@@ -21,6 +20,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.question_checks import question_specs
+from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.home import day_folder

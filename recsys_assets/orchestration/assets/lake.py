@@ -15,7 +15,6 @@ from recsys_assets.lake.source_days import SourceDays, files_as_counted
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
-from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
@@ -25,6 +24,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.question_checks import answers, question_specs
+from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.quality.audit_and_publish import publish_days
 

@@ -10,8 +10,8 @@ import polars as pl
 from recsys_assets.index.index_report import read_report
 from recsys_assets.orchestration.checks.release import RELEASE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
-from recsys_assets.orchestration.made_artifacts import making
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
+from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake
 from recsys_assets.quality.quarantine import lineage_notes
 from recsys_assets.release.list_audit import RECOMMENDATIONS

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from recsys_assets.api.http.connections import WATCHED, Connection, peer_of
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.servers import Server, get, running
 

@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
 from recsys_assets.api.http.edge import as_sent, routable
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import key_header
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recsys_assets.api.http.limits import SLOTS, RateLimit
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 
 
 def limited(per_second: float, burst: float, shared: Path | None = None) -> RateLimit:

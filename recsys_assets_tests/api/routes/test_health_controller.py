@@ -7,7 +7,7 @@ from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.service import Service
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets_tests.api.conftest import NOW
 
 

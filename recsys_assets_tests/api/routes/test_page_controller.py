@@ -3,7 +3,7 @@
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from recsys_assets.settings import ApiSettings
+from recsys_assets.api_settings import ApiSettings
 
 Client = TestClient[Litestar]
 

@@ -17,9 +17,9 @@ import pytest
 
 from recsys_assets.api.http.auth import add_key
 from recsys_assets.api.serving.server import claimed_port
+from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import PortInUseError
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.settings import ApiSettings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
 from recsys_assets_tests.api.servers import Server, ask, command, free_port, get, read_answer, running

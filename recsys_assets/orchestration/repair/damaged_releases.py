@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from recsys_assets.errors import OtherFormatError, ReleaseError
-from recsys_assets.orchestration.damaged_databases import moved_away
-from recsys_assets.orchestration.made_artifacts import forget_inputs
+from recsys_assets.orchestration.repair.damaged_databases import moved_away
+from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.release.current import (
     CURRENT_FILE,
     PROMOTIONS_FILE,

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from recsys_assets.cli import main
 from recsys_assets.commands.doctor import Findings, examine
 from recsys_assets.errors import EventsUnavailableError
-from recsys_assets.orchestration.build import BuildOutcome, build
+from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.build_outcome import BuildOutcome
 from recsys_assets.release.current import read_current
 from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.settings import load_settings

@@ -13,16 +13,16 @@ import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, QuarantineError, RecsysError
 from recsys_assets.lake.source_days import SourceDays
-from recsys_assets.orchestration.damaged_databases import damaged_databases, mend_databases
-from recsys_assets.orchestration.damaged_releases import (
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.repair.damaged_databases import damaged_databases, mend_databases
+from recsys_assets.orchestration.repair.damaged_releases import (
     Damage,
     damaged_releases,
     days_in_current,
     move_away,
     release_folders,
 )
-from recsys_assets.orchestration.fingerprints import Inputs
-from recsys_assets.orchestration.made_artifacts import RECORD_SUFFIX, damaged_files, take_from
+from recsys_assets.orchestration.repair.made_artifacts import RECORD_SUFFIX, damaged_files, take_from
 from recsys_assets.quality.quarantine import rejected_on
 from recsys_assets.quality.row_account import HomeAccount, RowAccount
 from recsys_assets.rules.language.expression_tree import columns_of
