@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from recsys_assets.api.serving.server import serve
 from recsys_assets.api_settings import ApiSettings
-from recsys_assets.settings import Home
+from recsys_assets.storage.home import Home
 home, port, workers, fallback, settings = sys.argv[1:]
 serve(Home(Path(home)), port=int(port), workers=int(workers), fallback_previous=fallback == "True",
       settings=msgspec.json.decode(settings, type=ApiSettings))

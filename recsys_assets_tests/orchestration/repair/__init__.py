@@ -1,1 +1,1 @@
-"""Tests of recsys_assets.orchestration."""
+"""Tests of recsys_assets.orchestration.repair."""
