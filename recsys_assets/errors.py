@@ -114,7 +114,8 @@ class StorageError(RecsysError):
             if isinstance(cause, sqlite3.Error):
                 code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
                 if code in _DATABASE_STEPS:
-                    return cls(f"{_text(place)}{cause}; {_DATABASE_STEPS[code]}")
+                    named = "" if place and str(place) in str(cause) else _text(place)
+                    return cls(f"{named}{cause}; {_DATABASE_STEPS[code]}")
         return None
 
 

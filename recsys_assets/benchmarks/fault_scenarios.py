@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HomeState = dict[str, Any]
 """Name -> content; the content is that before a command or that after it, whenever it is looked at."""
 DAMAGED: Final = "damaged"
-"""Content of a file that cannot be read: a cut within a landing may leave it of a day that lands again."""
+"""Content of a file that cannot be read: a cut within a landing may leave it of a new day."""
 _FIRST: Final = date(2024, 5, 1)
 _DAYS: Final = 4
 _LANDED: Final = 2

@@ -234,19 +234,14 @@ class FaultInjector:
         yield from self.wrong_state(reported=not end.failed)
         yield from self.wrong_next_run()
 
-    def wrong_state(self, *, reported: bool, mended: object = None) -> Iterator[str]:
-        """Yield what is lost; where the run `reported` that it is done, all of its content must be there.
-
-        Content that is `mended` by the next run may be there where the run has not ended.
-        """
+    def wrong_state(self, *, reported: bool) -> Iterator[str]:
+        """Yield what is lost; where the run `reported` that it is done, all of its content must be there."""
         state = self._state()
         if isinstance(state, str):
             yield state
         elif reported and state != self.after:
             yield f"reported as done, but {_difference(state, self.after)}"
-        elif any(
-            state.get(key) not in (value, self.after.get(key), mended) for key, value in self.before.items()
-        ):
+        elif any(state.get(key) not in (value, self.after.get(key)) for key, value in self.before.items()):
             yield f"lost: {_difference(state, self.before)}"
 
     def wrong_next_run(self) -> Iterator[str]:

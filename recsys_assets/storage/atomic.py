@@ -7,6 +7,7 @@ one pass. An error names the file.
 
 import errno
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,8 @@ from typing import Final
 
 _THREADS: Final = 16
 """Syncs that wait at the same time: the file system writes one commit for those that wait together."""
+_OS_ERROR: Final = re.compile(r"\(os error (\d+)\)")
+"""The number of an error of the system in polars' own errors."""
 SMALL_BYTES: Final = 64 << 20
 """Most bytes of a file that is read whole by `read_file`."""
 
@@ -62,8 +65,15 @@ def named(path: Path) -> Iterator[None]:
             error.filename = str(path if part is None else path / part)
         raise
     except sqlite3.Error as error:
-        vars(error).setdefault("filename", str(path))
+        if "filename" not in vars(error):
+            vars(error)["filename"] = str(path)
+            error.args = (f"{path}: {error}",)  # a failed step of Dagster keeps the text only
         raise
+    except Exception as error:
+        found = _OS_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
 
 
 def staging_path(target: Path) -> Path:

@@ -21,7 +21,7 @@ pytestmark = [
 ]
 SLOW = {"land"}
 """Scenarios that run Dagster for each fault."""
-FAST = ["days", "publish", "promote", "recall", "prune", "events", "keys"]
+FAST = ["days", "accept", "publish", "promote", "recall", "prune", "events", "keys", "export"]
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,16 @@
 """Files and folders are replaced whole or not at all."""
 
+import errno
 import os
 import resource
 import socket
+import sqlite3
 
 import pytest
 
 from recsys_assets.storage.atomic import (
     Unsynced,
+    named,
     put_folder_in_place,
     read_file,
     remove_file,
@@ -161,3 +164,19 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
     assert read_file(tmp_path / "file", most=5) == b"12345"
     with pytest.raises(OSError, match="more than 4 bytes"):
         read_file(tmp_path / "file", most=4)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.ENOSPC, "No space left on device", "array.npy"),
+        sqlite3.OperationalError("database or disk is full"),
+        OSError("4096 requested and 1024 written"),
+        ValueError("parquet: underlying IO error: No space left on device (os error 28)"),
+    ],
+)
+def test_an_error_of_the_disk_names_the_file_or_its_folder(tmp_path, error):
+    with pytest.raises((OSError, sqlite3.Error)) as raised, named(tmp_path / "artifact"):
+        raise error
+    assert raised.value.filename.startswith(str(tmp_path / "artifact"))
