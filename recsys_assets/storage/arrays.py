@@ -1,12 +1,15 @@
 """Array types by the width of their numbers, special values in arrays, and `.npy` files mapped to memory."""
 
 import mmap
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from recsys_assets.storage.atomic import named
 
 Float32: TypeAlias = npt.NDArray[np.float32]
 Float64: TypeAlias = npt.NDArray[np.float64]
@@ -36,8 +39,16 @@ def map_array(path: Path) -> npt.NDArray[Any]:
 
 
 def create_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.memmap[Any, Any]:
-    """Create an `.npy` file of zeros and map it for writing; call `flush` on the result when it is filled."""
-    return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    """Create an `.npy` file of zeros and map it for writing; call `flush` on the result when it is filled.
+
+    Raises:
+        OSError: the disk has no room for it. Without the reservation the process would die at a later write.
+    """
+    mapped = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    with named(path), path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
+    return mapped
 
 
 def release_pages(array: npt.NDArray[Any]) -> None:

@@ -15,6 +15,14 @@ def test_a_created_array_is_mapped_with_what_was_written(tmp_path):
     assert map_array(path).tolist() == [[0, 0, 0], [7, 7, 7]]
 
 
+def test_a_created_array_has_its_room_on_the_disk(tmp_path):
+    """A hole would be filled at a later write, where a full disk ends the process without a word."""
+    path = tmp_path / "a.npy"
+    create_array(path, (1_000, 1_000), np.float64)
+
+    assert path.stat().st_blocks * 512 >= 8_000_000
+
+
 def test_a_mapped_array_cannot_be_written(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(3))
 
