@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from recsys_assets.storage.locks import locked
 from recsys_assets.training_settings import limit_spinning
 
+settings.register_profile("busy", deadline=None)  # a machine that does other things too is no fault
+settings.load_profile("busy")
 limit_spinning()  # several processes of tests share few cores
 os.environ.pop(
     "PYTHONDONTWRITEBYTECODE", None

@@ -43,7 +43,7 @@ def test_a_missing_library_is_one_line_that_names_the_extra(monkeypatch):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(InputError, match="no benchmark 'speed'; there are: ablation, build"):
+    with pytest.raises(InputError, match="no benchmark 'speed'; there are: ablation, attack, build"):
         run_benchmark("speed")
 
 

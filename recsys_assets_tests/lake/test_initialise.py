@@ -126,7 +126,7 @@ def test_the_old_settings_stay_when_the_new_source_is_broken(home, events, tmp_p
     with pytest.raises(InputError):
         initialise(home, f"tabular:{tmp_path / 'none.csv'}")
     assert home.settings_file.read_text() == before
-    assert sorted(path.name for path in home.root.iterdir()) == [
+    assert sorted(path.name for path in home.root.glob("[!.]*")) == [
         "recsys.toml",
         "source_account.json",
         "source_days.parquet",

@@ -64,7 +64,8 @@ def test_a_home_of_an_earlier_version_is_closed(tmp_path):
         file.touch()
         file.chmod(0o644)
     outside.chmod(0o644)
-    home.root.chmod(0o755)
+    for folder in (home.root, home.raw.parent, home.raw, day.parent):
+        folder.chmod(0o755)  # as the umask of a shell makes them
     close_to_others(home)
     close_to_others(home)
 

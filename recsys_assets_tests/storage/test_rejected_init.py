@@ -92,7 +92,7 @@ def test_after_a_rejected_source_every_command_repeats_why(home, bad, monkeypatc
     assert f"`recsys {' '.join(first)} --source {bad}` failed" in again.stderr
     assert "yesterday" in again.stderr
     assert len(again.stderr.strip().splitlines()) == 1
-    assert [path.name for path in home.root.iterdir()] == ["init.json"]
+    assert [path.name for path in home.root.glob("[!.]*")] == ["init.json"]
 
 
 def test_a_source_that_can_be_read_ends_it(home, bad, tmp_path, monkeypatch):
