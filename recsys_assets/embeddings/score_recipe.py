@@ -115,7 +115,7 @@ class ScoreRecipe(msgspec.Struct, frozen=True, kw_only=True):
         path = folder / _RECIPE
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BrokenReleaseError(f"{path}: no recipe of a score ({error}); run `recsys build`") from error
 
 

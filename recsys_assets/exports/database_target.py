@@ -166,11 +166,15 @@ class _SQLite(_DatabaseTarget):
 
     def _connect(self) -> Any:
         connection = self._driver.connect(self._url.connection)
+        connection.adbc_connection.set_autocommit(True)  # within a transaction `synchronous` cannot be set
         with connection.cursor() as cursor:
+            # the end of the journal is on the disk too: a power cut does not take back what was committed
+            cursor.execute("PRAGMA synchronous = EXTRA")
             cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
             cursor.execute(
                 f"PRAGMA cache_size = {-_CACHE_KIB}"
             )  # below 0: KiB; the index is sorted within it
+        connection.adbc_connection.set_autocommit(False)
         return connection
 
     def _sendable(self, batch: pa.RecordBatch) -> pa.RecordBatch:

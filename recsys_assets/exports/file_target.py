@@ -66,7 +66,7 @@ class FileTarget(ExportTarget):
         try:
             content = _manifest_of(self.path).read_bytes()
             return msgspec.json.decode(content, type=ExportManifest) if self.path.is_file() else None
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
 
     def replace(self, run: ExportRun, batches: Iterator[ListBatch], rows: ListRows) -> ExportManifest:

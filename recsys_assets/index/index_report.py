@@ -138,7 +138,7 @@ def read_report(folder: Path) -> IndexReport:
     path = folder / REPORT_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=IndexReport)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BrokenReleaseError(
             f"{path}: not a readable index report ({error}); build the index again"
         ) from error

@@ -6,7 +6,7 @@ never touched, so that a build has nothing to do afterwards.
 
 import shutil
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from recsys_assets.orchestration.run_history import cut_history
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import RetentionSettings, Settings
+from recsys_assets.storage.atomic import sync
 from recsys_assets.storage.home import Home, day_folder, days_under
 from recsys_assets.storage.locks import build_lock
 
@@ -130,7 +131,7 @@ def _prune_checks(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
 def _prune_days(kind: str, root: Path, *, spare: int, before: datetime, dry_run: bool) -> PrunedKind:
     """Remove the folders of days that were written before a time, but for the last `spare` days.
 
-    A folder is renamed before it is emptied, so that a killed process leaves no half day.
+    A folder is renamed before it is emptied, so that a killed process or a power cut leaves no half day.
     """
     size = _bytes_under(root)
     days = days_under(root)
@@ -138,9 +139,7 @@ def _prune_days(kind: str, root: Path, *, spare: int, before: datetime, dry_run:
     old = [folder for folder in folders if _written_at(folder) < before.timestamp()]
     freed = sum(map(_bytes_under, old))
     if not dry_run:
-        _remove(old)
-        for left_over in root.glob(f"{_REMOVED_PREFIX}*"):
-            shutil.rmtree(left_over)
+        _remove(root, old)
     return PrunedKind(
         kind=kind,
         removed=_counted(len(old), "day"),
@@ -149,12 +148,16 @@ def _prune_days(kind: str, root: Path, *, spare: int, before: datetime, dry_run:
     )
 
 
-def _remove(folders: Iterable[Path]) -> None:
+def _remove(root: Path, folders: Sequence[Path]) -> None:
     for folder in folders:
         forget_inputs(folder)
         removed = folder.with_name(f"{_REMOVED_PREFIX}{folder.name}")
         shutil.rmtree(removed, ignore_errors=True)
         folder.rename(removed)
+    if folders:
+        sync(root)  # else a power cut may leave a day's folder under its name, without its files
+    for left_over in root.glob(f"{_REMOVED_PREFIX}*"):
+        shutil.rmtree(left_over)
 
 
 def _prune_releases(home: Home, *, keep: int, dry_run: bool) -> PrunedKind:

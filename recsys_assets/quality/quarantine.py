@@ -214,7 +214,7 @@ def _read_day(quarantine: Path, day: date) -> list[RejectedDay]:
 def _read(note: Path) -> RejectedDay:
     try:
         return msgspec.json.decode(note.read_bytes(), type=RejectedDay)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise QuarantineError(f"{note} is not a quarantine note: {error}; remove its folder") from error
 
 

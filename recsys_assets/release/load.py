@@ -17,7 +17,14 @@ from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.features.feature_store import FeatureStore
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.release.current import require_current
-from recsys_assets.release.manifest import WAY_OUT, Manifest, check_sizes, check_sums_once, read_manifest
+from recsys_assets.release.manifest import (
+    WAY_OUT,
+    Manifest,
+    check_sizes,
+    check_sums,
+    check_sums_once,
+    read_manifest,
+)
 from recsys_assets.release.retrieval import NOTHING, Candidates, Retrieval, first_of_row
 from recsys_assets.release.taste import Taste
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
@@ -181,9 +188,23 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
     """
     manifest = read_manifest(folder)
     (check_sums_once if verify else check_sizes)(folder, manifest)
+    try:
+        release = _opened(folder, manifest)
+    except _UNREADABLE as error:
+        check_sums(folder, manifest)  # names the file whose content is not as published
+        raise BrokenReleaseError(f"{folder}: cannot be opened ({error}); {WAY_OUT}") from error
+    _check_lengths(release)
+    return release
+
+
+_UNREADABLE: Final = (OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError)
+"""Errors of readers whose file has the right size and another content."""
+
+
+def _opened(folder: Path, manifest: Manifest) -> Release:
     items = Vocabulary.load(folder, "items")
     item_embeddings = _map(folder, "item_embeddings")
-    release = Release(
+    return Release(
         folder=folder,
         manifest=manifest,
         users=Vocabulary.load(folder, "users"),
@@ -208,8 +229,6 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
         score=ScoreParts.load(folder, item_embeddings),
         features=FeatureStore(folder / FEATURE_DATABASE),
     )
-    _check_lengths(release)
-    return release
 
 
 def load_current(releases: Path, *, verify: bool = False) -> Release:

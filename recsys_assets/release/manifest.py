@@ -243,7 +243,7 @@ def _read_stamps(folder: Path) -> Mapping[str, tuple[str, _Stamp]]:
     """Read the checksum and stamp of each verified file."""
     try:
         return msgspec.json.decode(_stamps_file(folder).read_bytes(), type=dict[str, tuple[str, _Stamp]])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 

@@ -272,9 +272,7 @@ class ReleaseStore:
             for left_over in self.root.glob(".pruned-*"):
                 remove_folder(left_over)
             for release_id in old:
-                pruned = self.root / f".pruned-{release_id}"
-                (self.root / release_id).rename(pruned)
-                remove_folder(pruned)
+                remove_folder(self.root / release_id, hidden=self.root / f".pruned-{release_id}")
                 (self.root / STAMPS / f"{release_id}.json").unlink(missing_ok=True)
         return old
 

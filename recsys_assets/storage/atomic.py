@@ -235,9 +235,18 @@ def remove_file(file: Path) -> None:
     sync(file.parent)
 
 
-def remove_folder(folder: Path) -> None:
-    """Remove a folder and all in it where there is one; its name does not come back after a power cut."""
+def remove_folder(folder: Path, *, hidden: Path | None = None) -> None:
+    """Remove a folder and all in it where there is one; its name does not come back after a power cut.
+
+    Args:
+        folder: to be removed.
+        hidden: a free name beside it. The folder has it, also on the disk, before the first file is removed: under
+            its own name there is never a part of it.
+    """
     if folder.exists():
+        if hidden is not None:
+            folder = folder.rename(hidden)
+            sync(folder.parent)
         with named(folder):
             rmtree(folder)
         sync(folder.parent)
