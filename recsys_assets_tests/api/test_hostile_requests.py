@@ -95,6 +95,8 @@ def test_a_time_whose_offset_leaves_the_calendar_is_a_400(hostile: Hostile, when
         (b"text/plain", 415),
         (b"application/x-www-form-urlencoded", 415),
         (b"application/json; charset=latin-1", 415),
+        (b"application/json" + b" " * 50_000 + b"x", 415),
+        (b"application/" + b"a+" * 25_000 + b"x", 415),
         (b"application/json;charset=UTF-8", 200),
         (b"application/vnd.shop+json", 200),
     ],

@@ -74,14 +74,14 @@ class SlowWork:
         turn = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await turn
-        except TimeoutError:
-            raise ServerBusyError(f"no turn came within {PATIENCE_SECONDS:g} s; ask again later") from None
+            # not `asyncio.timeout`: its end may come together with the turn, and the turn be lost for good
+            await asyncio.wait((turn,), timeout=PATIENCE_SECONDS)
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if not turn.cancel():
                 self._pass_on()
             raise
+        if turn.cancel():
+            raise ServerBusyError(f"no turn came within {PATIENCE_SECONDS:g} s; ask again later")
 
     def _pass_on(self) -> None:
         """Give this place to the kind whose turn is next, and put that kind last."""

@@ -99,3 +99,21 @@ def test_who_stops_waiting_gives_the_turn_to_the_next(slow: SlowWork) -> None:
         return staying.result()
 
     assert asyncio.run(leave()) == 4
+
+
+def test_a_turn_that_comes_as_the_patience_ends_is_not_lost(
+    slow: SlowWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def together() -> int:
+        gate = threading.Event()
+        first = asyncio.create_task(slow.run("a", gate.wait))
+        await asyncio.sleep(0)
+        monkeypatch.setattr(slow_work, "PATIENCE_SECONDS", 0.0)
+        second = asyncio.create_task(slow.run("a", str))
+        first.cancel()
+        gate.set()
+        await asyncio.gather(first, second, return_exceptions=True)
+        monkeypatch.undo()
+        return await slow.run("a", lambda: 5)
+
+    assert asyncio.run(together()) == 5
