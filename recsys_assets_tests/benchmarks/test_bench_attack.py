@@ -56,6 +56,7 @@ def test_a_request_is_sent_and_its_status_returned(home):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_attack_is_measured(home):
     found = bench_attack.run(seconds=1.0, fuzz_cases=60, faults=False, home=home)
 

@@ -41,7 +41,7 @@ def test_a_power_cut_loses_nothing_that_was_reported(name, cuts):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_power_cut_at_many_places_loses_nothing_that_was_reported(name, library, tmp_path):
-    places = 20 if name in {"land", "accept"} else 200
+    places = 8 if name == "land" else 40  # each runs Dagster
     assert cut([name], places, library, tmp_path)[name]["wrong"] == {}
 
 
