@@ -41,6 +41,8 @@ _STAGE_DEPTH: Final = 4
 _MOST_PARTS: Final = 100
 """Most scenarios of a file, lists of a file, and stages of a section."""
 _MISTAKES_SHOWN: Final = 20
+_CHARACTERS_OF_PLACES: Final = 400_000
+"""A file of as many characters has the line of one mistake sought, which takes seconds; smaller files have more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +149,10 @@ class _Reader:
 
     def _lines_of_mistakes(self) -> list[str]:
         some = [*self._mistakes][:_MISTAKES_SHOWN]
-        placed = {((line_of(self._text, at) or 1) + below, what) for at, below, what in some}
+        with_line = max(1, _CHARACTERS_OF_PLACES // len(self._text))
+        placed = {((line_of(self._text, at) or 1) + below, what) for at, below, what in some[:with_line]}
         found = [f"{self._path}:{line}: {what}" for line, what in sorted(placed)]
+        found += [f"{self._path}: {what}" for _, _, what in some[with_line:]]
         left = len(self._mistakes) - len(some)
         return [*found, f"{self._path}: {left} more mistakes"] if left else found
 

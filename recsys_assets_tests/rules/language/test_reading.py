@@ -159,6 +159,15 @@ def test_of_many_mistakes_the_first_twenty_are_shown_and_the_others_counted():
     assert (len(lines), lines[-1]) == (21, "rules.toml: 40 more mistakes")
 
 
+def test_a_large_file_of_mistakes_has_the_line_of_the_first():
+    content = "".join(f"[s{number}]\nx = 1\n" for number in range(20_000)).encode()
+    with pytest.raises(RulesError) as caught:
+        parse_rules(content, path=Path("rules.toml"), columns=COLUMNS)
+    first, second, *_ = str(caught.value).splitlines()
+    assert first.startswith("rules.toml:1: ")
+    assert second.startswith("rules.toml: there is no `s1` here")
+
+
 def test_a_valid_file_is_accepted():
     rules = parse_rules(GOOD.encode(), path=Path("rules.toml"), columns=COLUMNS)
     assert [stage.name for stage in rules.scenarios["home"].filters] == ["cheap"]
