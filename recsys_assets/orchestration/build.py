@@ -31,7 +31,7 @@ from recsys_assets.orchestration.interrupts import (
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import follow, kept_days, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
-from recsys_assets.orchestration.repair.damage import mend
+from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
@@ -62,6 +62,7 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
     with build_lock(home):
+        clear_places(home, watcher.say)
         settings = settings if landed_only else follow(home, settings, watcher)
         with _builder(home, settings, watcher) as builder:
             return builder.run(landed_only=landed_only)
@@ -76,14 +77,16 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with build_lock(home), _builder(home, settings, watcher) as builder:
-        builder.build_days("raw_interactions", days)
-        if not builder.outcome.failed:
-            builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
-        if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
-            reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
-            builder.build_days("increment_report", reported)
-        return builder.outcome
+    with build_lock(home):
+        clear_places(home, watcher.say)
+        with _builder(home, settings, watcher) as builder:
+            builder.build_days("raw_interactions", days)
+            if not builder.outcome.failed:
+                builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
+            if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
+                reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
+                builder.build_days("increment_report", reported)
+            return builder.outcome
 
 
 @contextmanager

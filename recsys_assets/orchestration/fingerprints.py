@@ -183,7 +183,7 @@ class Inputs:
 
     @cached_property
     def _catalogue(self) -> str:
-        return fingerprint([self.home.catalogue.read_bytes().hex()]) if self.home.catalogue.exists() else ""
+        return fingerprint([self.home.catalogue.read_bytes().hex()]) if self.home.catalogue.is_file() else ""
 
     @cached_property
     def _learnt_from(self) -> str:

@@ -8,6 +8,7 @@ has a checksum of itself in its metadata. Deleting the journal costs one pass ov
 
 import hashlib
 import os
+import stat
 import zlib
 from contextlib import suppress
 from datetime import date
@@ -70,9 +71,12 @@ class DayJournal:
         A file that the journal does not know, or that was replaced by another hand, is read whole.
         """
         try:
-            state = state_of(os.stat(file))  # noqa: PTH116  half the time of a Path
-        except FileNotFoundError:
+            status = os.stat(file)  # noqa: PTH116  half the time of a Path
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        state = state_of(status)
         known = self._files.get(day)
         if known is not None and known.state == state:
             return known

@@ -23,8 +23,10 @@ CHUNK_DAYS: Final = 64
 CHUNK_ROWS: Final = 100_000
 """Most rows that are read or judged together, unless a single day has more."""
 
-_PART: Final = "part-0.parquet"
-_JOURNAL: Final = ".days.jsonl"
+PART: Final = "part-0.parquet"
+"""The file of a day."""
+JOURNAL: Final = ".days.jsonl"
+"""The journal of the days that a table has."""
 _FILE: Final = "__file"
 _Item = TypeVar("_Item")
 
@@ -64,11 +66,11 @@ class PartitionStore:
 
     @cached_property
     def _journal(self) -> DayJournal:
-        return DayJournal(self.root / _JOURNAL)
+        return DayJournal(self.root / JOURNAL)
 
     def path(self, day: date) -> Path:
         """Return the path of `day`'s file, which may not exist."""
-        return day_folder(self.root, day) / _PART
+        return day_folder(self.root, day) / PART
 
     def days(self) -> list[date]:
         """Return the days that have a file, oldest first."""
@@ -182,7 +184,7 @@ class PartitionStore:
         return file
 
     def _file(self, day: date) -> str:
-        return f"{self.root}/{day_name(day)}/{_PART}"
+        return f"{self.root}/{day_name(day)}/{PART}"
 
     def _read_together(
         self,

@@ -4,10 +4,12 @@ A damaged day or artifact is stale, so that its stage builds it again. Mended be
 databases (`damaged_databases`), `current`, releases of earlier builds, and notes.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -22,26 +24,54 @@ from recsys_assets.orchestration.repair.damaged_releases import (
     move_away,
     release_folders,
 )
-from recsys_assets.orchestration.repair.made_artifacts import RECORD_SUFFIX, damaged_files, take_from
+from recsys_assets.orchestration.repair.made_artifacts import (
+    RECORD_SUFFIX,
+    damaged_files,
+    record_of,
+    take_from,
+)
 from recsys_assets.quality.quarantine import rejected_on
 from recsys_assets.quality.row_account import HomeAccount, RowAccount
+from recsys_assets.release.current import CURRENT_FILE
 from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import read_rules
 from recsys_assets.settings import Settings
-from recsys_assets.storage.home import Home, day_folder, days_under
-from recsys_assets.storage.partition_store import PartitionStore
+from recsys_assets.storage.home import Home, day_folder, day_name, days_under
+from recsys_assets.storage.partition_store import JOURNAL, PART, PartitionStore
+
+_MADE_AGAIN: Final = "what belongs there is made again"
 
 
 def find_damage(home: Home, settings: Settings) -> Iterator[Damage]:
     """Yield every damage that can be found without reading whole what is as it was; nothing is changed."""
     inputs = Inputs(home, settings)
-    for file, fault, loss in damaged_databases(home, settings):
-        yield Damage(path=file, found=fault, remedy=loss)
-    yield from damaged_releases(home)
-    yield from (damage for _, damage in _of_artifacts(home))
-    yield from _of_days(inputs)
-    yield from _of_notes(home, settings)
-    yield from _of_own_files(home)
+    wrong = list(_of_wrong_kind(home))
+    yield from wrong
+    for found in (
+        (
+            Damage(path=file, found=fault, remedy=loss)
+            for file, fault, loss in damaged_databases(home, settings)
+        ),
+        damaged_releases(home),
+        (damage for _, damage in _of_artifacts(home)),
+        _of_days(inputs),
+        _of_notes(home, settings),
+        _of_own_files(home),
+    ):
+        try:
+            yield from found
+        except PermissionError as error:
+            remedy = "give this user the right to read and write it"
+            yield Damage(path=Path(error.filename), found=str(error.strerror), remedy=remedy, by_build=False)
+        except (RecsysError, OSError):
+            if not wrong:
+                raise  # else it is looked at once what was named is moved away
+
+
+def clear_places(home: Home, say: Callable[[str], None]) -> None:
+    """Move away what lies in place of a file or folder, since nothing could be written there; under the build lock."""
+    for damage in _of_wrong_kind(home):
+        say(f"Damaged: {damage.path}: {damage.found}; {move_away(damage.path, then=_MADE_AGAIN)}.")
 
 
 def mend(home: Home, settings: Settings, say: Callable[[str], None]) -> None:
@@ -54,6 +84,32 @@ def mend(home: Home, settings: Settings, say: Callable[[str], None]) -> None:
     for damage in (*damaged_releases(home), *_of_notes(home, settings)):
         if damage.mend is not None:
             say(f"Damaged: {damage.path}: {damage.found}; {damage.mend()}.")
+
+
+def _of_wrong_kind(home: Home) -> Iterator[Damage]:
+    """Yield each folder that lies in place of a file, and each file in place of a folder; links are followed."""
+    names = ("choice", "embeddings", "evaluation", "features", "index")
+    artifacts, marker = [home.artifact(name) for name in names], home.artifact("release")
+    lake, tables, days = home.raw.parent, (home.raw, home.interactions), (home.quarantine, home.reports)
+    folders = [lake, *tables, *days, home.artifacts, *artifacts, home.releases, home.exports, home.scratch]
+    made = (home.catalogue, home.taken_off, *artifacts, marker)
+    files = [home.catalogue, home.taken_off, marker, home.releases / CURRENT_FILE, home.dagster_yaml]
+    files += [home.source_days, home.source_account, home.row_account]
+    files += [record_of(artifact) for artifact in made]
+    files += [table / JOURNAL for table in tables]
+    for table in tables:
+        for day in days_under(table):
+            if not os.path.isfile(f"{table}/{day_name(day)}/{PART}"):  # noqa: PTH113  of thousands of days
+                folders.append(day_folder(table, day))
+                files.append(folders[-1] / PART)
+    folders += [day_folder(root, day) for root in days for day in days_under(root)]
+    expected = set(files)
+    for path in (*folders, home.dagster, *files):
+        wanted = Path.is_file if path in expected else Path.is_dir
+        if path.exists() and not wanted(path):
+            found = "a folder" if path.is_dir() else "a file" if path.is_file() else "no regular file"
+            remedy = f"it is moved away; {_MADE_AGAIN}"
+            yield Damage(path=path, found=f"{found} in its place", remedy=remedy)
 
 
 def _of_artifacts(home: Home) -> Iterator[tuple[Path, Damage]]:

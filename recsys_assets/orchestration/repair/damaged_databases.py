@@ -4,6 +4,8 @@ A damaged file is moved away, and a line says what is lost. Decisions and events
 days are audited again, and Dagster records again what is whole.
 """
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -87,17 +89,24 @@ def _fault(file: Path, *, expected: bool) -> str:
     if file.stat().st_size == 0 and not file.with_name(f"{file.name}-wal").exists():
         return "empty"
     try:
-        with closing(_open(file)) as connection:
+        with closing(_open(file, unwritable=not os.access(file.parent, os.W_OK))) as connection:
             ((answer,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.OperationalError as error:
+        for part in (file.with_name(file.name + suffix) for suffix in _SUFFIXES):
+            if part.exists() and not os.access(
+                part, os.R_OK
+            ):  # it may be whole: nothing is to be lost for it
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part)) from error
         return "" if "locked" in str(error) else str(error)
     except sqlite3.DatabaseError as error:
         return str(error)
     return "" if answer == "ok" else str(answer).replace("\n", " ")
 
 
-def _open(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=5)
+def _open(file: Path, *, unwritable: bool = False) -> sqlite3.Connection:
+    """Open a database to read; where not even SQLite's own files can be written beside it, as one that rests."""
+    options = "mode=ro&immutable=1" if unwritable else "mode=ro"
+    return sqlite3.connect(f"file:{quote(str(file))}?{options}", uri=True, timeout=5)
 
 
 def _keep_acceptances(home: Home, damaged: Path | None) -> str:

@@ -3,6 +3,8 @@
 A release that is served no more, and is damaged, is moved away: it was built from days and settings that may be gone.
 """
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -144,6 +146,8 @@ def _fault_of_release(folder: Path) -> tuple[Path, str] | None:
         return None
     except (ReleaseError, OSError) as error:
         path, colon, fault = str(error).partition("\n")[0].removesuffix(f"; {WAY_OUT}").partition(": ")
+        if colon and Path(path).exists() and not os.access(path, os.R_OK):  # it may be whole
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path) from error
         return (Path(path), fault) if colon else (folder, path)
     return None
 

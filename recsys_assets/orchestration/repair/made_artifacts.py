@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, rmtree
 from typing import Final
 
 import msgspec
@@ -43,7 +43,7 @@ def written_inputs(artifact: Path) -> str:
 
 def damaged_files(artifact: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file of `artifact` that is not as it was made, and the fault found."""
-    note, made = _inputs_file(artifact), _made(artifact)
+    note, made = record_of(artifact), _made(artifact)
     if made is not None:
         yield from _differing(artifact, made)
     elif note.exists():
@@ -58,7 +58,7 @@ def making(artifact: Path, *, inputs: str) -> Iterator[None]:
 
     The block leaves the artifact on the disk, so that no record outlives it in a power cut.
     """
-    note = _inputs_file(artifact)
+    note = record_of(artifact)
     remove_file(note)
     yield
     files = sorted(file for file in artifact.rglob("*") if file.is_file()) or [artifact]
@@ -68,7 +68,7 @@ def making(artifact: Path, *, inputs: str) -> Iterator[None]:
 
 def forget_inputs(artifact: Path) -> None:
     """Remove the record of `artifact`, before the artifact itself is removed."""
-    remove_file(_inputs_file(artifact))
+    remove_file(record_of(artifact))
 
 
 def take_from(folders: Iterable[Path], artifact: Path, file: Path) -> str:
@@ -84,6 +84,8 @@ def take_from(folders: Iterable[Path], artifact: Path, file: Path) -> str:
         copy = folder / file.relative_to(artifact)
         with suppress(OSError):
             if copy.stat().st_size == known.bytes and sha256(copy) == known.sha256:
+                if file.is_dir():
+                    rmtree(file)
                 with replaced_file(file) as staged:
                     copyfile(copy, staged)
                 return f"it was taken from release {folder.name}"
@@ -92,8 +94,11 @@ def take_from(folders: Iterable[Path], artifact: Path, file: Path) -> str:
 
 def _made(artifact: Path) -> _Made | None:
     """Return the record of an artifact; None where there is none. One of an earlier version names no files."""
+    note = record_of(artifact)
+    if not note.is_file():
+        return None
     try:
-        written = _inputs_file(artifact).read_bytes()
+        written = note.read_bytes()
         if _FORMER_NOTE.fullmatch(written):
             return _Made(inputs=written.decode(), files={}) if artifact.exists() else None
         return msgspec.json.decode(written, type=_Made)
@@ -121,7 +126,7 @@ def _differing(artifact: Path, made: _Made) -> Iterator[tuple[Path, str]]:
     if touched and all(touched[name].sha256 == made.files[name].sha256 for name in touched):
         with suppress(OSError):  # a home that may only be read is compared each time
             again = _Made(inputs=made.inputs, files=made.files | touched)
-            replace_file(_inputs_file(artifact), msgspec.json.encode(again))
+            replace_file(record_of(artifact), msgspec.json.encode(again))
 
 
 def _made_file(file: Path) -> _MadeFile:
@@ -129,5 +134,6 @@ def _made_file(file: Path) -> _MadeFile:
     return _MadeFile(status.st_size, status.st_mtime_ns, sha256(file))
 
 
-def _inputs_file(artifact: Path) -> Path:
+def record_of(artifact: Path) -> Path:
+    """Return the path of an artifact's record."""
     return artifact.with_name(f".{artifact.name}{RECORD_SUFFIX}")

@@ -1,5 +1,6 @@
 """Damaged files of a home: `doctor` names each, a build mends each, and no command ends with a traceback."""
 
+import os
 import random
 import re
 import shutil
@@ -133,6 +134,72 @@ def test_one_build_mends_many_damages_and_each_is_named_with_its_path(home):
     assert read_current(home.releases) == release
     assert examine(home).damage == []
     assert stages(built(home)[0]) == []
+
+
+def test_what_lies_in_place_of_a_file_or_a_folder_is_moved_away_and_nothing_is_trained_for_it(home):
+    cleaned = sorted(home.root.glob("lake/interactions/date=*"))
+    pipe = a_file(home, "lake/raw/date=*/part-0.parquet")
+    in_folders = [home.artifact("embeddings"), cleaned[1]]
+    in_files = [
+        home.releases / "current",
+        sorted(home.root.glob("lake/raw/date=*/part-0.parquet"))[1],
+        cleaned[0] / "part-0.parquet",
+        home.raw / ".days.jsonl",
+        home.source_account,
+        home.source_days,
+        home.catalogue,
+        home.artifact("index") / "item_index.json",
+        home.artifacts / ".features.inputs",
+    ]
+    for folder in in_folders:
+        shutil.rmtree(folder)
+        folder.write_text("mine")
+    for file in in_files:
+        file.unlink()
+        file.mkdir()
+        (file / "note").write_text("mine")
+    pipe.unlink()
+    os.mkfifo(pipe)
+    assert damaged(examine(home)) >= {*in_folders, *in_files, pipe}
+    for command in COMMANDS:
+        result = CliRunner().invoke(main, [*command, "--home", str(home.root)])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    outcome, lines = built(home)
+    assert not outcome.failed, outcome.rows
+    assert not {"model_choice", "user_embeddings + item_embeddings", "evaluation"} & set(stages(outcome))
+    assert any(f"{home.catalogue}: a folder in its place; moved to .item_catalogue" in line for line in lines)
+    assert next(home.raw.parent.glob(".item_catalogue.parquet.damaged-*/note")).read_text() == "mine"
+    assert examine(home).damage == []
+    assert stages(built(home)[0]) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize(
+    "pattern", ["quality.sqlite", "releases/*/users.bytes.npy", "releases/*/manifest.json"]
+)
+def test_a_file_that_may_not_be_read_is_named_and_not_moved_away(home, pattern):
+    file = a_file(home, pattern)
+    file.chmod(0)
+    if os.access(file, os.R_OK):
+        pytest.skip("this user may read everything")
+    assert damaged(examine(home)) == {file}
+    with pytest.raises(PermissionError, match=file.name):
+        built(home)
+    file.chmod(0o600)
+    assert stages(built(home)[0]) == []
+
+
+def test_databases_that_may_only_be_read_are_not_damaged(home):
+    folders = (home.root, *(path for path in home.root.rglob("*") if path.is_dir()))
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        if os.access(home.root, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        assert examine(home).damage == []
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
 
 
 @pytest.mark.parametrize("harm", [remove, garble])
