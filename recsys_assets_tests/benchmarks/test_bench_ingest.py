@@ -17,6 +17,7 @@ def _generated_input(monkeypatch):
     monkeypatch.delenv("RECSYS_TEST_DATA", raising=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_generated_input")
 def test_the_products_path_is_measured_beside_the_bare_conversion_and_duckdb():
     found = run(rows=300, rounds=1)

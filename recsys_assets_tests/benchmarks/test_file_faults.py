@@ -23,7 +23,7 @@ MOST = 30
 """Faults of a scenario in the slow test."""
 MOST_OF = {"land": 12}
 """Fewer, where each runs Dagster."""
-FAST = ["days", "accept", "publish", "promote", "recall", "prune", "events", "keys", "export"]
+FAST = ["days", "promote", "events", "keys"]
 
 
 @pytest.fixture(scope="module")

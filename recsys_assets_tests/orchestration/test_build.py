@@ -81,6 +81,7 @@ def test_a_lost_day_is_built_again_and_the_release_stays_the_same(recsys, home):
     assert _current(home) == release
 
 
+@pytest.mark.slow
 def test_another_training_setting_makes_another_release(recsys, home):
     release = _current(home)
     _set(home, "embedding_size = 32")
@@ -186,6 +187,7 @@ def test_a_rejected_day_fails_the_build_but_not_the_other_days(recsys, tmp_path)
     assert not (home / "releases" / "current").exists()
 
 
+@pytest.mark.slow
 def test_a_log_too_short_to_evaluate_is_released_and_the_check_says_so(recsys, tmp_path):
     """In the home of the option, though the variable names another."""
     home, other, source = tmp_path / "home", tmp_path / "other", tmp_path / "events.csv"
