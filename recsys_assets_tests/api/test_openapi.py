@@ -2,7 +2,7 @@
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from schemathesis.generation import GenerationMode
 
 from recsys_assets.api.app import create_app
@@ -12,6 +12,8 @@ from recsys_assets_tests.api.conftest import NOW
 
 OPERATIONS = 22
 """Number of operations in the document; it falls where a route loses its documentation."""
+LISTS = {"exclude"}
+"""Parameters of a query that take several values."""
 QUIETLY = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 
@@ -37,8 +39,18 @@ def validate_every_operation(
             continue  # there is nothing to get wrong
 
         @given(case=operation.as_strategy(generation_mode=mode))
-        @settings(max_examples=cases, deadline=None, suppress_health_check=QUIETLY, database=None)
+        @settings(
+            max_examples=cases,
+            deadline=None,
+            suppress_health_check=QUIETLY,
+            database=None,
+            derandomize=True,
+        )
         def answers_as_documented(case: schemathesis.Case) -> None:
+            # of a single value given twice the last one counts, which a schema cannot say
+            assume(
+                not any(isinstance(value, list) for name, value in case.query.items() if name not in LISTS)
+            )
             case.call_and_validate(headers={"X-API-Key": secret})
 
         answers_as_documented()
