@@ -1,4 +1,4 @@
-"""What the package is made of: an SBOM (CycloneDX) and the licences of everything that it needs at run time.
+"""The package's parts: an SBOM (CycloneDX) and the licences of everything that it needs at run time.
 
 It reads the metadata of the installed packages, in a second; cyclonedx-bom takes half a minute for the same list.
 

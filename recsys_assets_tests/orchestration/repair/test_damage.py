@@ -280,7 +280,9 @@ def one_of_each_form(home: Home) -> list[Path]:
 def test_a_file_of_every_form_is_named_and_mended_in_groups(home):
     release = read_current(home.releases)
     problems = []
-    for group in batched(one_of_each_form(home), GROUP):
+    files = one_of_each_form(home)
+    for first in range(0, len(files), GROUP):
+        group = files[first : first + GROUP]
         harmed = {file: HARMS[n % len(HARMS)] for n, file in enumerate(group) if file.exists()}
         for file, harm in harmed.items():
             harm(file)
@@ -297,7 +299,3 @@ def test_a_file_of_every_form_is_named_and_mended_in_groups(home):
             problems.append(f"{names}: another release")
             release = read_current(home.releases)
     assert problems == []
-
-
-def batched(files: list[Path], size: int) -> list[list[Path]]:
-    return [files[first : first + size] for first in range(0, len(files), size)]
