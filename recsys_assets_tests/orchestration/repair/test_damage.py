@@ -278,12 +278,10 @@ def one_of_each_form(home: Home) -> list[Path]:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_file_of_every_form_is_named_and_mended_in_groups(home):
-    release = read_current(home.releases)
-    problems = []
-    files = one_of_each_form(home)
+    release, files, problems = read_current(home.releases), one_of_each_form(home), []
     for first in range(0, len(files), GROUP):
-        group = files[first : first + GROUP]
-        harmed = {file: HARMS[n % len(HARMS)] for n, file in enumerate(group) if file.exists()}
+        group = enumerate(files[first : first + GROUP])
+        harmed = {file: HARMS[n % len(HARMS)] for n, file in group if file.exists()}
         for file, harm in harmed.items():
             harm(file)
         names = {str(file.relative_to(home.root)): harm.__name__ for file, harm in harmed.items()}
