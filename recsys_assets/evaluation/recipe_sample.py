@@ -138,10 +138,13 @@ def gather(before: Recipe, after: Recipe) -> RecipeData:
 
 
 def affordable_share(
-    data: RecipeData, before: Recipe, after: Recipe, *, seconds: float, seed: int
+    data: RecipeData, before: Recipe, after: Recipe, *, seconds: float, seed: int, most: float = 1.0
 ) -> tuple[float, float]:
-    """Return the share of the users for which fitting and ranking take about `seconds`, and their time."""
-    share = 1.0
+    """Return the share of the users, `most` or less, that take `seconds` or less, and the time foreseen for them.
+
+    With few users left it is returned although they take longer.
+    """
+    share = most
     while True:
         sample = data.sample(share, seed=seed)
         foreseen = _foreseen(sample, before, after)

@@ -204,3 +204,28 @@ def test_seeds_draw_other_users():
 
     assert one.metrics != other.metrics
     assert np.sign(one.metrics[0].difference) == np.sign(other.metrics[0].difference)
+
+
+def test_an_interval_of_a_sample_allows_for_training_on_fewer_users():
+    frame = block_world(users=400)
+    changed = recipe(frame, epochs=1)
+    whole, half, quarter = (
+        compare_recipes(recipe(frame), changed, most_share=share, with_lists=False).metrics[0]
+        for share in (1.0, 0.5, 0.25)
+    )
+
+    assert whole.allowance == 0
+    assert 0 < half.allowance < quarter.allowance < 0.1
+    assert half.low < half.difference - half.allowance
+    assert half.difference + half.allowance < half.high
+
+
+def test_lists_are_left_out_where_they_are_not_wanted(world):
+    steps = []
+    found = compare_recipes(
+        recipe(world), recipe(world, POPULAR), with_lists=False, on_step=lambda *step: steps.append(step)
+    )
+
+    assert found.lists is None
+    assert found.metrics
+    assert steps[-1] == (2, 2)
