@@ -10,21 +10,18 @@ gets an allowance for training on fewer users.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import numpy as np
-import polars as pl
 
-from recsys_assets import columns
 from recsys_assets.embeddings.fit_model import FittedModel, fit_model
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.recency import categories_in
 from recsys_assets.errors import MemoryBudgetError, TrainingDataError
 from recsys_assets.evaluation import metrics
 from recsys_assets.evaluation.changed_lists import ListChanges, changes_of
-from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.comparison import MOST_USERS
 from recsys_assets.evaluation.evaluated_users import paired_difference
 from recsys_assets.evaluation.held_out import Split, rank
@@ -35,6 +32,7 @@ from recsys_assets.evaluation.recipe_sample import (
     Recipe,
     RecipeData,
     affordable_share,
+    choose_open,
     gather,
     is_same,
     on_sample,
@@ -63,11 +61,12 @@ def compare_recipes(
     """Fit both recipes to the same sample of users, and compare their quality and lists.
 
     Both are split by time on the day that the proposed one's settings give. The truth is the proposed one's: where
-    its interactions differ, as by a corrected day, the present one is judged by the corrected events too.
+    its interactions differ, as by a corrected day, the present one is judged by the corrected events too. Both are
+    trained from scratch, also where `warm_start_epochs` is set.
 
     Args:
         before: the present recipe.
-        after: the proposed one.
+        after: the proposed one; without a spec its recency and shares are searched for the present model.
         seconds: time that choosing, fitting and ranking may take on two busy cores, as foreseen from the sizes.
         seed: seed of the hash that users are sampled by, and of the bootstrap.
         most_share: largest share of the users that is taken, above 0.
@@ -97,7 +96,9 @@ def compare_recipes(
     try:
         steps = _Steps(on_step, count=2 + 2 * with_lists + 2 * choosing)
         if choosing:
-            before, after = _chosen(before, after, sample, seconds=seconds / 4, steps=steps)
+            before, after = choose_open(
+                before, after, sample, share=share, seconds=seconds / 4, on_choice=steps.one
+            )
         pair = (before, after)
         found = _with_quality(found, pair, data=data, sample=sample, seed=seed, steps=steps)
         return (
@@ -118,27 +119,6 @@ class _Steps:
     def one(self) -> None:
         self._done += 1
         self._on_step(self._done, self._count)
-
-
-def _chosen(
-    before: Recipe, after: Recipe, sample: RecipeData, *, seconds: float, steps: _Steps
-) -> tuple[Recipe, Recipe]:
-    """Choose the models of both on the sample, so that neither has more data to choose on than the other."""
-    found: list[Recipe] = []
-    for recipe, whole in zip((before, after), sample.whole, strict=True):
-        if found and recipe.training == before.training and before.has_data_of(after):
-            spec = found[0].spec
-        else:
-            users = pl.Series(columns.USER_ID, list(whole.users), dtype=pl.String)
-            frame = recipe.interactions.filter(pl.col(columns.USER_ID).is_in(users.implode())).collect()
-            training = msgspec.structs.replace(
-                recipe.training, choice_seconds=min(seconds, recipe.training.choice_seconds)
-            )
-            categories = categories_in(recipe.catalogue)
-            spec = choose_model(frame.lazy(), training, categories=categories, hides=recipe.hides).spec
-        found.append(replace(recipe, spec=spec))
-        steps.one()
-    return found[0], found[1]
 
 
 def _with_quality(
