@@ -73,6 +73,7 @@ def compare_recipes(
         with_lists: whether the lists are compared, which takes two fits more.
         on_step: called after each step with the number done and the number of all.
     """
+    after = after.within(before.spec)
     try:
         data = gather(before, after)
     except TrainingDataError as error:  # nothing at all to learn from: a plan still says the rest
