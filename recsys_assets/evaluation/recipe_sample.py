@@ -76,10 +76,7 @@ class Recipe:
         return self.training == other.training and self.spec == other.spec and same_codes
 
     def within(self, given: ModelSpec | None) -> "Recipe":
-        """Return the recipe with the given model, where its own is open and the settings allow any.
-
-        Comparing all models takes longer than a plan may, and finds another one rarely.
-        """
+        """Return the recipe with the given model where any is allowed: to compare all takes longer than a plan may."""
         if given is None or self.spec is not None or self.training.model != "auto":
             return self
         return replace(self, training=msgspec.structs.replace(self.training, model=given.model))
