@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from recsys_assets.commands.diff_command import diff
 from recsys_assets.commands.shared import example, home_option, login
 from recsys_assets.storage.home import Home
 
@@ -109,6 +110,23 @@ def verify(home: Path | None, release_id: str | None) -> None:
 def prune(home: Path | None, keep: int) -> None:
     """Remove old releases, never the current one."""
     click.echo(f"Removed: {', '.join(_store(home).prune(keep=keep)) or 'none'}")
+
+
+@releases.command(epilog=example("recsys releases history"))
+@home_option
+def history(home: Path | None) -> None:
+    """Show every move of the current release, the last first: when, what, by whom and why."""
+    moves = _store(home).promotions()
+    for move in reversed(moves):
+        why = f": {move.why}" if move.why else ""
+        click.echo(
+            f"{move.at:%Y-%m-%d %H:%M}  {move.move:8}  {move.before or 'none'} → {move.after}  {move.who or '–'}{why}"
+        )
+    if not moves:
+        click.echo("No release was promoted yet: run `recsys build`.")
+
+
+releases.add_command(diff)
 
 
 def _store(home: Path | None) -> "ReleaseStore":
