@@ -141,29 +141,32 @@ def _compared(
 ) -> tuple[int, int, list[ColumnChange]]:
     """Return the number of rows compared, of those that changed, and the columns that changed in any."""
     table, key = place
-    differ, parts = ["0"], ["NULL"]
-    for name in names:
+    pairs, sums = ["0"], ["count(*)"]
+    for at, name in enumerate(names):
         one, other = f'one."{name}"', f'other."{name}"'
         differs = f"{one} IS NOT {other}"
         if name in numbers:
             near = f"abs({one} - {other}) <= {_SAME} * max(abs({one}), abs({other}))"
             differs += f" AND NOT coalesce({near}, 0)"
-        means = f"avg({one}), avg({other})" if name in numbers else "NULL, NULL"
-        differ.append(differs)
-        parts.append(f"coalesce(sum({differs}), 0), {means}")
-    any_differs = " OR ".join(f"({one})" for one in differ)
+            sums.append(f"coalesce(sum(d{at}), 0), avg(b{at}), avg(a{at})")
+            pairs.append(f"{one} AS b{at}, {other} AS a{at}")
+        else:
+            sums.append(f"coalesce(sum(d{at}), 0), NULL, NULL")
+        pairs.append(f"{differs} AS d{at}")
+    any_differs = " OR ".join(["0", *(f"d{at}" for at in range(len(names)))])
     limit = "" if rows is None else f"LIMIT {rows}"
     sql = (
-        f"WITH one AS (SELECT * FROM main.{table} {limit})"  # noqa: S608
-        f" SELECT count(*), coalesce(sum({any_differs}), 0), {', '.join(parts)}"
-        f" FROM one JOIN later.{table} AS other USING ({key})"
+        f"WITH one AS MATERIALIZED (SELECT * FROM main.{table} {limit}),"  # noqa: S608
+        f" pairs AS MATERIALIZED (SELECT {', '.join(pairs)} FROM one JOIN later.{table} AS other USING ({key}))"
+        f" SELECT {', '.join(sums)}, coalesce(sum({any_differs}), 0) FROM pairs"
     )
-    row = connection.execute(sql).fetchone()
-    compared, changed = row[:2]
+    compared, *values, changed = connection.execute(sql).fetchone()
     changes = [
         ColumnChange(
-            name=name, rows=row[at], share=row[at] / max(1, compared), before=row[at + 1], after=row[at + 2]
+            name=name, rows=found, share=found / max(1, compared), before=mean_before, after=mean_after
         )
-        for at, name in zip(range(3, len(row), 3), names, strict=True)
+        for name, found, mean_before, mean_after in zip(
+            names, values[::3], values[1::3], values[2::3], strict=True
+        )
     ]
     return compared, changed, [change for change in changes if change.rows]

@@ -8,14 +8,14 @@ import msgspec
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One value that changed; None where there was none, or is none any more."""
+    """One value that changed, appeared or went."""
 
     name: str
     """Its name, with dots between the levels."""
     before: Any
-    """The value before."""
+    """The value before; None where there was none."""
     after: Any
-    """The value after."""
+    """The value after; None where there is none any more."""
 
 
 class DayChanges(msgspec.Struct, frozen=True, kw_only=True):
