@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recsys_assets.release.release_diff import Measured, MetricChange, ReleaseDiff, ReleaseSide
     from recsys_assets.release.release_store import ReleaseStore
     from recsys_assets.release.rule_changes import RuleChange
+    from recsys_assets.rules.testing.golden import GoldenItem, GoldenResult
     from recsys_assets.storage.field_changes import FieldChange
 
 _COLUMNS_SHOWN: Final = 6
@@ -51,13 +52,17 @@ def diff(home: Path | None, before: str, after: str, users: int, as_json: bool) 
 
     from recsys_assets.release.release_diff import diff_releases  # noqa: PLC0415
     from recsys_assets.release.release_store import ReleaseStore  # noqa: PLC0415
+    from recsys_assets.rules.testing.golden import golden_of_releases  # noqa: PLC0415
 
-    store = ReleaseStore(Home.locate(home).releases)
-    found = diff_releases(store, _id(store, before), _id(store, after), users=users)
+    place = Home.locate(home)
+    store = ReleaseStore(place.releases)
+    ids = _id(store, before), _id(store, after)
+    found = diff_releases(store, *ids, users=users)
+    golden = golden_of_releases(place, *(store.path(name) for name in ids))
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        click.echo(msgspec.json.encode({"difference": found, "golden": golden}).decode())
         return
-    for line in diff_lines(found):
+    for line in (*diff_lines(found), *_part("Golden users", _golden(golden), none="none are named")):
         click.echo(line)
 
 
@@ -81,10 +86,10 @@ def diff_lines(diff: "ReleaseDiff") -> Iterator[str]:
     yield from _part("Days", (f"{name}: {spans(days)}" for name, days in named.items() if days))
 
 
-def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
+def _part(title: str, lines: Iterable[str], *, none: str = "nothing changed") -> Iterator[str]:
     found = list(lines)
     yield ""
-    yield title if found else f"{title}: nothing changed"
+    yield title if found else f"{title}: {none}"
     yield from (f"  {line}" for line in found)
 
 
@@ -134,6 +139,20 @@ def _lists(diff: "ReleaseDiff") -> Iterator[str]:
         yield f"user {one.user_id}"
         yield f"  − {_names(one.gone)}"
         yield f"  + {_names(one.new)}"
+
+
+def _golden(golden: "Iterable[GoldenResult]") -> Iterator[str]:
+    for one in golden:
+        overlap = "" if one.overlap is None else f", {one.overlap:.0%} in common"
+        verdict = "not as expected" if one.failures else "as expected"
+        yield f"user {one.user}, {one.scenario}: {verdict}{overlap}"
+        yield from (f"  ! {failure}" for failure in one.failures)
+        yield f"  A {_listed(one.before or [])}"
+        yield f"  B {_listed(one.after)}"
+
+
+def _listed(items: "Sequence[GoldenItem]") -> str:
+    return " · ".join(item.title or item.item_id for item in items) or "no list"
 
 
 def _names(names: Sequence[str]) -> str:

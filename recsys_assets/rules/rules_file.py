@@ -130,6 +130,12 @@ def load_engine(
     return engine
 
 
+def released_engine(release: Release, *, home: Home) -> Engine:
+    """Return the engine of a release's own rules; errors as in `load_engine`."""
+    released = release.folder / RULES_FILE
+    return load_engine(release, home=home, path=released if released.is_file() else PACKAGED)
+
+
 def packaged_engine(release: Release, *, home: Home) -> Engine:
     """Return the engine of the packaged rules, which need nothing beside the release."""
     return load_engine(release, home=home, path=PACKAGED)

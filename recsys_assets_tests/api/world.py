@@ -90,6 +90,7 @@ def publish_release(
     items: int = 80,
     seed: int = 0,
     prefix: str = "i",
+    spec: str = "tabular:nowhere",
     promote: bool = True,
     index: IndexSettings = SMALL_INDEX,
     created_at: datetime = datetime(2024, 4, 1, tzinfo=UTC),
@@ -98,7 +99,7 @@ def publish_release(
     """Build everything anew and publish it, the embeddings as `save` writes them; the release's id."""
     frame = interactions(users=users, items=items, seed=seed, prefix=prefix)
     settings = Settings(
-        source=SourceSettings(spec="tabular:nowhere", first_day=FIRST_DAY, last_day=LAST_DAY),
+        source=SourceSettings(spec=spec, first_day=FIRST_DAY, last_day=LAST_DAY),
         training=TrainingSettings(embedding_size=8, epochs=4, seed=seed),
         index=index,
     )

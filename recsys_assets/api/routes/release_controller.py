@@ -25,10 +25,12 @@ from recsys_assets.api.schemas.release_schemas import (
     ReleaseSummary,
 )
 from recsys_assets.api.serving.service import ServiceController
-from recsys_assets.errors import RecsysError
+from recsys_assets.errors import BrokenReleaseError, RecsysError
+from recsys_assets.release.gate_report import read_gate
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.release_diff import ReleaseDiff, diff_releases
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.rules.testing.golden import GoldenResult, golden_of_releases
 
 BeforePath = Annotated[
     str, Parameter(description="Id of one release.", examples=[Example(value="20171230-5e1fe8a1b0")])
@@ -113,11 +115,16 @@ class ReleaseController(ServiceController):
         def reply() -> Reply:
             for wanted in (before, after):
                 self._require_kept(wanted)
+            golden, problem = self._golden(before, after)
             try:
                 found = _difference(store.root, before, after)
             except RecsysError as error:
                 raise self._conflict(error) from None
-            body = encode(ReleaseComparison(release=serving.release_id, difference=found))
+            body = encode(
+                ReleaseComparison(
+                    release=serving.release_id, difference=found, golden=golden, golden_problem=problem
+                )
+            )
             return Reply(body, release=serving.release_header)
 
         return await self.service.slowly(scope, "release difference", reply)
@@ -147,12 +154,25 @@ class ReleaseController(ServiceController):
         if release_id not in known:
             raise NotFoundException(f"no release {release_id!r} is kept here; see GET /v1/releases")
 
+    def _golden(self, before: str, after: str) -> tuple[list[GoldenResult], str | None]:
+        """Return the lists of the golden users, and why there are none where something is wrong."""
+        home = self.service.live.home
+        try:
+            return golden_of_releases(home, home.releases / before, home.releases / after), None
+        except RecsysError as error:
+            return [], self.service.without_paths(str(error))
+
     def _conflict(self, error: RecsysError) -> HTTPException:
         return HTTPException(status_code=409, detail=self.service.without_paths(str(error)) or "")
 
     def _kept(self, store: ReleaseStore, manifest: Manifest, current: str) -> KeptRelease:
-        fault = self.service.without_paths(store.fault(manifest.release_id, read=False))
-        return KeptRelease(**msgspec.structs.asdict(_summary(manifest, current)), fault=fault)
+        fault = store.fault(manifest.release_id, read=False)
+        try:
+            gate = read_gate(store.root, manifest.release_id)
+        except BrokenReleaseError as error:
+            fault, gate = fault or str(error), None
+        summary = msgspec.structs.asdict(_summary(manifest, current))
+        return KeptRelease(**summary, fault=self.service.without_paths(fault), gate=gate)
 
 
 @lru_cache(maxsize=32)

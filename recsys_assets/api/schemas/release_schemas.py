@@ -12,8 +12,10 @@ from recsys_assets.api.schemas.recommendation_schemas import ReleaseId
 from recsys_assets.evaluation.changed_lists import ListChanges, ListExample
 from recsys_assets.features.feature_changes import ColumnChange, TableChanges
 from recsys_assets.release.current import Move
+from recsys_assets.release.gate_report import GateReport
 from recsys_assets.release.release_diff import Measured, MetricChange, ReleaseDiff, ReleaseSide
 from recsys_assets.release.rule_changes import RuleChange
+from recsys_assets.rules.testing.golden import GoldenResult
 from recsys_assets.storage.field_changes import DayChanges, FieldChange
 
 
@@ -36,6 +38,7 @@ class KeptRelease(ReleaseSummary, frozen=True, kw_only=True):
     fault: Annotated[
         str | None, Meta(description="Why it cannot be served, such as a recalled day; null where it can.")
     ]
+    gate: Annotated[GateReport | None, Meta(description="The gate's report; null where it never judged it.")]
 
 
 class Releases(Struct, frozen=True, kw_only=True):
@@ -150,4 +153,13 @@ class ReleaseComparison(Struct, frozen=True, kw_only=True):
             " held-out days, the difference over the same users too.",
             examples=[to_builtins(_EXAMPLE)],
         ),
+    ]
+    golden: Annotated[
+        list[GoldenResult],
+        Meta(
+            description="The lists of the golden users, by each release's own rules; empty where none are named."
+        ),
+    ]
+    golden_problem: Annotated[
+        str | None, Meta(description="Why the golden users have no lists; null where nothing is wrong.")
     ]

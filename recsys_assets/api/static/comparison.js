@@ -100,13 +100,14 @@ function dayPart(days) {
   }));
 }
 
-function show({ difference: found, golden }) {
+function show(answer) {
+  const found = answer.difference;
   const { before, after } = found;
   const fields = [...found.model.map((one) => ({ ...one, name: `model: ${one.name}` })), ...found.settings];
   by("comparison").replaceChildren(
     tiles(found),
     part("Metrics on held-out days", metricTable(found), found.metrics_note ? make("p", { class: "muted" }, found.metrics_note) : null),
-    ...goldenUsers(golden, before.release, after.release, part),
+    ...goldenUsers(answer, before.release, after.release, part),
     part("Lists of users, without rules", make("p", { class: "muted" }, `Drawn at random: ${counted(found.lists.users, "user")} that both know; the most changed first.`), examples(found.lists)),
     make("div", { class: "columns" },
       part("Rules", found.rules.length ? make("ul", { class: "plain" }, ...found.rules.map(ruleRow)) : unchanged("The rules are the same.")),

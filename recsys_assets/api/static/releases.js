@@ -15,10 +15,12 @@ function ndcgOf(one) {
   return found ? [found[1].toFixed(4), make("small", {}, found[0].slice(0, -"_ndcg@10".length))] : ["–"];
 }
 
+const keptBack = (one) => Boolean(one.gate && !one.gate.passed);
+
 function stateOf(one) {
-  if (one.current) return make("span", { class: "badge" }, "current");
+  if (one.current) return make("span", { class: "badge" }, keptBack(one) ? "current, forced" : "current");
+  if (keptBack(one)) return make("span", { class: "badge fallback" }, "failed the gate");
   if (one.fault) return make("span", { class: "badge fault" }, "cannot be served");
-  if (one.gate && !one.gate.passed) return make("span", { class: "badge fallback" }, "failed the gate");
   return "";
 }
 
@@ -40,14 +42,14 @@ function releaseTable(releases) {
 
 const result = (one) => make("li", {}, make("b", {}, spaced(one.name)), `: ${one.detail}`);
 
-function failed(one) {
-  const reasons = one.gate && !one.gate.passed ? one.gate.results.filter((each) => !each.passed) : [];
-  const against = reasons.length && one.gate.against ? make("small", {}, "compared with ", make("code", {}, one.gate.against)) : null;
-  return make("li", { class: `attention ${one.fault ? "attention-block" : "attention-warn"}` },
-    make("p", { class: "attention-where" }, make("code", {}, one.release), " · ",
-      make("b", {}, one.fault ? "cannot be served" : "stays a candidate"), against ? " · " : null, against),
-    one.fault ? make("p", {}, one.fault) : null,
-    reasons.length ? make("ul", { class: "reasons" }, ...reasons.map(result)) : null);
+// Why a release is not served: the checks of the gate that it failed, or what is wrong with it now.
+function unserved(one) {
+  const where = make("p", { class: "attention-where" }, make("code", {}, one.release), " · ",
+    make("b", {}, keptBack(one) ? "failed the gate" : "cannot be served"),
+    ...(keptBack(one) && one.gate.against ? [" · compared with ", make("code", {}, one.gate.against)] : []));
+  const reasons = keptBack(one)
+    ? make("ul", { class: "reasons" }, ...one.gate.results.filter((each) => !each.passed).map(result)) : make("p", {}, one.fault);
+  return make("li", { class: `attention ${keptBack(one) ? "attention-warn" : "attention-block"}` }, where, reasons);
 }
 
 function moveRow(move) {
@@ -61,9 +63,9 @@ function moveRow(move) {
 export async function showReleases() {
   const [{ releases }, { moves }] = await Promise.all([api.releases(), api.moves()]);
   by("release-list").replaceChildren(releaseTable(releases));
-  const unserved = releases.filter((one) => !one.current && (one.fault || (one.gate && !one.gate.passed)));
-  by("candidates").hidden = !unserved.length;
-  by("candidate-list").replaceChildren(...unserved.map(failed));
+  const others = releases.filter((one) => one.fault || keptBack(one));
+  by("candidates").hidden = !others.length;
+  by("candidate-list").replaceChildren(...others.map(unserved));
   by("moves").replaceChildren(...(moves.length ? moves.map(moveRow) : [make("li", { class: "muted" }, "No release was promoted yet.")]));
   await offerComparison(releases, moves);
 }

@@ -12,8 +12,10 @@ import msgspec
 from msgspec import Meta
 
 from recsys_assets.errors import RulesError
+from recsys_assets.release.load import load_release
 from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.requests import Request
+from recsys_assets.rules.rules_file import released_engine
 from recsys_assets.storage.bounds import Share
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.toml_files import TomlError, content_of, line_of, parse_toml
@@ -110,6 +112,26 @@ def run_golden(home: Home, candidate: Engine, current: Engine | None = None) -> 
         RulesError: the file cannot be read, or names a scenario that the candidate's rules do not have.
     """
     return [_result(one, candidate, current) for one in read_golden(home.golden_file)]
+
+
+def golden_of_releases(home: Home, before: Path, after: Path) -> list[GoldenResult]:
+    """Make the lists of a home's golden users by two releases, each with its own rules; none where nobody is named.
+
+    Args:
+        home: where `golden.toml` is.
+        before: folder of the release to compare with.
+        after: folder of the release to judge.
+
+    Raises:
+        RulesError: as for `run_golden`, or the rules of a release cannot be bound.
+        ReleaseError: a release cannot be read.
+    """
+    if not read_golden(home.golden_file):
+        return []
+    current, candidate = (
+        released_engine(load_release(folder, verify=False), home=home) for folder in (before, after)
+    )
+    return run_golden(home, candidate, current)
 
 
 def _result(golden: GoldenUser, candidate: Engine, current: Engine | None) -> GoldenResult:
