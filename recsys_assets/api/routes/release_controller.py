@@ -30,7 +30,10 @@ from recsys_assets.release.gate_report import read_gate
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.release_diff import ReleaseDiff, diff_releases
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.rules.rules_file import released_rules
+from recsys_assets.rules.rules_stamp import Stamp, rules_stamp
 from recsys_assets.rules.testing.golden import GoldenResult, golden_of_releases
+from recsys_assets.storage.home import Home
 
 BeforePath = Annotated[
     str, Parameter(description="Id of one release.", examples=[Example(value="20171230-5e1fe8a1b0")])
@@ -156,9 +159,13 @@ class ReleaseController(ServiceController):
 
     def _golden(self, before: str, after: str) -> tuple[list[GoldenResult], str | None]:
         """Return the lists of the golden users, and why there are none where something is wrong."""
-        home = self.service.live.home
+        home, folders = (
+            self.service.live.home,
+            [self.service.live.store.path(name) for name in (before, after)],
+        )
+        stamps = [rules_stamp(home, released_rules(folder), home.golden_file) for folder in folders]
         try:
-            return golden_of_releases(home, home.releases / before, home.releases / after), None
+            return _golden_lists(home, *folders, tuple(stamps)), None
         except RecsysError as error:
             return [], self.service.without_paths(str(error))
 
@@ -173,6 +180,12 @@ class ReleaseController(ServiceController):
             fault, gate = fault or str(error), None
         summary = msgspec.structs.asdict(_summary(manifest, current))
         return KeptRelease(**summary, fault=self.service.without_paths(fault), gate=gate)
+
+
+@lru_cache(maxsize=32)
+def _golden_lists(home: Home, before: Path, after: Path, _: tuple[Stamp, ...]) -> list[GoldenResult]:
+    """Make the lists of the golden users once for each state of the files that decide them; it takes seconds."""
+    return golden_of_releases(home, before, after)
 
 
 @lru_cache(maxsize=32)

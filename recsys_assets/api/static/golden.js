@@ -15,7 +15,7 @@ function list(items, others, label) {
 function user(one, before, after) {
   const passed = !one.failures.length;
   return make("li", { class: `attention ${passed ? "attention-ok" : "attention-block"}` },
-    make("p", { class: "attention-where" }, `${readable(one.scenario)} · `, make("b", {}, passed ? "as expected" : "not as expected"),
+    make("p", { class: "attention-where" }, `${one.scenario} · `, make("b", {}, passed ? "as expected" : "not as expected"),
       one.overlap == null ? "" : ` · ${percent(one.overlap)} in common`),
     make("h4", {}, `User ${one.user}`),
     ...one.failures.map((failure) => make("p", { class: "answer" }, failure)),
