@@ -49,7 +49,7 @@ kind = "seen"
 
 
 def evaluated(folder: Path, ndcg: float, rules: str) -> Path:
-    """What an evaluation of the same 40 users leaves, and the rules of the release."""
+    """Write the files of an evaluation of the same 40 users, and the rules of the release."""
     folder.mkdir()
     values = (ndcg + 0.1 * np.sin(np.arange(40))).tolist()
     row = {"model": "ials", "metric": "ndcg", "value": ndcg, "low": ndcg - 0.02, "high": ndcg + 0.02}
