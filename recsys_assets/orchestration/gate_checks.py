@@ -29,7 +29,7 @@ from recsys_assets.release.load import Release
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.promotion_checks import check_lists
 from recsys_assets.rules.engine.pipeline import Engine
-from recsys_assets.rules.rules_file import PACKAGED, RULES_FILE, load_engine
+from recsys_assets.rules.rules_file import load_engine, released_engine
 from recsys_assets.rules.testing.cases import CASES_FILE, read_cases, run_case
 from recsys_assets.rules.testing.golden import run_golden
 from recsys_assets.settings import Settings
@@ -185,9 +185,7 @@ class Candidate:
         )
 
     def _engine(self) -> Engine:
-        released = self.release.folder / RULES_FILE
-        path = released if released.is_file() else PACKAGED
-        return load_engine(self.release, home=self.home, path=path)
+        return released_engine(self.release, home=self.home)
 
     def smoke_test(self) -> GateResult:
         """Serve the candidate by a process of its own."""

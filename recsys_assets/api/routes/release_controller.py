@@ -11,7 +11,7 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, Parameter
 from litestar.types import ASGIApp, Scope
 
-from recsys_assets.api.http.auth import needs
+from recsys_assets.api.http.auth import CALLER_KEY, needs
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers, release_headers
 from recsys_assets.api.schemas.release_schemas import (
@@ -136,7 +136,7 @@ class ReleaseController(ServiceController):
         "/releases:promote",
         summary="Serve another release",
         description="Points `current` at a release kept here, served within a second; first it is read whole, and its "
-        "lists are made. Needs scope `admin`.",
+        "lists are made. One that the gate kept back needs `force` and `why`. Needs scope `admin`.",
         operation_id="promoteRelease",
         status_code=200,
         sync_to_thread=True,
@@ -144,10 +144,11 @@ class ReleaseController(ServiceController):
         security=KEY_NEEDED,
         responses=answers(Promoted, also=(404, 408, 409, 413, 415)),
     )
-    def promote(self, data: JSONBody[Promotion]) -> ASGIApp:
+    def promote(self, scope: Scope, data: JSONBody[Promotion]) -> ASGIApp:
         self._require_kept(data.release)
         try:
-            self.service.live.store.promote(data.release)
+            who = scope["state"][CALLER_KEY].name
+            self.service.live.store.promote(data.release, who=who, why=data.why, force=data.force)
         except RecsysError as error:
             raise self._conflict(error) from None
         return Reply(encode(Promoted(current=data.release)))
@@ -193,14 +194,16 @@ def _difference(root: Path, before: str, after: str) -> ReleaseDiff:
     """Compare two releases, once: neither ever changes. The source of each is given by its kind alone."""
     found = diff_releases(ReleaseStore(root), before, after)
     settings = [
-        msgspec.structs.replace(
-            change, before=str(change.before).partition(":")[0], after=str(change.after).partition(":")[0]
-        )
+        msgspec.structs.replace(change, before=_kind(change.before), after=_kind(change.after))
         if change.name == _SOURCE
         else change
         for change in found.settings
     ]
     return msgspec.structs.replace(found, settings=settings)
+
+
+def _kind(spec: str | None) -> str | None:
+    return None if spec is None else spec.partition(":")[0]
 
 
 def _summary(manifest: Manifest, current: str) -> ReleaseSummary:
