@@ -82,7 +82,7 @@ def rules_in_force(home: Home, release_folder: Path) -> Path:
     edited, promoted = _changed_ns(own), _changed_ns(home.releases / "current")
     if edited is not None and (edited >= (promoted or 0) or not released.is_file()):
         return own
-    return released if released.is_file() else PACKAGED
+    return released_rules(release_folder)
 
 
 def _changed_ns(file: Path) -> int | None:
