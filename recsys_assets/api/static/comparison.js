@@ -113,7 +113,7 @@ function show(answer) {
       part("Rules", found.rules.length ? make("ul", { class: "plain" }, ...found.rules.map(ruleRow)) : unchanged("The rules are the same.")),
       part("Settings and model", fields.length ? changes(fields) : unchanged("Built with the same settings, by the same model.")),
       part("Days", dayPart(found.days))),
-    part("Features", make("div", { class: "columns" }, ...found.features.map(featurePart))));
+    part("Features", make("div", { class: "columns columns-wide" }, ...found.features.map(featurePart))));
 }
 
 async function compare() {
