@@ -159,6 +159,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "releases"
 
     @property
+    def recalls(self) -> Path:
+        """The record of recalls: JSON lines, a `RecordedRecall` each."""
+        return self.root / "recalls.jsonl"
+
+    @property
     def exports(self) -> Path:
         """The state of the last export to each target, a folder each."""
         return self.root / "exports"
@@ -198,7 +203,14 @@ class Home(msgspec.Struct, frozen=True):
             self.releases,
             self.exports,
         )
-        files = (self.source_days, self.source_account, self.row_account, self.api_keys, self.init_marker)
+        files = (
+            self.source_days,
+            self.source_account,
+            self.row_account,
+            self.api_keys,
+            self.init_marker,
+            self.recalls,
+        )
         databases = [
             database.with_name(database.name + suffix)
             for database in (self.quality_db, self.events_db)

@@ -85,7 +85,10 @@ LOCK_OF = {
         "quality/quarantine.py", "storage/partition_store.py",
     },
     PUBLISH: {"release/publish.py"},
-    MOVE: {"orchestration/repair/damaged_releases.py", "release/current.py", "release/release_store.py"},
+    MOVE: {
+        "orchestration/repair/damaged_releases.py", "release/current.py", "release/recalls.py",
+        "release/release_store.py",
+    },
     "locked(home.keys_lock)": {"api/http/auth.py"},
     "locked(home.rules_lock, wait=False)": {"rules/rules_file.py"},
     "locked(home.source_lock)": {"lake/source_days.py"},
