@@ -193,6 +193,11 @@ class Home(msgspec.Struct, frozen=True):
         """Events that arrived by HTTP after the release."""
         return self.root / "events.sqlite"
 
+    @property
+    def answers_db(self) -> Path:
+        """The number of answers that each release gave, by list and hour."""
+        return self.root / "answers.sqlite"
+
     def private(self) -> list[Path]:
         """Return what the commands write here, but for settings and rules, which people edit; not all of it exists."""
         folders = (
@@ -213,7 +218,7 @@ class Home(msgspec.Struct, frozen=True):
         )
         databases = [
             database.with_name(database.name + suffix)
-            for database in (self.quality_db, self.events_db)
+            for database in (self.quality_db, self.events_db, self.answers_db)
             for suffix in ("", "-wal", "-shm")
         ]
         others = (self.downloads, self.scratch, self.dagster, self.logs, self.build_lock)
