@@ -1,11 +1,12 @@
 """Ids and counts of the answers that a home's releases gave: `answers.sqlite`, a row an hour.
 
-A worker counts in memory and adds to the file every few seconds and at its end; the counts of all workers add up. One
-that is killed loses the answers since it wrote last, `FLUSH_SECONDS` at most. A file that cannot be written is tried
-again, and the counts are kept until then. An answer that a client keeps after a 304 is counted again, since it is shown
-again; what a shared cache gives without asking isn't counted.
+A worker counts in memory and adds to the file every few seconds and at its end, under the hour of that; the counts of
+all workers add up. One that is killed loses the answers since it wrote last, `FLUSH_SECONDS` at most. A file that
+cannot be written is tried again, and the counts are kept until then. An answer that a client keeps after a 304 is
+counted again, since it is shown again; what a shared cache gives by itself isn't counted.
 """
 
+import itertools
 import os
 import secrets
 import sqlite3
@@ -19,7 +20,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from recsys_assets.errors import AnswersUnavailableError
-from recsys_assets.release.answer_id import WORKER_DIGITS, AnswerId
+from recsys_assets.release.answer_id import SERIES_DIGITS, AnswerId
 from recsys_assets.storage.atomic import make_folder
 
 FLUSH_SECONDS: Final = 2.0
@@ -34,7 +35,6 @@ POPULAR: Final = "popular"
 """Lists of popular items."""
 WHY: Final = "why"
 """Explanations of one item in a list."""
-_MS_AN_HOUR: Final = 3_600_000
 _NS_A_MS: Final = 1_000_000
 _BUSY_SECONDS: Final = 2.0
 _SCHEMA: Final = """
@@ -73,50 +73,55 @@ class HourlyAnswers(NamedTuple):
         return self.hour[:10]
 
 
+class _Given:
+    """The answers of one release and kind in this process."""
+
+    __slots__ = ("counted", "numbers", "series")
+
+    def __init__(self) -> None:
+        self.series = secrets.token_hex(SERIES_DIGITS // 2)
+        self.numbers = itertools.count(1)
+        self.counted = 0
+
+
 class AnswerCounts:
-    """The answers of one process; thread-safe. `flush` adds them to the file."""
+    """The answers of one process; thread-safe. `flush` adds them to the file.
+
+    An answer takes a number, which is atomic and cheaper than a lock; a flush takes one too, and so learns how many
+    there were.
+    """
 
     def __init__(self, path: Path, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         """Count for the file `path`, which the first flush creates; `now_ns` returns the time, ns since 1970."""
         self._path = path
         self._now_ns = now_ns
-        self._worker = secrets.token_hex(WORKER_DIGITS // 2)
-        self._number = 0
-        self._pending: dict[tuple[str, str, int], int] = {}
-        self._lock = threading.Lock()
+        self._given: dict[tuple[str, str], _Given] = {}
+        self._pending: dict[tuple[str, str, str], int] = {}
+        self._flushing = threading.Lock()
 
     def give(self, release_id: str, kind: str) -> str:
         """Count an answer that is about to be given, and return its id, which no other answer has."""
-        ms = self._now_ns() // _NS_A_MS
-        key = (release_id, kind, ms // _MS_AN_HOUR)
-        with self._lock:
-            self._number = number = self._number + 1
-            self._pending[key] = self._pending.get(key, 0) + 1
-        return (
-            f"{release_id}.{ms:x}.{self._worker}{number:x}"  # as `AnswerId` writes it, in a third of the time
-        )
+        key = (release_id, kind)
+        given = self._given.get(key) or self._given.setdefault(key, _Given())
+        # as `AnswerId` writes it, in a third of the time
+        return f"{release_id}.{self._now_ns() // _NS_A_MS:x}.{given.series}{next(given.numbers):x}"
 
     def flush(self) -> None:
-        """Add what was counted since the last flush to the file; it stays counted here where that fails.
+        """Add what was counted since the last flush to the file, under this hour; it stays counted where that fails.
 
         Raises:
             AnswersUnavailableError: the file cannot be written (disk full, read-only, damaged, locked).
         """
-        with self._lock:
-            pending, self._pending = self._pending, {}
-        try:
-            add_answers(
-                self._path,
-                (
-                    HourlyAnswers(release, kind, _hour_of(hour), count)
-                    for (release, kind, hour), count in pending.items()
-                ),
-            )
-        except BaseException:
-            with self._lock:
-                for key, count in pending.items():
-                    self._pending[key] = self._pending.get(key, 0) + count
-            raise
+        with self._flushing:
+            hour = datetime.fromtimestamp(self._now_ns() // 10**9, UTC).strftime(_HOUR)
+            for (release, kind), given in list(self._given.items()):
+                number = next(given.numbers)
+                key = (release, kind, hour)
+                if number > given.counted + 1:
+                    self._pending[key] = self._pending.get(key, 0) + number - given.counted - 1
+                given.counted = number
+            add_answers(self._path, [HourlyAnswers(*key, count) for key, count in self._pending.items()])
+            self._pending.clear()
 
 
 def add_answers(path: Path, counted: Iterable[HourlyAnswers]) -> None:
@@ -176,12 +181,8 @@ def forget_answers(path: Path, *, before: datetime, dry_run: bool = False) -> in
 
 def new_answer_id(release_id: str) -> str:
     """Return the id of a list that no server gives; it isn't counted."""
-    worker = secrets.token_hex(WORKER_DIGITS // 2)
-    return str(AnswerId(release=release_id, ms=time.time_ns() // _NS_A_MS, worker=worker, number=1))
-
-
-def _hour_of(hours: int) -> str:
-    return datetime.fromtimestamp(hours * _MS_AN_HOUR // 1000, UTC).strftime(_HOUR)
+    series = secrets.token_hex(SERIES_DIGITS // 2)
+    return str(AnswerId(release=release_id, ms=time.time_ns() // _NS_A_MS, series=series, number=1))
 
 
 @contextmanager
@@ -199,7 +200,9 @@ def _named(path: Path) -> Iterator[None]:
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection that changes nothing, also where the folder cannot be written."""
     if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
-        options = "mode=rw"  # it removes the files that SQLite keeps beside, which one that only reads leaves there
+        options = (
+            "mode=rw"  # it removes the files that SQLite keeps beside, which one that only reads leaves there
+        )
     else:
         options = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
     with (

@@ -1,4 +1,4 @@
-"""Ids of answers: they say release, time and worker, and no two are alike."""
+"""Ids of answers: they say release, time and series, and no two are alike."""
 
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -21,7 +21,7 @@ IDS = st.builds(
     AnswerId,
     release=RELEASES,
     ms=st.integers(0, 253_402_300_799_999),
-    worker=st.lists(HEX, min_size=8, max_size=8).map("".join),
+    series=st.lists(HEX, min_size=8, max_size=8).map("".join),
     number=st.integers(0, 2**63),
 )
 
@@ -44,14 +44,14 @@ def test_a_text_that_is_read_is_the_one_that_is_written(text):
     assert found is None or str(found) == text
 
 
-def test_a_given_id_names_its_release_its_time_and_its_place_among_those_of_the_worker(tmp_path):
+def test_a_given_id_names_its_release_its_time_and_its_place_in_its_series(tmp_path):
     counts = AnswerCounts(tmp_path / "answers.sqlite", now_ns=lambda: 1_764_220_000_123_456_789)
     first, second = (parse_answer_id(counts.give(RELEASE, "plain")) for _ in range(2))
     assert first is not None
     assert second is not None
     assert (first.release, first.number, second.number) == (RELEASE, 1, 2)
     assert first.at == datetime(2025, 11, 27, 5, 6, 40, 123_000, tzinfo=UTC)
-    assert first.worker == second.worker
+    assert first.series == second.series
 
 
 def test_ids_of_two_workers_differ_though_their_clocks_stand_still_or_go_backwards(tmp_path):
