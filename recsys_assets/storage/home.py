@@ -193,6 +193,16 @@ class Home(msgspec.Struct, frozen=True):
         """Events that arrived by HTTP after the release."""
         return self.root / "events.sqlite"
 
+    @property
+    def notices_db(self) -> Path:
+        """Notices, and their state at each target."""
+        return self.root / "notices.sqlite"
+
+    @property
+    def notices_lock(self) -> Path:
+        """Lock file of the process that delivers notices."""
+        return self.root / ".notices.lock"
+
     def private(self) -> list[Path]:
         """Return what the commands write here, but for settings and rules, which people edit; not all of it exists."""
         folders = (
@@ -213,7 +223,7 @@ class Home(msgspec.Struct, frozen=True):
         )
         databases = [
             database.with_name(database.name + suffix)
-            for database in (self.quality_db, self.events_db)
+            for database in (self.quality_db, self.events_db, self.notices_db)
             for suffix in ("", "-wal", "-shm")
         ]
         others = (self.downloads, self.scratch, self.dagster, self.logs, self.build_lock)
