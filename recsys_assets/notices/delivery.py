@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final
 
 from recsys_assets.errors import DeliveryError, RecsysError
-from recsys_assets.notices.outbox import LONGEST_WAIT, Delivery, Notice, Outbox
+from recsys_assets.notices.outbox import LONGEST_WAIT, Notice, Outbox, QueuedNotice
 from recsys_assets.notices.targets import Target, targets_of
 from recsys_assets.notify_settings import NotifySettings
 from recsys_assets.storage.home import Home
@@ -125,7 +125,7 @@ def _alone(home: Home) -> Iterator[bool]:
 
 def _try(
     outbox: Outbox,
-    one: Delivery,
+    one: QueuedNotice,
     target: Target | None,
     settings: NotifySettings,
     *,

@@ -47,12 +47,12 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     """One line."""
     text: str
-    """What happened, what was done and what to do next, in words."""
+    """The event, what was done about it and what to do next, in words."""
     details: dict[str, Any] = msgspec.field(default_factory=dict)
     """The same as JSON, for programs."""
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class QueuedNotice(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one notice at one target."""
 
     notice: str
@@ -158,15 +158,17 @@ class Outbox:
             ).fetchone()
         return msgspec.json.decode(encoded, type=Notice)
 
-    def deliveries(self, state: State | None = None) -> list[Delivery]:
+    def deliveries(self, state: State | None = None) -> list[QueuedNotice]:
         """Return the state of each notice at each target, oldest notice first; only those in one state if given."""
         where, values = ("", ()) if state is None else (" WHERE state = ?", (state,))
         query = f"SELECT {_COLUMNS} FROM deliveries{where} ORDER BY notice, target"  # noqa: S608  constants
         with named(self._path), closing(self._connection.execute(query, values)) as rows:
-            found = [Delivery(**dict(zip(Delivery.__struct_fields__, row, strict=True))) for row in rows]
+            found = [
+                QueuedNotice(**dict(zip(QueuedNotice.__struct_fields__, row, strict=True))) for row in rows
+            ]
         return sorted(found, key=lambda one: (one.changed_at if one.attempts == 0 else 0.0, one.next_at))
 
-    def due(self, now: datetime) -> list[Delivery]:
+    def due(self, now: datetime) -> list[QueuedNotice]:
         """Return what is to be tried now, the longest waiting first; a clock that was put back delays nothing."""
         seconds = now.timestamp()
         return [
@@ -176,7 +178,7 @@ class Outbox:
         ]
 
     def set(
-        self, delivery: Delivery, state: State, *, now: datetime, wait: float = 0.0, problem: str = ""
+        self, delivery: QueuedNotice, state: State, *, now: datetime, wait: float = 0.0, problem: str = ""
     ) -> None:
         """Record an attempt, durably.
 

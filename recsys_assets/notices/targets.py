@@ -34,7 +34,7 @@ class Target:
     """One receiver of notices."""
 
     kind: Literal["webhook", "slack", "mail"]
-    """How it is reached."""
+    """The way to it."""
     address: str
     """The URL, which may hold a secret; for mails the receivers."""
     mail: MailSettings = _NO_MAIL

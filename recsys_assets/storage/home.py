@@ -164,6 +164,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "recalls.jsonl"
 
     @property
+    def unfinished_recalls(self) -> Path:
+        """Recalls that were begun: JSON, a list of `UnfinishedRecall`; there only until they are finished."""
+        return self.root / "unfinished_recalls.json"
+
+    @property
     def exports(self) -> Path:
         """The state of the last export to each target, a folder each."""
         return self.root / "exports"
@@ -220,6 +225,7 @@ class Home(msgspec.Struct, frozen=True):
             self.api_keys,
             self.init_marker,
             self.recalls,
+            self.unfinished_recalls,
         )
         databases = [
             database.with_name(database.name + suffix)
