@@ -5,18 +5,18 @@ next: a command at its end, a server, Dagster's sensor or `recsys notices send`.
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from recsys_assets.errors import DeliveryError, RecsysError
+from recsys_assets.errors import DeliveryError
 from recsys_assets.notices.outbox import LONGEST_WAIT, Notice, Outbox, QueuedNotice
 from recsys_assets.notices.targets import Target, targets_of
 from recsys_assets.notify_settings import NotifySettings
+from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 
@@ -24,9 +24,8 @@ log = logging.getLogger("recsys.notices")
 
 COMMAND_SECONDS: Final = 5.0
 """Most seconds that a command delivers at its end; the rest is tried again later."""
-_LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 1.0
 """Time between two looks of a server at the outbox."""
-_STOPPING_SECONDS: Final = 2.0
 _MOST_DOUBLINGS: Final = 20
 
 
@@ -161,42 +160,16 @@ def _wait(settings: NotifySettings, failed_before: int) -> float:
     return min(settings.retry_seconds * 2.0 ** min(failed_before, _MOST_DOUBLINGS), LONGEST_WAIT)
 
 
-class Courier:
-    """Delivers while a server runs, in a thread of its own; of several workers one at a time does."""
+def deliver_waiting(home: Home) -> None:
+    """Deliver what is due, by the settings as they are now; quick where nothing is.
 
-    def __init__(self, home: Home, settings: Callable[[], NotifySettings]) -> None:
-        """Deliver the notices of `home`; `settings` reads its `[notify]` as it is now."""
-        self._home, self._settings = home, settings
-        self._stopped = threading.Event()
-        self._problem = ""
-        self._thread = threading.Thread(target=self._run, name="recsys-notices", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End, after an attempt that is under way, or two seconds."""
-        self._stopped.set()
-        self._thread.join(_STOPPING_SECONDS)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_LOOK_SECONDS):
-            problem = ""
-            try:
-                self.look()
-            except Exception as error:  # noqa: BLE001  whatever it is, the next look may go well
-                problem = str(error) if isinstance(error, RecsysError) else f"{type(error).__name__}: {error}"
-            if problem and problem != self._problem:
-                log.warning("notices cannot be delivered", extra={"why": problem})
-            self._problem = problem
-
-    def look(self) -> None:
-        """Deliver what is due."""
-        if not self._home.notices_db.exists():
-            return
-        now = datetime.now(UTC)
-        with Outbox(self._home.notices_db) as outbox:
-            is_due = bool(outbox.due(now))
-        if is_due:
-            deliver_due(self._home, self._settings(), now)
+    Raises:
+        SettingsError: `recsys.toml` cannot be used.
+    """
+    if not home.notices_db.exists():
+        return
+    now = datetime.now(UTC)
+    with Outbox(home.notices_db) as outbox:
+        is_due = bool(outbox.due(now))
+    if is_due:
+        deliver_due(home, load_or_default_settings(home).notify, now)

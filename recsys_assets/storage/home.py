@@ -208,6 +208,11 @@ class Home(msgspec.Struct, frozen=True):
         """Lock file of the process that delivers notices."""
         return self.root / ".notices.lock"
 
+    @property
+    def answers_db(self) -> Path:
+        """The number of answers that each release gave, by list and hour."""
+        return self.root / "answers.sqlite"
+
     def private(self) -> list[Path]:
         """Return what the commands write here, but for settings and rules, which people edit; not all of it exists."""
         folders = (
@@ -229,7 +234,7 @@ class Home(msgspec.Struct, frozen=True):
         )
         databases = [
             database.with_name(database.name + suffix)
-            for database in (self.quality_db, self.events_db, self.notices_db)
+            for database in (self.quality_db, self.events_db, self.answers_db, self.notices_db)
             for suffix in ("", "-wal", "-shm")
         ]
         others = (self.downloads, self.scratch, self.dagster, self.logs, self.build_lock)
