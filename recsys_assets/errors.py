@@ -178,6 +178,10 @@ class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
 
 
+class DeliveryError(RecsysError):
+    """A notice did not arrive at one of its targets."""
+
+
 class AnswersUnavailableError(RecsysError):
     """The counts of answers cannot be written or read."""
 

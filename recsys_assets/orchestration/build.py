@@ -31,6 +31,7 @@ from recsys_assets.orchestration.interrupts import (
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import follow, kept_days, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
+from recsys_assets.orchestration.recall_home import finish_recalls
 from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.orchestration.retention import in_words, prune_locked
@@ -63,6 +64,7 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
     """
     with build_lock(home):
         clear_places(home, watcher.say)
+        finish_recalls(home, settings, watcher.say)
         settings = settings if landed_only else follow(home, settings, watcher)
         with _builder(home, settings, watcher) as builder:
             return builder.run(landed_only=landed_only)
@@ -79,6 +81,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
     """
     with build_lock(home):
         clear_places(home, watcher.say)
+        finish_recalls(home, settings, watcher.say)
         with _builder(home, settings, watcher) as builder:
             builder.build_days("raw_interactions", days)
             if not builder.outcome.failed:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from recsys_assets.api.http.bodies import Headers, ItemJson
 from recsys_assets.api.serving.follower import Follower
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
 from recsys_assets.release.event_store import EventStore
@@ -159,6 +161,7 @@ class Live:
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
+            Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),
         ]
         stopped = threading.Event()
         threads = [follower.follow(stopped) for follower in self.followers]

@@ -11,6 +11,7 @@ from recsys_assets.index.index_report import read_report
 from recsys_assets.orchestration.checks.release import RELEASE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
+from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake
 from recsys_assets.quality.quarantine import lineage_notes
@@ -33,6 +34,7 @@ _K = 10
         "user_features",
         "item_features",
         "item_index",
+        RECALLED_DAYS,
     ],
     group_name="release",
     owners=[OWNER],
