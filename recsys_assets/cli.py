@@ -13,6 +13,7 @@ from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
     export_command,
     init_command,
+    lineage_command,
     making,
     prune_command,
     quarantine_commands,
@@ -106,6 +107,7 @@ for command in (
     releases_commands.releases,
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
+    lineage_command.lineage,
     prune_command.prune,
     server_commands.keys,
 ):

@@ -1,7 +1,7 @@
 """The lists of the last export to each target, a number a list, so that the next one can write only the changes."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final, NamedTuple
 
@@ -47,9 +47,12 @@ def exports_of(home: Home) -> list[KnownExport]:
         except (OSError, pa.ArrowException, KeyError):
             continue
         paths = () if "://" in target else (target,)
-        releases = tuple(filter(None, notes.get(_RELEASES, "").split(",")))
-        found.append(KnownExport(target, export_id, releases, paths))
+        found.append(KnownExport(target, export_id, _releases(notes), paths))
     return sorted(found)
+
+
+def _releases(notes: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(filter(None, notes.get(_RELEASES, "").split(",")))
 
 
 class LastExport:
@@ -63,6 +66,8 @@ class LastExport:
         """Of the last whole one."""
         self.sequence = int(notes["sequence"])
         """Number of the last delta."""
+        self.releases = _releases(notes)
+        """Ids of the releases whose lists the target holds; empty where an earlier version wrote it."""
 
     def is_in(self, found: ExportManifest | None, *, deltas_apart: bool) -> bool:
         """Return True where a target still holds the lists that this state describes.
@@ -142,18 +147,24 @@ class ExportState:
             notes = {
                 key.decode(): value.decode() for key, value in pq.read_metadata(self._file).metadata.items()
             }
-            return LastExport(pl.read_parquet(self._file), {key: notes[key] for key in _KEYS})
-        except (OSError, pa.ArrowException, pl.exceptions.PolarsError, KeyError):
+            if not all(key in notes for key in _KEYS):
+                return None
+            return LastExport(pl.read_parquet(self._file), notes)
+        except (OSError, pa.ArrowException, pl.exceptions.PolarsError):
             return None
 
     @contextmanager
-    def writing(self, *, export_id: str, base: str, sequence: int, release: str) -> Iterator[StateWriter]:
+    def writing(
+        self, *, export_id: str, base: str, sequence: int, releases: Iterable[str]
+    ) -> Iterator[StateWriter]:
         """Yield a writer; what it took replaces the state where it is `complete` at the end.
 
-        `release` is the one that the lists are of.
+        `releases` are those whose lists the target holds then, the changes since a whole export included.
         """
         values = (export_id, base, str(sequence), self._target)
-        schema = _SCHEMA.with_metadata({**dict(zip(_KEYS, values, strict=True)), _RELEASES: release})
+        schema = _SCHEMA.with_metadata(
+            {**dict(zip(_KEYS, values, strict=True)), _RELEASES: ",".join(releases)}
+        )
         staged = staging_path(self._file)
         try:
             with named(staged), pq.ParquetWriter(staged, schema, compression="zstd") as file:

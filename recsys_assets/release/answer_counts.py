@@ -163,7 +163,7 @@ def read_answers(path: Path, *, release: str | None = None) -> Sequence[HourlyAn
 
 
 def forget_answers(path: Path, *, before: datetime, dry_run: bool = False) -> int:
-    """Remove the counts of the hours before a time, and return the number of those hours and kinds.
+    """Remove the counts of the hours before a time, and return the number of those hours.
 
     Raises:
         AnswersUnavailableError: the file cannot be read or written.
@@ -172,7 +172,9 @@ def forget_answers(path: Path, *, before: datetime, dry_run: bool = False) -> in
         return 0
     with _reading(path) as connection:
         old = [before.astimezone(UTC).strftime(_HOUR)]
-        ((removed,),) = connection.execute("SELECT count(*) FROM answers WHERE hour < ?", old).fetchall()
+        ((removed,),) = connection.execute(
+            "SELECT count(DISTINCT hour) FROM answers WHERE hour < ?", old
+        ).fetchall()
     if removed and not dry_run:
         with _named(path), closing(sqlite3.connect(path, timeout=30)) as connection, connection:
             connection.execute("DELETE FROM answers WHERE hour < ?", old)
