@@ -29,7 +29,7 @@ def served_times(moves: Sequence[RecordedMove], current: str | None) -> dict[str
     found: dict[str, list[ServedTime]] = {}
     open_: str | None = None
     begun_at = [*(move.before for move in moves[1:]), current]
-    for move, next_before in zip(moves, begun_at, strict=True):
+    for move, next_before in zip(moves, begun_at, strict=False):  # one more where there is no move
         if next_before == move.before != move.after or move.after == open_:
             continue
         if open_ is not None:

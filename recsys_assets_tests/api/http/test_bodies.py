@@ -44,6 +44,16 @@ def test_if_none_match_is_answered_by_304_without_a_body(client: Client, path: s
     assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/users/u1/recommendations", "/v1/popular", "/v1/items/i5/similar"])
+def test_lists_have_weak_tags_that_stay_while_their_ids_change(client: Client, path: str) -> None:
+    first, second = client.get(path), client.get(path)
+    assert first.headers["etag"] == second.headers["etag"]
+    assert first.headers["etag"].startswith('W/"')
+    assert first.json()["id"] != second.json()["id"]
+    assert list(first.json())[:2] == ["release", "id"]
+    assert client.get("/v1/release").headers["etag"].startswith('"')
+
+
 def test_personal_answers_are_private_and_others_public(client: Client) -> None:
     personal = client.get("/v1/users/u1/recommendations").headers
     assert personal["cache-control"] == "private, no-cache"
