@@ -31,6 +31,7 @@ from recsys_assets.orchestration.interrupts import (
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import follow, kept_days, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
+from recsys_assets.orchestration.promotion_gate import gate_inputs, newest_candidate
 from recsys_assets.orchestration.recall_home import finish_recalls
 from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
@@ -196,8 +197,13 @@ class _Builder:
         stage = " + ".join(assets)
         recorded = all(self.instance.get_latest_materialization_event(dg.AssetKey(asset)) for asset in assets)
         if recorded and written_inputs(artifact) == inputs:
-            self._end(StageRow(stage=stage, status="fresh", detail=""))
-            return
+            kept_back = newest_candidate(self.home) if artifact == self.home.artifact("release") else None
+            if kept_back is None:
+                self._end(StageRow(stage=stage, status="fresh", detail=""))
+                return
+            if kept_back.inputs == gate_inputs(self.home, self.settings):
+                self._end(StageRow(stage=stage, status="failed", detail=kept_back.in_words()))
+                return
         self.watcher.begin(stage, "")
         started = time.monotonic()
         problems = self._materialise(RETRAIN_AND_RELEASE, assets)
