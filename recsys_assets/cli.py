@@ -14,6 +14,7 @@ from recsys_assets.commands import (
     export_command,
     init_command,
     making,
+    notices_commands,
     prune_command,
     quarantine_commands,
     releases_commands,
@@ -106,6 +107,7 @@ for command in (
     releases_commands.releases,
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
+    notices_commands.notices,
     prune_command.prune,
     server_commands.keys,
 ):

@@ -54,7 +54,9 @@ def test_control_characters_of_a_title_are_shown_and_rich_keeps_its_own(monkeypa
 
 def test_a_title_of_10_000_words_is_one_short_row(capsys):
     item = ScoredItem(item_id="i", title="word " * 10_000, category="c" * 50_000, score=0.5)
-    found = UserRecommendations(release="r", id="", user_id="u" * 50_000, source="user", reason=None, items=[item])
+    found = UserRecommendations(
+        release="r", id="", user_id="u" * 50_000, source="user", reason=None, items=[item]
+    )
     print_recommendations(open_console(), found)
     assert len(capsys.readouterr().out) < 2_000
 
