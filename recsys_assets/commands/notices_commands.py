@@ -74,6 +74,7 @@ def in_words(one: QueuedNotice) -> str:
     said = f"{one.shown}: {one.state}"
     if one.state == "sent":
         return f"{said} at {short_time(one.changed_at)} UTC"
-    tried = f" after {one.attempts} attempts, the last: {one.problem}" if one.attempts else ""
+    times = f"{one.attempts} attempt{'' if one.attempts == 1 else 's'}"
+    tried = f" after {times}, the last: {one.problem}" if one.attempts else ""
     due = f"; next at {short_time(one.next_at)} UTC" if one.state == "waiting" and one.attempts else ""
     return f"{said}{tried}{due}"
