@@ -15,6 +15,7 @@ from recsys_assets.commands import (
     init_command,
     lineage_command,
     making,
+    notices_commands,
     prune_command,
     quarantine_commands,
     releases_commands,
@@ -108,6 +109,7 @@ for command in (
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
     lineage_command.lineage,
+    notices_commands.notices,
     prune_command.prune,
     server_commands.keys,
 ):

@@ -115,7 +115,9 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
             for one in accepted:
                 click.echo(f"{one.day} {one.table}: published; accepted by {one.who}: {one.why}")
         for day in take_back_accepted(place):
-            click.echo(f"{day}: its recall is taken back")
+            click.echo(
+                f"{day}: its recall is taken back; `recsys releases list` shows what can be served again"
+            )
         write_home_account(place, settings.source)
     click.echo("Next: recsys build")
 

@@ -140,5 +140,5 @@ def mark_in_dagster(
     file = home.releases / RECALLED_FILE
     content = hashlib.sha256(file.read_bytes()).hexdigest()[:20]
     instance.report_runless_asset_event(
-        dg.AssetObservation(RECALLED_DAYS, metadata={"why": why}, tags={_DATA_VERSION: content})
+        dg.AssetMaterialization(RECALLED_DAYS, metadata={"why": why}, tags={_DATA_VERSION: content})
     )

@@ -256,16 +256,12 @@ class ReleaseStore:
         return False
 
     def _recall_target(self, manifests: Iterable[Manifest], left: str) -> str | None:
-        """Return the newest release that can be served instead of the one that is left, of the same source.
-
-        It was current once: a candidate that never was is no way back. None where there is none.
-        """
+        """Return the newest release of the same source that can be served instead of the one left; None for none."""
         sources = {source_of(manifest) for manifest in manifests if manifest.release_id == left}
-        served = {end for move in self.promotions() for end in (move.before, move.after)}
         for manifest in manifests:
             if manifest.release_id == left or (sources and source_of(manifest) not in sources):
                 continue
-            if manifest.release_id not in served or self.fault(manifest.release_id) is not None:
+            if self.fault(manifest.release_id) is not None:
                 continue
             try:
                 check_lists(load_release(self.root / manifest.release_id, verify=False))

@@ -53,6 +53,8 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
         yield home.events_db, fault, "lost are the events in it that cannot be read"
     if fault := _fault(home.answers_db, expected=False):
         yield home.answers_db, fault, "lost are the counts of answers in it that cannot be read"
+    if fault := _fault(home.notices_db, expected=False):
+        yield home.notices_db, fault, "lost are the notices in it; causes that go on are noticed again"
 
 
 def mend_databases(home: Home, settings: Settings, say: Callable[[str], None]) -> None:
