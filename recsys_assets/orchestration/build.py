@@ -32,13 +32,14 @@ from recsys_assets.orchestration.interrupts import (
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import follow, kept_days, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
-from recsys_assets.orchestration.promotion_gate import gate_inputs, newest_candidate
+from recsys_assets.orchestration.promotion_gate import gate_inputs
 from recsys_assets.orchestration.recall_home import finish_recalls
 from recsys_assets.orchestration.recalled_days import left_out, left_out_in_words
 from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
+from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home, day_folder
