@@ -36,6 +36,8 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Keep the results of a day that passed every check for N days; those of other days stay."""
     report_days: NumberOfDays = 365
     """Keep an increment report for N days after it was written; those of the last `[report] days` stay."""
+    answer_days: NumberOfDays = 365
+    """Keep the hourly counts of answers, which `recsys lineage` shows, for N days."""
     quarantine_days: NumberOfDays = 365
     """Keep a rejected day in quarantine for N days."""
     releases: Count = 5

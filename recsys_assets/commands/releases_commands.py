@@ -1,14 +1,15 @@
 """`releases …`: the releases of a home, and the choice of the one that is served."""
 
 import contextlib
-from datetime import datetime
+import sys
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from recsys_assets.commands.diff_command import diff
-from recsys_assets.commands.shared import example, home_option, login
+from recsys_assets.commands.shared import days_argument, example, home_option, login
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -102,15 +103,38 @@ def rollback(home: Path | None, why: str) -> None:
     click.echo(f"Current: {_store(home).rollback(who=login(), why=why)}")
 
 
-@releases.command(epilog=example("recsys releases recall 2017-03-05 --why 'prices in roubles'"))
+@releases.command(
+    epilog=example(
+        "recsys releases recall 2017-03-05 --why 'prices in roubles'",
+        "recsys releases recall 2017-03-05..2017-03-09 2017-04-01 --why 'delivered twice'",
+    )
+)
 @home_option
-@click.argument("days", nargs=-1, required=True, type=click.DateTime(formats=["%Y-%m-%d"]))
+@days_argument
 @click.option("--why", required=True, help="The fault of these days; kept on record.")
-def recall(home: Path | None, days: tuple[datetime, ...], why: str) -> None:
-    """Mark DAYS bad, and serve no release that was built on them."""
-    outcome = _store(home).recall([day.date() for day in days], why=why, who=login())
-    click.echo(f"Built on them: {', '.join(outcome.releases) or 'none'}")
-    click.echo(f"Current: {outcome.current or 'none'} (before: {outcome.before or 'none'})")
+def recall(home: Path | None, spans: list[tuple[date, date]], why: str) -> None:
+    """Take bad days back: serve no release that was built on them, and notify everybody who used them.
+
+    The days go to quarantine, and land again only with other rows. The exit code is 1 where no clean release is left.
+    """
+    from recsys_assets.notices.delivery import COMMAND_SECONDS, deliver_due  # noqa: PLC0415
+    from recsys_assets.orchestration.recall_home import recall_days  # noqa: PLC0415
+    from recsys_assets.orchestration.recall_words import is_served, recall_lines  # noqa: PLC0415
+    from recsys_assets.settings import load_or_default_settings  # noqa: PLC0415
+
+    place = Home.locate(home)
+    settings = load_or_default_settings(place)
+    days = [first + timedelta(days=n) for first, last in spans for n in range((last - first).days + 1)]
+    try:
+        recorded = recall_days(place, settings, days, why=why, who=login(), say=click.echo)
+        for line in recall_lines(place, recorded):
+            click.echo(line)
+    finally:
+        delivered = deliver_due(place, settings.notify, datetime.now(UTC), seconds=COMMAND_SECONDS)
+        if said := delivered.in_words():
+            click.echo(said)
+    if is_served(recorded):
+        sys.exit(1)
 
 
 @releases.command(epilog=example("recsys releases verify"))

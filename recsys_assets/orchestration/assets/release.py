@@ -13,6 +13,7 @@ from recsys_assets.orchestration.checks.release import GATE_CHECKS, answers_of_g
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
 from recsys_assets.orchestration.promotion_gate import Judgement, judge, served_already
+from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake, StageProgress
 from recsys_assets.quality.quarantine import lineage_notes
@@ -36,6 +37,7 @@ _K = 10
         "user_features",
         "item_features",
         "item_index",
+        RECALLED_DAYS,
     ],
     group_name="release",
     owners=[OWNER],
