@@ -14,7 +14,7 @@ from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
-from recsys_assets_tests.api.world import LAST_DAY, publish_release
+from recsys_assets_tests.api.world import LAST_DAY, make_home, publish_release
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -188,8 +188,8 @@ def test_golden_users_are_side_by_side(page: "playwright.Page", made: tuple[Home
     expect(users.nth(1)).to_contain_text("expected i1 (Coffee number 1) in the list; it is not")
 
 
-def test_one_release_has_nothing_to_compare_with(browser: "playwright.Browser", home: Home) -> None:
-    with running(home) as alone, clean_page(browser, alone.url) as opened:
+def test_one_release_has_nothing_to_compare_with(browser: "playwright.Browser", tmp_path: Path) -> None:
+    with running(make_home(tmp_path)) as alone, clean_page(browser, alone.url) as opened:
         opened.click("#tab-releases")
         expect(opened.locator("#release-list tbody tr")).to_have_count(1)
         expect(opened.locator("#moves li")).to_have_count(1)
