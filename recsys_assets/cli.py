@@ -13,7 +13,9 @@ from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
     export_command,
     init_command,
+    lineage_command,
     making,
+    notices_commands,
     prune_command,
     quarantine_commands,
     releases_commands,
@@ -106,6 +108,8 @@ for command in (
     releases_commands.releases,
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
+    lineage_command.lineage,
+    notices_commands.notices,
     prune_command.prune,
     server_commands.keys,
 ):

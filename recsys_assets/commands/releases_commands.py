@@ -1,12 +1,15 @@
 """`releases …`: the releases of a home, and the choice of the one that is served."""
 
-from datetime import datetime
+import contextlib
+import sys
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from recsys_assets.commands.shared import example, home_option, login
+from recsys_assets.commands.diff_command import diff
+from recsys_assets.commands.shared import days_argument, example, home_option, login
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ _BASELINES = ("popularity_", "recency_popularity_", "last_month_", "item_knn_", 
 def list_releases(home: Path | None) -> None:
     """List the releases, the last published first.
 
-    `*` is the current one, `!` is before what cannot be served, with the reason.
+    `*` is the current one, `!` is before what cannot be served, with the reason. A candidate was kept back by the gate.
     """
     from recsys_assets.errors import BrokenReleaseError  # noqa: PLC0415
 
@@ -49,8 +52,7 @@ def list_releases(home: Path | None) -> None:
         )
         counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
         click.echo(f"{mark} {manifest.release_id}  {manifest.created_at:%Y-%m-%d %H:%M}  {counts}  {metrics}")
-        fault = store.fault(manifest.release_id, read=False)
-        if fault is not None:
+        for fault in _faults(store, manifest.release_id):
             click.echo(f"  ! {fault}")
     unreadable = store.unreadable()
     for name, reason in unreadable.items():
@@ -61,13 +63,35 @@ def list_releases(home: Path | None) -> None:
         click.echo("There are no releases: run `recsys build`.")
 
 
-@releases.command(epilog=example("recsys releases promote 20171231-0f3a5bc2d1"))
+def _faults(store: "ReleaseStore", release_id: str) -> list[str]:
+    """Return why a release cannot be served, a line each: the gate's reasons where that kept it back."""
+    from recsys_assets.errors import ReleaseError  # noqa: PLC0415
+    from recsys_assets.release.gate_report import check_gate, read_gate  # noqa: PLC0415
+
+    try:
+        check_gate(store.root, release_id, served_counts=True)
+    except ReleaseError as error:
+        with contextlib.suppress(ReleaseError):
+            report = read_gate(store.root, release_id)
+            return [f"candidate, {reason}" for reason in report.reasons()] if report else []
+        return [str(error)]
+    fault = store.fault(release_id, read=False)
+    return [] if fault is None else [fault]
+
+
+@releases.command(
+    epilog=example(
+        "recsys releases promote 20171231-0f3a5bc2d1",
+        "recsys releases promote 20171231-0f3a5bc2d1 --force --why 'the shop changed its range'",
+    )
+)
 @home_option
 @click.argument("release_id")
+@click.option("--force", is_flag=True, help="Promote a candidate that the gate kept back; needs --why.")
 @why_option
-def promote(home: Path | None, release_id: str, why: str) -> None:
-    """Serve RELEASE_ID from now on."""
-    _store(home).promote(release_id, who=login(), why=why)
+def promote(home: Path | None, release_id: str, *, force: bool, why: str) -> None:
+    """Serve RELEASE_ID from now on; who did it and why is kept on record."""
+    _store(home).promote(release_id, who=login(), why=why, force=force)
     click.echo(f"Current: {release_id}")
 
 
@@ -79,15 +103,38 @@ def rollback(home: Path | None, why: str) -> None:
     click.echo(f"Current: {_store(home).rollback(who=login(), why=why)}")
 
 
-@releases.command(epilog=example("recsys releases recall 2017-03-05 --why 'prices in roubles'"))
+@releases.command(
+    epilog=example(
+        "recsys releases recall 2017-03-05 --why 'prices in roubles'",
+        "recsys releases recall 2017-03-05..2017-03-09 2017-04-01 --why 'delivered twice'",
+    )
+)
 @home_option
-@click.argument("days", nargs=-1, required=True, type=click.DateTime(formats=["%Y-%m-%d"]))
+@days_argument
 @click.option("--why", required=True, help="The fault of these days; kept on record.")
-def recall(home: Path | None, days: tuple[datetime, ...], why: str) -> None:
-    """Mark DAYS bad, and serve no release that was built on them."""
-    outcome = _store(home).recall([day.date() for day in days], why=why, who=login())
-    click.echo(f"Built on them: {', '.join(outcome.releases) or 'none'}")
-    click.echo(f"Current: {outcome.current or 'none'} (before: {outcome.before or 'none'})")
+def recall(home: Path | None, spans: list[tuple[date, date]], why: str) -> None:
+    """Take bad days back: serve no release that was built on them, and notify everybody who used them.
+
+    The days go to quarantine, and land again only with other rows. The exit code is 1 where no clean release is left.
+    """
+    from recsys_assets.notices.delivery import COMMAND_SECONDS, deliver_due  # noqa: PLC0415
+    from recsys_assets.orchestration.recall_home import recall_days  # noqa: PLC0415
+    from recsys_assets.orchestration.recall_words import is_served, recall_lines  # noqa: PLC0415
+    from recsys_assets.settings import load_or_default_settings  # noqa: PLC0415
+
+    place = Home.locate(home)
+    settings = load_or_default_settings(place)
+    days = [first + timedelta(days=n) for first, last in spans for n in range((last - first).days + 1)]
+    try:
+        recorded = recall_days(place, settings, days, why=why, who=login(), say=click.echo)
+        for line in recall_lines(place, recorded):
+            click.echo(line)
+    finally:
+        delivered = deliver_due(place, settings.notify, datetime.now(UTC), seconds=COMMAND_SECONDS)
+        if said := delivered.in_words():
+            click.echo(said)
+    if is_served(recorded):
+        sys.exit(1)
 
 
 @releases.command(epilog=example("recsys releases verify"))
@@ -109,6 +156,23 @@ def verify(home: Path | None, release_id: str | None) -> None:
 def prune(home: Path | None, keep: int) -> None:
     """Remove old releases, never the current one."""
     click.echo(f"Removed: {', '.join(_store(home).prune(keep=keep)) or 'none'}")
+
+
+@releases.command(epilog=example("recsys releases history"))
+@home_option
+def history(home: Path | None) -> None:
+    """Show every move of the current release, the last first: when, what, by whom and why."""
+    moves = _store(home).promotions()
+    for move in reversed(moves):
+        why = f": {move.why}" if move.why else ""
+        click.echo(
+            f"{move.at:%Y-%m-%d %H:%M}  {move.move:8}  {move.before or 'none'} → {move.after}  {move.who or '–'}{why}"
+        )
+    if not moves:
+        click.echo("No release was promoted yet: run `recsys build`.")
+
+
+releases.add_command(diff)
 
 
 def _store(home: Path | None) -> "ReleaseStore":

@@ -73,6 +73,23 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[date, date]]:
+    """Return first and last day of each `DAY` or `FIRST..LAST`."""
+    found = []
+    for value in values:
+        first, dots, last = value.partition("..")
+        start, end = (DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
+        if start > end:
+            raise click.BadParameter(f"{value} ends before it starts; write FIRST..LAST", ctx, param)
+        found.append((start, end))
+    return found
+
+
+days_argument = click.argument(
+    "spans", metavar="DAY|FIRST..LAST...", nargs=-1, required=True, callback=_spans
+)
+
+
 def login() -> str:
     """Return the login of the user, for records of who did something; empty where the system knows none."""
     try:

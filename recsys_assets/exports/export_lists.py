@@ -100,7 +100,12 @@ def export_lists(
                 len(users),
                 progress,
             )
-            with state.writing(export_id=run.export_id, base=run.base, sequence=run.sequence) as writer:
+            with state.writing(
+                export_id=run.export_id,
+                base=run.base,
+                sequence=run.sequence,
+                releases=_releases_of(release_id, before),
+            ) as writer:
                 hashes = ListHashes(maker.release, scenario=request.scenario)
                 batches = _recorded(lists, writer, hashes, changes, run)
                 rows = ListRows(maker.release, source)
@@ -159,6 +164,13 @@ def _before(state: ExportState, target: ExportTarget) -> LastExport | None:
     found = state.read()
     held = found is not None and found.is_in(target.last_export(), deltas_apart=target.deltas_apart)
     return found if held else None
+
+
+def _releases_of(release_id: str, before: LastExport | None) -> list[str]:
+    """Return the releases whose lists the target holds after this export; none where that isn't known."""
+    if before is None:
+        return [release_id]
+    return list(dict.fromkeys([*before.releases, release_id])) if before.releases else []
 
 
 def _run(

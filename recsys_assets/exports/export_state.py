@@ -1,9 +1,9 @@
 """The lists of the last export to each target, a number a list, so that the next one can write only the changes."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -20,6 +20,39 @@ from recsys_assets.storage.locks import locked
 _HASH: Final = "list_hash"
 _SCHEMA: Final = pa.schema({columns.USER_ID: pa.large_string(), _HASH: pa.uint64()})
 _KEYS: Final = ("export_id", "base", "sequence", "target")
+_RELEASES: Final = "releases"
+_STATE: Final = "lists.parquet"
+
+
+class KnownExport(NamedTuple):
+    """The last export to one target."""
+
+    target: str
+    """The target, without a password."""
+    export_id: str
+    """Of that export."""
+    releases: tuple[str, ...]
+    """Ids of the releases whose lists it holds; empty where an earlier version wrote it."""
+    paths: tuple[str, ...]
+    """Files that hold them; empty where the target is a server."""
+
+
+def exports_of(home: Home) -> list[KnownExport]:
+    """Return the last export to each target of a home, by target."""
+    found = []
+    for file in sorted(home.exports.glob(f"*/{_STATE}")):
+        try:
+            notes = {k.decode(): v.decode() for k, v in (pq.read_metadata(file).metadata or {}).items()}
+            target, export_id = notes["target"], notes["export_id"]
+        except (OSError, pa.ArrowException, KeyError):
+            continue
+        paths = () if "://" in target else (target,)
+        found.append(KnownExport(target, export_id, _releases(notes), paths))
+    return sorted(found)
+
+
+def _releases(notes: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(filter(None, notes.get(_RELEASES, "").split(",")))
 
 
 class LastExport:
@@ -33,6 +66,8 @@ class LastExport:
         """Of the last whole one."""
         self.sequence = int(notes["sequence"])
         """Number of the last delta."""
+        self.releases = _releases(notes)
+        """Ids of the releases whose lists the target holds; empty where an earlier version wrote it."""
 
     def is_in(self, found: ExportManifest | None, *, deltas_apart: bool) -> bool:
         """Return True where a target still holds the lists that this state describes.
@@ -87,7 +122,7 @@ class ExportState:
         """Name the target, without a password."""
         self._target = target
         folder = home.exports / hashlib.sha256(target.encode()).hexdigest()[:16]
-        self._file = folder / "lists.parquet"
+        self._file = folder / _STATE
         self._lock = folder / ".lock"
 
     @contextmanager
@@ -112,15 +147,24 @@ class ExportState:
             notes = {
                 key.decode(): value.decode() for key, value in pq.read_metadata(self._file).metadata.items()
             }
-            return LastExport(pl.read_parquet(self._file), {key: notes[key] for key in _KEYS})
-        except (OSError, pa.ArrowException, pl.exceptions.PolarsError, KeyError):
+            if not all(key in notes for key in _KEYS):
+                return None
+            return LastExport(pl.read_parquet(self._file), notes)
+        except (OSError, pa.ArrowException, pl.exceptions.PolarsError):
             return None
 
     @contextmanager
-    def writing(self, *, export_id: str, base: str, sequence: int) -> Iterator[StateWriter]:
-        """Yield a writer; what it took replaces the state where it is `complete` at the end."""
+    def writing(
+        self, *, export_id: str, base: str, sequence: int, releases: Iterable[str]
+    ) -> Iterator[StateWriter]:
+        """Yield a writer; what it took replaces the state where it is `complete` at the end.
+
+        `releases` are those whose lists the target holds then, the changes since a whole export included.
+        """
         values = (export_id, base, str(sequence), self._target)
-        schema = _SCHEMA.with_metadata(dict(zip(_KEYS, values, strict=True)))
+        schema = _SCHEMA.with_metadata(
+            {**dict(zip(_KEYS, values, strict=True)), _RELEASES: ",".join(releases)}
+        )
         staged = staging_path(self._file)
         try:
             with named(staged), pq.ParquetWriter(staged, schema, compression="zstd") as file:

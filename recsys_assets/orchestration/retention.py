@@ -20,8 +20,10 @@ from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.orchestration.run_history import cut_history
 from recsys_assets.quality.ledger import Ledger
+from recsys_assets.release.answer_counts import forget_answers
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.settings import RetentionSettings, Settings
+from recsys_assets.release_settings import RetentionSettings
+from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import sync
 from recsys_assets.storage.home import Home, day_folder, days_under
 from recsys_assets.storage.locks import build_lock
@@ -36,7 +38,7 @@ class PrunedKind:
     """One kind of files, and its size before and after."""
 
     kind: str
-    """Dagster's runs, check results, reports, quarantine or releases."""
+    """Dagster's runs, check results, counts of answers, reports, quarantine or releases."""
     removed: str
     """The number of things removed, in words; empty for none."""
     bytes_before: int
@@ -50,7 +52,12 @@ def keep_days(settings: RetentionSettings, days: int | None) -> RetentionSetting
     if days is None:
         return settings
     return msgspec.structs.replace(
-        settings, run_days=days, check_days=days, report_days=days, quarantine_days=days
+        settings,
+        run_days=days,
+        check_days=days,
+        report_days=days,
+        quarantine_days=days,
+        answer_days=days,
     )
 
 
@@ -82,6 +89,7 @@ def prune_locked(
     return [
         _prune_runs(home, instance, before=old(kept.run_days), dry_run=dry_run),
         _prune_checks(home, before=old(kept.check_days), dry_run=dry_run),
+        _prune_answers(home, before=old(kept.answer_days), dry_run=dry_run),
         _prune_days(
             "reports",
             home.reports,
@@ -125,6 +133,19 @@ def _prune_checks(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
         removed=_counted(removed, "day"),
         bytes_before=size,
         bytes_after=size - freed if dry_run else _bytes_of(home.quality_db),
+    )
+
+
+def _prune_answers(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
+    size = _bytes_of(home.answers_db)
+    removed = forget_answers(home.answers_db, before=before, dry_run=dry_run)
+    if removed and not dry_run:
+        compact(home.answers_db)
+    return PrunedKind(
+        kind="counts of answers",
+        removed=_counted(removed, "hour"),
+        bytes_before=size,
+        bytes_after=_bytes_of(home.answers_db),
     )
 
 

@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from shutil import rmtree
 from typing import Final
@@ -21,10 +20,11 @@ from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import Rules, parse_rules, read_rules
+from recsys_assets.rules.rules_stamp import Stamp, rules_stamp
 from recsys_assets.storage.atomic import read_file, replaced_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
 from recsys_assets.storage.locks import locked
-from recsys_assets.storage.toml_files import TomlError, content_of, parse_toml
+from recsys_assets.storage.toml_files import TomlError, content_of
 
 log = logging.getLogger("recsys.api")
 
@@ -82,7 +82,7 @@ def rules_in_force(home: Home, release_folder: Path) -> Path:
     edited, promoted = _changed_ns(own), _changed_ns(home.releases / "current")
     if edited is not None and (edited >= (promoted or 0) or not released.is_file()):
         return own
-    return released if released.is_file() else PACKAGED
+    return released_rules(release_folder)
 
 
 def _changed_ns(file: Path) -> int | None:
@@ -130,6 +130,17 @@ def load_engine(
     return engine
 
 
+def released_rules(release_folder: Path) -> Path:
+    """Return the file of a release's own rules; the packaged ones for one that is older than rules are."""
+    released = release_folder / RULES_FILE
+    return released if released.is_file() else PACKAGED
+
+
+def released_engine(release: Release, *, home: Home) -> Engine:
+    """Return the engine of a release's own rules; errors as in `load_engine`."""
+    return load_engine(release, home=home, path=released_rules(release.folder))
+
+
 def packaged_engine(release: Release, *, home: Home) -> Engine:
     """Return the engine of the packaged rules, which need nothing beside the release."""
     return load_engine(release, home=home, path=PACKAGED)
@@ -174,7 +185,7 @@ class FollowedRules:
     def bind(self) -> None:
         """Take the rules in force; where those fail, the last good ones, the release's own, then the packaged ones."""
         try:
-            self._stamp = _stamp(self._files())
+            self._stamp = self._stamp_now()
             self._serve(self._first_good())
         except Exception as error:
             self._failure = str(error)
@@ -184,7 +195,7 @@ class FollowedRules:
 
     def refresh(self) -> bool:
         """Take up changed files; return whether anything changed, a new problem included. Cheap where nothing did."""
-        stamp = _stamp(self._files())
+        stamp = self._stamp_now()
         if stamp == self._stamp or not self._tried.is_set():
             return False
         # taken before reading: an edit in between is noticed at the next call
@@ -240,11 +251,8 @@ class FollowedRules:
         except (OSError, TomlError) as error:  # the home may be read-only, or its disk full
             log.warning("the last good rules cannot be kept for the next start", extra={"why": str(error)})
 
-    def _files(self) -> list[Path]:
-        """Return the rules file and every list that it names, be it valid or not."""
-        in_force = rules_in_force(self._home, self._plain.release.folder)
-        named = _lists_named(in_force, _stamp([in_force]))
-        return [in_force, *(self._home.root / file for file in named)]
+    def _stamp_now(self) -> Stamp:
+        return rules_stamp(self._home, rules_in_force(self._home, self._plain.release.folder))
 
 
 def keep_last_good(home: Home, rules: Rules) -> None:
@@ -271,29 +279,3 @@ def keep_last_good(home: Home, rules: Rules) -> None:
             for name, text in files.items():
                 (staged / name).parent.mkdir(parents=True, exist_ok=True)
                 (staged / name).write_bytes(text)
-
-
-Stamp = tuple[tuple[str | int, ...], ...]
-"""Path, size, inode and times of each file that the rules are made of."""
-
-
-@lru_cache(maxsize=8)
-def _lists_named(file: Path, _: Stamp) -> list[str]:
-    """Parse a file again only when its stamp is another: that takes 1 ms, and there are four calls a second."""
-    try:
-        named = parse_toml(content_of(file))[1].get("lists", {})
-    except (OSError, TomlError):
-        return []
-    return [name for name in named.values() if isinstance(name, str)] if isinstance(named, dict) else []
-
-
-def _stamp(files: list[Path]) -> Stamp:
-    return tuple((str(file), *_times(file)) for file in files)
-
-
-def _times(file: Path) -> tuple[int, ...]:
-    try:
-        status = file.stat()
-    except (OSError, ValueError):  # a name of a list may hold any character
-        return ()
-    return (status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)

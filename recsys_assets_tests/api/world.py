@@ -90,15 +90,17 @@ def publish_release(
     items: int = 80,
     seed: int = 0,
     prefix: str = "i",
+    spec: str = "tabular:nowhere",
     promote: bool = True,
     index: IndexSettings = SMALL_INDEX,
     created_at: datetime = datetime(2024, 4, 1, tzinfo=UTC),
     save: Callable[..., None] = save_embeddings,
+    evaluation: Path | None = None,
 ) -> str:
-    """Build everything anew and publish it, the embeddings as `save` writes them; the release's id."""
+    """Build everything and publish it, the embeddings as `save` writes them, with an evaluation; the release's id."""
     frame = interactions(users=users, items=items, seed=seed, prefix=prefix)
     settings = Settings(
-        source=SourceSettings(spec="tabular:nowhere", first_day=FIRST_DAY, last_day=LAST_DAY),
+        source=SourceSettings(spec=spec, first_day=FIRST_DAY, last_day=LAST_DAY),
         training=TrainingSettings(embedding_size=8, epochs=4, seed=seed),
         index=index,
     )
@@ -109,7 +111,7 @@ def publish_release(
     build_item_index(parts["embeddings"], parts["index"], settings.index)
     manifest = publish(
         home,
-        parts=parts,
+        parts=parts if evaluation is None else {**parts, "evaluation": evaluation},
         settings=settings,
         lineage={
             FIRST_DAY + timedelta(days=n): f"{seed}-{n}" for n in range((LAST_DAY - FIRST_DAY).days + 1)

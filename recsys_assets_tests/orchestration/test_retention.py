@@ -17,8 +17,10 @@ from recsys_assets.orchestration.retention import keep_days, prune
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import quarantine_day, rejected_days
+from recsys_assets.release.answer_counts import HourlyAnswers, add_answers, read_answers
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.settings import RetentionSettings, load_settings
+from recsys_assets.release_settings import RetentionSettings
+from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, day_folder, days_under
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
 
@@ -113,6 +115,15 @@ def test_a_second_prune_finds_nothing(home):
     _prune(home)
 
     assert {kind.removed for kind in _prune(home).values()} == {""}
+
+
+def test_counts_of_answers_are_kept_for_their_days(home):
+    hours = [LATER - timedelta(days=days) for days in (366, 364)]
+    rows = [HourlyAnswers("20240301-0123456789", "plain", f"{hour:%Y-%m-%dT%H}", 7) for hour in hours]
+    add_answers(home.answers_db, rows)
+
+    assert _prune(home)["counts of answers"].removed == "1 hour"
+    assert read_answers(home.answers_db) == rows[1:]
 
 
 def test_runs_are_kept_for_their_days(home):

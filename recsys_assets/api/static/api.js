@@ -32,6 +32,9 @@ export const items = (q) => call("items", `/v1/items${query({ q, limit: 20 })}`)
 export const categories = () => call("categories", "/v1/categories");
 export const release = () => call("release", "/v1/release");
 export const releases = () => call("releases", "/v1/releases");
+export const moves = () => call("moves", "/v1/releases/history");
+export const difference = (before, after) =>
+  call("difference", `/v1/releases/${encodeURIComponent(before)}/diff/${encodeURIComponent(after)}`);
 export const history = (user, k = 200) => call("history", `/v1/users/${encodeURIComponent(user)}/history${query({ k })}`);
 export const similar = (item, k) => call("list", `/v1/items/${encodeURIComponent(item)}/similar${query({ k })}`);
 const filters = ({ k, category, seen, scenario, diversity }) =>

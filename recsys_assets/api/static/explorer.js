@@ -107,6 +107,8 @@ async function refresh() {
   explain(answer);
   const best = Math.max(0, ...answer.items.map((item) => item.score));
   const rows = answer.items.map((item, place) => card(item, place + 1, answer, best));
+  by("answer").textContent = answer.id;
+  by("answer").parentElement.hidden = false;
   by("cards").replaceChildren(...(rows.length ? rows : [make("li", { class: "empty" }, "Nothing is left to recommend here.")]));
   await fillPrices(answer);
 }

@@ -18,6 +18,7 @@ from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_l
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
 from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, day_folder, days_under
@@ -50,6 +51,10 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
         yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
     if fault := _fault(home.events_db, expected=False):
         yield home.events_db, fault, "lost are the events in it that cannot be read"
+    if fault := _fault(home.answers_db, expected=False):
+        yield home.answers_db, fault, "lost are the counts of answers in it that cannot be read"
+    if fault := _fault(home.notices_db, expected=False):
+        yield home.notices_db, fault, "lost are the notices in it; causes that go on are noticed again"
 
 
 def mend_databases(home: Home, settings: Settings, say: Callable[[str], None]) -> None:
@@ -64,6 +69,8 @@ def mend_databases(home: Home, settings: Settings, say: Callable[[str], None]) -
             kept = _keep_acceptances(home, moved)
         elif file == home.events_db and moved is not None:
             kept = _keep_events(home, moved)
+        elif file == home.answers_db and moved is not None:
+            kept = _keep_answers(home, moved)
         place = f"moved to {moved.name}; " if moved else ""
         say(f"Damaged: {file}: {fault}; {place}{loss}{kept}.")
     if any(file.name == _INDEX for file, _, _ in found):
@@ -141,6 +148,16 @@ def _keep_events(home: Home, damaged: Path) -> str:
         store.add(kept)
         store.close()
     return f"; {len(kept):,} were kept"
+
+
+def _keep_answers(home: Home, damaged: Path) -> str:
+    """Take over the counts of answers of a damaged file up to the first that cannot be read."""
+    kept = []
+    with suppress(sqlite3.Error, ValueError, TypeError):
+        for release, kind, hour, answers in _rows(damaged, "answers"):
+            kept.append(HourlyAnswers(str(release), str(kind), str(hour), int(answers)))
+    add_answers(home.answers_db, kept)
+    return f"; {sum(one.answers for one in kept):,} answers were kept" if kept else ""
 
 
 def _rows(file: Path | None, table: str) -> Iterator[tuple[Any, ...]]:

@@ -27,6 +27,7 @@ from recsys_assets.release.current import (
     read_recalled,
     record_move,
 )
+from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.release.manifest import WAY_OUT, check_sums_once, read_manifest
 from recsys_assets.release.release_store import MOVING, PUBLISHING, ReleaseStore
 from recsys_assets.storage.atomic import remove_file, replace_file
@@ -60,7 +61,9 @@ def damaged_releases(home: Home) -> Iterator[Damage]:
     folders = [f for f in root.glob("*") if f.is_dir() and not f.name.startswith(".")]
     faults = {folder.name: fault for folder in folders if (fault := _fault_of_release(folder))}
     current = _current(home)
-    if current is None and (folders or home.artifact("release").exists()):
+    if current is None and not (root / CURRENT_FILE).exists() and newest_candidate(home) is not None:
+        pass  # nothing was ever served: the first release is a candidate that the gate kept back
+    elif current is None and (folders or home.artifact("release").exists()):
         found = "holds no id of a release" if (root / CURRENT_FILE).exists() else "missing"
         yield Damage(
             path=root / CURRENT_FILE,
@@ -180,10 +183,12 @@ def _move_release_away(folder: Path) -> str:
 
 
 def days_in_current(home: Home) -> Mapping[date, str]:
-    """Return the days that the current release was built on; none where there is none that can be read."""
+    """Return the days that the current release was built on, but recalled ones; none where none can be read."""
     try:
         store = ReleaseStore(home.releases)
-        return store.manifest(store.current_id() or "").lineage
+        recalled = {(entry.day, entry.checksum) for entry in read_recalled(home.releases)}
+        lineage = store.manifest(store.current_id() or "").lineage
+        return {day: checksum for day, checksum in lineage.items() if (day, checksum) not in recalled}
     except ReleaseError:
         return {}
 

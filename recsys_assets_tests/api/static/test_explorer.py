@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from recsys_assets.release.answer_id import parse_answer_id
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
@@ -90,6 +91,16 @@ def test_why_and_why_not_are_answered(page: "playwright.Page") -> None:
     assert "seen" in page.locator("#why-item, #funnel li.dropped").all_inner_texts()[-1]
     page.keyboard.press("Escape")
     assert not page.locator("#why").is_visible()
+
+
+def test_the_id_of_the_answer_is_below_it_and_one_click_selects_it(page: "playwright.Page") -> None:
+    shown = page.locator("#answer").inner_text()
+    assert parse_answer_id(shown) is not None
+    page.locator("#answer").click()
+    assert page.evaluate("getSelection().toString()") == shown
+    page.locator("#k").fill("5")
+    expect(page.locator(".card")).to_have_count(5)
+    expect(page.locator("#answer")).not_to_have_text(shown)
 
 
 def test_similar_items_are_one_click_away_and_back(page: "playwright.Page") -> None:
