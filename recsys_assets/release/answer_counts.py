@@ -21,7 +21,6 @@ from urllib.parse import quote
 
 from recsys_assets.errors import AnswersUnavailableError
 from recsys_assets.release.answer_id import SERIES_DIGITS, AnswerId
-from recsys_assets.storage.atomic import make_folder
 
 FLUSH_SECONDS: Final = 2.0
 """Time between two additions to the file; a worker that is killed loses the answers of this time."""
@@ -134,14 +133,13 @@ def add_answers(path: Path, counted: Iterable[HourlyAnswers]) -> None:
     if not rows:
         return
     try:
-        make_folder(path.parent)
         with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             with connection:
                 connection.execute(_SCHEMA)
                 connection.executemany(_ADD, rows)
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.Error as error:
         raise AnswersUnavailableError(
             f"{path}: answers cannot be counted ({error}); free disk space or mend the permissions: they are kept in"
             " memory till then, while the server runs"

@@ -113,6 +113,14 @@ def test_reading_leaves_no_file_beside_the_counts(path, monkeypatch, writable):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_home_that_is_gone_is_not_made_again(tmp_path):
+    counts = AnswerCounts(tmp_path / "gone" / "answers.sqlite")
+    counts.give(FIRST, "plain")
+    with pytest.raises(AnswersUnavailableError, match="unable to open"):
+        counts.flush()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_is_no_database_is_named(path):
     path.write_bytes(b"not a database" * 100)
     with pytest.raises(AnswersUnavailableError, match=r"answers.sqlite: .*recsys build"):

@@ -59,7 +59,6 @@ NONE = {
     "lake/sources/preset_table.py": "a frame's columns",
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",
     "notices/outbox.py": "SQLite's own lock",
-    "release/answer_counts.py": "SQLite's own lock",
     "release/event_store.py": "SQLite's own lock",
     "release/manifest.py": "stamps: the last one counts, half of one is read as none",
     "rules/testing/difference.py": "a temporary home",

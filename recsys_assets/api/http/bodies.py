@@ -162,7 +162,8 @@ class Reply:
         ]
         if self.etag is not None:
             tag = f'"{self.etag}-{encoding}"' if encoding else f'"{self.etag}"'
-            headers.append((b"etag", (f"W/{tag}" if self.weak else tag).encode("latin-1")))
+            encoded = tag.encode("latin-1")
+            headers.append((b"etag", b"W/" + encoded if self.weak else encoded))
             known = given.get(b"if-none-match")
             if known is not None and matches(known.decode("latin-1"), tag):
                 await send({"type": "http.response.start", "status": 304, "headers": headers})

@@ -72,7 +72,7 @@ class Metrics:
         )
         self._problems = Gauge(
             "recsys_follower_problem",
-            "1 for what cannot be read at present: keys, release, rules or events.",
+            "1 for what cannot be read, or written, at present: keys, release, rules, events, recalls, answers …",
             ["followed"],
             registry=self.registry,
             multiprocess_mode="mostrecent",

@@ -122,17 +122,18 @@ async def answered(
         ServerBusyError: too much slow work is under way.
     """
     if scenario is None and not explain and request.diversity is None:
-
-        def plain(may_block: bool) -> Reply:  # noqa: FBT001  the only argument
-            answer = serving.plain.recommend(request, may_block=may_block)
-            return reply(Served(answer, service.give(serving, answer, kind)))
-
         if not takes_long(request):
             try:  # without `list_reply`, whose coroutine would be 1 % of a plain request
-                return plain(False)  # noqa: FBT003  the only argument
+                answer = serving.plain.recommend(request, may_block=False)
+                return reply(Served(answer, service.give(serving, answer, kind)))
             except WouldBlockError:
                 pass
-        return await service.slowly(scope, LISTS, lambda: plain(True))  # noqa: FBT003
+
+        def plain() -> Reply:
+            answer = serving.plain.recommend(request)
+            return reply(Served(answer, service.give(serving, answer, kind)))
+
+        return await service.slowly(scope, LISTS, plain)
     engine = await serving.rules.engine()
     pipeline = engine.scenario(scenario)
 
