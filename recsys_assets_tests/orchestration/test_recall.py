@@ -14,7 +14,9 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+from recsys_assets.errors import BuildRunningError, ReleaseError
 from recsys_assets.notices.outbox import Notice, Outbox
+from recsys_assets.orchestration import recall_home
 from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.landing_plan import follow
@@ -25,7 +27,7 @@ from recsys_assets.release.recalls import read_recalls, read_unfinished
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, days_under
-from recsys_assets.storage.locks import build_lock
+from recsys_assets.storage.locks import build_lock, locked
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
 
 FIRST = date(2020, 5, 1)
@@ -220,6 +222,38 @@ def test_a_day_that_nothing_was_built_on_is_recalled_from_the_lake(home, log):
     assert new not in days_under(home.raw)
     assert ReleaseStore(home.releases).current_id() == current
     assert read_recalls(home)[0].releases == ()
+
+
+def test_a_recall_during_a_build_marks_and_notifies_and_the_build_after_it_does_the_rest(home, monkeypatch):
+    good = ReleaseStore(home.releases).list()[-1].release_id
+    monkeypatch.setattr(recall_home, "SHORTLY", 0.0)
+    with locked(home.build_lock), pytest.raises(BuildRunningError, match="with the next build"):
+        recall(home)
+    assert ReleaseStore(home.releases).current_id() == good
+    assert len(notices(home)) == 1
+    assert BAD in days_under(home.raw)
+    outcome = build(home, load_settings(home), SilentWatcher())
+    assert not outcome.failed, outcome.rows
+    assert BAD not in days_under(home.raw)
+    assert read_unfinished(home) == ()
+    assert len(read_recalls(home)) == len(notices(home)) == 1
+
+
+def test_of_a_range_only_days_that_are_there_are_recalled(home):
+    said = recall(home, *(BAD + timedelta(days=n) for n in range(5)))
+    there = (BAD, BAD + timedelta(days=1))
+    assert said[0] == "Neither in the lake nor in a release: 2020-05-05 to 2020-05-07"
+    assert read_recalls(home)[0].days == there
+    assert days_under(home.quarantine) == [*there]
+    said = recall(home, *there)
+    assert "nothing to do" in said[0]
+    assert len(read_recalls(home)) == len(notices(home)) == 1
+
+
+def test_a_day_that_nobody_has_is_an_error(home):
+    with pytest.raises(ReleaseError, match="no release was built on 2031-01-01, and none is in the lake"):
+        recall(home, date(2031, 1, 1))
+    assert not home.unfinished_recalls.exists()
 
 
 STEPS = {
