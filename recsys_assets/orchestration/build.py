@@ -18,6 +18,7 @@ import dagster as dg
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
+from recsys_assets.lake.follow import count_now
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.build_notices import noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
@@ -88,7 +89,10 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
         with _builder(home, settings, watcher) as builder:
-            noted.outcome, recalled = builder.outcome, left_out(builder.inputs)
+            noted.outcome = builder.outcome
+            if recalled := left_out(Inputs(home, settings)):
+                count_now(home, settings)  # the source may have been corrected since
+                recalled = left_out(Inputs(home, settings))
             wrong = {day: recalled[day] for day in days if day in recalled}
             days = [day for day in days if day not in wrong]
             builder.build_days("raw_interactions", days)

@@ -9,10 +9,10 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy as db
-from dagster import DagsterEventType
+from dagster import AssetCheckEvaluation, DagsterEventType
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
@@ -21,7 +21,7 @@ from dagster._core.events import (
 )
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
@@ -59,6 +59,20 @@ class BatchedEvents(AnsweredDays):
         The stock storage plans a row a check, and of days a row a day. Those of a range, which is answered once,
         and of a run that was killed or failed stay planned for ever, and count as failed checks.
         """
+
+    def _store_runless_asset_check_evaluation(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Store an answer that no run gave, in place of the one before: the table has one a check, day and run."""
+        answer = cast("AssetCheckEvaluation", _dagster_event(event).event_specific_data)
+        rows = AssetCheckExecutionsTable.c
+        before = AssetCheckExecutionsTable.delete().where(
+            rows.asset_key == answer.asset_key.to_string(),
+            rows.check_name == answer.check_name,
+            rows.partition == answer.partition,
+            rows.run_id == event.run_id,
+        )
+        with self.index_connection() as connection:
+            connection.execute(before)
+        super()._store_runless_asset_check_evaluation(event, event_id)
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event; a day's as in a batch, which removes its plan."""

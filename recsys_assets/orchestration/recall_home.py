@@ -7,14 +7,16 @@ same command, or by the next build. Only the second half waits for a build that 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from recsys_assets.errors import ReleaseError
+import msgspec
+
+from recsys_assets.errors import BuildRunningError, ReleaseError
 from recsys_assets.exports.export_state import exports_of
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.notices.delivery import send_notice
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
-from recsys_assets.orchestration.recall_words import recall_notice
+from recsys_assets.orchestration.recall_words import recall_notice, spans_in_words
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import content_fingerprint, quarantine_day, recalled_result
 from recsys_assets.release.answer_counts import read_answers
@@ -60,8 +62,17 @@ def recall_days(
         )
         return recall
     recorded = _declare(home, settings, recall)
-    with build_lock(home, patience=SHORTLY):
-        finish_recalls(home, settings, say)
+    if left := set(days) - set(recall.days):
+        say(f"Neither in the lake nor in a release: {spans_in_words(sorted(left))}")
+    try:
+        with build_lock(home, patience=SHORTLY):
+            finish_recalls(home, settings, say)
+    except BuildRunningError as error:
+        now = f"current is {recorded.current}" if recorded.current else "no release is current"
+        raise BuildRunningError(
+            f"{error}. Done so far: the days are marked as recalled, {now}, the notice is kept. They go to quarantine"
+            " with the next build, or when the same command runs again"
+        ) from None
     return recorded
 
 
@@ -111,22 +122,24 @@ def _begin(
     store = ReleaseStore(home.releases)
     with locked(home.releases / MOVING):
         unfinished = read_unfinished(home)
-        begun = next((one for one in unfinished if one.days == days), None)
+        begun = next((one for one in unfinished if set(one.days) <= set(days)), None)
         if begun is not None:
             return begun
         at = datetime.now(UTC)
         recall = _looked_up(home, settings, days, why=why, who=who, at=at, before=store.served_id())
         lineages = [m.lineage for m in store.list()]
         built_on = {(day, lineage[day]) for lineage in lineages for day in set(days) & lineage.keys()}
-        if not built_on and not recall.landed:
-            named = ", ".join(map(str, days))
+        there = {*(day for day, _ in built_on), *(one.day for one in recall.landed)}
+        if not there:
             raise ReleaseError(
-                f"{home.root}: no release was built on {named}, and none is in the lake; nothing to recall"
+                f"{home.root}: no release was built on {spans_in_words(days)}, and none is in the lake; nothing to"
+                " recall"
             )
+        recall = msgspec.structs.replace(recall, days=tuple(sorted(there)))
         known = {(one.day, one.checksum) for one in read_recalled(home.releases)}
         if not recall.landed and built_on <= known:
             for recorded in reversed(read_recalls(home)):
-                if set(days) <= set(recorded.days):
+                if there <= set(recorded.days):
                     return recorded
         write_unfinished(home, [*unfinished, recall])
         return recall
@@ -229,7 +242,7 @@ def _carry_out(home: Home, settings: Settings, recall: UnfinishedRecall, say: Sa
     if any(recall.files.values()):
         write_home_account(home, settings.source)
         days = sorted({day for of_table in recall.files.values() for day in of_table})
-        say(f"In quarantine: {', '.join(map(str, days[:5]))}{' …' if len(days) > 5 else ''}")  # noqa: PLR2004
+        say(f"In quarantine: {spans_in_words(days)}")
         _mark(home, recall, days)
 
 

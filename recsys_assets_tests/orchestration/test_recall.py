@@ -1,37 +1,39 @@
 """A recall from the command to the next build: what is moved, marked, kept, noticed, left out, and taken back."""
 
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
-import polars as pl
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from recsys_assets.notices.outbox import Notice, Outbox
+from recsys_assets.errors import BuildRunningError, ReleaseError
+from recsys_assets.orchestration import recall_home
 from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.landing_plan import follow
-from recsys_assets.orchestration.recall_home import finish_recalls, recall_days, take_back_accepted
+from recsys_assets.orchestration.recall_home import take_back_accepted
 from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.release.current import read_recalled
 from recsys_assets.release.recalls import read_recalls, read_unfinished
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, days_under
-from recsys_assets.storage.locks import build_lock
-from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
+from recsys_assets.storage.locks import build_lock, locked
+from recsys_assets_tests.orchestration.homes import SilentWatcher
+from recsys_assets_tests.orchestration.recalls import (
+    BAD,
+    FIRST,
+    WHY,
+    build_shop,
+    copy_of,
+    notices,
+    recall,
+    write_log,
+)
 
-FIRST = date(2020, 5, 1)
-BAD = FIRST + timedelta(days=2)
-WHY = "prices in roubles"
-SETTINGS = '\n[report]\ndays = 0\n\n[training]\nmodel = "popular"\n\n[gate]\nenabled = false\n'
 DOWNSTREAM = ["model_choice", "user_embeddings", "evaluation", "item_features", "item_index", "release"]
 
 
@@ -45,42 +47,15 @@ class Listener(SilentWatcher):
         self.said.append(text)
 
 
-def write_log(file: Path, *, days: int, corrected: bool = False) -> None:
-    """Write a log of some days, 90 events each; the corrected one lacks a user on the bad day."""
-    rows = [
-        {
-            "user_id": f"u{n % 20}",
-            "item_id": f"i{(n * 7 + day) % 30}",
-            "timestamp": f"{at}T10:00:{n % 60:02d}Z",
-        }
-        for day in range(days)
-        for n in range(90)
-        if (at := FIRST + timedelta(days=day)) != BAD or not corrected or n % 20
-    ]
-    pl.DataFrame(rows).write_csv(file)
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Home:
-    """A home with two releases: one built before the bad day came, and one with it."""
-    root = tmp_path_factory.mktemp("recall") / "shop"
-    home, _ = small_home(root, first=FIRST, days=2)
-    with home.settings_file.open("a") as file:
-        file.write(SETTINGS)
-    assert not build(home, load_settings(home), SilentWatcher()).failed
-    write_log(root / "events.csv", days=4)
-    outcome = build(home, load_settings(home), SilentWatcher())
-    assert not outcome.failed, outcome.rows
-    assert len(ReleaseStore(home.releases).list()) == 2
-    return home
+    return build_shop(tmp_path_factory.mktemp("recall") / "shop")
 
 
 @pytest.fixture
 def home(built, tmp_path) -> Home:
     """A copy of the home, with the same log."""
-    copy = Home(tmp_path / "home")
-    shutil.copytree(built.root, copy.root, symlinks=True)
-    return copy
+    return copy_of(built, tmp_path / "home")
 
 
 @pytest.fixture
@@ -89,19 +64,6 @@ def log(built) -> Iterator[Path]:
     file = built.root.parent / "events.csv"
     yield file
     write_log(file, days=4)
-
-
-def recall(home: Home, *days: date) -> list[str]:
-    said: list[str] = []
-    recall_days(home, load_settings(home), days or [BAD], why=WHY, who="ann", say=said.append)
-    return said
-
-
-def notices(home: Home) -> list[Notice]:
-    if not home.notices_db.exists():
-        return []
-    with Outbox(home.notices_db) as outbox:
-        return outbox.notices()
 
 
 def stale(home: Home) -> dict[str, StaleStatus]:
@@ -171,6 +133,17 @@ def test_corrected_rows_land_and_are_used(home, log):
         assert take_back_accepted(home) == []
 
 
+def test_a_day_that_was_corrected_can_be_recalled_again(home, log):
+    recall(home)
+    write_log(log, days=4, corrected=True)
+    assert not land(home, load_settings(home), SilentWatcher(), [BAD]).failed
+    recall(home)
+    assert BAD not in days_under(home.raw)
+    assert len(read_recalls(home)) == len(notices(home)) == len(read_recalled(home.releases)) == 2
+    outcome = land(home, load_settings(home), SilentWatcher(), [BAD])
+    assert outcome.failed
+
+
 def test_the_same_rows_by_another_reading_are_rejected_once_and_fail_nothing(home):
     recall(home)
     with home.settings_file.open("a") as file:
@@ -222,58 +195,33 @@ def test_a_day_that_nothing_was_built_on_is_recalled_from_the_lake(home, log):
     assert read_recalls(home)[0].releases == ()
 
 
-STEPS = {
-    "record_recalled": "recsys_assets.release.release_store",
-    "record_move": "recsys_assets.release.release_store",
-    "append_recall": "recsys_assets.orchestration.recall_home",
-    "send_notice": "recsys_assets.orchestration.recall_home",
-    "quarantine_day": "recsys_assets.orchestration.recall_home",
-    "_mark": "recsys_assets.orchestration.recall_home",
-    "write_unfinished": "recsys_assets.orchestration.recall_home",
-}
-KILLED = """
-import os, signal, sys
-from datetime import date
-from importlib import import_module
-from pathlib import Path
-from recsys_assets.orchestration.recall_home import recall_days
-from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import Home
-
-home, day, module, name, when, why = Home(Path(sys.argv[1])), date.fromisoformat(sys.argv[2]), *sys.argv[3:]
-place = import_module(module)
-function = getattr(place, name)
-def killed(*arguments, **options):
-    if when == "after":
-        function(*arguments, **options)
-    os.kill(os.getpid(), signal.SIGKILL)
-setattr(place, name, killed)
-recall_days(home, load_settings(home), [day], why=why, who="ann", say=print)
-"""
+def test_a_recall_during_a_build_marks_and_notifies_and_the_build_after_it_does_the_rest(home, monkeypatch):
+    good = ReleaseStore(home.releases).list()[-1].release_id
+    monkeypatch.setattr(recall_home, "SHORTLY", 0.0)
+    with locked(home.build_lock), pytest.raises(BuildRunningError, match="with the next build"):
+        recall(home)
+    assert ReleaseStore(home.releases).current_id() == good
+    assert len(notices(home)) == 1
+    assert BAD in days_under(home.raw)
+    outcome = build(home, load_settings(home), SilentWatcher())
+    assert not outcome.failed, outcome.rows
+    assert BAD not in days_under(home.raw)
+    assert read_unfinished(home) == ()
+    assert len(read_recalls(home)) == len(notices(home)) == 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("by", ["the same command", "the next build"])
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_recall_that_is_killed_at_any_step_is_finished(home, tmp_path, when, by):
-    good, bad = (m.release_id for m in reversed(ReleaseStore(home.releases).list()))
-    for name, module in STEPS.items():
-        copy = Home(tmp_path / f"{name}-home")
-        shutil.copytree(home.root, copy.root, symlinks=True)
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, str(copy.root), str(BAD), module, name, when, WHY],
-            capture_output=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        if by == "the next build" and read_unfinished(copy):
-            with build_lock(copy):
-                finish_recalls(copy, load_settings(copy), print)
-        else:
-            recall(copy)
-        (recorded,) = read_recalls(copy)
-        assert (recorded.releases, recorded.before, recorded.current) == ((bad,), bad, good), name
-        assert ReleaseStore(copy.releases).current_id() == good
-        assert len(rejected_days(copy.quarantine)) == 2
-        assert BAD not in {*days_under(copy.raw), *days_under(copy.interactions)}
-        assert len(notices(copy)) == 1
-        assert read_unfinished(copy) == ()
+def test_of_a_range_only_days_that_are_there_are_recalled(home):
+    said = recall(home, *(BAD + timedelta(days=n) for n in range(5)))
+    there = (BAD, BAD + timedelta(days=1))
+    assert said[0] == "Neither in the lake nor in a release: 2020-05-05 to 2020-05-07"
+    assert read_recalls(home)[0].days == there
+    assert days_under(home.quarantine) == [*there]
+    said = recall(home, *there)
+    assert "nothing to do" in said[0]
+    assert len(read_recalls(home)) == len(notices(home)) == 1
+
+
+def test_a_day_that_nobody_has_is_an_error(home):
+    with pytest.raises(ReleaseError, match="no release was built on 2031-01-01, and none is in the lake"):
+        recall(home, date(2031, 1, 1))
+    assert not home.unfinished_recalls.exists()

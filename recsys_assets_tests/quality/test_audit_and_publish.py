@@ -8,7 +8,7 @@ import polars as pl
 from recsys_assets.quality.audit_and_publish import RECENT_DAYS, DayPublisher, publish_days
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Acceptance, Ledger
-from recsys_assets.quality.quarantine import content_fingerprint, rejected_days
+from recsys_assets.quality.quarantine import RecalledRows, content_fingerprint, rejected_days
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.storage import partition_store
 from recsys_assets.storage.partition_store import PartitionStore
@@ -178,3 +178,24 @@ def test_nothing_durable_names_a_day_before_it_is_on_the_disk(tmp_path):
         assert len((store.root / ".days.jsonl").read_bytes().splitlines()) == 1
         assert [result.day for result in reader.results()] == [FIRST]
         assert rejected_days(tmp_path / "quarantine") == []
+
+
+def test_recalled_rows_are_rejected_though_they_pass_and_were_accepted_and_other_rows_are_not(tmp_path):
+    store = PartitionStore(root=tmp_path / "raw", schema=SCHEMA)
+    with Ledger(tmp_path / "quality.sqlite") as ledger:
+        ledger.accept(acceptance(GOOD))
+        publisher = DayPublisher(
+            store=store,
+            quarantine=tmp_path / "quarantine",
+            ledger=ledger,
+            recalled={FIRST: [RecalledRows(content_fingerprint(GOOD), "prices in roubles")]},
+        )
+        assert not publisher.publish(FIRST, GOOD, audit(FIRST, GOOD))
+        assert publisher.publish(SECOND, GOOD, audit(SECOND, GOOD))
+        (rejected,) = rejected_days(tmp_path / "quarantine")
+        assert [one.detail for one in rejected.reasons] == ["recalled: prices in roubles"]
+        other = pl.DataFrame({"a": [1, 3]})
+        assert publisher.publish(FIRST, other, audit(FIRST, other))
+        publisher.finish()
+        assert [one.verdict for one in ledger.results(day=FIRST)] == ["ok", "ok"]
+    assert rejected_days(tmp_path / "quarantine") == []
