@@ -154,6 +154,17 @@ def test_a_first_release_that_fails_is_served_by_nobody_and_not_built_again(tmp_
     assert read_current(home.releases) is not None
 
 
+def test_a_damaged_candidate_is_published_again_and_judged(worse, tmp_path):
+    home = copied(worse[0], tmp_path / "home")
+    candidate = newest_candidate(home).release
+    (home.releases / candidate / "items.hash.npy").write_bytes(b"rot")
+    outcome = built(home)
+
+    assert release_row(outcome).status == "failed"
+    assert newest_candidate(home).release == candidate
+    assert ReleaseStore(home.releases).verify(candidate)
+
+
 def test_exports_hold_the_lists_of_the_promoted_release_only(worse, tmp_path):
     home = copied(worse[0], tmp_path / "home")
     kept, candidate = read_current(home.releases), newest_candidate(home).release
