@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from recsys_assets.commands.doctor import examine
 from recsys_assets.orchestration.build_outcome import BuildOutcome
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.release.current import read_current
@@ -75,6 +76,12 @@ def test_a_worse_model_stays_a_candidate_with_its_reasons(good, worse):
     assert read_current(home.releases) == read_current(good.releases)
     assert results(home, candidate.release)["held_out"] is False
     assert (home.releases / candidate.release / "manifest.json").is_file()
+
+
+def test_doctor_names_the_candidate_and_the_next_step(worse):
+    found = examine(worse[0])
+    assert "stays a candidate" in dict(found.facts)["kept back"]
+    assert found.next_step.startswith("recsys releases list")
 
 
 def test_dagster_shows_the_gate_as_blocking_checks_with_numbers(worse):
