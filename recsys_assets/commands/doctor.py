@@ -19,6 +19,7 @@ from recsys_assets.errors import RecsysError
 from recsys_assets.notices.outbox import Outbox
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
 from recsys_assets.release.current import read_current
+from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings, load_or_default_settings, load_settings
 from recsys_assets.storage.home import Home, days_under
 
@@ -137,6 +138,9 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
         found.facts.append(("model", ModelChoice.load(home.artifact("choice")).in_words()))
     with _named(found, "current release"):
         found.facts.append(("current release", read_current(home.releases) or "none"))
+    candidate = newest_candidate(home)
+    if candidate is not None:
+        found.facts.append(("kept back", candidate.in_words()))
     by_build = (
         landed < total or set(states.values()) != {"fresh"} or any(one.by_build for one in found.damage)
     )
@@ -150,6 +154,8 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
         found.next_step = f"recsys build{home.option}: builds whatever is missing or stale"
     elif found.damage:
         found.next_step = str(found.damage[0])
+    elif candidate is not None:
+        found.next_step = f"recsys releases list{home.option}: see why the gate kept {candidate.release} back"
     else:
         found.next_step = f"recsys serve{home.option}, or recsys up{home.option} for the Dagster UI too"
 

@@ -151,3 +151,25 @@ def test_a_candidate_that_failed_the_gate_is_listed_with_its_reasons(tmp_path: P
     assert (listed[one]["gate"], listed[one]["fault"]) == (None, None)
     assert listed[other]["gate"]["results"][0]["detail"] == "a fifth worse"
     assert "held out: a fifth worse" in listed[other]["fault"]
+
+
+def test_a_candidate_is_promoted_by_force_only_and_the_keys_name_is_on_record(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    candidate = publish_release(home, seed=1, promote=False)
+    result = GateResult(name="held_out", passed=False, detail="NDCG@10 0.1 against 0.2")
+    report = GateReport(release=candidate, against=None, at=datetime.now(UTC), passed=False, results=[result])
+    write_gate(home.releases, report)
+    with TestClient(create_app(home)) as client:
+        headers = key_header(home, client, "admin")
+
+        def promote(**body: object) -> tuple[int, str]:
+            answer = client.post("/v1/releases:promote", json={"release": candidate, **body}, headers=headers)
+            return answer.status_code, answer.text
+
+        status, said = promote()
+        assert status == 409
+        assert "held out: NDCG@10 0.1 against 0.2" in said
+        assert promote(force=True)[0] == 409
+        assert promote(force=True, why="a new range")[0] == 200
+    move = ReleaseStore(home.releases).promotions()[-1]
+    assert (move.after, move.who, move.why) == (candidate, "admin", "a new range")
