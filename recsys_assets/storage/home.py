@@ -179,6 +179,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "scratch"
 
     @property
+    def build_costs(self) -> Path:
+        """Time, memory and bytes of the stages that were built last: JSON, for the plans of later builds."""
+        return self.root / "build_costs.json"
+
+    @property
+    def plan(self) -> Path:
+        """The plan that was shown last, which `recsys plan --apply` runs: JSON, a `StoredPlan`."""
+        return self.root / "plan.json"
+
+    @property
     def quality_db(self) -> Path:
         """Every check result, by day."""
         return self.root / "quality.sqlite"
@@ -199,13 +209,14 @@ class Home(msgspec.Struct, frozen=True):
             self.exports,
         )
         files = (self.source_days, self.source_account, self.row_account, self.api_keys, self.init_marker)
+        records = (self.build_costs, self.plan)
         databases = [
             database.with_name(database.name + suffix)
             for database in (self.quality_db, self.events_db)
             for suffix in ("", "-wal", "-shm")
         ]
         others = (self.downloads, self.scratch, self.dagster, self.logs, self.build_lock)
-        return [*folders, *files, *others, *databases]
+        return [*folders, *files, *records, *others, *databases]
 
 
 def day_folder(root: Path, day: date) -> Path:

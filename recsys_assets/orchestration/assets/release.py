@@ -11,6 +11,7 @@ from recsys_assets.index.index_report import read_report
 from recsys_assets.orchestration.checks.release import RELEASE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
+from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake
 from recsys_assets.quality.quarantine import lineage_notes
@@ -49,7 +50,7 @@ def release(lake: Lake, artifacts: Artifacts, releases: HomeReleases) -> dg.Mate
     marker = artifacts.folder("release")
     with lake.ledger() as ledger:
         accepted = lineage_notes(ledger)
-    with making(marker, inputs=inputs.release):
+    with making(marker, inputs=inputs.release, parts=parts_of(inputs, "release")):
         manifest = publish(
             lake.home,
             parts={**{name: artifacts.folder(name) for name in PARTS}, "rules": releases.rules_part()},
