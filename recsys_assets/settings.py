@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import SettingsError
+from recsys_assets.release_settings import GateSettings
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.bounds import (
     Count,
@@ -202,6 +203,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dagster: DagsterSettings = DagsterSettings()
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
+    gate: GateSettings = GateSettings()
 
 
 DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))

@@ -30,7 +30,16 @@ from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEAS
 from recsys_assets.orchestration.landing_plan import follow, move_broken, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.planning.costs import measured
-from recsys_assets.orchestration.planning.stages import DAILY, GAP_DAYS, DagsterHistory, Stages, Step, walk
+from recsys_assets.orchestration.planning.stages import (
+    DAILY,
+    GAP_DAYS,
+    RELEASE,
+    DagsterHistory,
+    Stages,
+    Step,
+    walk,
+)
+from recsys_assets.orchestration.promotion_gate import newest_candidate
 from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
@@ -151,8 +160,10 @@ class _Builder:
         """Run a step, and return whether it succeeded."""
         stage = " + ".join(ASSETS.get(name, [name]))
         if step is None:
-            self._end(StageRow(stage=stage, status="fresh", detail=""))
-            return True
+            kept_back = newest_candidate(self.home) if name == RELEASE else None
+            status, detail = ("failed", kept_back.in_words()) if kept_back else ("fresh", "")
+            self._end(StageRow(stage=stage, status=status, detail=detail))
+            return kept_back is None
         amount = counted(len(step.days), "day") if name in DAILY else ""
         self.watcher.begin(stage, amount)
         move_broken(self.inputs, step.lost)

@@ -20,6 +20,7 @@ from recsys_assets.release.current import (
     record_move,
     record_recalled,
 )
+from recsys_assets.release.gate_report import check_gate, report_file
 from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import (
     STAMPS,
@@ -63,7 +64,7 @@ class ReleaseStore:
 
     def list(self) -> Sequence[Manifest]:
         """Return the manifests of all readable releases, the last published first; their clock does not count."""
-        found = [manifest for manifest in self._folders().values() if isinstance(manifest, Manifest)]
+        found = [one for one in self._folders().values() if isinstance(one, Manifest)]
         return sorted(found, key=lambda one: (one.sequence, one.created_at, one.release_id), reverse=True)
 
     def unreadable(self) -> Mapping[str, str]:
@@ -142,7 +143,7 @@ class ReleaseStore:
         return next((release_id for release_id in steps if self.fault(release_id) is None), None)
 
     def fault(self, release_id: str, *, read: bool = True) -> str | None:
-        """Return why a release cannot be served: it is gone, damaged, edited or recalled; None where it can.
+        """Return why a release cannot be served: gone, damaged, edited, recalled or kept back by the gate, else None.
 
         `read` compares the checksums of files that were never verified or have changed since, else their sizes only.
         """
@@ -151,6 +152,7 @@ class ReleaseStore:
             check_identity(folder, manifest)
             (check_sums_once if read else check_sizes)(folder, manifest)
             check_not_recalled(self.root, manifest)
+            check_gate(self.root, release_id, served_counts=True)
         except ReleaseError as error:
             return str(error)
         return None
@@ -168,13 +170,20 @@ class ReleaseStore:
         check_sums(folder, manifest)
         return manifest
 
-    def promote(self, release_id: str) -> None:
-        """Check a release whole, and point `current` at it.
+    def promote(self, release_id: str, *, who: str = "", why: str = "", force: bool = False) -> None:
+        """Check a release whole, and point `current` at it; who did it and why is kept on record.
+
+        `force` promotes one that did not pass the gate too; it needs a reason.
 
         Raises:
-            ReleaseError: no release has that id, it was built on recalled days, or from another source than the home's.
+            ReleaseError: no release has that id, it did not pass the gate, it was built on recalled days, or from
+                another source than the home's.
             BrokenReleaseError: a file is damaged, the manifest was edited, or its lists break their rules.
         """
+        if force and not why.strip():
+            raise ReleaseError(f"release {release_id}: to force it give a reason, --why TEXT")
+        if not force:
+            check_gate(self.root, self.path(release_id).name)
         manifest = self.verify(release_id)  # before the lock is taken: a rollback need not wait for it
         check_source(manifest, Home(self.root.parent))
         check_lists(load_release(self.root / release_id, verify=False))
@@ -183,12 +192,13 @@ class ReleaseStore:
             check_identity(self.root / release_id, manifest)
             check_sizes(self.root / release_id, manifest)
             check_not_recalled(self.root, manifest)
-            self._move("promote", release_id)
+            self._move("promote", release_id, who=who, why=why)
 
-    def rollback(self) -> str:
+    def rollback(self, *, who: str = "", why: str = "") -> str:
         """Point `current` at the release that was served before it, and return its id.
 
-        Each call goes one step further back. Releases that are gone, damaged or recalled are skipped.
+        Each call goes one step further back. Releases that are gone, damaged or recalled are skipped. `who` and `why`
+        are kept on record.
 
         Raises:
             ReleaseError: no earlier release is left; the message says why others were skipped.
@@ -200,10 +210,10 @@ class ReleaseStore:
                 skipped = [self.fault(release_id) for release_id in earlier(self.promotions(), current)]
                 nothing = f"{self.root}: nothing to roll back to from {current}; run `recsys build` for a new release"
                 raise ReleaseError("\n".join([nothing, *(f"skipped: {fault}" for fault in skipped)]))
-            self._move("rollback", target)
+            self._move("rollback", target, who=who, why=why)
         return target
 
-    def recall(self, days: Iterable[date], *, why: str = "") -> RecallOutcome:
+    def recall(self, days: Iterable[date], *, why: str = "", who: str = "") -> RecallOutcome:
         """Record days as bad, in the versions that releases were built on; no release built on them is served.
 
         A later release built on the same version of such a day is rejected, one built on the corrected day is
@@ -213,6 +223,7 @@ class ReleaseStore:
         Args:
             days: UTC days.
             why: the reason, for messages.
+            who: login or name of an API key, for the record.
 
         Raises:
             ReleaseError: no release was built on any of the days; or no other release is left to move to, in
@@ -229,7 +240,7 @@ class ReleaseStore:
             affected = [m.release_id for m in manifests if not bad.isdisjoint(m.lineage.items())]
             before = self.served_id()
             if before in affected or (before is not None and self._is_edited(before)):
-                self._move("recall", self._recall_target(manifests, before))
+                self._move("recall", self._recall_target(manifests, before), who=who, why=why)
         return RecallOutcome(releases=affected, before=before, current=self.served_id())
 
     def _is_edited(self, release_id: str) -> bool:
@@ -274,6 +285,7 @@ class ReleaseStore:
             for release_id in old:
                 remove_folder(self.root / release_id, hidden=self.root / f".pruned-{release_id}")
                 (self.root / STAMPS / f"{release_id}.json").unlink(missing_ok=True)
+                report_file(self.root, release_id).unlink(missing_ok=True)
         return old
 
     def superseded(self, *, keep: int) -> Sequence[str]:
@@ -281,7 +293,8 @@ class ReleaseStore:
         needed = {self.served_id(), self.previous_id()}
         return [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in needed]
 
-    def _move(self, move: Move, after: str) -> None:
-        record_move(
-            self.root, RecordedMove(at=self._clock(), move=move, before=self.served_id(), after=after)
+    def _move(self, move: Move, after: str, *, who: str, why: str) -> None:
+        recorded = RecordedMove(
+            at=self._clock(), move=move, before=self.served_id(), after=after, who=who, why=why
         )
+        record_move(self.root, recorded)

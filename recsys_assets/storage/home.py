@@ -50,6 +50,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "rules.toml"
 
     @property
+    def golden_file(self) -> Path:
+        """`golden.toml`; missing where nobody names golden users."""
+        return self.root / "golden.toml"
+
+    @property
     def last_good_rules(self) -> Path:
         """A copy of `rules.toml` and its lists as they were bound last, for a start while they are broken."""
         return self.root / "last_good_rules"

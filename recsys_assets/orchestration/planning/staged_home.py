@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from recsys_assets.lake.landing import remove_left_overs
+from recsys_assets.rules.testing.cases import CASES_FILE
 from recsys_assets.storage.home import Home, day_folder, days_under
 from recsys_assets.storage.partition_store import JOURNAL, PART
 
@@ -36,6 +37,8 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
         for given, target in (
             (settings_file or home.settings_file, staged.settings_file),
             (rules_file or home.rules_file, staged.rules_file),
+            (home.golden_file, staged.golden_file),
+            (home.rules_file.with_name(CASES_FILE), staged.rules_file.with_name(CASES_FILE)),
             (home.source_days, staged.source_days),
             (home.source_account, staged.source_account),
         ):

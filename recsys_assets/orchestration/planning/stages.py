@@ -25,6 +25,7 @@ from recsys_assets.orchestration.planning.reasons import (
     why_cleaned,
     why_raw,
 )
+from recsys_assets.orchestration.promotion_gate import gate_inputs, newest_candidate
 from recsys_assets.orchestration.repair.damaged_releases import release_folders
 from recsys_assets.orchestration.repair.made_artifacts import mended_inputs, written_inputs, written_parts
 from recsys_assets.settings import Settings
@@ -36,6 +37,7 @@ CATALOGUE: Final = "item_catalogue"
 RAW: Final = "raw_interactions"
 CLEANED: Final = "interactions"
 REPORT: Final = "increment_report"
+RELEASE: Final = "release"
 DAILY: Final = (RAW, CLEANED, REPORT)
 """The stages whose steps have days."""
 _GO_ON_AFTER_FAILURE: Final = (CATALOGUE, RAW, CLEANED)
@@ -140,6 +142,16 @@ class Stages:
         assets = list(ASSETS.get(name, [name]))
         return self._made(name, assets, self.inputs.home.artifact(name), name, wanted)
 
+    def _judged_again(self) -> Step | None:
+        """Return the step of a release that the gate kept back, where it would judge by other things now."""
+        home, settings = self.inputs.home, self.inputs.settings
+        kept_back = newest_candidate(home)
+        if kept_back is None or kept_back.inputs == gate_inputs(home, settings):
+            return None
+        return Step(
+            stage=RELEASE, assets=[RELEASE], why=["kept back by the gate, which judges by other things now"]
+        )
+
     def _written(self, artifact: Path) -> str:
         found = written_inputs(artifact)
         if found or not self.before_mending:
@@ -210,7 +222,7 @@ class Stages:
     def _made(self, name: str, assets: list[str], artifact: Path, parts: str, wanted: str) -> Step | None:
         recorded, written = all(map(self.history.has, assets)), self._written(artifact)
         if recorded and written == wanted:
-            return None
+            return self._judged_again() if name == RELEASE else None
         why = why_artifact(
             written_parts(artifact),
             parts_of(self.inputs, parts),
