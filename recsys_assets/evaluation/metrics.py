@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.evaluation.changed_lists import in_common
 from recsys_assets.storage.arrays import NO_ITEM, Bools, Float32, Float64, Int64
 
 if TYPE_CHECKING:
@@ -124,11 +125,10 @@ def mean_over_items(lists_Rk: Int64, values_I: npt.NDArray[np.floating]) -> Floa
 
 def overlap(one_Rk: Int64, other_Rk: Int64) -> Float64:
     """Return the share of the longer list's items that both lists have, (R,), 0-1."""
-    found = []
-    for one, other in zip(one_Rk, other_Rk, strict=True):
-        left, right = set(one[one != NO_ITEM].tolist()), set(other[other != NO_ITEM].tolist())
-        longer = max(len(left), len(right))
-        found.append(len(left & right) / longer if longer else 1.0)
+    found = [
+        in_common(one[one != NO_ITEM].tolist(), other[other != NO_ITEM].tolist())
+        for one, other in zip(one_Rk, other_Rk, strict=True)
+    ]
     return np.asarray(found)
 
 
