@@ -194,6 +194,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "plan.json"
 
     @property
+    def before_plan(self) -> Path:
+        """Settings and rules as they were before `recsys plan --apply` replaced them last."""
+        return self.root / "before_plan"
+
+    @property
     def quality_db(self) -> Path:
         """Every check result, by day."""
         return self.root / "quality.sqlite"
@@ -214,7 +219,7 @@ class Home(msgspec.Struct, frozen=True):
             self.exports,
         )
         files = (self.source_days, self.source_account, self.row_account, self.api_keys, self.init_marker)
-        records = (self.build_costs, self.plan)
+        records = (self.build_costs, self.plan, self.before_plan)
         databases = [
             database.with_name(database.name + suffix)
             for database in (self.quality_db, self.events_db)

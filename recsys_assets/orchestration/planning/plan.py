@@ -44,7 +44,6 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.settings import Settings, load_or_default_settings, read_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
-from recsys_assets.storage.peak_memory import MEGABYTE
 
 _MOST_DAYS: Final = 400
 """Most days that are staged: the first year of a home."""
@@ -328,8 +327,3 @@ def _verdicts(
             before=rows.get(day),
             reasons=[f"{result.check}: {result.detail}" for result in found],
         )
-
-
-def disk_mb(plan: BuildPlan) -> float:
-    """Return the megabytes that a build will write."""
-    return plan.written / MEGABYTE
