@@ -1,11 +1,11 @@
-"""Settings of releases: the gate that a new one passes before it is promoted."""
+"""Settings of releases: the gate that a new one passes before it is promoted, and the time that old things are kept."""
 
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from recsys_assets.storage.bounds import Share
+from recsys_assets.storage.bounds import Count, NumberOfDays, Share
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,5 +21,22 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     answers."""
     smoke_users: Annotated[int, Meta(ge=1, le=1_000)] = 20
     """Users whose lists the smoke test compares."""
-    smoke_seconds: Annotated[float, Meta(ge=1, le=3_600)] = 60.0
-    """Time that the smoke test may take before it fails."""
+    smoke_seconds: Annotated[float, Meta(ge=1, le=3_600)] = 180.0
+    """Time that the smoke test may take before it fails; it takes about two on a machine that is not busy."""
+
+
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of `recsys prune`; the newest record of each day, `current` and the release before it always stay."""
+
+    after_build: bool = False
+    """Prune at the end of each `recsys build`, too."""
+    run_days: NumberOfDays = 30
+    """Keep the logs of Dagster's runs for N days after they ended."""
+    check_days: NumberOfDays = 365
+    """Keep the results of a day that passed every check for N days; those of other days stay."""
+    report_days: NumberOfDays = 365
+    """Keep an increment report for N days after it was written; those of the last `[report] days` stay."""
+    quarantine_days: NumberOfDays = 365
+    """Keep a rejected day in quarantine for N days."""
+    releases: Count = 5
+    """Keep the newest N releases."""

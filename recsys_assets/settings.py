@@ -14,13 +14,13 @@ from msgspec import Meta
 
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import SettingsError
-from recsys_assets.release_settings import GateSettings
+from recsys_assets.release_settings import GateSettings, RetentionSettings
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.bounds import (
-    Count,
     CountOrZero,
     KeyPath,
     Line,
+    NumberOfDays,
     Share,
     mistake_in,
 )
@@ -43,7 +43,6 @@ YearlyDay = Annotated[
         description="MM-DD or YYYY-MM-DD",
     ),
 ]
-NumberOfDays = Annotated[int, Meta(ge=0, le=100_000)]
 DaysAYear = Annotated[float, Meta(ge=0.001, le=365)]
 KindWeight = Annotated[
     float, Meta(ge=0, le=1_000, description="0, or 0.001 to 1000", extra_json_schema={"least": 0.001})
@@ -171,23 +170,6 @@ class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     postgres: PostgresUrl | None = None
     """Server of Dagster's runs and events, `postgresql://user:password@host/database`; left out, SQLite files in the
     home. Needs `pip install 'recsys-assets[postgres]'`."""
-
-
-class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of `recsys prune`; the newest record of each day, `current` and the release before it always stay."""
-
-    after_build: bool = False
-    """Prune at the end of each `recsys build`, too."""
-    run_days: NumberOfDays = 30
-    """Keep the logs of Dagster's runs for N days after they ended."""
-    check_days: NumberOfDays = 365
-    """Keep the results of a day that passed every check for N days; those of other days stay."""
-    report_days: NumberOfDays = 365
-    """Keep an increment report for N days after it was written; those of the last `[report] days` stay."""
-    quarantine_days: NumberOfDays = 365
-    """Keep a rejected day in quarantine for N days."""
-    releases: Count = 5
-    """Keep the newest N releases."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -39,10 +39,10 @@ from recsys_assets.orchestration.planning.stages import (
     Step,
     walk,
 )
-from recsys_assets.orchestration.promotion_gate import newest_candidate
 from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
+from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock

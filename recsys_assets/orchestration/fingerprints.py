@@ -28,6 +28,7 @@ from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
 from recsys_assets.lake.raw_returns import may_have_returns, with_note
 from recsys_assets.lake.source_days import SourceDays, meaning_of, reading_of
 from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
+from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_journal import DayFile
@@ -297,9 +298,12 @@ class Inputs:
 
     @cached_property
     def exported_lists(self) -> str:
-        """Covers the release and the export settings."""
-        settings = msgspec.json.encode(self.settings.export)
-        return fingerprint([CODE_VERSIONS["exported_lists"], self.release, settings])
+        """Covers the release that was built last, the one that is served, and the export settings."""
+        settings, current = (
+            msgspec.json.encode(self.settings.export),
+            ReleaseStore(self.home.releases).served_id(),
+        )
+        return fingerprint([CODE_VERSIONS["exported_lists"], self.release, current, settings])
 
 
 def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:

@@ -18,7 +18,7 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.release.gate import (
     nothing_to_compare,
 )
-from recsys_assets.release.gate_report import GateName, GateReport, read_gate, write_gate
+from recsys_assets.release.gate_report import GateName, GateReport, write_gate
 from recsys_assets.release.list_audit import audit_lists
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.release_store import ReleaseStore
@@ -55,19 +55,6 @@ def _current(store: ReleaseStore) -> str | None:
         return store.current_id()
     except BrokenReleaseError:
         return None
-
-
-def newest_candidate(home: Home) -> GateReport | None:
-    """Return the report on the release of the last build where it was kept back and never served; None else."""
-    marker, store = home.artifact("release"), ReleaseStore(home.releases)
-    try:
-        newest = marker.read_text(encoding="ascii").strip()
-        if any(move.after == newest for move in store.promotions()):
-            return None
-        report = read_gate(home.releases, newest)
-    except (OSError, ValueError, ReleaseError):
-        return None
-    return None if report is None or report.passed else report
 
 
 def judge(

@@ -12,6 +12,7 @@ import msgspec
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.current import read_promotions
 from recsys_assets.storage.atomic import read_file, replace_file
+from recsys_assets.storage.home import Home
 
 GATE_FOLDER: Final = ".gate"
 """Folder beside the releases with one JSON file a release."""
@@ -129,3 +130,15 @@ def _kept_back(report: GateReport) -> str:
         f"{report.in_words()}\nMend the cause and run `recsys build`, or promote it all the same by `recsys "
         f"releases promote {report.release} --force --why TEXT`"
     )
+
+
+def newest_candidate(home: Home) -> GateReport | None:
+    """Return the report on the release of the last build where it was kept back and never served; None else."""
+    try:
+        newest = home.artifact("release").read_text(encoding="ascii").strip()
+        if any(move.after == newest for move in read_promotions(home.releases)):
+            return None
+        report = read_gate(home.releases, newest)
+    except (OSError, ValueError, ReleaseError):
+        return None
+    return None if report is None or report.passed else report

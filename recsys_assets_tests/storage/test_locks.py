@@ -51,6 +51,7 @@ TAKEN_IN = {
 
 NONE = {
     "commands/running.py": "the log of a server, appended to by its process alone",
+    "api/serving/smoke_test.py": "a temporary home",
     "api/http/limits.py": "a temporary file of one server's workers, with a lock of its own",
     "embeddings/interaction_matrix.py": "a frame's columns",
     "lake/download.py": "one download a file: a part is appended to and compared with its version",
@@ -75,14 +76,14 @@ LOCK_OF = {
     BUILD: {
         "commands/making.py", "drift/seen_snapshot.py", "embeddings/fold_in.py", "embeddings/ials.py",
         "embeddings/model_files.py", "embeddings/score_recipe.py", "evaluation/comparison.py",
-        "evaluation/model_choice.py", "features/feature_database.py", "index/build_index.py",
+        "evaluation/evaluated_users.py", "evaluation/model_choice.py", "features/feature_database.py", "index/build_index.py",
         "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py",
         "lake/wish_defaults.py", "orchestration/assets/embeddings.py", "orchestration/assets/exports.py",
         "orchestration/assets/release.py", "orchestration/repair/damaged_databases.py",
         "orchestration/repair/made_artifacts.py",
         "orchestration/retention.py", "orchestration/run_history.py", "quality/ledger.py",
-        "quality/quarantine.py", "storage/partition_store.py",
+        "quality/quarantine.py", "release/gate_report.py", "storage/partition_store.py",
     },
     PUBLISH: {"release/publish.py"},
     MOVE: {"orchestration/repair/damaged_releases.py", "release/current.py", "release/release_store.py"},

@@ -6,7 +6,7 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import JSONBody
 from litestar.types import ASGIApp, Scope
 
-from recsys_assets.api.http.auth import needs
+from recsys_assets.api.http.auth import CALLER_KEY, needs
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Promoted, Promotion, Releases, ReleaseSummary
@@ -54,7 +54,7 @@ class ReleaseController(ServiceController):
         "/releases:promote",
         summary="Serve another release",
         description="Points `current` at a release kept here, served within a second; first it is read whole, and its "
-        "lists are made. Needs scope `admin`.",
+        "lists are made. One that the gate kept back needs `force` and `why`. Needs scope `admin`.",
         operation_id="promoteRelease",
         status_code=200,
         sync_to_thread=True,
@@ -62,12 +62,13 @@ class ReleaseController(ServiceController):
         security=KEY_NEEDED,
         responses=answers(Promoted, also=(404, 408, 409, 413, 415)),
     )
-    def promote(self, data: JSONBody[Promotion]) -> ASGIApp:
+    def promote(self, scope: Scope, data: JSONBody[Promotion]) -> ASGIApp:
         known = {manifest.release_id for manifest in self.service.live.store.list()}
         if data.release not in known:
             raise NotFoundException(f"no release {data.release!r} is kept here; see GET /v1/releases")
         try:
-            self.service.live.store.promote(data.release)
+            who = scope["state"][CALLER_KEY].name
+            self.service.live.store.promote(data.release, who=who, why=data.why, force=data.force)
         except RecsysError as error:
             why = str(error).replace(f"{self.service.live.home.root}/", "")
             raise HTTPException(status_code=409, detail=why) from None

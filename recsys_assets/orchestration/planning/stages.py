@@ -25,9 +25,10 @@ from recsys_assets.orchestration.planning.reasons import (
     why_cleaned,
     why_raw,
 )
-from recsys_assets.orchestration.promotion_gate import gate_inputs, newest_candidate
+from recsys_assets.orchestration.promotion_gate import gate_inputs
 from recsys_assets.orchestration.repair.damaged_releases import release_folders
 from recsys_assets.orchestration.repair.made_artifacts import mended_inputs, written_inputs, written_parts
+from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import day_folder
 
