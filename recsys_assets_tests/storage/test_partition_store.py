@@ -209,7 +209,7 @@ def test_facts_about_the_rows_are_found_without_opening_the_file(store):
     assert store.file(FIRST).provenance["rows"] == "1"
 
 
-def test_the_same_rows_from_other_inputs_have_the_same_content(store, tmp_path):
+def test_the_same_rows_from_other_inputs_have_the_same_content(tmp_path):
     found = []
     for number in ("1", "2"):
         made = PartitionStore(
