@@ -32,12 +32,15 @@ CHANGED_IN_SOURCE: Final = "changed in the source"
 NEW_IN_SOURCE: Final = "came to the source"
 _NOT_MADE: Final = {True: "not made yet", False: MISSING}
 _UPSTREAM: Final = {
-    "choice": "model_choice is built again",
-    "embeddings": "the embeddings are built again",
-    "evaluation": "the evaluation is built again",
-    "features": "the feature tables are built again",
-    "index": "the item index is built again",
-    "release": "the release is built again",
+    "choice": "model_choice",
+    "embeddings": "embeddings",
+    "evaluation": "evaluation",
+    "features": "features",
+    "index": "item_index",
+    "release": "release",
+}
+"""Part -> what is built before the artifact."""
+_OTHERS: Final = {
     CATALOGUE: "the item catalogue changed",
     RULES: "the rules changed",
     MAPPING: "the mapping of the source changed",
@@ -61,7 +64,7 @@ def why_raw(inputs: Inputs, day: date, *, recorded: bool) -> str:
         file,
         now,
         asset="raw_interactions",
-        names={READING_KEY: _UPSTREAM[MAPPING]},
+        names={READING_KEY: _OTHERS[MAPPING]},
         recorded=recorded,
     )
 
@@ -127,20 +130,24 @@ def why_artifact(
         return ["damaged, or not finished"] if exists and before else [_NOT_MADE[not before]]
     if not before:
         return [EARLIER]
-    found = [line for name, value in now.items() for line in _changed(name, before.get(name), value)]
+    changed = [name for name, value in now.items() if before.get(name) != value]
+    upstream = [_UPSTREAM[name] for name in changed if name in _UPSTREAM]
+    found = [
+        line for name in changed if name not in _UPSTREAM for line in _line(name, before.get(name), now[name])
+    ]
+    found += [f"built again: {', '.join(upstream)}"] if upstream else []
+    found += [words for name, words in _OTHERS.items() if name in changed]
     return found or ([] if recorded else [NO_HISTORY])
 
 
-def _changed(name: str, before: Any, now: Any) -> Iterable[str]:
-    if before == now:
-        return []
+def _line(name: str, before: Any, now: Any) -> Iterable[str]:
     if name == CODE:
         return [_code(str(before), str(now))]
     if name == DAYS:
         return days_changed(before or {}, now)
     if name.startswith("["):
         return settings_changed(name, before or {}, now)
-    return [_UPSTREAM.get(name, f"{name} changed")]
+    return [] if name in _OTHERS else [f"{name} changed"]
 
 
 def days_changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

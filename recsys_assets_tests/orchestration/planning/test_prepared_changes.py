@@ -91,7 +91,7 @@ def test_code_with_effect_is_named_with_its_versions(home, monkeypatch):
     plan = planned(home)
     assert why(plan) == {
         "features": ["code: version 3 → 99"],
-        "release": ["the feature tables are built again"],
+        "release": ["built again: features"],
     }
     assert applied(home) == ["features", "release"]
     assert planned(home).build.steps == []
