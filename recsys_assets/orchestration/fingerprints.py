@@ -11,8 +11,8 @@ with the one accepted last, and names the command that accepts it.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from typing import Final
@@ -60,17 +60,6 @@ CODE_VERSIONS: Final = {
     "exported_lists": "1",
 }
 """Asset, or pair of assets built together -> version of its code; raise it when the result changes."""
-
-
-ASSETS: Final[Mapping[str, Sequence[str]]] = {
-    "choice": ["model_choice"],
-    "embeddings": ["user_embeddings", "item_embeddings"],
-    "evaluation": ["evaluation"],
-    "features": ["user_features", "item_features"],
-    "index": ["item_index"],
-    "release": ["release"],
-}
-"""Artifact -> the assets in it, in the order in which they are built."""
 
 
 def fingerprint(parts: Iterable[object]) -> str:
@@ -292,7 +281,7 @@ class Inputs:
         return fingerprint([CODE_VERSIONS["release"], *parts])
 
     def of_artifact(self, name: str) -> str:
-        """Return the fingerprint of the artifact `name`, a key of `ASSETS`."""
+        """Return the fingerprint of the artifact `name`, a key of `artifact_parts.ASSETS`."""
         found: str = getattr(self, {"index": "item_index"}.get(name, name))
         return found
 
@@ -304,15 +293,3 @@ class Inputs:
             ReleaseStore(self.home.releases).served_id(),
         )
         return fingerprint([CODE_VERSIONS["exported_lists"], self.release, current, settings])
-
-
-def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:
-    """Return table name -> store; it records a build's fingerprints, so that a day accepted by hand is fresh."""
-    inputs = Inputs(home, settings)
-    return {
-        RAW_INTERACTIONS.name: replace(inputs.raw_store, provenance=inputs.landing),
-        INTERACTIONS.name: replace(
-            inputs.interaction_store,
-            provenance=lambda day: Inputs(home, settings).cleaning(day),  # of the raw day then
-        ),
-    }
