@@ -60,8 +60,7 @@ def rules_part(home: Home) -> Path:
         BrokenReleaseError: the features have not been built.
     """
     folder, source = home.artifact("rules"), rules_source(home)
-    content = _content(source)
-    parse_rules(content, path=source, columns=columns_of(home.feature_database))
+    parse_rules(content := _content(source), path=source, columns=columns_of(home.feature_database))
     with replaced_folder(folder) as staged:
         (staged / RULES_FILE).write_bytes(content)
     return folder
