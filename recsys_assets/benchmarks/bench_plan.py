@@ -13,39 +13,32 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from recsys_assets.benchmarks.harness import machine
+from recsys_assets.benchmarks.sampled_changes import sample_against_full
 from recsys_assets.evaluation.model_choice import ModelChoice
-from recsys_assets.evaluation.recipe_comparison import compare_recipes
-from recsys_assets.evaluation.recipe_sample import Recipe
 from recsys_assets.interactions.wish_rule import hides_item
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
-from recsys_assets.training_settings import TrainingSettings
 
 _CHANGES_FOUND: Final = 2
 """Exit code of a plan with changes."""
-_ALL_USERS: Final = 1e9
-"""Seconds in which any sample is all of the users."""
-_SAMPLE_SECONDS: Final = 4.0
 _KILOBYTE: Final = 1024
 
 
-def run(*, days: int | None = None, changes: int = 10, seed: int = 0) -> dict[str, Any]:
-    """Plan three times the L2 strength on the default, apply it, and compare; then judge seeded changes twice.
+def run(*, days: int | None = None, share: float = 0.5) -> dict[str, Any]:
+    """Plan another L2 strength on the default, apply it, and compare; then judge ten changes by a sample and by all.
 
     Args:
         days: the default's first days; None takes the whole year.
-        changes: seeded changes of the training whose sample is compared with all users.
-        seed: seed of the changes.
+        share: share of the users in the samples of the ten changes.
 
     Returns:
         `seconds` of the plan, `predicted_minutes` and `minutes` of applying it, `predicted_peak_mb` and `peak_mb`,
         their ratios, and `within_interval`: changes whose difference of NDCG on all users is in the interval that
-        the sample gave, with `sample_shares`.
+        the sample gave, `of` ten, with `changes`.
     """
     with tempfile.TemporaryDirectory(prefix="recsys-plan-") as folder:
         home = Home(Path(folder) / "home")
@@ -68,7 +61,7 @@ def run(*, days: int | None = None, changes: int = 10, seed: int = 0) -> dict[st
             "predicted_peak_mb": predicted_peak,
             "peak_mb": round(peak_mb),
             "peak_ratio": round(predicted_peak / peak_mb, 3),
-            **_seeded_changes(home, changes, seed=seed),
+            **_sampled_changes(home, share=share),
             "machine": machine("torch", "polars", "dagster"),
         }
 
@@ -97,52 +90,22 @@ def _recsys(home: Home, *arguments: str, expected: int | None = 0) -> tuple[floa
     return seconds, usage.ru_maxrss / _KILOBYTE, said
 
 
-def _seeded_changes(home: Home, changes: int, *, seed: int) -> dict[str, Any]:
+def _sampled_changes(home: Home, *, share: float) -> dict[str, Any]:
+    """Compare ten changes of a factorisation's recipe on a sample and on all users."""
     settings = load_settings(home)
-    store, rng = Inputs(home, settings).interaction_store, np.random.default_rng(seed)
-    present = Recipe(
-        interactions=store.scan(store.days()),
-        training=settings.training,
-        spec=ModelChoice.load(home.artifact("choice")).spec,
+    store = Inputs(home, settings).interaction_store
+    spec = msgspec.structs.replace(ModelChoice.load(home.artifact("choice")).spec, model="ials")
+    found = sample_against_full(
+        store.scan(store.days()).collect().lazy(),
+        spec,
+        settings.training,
         catalogue=read_catalogue(home.catalogue),
         hides=hides_item(settings.interactions),
+        share=share,
     )
-    within, shares = 0, list[float]()
-    for number in range(changes):
-        proposed = _with_training(present, _changed(settings.training, rng))
-        sample = compare_recipes(present, proposed, seconds=_SAMPLE_SECONDS, seed=number)
-        whole = compare_recipes(present, proposed, seconds=_ALL_USERS, seed=number)
-        shares.append(round(sample.share, 3))
-        if sample.metrics and whole.metrics:
-            within += sample.metrics[0].low <= whole.metrics[0].difference <= sample.metrics[0].high
-    return {"within_interval": within, "changes": changes, "sample_shares": shares}
-
-
-def _with_training(recipe: Recipe, training: TrainingSettings) -> Recipe:
-    return Recipe(
-        interactions=recipe.interactions,
-        training=training,
-        spec=recipe.spec,
-        catalogue=recipe.catalogue,
-        hides=recipe.hides,
-    )
-
-
-def _changed(training: TrainingSettings, rng: np.random.Generator) -> TrainingSettings:
-    """Return the settings with one seeded change of the kind that people try."""
-    field = str(
-        rng.choice(["epochs", "embedding_size", "regularization", "count_exponent", "half_life_days"])
-    )
-    softmax = training.softmax
-    if field == "epochs":
-        epochs = int(rng.integers(1, 20))
-        return msgspec.structs.replace(
-            training, epochs=epochs, softmax=msgspec.structs.replace(softmax, epochs=epochs)
-        )
-    value: float | int = {
-        "embedding_size": int(rng.integers(4, 96)),
-        "regularization": float(10 ** rng.uniform(-3, 0)),
-        "count_exponent": float(rng.uniform(0, 1)),
-        "half_life_days": int(rng.integers(7, 120)),
-    }[field]
-    return msgspec.structs.replace(training, **{field: value})
+    return {
+        "within_interval": found["within"],
+        "of": found["of"],
+        "share": share,
+        "changes": found["changes"],
+    }
