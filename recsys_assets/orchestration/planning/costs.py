@@ -14,8 +14,11 @@ from typing import Final
 
 import msgspec
 
+from recsys_assets.errors import ReleaseError
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.planning.stages import CATALOGUE, CLEANED, RAW, REPORT, BuildStep
+from recsys_assets.orchestration.repair.made_artifacts import written_parts
+from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.peak_memory import MEGABYTE, PeakMemory
@@ -25,7 +28,8 @@ _KEPT: Final = 8
 """Newest records that are kept of each stage."""
 _USED: Final = 3
 """Newest records that a stage is foreseen from."""
-_BY_TRAINING: Final = ("choice", "embeddings", "evaluation")
+BY_TRAINING: Final = ("choice", "embeddings", "evaluation")
+"""Stages that train."""
 _DEFAULT_WORK: Final = 15 * 64
 _FIXED_SHARE: Final = 0.3
 """Share of a training's time that neither epochs nor width change."""
@@ -166,9 +170,30 @@ def foresee(
     )
 
 
+def memory_change(home: Home, training: TrainingSettings) -> float:
+    """Return the MB that training by other settings holds more than by those of the last choice (the memory plan).
+
+    0 where these, or the sizes of the current release, are not known.
+    """
+    store = ReleaseStore(home.releases)
+    given = written_parts(home.artifact("choice")).get("[training]")
+    try:
+        before = msgspec.convert(given, TrainingSettings, strict=False)
+        counts = store.manifest(store.served_id() or "").counts
+        shape, entries = (counts["users"], counts["items"]), counts["events"]
+    except (msgspec.ValidationError, ReleaseError, KeyError):
+        return 0.0
+    if before == training:
+        return 0.0
+    from recsys_assets.embeddings.memory_plan import needed_bytes  # noqa: PLC0415  torch
+
+    more = needed_bytes(shape, entries, training) - needed_bytes(shape, entries, before)
+    return more / MEGABYTE
+
+
 def work_of(stage: str, training: TrainingSettings) -> float:
     """Return the amount of a stage's training beside its rows, 1 by the default settings."""
-    if stage not in _BY_TRAINING:
+    if stage not in BY_TRAINING:
         return 1.0
     return _FIXED_SHARE + (1 - _FIXED_SHARE) * training.epochs * training.embedding_size / _DEFAULT_WORK
 

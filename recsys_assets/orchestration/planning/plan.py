@@ -19,9 +19,11 @@ from recsys_assets.orchestration.landing_plan import follow
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.build_plan import BuildPlan, DayVerdict, PlannedStep, ProposedChange
 from recsys_assets.orchestration.planning.costs import (
+    BY_TRAINING,
     START_SECONDS,
     Foreseen,
     foresee,
+    memory_change,
     read_costs,
     rows_of,
 )
@@ -31,6 +33,7 @@ from recsys_assets.orchestration.planning.stages import (
     CATALOGUE,
     CLEANED,
     RAW,
+    RELEASE,
     BuildStep,
     DagsterHistory,
     History,
@@ -41,6 +44,7 @@ from recsys_assets.orchestration.planning.stages import (
 from recsys_assets.orchestration.resources import Lake, SilentProgress
 from recsys_assets.quality.audit_and_publish import PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings, load_or_default_settings, read_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
@@ -118,7 +122,7 @@ class _Planner:
 
     def run(self, settings: Settings) -> BuildPlan:
         self.settings = settings
-        if (self.home.dagster / "history").is_dir():
+        if self.home.dagster_yaml.exists():
             with open_instance(self.home) as instance:
                 left_out = self._walk(DagsterHistory(instance))
         else:  # nothing was ever built
@@ -200,11 +204,15 @@ class _Planner:
 
     def _with_costs(self, left_out: list[str]) -> BuildPlan:
         inputs, costs, planned_steps = self._inputs, read_costs(self.home), list[PlannedStep]()
-        training = self.settings.training
+        training, stages = self.settings.training, [step.stage for step in self.steps]
+        more_mb = memory_change(self.home, training) if "embeddings" in stages else 0.0
+        kept_back = newest_candidate(self.home)
+        if kept_back is not None and RELEASE not in stages:
+            self.notes.append(f"a build will say again: {kept_back.in_words()}")
         for step in self.steps:
             rows = self._rows_to_land(step) if self.not_staged else rows_of(inputs, step)
             found = foresee(step, rows=rows, training=training, costs=costs)
-            planned_steps.append(_planned(step, found))
+            planned_steps.append(_planned(step, found, more_mb=more_mb))
         written = sum(step.written for step in planned_steps if step.stage not in (RAW, CLEANED))
         return BuildPlan(
             steps=planned_steps,
@@ -226,14 +234,15 @@ class _Planner:
         return max(1, sum(counted.of_day(day).rows for day in days))
 
 
-def _planned(step: BuildStep, found: Foreseen) -> PlannedStep:
+def _planned(step: BuildStep, found: Foreseen, *, more_mb: float) -> PlannedStep:
+    by_settings = more_mb if step.stage in BY_TRAINING else 0.0
     return PlannedStep(
         stage=step.stage,
         assets=step.assets,
         why=step.why,
         days=step.days,
         seconds=round(found.seconds, 1),
-        peak_mb=round(found.peak_mb),
+        peak_mb=round(max(0.0, found.peak_mb + by_settings)),
         written=found.written,
         measured=found.measured,
     )
