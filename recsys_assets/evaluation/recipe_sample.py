@@ -75,6 +75,12 @@ class Recipe:
         )
         return self.training == other.training and self.spec == other.spec and same_codes
 
+    def within(self, given: ModelSpec | None) -> "Recipe":
+        """Return the recipe with the given model where any is allowed: to compare all takes longer than a plan may."""
+        if given is None or self.spec is not None or self.training.model != "auto":
+            return self
+        return replace(self, training=msgspec.structs.replace(self.training, model=given.model))
+
     def open_components(self) -> tuple[str, ...]:
         """Return the names of all components that may have to be fitted."""
         if self.spec is None:
@@ -185,8 +191,7 @@ def choose_open(
 ) -> tuple[Recipe, Recipe]:
     """Fill in the models that are open.
 
-    Where the present model is given and the settings allow any, only its components are searched: comparing all models
-    takes long, and its chance would look like an effect. On a sample the present one is searched too: no head start.
+    On a sample the given model's recency and shares are kept: a search there differed by 5 % of NDCG from one on all.
 
     Args:
         before: the present recipe.
@@ -201,17 +206,12 @@ def choose_open(
         MemoryBudgetError: fitting would need more memory than its budget.
     """
     given = before.spec
-    if given is not None:
-        before, after = (
-            replace(one, training=msgspec.structs.replace(one.training, model=given.model))
-            if one.training.model == "auto"
-            else one
-            for one in (before, after)
-        )
+    if given is not None and after.spec is None and after.training.model == given.model and share < 1:
+        after = replace(after, spec=given.given(after.training.score))
     found: list[Recipe] = []
     for recipe, whole in zip((before, after), sample.whole, strict=True):
-        if recipe is before and given is not None and share >= 1:
-            found.append(before)
+        if recipe.spec is not None:
+            found.append(recipe)
         elif found and recipe.training == before.training and before.has_data_of(after):
             found.append(replace(recipe, spec=found[0].spec))
         else:

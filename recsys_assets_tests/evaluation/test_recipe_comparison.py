@@ -12,7 +12,7 @@ from recsys_assets.evaluation.comparison import evaluate
 from recsys_assets.evaluation.recipe_comparison import compare_recipes
 from recsys_assets.evaluation.recipe_result import RecipeComparison
 from recsys_assets.evaluation.recipe_sample import Recipe
-from recsys_assets.training_settings import TrainingSettings
+from recsys_assets.training_settings import ScoreSettings, TrainingSettings
 from recsys_assets_tests.embeddings.worlds import START, block_world, events
 
 IALS, POPULAR = ModelSpec(model="ials"), ModelSpec(model="popular", prior_half_life_days=30.0)
@@ -238,3 +238,17 @@ def test_an_open_recipe_is_searched_for_the_present_model(world):
     assert same.models == other.models == ("ials", "ials")
     assert [one.difference for one in same.metrics] == [0, 0]
     assert other.metrics[0].difference != 0
+
+
+def test_a_sample_keeps_the_present_recency_and_takes_the_weights_that_the_settings_give(world):
+    present = ModelSpec(model="ials", prior_weight=0.25, prior_half_life_days=60.0)
+    score = ScoreSettings(prior_weight=2.0)
+    chosen = compare_recipes(recipe(world, present), recipe(world, None, score=score), most_share=0.8)
+    given = compare_recipes(
+        recipe(world, present),
+        recipe(world, msgspec.structs.replace(present, prior_weight=2.0), score=score),
+        most_share=0.8,
+    )
+
+    assert chosen.metrics == given.metrics
+    assert chosen.lists == given.lists

@@ -144,3 +144,13 @@ def test_the_rule_of_hidden_items_is_part_of_the_data():
 
     assert one.has_data_of(same)
     assert not one.has_data_of(Recipe(interactions=frame, training=TrainingSettings()))
+
+
+def test_only_the_present_model_is_searched_where_the_settings_allow_any():
+    frame, blend = block_world(), ModelSpec(model="ials+item_item", first_share=0.5)
+    open_ = Recipe(interactions=frame, training=TrainingSettings())
+
+    assert open_.within(blend).open_components() == ("ials", "item_item")
+    assert len(open_.within(None).open_components()) == 4
+    fixed = Recipe(interactions=frame, training=TrainingSettings(model="popular"))
+    assert fixed.within(blend) is fixed
