@@ -6,9 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from recsys_assets.cli import main
+from recsys_assets.commands.shared import login
+from recsys_assets.release.gate_report import GateReport, GateResult, write_gate
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets_tests.release.building import build_world
-from recsys_assets_tests.release.world import LAST_DAY, LINEAGE
+from recsys_assets_tests.release.world import LAST_DAY, LINEAGE, NOW
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,21 @@ def three(world, tmp_path):
     """The home of three releases, and their ids in the order of publication."""
     ids = [world.publish(tmp_path, lineage=LINEAGE | {LAST_DAY: letter * 64}).release_id for letter in "abc"]
     return tmp_path, ids
+
+
+@pytest.fixture
+def candidate(three, world):
+    """The same home with a fourth release that the gate kept back, and its id."""
+    home, _ = three
+    found = world.publish(home, lineage=LINEAGE | {LAST_DAY: "d" * 64}, promote=False).release_id
+    results = [
+        GateResult(name="held_out", passed=False, value=-0.1, bound=-0.02, detail="NDCG@10 0.1 against 0.2"),
+        GateResult(name="lists", passed=True, detail="none blocks"),
+        GateResult(name="smoke_test", passed=False, detail="no server started"),
+    ]
+    report = GateReport(release=found, against=None, at=NOW, passed=False, results=results)
+    write_gate(home / "releases", report)
+    return home, found
 
 
 def run(home, *arguments):
@@ -70,6 +87,42 @@ def test_a_damaged_release_is_not_promoted_and_the_file_is_named(three):
     assert done.exit_code == 1
     assert f"{first}/items.hash.npy: 3 bytes" in done.output
     assert ReleaseStore(home / "releases").current_id() == third
+
+
+def test_the_list_shows_a_candidate_with_its_reasons(candidate):
+    home, release_id = candidate
+    listed = run(home, "list")
+
+    assert listed.exit_code == 0
+    assert listed.output.splitlines()[1:3] == [
+        "  ! candidate, held out: NDCG@10 0.1 against 0.2",
+        "  ! candidate, smoke test: no server started",
+    ]
+    assert listed.output.splitlines()[0].startswith(f"  {release_id}")
+
+
+def test_a_candidate_is_promoted_only_by_force_and_with_a_reason_on_record(candidate):
+    home, release_id = candidate
+    store = ReleaseStore(home / "releases")
+    rejected = run(home, "promote", release_id)
+    assert rejected.exit_code == 1
+    assert "held out: NDCG@10 0.1 against 0.2" in rejected.output
+    assert "--force --why" in rejected.output
+    assert run(home, "promote", release_id, "--force").exit_code == 1
+    assert store.current_id() != release_id
+
+    assert run(home, "promote", release_id, "--force", "--why", "a new range").exit_code == 0
+    assert store.current_id() == release_id
+    assert store.promotions()[-1].why == "a new range"
+    assert store.promotions()[-1].who == login()
+    assert "candidate" not in run(home, "list").output
+
+
+def test_a_rollback_is_recorded_with_who_and_why(three):
+    home, _ = three
+    assert run(home, "rollback", "--why", "complaints").exit_code == 0
+    move = ReleaseStore(home / "releases").promotions()[-1]
+    assert (move.move, move.who, move.why) == ("rollback", login(), "complaints")
 
 
 def test_an_empty_home_has_no_releases_to_list(tmp_path):

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from recsys_assets.orchestration.build_outcome import BuildOutcome
@@ -151,6 +152,34 @@ def test_a_first_release_that_fails_is_served_by_nobody_and_not_built_again(tmp_
     home.golden_file.unlink()
     assert not built(home).failed
     assert read_current(home.releases) is not None
+
+
+def test_a_damaged_candidate_is_published_again_and_judged(worse, tmp_path):
+    home = copied(worse[0], tmp_path / "home")
+    candidate = newest_candidate(home).release
+    (home.releases / candidate / "items.hash.npy").write_bytes(b"rot")
+    outcome = built(home)
+
+    assert release_row(outcome).status == "failed"
+    assert newest_candidate(home).release == candidate
+    assert ReleaseStore(home.releases).verify(candidate)
+
+
+def test_exports_hold_the_lists_of_the_promoted_release_only(worse, tmp_path):
+    home = copied(worse[0], tmp_path / "home")
+    kept, candidate = read_current(home.releases), newest_candidate(home).release
+    export = '\n[export]\nto = "lists.parquet"\nafter_build = true\ndelta = false\n'
+    assert built(configured(home, WORSE, FAST, export)).failed
+    assert not (home.root / "lists.parquet").exists()
+
+    def exported() -> str:
+        assert not built(home).failed
+        return pl.read_parquet(home.root / "lists.parquet")["release"].unique().item()
+
+    ReleaseStore(home.releases).promote(candidate, force=True, why="a new range")
+    assert exported() == candidate
+    assert ReleaseStore(home.releases).rollback() == kept
+    assert exported() == kept
 
 
 @pytest.mark.slow

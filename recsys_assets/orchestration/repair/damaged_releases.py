@@ -6,6 +6,7 @@ A release that is served no more, and is damaged, is moved away: it was built fr
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -27,7 +28,7 @@ from recsys_assets.release.current import (
     read_recalled,
     record_move,
 )
-from recsys_assets.release.gate_report import newest_candidate
+from recsys_assets.release.gate_report import newest_candidate, read_gate
 from recsys_assets.release.manifest import WAY_OUT, check_sums_once, read_manifest
 from recsys_assets.release.release_store import MOVING, PUBLISHING, ReleaseStore
 from recsys_assets.storage.atomic import remove_file, replace_file
@@ -61,8 +62,9 @@ def damaged_releases(home: Home) -> Iterator[Damage]:
     folders = [f for f in root.glob("*") if f.is_dir() and not f.name.startswith(".")]
     faults = {folder.name: fault for folder in folders if (fault := _fault_of_release(folder))}
     current = _current(home)
-    if current is None and not (root / CURRENT_FILE).exists() and newest_candidate(home) is not None:
-        pass  # nothing was ever served: the first release is a candidate that the gate kept back
+    served = (root / CURRENT_FILE).exists() or (root / PROMOTIONS_FILE).exists()
+    if not served and folders and all(_was_kept_back(root, folder.name) for folder in folders):
+        pass  # nothing was ever served: the gate kept every release back
     elif current is None and (folders or home.artifact("release").exists()):
         found = "holds no id of a release" if (root / CURRENT_FILE).exists() else "missing"
         yield Damage(
@@ -177,7 +179,18 @@ def _serve_whole(home: Home) -> str:
         return f"{target} is served instead, since what {served} was built from is gone"
 
 
+def _was_kept_back(root: Path, release_id: str) -> bool:
+    with suppress(ReleaseError):
+        report = read_gate(root, release_id)
+        return report is not None and not report.passed
+    return False
+
+
 def _move_release_away(folder: Path) -> str:
+    home = Home(folder.parent.parent)
+    newest = newest_candidate(home)
+    if newest is not None and newest.release == folder.name:
+        forget_inputs(home.artifact("release"))  # it is published again, and judged
     with locked(folder.parent / PUBLISHING), locked(folder.parent / MOVING):
         return move_away(folder, then="remove it when you have looked at it")
 
