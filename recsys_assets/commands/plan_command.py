@@ -89,9 +89,9 @@ def plan(
     no_sample: bool,
     applied: bool,
 ) -> None:
-    """Show what a build would do, why, what it takes, and what it changes for users.
+    """Show what a build would do, and why.
 
-    Nothing is published: changed days are audited on staged files, and both recipes are fitted to the same sample
+    Also what it takes, and what it changes for users. Nothing is published: changed days are audited on staged files, and both recipes are fitted to the same sample
     of users. The exit code is 0 where there is nothing to do, 2 where there are changes, and 1 for an error.
     """
     place = Home.locate(home)
