@@ -91,8 +91,9 @@ def plan(
 ) -> None:
     """Show what a build would do, and why.
 
-    Also what it takes, and what it changes for users. Nothing is published: changed days are audited on staged files, and both recipes are fitted to the same sample
-    of users. The exit code is 0 where there is nothing to do, 2 where there are changes, and 1 for an error.
+    Also what it takes, and what it changes for users. Nothing is published: changed days are audited on staged files,
+    and both recipes are fitted to the same sample of users. The exit code is 0 where there is nothing to do, 2 where
+    there are changes, and 1 for an error.
     """
     place = Home.locate(home)
     if applied:
