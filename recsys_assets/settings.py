@@ -6,6 +6,7 @@ bounds are in its type only: `recsys.toml`'s comments and the errors print them 
 
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -202,7 +203,7 @@ def load_settings(home: Home) -> Settings:
     """
     if not home.settings_file.exists():
         raise SettingsError(f"{home.settings_file}: no settings here; run `recsys init --home {home.root}`")
-    return _settings(home, read_table(home.settings_file))
+    return read_settings(home.settings_file)
 
 
 def load_or_default_settings(home: Home) -> Settings:
@@ -214,20 +215,31 @@ def load_or_default_settings(home: Home) -> Settings:
     if home.settings_file.exists():
         return load_settings(home)
     require_no_rejected_init(home)
-    return _settings(home, {"source": msgspec.structs.asdict(DEFAULT_SOURCE)})
+    return _settings(home.settings_file, {"source": msgspec.structs.asdict(DEFAULT_SOURCE)})
 
 
-def _settings(home: Home, table: dict[str, Any]) -> Settings:
+def read_settings(file: Path) -> Settings:
+    """Read a settings file wherever it is, as `load_settings` reads the home's.
+
+    Raises:
+        SettingsError: as in `load_settings`.
+    """
+    if not file.is_file():
+        raise SettingsError(f"{file}: no such file; give a whole recsys.toml")
+    return _settings(file, read_table(file))
+
+
+def _settings(file: Path, table: dict[str, Any]) -> Settings:
     variables = apply_variables(table)
     mistake = mistake_in(table, Settings)
     if mistake is not None:
-        place = place_of(home.settings_file, mistake.path, variables)
+        place = place_of(file, mistake.path, variables)
         raise SettingsError(f"{place}: {mistake.text}{_own_heading(mistake.path)}")
     settings = msgspec.convert(table, Settings, strict=False)
     source = settings.source
     fault = source.fault_of_days()
     if fault is not None:
-        place = place_of(home.settings_file, ("source", fault[0]), variables)
+        place = place_of(file, ("source", fault[0]), variables)
         raise SettingsError(f"{place}: {fault[1]}")
     fault = settings.notify.mail.fault()
     if fault is not None:

@@ -93,7 +93,7 @@ def show(home: Path | None, day: datetime) -> None:
 def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
     """Publish the rejected deliveries of these days as they are; name and reason are recorded."""
     from recsys_assets.lake.home_account import write_home_account  # noqa: PLC0415
-    from recsys_assets.orchestration.fingerprints import accepting_stores  # noqa: PLC0415
+    from recsys_assets.orchestration.landing_plan import accepting_stores  # noqa: PLC0415
     from recsys_assets.orchestration.recall_home import take_back_accepted  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.quality.quarantine import accept_day  # noqa: PLC0415
@@ -162,6 +162,7 @@ def report(home: Path | None, day: datetime, pdf: bool) -> None:
 def _recorded_report(home: Home, day: date) -> Iterator[None]:
     """Record the page that the block writes, so that a build finds it whole; in a home with settings."""
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+    from recsys_assets.orchestration.planning.artifact_parts import parts_of_report  # noqa: PLC0415
     from recsys_assets.orchestration.repair.made_artifacts import making  # noqa: PLC0415
 
     if (
@@ -170,8 +171,9 @@ def _recorded_report(home: Home, day: date) -> Iterator[None]:
     ):
         yield
         return
-    inputs = Inputs(home, load_settings(home)).increment_report(day)
-    with making(day_folder(home.reports, day), inputs=inputs):
+    inputs = Inputs(home, load_settings(home))
+    parts = parts_of_report(inputs, day)
+    with making(day_folder(home.reports, day), inputs=inputs.increment_report(day), parts=parts):
         yield
 
 

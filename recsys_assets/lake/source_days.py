@@ -12,12 +12,14 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import InputError
+from recsys_assets.lake.file_contents import FileContent, contents_of
 from recsys_assets.lake.files.rows_aside import DUPLICATE_FILE, RowsAside
 from recsys_assets.lake.sources.date_range import RowsByDay
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.quality.row_account import RowAccount, RowsOfReason
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.atomic import replace_file, replaced_file
+from recsys_assets.storage.database_urls import is_query
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 
@@ -46,6 +48,7 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     on_disk: str = ""
     files: dict[str, SurveyedFile]
+    contents: dict[str, FileContent] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,8 @@ class SourceDays:
     """`state_on_disk` before it was read; empty where that is not known."""
     files: Mapping[str, SurveyedFile] = field(default_factory=dict)
     """Name of each file, in the source's order, and its account."""
+    contents: Mapping[str, FileContent] = field(default_factory=dict)
+    """Path of each file, those of the catalogue too, and its content; empty where the source is no files."""
     counts: pl.DataFrame = field(default_factory=_COUNTS.to_frame)
     """One row a file and day that has events: `file`, `day`, `rows`, `content`."""
 
@@ -88,6 +93,7 @@ class SourceDays:
                 fingerprint=note.fingerprint,
                 on_disk=note.on_disk,
                 files=note.files,
+                contents=note.contents,
                 counts=counts.match_to_schema(_COUNTS),
             )
         except (OSError, KeyError, msgspec.MsgspecError, pl.exceptions.PolarsError):
@@ -101,11 +107,18 @@ class SourceDays:
             fingerprint=self.fingerprint,
             on_disk=self.on_disk,
             files=dict(self.files),
+            contents=dict(self.contents),
         )
         with locked(home.source_lock):  # Dagster's sensor counts the source while a build does
             with replaced_file(home.source_days) as staged:
                 self.counts.write_parquet(staged, metadata={_NOTE: msgspec.json.encode(note).decode()})
             replace_file(home.source_account, msgspec.json.encode(self.account(source)))
+
+    @cached_property
+    def content(self) -> str:
+        """A hash of the files' contents in their order, whatever their names; empty where it is not known."""
+        joined = "\n".join(one.sha256 for one in self.contents.values())
+        return hashlib.sha256(joined.encode()).hexdigest() if joined else ""
 
     @cached_property
     def duplicates(self) -> dict[str, str]:
@@ -213,7 +226,10 @@ class DaysReading:
         before = self._before.counts.filter(~pl.col("file").is_in(list(self._files)))
         counts = pl.concat([before, *self._counts]).filter(pl.col("file").is_in(kept))
         return SourceDays(
-            fingerprint=self._fingerprint, files={name: files[name] for name in kept}, counts=counts
+            fingerprint=self._fingerprint,
+            files={name: files[name] for name in kept},
+            contents=contents_of(self._source, self._before.contents),
+            counts=counts,
         )
 
     def _read(self, name: str, aside: RowsAside) -> Generator[pl.DataFrame]:
@@ -240,6 +256,13 @@ class DaysReading:
 def reading_of(source: SourceSettings) -> str:
     """Return a hash of the spec, the mapping and the way of reading: with another one, counts are of another source."""
     parts = [source.spec, sorted(source.columns.items()), source.reading]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
+
+
+def meaning_of(source: SourceSettings) -> str:
+    """Return a hash of the kind of source, the mapping and the way of reading: a moved file has the same."""
+    kind = source.spec if is_query(source.spec) else source.spec.partition(":")[0]
+    parts = [kind, sorted(source.columns.items()), source.reading]
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
 
 

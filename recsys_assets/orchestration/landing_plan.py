@@ -1,9 +1,12 @@
 """Days to land: those that the source has and the lake has not, or has otherwise, and the runs that land them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Protocol
 
+from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import follow_source
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.recalled_days import left_out, left_out_in_words
@@ -11,6 +14,7 @@ from recsys_assets.orchestration.repair.damaged_databases import moved_away
 from recsys_assets.orchestration.run_results import counted
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.partition_store import PartitionStore
 
 
 class Speaker(Protocol):
@@ -23,8 +27,10 @@ class Speaker(Protocol):
         """Show a line."""
 
 
-def follow(home: Home, settings: Settings, speaker: Speaker) -> Settings:
+def follow(home: Home, settings: Settings, speaker: Speaker, *, named: Home | None = None) -> Settings:
     """Count the source again where it changed, say what is new, and return the settings in force now.
+
+    `named` is the home that a message names, where `home` is a copy of it.
 
     Raises:
         InputError: the source cannot be read.
@@ -38,7 +44,7 @@ def follow(home: Home, settings: Settings, speaker: Speaker) -> Settings:
     settings, rule = followed.settings, followed.settings.source.changed_past
     changes = Inputs(home, settings).source_changes(followed.counted)
     if rule == "reject":
-        changes.require_none_changed(home)
+        changes.require_none_changed(named or home)
     if followed.is_new or changes.new or (rule == "land" and changes.changed):
         for line in [*changes.in_words(rule), *followed.notes]:
             speaker.say(line)
@@ -57,14 +63,11 @@ def kept_days(inputs: Inputs, stale: Sequence[date] = ()) -> set[date]:
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
         return set(inputs.raw_files) | recalled
     changes = inputs.source_changes(inputs.source_days)
-    return changes.kept(source.changed_past) | _lost_days(inputs, stale) | recalled
+    return changes.kept(source.changed_past) | lost_days(inputs, stale) | recalled
 
 
-def _lost_days(inputs: Inputs, stale: Sequence[date]) -> set[date]:
-    """Return those of the stale days that are lost, and gone from the source: their cleaned days stay in use.
-
-    A raw file that cannot be read is moved away, so that the day is not cleaned from it.
-    """
+def lost_days(inputs: Inputs, stale: Iterable[date]) -> set[date]:
+    """Return those of the stale days that are lost, and gone from the source: their cleaned days stay in use."""
     lost = set()
     counted = inputs.source_days
     for day in stale if counted else ():
@@ -72,9 +75,14 @@ def _lost_days(inputs: Inputs, stale: Sequence[date]) -> set[date]:
         is_lost = raw is None or raw.rows is None
         if is_lost and cleaned and cleaned.rows and counted and not counted.of_day(day).rows:
             lost.add(day)
-            if raw is not None:
-                moved_away(inputs.raw_store.path(day))
     return lost
+
+
+def move_broken(inputs: Inputs, lost: Iterable[date]) -> None:
+    """Move the raw files of lost days away that cannot be read, so that no day is cleaned from one."""
+    for day in lost:
+        if day in inputs.raw_files:
+            moved_away(inputs.raw_store.path(day))
 
 
 def days_to_request(inputs: Inputs) -> list[date]:
@@ -136,3 +144,15 @@ def stretches(days: Sequence[date], *, gap: int, without: Collection[date] = ())
         else:
             found.append((day, day))
     return found
+
+
+def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:
+    """Return table name -> store; it records a build's fingerprints, so that a day accepted by hand is fresh."""
+    inputs = Inputs(home, settings)
+    return {
+        RAW_INTERACTIONS.name: replace(inputs.raw_store, provenance=inputs.landing),
+        INTERACTIONS.name: replace(
+            inputs.interaction_store,
+            provenance=lambda day: Inputs(home, settings).cleaning(day),  # of the raw day then
+        ),
+    }

@@ -141,7 +141,10 @@ class PartitionStore:
         provenance |= self.note(frame) if self.note else {}
         buffer = io.BytesIO()
         frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
-        self._journal.write(day, target, buffer.getvalue(), rows=frame.height, provenance=provenance)
+        columns = ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
+        self._journal.write(
+            day, target, buffer.getvalue(), rows=frame.height, columns=columns, provenance=provenance
+        )
         return target
 
     def settle(self) -> None:

@@ -32,6 +32,8 @@ BUILD, PUBLISH, MOVE = "build_lock(", "locked(home.releases / PUBLISHING)", "loc
 TAKEN_IN = {
     BUILD: (
         "orchestration/build.py",
+        "orchestration/planning/applying.py",
+        "orchestration/planning/plan.py",
         "orchestration/retention.py",
         "orchestration/resources.py",
         "commands/quarantine_commands.py",
@@ -57,6 +59,7 @@ NONE = {
     "lake/download.py": "one download a file: a part is appended to and compared with its version",
     "lake/files/url_tables.py": "a temporary folder",
     "lake/sources/preset_table.py": "a frame's columns",
+    "orchestration/planning/staged_home.py": "a temporary home",
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",
     "notices/outbox.py": "SQLite's own lock",
     "release/event_store.py": "SQLite's own lock",
@@ -82,7 +85,8 @@ LOCK_OF = {
         "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py",
         "lake/wish_defaults.py", "orchestration/assets/embeddings.py", "orchestration/assets/exports.py",
-        "orchestration/assets/release.py", "orchestration/repair/damaged_databases.py",
+        "orchestration/assets/release.py", "orchestration/planning/applying.py", "orchestration/planning/costs.py",
+        "orchestration/repair/damaged_databases.py",
         "orchestration/repair/made_artifacts.py",
         "orchestration/retention.py", "orchestration/run_history.py", "quality/ledger.py",
         "quality/quarantine.py", "release/gate_report.py", "storage/partition_store.py",

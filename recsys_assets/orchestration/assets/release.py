@@ -12,6 +12,7 @@ from recsys_assets.index.index_report import read_report
 from recsys_assets.orchestration.checks.release import GATE_CHECKS, answers_of_gate
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
+from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.promotion_gate import Judgement, judge, served_already
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
@@ -58,7 +59,10 @@ def release(
     marker = artifacts.folder("release")
     with lake.ledger() as ledger:
         accepted = lineage_notes(ledger)
-    with making(marker, inputs=inputs.release):  # a crash before its end publishes and judges again
+    parts = parts_of(inputs, "release")
+    with making(
+        marker, inputs=inputs.release, parts=parts
+    ):  # a crash before its end publishes and judges again
         manifest = publish(
             lake.home,
             parts={**{name: artifacts.folder(name) for name in PARTS}, "rules": releases.rules_part()},
