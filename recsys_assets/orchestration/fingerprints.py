@@ -119,6 +119,7 @@ class Inputs:
             self.raw_files,
             days=self.settings.source.days(),
             rejected=set(days_under(self.home.quarantine)),
+            lookback_days=self.settings.source.lookback_days,
         )
 
     def _content(self, day: date) -> str:
