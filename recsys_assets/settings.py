@@ -184,8 +184,23 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Keep an increment report for N days after it was written; those of the last `[report] days` stay."""
     quarantine_days: NumberOfDays = 365
     """Keep a rejected day in quarantine for N days."""
+    version_days: NumberOfDays = 365
+    """Keep the rows of a day that others replaced for N days after that, so that reports and features can be made as
+    known then; 0 keeps none."""
+    replay_days: NumberOfDays = 365
+    """Keep the report on a replay for N days."""
     releases: Count = 5
     """Keep the newest N releases."""
+
+
+class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`recsys replay`, which lands days again and makes what follows from them."""
+
+    training: Literal["full", "warm"] = "full"
+    """`full`: all as a build would make it, the same release as a history without the mistake gives. `warm`: the chosen
+    model is kept and trained on from the last embeddings, in a tenth of the time; the next build makes all of it."""
+    warm_epochs: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    """Epochs of a warm training."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,6 +216,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dagster: DagsterSettings = DagsterSettings()
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
+    replay: ReplaySettings = ReplaySettings()
 
 
 DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))

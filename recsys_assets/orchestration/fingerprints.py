@@ -25,7 +25,7 @@ from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
-from recsys_assets.lake.raw_returns import may_have_returns, with_note
+from recsys_assets.lake.raw_returns import may_have_returns, raw_store
 from recsys_assets.lake.source_days import SourceDays, reading_of
 from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
 from recsys_assets.rules.rules_file import rules_fingerprint
@@ -76,7 +76,7 @@ class Inputs:
     @cached_property
     def raw_store(self) -> PartitionStore:
         """The table `raw_interactions`."""
-        return with_note(PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema()))
+        return raw_store(self.home)
 
     @cached_property
     def interaction_store(self) -> PartitionStore:

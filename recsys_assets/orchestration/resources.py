@@ -17,7 +17,7 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.lake.raw_audit import RawAudit
-from recsys_assets.lake.raw_returns import with_note
+from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.quality.ledger import Ledger
@@ -73,9 +73,7 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def raw(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
         """Return the table `raw_interactions`."""
-        return with_note(
-            PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema(), provenance=provenance)
-        )
+        return raw_store(self.home, provenance=provenance)
 
     def interactions(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
         """Return the table `interactions`."""

@@ -13,11 +13,14 @@ import zlib
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from recsys_assets.storage.atomic import Unsynced, replace_file
+
+if TYPE_CHECKING:
+    from recsys_assets.storage.day_versions import DayVersions
 
 _SPARE_LINES: Final = 1_000
 """Lines of replaced files that are kept beyond one a file, before the journal is rewritten."""
@@ -91,7 +94,16 @@ class DayJournal:
             self.examined = True
         return known
 
-    def write(self, day: date, file: Path, content: bytes, *, rows: int, provenance: dict[str, str]) -> None:
+    def write(
+        self,
+        day: date,
+        file: Path,
+        content: bytes,
+        *,
+        rows: int,
+        provenance: dict[str, str],
+        versions: "DayVersions | None" = None,
+    ) -> None:
         """Replace a file, atomically; `settle` puts it on the disk, and notes it.
 
         Args:
@@ -100,10 +112,16 @@ class DayJournal:
             content: a Parquet file with `UNSEALED` and `provenance` as metadata.
             rows: the number of its rows.
             provenance: the inputs of the file.
+            versions: keeps the file before, where its content is another; None keeps none.
         """
         content = _with_seal(content, _NO_SEAL, _seal_of(content))
-        status = self._unsynced.replace_file(file, content)
         checksum = hashlib.sha256(content).hexdigest()
+        before = self.find(day, file) if versions is not None else None
+        if versions is not None and before is not None and before.checksum != checksum:
+            versions.keep(day, file, before)
+        status = self._unsynced.replace_file(file, content)
+        if versions is not None and (before is None or before.checksum != checksum):
+            versions.landed(day, checksum)
         self._waiting[day] = DayFile(
             day=day, state=state_of(status), rows=rows, checksum=checksum, provenance=provenance
         )
