@@ -1,5 +1,6 @@
 """The OpenAPI document: parameters and answers that routes share, and the pages that show it."""
 
+import re
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
 from recsys_assets.api.http.problems import PROBLEM_JSON
-from recsys_assets.api.schemas import operation_schemas, recommendation_schemas
+from recsys_assets.api.schemas import operation_schemas, recommendation_schemas, release_schemas
 
 K = Annotated[
     int, Parameter(ge=1, le=500, description="Number of items, 1-500.", examples=[Example(value=10)])
@@ -127,7 +128,7 @@ def release_headers() -> list[ResponseHeader]:
 
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (recommendation_schemas, operation_schemas)
+    for module in (recommendation_schemas, operation_schemas, release_schemas)
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }
@@ -195,9 +196,20 @@ class Document(JsonRenderPlugin):
             # msgspec decodes the bodies and has the bounds of nested types, which Litestar's schemas lack
             bodies = [body for name, body in _BODIES.items() if name in listed]
             _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+            _describe_fields(schemas)
             listed.update(schemas)
             self._encoded = self.render_json(request, openapi_schema)
         return self._encoded
+
+
+def _describe_fields(schemas: dict[str, Any]) -> None:
+    """Give the fields of structs of other stages their docstrings; those of the schemas have descriptions."""
+    from recsys_assets.storage.settings_file import field_docstrings  # noqa: PLC0415  the document's alone
+
+    for name in schemas.keys() & _BODIES.keys():
+        for field, text in field_docstrings(_BODIES[name]).items():
+            in_json = re.sub(r"\bNone\b", "null", text)
+            schemas[name]["properties"][field].setdefault("description", in_json)
 
 
 def _remove_null(schema: dict[str, Any]) -> None:

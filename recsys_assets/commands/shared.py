@@ -1,6 +1,7 @@
 """The parts that several commands share: options, a home's settings, and a build with its progress shown."""
 
 import gc
+import getpass
 import shlex
 import sys
 import time
@@ -70,6 +71,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def example(*lines: str) -> str:
     """Return the epilog of a command: its example lines, not re-wrapped."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def login() -> str:
+    """Return the login of the user, for records of who did something; empty where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.recency import Categories
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
+from recsys_assets.evaluation.evaluated_users import mean_intervals
 from recsys_assets.evaluation.held_out import (
     Ranking,
     Split,
@@ -26,7 +27,7 @@ from recsys_assets.evaluation.held_out import (
     rank,
     time_split,
 )
-from recsys_assets.evaluation.metrics import catalogue_metrics, mean_intervals, user_metrics
+from recsys_assets.evaluation.metrics import catalogue_metrics, user_metrics
 from recsys_assets.storage.arrays import Int64
 from recsys_assets.training_settings import TrainingSettings
 

@@ -41,6 +41,10 @@ class RecordedMove(msgspec.Struct, frozen=True, kw_only=True):
     """The id it pointed at, None for the first."""
     after: str
     """The id it points at since."""
+    who: str = ""
+    """Login or name of the API key that moved it; empty in an earlier version's lines."""
+    why: str = ""
+    """Reason given; empty where none was."""
 
 
 def read_current(root: Path) -> str | None:

@@ -54,15 +54,15 @@ def sample_users(release: Release) -> list[int]:
     return sorted(int(num) for num in chosen)
 
 
-def served_lists(release: Release, nums: list[int]) -> tuple[Int32, Float32]:
-    """Return the first ten items of each user and their scores, as the API serves them without rules.
+def served_lists(release: Release, nums: list[int], *, k: int = LIST_LENGTH) -> tuple[Int32, Float32]:
+    """Return the first k items of each user and their scores, as the API serves them without rules.
 
-    Both are (len(nums), 10); a shorter list ends with -1 and -inf.
+    Both are (len(nums), k); a shorter list ends with -1 and -inf.
     """
-    items_UK = np.full((len(nums), LIST_LENGTH), NO_ITEM, dtype=np.int32)
-    scores_UK = np.full((len(nums), LIST_LENGTH), -np.inf, dtype=np.float32)
+    items_UK = np.full((len(nums), k), NO_ITEM, dtype=np.int32)
+    scores_UK = np.full((len(nums), k), -np.inf, dtype=np.float32)
     for row, num in enumerate(nums):
-        found = release.best_unseen(num, LIST_LENGTH)
+        found = release.best_unseen(num, k)
         items_UK[row, : len(found.nums)], scores_UK[row, : len(found.nums)] = found.nums, found.scores
     return items_UK, scores_UK
 

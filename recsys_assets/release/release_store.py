@@ -168,8 +168,13 @@ class ReleaseStore:
         check_sums(folder, manifest)
         return manifest
 
-    def promote(self, release_id: str) -> None:
+    def promote(self, release_id: str, *, who: str = "", why: str = "") -> None:
         """Check a release whole, and point `current` at it.
+
+        Args:
+            release_id: the release to serve.
+            who: login or name of an API key, for the record.
+            why: the reason, for the record.
 
         Raises:
             ReleaseError: no release has that id, it was built on recalled days, or from another source than the home's.
@@ -183,12 +188,13 @@ class ReleaseStore:
             check_identity(self.root / release_id, manifest)
             check_sizes(self.root / release_id, manifest)
             check_not_recalled(self.root, manifest)
-            self._move("promote", release_id)
+            self._move("promote", release_id, who=who, why=why)
 
-    def rollback(self) -> str:
+    def rollback(self, *, who: str = "", why: str = "") -> str:
         """Point `current` at the release that was served before it, and return its id.
 
-        Each call goes one step further back. Releases that are gone, damaged or recalled are skipped.
+        Each call goes one step further back. Releases that are gone, damaged or recalled are skipped. `who` and `why`
+        are kept on record.
 
         Raises:
             ReleaseError: no earlier release is left; the message says why others were skipped.
@@ -200,10 +206,10 @@ class ReleaseStore:
                 skipped = [self.fault(release_id) for release_id in earlier(self.promotions(), current)]
                 nothing = f"{self.root}: nothing to roll back to from {current}; run `recsys build` for a new release"
                 raise ReleaseError("\n".join([nothing, *(f"skipped: {fault}" for fault in skipped)]))
-            self._move("rollback", target)
+            self._move("rollback", target, who=who, why=why)
         return target
 
-    def recall(self, days: Iterable[date], *, why: str = "") -> RecallOutcome:
+    def recall(self, days: Iterable[date], *, why: str = "", who: str = "") -> RecallOutcome:
         """Record days as bad, in the versions that releases were built on; no release built on them is served.
 
         A later release built on the same version of such a day is rejected, one built on the corrected day is
@@ -213,6 +219,7 @@ class ReleaseStore:
         Args:
             days: UTC days.
             why: the reason, for messages.
+            who: login or name of an API key, for the record.
 
         Raises:
             ReleaseError: no release was built on any of the days; or no other release is left to move to, in
@@ -229,7 +236,7 @@ class ReleaseStore:
             affected = [m.release_id for m in manifests if not bad.isdisjoint(m.lineage.items())]
             before = self.served_id()
             if before in affected or (before is not None and self._is_edited(before)):
-                self._move("recall", self._recall_target(manifests, before))
+                self._move("recall", self._recall_target(manifests, before), who=who, why=why)
         return RecallOutcome(releases=affected, before=before, current=self.served_id())
 
     def _is_edited(self, release_id: str) -> bool:
@@ -281,7 +288,8 @@ class ReleaseStore:
         needed = {self.served_id(), self.previous_id()}
         return [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in needed]
 
-    def _move(self, move: Move, after: str) -> None:
-        record_move(
-            self.root, RecordedMove(at=self._clock(), move=move, before=self.served_id(), after=after)
+    def _move(self, move: Move, after: str, *, who: str, why: str) -> None:
+        recorded = RecordedMove(
+            at=self._clock(), move=move, before=self.served_id(), after=after, who=who, why=why
         )
+        record_move(self.root, recorded)

@@ -218,7 +218,7 @@ def defaults_as_comments(struct: type[msgspec.Struct]) -> str:
 def _section(name: str, struct: type[msgspec.Struct]) -> Iterator[str]:
     yield from _comment(inspect.cleandoc(struct.__doc__ or ""))
     yield f"# [{name}]"
-    described = _field_docstrings(struct)
+    described = field_docstrings(struct)
     for field in sorted(msgspec.structs.fields(struct), key=lambda field: is_struct(field.type)):
         if is_struct(field.type):
             yield ""
@@ -251,7 +251,7 @@ def _comment(text: str) -> list[str]:
 
 
 @cache
-def _field_docstrings(struct: type[msgspec.Struct]) -> dict[str, str]:
+def field_docstrings(struct: type[msgspec.Struct]) -> dict[str, str]:
     """Return field -> the docstring under it, which Python doesn't keep at run time."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(struct))).body
     body = definition.body if isinstance(definition, ast.ClassDef) else []

@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
-from recsys_assets.api.schemas import operation_schemas, recommendation_schemas
+from recsys_assets.api.schemas import operation_schemas, recommendation_schemas, release_schemas
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.release.load import Release
 from recsys_assets.storage.home import Home
@@ -51,8 +51,9 @@ Client = TestClient[Litestar]
         ("/v1/items?q=tea", operation_schemas.ItemSearch),
         ("/v1/users?q=u1", operation_schemas.UserSearch),
         ("/v1/categories", operation_schemas.Categories),
-        ("/v1/release", operation_schemas.ReleaseSummary),
-        ("/v1/releases", operation_schemas.Releases),
+        ("/v1/release", release_schemas.ReleaseSummary),
+        ("/v1/releases", release_schemas.Releases),
+        ("/v1/releases/history", release_schemas.ReleaseHistory),
     ],
 )
 def test_every_answer_names_its_release_in_body_and_header(

@@ -1,4 +1,4 @@
-"""JSON bodies of events, quality, releases, health, problems, features and search.
+"""JSON bodies of events, quality, health, problems, features and search.
 
 The docstring and the descriptions of a struct are in the OpenAPI document.
 """
@@ -134,38 +134,6 @@ class Quality(Struct, frozen=True, kw_only=True):
         HomeRows | None,
         Meta(description="The account of all rows, as of the last build; null before the first."),
     ]
-
-
-class ReleaseSummary(Struct, frozen=True, kw_only=True):
-    """One release that is kept."""
-
-    release: ReleaseId
-    current: bool
-    created_at: str
-    first_day: str | None
-    through_day: str
-    counts: dict[str, Any]
-    metrics: dict[str, Any]
-    index: dict[str, Any]
-
-
-class Releases(Struct, frozen=True, kw_only=True):
-    """Every release that is kept, newest first."""
-
-    release: ReleaseId
-    releases: list[ReleaseSummary]
-
-
-class Promotion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The release to serve next."""
-
-    release: Annotated[str, Meta(min_length=1, max_length=100)]
-
-
-class Promoted(Struct, frozen=True, kw_only=True):
-    """The current release after a promotion; it is served within a second."""
-
-    current: str
 
 
 class Health(Struct, frozen=True, kw_only=True):
