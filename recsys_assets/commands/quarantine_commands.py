@@ -8,30 +8,20 @@ from pathlib import Path
 
 import click
 
-from recsys_assets.commands.shared import DAY, example, home_option, progress_shown, settings_for
+from recsys_assets.commands.shared import (
+    DAY,
+    days_argument,
+    example,
+    home_option,
+    progress_shown,
+    settings_for,
+)
 from recsys_assets.errors import QuarantineError
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.locks import SHORTLY, build_lock
 
 _SHOWN_DAYS = 5
-
-
-def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[date, date]]:
-    """Return first and last day of each `DAY` or `FIRST..LAST`."""
-    found = []
-    for value in values:
-        first, dots, last = value.partition("..")
-        start, end = (DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
-        if start > end:
-            raise click.BadParameter(f"{value} ends before it starts; write FIRST..LAST", ctx, param)
-        found.append((start, end))
-    return found
-
-
-_days_argument = click.argument(
-    "spans", metavar="DAY|FIRST..LAST...", nargs=-1, required=True, callback=_spans
-)
 
 
 def _rejected_within(quarantine: Path, spans: Sequence[tuple[date, date]]) -> list[date]:
@@ -97,7 +87,7 @@ def show(home: Path | None, day: datetime) -> None:
     epilog=example("recsys quarantine accept 2017-09-01..2017-09-30 --why 'a real price rise, says finance'")
 )
 @home_option
-@_days_argument
+@days_argument()
 @click.option("--why", required=True, help="The reason; kept with the release's lineage.")
 @click.option("--who", default=None, help="The name of the person who decides; default your login name.")
 def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
@@ -129,7 +119,7 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
 
 @quarantine.command(epilog=example("recsys quarantine drop 2017-09-01 2017-09-03"))
 @home_option
-@_days_argument
+@days_argument()
 def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
     """Delete the rejected deliveries of these days; the days published before stay."""
     from recsys_assets.quality.quarantine import drop_day  # noqa: PLC0415

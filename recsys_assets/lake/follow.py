@@ -119,15 +119,14 @@ class SourceChanges:
             span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
             lines.append(f"Source: {_days(len(days), 'new ')}, {span} ({_rows(sum(self.new.values()))}).")
         again = self.landed_again(rule)
-        for days, end in (
-            ({day: rows for day, rows in self.changed.items() if day in again}, "landed again"),
-            (
-                {day: rows for day, rows in self.changed.items() if day not in again},
-                f'kept as they landed, by changed_past = "{rule}"',
-            ),
-        ):
-            if days:
-                lines.append(f"Source: {_changed_in_words(days)}; {end}.")
+        landed = {day: rows for day, rows in self.changed.items() if day in again}
+        kept = {day: rows for day, rows in self.changed.items() if day not in again}
+        if landed:
+            lines.append(f"Source: {_changed_in_words(landed)}; landed again.")
+        if kept:
+            lines.append(
+                f'Source: {_changed_in_words(kept)}; kept as they landed, by changed_past = "{rule}".'
+            )
         if self.gone:
             has, they = ("has", "it") if len(self.gone) == 1 else ("have", "they")
             lines.append(

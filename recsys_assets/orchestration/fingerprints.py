@@ -72,6 +72,10 @@ class Inputs:
     """The home to build."""
     settings: Settings
     """Its settings."""
+    warm: bool = False
+    """A warm replay, which keeps the chosen model and trains on from the last embeddings. What it makes has another
+    fingerprint than what a build makes of the same days, so that the next build is not misled and makes all of it;
+    what is as a build would make it stays."""
 
     @cached_property
     def raw_store(self) -> PartitionStore:
@@ -193,19 +197,29 @@ class Inputs:
         return fingerprint([self._landed, self.settings.interactions.seen, self._catalogue, training])
 
     @cached_property
-    def choice(self) -> str:
-        """Covers the training part of the days, its settings and the categories."""
+    def _choice_of_build(self) -> str:
         return fingerprint([CODE_VERSIONS["model_choice"], self._learnt_from])
+
+    @cached_property
+    def choice(self) -> str:
+        """Covers the training part of the days, its settings and the categories; warm, those it was made of."""
+        kept = written_inputs(self.home.artifact("choice")) if self.warm else ""
+        return kept or self._choice_of_build
 
     @cached_property
     def embeddings(self) -> str:
         """Covers the choice, all cleaned days, the catalogue and the training settings."""
-        return fingerprint([CODE_VERSIONS["embeddings"], self.choice])
+        return self._or_warm("embeddings", fingerprint([CODE_VERSIONS["embeddings"], self._choice_of_build]))
 
     @cached_property
     def evaluation(self) -> str:
         """Covers the choice, all cleaned days, the held-out ones among them, and the training settings."""
-        return fingerprint([CODE_VERSIONS["evaluation"], self.choice])
+        return self._or_warm("evaluation", fingerprint([CODE_VERSIONS["evaluation"], self._choice_of_build]))
+
+    def _or_warm(self, artifact: str, of_build: str) -> str:
+        if not self.warm or written_inputs(self.home.artifact(artifact)) == of_build:
+            return of_build
+        return fingerprint(["warm", of_build, self.choice, self.settings.replay.warm_epochs])
 
     @cached_property
     def features(self) -> str:

@@ -15,7 +15,7 @@ from recsys_assets.orchestration.checks.embeddings import (
     CHECKS_OF_EMBEDDINGS,
     CHECKS_OF_EVALUATION,
 )
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import (
     OWNER,
     figure_markdown,
@@ -25,6 +25,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
+from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.training_settings import TrainingSettings
 
@@ -66,7 +67,7 @@ def model_choice(
     from recsys_assets.evaluation.choice import choose_model  # noqa: PLC0415  imports torch
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("choice")
-    with making(folder, inputs=Inputs(lake.home, settings).choice), replaced_folder(folder) as staged:
+    with making(folder, inputs=lake.inputs().choice), replaced_folder(folder) as staged:
         found = choose_model(
             store.scan(store.days()),
             settings.training,
@@ -110,11 +111,11 @@ def embeddings(
     from recsys_assets.embeddings.fit_release import fit_release  # noqa: PLC0415  torch takes a second to import
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("embeddings")
-    with making(folder, inputs=Inputs(lake.home, settings).embeddings), replaced_folder(folder) as staged:
+    with making(folder, inputs=lake.inputs().embeddings), replaced_folder(folder) as staged:
         found = fit_release(
             store.scan(store.days()),
             _chosen(artifacts),
-            settings.training,
+            _as_replayed(settings) if lake.warm else settings.training,
             catalogue=lake.catalogue(),
             hides=hides_item(settings.interactions),
             earlier=folder,
@@ -128,6 +129,10 @@ def embeddings(
         dg.MaterializeResult("user_embeddings", metadata={"dagster/row_count": users, **shared}),
         dg.MaterializeResult("item_embeddings", metadata={"dagster/row_count": items, **shared}),
     )
+
+
+def _as_replayed(settings: Settings) -> TrainingSettings:
+    return msgspec.structs.replace(settings.training, warm_start_epochs=settings.replay.warm_epochs)
 
 
 def _chosen(artifacts: Artifacts) -> ModelSpec:
@@ -178,7 +183,7 @@ def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     from recsys_assets.evaluation.comparison import evaluate_if_possible  # noqa: PLC0415  imports torch
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
-    with making(folder, inputs=Inputs(lake.home, settings).evaluation), replaced_folder(folder) as staged:
+    with making(folder, inputs=lake.inputs().evaluation), replaced_folder(folder) as staged:
         found, problem = evaluate_if_possible(
             store.scan(store.days()),
             _chosen(artifacts),

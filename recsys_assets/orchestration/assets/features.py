@@ -9,7 +9,7 @@ from recsys_assets.features.feature_database import build_features
 from recsys_assets.features.kind_columns import with_kinds
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.checks.features import FEATURE_CHECKS
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, column_schema
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
@@ -36,7 +36,7 @@ def feature_tables(
     """Compute both tables as of the end of the last landed day."""
     store, folder = lake.interactions(), artifacts.folder("features")
     days = store.days()
-    with making(folder, inputs=Inputs(lake.home, lake.settings()).features):
+    with making(folder, inputs=lake.inputs().features):
         report = build_features(store.scan(days), read_catalogue(lake.home.catalogue), folder, as_of=days[-1])
     shared: dict[str, Any] = {"as_of": report.as_of.isoformat(), "folder": dg.MetadataValue.path(str(folder))}
     rows = ((USER_FEATURES, report.users), (ITEM_FEATURES, report.items))

@@ -6,7 +6,7 @@ import dagster as dg
 
 from recsys_assets.index.build_index import build_item_index
 from recsys_assets.orchestration.checks.index import INDEX_CHECKS
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, rows_table
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
@@ -24,7 +24,7 @@ from recsys_assets.orchestration.resources import Artifacts, Lake
 def item_index(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     """Choose the search, foreseen from samples or measured, and precompute lists."""
     settings, folder = lake.settings(), artifacts.folder("index")
-    with making(folder, inputs=Inputs(lake.home, settings).item_index):
+    with making(folder, inputs=lake.inputs().item_index):
         outcome = build_item_index(
             artifacts.folder("embeddings"), folder, settings.index, seed=settings.training.seed
         )

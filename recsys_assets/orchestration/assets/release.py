@@ -9,7 +9,7 @@ import polars as pl
 
 from recsys_assets.index.index_report import read_report
 from recsys_assets.orchestration.checks.release import RELEASE_CHECKS
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, HomeReleases, Lake
@@ -45,7 +45,7 @@ _K = 10
 def release(lake: Lake, artifacts: Artifacts, releases: HomeReleases) -> dg.MaterializeResult[Any]:
     """Copy the artifacts into a new release and point `current` at it."""
     settings = lake.settings()
-    inputs = Inputs(lake.home, settings)
+    inputs = lake.inputs()
     marker = artifacts.folder("release")
     with lake.ledger() as ledger:
         accepted = lineage_notes(ledger)
