@@ -18,6 +18,7 @@ from recsys_assets.commands import (
     quarantine_commands,
     releases_commands,
     replay_command,
+    report_commands,
     rules_commands,
     running,
     server_commands,
@@ -108,6 +109,7 @@ for command in (
     releases_commands.releases,
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
+    *report_commands.COMMANDS,
     prune_command.prune,
     server_commands.keys,
 ):

@@ -1,8 +1,7 @@
-"""`quarantine list | show | accept | drop` and `report`: rejected days, and the report on any day."""
+"""`quarantine list | show | accept | drop`: rejected days, and what a person decides on them."""
 
 import getpass
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,12 +12,10 @@ from recsys_assets.commands.shared import (
     days_argument,
     example,
     home_option,
-    progress_shown,
     settings_for,
 )
 from recsys_assets.errors import QuarantineError
-from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock
 
 _SHOWN_DAYS = 5
@@ -131,43 +128,4 @@ def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
                 click.echo(f"{one.day} {one.table}: {one.rows:,} rejected rows removed")
 
 
-@click.command(epilog=example("recsys report 2017-12-31", "recsys report 2017-12-31 --pdf"))
-@home_option
-@click.argument("day", type=DAY)
-@click.option("--pdf", is_flag=True, help="Write a PDF too, by headless Chromium.")
-def report(home: Path | None, day: datetime, pdf: bool) -> None:
-    """Write the increment report on DAY.
-
-    It has the day's figures and checks against its trailing window.
-    """
-    with progress_shown(f"Writing the report on {day:%Y-%m-%d}") as watcher:
-        from recsys_assets.interactions.report_page import write_pdf, write_report  # noqa: PLC0415
-
-        watcher.begin("report", "")
-        place = Home.locate(home)
-        with _recorded_report(place, day.date()):
-            page = write_report(place, day.date())
-        printed = write_pdf(page) if pdf else None
-    click.echo(str(page))
-    if printed is not None:
-        click.echo(str(printed))
-
-
-@contextmanager
-def _recorded_report(home: Home, day: date) -> Iterator[None]:
-    """Record the page that the block writes, so that a build finds it whole; in a home with settings."""
-    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
-    from recsys_assets.orchestration.repair.made_artifacts import making  # noqa: PLC0415
-
-    if (
-        not home.settings_file.exists()
-        or not Inputs(home, load_settings(home)).interaction_store.path(day).exists()
-    ):
-        yield
-        return
-    inputs = Inputs(home, load_settings(home)).increment_report(day)
-    with making(day_folder(home.reports, day), inputs=inputs):
-        yield
-
-
-COMMANDS: list[click.Command] = [quarantine, report]
+COMMANDS: list[click.Command] = [quarantine]

@@ -43,7 +43,7 @@ TAKEN_IN = {
     "locked(home.keys_lock)": ("api/http/auth.py",),
     "locked(home.rules_lock, wait=False)": ("rules/rules_file.py",),
     "locked(home.source_lock)": ("lake/source_days.py",),
-    "locked(home.reports_lock)": ("interactions/report_page.py",),
+    "locked(home.reports_lock)": ("interactions/report_page.py", "orchestration/replay.py"),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
 }
@@ -56,6 +56,7 @@ NONE = {
     "lake/download.py": "one download a file: a part is appended to and compared with its version",
     "lake/files/url_tables.py": "a temporary folder",
     "lake/sources/preset_table.py": "a frame's columns",
+    "orchestration/known_then.py": "a temporary home",
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",
     "release/event_store.py": "SQLite's own lock",
     "release/manifest.py": "stamps: the last one counts, half of one is read as none",
@@ -90,7 +91,7 @@ LOCK_OF = {
     "locked(home.keys_lock)": {"api/http/auth.py"},
     "locked(home.rules_lock, wait=False)": {"rules/rules_file.py"},
     "locked(home.source_lock)": {"lake/source_days.py"},
-    "locked(home.reports_lock)": {"interactions/report_page.py"},
+    "locked(home.reports_lock)": {"interactions/report_page.py", "orchestration/replay.py"},
     "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
     "locked(self._lock, wait=False)": {
         "exports/database_target.py", "exports/export_state.py", "exports/file_target.py",
