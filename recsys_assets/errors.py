@@ -198,6 +198,10 @@ class ReportError(RecsysError):
     """A report could not be written."""
 
 
+class PlanError(RecsysError):
+    """There is no plan to apply, or something that it was made from changed since."""
+
+
 class BuildInterruptedError(RecsysError):
     """A build was interrupted; 130 is a shell's exit code for Ctrl-C."""
 

@@ -6,6 +6,7 @@ bounds are in its type only: `recsys.toml`'s comments and the errors print them 
 
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -13,12 +14,13 @@ from msgspec import Meta
 
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import SettingsError
+from recsys_assets.release_settings import GateSettings, RetentionSettings
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.bounds import (
-    Count,
     CountOrZero,
     KeyPath,
     Line,
+    NumberOfDays,
     Share,
     mistake_in,
 )
@@ -41,7 +43,6 @@ YearlyDay = Annotated[
         description="MM-DD or YYYY-MM-DD",
     ),
 ]
-NumberOfDays = Annotated[int, Meta(ge=0, le=100_000)]
 DaysAYear = Annotated[float, Meta(ge=0.001, le=365)]
 KindWeight = Annotated[
     float, Meta(ge=0, le=1_000, description="0, or 0.001 to 1000", extra_json_schema={"least": 0.001})
@@ -171,28 +172,6 @@ class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     home. Needs `pip install 'recsys-assets[postgres]'`."""
 
 
-class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of `recsys prune`; the newest record of each day, `current` and the release before it always stay."""
-
-    after_build: bool = False
-    """Prune at the end of each `recsys build`, too."""
-    run_days: NumberOfDays = 30
-    """Keep the logs of Dagster's runs for N days after they ended."""
-    check_days: NumberOfDays = 365
-    """Keep the results of a day that passed every check for N days; those of other days stay."""
-    report_days: NumberOfDays = 365
-    """Keep an increment report for N days after it was written; those of the last `[report] days` stay."""
-    quarantine_days: NumberOfDays = 365
-    """Keep a rejected day in quarantine for N days."""
-    version_days: NumberOfDays = 365
-    """Keep the rows of a day that others replaced for N days after that, so that reports and features can be made as
-    known then; 0 keeps none."""
-    replay_days: NumberOfDays = 365
-    """Keep the report on a replay for N days."""
-    releases: Count = 5
-    """Keep the newest N releases."""
-
-
 class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`recsys replay`, which lands days again and makes what follows from them."""
 
@@ -217,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
     replay: ReplaySettings = ReplaySettings()
+    gate: GateSettings = GateSettings()
 
 
 DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))
@@ -232,7 +212,7 @@ def load_settings(home: Home) -> Settings:
     """
     if not home.settings_file.exists():
         raise SettingsError(f"{home.settings_file}: no settings here; run `recsys init --home {home.root}`")
-    return _settings(home, read_table(home.settings_file))
+    return read_settings(home.settings_file)
 
 
 def load_or_default_settings(home: Home) -> Settings:
@@ -244,20 +224,31 @@ def load_or_default_settings(home: Home) -> Settings:
     if home.settings_file.exists():
         return load_settings(home)
     require_no_rejected_init(home)
-    return _settings(home, {"source": msgspec.structs.asdict(DEFAULT_SOURCE)})
+    return _settings(home.settings_file, {"source": msgspec.structs.asdict(DEFAULT_SOURCE)})
 
 
-def _settings(home: Home, table: dict[str, Any]) -> Settings:
+def read_settings(file: Path) -> Settings:
+    """Read a settings file wherever it is, as `load_settings` reads the home's.
+
+    Raises:
+        SettingsError: as in `load_settings`.
+    """
+    if not file.is_file():
+        raise SettingsError(f"{file}: no such file; give a whole recsys.toml")
+    return _settings(file, read_table(file))
+
+
+def _settings(file: Path, table: dict[str, Any]) -> Settings:
     variables = apply_variables(table)
     mistake = mistake_in(table, Settings)
     if mistake is not None:
-        place = place_of(home.settings_file, mistake.path, variables)
+        place = place_of(file, mistake.path, variables)
         raise SettingsError(f"{place}: {mistake.text}{_own_heading(mistake.path)}")
     settings = msgspec.convert(table, Settings, strict=False)
     source = settings.source
     fault = source.fault_of_days()
     if fault is not None:
-        place = place_of(home.settings_file, ("source", fault[0]), variables)
+        place = place_of(file, ("source", fault[0]), variables)
         raise SettingsError(f"{place}: {fault[1]}")
     return settings
 

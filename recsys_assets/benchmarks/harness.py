@@ -25,6 +25,7 @@ BENCHMARKS: Final = {
     "export": "bench_export:run",
     "index": "bench_index:run",
     "ingest": "bench_ingest:run",
+    "plan": "bench_plan:run",
     "quality": "bench_quality:run",
     "refine": "bench_variants:refine",
     "rules": "bench_rules:run",

@@ -148,13 +148,14 @@ def _named(found: Findings, fact: str) -> Iterator[None]:
 
 def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:
     """Return `fresh`, `stale`, `damaged` or `missing` of each artifact."""
+    from recsys_assets.orchestration.fingerprints import ASSETS  # noqa: PLC0415
     from recsys_assets.orchestration.repair.made_artifacts import damaged_files, written_inputs  # noqa: PLC0415
 
     states = {}
-    for name, (_, fingerprint) in inputs.artifacts.items():
+    for name in ASSETS:
         artifact = home.artifact(name)
         written = written_inputs(artifact)
-        states[name] = "fresh" if written == fingerprint else "stale" if written else "missing"
+        states[name] = "fresh" if written == inputs.of_artifact(name) else "stale" if written else "missing"
         if artifact.exists() and any(damaged_files(artifact)):
             states[name] = "damaged"
     return states

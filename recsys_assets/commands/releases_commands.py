@@ -1,5 +1,6 @@
 """`releases …`: the releases of a home, and the choice of the one that is served."""
 
+import contextlib
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ _BASELINES = ("popularity_", "recency_popularity_", "last_month_", "item_knn_", 
 def list_releases(home: Path | None) -> None:
     """List the releases, the last published first.
 
-    `*` is the current one, `!` is before what cannot be served, with the reason.
+    `*` is the current one, `!` is before what cannot be served, with the reason. A candidate was kept back by the gate.
     """
     from recsys_assets.errors import BrokenReleaseError  # noqa: PLC0415
 
@@ -50,8 +51,7 @@ def list_releases(home: Path | None) -> None:
         )
         counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
         click.echo(f"{mark} {manifest.release_id}  {manifest.created_at:%Y-%m-%d %H:%M}  {counts}  {metrics}")
-        fault = store.fault(manifest.release_id, read=False)
-        if fault is not None:
+        for fault in _faults(store, manifest.release_id):
             click.echo(f"  ! {fault}")
     unreadable = store.unreadable()
     for name, reason in unreadable.items():
@@ -62,13 +62,35 @@ def list_releases(home: Path | None) -> None:
         click.echo("There are no releases: run `recsys build`.")
 
 
-@releases.command(epilog=example("recsys releases promote 20171231-0f3a5bc2d1"))
+def _faults(store: "ReleaseStore", release_id: str) -> list[str]:
+    """Return why a release cannot be served, a line each: the gate's reasons where that kept it back."""
+    from recsys_assets.errors import ReleaseError  # noqa: PLC0415
+    from recsys_assets.release.gate_report import check_gate, read_gate  # noqa: PLC0415
+
+    try:
+        check_gate(store.root, release_id, served_counts=True)
+    except ReleaseError as error:
+        with contextlib.suppress(ReleaseError):
+            report = read_gate(store.root, release_id)
+            return [f"candidate, {reason}" for reason in report.reasons()] if report else []
+        return [str(error)]
+    fault = store.fault(release_id, read=False)
+    return [] if fault is None else [fault]
+
+
+@releases.command(
+    epilog=example(
+        "recsys releases promote 20171231-0f3a5bc2d1",
+        "recsys releases promote 20171231-0f3a5bc2d1 --force --why 'the shop changed its range'",
+    )
+)
 @home_option
 @click.argument("release_id")
+@click.option("--force", is_flag=True, help="Promote a candidate that the gate kept back; needs --why.")
 @why_option
-def promote(home: Path | None, release_id: str, why: str) -> None:
-    """Serve RELEASE_ID from now on."""
-    _store(home).promote(release_id, who=login(), why=why)
+def promote(home: Path | None, release_id: str, *, force: bool, why: str) -> None:
+    """Serve RELEASE_ID from now on; who did it and why is kept on record."""
+    _store(home).promote(release_id, who=login(), why=why, force=force)
     click.echo(f"Current: {release_id}")
 
 

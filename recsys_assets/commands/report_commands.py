@@ -68,6 +68,7 @@ def report(home: Path | None, day: datetime, known_at: datetime | None, pdf: boo
 def _recorded_report(home: Home, day: date) -> Iterator[None]:
     """Record the page that the block writes, so that a build finds it whole; in a home with settings."""
     from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
+    from recsys_assets.orchestration.planning.artifact_parts import parts_of_report  # noqa: PLC0415
     from recsys_assets.orchestration.repair.made_artifacts import making  # noqa: PLC0415
 
     if (
@@ -76,8 +77,9 @@ def _recorded_report(home: Home, day: date) -> Iterator[None]:
     ):
         yield
         return
-    inputs = Inputs(home, load_settings(home)).increment_report(day)
-    with making(day_folder(home.reports, day), inputs=inputs):
+    inputs = Inputs(home, load_settings(home))
+    parts = parts_of_report(inputs, day)
+    with making(day_folder(home.reports, day), inputs=inputs.increment_report(day), parts=parts):
         yield
 
 

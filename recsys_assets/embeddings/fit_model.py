@@ -95,7 +95,7 @@ def fit_model(
     """
     parts = dict(fitted or {})
     vectors = _vectors_of(spec)
-    for name in (*spec.components, *vectors):
+    for name in components_of(spec):
         if name not in parts:
             parts[name] = COMPONENTS[name].fit(matrix, settings, run)
     own_n = own_weights(matrix, spec.own_half_life_days)
@@ -116,6 +116,11 @@ def fit_model(
         purchases=purchases,
     )
     return _assembled(matrix, factors, (users_UD, items_ID), recipe, related)
+
+
+def components_of(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the names of the components that `fit_model` fits: the model's, and one for the items' likeness."""
+    return tuple(dict.fromkeys((*spec.components, *_vectors_of(spec))))
 
 
 def _vectors_of(spec: ModelSpec) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ makes; `training_bytes` lists them. On `cuda` all of it is the card's memory: wh
 there, and the matrix's columns too, which are copied to it. The sizes of the work on a device follow its memory.
 """
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,6 +13,7 @@ import psutil
 import torch
 
 from recsys_assets.errors import MemoryBudgetError
+from recsys_assets.storage.peak_memory import MEGABYTE, PeakMemory
 from recsys_assets.training_settings import TrainingSettings
 
 CHUNK_ENTRIES = {"cpu": 1 << 18, "cuda": 1 << 24}
@@ -22,7 +22,6 @@ CHUNK_NUMBERS = {"cpu": 1 << 19, "cuda": 1 << 25}
 22 million pairs trained five times faster than by a CPU's)."""
 _CARD_SHARE = 8
 """A chunk takes at most this part of the card's free memory: one eighth."""
-MEGABYTE = 1 << 20
 SHARE_OF_AVAILABLE = 0.8
 """The budget where `memory_budget_mb` sets none: this share of what is available at the start."""
 
@@ -31,8 +30,6 @@ _MORE_COPIES = {"ials": 0, "softmax": 12}
 embeddings, their gradients, Adam's two moments and intermediate results."""
 
 _CGROUP = Path("/sys/fs/cgroup")
-_MEASURE_EVERY = 0.01
-"""Seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,34 +158,18 @@ def available_bytes() -> int:
     return free if limit == "max" else max(0, min(free, int(limit) - used))
 
 
-class PeakWatch:
-    """The highest resident memory of this process while the `with` block runs, measured every 10 ms.
-
-    On `cuda` also the most that torch held on the card.
-    """
+class PeakWatch(PeakMemory):
+    """The highest resident memory of this process while the `with` block runs; on `cuda` also torch's on the card."""
 
     def __init__(self, device: str = "cpu") -> None:
-        self.peak = 0
+        """Watch this process and, on `cuda`, the card."""
+        super().__init__()
         self._on_card = device == "cuda"
-        self._process = psutil.Process()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="peak-memory", daemon=True)
 
     def __enter__(self) -> Self:
-        self.measure()
         if self._on_card:
             torch.cuda.reset_peak_memory_stats()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self.measure()
-
-    def measure(self) -> None:
-        """Measure the resident memory now."""
-        self.peak = max(self.peak, self._process.memory_info().rss)
+        return super().__enter__()
 
     def megabytes(self) -> dict[str, float]:
         """Return the peaks for metadata: `measured_peak_mb` and, on `cuda`, `card_peak_mb`."""
@@ -196,10 +177,6 @@ class PeakWatch:
         if self._on_card:
             found["card_peak_mb"] = round(torch.cuda.max_memory_allocated() / MEGABYTE, 1)
         return found
-
-    def _watch(self) -> None:
-        while not self._over.wait(_MEASURE_EVERY):
-            self.measure()
 
 
 def _rejection(

@@ -174,10 +174,11 @@ def sampled_users(split: Split, share: float, *, seed: int) -> Split:
     count = max(1, round(share * len(split.train.users)))
     chosen = np.sort(np.random.default_rng(seed).choice(len(split.train.users), count, replace=False))
     users = Vocabulary.from_strings(split.train.users[int(num)] for num in chosen)
-    return Split(train=_rows_of(split.train, chosen, users), truth=_rows_of(split.truth, chosen, users))
+    return Split(train=rows_of(split.train, chosen, users), truth=rows_of(split.truth, chosen, users))
 
 
-def _rows_of(matrix: InteractionMatrix, chosen: Int64, users: Vocabulary) -> InteractionMatrix:
+def rows_of(matrix: InteractionMatrix, chosen: Int64, users: Vocabulary) -> InteractionMatrix:
+    """Return the matrix with the rows of the users with these numbers, ascending, only; `users` holds their ids."""
     places, starts = _places(matrix.indptr, chosen)
     others = matrix.others_seen
     if others is not None:

@@ -60,7 +60,7 @@ def iter_days(
         return
     wanted = None if days is None else np.unique([(day - EPOCH).days for day in days])
     scratch.mkdir(parents=True, exist_ok=True)
-    _remove_left_overs(scratch)
+    remove_left_overs(scratch, _SPILL_PREFIX)
     with tempfile.TemporaryDirectory(prefix=f"{_SPILL_PREFIX}{os.getpid()}-", dir=scratch) as folder:
         runs = list(_runs(source, wanted, folder=Path(folder), run_rows=run_rows))
         for group, frame in read_ahead(_merged(runs, wanted, rows=run_rows)):
@@ -98,10 +98,10 @@ class _Run:
         return pl.DataFrame(table.slice(start - first * self.batch_rows, stop - start))
 
 
-def _remove_left_overs(scratch: Path) -> None:
-    """Remove the runs of processes that were killed."""
-    for folder in scratch.glob(f"{_SPILL_PREFIX}*"):
-        owner = folder.name.removeprefix(_SPILL_PREFIX).partition("-")[0]
+def remove_left_overs(scratch: Path, prefix: str) -> None:
+    """Remove the folders named by `prefix` and the id of a process, where that was killed."""
+    for folder in scratch.glob(f"{prefix}*"):
+        owner = folder.name.removeprefix(prefix).partition("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,12 +12,14 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import InputError
+from recsys_assets.lake.files.compressed_files import member_state
 from recsys_assets.lake.files.rows_aside import DUPLICATE_FILE, RowsAside
 from recsys_assets.lake.sources.date_range import RowsByDay
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.quality.row_account import RowAccount, RowsOfReason
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.atomic import replace_file, replaced_file
+from recsys_assets.storage.database_urls import is_query
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 
@@ -40,12 +42,22 @@ class SurveyedFile(msgspec.Struct, frozen=True, kw_only=True):
     """The rows read and those that could not be."""
 
 
+class FileContent(msgspec.Struct, frozen=True, array_like=True):
+    """The content of a file, whatever its name."""
+
+    state: str
+    """Size and time of the last change, for which `sha256` holds."""
+    sha256: str
+    """SHA-256 of all bytes, hexadecimal; of a member of an archive its size and checksum there."""
+
+
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     reading: str
     fingerprint: str
     on_disk: str = ""
     files: dict[str, SurveyedFile]
+    contents: dict[str, FileContent] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +84,8 @@ class SourceDays:
     """`state_on_disk` before it was read; empty where that is not known."""
     files: Mapping[str, SurveyedFile] = field(default_factory=dict)
     """Name of each file, in the source's order, and its account."""
+    contents: Mapping[str, FileContent] = field(default_factory=dict)
+    """Path of each file, those of the catalogue too, and its content; empty where the source is no files."""
     counts: pl.DataFrame = field(default_factory=_COUNTS.to_frame)
     """One row a file and day that has events: `file`, `day`, `rows`, `content`."""
 
@@ -88,6 +102,7 @@ class SourceDays:
                 fingerprint=note.fingerprint,
                 on_disk=note.on_disk,
                 files=note.files,
+                contents=note.contents,
                 counts=counts.match_to_schema(_COUNTS),
             )
         except (OSError, KeyError, msgspec.MsgspecError, pl.exceptions.PolarsError):
@@ -101,11 +116,22 @@ class SourceDays:
             fingerprint=self.fingerprint,
             on_disk=self.on_disk,
             files=dict(self.files),
+            contents=dict(self.contents),
         )
         with locked(home.source_lock):  # Dagster's sensor counts the source while a build does
             with replaced_file(home.source_days) as staged:
                 self.counts.write_parquet(staged, metadata={_NOTE: msgspec.json.encode(note).decode()})
             replace_file(home.source_account, msgspec.json.encode(self.account(source)))
+
+    @cached_property
+    def content(self) -> str:
+        """A hash of the files' contents in their order; a renamed file changes it only where it changes the order.
+
+        Empty where it is not known.
+        """
+        if not self.contents:
+            return ""
+        return hashlib.sha256("\n".join(one.sha256 for one in self.contents.values()).encode()).hexdigest()
 
     @cached_property
     def duplicates(self) -> dict[str, str]:
@@ -213,7 +239,10 @@ class DaysReading:
         before = self._before.counts.filter(~pl.col("file").is_in(list(self._files)))
         counts = pl.concat([before, *self._counts]).filter(pl.col("file").is_in(kept))
         return SourceDays(
-            fingerprint=self._fingerprint, files={name: files[name] for name in kept}, counts=counts
+            fingerprint=self._fingerprint,
+            files={name: files[name] for name in kept},
+            contents=_contents_of(self._source, self._before.contents),
+            counts=counts,
         )
 
     def _read(self, name: str, aside: RowsAside) -> Generator[pl.DataFrame]:
@@ -241,6 +270,33 @@ def reading_of(source: SourceSettings) -> str:
     """Return a hash of the spec, the mapping and the way of reading: with another one, counts are of another source."""
     parts = [source.spec, sorted(source.columns.items()), source.reading]
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
+
+
+def meaning_of(source: SourceSettings) -> str:
+    """Return a hash of the kind of source, the mapping and the way of reading: a moved file has the same."""
+    kind = source.spec if is_query(source.spec) else source.spec.partition(":")[0]
+    parts = [kind, sorted(source.columns.items()), source.reading]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
+
+
+def _contents_of(source: Source, before: Mapping[str, FileContent]) -> dict[str, FileContent]:
+    """Return the content of each file of a source; empty where one is no file. Files as they were are not read."""
+    found = {}
+    try:
+        for path in source.files():
+            member = member_state(path)
+            if member is not None:
+                found[str(path)] = FileContent(member, member)
+                continue
+            status = path.stat()
+            state, known = f"{status.st_size} {status.st_mtime_ns}", before.get(str(path))
+            if known is None or known.state != state:
+                with path.open("rb") as opened:
+                    known = FileContent(state, hashlib.file_digest(opened, "sha256").hexdigest())
+            found[str(path)] = known
+    except OSError:  # a query, an address, or a file that goes while it is read
+        return {}
+    return found
 
 
 def files_as_counted(source: Source, counted: SourceDays) -> bool:

@@ -1,16 +1,14 @@
 """`recsys build`: whatever is missing or stale, materialised through Dagster in the order of the data.
 
-Planning reads fingerprints (`fingerprints.py`) and Dagster's record of its materialisations; running is one
-in-process Dagster run a stage (and, for days, one a stretch of stale days). Nothing is computed here.
+What is stale, and why, says `planning/stages.py`; running it is one in-process Dagster run a stage (and, for days, one
+a stretch of stale days). Nothing is computed here.
 """
 
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -20,7 +18,7 @@ from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
-from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.orchestration.fingerprints import ASSETS, Inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
 from recsys_assets.orchestration.interrupts import (
     BUILD_TAG,
@@ -28,25 +26,39 @@ from recsys_assets.orchestration.interrupts import (
     Interrupts,
     close_killed_runs,
 )
-from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
-from recsys_assets.orchestration.landing_plan import follow, kept_days, stretches, with_touched
+from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
+from recsys_assets.orchestration.landing_plan import follow, move_broken, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
+from recsys_assets.orchestration.planning.costs import measured
+from recsys_assets.orchestration.planning.stages import (
+    DAILY,
+    GAP_DAYS,
+    RELEASE,
+    DagsterHistory,
+    Stages,
+    Step,
+    stage_names,
+    walk,
+)
 from recsys_assets.orchestration.repair.damage import clear_places, mend
-from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
+from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
-from recsys_assets.storage.day_journal import DayFile
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
-
-_GAP_DAYS: Final = 7
-"""Most fresh days between stale ones that are built again: another run would cost half a second."""
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool = False) -> BuildOutcome:
+def build(
+    home: Home,
+    settings: Settings,
+    watcher: Watcher,
+    *,
+    landed_only: bool = False,
+    through: date | None = None,
+) -> BuildOutcome:
     """Materialise whatever is missing or stale, and stop at the first stage that fails.
 
     Args:
@@ -54,6 +66,7 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
         settings: its settings.
         watcher: shows each stage.
         landed_only: do not look at the source, and land no new day; train and release on the landed ones.
+        through: land no day after this one; None lands all.
 
     Raises:
         BuildRunningError: another process builds this home.
@@ -65,7 +78,7 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
         clear_places(home, watcher.say)
         settings = settings if landed_only else follow(home, settings, watcher)
         with _builder(home, settings, watcher) as builder:
-            return builder.run(landed_only=landed_only)
+            return builder.run(landed_only=landed_only, through=through)
 
 
 def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date]) -> BuildOutcome:
@@ -153,97 +166,66 @@ class _Builder:
         return Inputs(self.home, self.settings, warm=self.warm)
 
     def run_again(self, days: Sequence[date]) -> BuildOutcome:
-        self._catalogue()
-        self.build_days("raw_interactions", days, without=set(self.inputs.raw_files) - set(days))
+        first, raw, cleaned, *later = stage_names(self.settings)
+        self._perform(first, self._ask(first))
+        self.build_days(raw, days, without=set(self.inputs.raw_files) - set(days))
         if not self.outcome.failed:
-            self.build_days("interactions", with_touched(days, self.inputs, self.watcher))
-        for stage in (self._train, self._report):
+            self.build_days(cleaned, with_touched(days, self.inputs, self.watcher))
+        for name in later:
             if not self.outcome.failed:
-                stage()
+                self._perform(name, self._ask(name))
         return self.outcome
 
-    def run(self, *, landed_only: bool) -> BuildOutcome:
-        self._catalogue()  # first: the audit of raw days looks items up in it
-        self._raw(landed_only=landed_only)
-        self._interactions()
-        for stage in (self._train, self._report, self._prune):
-            if not self.outcome.failed:
-                stage()
+    def _ask(self, name: str) -> Step | None:
+        return Stages(inputs=self.inputs, history=DagsterHistory(self.instance), landed_only=True).step(name)
+
+    def run(self, *, landed_only: bool, through: date | None) -> BuildOutcome:
+        history = DagsterHistory(self.instance)
+
+        def ask(name: str) -> Step | None:
+            found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
+            return found.step(name)
+
+        walk(self.settings, ask, self._perform)
+        if not self.outcome.failed:
+            self.outcome.model = ModelChoice.load(self.home.artifact("choice")).in_words()
+            self._prune()
         return self.outcome
 
     def build_days(self, asset: str, days: Sequence[date], *, without: Collection[date] = ()) -> None:
-        """Materialise `asset` for `days`, one run a stretch of days, and not for days `without`."""
-        if not days:
-            self._end(StageRow(stage=asset, status="fresh", detail=""))
-            return
-        self.watcher.begin(asset, counted(len(days), "day"))
-        started, problems = time.monotonic(), []
-        for first, last in stretches(days, gap=_GAP_DAYS, without=without):
-            problems += self._materialise(DAILY_INCREMENT, [asset], tags=range_tags(first, last))
-        self._end(
-            StageRow(
-                stage=asset,
-                status="failed" if problems else "built",
-                detail="\n".join(problems) or counted(len(days), "day"),
-                seconds=time.monotonic() - started,
-            )
-        )
+        """Materialise `asset` for `days`, stale or not, one run a stretch of days, and not for days `without`."""
+        runs = stretches(days, gap=GAP_DAYS, without=without)
+        step = Step(stage=asset, assets=[asset], why=[], days=list(days), stretches=runs)
+        self._perform(asset, step if days else None)
 
-    def _raw(self, *, landed_only: bool) -> None:
-        inputs = self.inputs
-        days = inputs.raw_files if landed_only else self.settings.source.days()
-        stale = self._stale("raw_interactions", inputs.raw_files, days, inputs.raw_interactions)
-        kept = kept_days(inputs, stale)
-        self.build_days("raw_interactions", [day for day in stale if day not in kept], without=kept)
-
-    def _catalogue(self) -> None:
-        self._build(["item_catalogue"], self.home.catalogue, self.inputs.item_catalogue)
-
-    def _interactions(self) -> None:
-        inputs = self.inputs
-        stale = self._stale("interactions", inputs.interaction_files, inputs.raw_files, inputs.interactions)
-        self.build_days("interactions", stale)
-
-    def _train(self) -> None:
-        inputs, stages = self.inputs, dict(self.inputs.artifacts)
-        if self.settings.export.to and self.settings.export.after_build:
-            stages[EXPORTED_LISTS] = ([EXPORTED_LISTS], inputs.exported_lists)
-        for name, (assets, wanted) in stages.items():
-            if not self.outcome.failed:
-                self._build(assets, self.home.artifact(name), wanted)
-        if not self.outcome.failed:
-            self.outcome.model = ModelChoice.load(self.home.artifact("choice")).in_words()
-
-    def _report(self) -> None:
-        inputs = self.inputs
-        report, quality_db = self.settings.report, self.home.quality_db
-        days = last_reported_days(inputs.interaction_files, report, quality_db=quality_db)
-        recorded = self._recorded_days("increment_report")
-        stale = [
-            day
-            for day in days
-            if day not in recorded
-            or written_inputs(day_folder(self.home.reports, day)) != inputs.increment_report(day)
-        ]
-        self.build_days("increment_report", stale)
-
-    def _build(self, assets: Sequence[str], artifact: Path, inputs: str) -> None:
-        stage = " + ".join(assets)
-        recorded = all(self.instance.get_latest_materialization_event(dg.AssetKey(asset)) for asset in assets)
-        if recorded and written_inputs(artifact) == inputs:
-            self._end(StageRow(stage=stage, status="fresh", detail=""))
-            return
-        self.watcher.begin(stage, "")
-        started = time.monotonic()
-        problems = self._materialise(RETRAIN_AND_RELEASE, assets)
+    def _perform(self, name: str, step: Step | None) -> bool:
+        """Run a step, and return whether it succeeded."""
+        stage = " + ".join(ASSETS.get(name, [name]))
+        if step is None:
+            kept_back = newest_candidate(self.home) if name == RELEASE else None
+            status, detail = ("failed", kept_back.in_words()) if kept_back else ("fresh", "")
+            self._end(StageRow(stage=stage, status=status, detail=detail))
+            return kept_back is None
+        amount = counted(len(step.days), "day") if name in DAILY else ""
+        self.watcher.begin(stage, amount)
+        move_broken(self.inputs, step.lost)
+        problems = list[str]()
+        with measured(lambda: self.inputs, step) as cost:
+            if name in DAILY:
+                for first, last in step.stretches:
+                    problems += self._materialise(DAILY_INCREMENT, step.assets, tags=range_tags(first, last))
+            else:
+                problems = self._materialise(RETRAIN_AND_RELEASE, step.assets)
+            cost.succeeded = not problems
         self._end(
             StageRow(
                 stage=stage,
                 status="failed" if problems else "built",
-                detail="\n".join(problems),
-                seconds=time.monotonic() - started,
+                detail="\n".join(problems) or amount,
+                seconds=cost.seconds,
             )
         )
+        return not problems
 
     def _materialise(
         self, job: str, assets: Sequence[str], *, tags: dict[str, str] | None = None
@@ -270,25 +252,6 @@ class _Builder:
         if self.settings.retention.after_build:
             removed = in_words(prune_locked(self.home, self.settings, self.instance, now=datetime.now(UTC)))
             self._end(StageRow(stage="prune", status="built" if removed else "fresh", detail=removed))
-
-    def _stale(
-        self,
-        asset: str,
-        files: Mapping[date, DayFile],
-        days: Iterable[date],
-        inputs: Callable[[date], str],
-    ) -> list[date]:
-        recorded = self._recorded_days(asset)
-
-        def is_fresh(day: date) -> bool:
-            return day in recorded and day in files and files[day].provenance.get(INPUTS_KEY) == inputs(day)
-
-        return [day for day in days if not is_fresh(day)]
-
-    def _recorded_days(self, asset: str) -> set[date]:
-        return {
-            date.fromisoformat(key) for key in self.instance.get_materialized_partitions(dg.AssetKey(asset))
-        }
 
     def _end(self, row: StageRow) -> None:
         row = replace(row, warnings=tuple(self._notes))

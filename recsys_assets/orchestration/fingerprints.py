@@ -12,7 +12,7 @@ with the one accepted last, and names the command that accepts it.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from typing import Final
@@ -23,19 +23,27 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.returns import TakenOff, taken_off
 from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
-from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
 from recsys_assets.lake.raw_returns import may_have_returns, raw_store
-from recsys_assets.lake.source_days import SourceDays, reading_of
+from recsys_assets.lake.source_days import SourceDays, meaning_of, reading_of
 from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
+from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.partition_store import PartitionStore
 
-INPUTS_KEY = "recsys.inputs"
-"""Key of the fingerprint in a Parquet file's metadata."""
+INPUTS_KEY: Final = "recsys.inputs"
+"""Key of the fingerprint in a Parquet file's metadata; beside it are parts of it, so that a change has a name:"""
+CODE_KEY: Final = "recsys.code"
+"""Key of the version of the code;"""
+READING_KEY: Final = "recsys.reading"
+"""of the source's spec, mapping and reading, of a raw day;"""
+RAW_KEY: Final = "recsys.raw"
+"""of the content of the raw day, of a cleaned one;"""
+RULES_KEY: Final = "recsys.cleaning"
+"""of `[interactions]`, of a cleaned day."""
 
 CODE_VERSIONS: Final = {
     "raw_interactions": "3",
@@ -44,13 +52,24 @@ CODE_VERSIONS: Final = {
     "increment_report": "4",
     "model_choice": "2",
     "embeddings": "4",
-    "evaluation": "4",
+    "evaluation": "5",
     "features": "3",
     "item_index": "3",
     "release": "2",
     "exported_lists": "1",
 }
 """Asset, or pair of assets built together -> version of its code; raise it when the result changes."""
+
+
+ASSETS: Final[Mapping[str, Sequence[str]]] = {
+    "choice": ["model_choice"],
+    "embeddings": ["user_embeddings", "item_embeddings"],
+    "evaluation": ["evaluation"],
+    "features": ["user_features", "item_features"],
+    "index": ["item_index"],
+    "release": ["release"],
+}
+"""Artifact -> the assets in it, in the order in which they are built."""
 
 
 def fingerprint(parts: Iterable[object]) -> str:
@@ -110,7 +129,19 @@ class Inputs:
 
     def landing(self, day: date) -> dict[str, str]:
         """Return the day's provenance in `raw_interactions`."""
-        return {INPUTS_KEY: self.raw_interactions(day), CONTENT_KEY: self._content(day)}
+        return {
+            INPUTS_KEY: self.raw_interactions(day),
+            CONTENT_KEY: self._content(day),
+            CODE_KEY: CODE_VERSIONS["raw_interactions"],
+            READING_KEY: meaning_of(self.settings.source),
+        }
+
+    def is_landed(self, file: DayFile) -> bool:
+        """Return whether a raw day is as it would land now; a moved or renamed file of the source is no change."""
+        given, now = file.provenance, self.landing(file.day)
+        named = READING_KEY in given  # else of an earlier version
+        keys = (CODE_KEY, READING_KEY, CONTENT_KEY) if named else (INPUTS_KEY,)
+        return all(given.get(key) == now[key] for key in keys)
 
     def contents(self, first: date, last: date) -> str:
         """Return a fingerprint of the rows that the source has of some days."""
@@ -145,7 +176,7 @@ class Inputs:
         files = self.raw_files
         if not any(map(may_have_returns, files.values())):
             return TakenOff.none()
-        of_days = (f"{day} {file.checksum}" for day, file in files.items())
+        of_days = (f"{day} {file.content}" for day, file in files.items())
         inputs = fingerprint([CODE_VERSIONS["interactions"], self.row_rule, *of_days])
         if written_inputs(self.home.taken_off) == inputs:
             return TakenOff.load(self.home.taken_off)
@@ -161,21 +192,40 @@ class Inputs:
     def interactions(self, day: date) -> str:
         """Covers the day's raw file, the weights of events, and returns that take pieces off the day."""
         parts = [
-            self.raw_files[day].checksum,
+            self.raw_files[day].content,
             *self._rules_of_cleaning,
             *self.taken_off.fingerprint(day),
         ]
         return fingerprint([CODE_VERSIONS["interactions"], *parts])
 
+    def cleaning(self, day: date) -> dict[str, str]:
+        """Return the day's provenance in `interactions`."""
+        return {
+            INPUTS_KEY: self.interactions(day),
+            CODE_KEY: CODE_VERSIONS["interactions"],
+            RAW_KEY: self.raw_files[day].content,
+            RULES_KEY: self.rules_of_cleaning,
+        }
+
+    @cached_property
+    def rules_of_cleaning(self) -> str:
+        """Covers `[interactions]`, and what the source says of ratings."""
+        return fingerprint(self._rules_of_cleaning)
+
     def increment_report(self, day: date) -> str:
         """Covers the day's cleaned file; a change in the trailing window is no reason for another report."""
-        return fingerprint([CODE_VERSIONS["increment_report"], self.interaction_files[day].checksum])
+        return fingerprint([CODE_VERSIONS["increment_report"], self.interaction_files[day].content])
 
     @cached_property
     def item_catalogue(self) -> str:
-        """Covers the source's spec, mapping, reading and files."""
-        files = self.source_days.fingerprint if self.source_days else ""
-        return fingerprint([CODE_VERSIONS["item_catalogue"], reading_of(self.settings.source), files])
+        """Covers the source's mapping, reading and files: their contents where these are known."""
+        source, counted = self.settings.source, self.source_days or SourceDays()
+        files = (
+            [meaning_of(source), counted.content]
+            if counted.content
+            else [reading_of(source), counted.fingerprint]
+        )
+        return fingerprint([CODE_VERSIONS["item_catalogue"], *files])
 
     @cached_property
     def lineage(self) -> dict[date, str]:
@@ -183,12 +233,22 @@ class Inputs:
         return {day: file.checksum for day, file in self.interaction_files.items()}
 
     @cached_property
+    def landed(self) -> dict[date, str]:
+        """Checksum of the rows of each cleaned day."""
+        return {day: file.content for day, file in self.interaction_files.items()}
+
+    @cached_property
     def _landed(self) -> str:
-        return fingerprint(f"{day} {checksum}" for day, checksum in self.lineage.items())
+        return fingerprint(f"{day} {content}" for day, content in self.landed.items())
 
     @cached_property
     def _catalogue(self) -> str:
         return fingerprint([self.home.catalogue.read_bytes().hex()]) if self.home.catalogue.is_file() else ""
+
+    @cached_property
+    def catalogue_checksum(self) -> str:
+        """Checksum of the item catalogue's file."""
+        return fingerprint([self._catalogue])
 
     @cached_property
     def _learnt_from(self) -> str:
@@ -245,34 +305,16 @@ class Inputs:
         ]
         return fingerprint([CODE_VERSIONS["release"], *parts])
 
-    @cached_property
-    def artifacts(self) -> Mapping[str, tuple[Sequence[str], str]]:
-        """Artifact -> the assets in it, and its fingerprint; in the order in which they are built."""
-        return {
-            "choice": (["model_choice"], self.choice),
-            "embeddings": (["user_embeddings", "item_embeddings"], self.embeddings),
-            "evaluation": (["evaluation"], self.evaluation),
-            "features": (["user_features", "item_features"], self.features),
-            "index": (["item_index"], self.item_index),
-            "release": (["release"], self.release),
-        }
+    def of_artifact(self, name: str) -> str:
+        """Return the fingerprint of the artifact `name`, a key of `ASSETS`."""
+        found: str = getattr(self, {"index": "item_index"}.get(name, name))
+        return found
 
     @cached_property
     def exported_lists(self) -> str:
-        """Covers the release and the export settings."""
-        settings = msgspec.json.encode(self.settings.export)
-        return fingerprint([CODE_VERSIONS["exported_lists"], self.release, settings])
-
-
-def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:
-    """Return table name -> store; it records a build's fingerprints, so that a day accepted by hand is fresh."""
-    inputs = Inputs(home, settings)
-    return {
-        RAW_INTERACTIONS.name: replace(inputs.raw_store, provenance=inputs.landing),
-        INTERACTIONS.name: replace(
-            inputs.interaction_store,
-            provenance=lambda day: {
-                INPUTS_KEY: Inputs(home, settings).interactions(day)
-            },  # of the raw day then
-        ),
-    }
+        """Covers the release that was built last, the one that is served, and the export settings."""
+        settings, current = (
+            msgspec.json.encode(self.settings.export),
+            ReleaseStore(self.home.releases).served_id(),
+        )
+        return fingerprint([CODE_VERSIONS["exported_lists"], self.release, current, settings])

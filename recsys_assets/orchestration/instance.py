@@ -57,7 +57,7 @@ def build_definitions(
         by_day = [*lake.lake_assets(daily, source=source.spec), *interactions.interactions_assets(daily)]
     materialised = dg.Definitions(
         assets=[*by_day, *embeddings.ASSETS, *features.ASSETS, *index.ASSETS, *release.ASSETS],
-        asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS, *release.CHECKS],
+        asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS],
         resources={
             "lake": HeldLake(home_path=path, warm=warm),
             "artifacts": Artifacts(home_path=path),

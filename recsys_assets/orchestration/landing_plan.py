@@ -1,6 +1,6 @@
 """Days to land: those that the source has and the lake has not, or has otherwise, and the runs that land them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Protocol
 
@@ -22,13 +22,16 @@ class Speaker(Protocol):
         """Show a line."""
 
 
-def follow(home: Home, settings: Settings, speaker: Speaker, *, by_hand: bool = False) -> Settings:
+def follow(
+    home: Home, settings: Settings, speaker: Speaker, *, named: Home | None = None, by_hand: bool = False
+) -> Settings:
     """Count the source again where it changed, say what is new, and return the settings in force now.
 
     Args:
         home: the home.
         settings: its settings.
         speaker: shows the lines.
+        named: the home that a message names, where `home` is a copy of it.
         by_hand: a person names the days to land, so that changed ones are no reason to stop.
 
     Raises:
@@ -43,7 +46,7 @@ def follow(home: Home, settings: Settings, speaker: Speaker, *, by_hand: bool = 
     settings, rule = followed.settings, followed.settings.source.changed_past
     changes = Inputs(home, settings).source_changes(followed.counted)
     if rule == "reject" and not by_hand:
-        changes.require_none_changed(home)
+        changes.require_none_changed(named or home)
     if followed.is_new or changes.new or changes.landed_again(rule):
         for line in [*changes.in_words(rule), *followed.notes]:
             speaker.say(line)
@@ -59,14 +62,11 @@ def kept_days(inputs: Inputs, stale: Sequence[date] = ()) -> set[date]:
     source = inputs.settings.source
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
         return set(inputs.raw_files)
-    return inputs.source_changes(inputs.source_days).kept(source.changed_past) | _lost_days(inputs, stale)
+    return inputs.source_changes(inputs.source_days).kept(source.changed_past) | lost_days(inputs, stale)
 
 
-def _lost_days(inputs: Inputs, stale: Sequence[date]) -> set[date]:
-    """Return those of the stale days that are lost, and gone from the source: their cleaned days stay in use.
-
-    A raw file that cannot be read is moved away, so that the day is not cleaned from it.
-    """
+def lost_days(inputs: Inputs, stale: Iterable[date]) -> set[date]:
+    """Return those of the stale days that are lost, and gone from the source: their cleaned days stay in use."""
     lost = set()
     counted = inputs.source_days
     for day in stale if counted else ():
@@ -74,9 +74,14 @@ def _lost_days(inputs: Inputs, stale: Sequence[date]) -> set[date]:
         is_lost = raw is None or raw.rows is None
         if is_lost and cleaned and cleaned.rows and counted and not counted.of_day(day).rows:
             lost.add(day)
-            if raw is not None:
-                moved_away(inputs.raw_store.path(day))
     return lost
+
+
+def move_broken(inputs: Inputs, lost: Iterable[date]) -> None:
+    """Move the raw files of lost days away that cannot be read, so that no day is cleaned from one."""
+    for day in lost:
+        if day in inputs.raw_files:
+            moved_away(inputs.raw_store.path(day))
 
 
 def days_to_request(inputs: Inputs) -> list[date]:

@@ -220,7 +220,7 @@ def _replayed(home: Home, settings: Settings, before: _Before, days: Sequence[da
             return "gone"
         pairs = ((before.raw, inputs.raw_files), (before.cleaned, inputs.interaction_files))
         return (
-            "changed" if any(_checksum(one, day) != _checksum(other, day) for one, other in pairs) else "same"
+            "changed" if any(_content(one, day) != _content(other, day) for one, other in pairs) else "same"
         )
 
     def replayed(day: date) -> ReplayedDay:
@@ -237,14 +237,14 @@ def _replayed(home: Home, settings: Settings, before: _Before, days: Sequence[da
     others = [
         day
         for day in inputs.interaction_files
-        if day not in days and _checksum(before.cleaned, day) != _checksum(inputs.interaction_files, day)
+        if day not in days and _content(before.cleaned, day) != _content(inputs.interaction_files, day)
     ]
     touched = [msgspec.structs.replace(replayed(day), state="cleaned") for day in others]
     return [*map(replayed, days), *touched]
 
 
-def _checksum(files: Mapping[date, DayFile], day: date) -> str:
-    return files[day].checksum if day in files else ""
+def _content(files: Mapping[date, DayFile], day: date) -> str:
+    return files[day].content if day in files else ""
 
 
 def _with_diff(home: Home, report: ReplayReport) -> ReplayReport:

@@ -21,7 +21,8 @@ from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.orchestration.run_history import cut_history
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.settings import RetentionSettings, Settings
+from recsys_assets.release_settings import RetentionSettings
+from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import remove_file, sync
 from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.home import Home, day_folder, days_under

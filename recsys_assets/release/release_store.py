@@ -20,6 +20,7 @@ from recsys_assets.release.current import (
     record_move,
     record_recalled,
 )
+from recsys_assets.release.gate_report import check_gate, report_file
 from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import (
     STAMPS,
@@ -63,7 +64,7 @@ class ReleaseStore:
 
     def list(self) -> Sequence[Manifest]:
         """Return the manifests of all readable releases, the last published first; their clock does not count."""
-        found = [manifest for manifest in self._folders().values() if isinstance(manifest, Manifest)]
+        found = [one for one in self._folders().values() if isinstance(one, Manifest)]
         return sorted(found, key=lambda one: (one.sequence, one.created_at, one.release_id), reverse=True)
 
     def unreadable(self) -> Mapping[str, str]:
@@ -142,7 +143,7 @@ class ReleaseStore:
         return next((release_id for release_id in steps if self.fault(release_id) is None), None)
 
     def fault(self, release_id: str, *, read: bool = True) -> str | None:
-        """Return why a release cannot be served: it is gone, damaged, edited or recalled; None where it can.
+        """Return why a release cannot be served: gone, damaged, edited, recalled or kept back by the gate, else None.
 
         `read` compares the checksums of files that were never verified or have changed since, else their sizes only.
         """
@@ -151,6 +152,7 @@ class ReleaseStore:
             check_identity(folder, manifest)
             (check_sums_once if read else check_sizes)(folder, manifest)
             check_not_recalled(self.root, manifest)
+            check_gate(self.root, release_id, served_counts=True)
         except ReleaseError as error:
             return str(error)
         return None
@@ -168,18 +170,20 @@ class ReleaseStore:
         check_sums(folder, manifest)
         return manifest
 
-    def promote(self, release_id: str, *, who: str = "", why: str = "") -> None:
-        """Check a release whole, and point `current` at it.
+    def promote(self, release_id: str, *, who: str = "", why: str = "", force: bool = False) -> None:
+        """Check a release whole, and point `current` at it; who did it and why is kept on record.
 
-        Args:
-            release_id: the release to serve.
-            who: login or name of an API key, for the record.
-            why: the reason, for the record.
+        `force` promotes one that did not pass the gate too; it needs a reason.
 
         Raises:
-            ReleaseError: no release has that id, it was built on recalled days, or from another source than the home's.
+            ReleaseError: no release has that id, it did not pass the gate, it was built on recalled days, or from
+                another source than the home's.
             BrokenReleaseError: a file is damaged, the manifest was edited, or its lists break their rules.
         """
+        if force and not why.strip():
+            raise ReleaseError(f"release {release_id}: to force it give a reason, --why TEXT")
+        if not force:
+            check_gate(self.root, self.path(release_id).name)
         manifest = self.verify(release_id)  # before the lock is taken: a rollback need not wait for it
         check_source(manifest, Home(self.root.parent))
         check_lists(load_release(self.root / release_id, verify=False))
@@ -281,6 +285,7 @@ class ReleaseStore:
             for release_id in old:
                 remove_folder(self.root / release_id, hidden=self.root / f".pruned-{release_id}")
                 (self.root / STAMPS / f"{release_id}.json").unlink(missing_ok=True)
+                report_file(self.root, release_id).unlink(missing_ok=True)
         return old
 
     def superseded(self, *, keep: int) -> Sequence[str]:

@@ -6,6 +6,7 @@ The scenarios themselves are in `rules/engine`, the file's language in `rules/la
 import asyncio
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import threading
@@ -41,12 +42,19 @@ def rules_source(home: Home) -> Path:
 
 
 def rules_fingerprint(home: Home) -> str:
-    """Return the SHA-256 of that file, hexadecimal; a release with another one has stale rules.
+    """Return a SHA-256 of what that file says, hexadecimal; a release with another one has stale rules.
+
+    A comment or another layout changes nothing in it.
 
     Raises:
         RulesError: the file cannot be read.
     """
-    return hashlib.sha256(_content(rules_source(home))).hexdigest()
+    content = _content(rules_source(home))
+    try:
+        said = json.dumps(parse_toml(content)[1], default=str).encode()
+    except TomlError:
+        said = content  # binding it names the mistake
+    return hashlib.sha256(said).hexdigest()
 
 
 def rules_part(home: Home) -> Path:

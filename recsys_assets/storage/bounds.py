@@ -16,6 +16,7 @@ CountOrZero = Annotated[int, Meta(ge=0, le=MOST)]
 Positive = Annotated[float, Meta(ge=0.001, le=MOST)]
 NotNegative = Annotated[float, Meta(ge=0, le=MOST)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+NumberOfDays = Annotated[int, Meta(ge=0, le=100_000)]
 Days = Annotated[float, Meta(ge=0.01, le=100_000)]
 DaysOrZero = Annotated[
     float, Meta(ge=0, le=100_000, description="0, or 0.01 to 100000", extra_json_schema={"least": 0.01})

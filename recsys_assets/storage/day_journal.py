@@ -28,8 +28,12 @@ _POLARS_KEY: Final = b"ARROW:schema"
 """Key that the writer itself puts into a Parquet file's metadata."""
 _SEAL_KEY: Final = "recsys.seal"
 _NO_SEAL: Final = b"crc32:00000000"
-UNSEALED: Final = {_SEAL_KEY: _NO_SEAL.decode()}
-"""Metadata that a day's file is made with; `DayJournal.write` puts the checksum in its place."""
+_ROWS_KEY: Final = "recsys.rows"
+_NO_ROWS: Final = b"rows:" + 20 * b"0"
+_FOOTER_END: Final = 8
+"""Bytes at the end of a Parquet file, after its metadata: their length, and `PAR1`."""
+UNSEALED: Final = {_ROWS_KEY: _NO_ROWS.decode(), _SEAL_KEY: _NO_SEAL.decode()}
+"""Metadata that a day's file is made with; `DayJournal.write` puts both checksums in their places."""
 
 
 class DayFile(msgspec.Struct, frozen=True, array_like=True):
@@ -45,6 +49,14 @@ class DayFile(msgspec.Struct, frozen=True, array_like=True):
     """SHA-256 of the file, hexadecimal."""
     provenance: dict[str, str]
     """The metadata that it was written with."""
+
+    @property
+    def content(self) -> str:
+        """A checksum of the rows alone: the same rows from other inputs have the same.
+
+        Of a file of an earlier version, which has none, that of the whole file.
+        """
+        return self.provenance.get(_ROWS_KEY, self.checksum)
 
 
 _ENTRY: Final = msgspec.json.Decoder(DayFile)
@@ -101,6 +113,7 @@ class DayJournal:
         content: bytes,
         *,
         rows: int,
+        columns: str,
         provenance: dict[str, str],
         versions: "DayVersions | None" = None,
     ) -> None:
@@ -111,10 +124,14 @@ class DayJournal:
             file: its path.
             content: a Parquet file with `UNSEALED` and `provenance` as metadata.
             rows: the number of its rows.
+            columns: their names and types.
             provenance: the inputs of the file.
             versions: keeps the file before, where its content is another; None keeps none.
         """
+        of_rows = _checksum_of_rows(content, columns)
+        content = _with_seal(content, _NO_ROWS, of_rows)
         content = _with_seal(content, _NO_SEAL, _seal_of(content))
+        provenance = {**provenance, _ROWS_KEY: of_rows.decode()}
         checksum = hashlib.sha256(content).hexdigest()
         before = self.find(day, file) if versions is not None else None
         if versions is not None and before is not None and before.checksum != checksum:
@@ -204,9 +221,18 @@ def _seal_of(unsealed: bytes) -> bytes:
 
 
 def _with_seal(content: bytes, before: bytes, after: bytes) -> bytes:
-    """Return the file with another seal; its metadata are at the end, after all rows."""
+    """Return the file with another text of the same length in its metadata, which are at the end, after all rows."""
     start, end = content.rsplit(before, 1)
     return start + after + end
+
+
+def _checksum_of_rows(content: bytes, columns: str) -> bytes:
+    """Return a checksum of a Parquet file's columns and rows: of all that is before its metadata."""
+    metadata = int.from_bytes(content[-_FOOTER_END:][:4], "little")
+    rows = memoryview(content)[: -_FOOTER_END - metadata]
+    digest = hashlib.sha256(rows)
+    digest.update(columns.encode())
+    return b"rows:" + digest.hexdigest()[:20].encode()
 
 
 def _decode(lines: bytes) -> list[DayFile]:

@@ -50,6 +50,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "rules.toml"
 
     @property
+    def golden_file(self) -> Path:
+        """`golden.toml`; missing where nobody names golden users."""
+        return self.root / "golden.toml"
+
+    @property
     def last_good_rules(self) -> Path:
         """A copy of `rules.toml` and its lists as they were bound last, for a start while they are broken."""
         return self.root / "last_good_rules"
@@ -194,6 +199,21 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "scratch"
 
     @property
+    def build_costs(self) -> Path:
+        """Time, memory and bytes of the stages that were built last: JSON, for the plans of later builds."""
+        return self.root / "build_costs.json"
+
+    @property
+    def plan(self) -> Path:
+        """The plan that was shown last, which `recsys plan --apply` runs: JSON, a `StoredPlan`."""
+        return self.root / "plan.json"
+
+    @property
+    def before_plan(self) -> Path:
+        """Settings and rules as they were before `recsys plan --apply` replaced them last."""
+        return self.root / "before_plan"
+
+    @property
     def quality_db(self) -> Path:
         """Every check result, by day."""
         return self.root / "quality.sqlite"
@@ -214,13 +234,14 @@ class Home(msgspec.Struct, frozen=True):
             self.exports,
         )
         files = (self.source_days, self.source_account, self.row_account, self.api_keys, self.init_marker)
+        records = (self.build_costs, self.plan, self.before_plan)
         databases = [
             database.with_name(database.name + suffix)
             for database in (self.quality_db, self.events_db)
             for suffix in ("", "-wal", "-shm")
         ]
         others = (self.downloads, self.scratch, self.dagster, self.logs, self.build_lock)
-        return [*folders, *files, *others, *databases]
+        return [*folders, *files, *records, *others, *databases]
 
 
 def day_folder(root: Path, day: date) -> Path:

@@ -144,11 +144,13 @@ class PartitionStore:
         provenance |= self.note(frame) if self.note else {}
         buffer = io.BytesIO()
         frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
+        columns = ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
         self._journal.write(
             day,
             target,
             buffer.getvalue(),
             rows=frame.height,
+            columns=columns,
             provenance=provenance,
             versions=self.versions,
         )

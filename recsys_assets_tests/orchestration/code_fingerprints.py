@@ -45,6 +45,7 @@ _WITHOUT_RESULTS = (
     f"{PACKAGE}.orchestration.fingerprints",
     f"{PACKAGE}.orchestration.metadata",
     f"{PACKAGE}.orchestration.partitions",
+    f"{PACKAGE}.orchestration.planning",
     f"{PACKAGE}.storage",
     f"{PACKAGE}.settings",  # the values are in the fingerprint of an asset's inputs
     f"{PACKAGE}.errors",

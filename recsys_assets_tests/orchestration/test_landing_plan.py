@@ -17,7 +17,13 @@ from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.jobs import landed_day
-from recsys_assets.orchestration.landing_plan import days_to_request, follow, kept_days, stretches
+from recsys_assets.orchestration.landing_plan import (
+    days_to_request,
+    follow,
+    kept_days,
+    move_broken,
+    stretches,
+)
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
@@ -152,6 +158,7 @@ def test_a_lost_day_that_the_source_has_no_more_is_not_landed_empty(home, folder
     follow(home, load_settings(home), Listener())
     inputs = Inputs(home, load_settings(home))
     assert kept_days(inputs, [day]) == {day}
+    move_broken(inputs, [day])
     assert day not in inputs.raw_store.days()
 
 

@@ -19,7 +19,8 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import quarantine_day, rejected_days
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.settings import RetentionSettings, load_settings
+from recsys_assets.release_settings import RetentionSettings
+from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, day_folder, days_under
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
 

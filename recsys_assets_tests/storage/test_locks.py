@@ -32,6 +32,8 @@ BUILD, PUBLISH, MOVE = "build_lock(", "locked(home.releases / PUBLISHING)", "loc
 TAKEN_IN = {
     BUILD: (
         "orchestration/build.py",
+        "orchestration/planning/applying.py",
+        "orchestration/planning/plan.py",
         "orchestration/retention.py",
         "orchestration/resources.py",
         "commands/quarantine_commands.py",
@@ -51,12 +53,14 @@ TAKEN_IN = {
 
 NONE = {
     "commands/running.py": "the log of a server, appended to by its process alone",
+    "api/serving/smoke_test.py": "a temporary home",
     "api/http/limits.py": "a temporary file of one server's workers, with a lock of its own",
     "embeddings/interaction_matrix.py": "a frame's columns",
     "lake/download.py": "one download a file: a part is appended to and compared with its version",
     "lake/files/url_tables.py": "a temporary folder",
     "lake/sources/preset_table.py": "a frame's columns",
     "orchestration/known_then.py": "a temporary home",
+    "orchestration/planning/staged_home.py": "a temporary home",
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",
     "release/event_store.py": "SQLite's own lock",
     "release/manifest.py": "stamps: the last one counts, half of one is read as none",
@@ -76,14 +80,16 @@ LOCK_OF = {
     BUILD: {
         "commands/making.py", "drift/seen_snapshot.py", "embeddings/fold_in.py", "embeddings/ials.py",
         "embeddings/model_files.py", "embeddings/score_recipe.py", "evaluation/comparison.py",
-        "evaluation/model_choice.py", "features/feature_database.py", "index/build_index.py",
+        "evaluation/evaluated_users.py", "evaluation/model_choice.py", "features/feature_database.py",
+        "index/build_index.py",
         "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py",
         "lake/wish_defaults.py", "orchestration/assets/embeddings.py", "orchestration/assets/exports.py",
-        "orchestration/assets/release.py", "orchestration/repair/damaged_databases.py",
+        "orchestration/assets/release.py", "orchestration/planning/applying.py", "orchestration/planning/costs.py",
+        "orchestration/repair/damaged_databases.py",
         "orchestration/repair/made_artifacts.py",
         "orchestration/retention.py", "orchestration/run_history.py", "quality/ledger.py",
-        "quality/quarantine.py", "storage/day_versions.py",
+        "quality/quarantine.py", "release/gate_report.py", "storage/day_versions.py",
         "storage/partition_store.py",
     },
     PUBLISH: {"release/publish.py"},

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.storage import partition_store
-from recsys_assets.storage.partition_store import PartitionStore
+from recsys_assets.storage.partition_store import JOURNAL, PartitionStore
 
 SCHEMA = pl.Schema({"user_id": pl.String, "timestamp": pl.Datetime("us", "UTC")})
 FIRST, SECOND = date(2017, 1, 1), date(2017, 1, 2)
@@ -206,4 +206,26 @@ def test_some_rows_of_many_days_are_read(store):
 def test_facts_about_the_rows_are_found_without_opening_the_file(store):
     noting = PartitionStore(root=store.root, schema=SCHEMA, note=lambda frame: {"rows": str(frame.height)})
     noting.write(FIRST, day_of("u", FIRST))
-    assert store.file(FIRST).provenance == {"rows": "1"}
+    assert store.file(FIRST).provenance["rows"] == "1"
+
+
+def test_the_same_rows_from_other_inputs_have_the_same_content(tmp_path):
+    found = []
+    for number in ("1", "2"):
+        made = PartitionStore(
+            root=tmp_path / number, schema=SCHEMA, provenance=lambda _, n=number: {"from": n}
+        )
+        made.write(FIRST, day_of("u", FIRST))
+        made.settle()
+        (tmp_path / number / JOURNAL).unlink()
+        found.append(PartitionStore(root=tmp_path / number, schema=SCHEMA).file(FIRST))
+    assert found[0].checksum != found[1].checksum
+    assert found[0].content == found[1].content
+
+
+def test_other_rows_or_columns_have_another_content(store):
+    found = set()
+    for frame in (day_of("u", FIRST), day_of("v", FIRST), day_of("u", FIRST).rename({"user_id": "visitor"})):
+        store.write(FIRST, frame)
+        found.add(store.file(FIRST).content)
+    assert len(found) == 3

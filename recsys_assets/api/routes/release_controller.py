@@ -9,7 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, Parameter
 from litestar.types import ASGIApp, Scope
 
-from recsys_assets.api.http.auth import needs
+from recsys_assets.api.http.auth import CALLER_KEY, needs
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers, release_headers
 from recsys_assets.api.schemas.release_schemas import (
@@ -124,7 +124,7 @@ class ReleaseController(ServiceController):
         "/releases:promote",
         summary="Serve another release",
         description="Points `current` at a release kept here, served within a second; first it is read whole, and its "
-        "lists are made. Needs scope `admin`.",
+        "lists are made. One that the gate kept back needs `force` and `why`. Needs scope `admin`.",
         operation_id="promoteRelease",
         status_code=200,
         sync_to_thread=True,
@@ -132,10 +132,11 @@ class ReleaseController(ServiceController):
         security=KEY_NEEDED,
         responses=answers(Promoted, also=(404, 408, 409, 413, 415)),
     )
-    def promote(self, data: JSONBody[Promotion]) -> ASGIApp:
+    def promote(self, scope: Scope, data: JSONBody[Promotion]) -> ASGIApp:
         self._require_kept(data.release)
         try:
-            self.service.live.store.promote(data.release)
+            who = scope["state"][CALLER_KEY].name
+            self.service.live.store.promote(data.release, who=who, why=data.why, force=data.force)
         except RecsysError as error:
             raise self._conflict(error) from None
         return Reply(encode(Promoted(current=data.release)))

@@ -49,6 +49,10 @@ class Promotion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The release to serve next."""
 
     release: Annotated[str, Meta(min_length=1, max_length=100)]
+    why: Annotated[str, Meta(max_length=1_000, description="The reason; kept on record.")] = ""
+    force: Annotated[
+        bool, Meta(description="Promote a candidate that the gate kept back; needs a reason in `why`.")
+    ] = False
 
 
 class Promoted(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from recsys_assets.orchestration.metadata import (
     metric_figure,
     rows_table,
 )
+from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
 from recsys_assets.settings import Settings
@@ -67,7 +68,11 @@ def model_choice(
     from recsys_assets.evaluation.choice import choose_model  # noqa: PLC0415  imports torch
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("choice")
-    with making(folder, inputs=lake.inputs().choice), replaced_folder(folder) as staged:
+    inputs = lake.inputs()
+    with (
+        making(folder, inputs=inputs.choice, parts=parts_of(inputs, "choice")),
+        replaced_folder(folder) as staged,
+    ):
         found = choose_model(
             store.scan(store.days()),
             settings.training,
@@ -111,7 +116,11 @@ def embeddings(
     from recsys_assets.embeddings.fit_release import fit_release  # noqa: PLC0415  torch takes a second to import
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("embeddings")
-    with making(folder, inputs=lake.inputs().embeddings), replaced_folder(folder) as staged:
+    inputs = lake.inputs()
+    with (
+        making(folder, inputs=inputs.embeddings, parts=parts_of(inputs, "embeddings")),
+        replaced_folder(folder) as staged,
+    ):
         found = fit_release(
             store.scan(store.days()),
             _chosen(artifacts),
@@ -183,7 +192,11 @@ def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     from recsys_assets.evaluation.comparison import evaluate_if_possible  # noqa: PLC0415  imports torch
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
-    with making(folder, inputs=lake.inputs().evaluation), replaced_folder(folder) as staged:
+    inputs = lake.inputs()
+    with (
+        making(folder, inputs=inputs.evaluation, parts=parts_of(inputs, "evaluation")),
+        replaced_folder(folder) as staged,
+    ):
         found, problem = evaluate_if_possible(
             store.scan(store.days()),
             _chosen(artifacts),

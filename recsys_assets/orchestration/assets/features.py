@@ -11,6 +11,7 @@ from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.checks.features import FEATURE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, column_schema
+from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
@@ -36,7 +37,8 @@ def feature_tables(
     """Compute both tables as of the end of the last landed day."""
     store, folder = lake.interactions(), artifacts.folder("features")
     days = store.days()
-    with making(folder, inputs=lake.inputs().features):
+    inputs = lake.inputs()
+    with making(folder, inputs=inputs.features, parts=parts_of(inputs, "features")):
         report = build_features(store.scan(days), read_catalogue(lake.home.catalogue), folder, as_of=days[-1])
     shared: dict[str, Any] = {"as_of": report.as_of.isoformat(), "folder": dg.MetadataValue.path(str(folder))}
     rows = ((USER_FEATURES, report.users), (ITEM_FEATURES, report.items))

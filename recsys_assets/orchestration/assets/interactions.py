@@ -1,16 +1,17 @@
 """The interactions' assets: cleaned days, and a report on each increment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from recsys_assets.interactions.cleaned_days import publish_interactions
+from recsys_assets.interactions.cleaned_days import InteractionsOutcome, publish_interactions
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.report_page import reported_days, write_report
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.day_records import record_days
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
@@ -19,6 +20,7 @@ from recsys_assets.orchestration.metadata import (
     rows_table,
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
+from recsys_assets.orchestration.planning.artifact_parts import parts_of_report
 from recsys_assets.orchestration.question_checks import question_specs
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
@@ -30,19 +32,7 @@ def interactions(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Clean the run's days, each audited before it is published."""
-    days, inputs = days_of(context), Inputs(lake.home, lake.settings())
-    with lake.ledger() as ledger:
-        outcome = publish_interactions(
-            days,
-            raw=lake.raw(),
-            store=lake.interactions(lambda day: {INPUTS_KEY: inputs.interactions(day)}),
-            quarantine=lake.home.quarantine,
-            rule=inputs.wish_rule,
-            rows=inputs.row_rule,
-            taken_off=inputs.taken_off,
-            ledger=ledger,
-            progress=progress_of("interactions", days, progress),
-        )
+    outcome = clean_days(lake, days_of(context), progress)
     write_home_account(lake.home, lake.settings().source)
     missing, problems = outcome.missing, []
     if missing:
@@ -72,6 +62,23 @@ def interactions(
     )
 
 
+def clean_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> InteractionsOutcome:
+    """Clean landed days, each audited before it is published; return how they ended."""
+    inputs = Inputs(lake.home, lake.settings())
+    with lake.ledger() as ledger:
+        return publish_interactions(
+            days,
+            raw=lake.raw(),
+            store=lake.interactions(inputs.cleaning),
+            quarantine=lake.home.quarantine,
+            rule=inputs.wish_rule,
+            rows=inputs.row_rule,
+            taken_off=inputs.taken_off,
+            ledger=ledger,
+            progress=progress_of("interactions", days, progress),
+        )
+
+
 def _left_out(account: RowAccount | None) -> dict[str, str]:
     """Return the metadata of a day's event on rows that are no interactions; empty where there are none."""
     if account is None:
@@ -91,7 +98,8 @@ def increment_report(
     wanted = reported_days(days, settings.report, quality_db=lake.home.quality_db)
     inputs, metadata = Inputs(lake.home, settings), dict[str, Any](days=len(wanted))
     for count, day in enumerate(wanted, start=1):
-        with making(day_folder(lake.home.reports, day), inputs=inputs.increment_report(day)):
+        parts = parts_of_report(inputs, day)
+        with making(day_folder(lake.home.reports, day), inputs=inputs.increment_report(day), parts=parts):
             page = write_report(lake.home, day)
         context.add_asset_metadata(
             {"report": dg.MetadataValue.path(str(page))}, partition_key=day.isoformat()

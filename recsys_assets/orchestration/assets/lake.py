@@ -1,11 +1,12 @@
 """The lake's assets: raw events, one file a day, and the item catalogue."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.follow import count_now
@@ -23,34 +24,24 @@ from recsys_assets.orchestration.metadata import (
     rows_table,
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
+from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.question_checks import answers, question_specs
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
-from recsys_assets.quality.audit_and_publish import publish_days
+from recsys_assets.quality.audit_and_publish import PublishOutcome, publish_days
+from recsys_assets.quality.expectations import CheckResult
 
 
 def raw_interactions(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Land the run's days from the source, each audited before it is published."""
-    source, settings = lake.source(), lake.settings()
-    counted, inputs = count_now(lake.home, settings), Inputs(lake.home, settings)
-    gone = inputs.source_changes(counted).gone  # they stay as they landed
-    days = [day for day in days_of(context) if day not in gone]
-    read = source.only(counted.files_with(days))
-    with lake.ledger() as ledger:
-        outcome = publish_days(
-            iter_days(read, days, scratch=lake.home.scratch),
-            store=lake.raw(_provenance(inputs, read, counted)),
-            audit=lake.raw_audit(source, ledger),
-            quarantine=lake.home.quarantine,
-            ledger=ledger,
-            progress=progress_of("raw_interactions", days, progress),
-        )
+    outcome, counted = land_days(lake, days_of(context), progress)
+    source = lake.settings().source
     of_run = {
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
         "rows": sum(outcome.rows.values()),
-        "outside_range": counted.rows.outside(settings.source.first_day, settings.source.last_day).total,
+        "outside_range": counted.rows.outside(source.first_day, source.last_day).total,
     }
     yield from record_days(
         context,
@@ -59,6 +50,25 @@ def raw_interactions(
         home=lake.home,
         of_run={"did_it_all_come": of_run},
     )
+
+
+def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tuple[PublishOutcome, SourceDays]:
+    """Land days from the source, each audited before it is published; return how they ended, and the source's days."""
+    source, settings = lake.source(), lake.settings()
+    counted, inputs = count_now(lake.home, settings), Inputs(lake.home, settings)
+    gone = inputs.source_changes(counted).gone  # they stay as they landed
+    wanted = [day for day in days if day not in gone]
+    read = source.only(counted.files_with(wanted))
+    with lake.ledger() as ledger:
+        outcome = publish_days(
+            iter_days(read, wanted, scratch=lake.home.scratch),
+            store=lake.raw(_provenance(inputs, read, counted)),
+            audit=lake.raw_audit(source, ledger),
+            quarantine=lake.home.quarantine,
+            ledger=ledger,
+            progress=progress_of("raw_interactions", wanted, progress),
+        )
+    return outcome, counted
 
 
 @dg.asset(
@@ -72,15 +82,12 @@ def raw_interactions(
 )
 def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Read the items of the source; a catalogue that fails its audit does not replace the one before."""
-    frame = catalogue_of(lake.source())
-    results = audit_catalogue(frame)
+    frame, results = make_catalogue(lake)
     checks = answers(results, table=ITEM_CATALOGUE.name, asset="item_catalogue")
     blocking = [result.detail for result in results if result.verdict == "block"]
     if blocking:
         yield from checks
         raise dg.Failure(f"item_catalogue: rejected: {blocking[0]}", allow_retries=False)
-    with making(lake.home.catalogue, inputs=Inputs(lake.home, lake.settings()).item_catalogue):
-        write_catalogue(lake.home.catalogue, frame)
     known = {name: f"{1 - frame[name].null_count() / max(frame.height, 1):.1%}" for name in frame.columns[1:]}
     yield dg.MaterializeResult(
         metadata={
@@ -91,6 +98,17 @@ def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetC
         },
         check_results=checks,
     )
+
+
+def make_catalogue(lake: Lake) -> tuple[pl.DataFrame, list[CheckResult]]:
+    """Read the items of the source, and replace the catalogue by them unless a check blocks; return both."""
+    frame = catalogue_of(lake.source())
+    results = audit_catalogue(frame)
+    if all(result.verdict != "block" for result in results):
+        inputs = Inputs(lake.home, lake.settings())
+        with making(lake.home.catalogue, inputs=inputs.item_catalogue, parts=parts_of(inputs, "catalogue")):
+            write_catalogue(lake.home.catalogue, frame)
+    return frame, results
 
 
 def _provenance(inputs: Inputs, read: Source, counted: SourceDays) -> Callable[[date], dict[str, str]]:

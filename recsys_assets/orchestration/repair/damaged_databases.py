@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_log
-from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.orchestration.fingerprints import ASSETS, INPUTS_KEY, Inputs
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.release.event_store import EventRow, EventStore
@@ -185,18 +185,19 @@ def _record_again(home: Home, settings: Settings) -> None:
 def _whole(inputs: Inputs) -> Iterator[tuple[str, str | None]]:
     """Yield each asset whose artifact is whole and fresh, and each asset and day."""
     home = inputs.home
-    artifacts = {name: (home.artifact(name), *made) for name, made in inputs.artifacts.items()}
+    artifacts = {
+        name: (home.artifact(name), assets, inputs.of_artifact(name)) for name, assets in ASSETS.items()
+    }
     artifacts["catalogue"] = (home.catalogue, ["item_catalogue"], inputs.item_catalogue)
     for artifact, assets, wanted in artifacts.values():
         if written_inputs(artifact) == wanted:
             yield from ((asset, None) for asset in assets)
-    for asset, store, fingerprint in (
-        ("raw_interactions", inputs.raw_store, inputs.raw_interactions),
-        ("interactions", inputs.interaction_store, inputs.interactions),
-    ):
-        for day, file in store.files().items():
-            if file.provenance.get(INPUTS_KEY) == fingerprint(day):
-                yield asset, day.isoformat()
+    for day, file in inputs.raw_store.files().items():
+        if inputs.is_landed(file):
+            yield "raw_interactions", day.isoformat()
+    for day, file in inputs.interaction_store.files().items():
+        if file.provenance.get(INPUTS_KEY) == inputs.interactions(day):
+            yield "interactions", day.isoformat()
     for day in days_under(home.reports):
         if written_inputs(day_folder(home.reports, day)) == inputs.increment_report(day):
             yield "increment_report", day.isoformat()

@@ -27,6 +27,7 @@ from recsys_assets.release.current import (
     read_recalled,
     record_move,
 )
+from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.release.manifest import WAY_OUT, check_sums_once, read_manifest
 from recsys_assets.release.release_store import MOVING, PUBLISHING, ReleaseStore
 from recsys_assets.storage.atomic import remove_file, replace_file
@@ -60,7 +61,9 @@ def damaged_releases(home: Home) -> Iterator[Damage]:
     folders = [f for f in root.glob("*") if f.is_dir() and not f.name.startswith(".")]
     faults = {folder.name: fault for folder in folders if (fault := _fault_of_release(folder))}
     current = _current(home)
-    if current is None and (folders or home.artifact("release").exists()):
+    if current is None and not (root / CURRENT_FILE).exists() and newest_candidate(home) is not None:
+        pass  # nothing was ever served: the first release is a candidate that the gate kept back
+    elif current is None and (folders or home.artifact("release").exists()):
         found = "holds no id of a release" if (root / CURRENT_FILE).exists() else "missing"
         yield Damage(
             path=root / CURRENT_FILE,

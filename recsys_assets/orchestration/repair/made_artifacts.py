@@ -5,11 +5,11 @@ record is damaged, and so it is built again.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import copyfile, rmtree
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -33,12 +33,20 @@ class _Made(msgspec.Struct, frozen=True):
     inputs: str
     files: dict[str, _MadeFile] = {}
     """Path in the artifact -> its file; `.` where the artifact is a file itself."""
+    parts: dict[str, Any] = {}
+    """What `inputs` is a fingerprint of, by name; empty in an earlier version of the record."""
 
 
 def written_inputs(artifact: Path) -> str:
     """Return the fingerprint that `artifact` was made from; empty where it was never finished, or is damaged."""
     made = _made(artifact)
     return "" if made is None or any(_differing(artifact, made)) else made.inputs
+
+
+def written_parts(artifact: Path) -> dict[str, Any]:
+    """Return what `artifact` was made from, by name; empty where it is not known."""
+    made = _made(artifact)
+    return {} if made is None else made.parts
 
 
 def damaged_files(artifact: Path) -> Iterator[tuple[Path, str]]:
@@ -53,8 +61,8 @@ def damaged_files(artifact: Path) -> Iterator[tuple[Path, str]]:
 
 
 @contextmanager
-def making(artifact: Path, *, inputs: str) -> Iterator[None]:
-    """Run the block that replaces `artifact`, and record `inputs` and its files only when it has ended well.
+def making(artifact: Path, *, inputs: str, parts: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Run the block that replaces `artifact`, and record `inputs`, its parts and its files only when it has ended well.
 
     The block leaves the artifact on the disk, so that no record outlives it in a power cut.
     """
@@ -63,7 +71,8 @@ def making(artifact: Path, *, inputs: str) -> Iterator[None]:
     yield
     files = sorted(file for file in artifact.rglob("*") if file.is_file()) or [artifact]
     made = {file.relative_to(artifact).as_posix(): _made_file(file) for file in files}
-    replace_file(note, msgspec.json.encode(_Made(inputs=inputs, files=made)))
+    record = _Made(inputs=inputs, files=made, parts=dict(parts or {}))
+    replace_file(note, msgspec.json.encode(record))
 
 
 def forget_inputs(artifact: Path) -> None:
@@ -76,20 +85,34 @@ def take_from(folders: Iterable[Path], artifact: Path, file: Path) -> str:
 
     Empty where no folder has it: releases hold the files of artifacts, and a copy takes less time than training.
     """
+    copy = _whole_copy(folders, artifact, file)
+    if copy is None:
+        return ""
+    if file.is_dir():
+        rmtree(file)
+    with replaced_file(file) as staged:
+        copyfile(copy, staged)
+    return f"it was taken from release {copy.parents[len(file.relative_to(artifact).parts) - 1].name}"
+
+
+def mended_inputs(artifact: Path, folders: Iterable[Path]) -> str:
+    """Return what `written_inputs` will return once `take_from` has mended each file that it can."""
+    made, known = _made(artifact), list(folders)
+    if made is None:
+        return ""
+    damaged = [file for file, _ in _differing(artifact, made)]
+    return made.inputs if all(_whole_copy(known, artifact, file) for file in damaged) else ""
+
+
+def _whole_copy(folders: Iterable[Path], artifact: Path, file: Path) -> Path | None:
     made = _made(artifact)
     known = made.files.get(file.relative_to(artifact).as_posix()) if made and file != artifact else None
-    if known is None:
-        return ""
-    for folder in folders:
+    for folder in folders if known is not None else ():
         copy = folder / file.relative_to(artifact)
         with suppress(OSError):
-            if copy.stat().st_size == known.bytes and sha256(copy) == known.sha256:
-                if file.is_dir():
-                    rmtree(file)
-                with replaced_file(file) as staged:
-                    copyfile(copy, staged)
-                return f"it was taken from release {folder.name}"
-    return ""
+            if known and copy.stat().st_size == known.bytes and sha256(copy) == known.sha256:
+                return copy
+    return None
 
 
 def _made(artifact: Path) -> _Made | None:
@@ -125,7 +148,7 @@ def _differing(artifact: Path, made: _Made) -> Iterator[tuple[Path, str]]:
             touched[name] = now
     if touched and all(touched[name].sha256 == made.files[name].sha256 for name in touched):
         with suppress(OSError):  # a home that may only be read is compared each time
-            again = _Made(inputs=made.inputs, files=made.files | touched)
+            again = msgspec.structs.replace(made, files=made.files | touched)
             replace_file(record_of(artifact), msgspec.json.encode(again))
 
 

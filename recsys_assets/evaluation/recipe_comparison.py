@@ -1,0 +1,273 @@
+"""The present and the proposed recipe fitted to the same sample of users, before anything is built.
+
+The quality is measured on held-out days, the lists after all days. The share of the users is what the sizes of the
+data allow in the seconds given, never what a clock says, so that the same input gives the same result.
+A sample cannot see everything: with fewer users an item has fewer entries, so that both recipes rank worse than on
+all users, most of all rare items; a change that pays by what many users teach pays less in it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.embeddings.fit_model import FittedModel, fit_model
+from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
+from recsys_assets.embeddings.recency import categories_in
+from recsys_assets.errors import MemoryBudgetError, TrainingDataError
+from recsys_assets.evaluation import metrics
+from recsys_assets.evaluation.changed_lists import ListChanges, changes_of
+from recsys_assets.evaluation.choice import choose_model
+from recsys_assets.evaluation.comparison import MOST_USERS
+from recsys_assets.evaluation.evaluated_users import paired_difference
+from recsys_assets.evaluation.held_out import Split, rank
+from recsys_assets.evaluation.model_search import LEAST_USERS
+from recsys_assets.evaluation.recipe_result import MetricChange, RecipeComparison
+from recsys_assets.evaluation.recipe_sample import (
+    MOST_LISTS,
+    Recipe,
+    RecipeData,
+    affordable_share,
+    gather,
+    is_same,
+    on_sample,
+    user_places,
+)
+from recsys_assets.storage.arrays import NO_ITEM, Int64
+
+_DEPTHS: Final = (10, 20)
+
+
+def compare_recipes(
+    before: Recipe,
+    after: Recipe,
+    *,
+    seconds: float = 60.0,
+    seed: int = 0,
+    on_step: Callable[[int, int], None] = lambda _, __: None,
+) -> RecipeComparison:
+    """Fit both recipes to the same sample of users, and compare their quality and lists.
+
+    Both are split by time on the day that the proposed one's settings give. The truth is the proposed one's: where
+    its interactions differ, as by a corrected day, the present one is judged by the corrected events too.
+
+    Args:
+        before: the present recipe.
+        after: the proposed one.
+        seconds: time that choosing, fitting and ranking may take on two busy cores, as foreseen from the sizes.
+        seed: seed of the hash that users are sampled by, and of the bootstrap.
+        on_step: called after each step with the number done and the number of all.
+    """
+    try:
+        data = gather(before, after)
+    except TrainingDataError as error:  # nothing at all to learn from: a plan still says the rest
+        return RecipeComparison(problem=str(error))
+    choosing = before.spec is None or after.spec is None
+    share, foreseen = affordable_share(
+        data, before, after, seconds=seconds / (2 if choosing else 1), seed=seed
+    )
+    sample = data.sample(share, seed=seed)
+    found = RecipeComparison(
+        share=share,
+        users=len(sample.whole[1].users),
+        foreseen_seconds=foreseen,
+        first_held_out_day=data.cut,
+        problem=data.problem,
+    )
+    if foreseen > seconds:
+        problem = (
+            f"fitting {found.users:,} users would take {foreseen:.0f} s, and {seconds:.0f} s are allowed"
+        )
+        return msgspec.structs.replace(found, problem=problem)
+    try:
+        steps = _Steps(on_step, count=4 + 2 * choosing)
+        if choosing:
+            before, after = _chosen(before, after, sample, seconds=seconds / 4, steps=steps)
+        return _compared(found, before, after, data=data, sample=sample, seed=seed, steps=steps)
+    except (TrainingDataError, MemoryBudgetError) as error:
+        return msgspec.structs.replace(found, problem=str(error))
+
+
+class _Steps:
+    """Counts what is done."""
+
+    def __init__(self, on_step: Callable[[int, int], None], count: int) -> None:
+        self._on_step, self._count, self._done = on_step, count, 0
+
+    def one(self) -> None:
+        self._done += 1
+        self._on_step(self._done, self._count)
+
+
+def _chosen(
+    before: Recipe, after: Recipe, sample: RecipeData, *, seconds: float, steps: _Steps
+) -> tuple[Recipe, Recipe]:
+    """Choose the models of both on the sample, so that neither has more data to choose on than the other."""
+    found: list[Recipe] = []
+    for recipe, whole in zip((before, after), sample.whole, strict=True):
+        if found and recipe.training == before.training and before.has_data_of(after):
+            spec = found[0].spec
+        else:
+            users = pl.Series(columns.USER_ID, list(whole.users), dtype=pl.String)
+            frame = recipe.interactions.filter(pl.col(columns.USER_ID).is_in(users.implode())).collect()
+            training = msgspec.structs.replace(
+                recipe.training, choice_seconds=min(seconds, recipe.training.choice_seconds)
+            )
+            categories = categories_in(recipe.catalogue)
+            spec = choose_model(frame.lazy(), training, categories=categories, hides=recipe.hides).spec
+        found.append(replace(recipe, spec=spec))
+        steps.one()
+    return found[0], found[1]
+
+
+def _compared(
+    found: RecipeComparison,
+    before: Recipe,
+    after: Recipe,
+    *,
+    data: RecipeData,
+    sample: RecipeData,
+    seed: int,
+    steps: _Steps,
+) -> RecipeComparison:
+    recipes = (before, after)
+    models = tuple(recipe.spec.model for recipe in recipes if recipe.spec is not None)
+    found = msgspec.structs.replace(found, models=models)
+    if sample.trains is not None and data.trains is not None and sample.truth is not None:
+        split = Split(train=sample.trains[1], truth=sample.truth)
+        users = split.sample_users(most_users=MOST_USERS, seed=seed)
+        if len(users) < LEAST_USERS:
+            problem = (
+                f"{len(users)} users touch something new from {data.cut} on, and at least {LEAST_USERS} must"
+            )
+            found = msgspec.structs.replace(found, problem=problem)
+        else:
+            fitted = _fitted(recipes, sample.trains, data.trains, steps)
+            found = _measured(found, fitted, sample.truth, users, seed=seed)
+    fitted = _fitted(recipes, sample.whole, data.whole, steps)
+    return msgspec.structs.replace(found, lists=_lists(recipes, fitted, seed=seed))
+
+
+Models = tuple[FittedModel, FittedModel]
+"""Those of the present and of the proposed recipe."""
+
+
+def _fitted(
+    recipes: tuple[Recipe, Recipe],
+    sample: tuple[InteractionMatrix, InteractionMatrix],
+    data: tuple[InteractionMatrix, InteractionMatrix],
+    steps: _Steps,
+) -> Models:
+    """Fit both, or one where nothing differs."""
+    found: list[FittedModel] = []
+    for recipe, matrix, whole in zip(recipes, sample, data, strict=True):
+        if found and recipe.is_same_as(recipes[0]) and is_same(*sample):
+            found.append(found[0])
+        elif recipe.spec is not None:
+            settings = on_sample(recipe.training, matrix, whole)
+            codes_I = categories_in(recipe.catalogue)(matrix.items)
+            found.append(fit_model(matrix, recipe.spec, settings, categories_I=codes_I))
+        steps.one()
+    return found[0], found[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ranked:
+    """The lists of both recipes for the same users with held-out items. Shapes: R users, k places."""
+
+    users: Int64
+    """Their numbers in the truth, R."""
+    own: tuple[Int64, Int64]
+    """Item numbers of each in its own model's numbering, (R, k) each."""
+    here: tuple[Int64, Int64]
+    """The same in the truth's numbering; `NO_ITEM` in the place of an item that it does not know."""
+
+
+def _ranked(models: Models, users: Int64) -> _Ranked:
+    before, after = models
+    k = max(_DEPTHS)
+    ids = [after.matrix.users[num] for num in users.tolist()]
+    nums = before.matrix.users.nums(ids).astype(np.int64)
+    known = nums >= 0  # a user whom only the corrected days know has no list before
+    was_Rk = rank(before.matrix, nums[known], before.score(), k=k).items_Rk
+    is_Rk = rank(after.matrix, users[known], after.score(), k=k).items_Rk
+    in_after_I = after.matrix.items.nums(list(before.matrix.items)).astype(np.int64)
+    here_Rk = np.where(was_Rk == NO_ITEM, NO_ITEM, in_after_I[was_Rk])
+    return _Ranked(users=users[known], own=(was_Rk, is_Rk), here=(here_Rk, is_Rk))
+
+
+def _measured(
+    found: RecipeComparison, models: Models, truth: InteractionMatrix, users: Int64, *, seed: int
+) -> RecipeComparison:
+    """Fill in the quality on held-out days."""
+    ranked = _ranked(models, users)
+    tops = [lists_Rk[:, : _DEPTHS[0]] for lists_Rk in ranked.own]
+    coverage = [
+        metrics.coverage(lists_Rk, len(model.matrix.items))
+        for lists_Rk, model in zip(tops, models, strict=True)
+    ]
+    return msgspec.structs.replace(
+        found,
+        ranked_users=len(ranked.users),
+        metrics=[_ndcg_change(ranked, truth, k=k, seed=seed) for k in _DEPTHS],
+        coverage=(coverage[0], coverage[1]),
+        diversity=_diversities(models, tops),
+    )
+
+
+def _diversities(models: Models, tops: list[Int64]) -> tuple[float, float] | None:
+    """Return the intra-list diversity of both lists by the present item vectors; None where they have none."""
+    before, after = models
+    items_IF = before.factorisation.item_embeddings[:, : before.parts.recipe.factor_size]
+    norms_I = np.linalg.norm(items_IF, axis=1)
+    inverse_I = np.divide(1, norms_I, out=np.zeros_like(norms_I), where=norms_I > 0)
+    in_before_I = before.matrix.items.nums(list(after.matrix.items)).astype(np.int64)
+    in_its_space = np.where(tops[1] == NO_ITEM, NO_ITEM, in_before_I[tops[1]])
+    was, now = (
+        metrics.mean_known(metrics.intra_list_diversity(lists_Rk, items_IF, inverse_I))
+        for lists_Rk in (tops[0], in_its_space)
+    )
+    return (was, now) if np.isfinite(was) and np.isfinite(now) else None
+
+
+def _ndcg_change(ranked: _Ranked, truth: InteractionMatrix, *, k: int, seed: int) -> MetricChange:
+    was_R, is_R = (metrics.ndcg(lists_Rk[:, :k], ranked.users, truth) for lists_Rk in ranked.here)
+    difference, low, high = paired_difference(was_R, is_R, seed=seed)
+    return MetricChange(
+        metric="ndcg",
+        k=k,
+        before=float(was_R.mean()),
+        after=float(is_R.mean()),
+        difference=difference,
+        low=low,
+        high=high,
+    )
+
+
+def _lists(recipes: tuple[Recipe, Recipe], models: Models, *, seed: int) -> ListChanges:
+    """Compare the lists after all days of users whom both know: those with the least hashes."""
+    of_users = [model.matrix.users for model in models]
+    common = [user for user in of_users[0] if user in of_users[1]]
+    drawn = np.sort(np.argsort(user_places(common, seed=seed), kind="stable")[:MOST_LISTS])
+    users = [common[num] for num in drawn.tolist()]
+    k = _DEPTHS[0]
+    before, after = (_ids(model, users, k=k) for model in models)
+    return changes_of(
+        users,
+        before,
+        after,
+        k=k,
+        titles=(recipes[0].titles(), recipes[1].titles()),
+        only=(len(of_users[0]) - len(common), len(of_users[1]) - len(common)),
+    )
+
+
+def _ids(model: FittedModel, users: list[str], *, k: int) -> list[list[str]]:
+    """Return the ids of the first k items of each user."""
+    nums = model.matrix.users.nums(users).astype(np.int64)
+    rows = rank(model.matrix, nums, model.score(), k=k).items_Rk.tolist()
+    return [[model.matrix.items[num] for num in row if num != NO_ITEM] for row in rows]

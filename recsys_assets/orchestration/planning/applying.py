@@ -1,0 +1,165 @@
+"""The plan that was shown, kept in the home, and running just that: rejected where its inputs changed since."""
+
+import hashlib
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from recsys_assets.errors import BuildInterruptedError, PlanError
+from recsys_assets.lake.follow import state_on_disk
+from recsys_assets.lake.sources.registry import source_of
+from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.build_outcome import BuildOutcome, Watcher
+from recsys_assets.orchestration.fingerprints import ASSETS, CODE_VERSIONS, Inputs, fingerprint
+from recsys_assets.orchestration.planning.plan import BuildPlan, Proposal, planned
+from recsys_assets.orchestration.planning.preview import Preview, preview
+from recsys_assets.orchestration.repair.made_artifacts import written_inputs
+from recsys_assets.rules.rules_file import rules_fingerprint
+from recsys_assets.settings import load_or_default_settings
+from recsys_assets.storage.atomic import make_folder, remove_file, replace_file
+from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import SHORTLY, build_lock
+
+_VERSION: Final = 1
+
+
+class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan as it was shown."""
+
+    at: datetime
+    """When, UTC."""
+    proposal: Proposal
+    """The proposed change."""
+    build: BuildPlan
+    """The part that is built."""
+    preview: Preview
+    """Its effect."""
+    state: dict[str, str]
+    """Input in words -> fingerprint; `--apply` wants each as it was."""
+    version: int = _VERSION
+    """Of this format."""
+
+
+def make_plan(home: Home, proposal: Proposal, *, seconds: float) -> StoredPlan:
+    """Plan a build, measure its effect, and keep the plan as the one that was shown.
+
+    Args:
+        home: the home.
+        proposal: the proposed files, absolute paths.
+        seconds: time of the sample of users; 0 takes none.
+
+    Raises:
+        RecsysError: as in `planned` and `preview`.
+    """
+    state = state_of(home, proposal)  # before: what changes meanwhile is noticed
+    with planned(home, proposal) as staged:
+        found = preview(home, staged, proposal, seconds=seconds)
+        plan = StoredPlan(
+            at=datetime.now(UTC), proposal=proposal, build=staged.plan, preview=found, state=state
+        )
+    with build_lock(home, patience=SHORTLY):
+        replace_file(home.plan, msgspec.json.encode(plan, enc_hook=str))
+    return plan
+
+
+def apply_plan(home: Home, watcher: Watcher) -> BuildOutcome:
+    """Run the plan that was shown last, and forget it where it succeeded.
+
+    Proposed files are written to the home first; those that they replace are kept in `Home.before_plan`.
+
+    Raises:
+        PlanError: no plan was shown, or an input changed since.
+        RecsysError: as in `build`.
+    """
+    with build_lock(home):
+        plan = read_plan(home)
+        now = state_of(home, plan.proposal)
+        changed = [name for name in plan.state if plan.state[name] != now.get(name)]
+        if changed:
+            raise PlanError(
+                f"{home.plan}: since the plan was shown, {plan.at:%Y-%m-%d %H:%M:%S} UTC, something else changed: "
+                f"{', '.join(changed)}; look at another `recsys plan{home.option}`"
+            )
+        written = _write_files(home, plan.proposal)
+        for line in written:
+            watcher.say(line)
+        try:
+            through = plan.proposal.through
+            outcome = build(home, load_or_default_settings(home), watcher, through=through)
+        except BuildInterruptedError:
+            raise
+        except Exception:
+            watcher.say("\n".join(["The build did not end, and these files stay as they are now:", *written]))
+            raise
+        if not outcome.failed:
+            remove_file(home.plan)
+        return outcome
+
+
+def read_plan(home: Home) -> StoredPlan:
+    """Return the plan that was shown last.
+
+    Raises:
+        PlanError: there is none, or it is of another version.
+    """
+    try:
+        plan = msgspec.json.decode(
+            home.plan.read_bytes(), type=StoredPlan, dec_hook=lambda kind, text: kind(text)
+        )
+    except FileNotFoundError:
+        raise PlanError(f"{home.plan}: no plan was shown; run `recsys plan{home.option}` first") from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise PlanError(
+            f"{home.plan}: cannot be read ({error}); run `recsys plan{home.option}` again"
+        ) from None
+    if plan.version != _VERSION:
+        raise PlanError(f"{home.plan}: of another version; run `recsys plan{home.option}` again")
+    return plan
+
+
+def state_of(home: Home, proposal: Proposal) -> dict[str, str]:
+    """Return each input of a plan in words, and its fingerprint now."""
+    settings = load_or_default_settings(home)
+    inputs, source = Inputs(home, settings), settings.source
+    state: dict[str, Any] = {
+        "the settings": msgspec.json.encode(settings),
+        "the rules": rules_fingerprint(home),
+        "the files of the source": state_on_disk(source) or source_of(source).fingerprint(),
+        "the landed days": [(day, file.checksum) for day, file in inputs.raw_files.items()],
+        "the cleaned days": [(day, file.checksum) for day, file in inputs.interaction_files.items()],
+        "the item catalogue": written_inputs(home.catalogue),
+        "the artifacts": [written_inputs(home.artifact(name)) for name in ASSETS],
+        "the code": sorted(CODE_VERSIONS.items()),
+        "the proposed settings": _content(proposal.settings_file),
+        "the proposed rules": _content(proposal.rules_file),
+    }
+    return {name: fingerprint([value]) for name, value in state.items()}
+
+
+def _content(file: Path | None) -> str:
+    if file is None:
+        return ""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "gone"
+
+
+def _write_files(home: Home, proposal: Proposal) -> list[str]:
+    """Write the proposed files to the home, and return a line on each."""
+    lines = []
+    for given, target in (
+        (proposal.settings_file, home.settings_file),
+        (proposal.rules_file, home.rules_file),
+    ):
+        if given is None or given == target:
+            continue
+        kept = home.before_plan / target.name
+        said = f"{target}: written from {given}"
+        if target.exists():
+            make_folder(home.before_plan)
+            shutil.copyfile(target, kept)
+            said += f"; the one before is {kept}"
+        replace_file(target, given.read_bytes())
+        lines.append(said)
+    return lines

@@ -1,0 +1,195 @@
+"""Time, memory and bytes that the stages of a build took, recorded at each build, and foreseen from that for a plan.
+
+A stage's figures are scaled by rows and, of training, by epochs and width. A build of a home without a record is
+foreseen by figures measured on the embedded default.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.planning.stages import CATALOGUE, CLEANED, RAW, REPORT, Step
+from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.peak_memory import MEGABYTE, PeakMemory
+from recsys_assets.training_settings import TrainingSettings
+
+_KEPT: Final = 8
+"""Newest records that are kept of each stage."""
+_USED: Final = 3
+"""Newest records that a stage is foreseen from."""
+_BY_TRAINING: Final = ("choice", "embeddings", "evaluation")
+_DEFAULT_WORK: Final = 15 * 64
+_FIXED_SHARE: Final = 0.3
+"""Share of a training's time that neither epochs nor width change."""
+_RUN_SECONDS: Final = 0.5
+"""Seconds of a stage that do not grow with its rows: a Dagster run's own."""
+START_SECONDS: Final = 4.0
+"""Seconds of a build beside its stages: imports, and looking for what is stale."""
+_BASE_MB: Final = 450.0
+"""Resident memory of a build before its first stage, with all libraries loaded."""
+_GUESSES: Final = {
+    RAW: (1.0, 6.0, 250.0),
+    CATALOGUE: (0.8, 0.0, 0.0),
+    CLEANED: (1.0, 12.0, 200.0),
+    REPORT: (2.0, 40.0, 100.0),
+    "choice": (3.0, 9.0, 400.0),
+    "embeddings": (1.0, 3.0, 350.0),
+    "evaluation": (2.0, 8.0, 450.0),
+    "features": (1.0, 2.0, 250.0),
+    "index": (2.0, 2.0, 200.0),
+    "release": (1.0, 0.5, 50.0),
+    "exported_lists": (1.0, 2.0, 100.0),
+}
+"""Stage -> seconds, seconds a million rows, and MB of memory a million rows, on the embedded default and two cores."""
+
+
+class StageCost(msgspec.Struct, frozen=True, kw_only=True):
+    """Cost of one stage of one build."""
+
+    stage: str
+    """The stage's name."""
+    seconds: float
+    """Wall time."""
+    start_mb: float
+    """Resident memory of the process when it began."""
+    peak_mb: float
+    """The most while it ran."""
+    written: int
+    """Bytes of the files that it made."""
+    rows: int
+    """Rows of the days that it made, or of all cleaned days; at least 1."""
+    work: float = 1.0
+    """Amount of training beside the rows, 1 by default settings."""
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """A running stage."""
+
+    seconds: float = 0.0
+    """Wall time, once it has ended."""
+    succeeded: bool = False
+    """Set by the block; of a failed stage nothing is recorded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreseen:
+    """What a step will take."""
+
+    seconds: float
+    """Wall time."""
+    peak_mb: float
+    """Most resident memory of the process."""
+    written: int
+    """Bytes."""
+    measured: bool
+    """False where there is no record of the stage in this home."""
+
+
+@contextmanager
+def measured(inputs: Callable[[], Inputs], step: Step) -> Iterator[Measured]:
+    """Measure the block that runs a step, and record its cost for later plans; under the build lock.
+
+    Args:
+        inputs: returns the inputs as they are after it.
+        step: the step.
+    """
+    found, began = Measured(), time.monotonic()
+    with PeakMemory() as memory:
+        yield found
+    found.seconds = time.monotonic() - began
+    if found.succeeded:
+        now = inputs()
+        cost = StageCost(
+            stage=step.stage,
+            seconds=round(found.seconds, 3),
+            start_mb=round(memory.at_start / MEGABYTE, 1),
+            peak_mb=round(memory.peak / MEGABYTE, 1),
+            written=_written(now, step),
+            rows=rows_of(now, step),
+            work=work_of(step.stage, now.settings.training),
+        )
+        others = read_costs(now.home)
+        same = [one for one in others if one.stage == step.stage][-_KEPT + 1 :]
+        kept = [one for one in others if one.stage != step.stage] + same
+        replace_file(now.home.build_costs, msgspec.json.encode([*kept, cost]))
+
+
+def read_costs(home: Home) -> list[StageCost]:
+    """Return the recorded costs, oldest first; none where there is no record that can be read."""
+    try:
+        return msgspec.json.decode(home.build_costs.read_bytes(), type=list[StageCost])
+    except (OSError, msgspec.MsgspecError):
+        return []
+
+
+def foresee(step: Step, *, rows: int, training: TrainingSettings, costs: Sequence[StageCost]) -> Foreseen:
+    """Foresee a step from the newest records of its stage.
+
+    Args:
+        step: the step.
+        rows: as `rows_of` will count them after it.
+        training: the settings that it will use.
+        costs: the records of the home.
+    """
+    known = [one for one in costs if one.stage == step.stage][-_USED:]
+    if not known:
+        seconds, a_million, megabytes = _GUESSES.get(step.stage, (1.0, 1.0, 100.0))
+        work = work_of(step.stage, training)
+        return Foreseen(
+            seconds=seconds + a_million * work * rows / 1e6,
+            peak_mb=_BASE_MB + megabytes * rows / 1e6,
+            written=0,
+            measured=False,
+        )
+    work = work_of(step.stage, training)
+
+    def scaled(one: StageCost) -> float:
+        fixed = min(_RUN_SECONDS, one.seconds)
+        return fixed + (one.seconds - fixed) * rows / one.rows * work / one.work
+
+    return Foreseen(
+        seconds=median(map(scaled, known)),
+        peak_mb=max(one.start_mb + (one.peak_mb - one.start_mb) * rows / one.rows for one in known),
+        written=round(median(one.written * rows / one.rows for one in known)),
+        measured=True,
+    )
+
+
+def work_of(stage: str, training: TrainingSettings) -> float:
+    """Return the amount of a stage's training beside its rows, 1 by the default settings."""
+    if stage not in _BY_TRAINING:
+        return 1.0
+    return _FIXED_SHARE + (1 - _FIXED_SHARE) * training.epochs * training.embedding_size / _DEFAULT_WORK
+
+
+def rows_of(inputs: Inputs, step: Step) -> int:
+    """Return the rows that a step's time grows with: those of its days, or all cleaned ones; at least 1."""
+    files = inputs.raw_files if step.stage == RAW else inputs.interaction_files
+    days = set(step.days) or set(files)
+    return max(1, sum(file.rows or 0 for day, file in files.items() if day in days))
+
+
+def _written(inputs: Inputs, step: Step) -> int:
+    home = inputs.home
+    if step.stage in (RAW, CLEANED):
+        files = inputs.raw_files if step.stage == RAW else inputs.interaction_files
+        return sum(files[day].state[0] for day in step.days if day in files)
+    if step.stage == REPORT:
+        return sum(_bytes_in(day_folder(home.reports, day)) for day in step.days)
+    if step.stage == "release":
+        return _bytes_in(home.releases / home.artifact("release").read_text(encoding="ascii").strip())
+    return _bytes_in(home.catalogue if step.stage == CATALOGUE else home.artifact(step.stage))
+
+
+def _bytes_in(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,52 @@
+"""Costs of a step, foreseen from the records of earlier builds."""
+
+import msgspec
+import pytest
+
+from recsys_assets.orchestration.planning.costs import StageCost, foresee, read_costs, work_of
+from recsys_assets.orchestration.planning.stages import Step
+from recsys_assets.storage.home import Home
+from recsys_assets.training_settings import TrainingSettings
+
+DEFAULT = TrainingSettings()
+
+
+def record(stage: str = "embeddings", **changed: float) -> StageCost:
+    known = StageCost(
+        stage=stage, seconds=10.5, start_mb=400, peak_mb=600, written=1_000, rows=1_000, work=1.0
+    )
+    return msgspec.structs.replace(known, **changed)
+
+
+def step(stage: str = "embeddings") -> Step:
+    return Step(stage=stage, assets=[stage], why=[])
+
+
+def test_time_memory_and_bytes_grow_with_the_rows_beside_a_fixed_part():
+    found = foresee(step(), rows=2_000, training=DEFAULT, costs=[record()])
+    assert (found.seconds, found.peak_mb, found.written) == (20.5, 800.0, 2_000)
+    assert found.measured
+
+
+def test_training_grows_with_epochs_and_other_stages_do_not():
+    twice = TrainingSettings(epochs=30)
+    assert work_of("embeddings", twice) == pytest.approx(1.7)
+    assert work_of("features", twice) == 1.0
+    found = foresee(step(), rows=1_000, training=twice, costs=[record()])
+    assert found.seconds == pytest.approx(0.5 + 10 * 1.7)
+
+
+def test_the_middle_of_the_last_three_records_counts():
+    costs = [record(seconds=seconds) for seconds in (90.0, 3.5, 5.5, 30.5)]
+    assert foresee(step(), rows=1_000, training=DEFAULT, costs=costs).seconds == 5.5
+
+
+def test_a_stage_without_a_record_is_a_guess_and_says_so():
+    assert not foresee(step("features"), rows=1_000, training=DEFAULT, costs=[record()]).measured
+
+
+def test_a_record_that_cannot_be_read_is_none(tmp_path):
+    home = Home(tmp_path)
+    assert read_costs(home) == []
+    home.build_costs.write_text("garbage")
+    assert read_costs(home) == []
