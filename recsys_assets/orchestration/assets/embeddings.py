@@ -190,6 +190,7 @@ def _training_metadata(found: "FittedModel", folder: Path) -> dict[str, Any]:
 def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     """Fit the model on the earlier days, rank for the later ones, compare with the baselines."""
     from recsys_assets.evaluation.comparison import evaluate_if_possible  # noqa: PLC0415  imports torch
+    from recsys_assets.evaluation.kept_baselines import evaluate_beside  # noqa: PLC0415
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
     inputs = lake.inputs()
@@ -197,12 +198,11 @@ def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
         making(folder, inputs=inputs.evaluation, parts=parts_of(inputs, "evaluation")),
         replaced_folder(folder) as staged,
     ):
-        found, problem = evaluate_if_possible(
-            store.scan(store.days()),
-            _chosen(artifacts),
-            settings.training,
-            categories=categories_in(lake.catalogue()),
-            hides=hides_item(settings.interactions),
+        given = (store.scan(store.days()), _chosen(artifacts), settings.training)
+        items, hides = categories_in(lake.catalogue()), hides_item(settings.interactions)
+        beside = evaluate_beside(*given, folder, categories=items, hides=hides) if lake.warm else None
+        found, problem = (
+            (beside, "") if beside else evaluate_if_possible(*given, categories=items, hides=hides)
         )
         found.save(staged)
     return dg.MaterializeResult(
