@@ -148,7 +148,7 @@ def _named(found: Findings, fact: str) -> Iterator[None]:
 
 def _states_of_artifacts(home: Home, inputs: "Inputs") -> dict[str, str]:
     """Return `fresh`, `stale`, `damaged` or `missing` of each artifact."""
-    from recsys_assets.orchestration.fingerprints import ASSETS  # noqa: PLC0415
+    from recsys_assets.orchestration.planning.artifact_parts import ASSETS  # noqa: PLC0415
     from recsys_assets.orchestration.repair.made_artifacts import damaged_files, written_inputs  # noqa: PLC0415
 
     states = {}

@@ -131,9 +131,11 @@ class _Options:
 
 def _planned(place: Home, options: _Options) -> "StoredPlan":
     from recsys_assets.orchestration.planning.applying import make_plan  # noqa: PLC0415
-    from recsys_assets.orchestration.planning.plan import Proposal  # noqa: PLC0415
+    from recsys_assets.orchestration.planning.build_plan import ProposedChange  # noqa: PLC0415
 
-    proposal = Proposal(settings_file=options.settings, rules_file=options.rules, through=options.through)
+    proposal = ProposedChange(
+        settings_file=options.settings, rules_file=options.rules, through=options.through
+    )
     return make_plan(place, proposal, seconds=options.seconds)
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from recsys_assets.evaluation.changed_lists import ListChanges
     from recsys_assets.orchestration.planning.applying import StoredPlan
-    from recsys_assets.orchestration.planning.plan import BuildPlan, DayVerdict, PlannedStep
+    from recsys_assets.orchestration.planning.build_plan import BuildPlan, DayVerdict, PlannedStep
     from recsys_assets.orchestration.planning.preview import Preview
 
 _MEGABYTE: Final = 1_000_000

@@ -90,7 +90,7 @@ def show(home: Path | None, day: datetime) -> None:
 def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
     """Publish the rejected deliveries of these days as they are; name and reason are recorded."""
     from recsys_assets.lake.home_account import write_home_account  # noqa: PLC0415
-    from recsys_assets.orchestration.resources import accepting_stores  # noqa: PLC0415
+    from recsys_assets.orchestration.landing_plan import accepting_stores  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.quality.quarantine import accept_day  # noqa: PLC0415
 

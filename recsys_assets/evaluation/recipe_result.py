@@ -21,9 +21,11 @@ class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
     difference: float
     """after - before."""
     low: float
-    """Lower bound of the difference's 95 % interval."""
+    """Lower bound of the 95 % interval of the difference that all users would show."""
     high: float
     """Upper bound."""
+    allowance: float = 0.0
+    """Half-width that training on fewer users than all adds to the interval of the paired bootstrap; 0 for all."""
 
 
 class RecipeComparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Two recipes, their data, and the sample of users that both can be fitted to in the seconds given.
+"""Two recipes, their data, the sample of users that both can be fitted to in the seconds given, and open models.
 
 Users are sampled by the hash of their ids: the same users in any data, and in every larger sample too. Items are not
 sampled, so that a fit ranks the whole catalogue. What a recipe leaves open adapts to the sample's density; what it
@@ -24,8 +24,10 @@ from recsys_assets.embeddings.fit_model import components_of
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.item_item import default_strength
 from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.recency import categories_in
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.evaluation.changed_lists import Titles
+from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.held_out import rows_of, time_split
 from recsys_assets.evaluation.model_search import search_space
 from recsys_assets.storage.arrays import Float64
@@ -138,10 +140,10 @@ def gather(before: Recipe, after: Recipe) -> RecipeData:
 
 
 def affordable_share(
-    data: RecipeData, before: Recipe, after: Recipe, *, seconds: float, seed: int
+    data: RecipeData, before: Recipe, after: Recipe, *, seconds: float, seed: int, most: float = 1.0
 ) -> tuple[float, float]:
-    """Return the share of the users for which fitting and ranking take about `seconds`, and their time."""
-    share = 1.0
+    """Return the share of the users that takes `seconds` or less, or the least one, and the time foreseen for it."""
+    share = most
     while True:
         sample = data.sample(share, seed=seed)
         foreseen = _foreseen(sample, before, after)
@@ -170,6 +172,63 @@ def _foreseen(data: RecipeData, before: Recipe, after: Recipe) -> float:
         for name in recipe.open_components()
     )
     return fitting + ranked / _RANKED_A_SECOND
+
+
+def choose_open(
+    before: Recipe,
+    after: Recipe,
+    sample: RecipeData,
+    *,
+    share: float,
+    seconds: float,
+    on_choice: Callable[[], None],
+) -> tuple[Recipe, Recipe]:
+    """Fill in the models that are open.
+
+    Where the present model is given and the settings allow any, only its components are searched: comparing all models
+    takes long, and its chance would look like an effect. On a sample the present one is searched too: no head start.
+
+    Args:
+        before: the present recipe.
+        after: the proposed one.
+        sample: the data of the users that both are fitted to.
+        share: their share of all users.
+        seconds: time that comparing the models of one recipe may take, as foreseen.
+        on_choice: called after each choice.
+
+    Raises:
+        TrainingDataError: nothing can be learnt from.
+        MemoryBudgetError: fitting would need more memory than its budget.
+    """
+    given = before.spec
+    if given is not None:
+        before, after = (
+            replace(one, training=msgspec.structs.replace(one.training, model=given.model))
+            if one.training.model == "auto"
+            else one
+            for one in (before, after)
+        )
+    found: list[Recipe] = []
+    for recipe, whole in zip((before, after), sample.whole, strict=True):
+        if recipe is before and given is not None and share >= 1:
+            found.append(before)
+        elif found and recipe.training == before.training and before.has_data_of(after):
+            found.append(replace(recipe, spec=found[0].spec))
+        else:
+            found.append(replace(recipe, spec=_choice(recipe, whole, share=share, seconds=seconds)))
+        on_choice()
+    return found[0], found[1]
+
+
+def _choice(recipe: Recipe, whole: InteractionMatrix, *, share: float, seconds: float) -> ModelSpec:
+    """Choose the model on the users of the matrix, as the product does on all."""
+    frame = recipe.interactions
+    if share < 1:
+        users = pl.Series(list(whole.users), dtype=pl.String)
+        frame = frame.filter(pl.col(columns.USER_ID).is_in(users.implode())).collect().lazy()
+    allowed = min(seconds, recipe.training.choice_seconds)
+    training = msgspec.structs.replace(recipe.training, choice_seconds=allowed)
+    return choose_model(frame, training, categories=categories_in(recipe.catalogue), hides=recipe.hides).spec
 
 
 def is_same(one: InteractionMatrix, other: InteractionMatrix) -> bool:

@@ -12,7 +12,7 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import InputError
-from recsys_assets.lake.files.compressed_files import member_state
+from recsys_assets.lake.file_contents import FileContent, contents_of
 from recsys_assets.lake.files.rows_aside import DUPLICATE_FILE, RowsAside
 from recsys_assets.lake.sources.date_range import RowsByDay
 from recsys_assets.lake.sources.source import Source
@@ -40,15 +40,6 @@ class SurveyedFile(msgspec.Struct, frozen=True, kw_only=True):
     """Its state before it was read (`Source.parts`)."""
     account: RowAccount
     """The rows read and those that could not be."""
-
-
-class FileContent(msgspec.Struct, frozen=True, array_like=True):
-    """The content of a file, whatever its name."""
-
-    state: str
-    """Size and time of the last change, for which `sha256` holds."""
-    sha256: str
-    """SHA-256 of all bytes, hexadecimal; of a member of an archive its size and checksum there."""
 
 
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,13 +116,9 @@ class SourceDays:
 
     @cached_property
     def content(self) -> str:
-        """A hash of the files' contents in their order; a renamed file changes it only where it changes the order.
-
-        Empty where it is not known.
-        """
-        if not self.contents:
-            return ""
-        return hashlib.sha256("\n".join(one.sha256 for one in self.contents.values()).encode()).hexdigest()
+        """A hash of the files' contents in their order, whatever their names; empty where it is not known."""
+        joined = "\n".join(one.sha256 for one in self.contents.values())
+        return hashlib.sha256(joined.encode()).hexdigest() if joined else ""
 
     @cached_property
     def duplicates(self) -> dict[str, str]:
@@ -241,7 +228,7 @@ class DaysReading:
         return SourceDays(
             fingerprint=self._fingerprint,
             files={name: files[name] for name in kept},
-            contents=_contents_of(self._source, self._before.contents),
+            contents=contents_of(self._source, self._before.contents),
             counts=counts,
         )
 
@@ -277,26 +264,6 @@ def meaning_of(source: SourceSettings) -> str:
     kind = source.spec if is_query(source.spec) else source.spec.partition(":")[0]
     parts = [kind, sorted(source.columns.items()), source.reading]
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
-
-
-def _contents_of(source: Source, before: Mapping[str, FileContent]) -> dict[str, FileContent]:
-    """Return the content of each file of a source; empty where one is no file. Files as they were are not read."""
-    found = {}
-    try:
-        for path in source.files():
-            member = member_state(path)
-            if member is not None:
-                found[str(path)] = FileContent(member, member)
-                continue
-            status = path.stat()
-            state, known = f"{status.st_size} {status.st_mtime_ns}", before.get(str(path))
-            if known is None or known.state != state:
-                with path.open("rb") as opened:
-                    known = FileContent(state, hashlib.file_digest(opened, "sha256").hexdigest())
-            found[str(path)] = known
-    except OSError:  # a query, an address, or a file that goes while it is read
-        return {}
-    return found
 
 
 def files_as_counted(source: Source, counted: SourceDays) -> bool:

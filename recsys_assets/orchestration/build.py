@@ -18,7 +18,7 @@ from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
-from recsys_assets.orchestration.fingerprints import ASSETS, Inputs
+from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
 from recsys_assets.orchestration.interrupts import (
     BUILD_TAG,
@@ -29,14 +29,15 @@ from recsys_assets.orchestration.interrupts import (
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import follow, move_broken, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
+from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.costs import measured
 from recsys_assets.orchestration.planning.stages import (
     DAILY,
     GAP_DAYS,
     RELEASE,
+    BuildStep,
     DagsterHistory,
     Stages,
-    Step,
     stage_names,
     walk,
 )
@@ -176,17 +177,17 @@ class _Builder:
                 self._perform(name, self._ask(name))
         return self.outcome
 
-    def _ask(self, name: str) -> Step | None:
+    def _ask(self, name: str) -> BuildStep | None:
         return Stages(inputs=self.inputs, history=DagsterHistory(self.instance), landed_only=True).step(name)
 
     def run(self, *, landed_only: bool, through: date | None) -> BuildOutcome:
         history = DagsterHistory(self.instance)
 
-        def ask(name: str) -> Step | None:
+        def ask(name: str) -> BuildStep | None:
             found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
             return found.step(name)
 
-        walk(self.settings, ask, self._perform)
+        walk(stage_names(self.settings), ask, self._perform)
         if not self.outcome.failed:
             self.outcome.model = ModelChoice.load(self.home.artifact("choice")).in_words()
             self._prune()
@@ -194,11 +195,16 @@ class _Builder:
 
     def build_days(self, asset: str, days: Sequence[date], *, without: Collection[date] = ()) -> None:
         """Materialise `asset` for `days`, stale or not, one run a stretch of days, and not for days `without`."""
-        runs = stretches(days, gap=GAP_DAYS, without=without)
-        step = Step(stage=asset, assets=[asset], why=[], days=list(days), stretches=runs)
+        step = BuildStep(
+            stage=asset,
+            assets=[asset],
+            why=[],
+            days=list(days),
+            stretches=stretches(days, gap=GAP_DAYS, without=without),
+        )
         self._perform(asset, step if days else None)
 
-    def _perform(self, name: str, step: Step | None) -> bool:
+    def _perform(self, name: str, step: BuildStep | None) -> bool:
         """Run a step, and return whether it succeeded."""
         stage = " + ".join(ASSETS.get(name, [name]))
         if step is None:

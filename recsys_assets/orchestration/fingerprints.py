@@ -11,7 +11,7 @@ with the one accepted last, and names the command that accepts it.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -61,17 +61,6 @@ CODE_VERSIONS: Final = {
 """Asset, or pair of assets built together -> version of its code; raise it when the result changes."""
 
 
-ASSETS: Final[Mapping[str, Sequence[str]]] = {
-    "choice": ["model_choice"],
-    "embeddings": ["user_embeddings", "item_embeddings"],
-    "evaluation": ["evaluation"],
-    "features": ["user_features", "item_features"],
-    "index": ["item_index"],
-    "release": ["release"],
-}
-"""Artifact -> the assets in it, in the order in which they are built."""
-
-
 def fingerprint(parts: Iterable[object]) -> str:
     """Return the first 20 hexadecimal digits of the SHA-256 of the parts' text, in order."""
     digest = hashlib.sha256()
@@ -92,9 +81,8 @@ class Inputs:
     settings: Settings
     """Its settings."""
     warm: bool = False
-    """A warm replay, which keeps the chosen model and trains on from the last embeddings. What it makes has another
-    fingerprint than what a build makes of the same days, so that the next build is not misled and makes all of it;
-    what is as a build would make it stays."""
+    """A warm replay, which keeps the chosen model. What it makes has another fingerprint than what a build makes of the
+    same days, so that the next build makes all of it; what is as a build would make it stays."""
 
     @cached_property
     def raw_store(self) -> PartitionStore:
@@ -277,9 +265,9 @@ class Inputs:
         return self._or_warm("evaluation", fingerprint([CODE_VERSIONS["evaluation"], self._choice_of_build]))
 
     def _or_warm(self, artifact: str, of_build: str) -> str:
-        if not self.warm or written_inputs(self.home.artifact(artifact)) == of_build:
-            return of_build
-        return fingerprint(["warm", of_build, self.choice, self.settings.replay.warm_epochs])
+        stays = not self.warm or written_inputs(self.home.artifact(artifact)) == of_build
+        warm = ["warm", of_build, self.choice, self.settings.replay.warm_epochs]
+        return of_build if stays else fingerprint(warm)
 
     @cached_property
     def features(self) -> str:
@@ -295,26 +283,17 @@ class Inputs:
     @cached_property
     def release(self) -> str:
         """Covers everything that a release holds."""
-        parts = [
-            self.choice,
-            self.embeddings,
-            self.evaluation,
-            self.features,
-            self.item_index,
-            rules_fingerprint(self.home),
-        ]
-        return fingerprint([CODE_VERSIONS["release"], *parts])
+        made = [self.choice, self.embeddings, self.evaluation, self.features, self.item_index]
+        return fingerprint([CODE_VERSIONS["release"], *made, rules_fingerprint(self.home)])
 
     def of_artifact(self, name: str) -> str:
-        """Return the fingerprint of the artifact `name`, a key of `ASSETS`."""
+        """Return the fingerprint of the artifact `name`, a key of `artifact_parts.ASSETS`."""
         found: str = getattr(self, {"index": "item_index"}.get(name, name))
         return found
 
     @cached_property
     def exported_lists(self) -> str:
         """Covers the release that was built last, the one that is served, and the export settings."""
-        settings, current = (
-            msgspec.json.encode(self.settings.export),
-            ReleaseStore(self.home.releases).served_id(),
-        )
+        settings = msgspec.json.encode(self.settings.export)
+        current = ReleaseStore(self.home.releases).served_id()
         return fingerprint([CODE_VERSIONS["exported_lists"], self.release, current, settings])

@@ -1,15 +1,19 @@
 """Days to land: those that the source has and the lake has not, or has otherwise, and the runs that land them."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Protocol
 
+from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import follow_source
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.repair.damaged_databases import moved_away
 from recsys_assets.orchestration.run_results import counted
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.partition_store import PartitionStore
 
 
 class Speaker(Protocol):
@@ -142,3 +146,15 @@ def stretches(days: Sequence[date], *, gap: int, without: Collection[date] = ())
         else:
             found.append((day, day))
     return found
+
+
+def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:
+    """Return table name -> store; it records a build's fingerprints, so that a day accepted by hand is fresh."""
+    inputs = Inputs(home, settings)
+    return {
+        RAW_INTERACTIONS.name: replace(inputs.raw_store, provenance=inputs.landing),
+        INTERACTIONS.name: replace(
+            inputs.interaction_store,
+            provenance=lambda day: Inputs(home, settings).cleaning(day),  # of the raw day then
+        ),
+    }

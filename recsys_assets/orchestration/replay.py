@@ -1,7 +1,7 @@
 """A replay: days land again from the source, what follows from them is made again, and a report says what changed.
 
-The report is kept in the home, so that the people who used the days can be told later, too. It compares with the newest
-release that was built on the days, since that is what they saw.
+The report is kept in the home, for the people who used the days. It compares with the newest release that was built on
+the days, since that is what they saw.
 """
 
 import time

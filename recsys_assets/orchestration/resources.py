@@ -5,7 +5,6 @@ A resource holds a path and opens nothing until an asset calls it.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -148,15 +147,3 @@ class HomeReleases(dg.ConfigurableResource):  # type: ignore[type-arg]
             RulesError: the home's `rules.toml` is not valid.
         """
         return rules_part(Home(Path(self.home_path)))
-
-
-def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore]:
-    """Return table name -> store; it records a build's fingerprints, so that a day accepted by hand is fresh."""
-    inputs = Inputs(home, settings)
-    return {
-        RAW_INTERACTIONS.name: replace(inputs.raw_store, provenance=inputs.landing),
-        INTERACTIONS.name: replace(
-            inputs.interaction_store,
-            provenance=lambda day: Inputs(home, settings).cleaning(day),  # of the raw day then
-        ),
-    }

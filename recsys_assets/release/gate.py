@@ -113,10 +113,12 @@ def judge_held_out(loss: PairedLoss | None, *, margin: float, how: str, other_da
 
 def best_baseline_of(found: ModelOnUsers) -> ModelOnUsers | None:
     """Return the baseline with the highest mean NDCG@10 on the same users; None where there is none."""
+    if not found.users.user_ids:
+        return None
     others = {
         model: float(np.mean(values)) for model, values in found.users.ndcg.items() if model != found.model
     }
-    if not others or not found.users.user_ids:
+    if not others:
         return None
     return ModelOnUsers(model=max(others, key=others.__getitem__), users=found.users)
 

@@ -6,7 +6,6 @@ The scenarios themselves are in `rules/engine`, the file's language in `rules/la
 import asyncio
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import threading
@@ -42,19 +41,15 @@ def rules_source(home: Home) -> Path:
 
 
 def rules_fingerprint(home: Home) -> str:
-    """Return a SHA-256 of what that file says, hexadecimal; a release with another one has stale rules.
-
-    A comment or another layout changes nothing in it.
+    """Return a SHA-256 of all that file says but comments and layout; a release with another one has stale rules.
 
     Raises:
         RulesError: the file cannot be read.
     """
     content = _content(rules_source(home))
-    try:
-        said = json.dumps(parse_toml(content)[1], default=str).encode()
-    except TomlError:
-        said = content  # binding it names the mistake
-    return hashlib.sha256(said).hexdigest()
+    with contextlib.suppress(TomlError):  # else binding it names the mistake
+        content = str(parse_toml(content)[1]).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 def rules_part(home: Home) -> Path:
@@ -64,10 +59,8 @@ def rules_part(home: Home) -> Path:
         RulesError: the file is not valid; nothing is changed then.
         BrokenReleaseError: the features have not been built.
     """
-    source = rules_source(home)
-    content = _content(source)
-    parse_rules(content, path=source, columns=columns_of(home.feature_database))
-    folder = home.artifact("rules")
+    folder, source = home.artifact("rules"), rules_source(home)
+    parse_rules(content := _content(source), path=source, columns=columns_of(home.feature_database))
     with replaced_folder(folder) as staged:
         (staged / RULES_FILE).write_bytes(content)
     return folder

@@ -1,7 +1,5 @@
 """The present and the proposed recipe are compared on one sample, and what cannot be measured is said in words."""
 
-from dataclasses import replace
-
 import msgspec
 import numpy as np
 import polars as pl
@@ -9,6 +7,7 @@ import pytest
 
 from recsys_assets import columns
 from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.evaluation.choice import choose_model
 from recsys_assets.evaluation.comparison import evaluate
 from recsys_assets.evaluation.recipe_comparison import compare_recipes
 from recsys_assets.evaluation.recipe_result import RecipeComparison
@@ -182,15 +181,15 @@ def test_a_new_day_changes_lists_and_not_the_model_that_is_measured(world):
     assert found.lists.changed > 0
 
 
-def test_an_open_model_is_chosen_on_the_sample_for_both(world):
+def test_open_models_are_chosen_for_both(world):
     steps = []
     found = compare_recipes(
-        replace(recipe(world), spec=None),
-        replace(recipe(world, model="item_item"), spec=None),
+        recipe(world, None, model="ials"),
+        recipe(world, None, model="item_item"),
         on_step=lambda *step: steps.append(step),
     )
 
-    assert found.models[1] == "item_item"
+    assert found.models == ("ials", "item_item")
     assert found.problem == ""
     assert steps[-1] == (6, 6)
 
@@ -204,3 +203,38 @@ def test_seeds_draw_other_users():
 
     assert one.metrics != other.metrics
     assert np.sign(one.metrics[0].difference) == np.sign(other.metrics[0].difference)
+
+
+def test_an_interval_of_a_sample_allows_for_training_on_fewer_users():
+    frame = block_world(users=400)
+    changed = recipe(frame, epochs=1)
+    whole, half, quarter = (
+        compare_recipes(recipe(frame), changed, most_share=share, with_lists=False).metrics[0]
+        for share in (1.0, 0.5, 0.25)
+    )
+
+    assert whole.allowance == 0
+    assert 0 < half.allowance < quarter.allowance < 0.1
+    assert half.low < half.difference - half.allowance
+    assert half.difference + half.allowance < half.high
+
+
+def test_lists_are_left_out_where_they_are_not_wanted(world):
+    steps = []
+    found = compare_recipes(
+        recipe(world), recipe(world, POPULAR), with_lists=False, on_step=lambda *step: steps.append(step)
+    )
+
+    assert found.lists is None
+    assert found.metrics
+    assert steps[-1] == (2, 2)
+
+
+def test_an_open_recipe_is_searched_for_the_present_model(world):
+    present = choose_model(world, msgspec.structs.replace(TRAINING, model="ials")).spec
+    same = compare_recipes(recipe(world, present), recipe(world, None))
+    other = compare_recipes(recipe(world, present), recipe(world, None, epochs=1))
+
+    assert same.models == other.models == ("ials", "ials")
+    assert [one.difference for one in same.metrics] == [0, 0]
+    assert other.metrics[0].difference != 0

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.embeddings.factorisation import with_strengths
@@ -26,6 +26,7 @@ IDS = st.lists(
     st.text(min_size=1, max_size=8).filter(lambda key: key.isprintable()), unique=True, max_size=40
 )
 SPEC = ModelSpec(model="ials")
+MATRIX = InteractionMatrix.from_interactions(block_world(users=30, items=20))
 
 
 def pairs_of(matrix):
@@ -56,13 +57,13 @@ def test_a_share_of_the_places_is_a_share_of_the_users():
     assert abs(np.corrcoef(places, other)[0, 1]) < 0.03
 
 
+@settings(max_examples=25)
 @given(st.floats(0.1, 0.9), st.floats(0.1, 0.9))
 def test_a_smaller_sample_is_part_of_a_larger_one(one, other):
-    matrix = InteractionMatrix.from_interactions(block_world())
-    places = user_places(matrix.users, seed=0)
-    small, large = (pairs_of(sample_rows(matrix, places, share))[0] for share in sorted((one, other)))
+    places = user_places(MATRIX.users, seed=0)
+    small, large = (pairs_of(sample_rows(MATRIX, places, share))[0] for share in sorted((one, other)))
 
-    assert small.items() <= large.items() <= pairs_of(matrix)[0].items()
+    assert small.items() <= large.items() <= pairs_of(MATRIX)[0].items()
 
 
 def test_a_sample_keeps_all_items():
@@ -76,15 +77,15 @@ def test_a_fixed_strength_stays_the_same_multiple_of_the_one_by_density():
     sample = sample_rows(whole, user_places(whole.users, seed=0), 0.2)
     open_ = TrainingSettings()
     of_whole, of_sample = with_strengths(open_, whole), with_strengths(open_, sample)
-    settings = TrainingSettings(
+    fixed = TrainingSettings(
         regularization=3 * of_whole.regularization,
         item_item=ItemItemSettings(regularization=2 * default_strength(whole)),
     )
 
-    found = on_sample(settings, sample, whole)
+    found = on_sample(fixed, sample, whole)
 
     assert found.regularization == pytest.approx(3 * of_sample.regularization)
-    assert found.regularization > settings.regularization
+    assert found.regularization > fixed.regularization
     assert found.item_item.regularization == pytest.approx(2 * default_strength(sample))
     assert found.unobserved_weight == 0
 

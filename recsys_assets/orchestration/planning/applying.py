@@ -13,8 +13,10 @@ from recsys_assets.lake.follow import state_on_disk
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.build_outcome import BuildOutcome, Watcher
-from recsys_assets.orchestration.fingerprints import ASSETS, CODE_VERSIONS, Inputs, fingerprint
-from recsys_assets.orchestration.planning.plan import BuildPlan, Proposal, planned
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, fingerprint
+from recsys_assets.orchestration.planning.artifact_parts import ASSETS
+from recsys_assets.orchestration.planning.build_plan import BuildPlan, ProposedChange
+from recsys_assets.orchestration.planning.plan import planned
 from recsys_assets.orchestration.planning.preview import Preview, preview
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.rules.rules_file import rules_fingerprint
@@ -31,7 +33,7 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     """When, UTC."""
-    proposal: Proposal
+    proposal: ProposedChange
     """The proposed change."""
     build: BuildPlan
     """The part that is built."""
@@ -43,7 +45,7 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Of this format."""
 
 
-def make_plan(home: Home, proposal: Proposal, *, seconds: float) -> StoredPlan:
+def make_plan(home: Home, proposal: ProposedChange, *, seconds: float) -> StoredPlan:
     """Plan a build, measure its effect, and keep the plan as the one that was shown.
 
     Args:
@@ -120,7 +122,7 @@ def read_plan(home: Home) -> StoredPlan:
     return plan
 
 
-def state_of(home: Home, proposal: Proposal) -> dict[str, str]:
+def state_of(home: Home, proposal: ProposedChange) -> dict[str, str]:
     """Return each input of a plan in words, and its fingerprint now."""
     settings = load_or_default_settings(home)
     inputs, source = Inputs(home, settings), settings.source
@@ -145,7 +147,7 @@ def _content(file: Path | None) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "gone"
 
 
-def _write_files(home: Home, proposal: Proposal) -> list[str]:
+def _write_files(home: Home, proposal: ProposedChange) -> list[str]:
     """Write the proposed files to the home, and return a line on each."""
     lines = []
     for given, target in (

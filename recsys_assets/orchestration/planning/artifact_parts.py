@@ -1,5 +1,6 @@
 """The parts of each artifact's fingerprint by name, so that a change can be named; recorded beside the artifact."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -9,6 +10,15 @@ from recsys_assets.lake.source_days import SourceDays, meaning_of
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.rules.rules_file import rules_fingerprint
 
+ASSETS: Final[Mapping[str, Sequence[str]]] = {
+    "choice": ["model_choice"],
+    "embeddings": ["user_embeddings", "item_embeddings"],
+    "evaluation": ["evaluation"],
+    "features": ["user_features", "item_features"],
+    "index": ["item_index"],
+    "release": ["release"],
+}
+"""Artifact -> the assets in it, in the order in which they are built."""
 CODE: Final = "code"
 """Part: the version of the asset's code."""
 DAYS: Final = "days"

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from recsys_assets.orchestration.fingerprints import Inputs
-from recsys_assets.orchestration.planning.stages import CATALOGUE, CLEANED, RAW, REPORT, Step
+from recsys_assets.orchestration.planning.stages import CATALOGUE, CLEANED, RAW, REPORT, BuildStep
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home, day_folder
 from recsys_assets.storage.peak_memory import MEGABYTE, PeakMemory
@@ -82,7 +82,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Foreseen:
-    """What a step will take."""
+    """Time, memory and bytes of a step, foreseen."""
 
     seconds: float
     """Wall time."""
@@ -95,7 +95,7 @@ class Foreseen:
 
 
 @contextmanager
-def measured(inputs: Callable[[], Inputs], step: Step) -> Iterator[Measured]:
+def measured(inputs: Callable[[], Inputs], step: BuildStep) -> Iterator[Measured]:
     """Measure the block that runs a step, and record its cost for later plans; under the build lock.
 
     Args:
@@ -131,7 +131,9 @@ def read_costs(home: Home) -> list[StageCost]:
         return []
 
 
-def foresee(step: Step, *, rows: int, training: TrainingSettings, costs: Sequence[StageCost]) -> Foreseen:
+def foresee(
+    step: BuildStep, *, rows: int, training: TrainingSettings, costs: Sequence[StageCost]
+) -> Foreseen:
     """Foresee a step from the newest records of its stage.
 
     Args:
@@ -171,14 +173,14 @@ def work_of(stage: str, training: TrainingSettings) -> float:
     return _FIXED_SHARE + (1 - _FIXED_SHARE) * training.epochs * training.embedding_size / _DEFAULT_WORK
 
 
-def rows_of(inputs: Inputs, step: Step) -> int:
+def rows_of(inputs: Inputs, step: BuildStep) -> int:
     """Return the rows that a step's time grows with: those of its days, or all cleaned ones; at least 1."""
     files = inputs.raw_files if step.stage == RAW else inputs.interaction_files
     days = set(step.days) or set(files)
     return max(1, sum(file.rows or 0 for day, file in files.items() if day in days))
 
 
-def _written(inputs: Inputs, step: Step) -> int:
+def _written(inputs: Inputs, step: BuildStep) -> int:
     home = inputs.home
     if step.stage in (RAW, CLEANED):
         files = inputs.raw_files if step.stage == RAW else inputs.interaction_files

@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from recsys_assets.orchestration.assets.interactions import clean_days
 from recsys_assets.orchestration.assets.lake import land_days, make_catalogue
-from recsys_assets.orchestration.fingerprints import ASSETS, Inputs
+from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.landing_plan import follow
+from recsys_assets.orchestration.planning.artifact_parts import ASSETS
+from recsys_assets.orchestration.planning.build_plan import BuildPlan, DayVerdict, PlannedStep, ProposedChange
 from recsys_assets.orchestration.planning.costs import (
     START_SECONDS,
     Foreseen,
@@ -32,10 +31,11 @@ from recsys_assets.orchestration.planning.stages import (
     CATALOGUE,
     CLEANED,
     RAW,
+    BuildStep,
     DagsterHistory,
     History,
     Stages,
-    Step,
+    stage_names,
     walk,
 )
 from recsys_assets.orchestration.resources import Lake, SilentProgress
@@ -51,78 +51,6 @@ _MOST_ROWS: Final = 3_000_000
 """Most rows of the source's files that are read for that, about half a minute."""
 
 
-class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """The change that a plan is of, beside what has changed in the home and its source already."""
-
-    settings_file: Path | None = None
-    """A whole `recsys.toml`; None leaves the home's."""
-    rules_file: Path | None = None
-    """A `rules.toml`; None leaves the home's."""
-    through: date | None = None
-    """Land no day after this one; None lands all."""
-
-
-class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A stage that a build will run."""
-
-    stage: str
-    """Its name."""
-    assets: list[str]
-    """The assets that it makes."""
-    why: list[str]
-    """Reasons, a line each."""
-    days: list[date]
-    """The days that it builds; none of a stage without days."""
-    seconds: float
-    """Wall time foreseen."""
-    peak_mb: float
-    """Most memory of the process foreseen."""
-    written: int
-    """Bytes foreseen."""
-    measured: bool
-    """False where this home has no record of the stage: the figures are those of the embedded default."""
-
-
-class DayVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The audit of a staged day."""
-
-    table: str
-    """The daily table."""
-    day: date
-    """The day."""
-    verdict: str
-    """`ok`, `warn` or `rejected`; a rejected day stays as it was."""
-    rows: int
-    """Rows of the staged day."""
-    before: int | None
-    """Rows of the day until now; None where it is new."""
-    reasons: list[str]
-    """The checks that did not pass, a line each."""
-
-
-class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a plan that a build runs."""
-
-    steps: list[PlannedStep]
-    """The stages that will be built, in order; empty where there is nothing to do."""
-    left_out: list[str] = []
-    """Stages that a build leaves out since a day or the catalogue is rejected."""
-    verdicts: list[DayVerdict] = []
-    """The audit of every staged day."""
-    not_staged: int = 0
-    """Days that are too many to stage: they are audited when they are built, and all stages after them are listed."""
-    notes: list[str] = []
-    """Lines on the source and on what is rejected."""
-    seconds: float = 0.0
-    """Wall time foreseen for the build."""
-    peak_mb: float = 0.0
-    """Most memory of its process foreseen."""
-    written: int = 0
-    """Bytes that it will write, foreseen."""
-    free: int = 0
-    """Free bytes of the disk that holds the home."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Staged:
     """A plan, and the staged home that it was made in."""
@@ -136,7 +64,7 @@ class Staged:
 
 
 @contextmanager
-def planned(home: Home, proposal: Proposal) -> Iterator[Staged]:
+def planned(home: Home, proposal: ProposedChange) -> Iterator[Staged]:
     """Plan the build of a home; the staged home is there while the block runs.
 
     Raises:
@@ -176,7 +104,7 @@ class _Planner:
     home: Home
     staged: Home
     through: date | None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[BuildStep] = field(default_factory=list)
     verdicts: list[DayVerdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_staged: int = 0
@@ -199,18 +127,18 @@ class _Planner:
 
     def _walk(self, before: History | None) -> list[str]:
         self.history = _Simulated(before=before)
-        return walk(self.settings, self._ask, self._perform)
+        return walk(stage_names(self.settings), self._ask, self._perform)
 
     @property
     def _inputs(self) -> Inputs:
         return Inputs(self.staged, self.settings)
 
-    def _ask(self, name: str) -> Step | None:
+    def _ask(self, name: str) -> BuildStep | None:
         stages = Stages(inputs=self._inputs, history=self.history, through=self.through, before_mending=True)
         step = stages.step(name)
         return self._assumed(name, step) if self.not_staged else step
 
-    def _assumed(self, name: str, step: Step | None) -> Step | None:
+    def _assumed(self, name: str, step: BuildStep | None) -> BuildStep | None:
         """Return the step of a stage after days that were not staged: all that is made from them."""
         landed = self.steps[-1].days if name == CLEANED else []
         days = sorted({*landed, *(step.days if step else [])})
@@ -220,9 +148,9 @@ class _Planner:
         if step is None and name == CATALOGUE:
             return None
         assets = list(ASSETS.get(name, [name]))
-        return Step(stage=name, assets=assets, why=[*(step.why if step else []), *why], days=days)
+        return BuildStep(stage=name, assets=assets, why=[*(step.why if step else []), *why], days=days)
 
-    def _perform(self, name: str, step: Step | None) -> bool:
+    def _perform(self, name: str, step: BuildStep | None) -> bool:
         if step is None:
             return True
         self.steps.append(step)
@@ -239,7 +167,7 @@ class _Planner:
             return self._stage_days(lake, step)
         return True
 
-    def _stage_days(self, lake: Lake, step: Step) -> bool:
+    def _stage_days(self, lake: Lake, step: BuildStep) -> bool:
         inputs = self._inputs
         files = inputs.raw_files if step.stage == RAW else inputs.interaction_files
         rows = {day: file.rows for day, file in files.items()}
@@ -262,7 +190,7 @@ class _Planner:
         self.notes += [f"{name}: rejected: {detail}" for detail in blocking[:1]]
         return bool(blocking)
 
-    def _is_too_much(self, step: Step) -> bool:
+    def _is_too_much(self, step: BuildStep) -> bool:
         counted = self._inputs.source_days
         if len(step.days) > _MOST_DAYS or counted is None:
             return True
@@ -290,7 +218,7 @@ class _Planner:
             free=shutil.disk_usage(self.home.root).free,
         )
 
-    def _rows_to_land(self, step: Step) -> int:
+    def _rows_to_land(self, step: BuildStep) -> int:
         counted = self._inputs.source_days
         if counted is None:
             return 1
@@ -298,7 +226,7 @@ class _Planner:
         return max(1, sum(counted.of_day(day).rows for day in days))
 
 
-def _planned(step: Step, found: Foreseen) -> PlannedStep:
+def _planned(step: BuildStep, found: Foreseen) -> PlannedStep:
     return PlannedStep(
         stage=step.stage,
         assets=step.assets,

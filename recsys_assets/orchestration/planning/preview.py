@@ -1,4 +1,4 @@
-"""What a plan does to people's lists and to the quality, before anything is built.
+"""The effect of a plan on people's lists and on the quality, before anything is built.
 
 A change of the model is measured on a sample of users, a change of the rules on the current release.
 """
@@ -14,7 +14,8 @@ import numpy as np
 from recsys_assets.errors import ReleaseError
 from recsys_assets.evaluation.changed_lists import ListChanges, changes_of
 from recsys_assets.evaluation.recipe_result import RecipeComparison
-from recsys_assets.orchestration.planning.plan import Proposal, Staged
+from recsys_assets.orchestration.planning.build_plan import ProposedChange
+from recsys_assets.orchestration.planning.plan import Staged
 from recsys_assets.orchestration.planning.stages import CLEANED
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.rules.engine.pipeline import Engine
@@ -59,7 +60,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """Lines on what could not be known, and why."""
 
 
-def preview(home: Home, staged: Staged, proposal: Proposal, *, seconds: float) -> Preview:
+def preview(home: Home, staged: Staged, proposal: ProposedChange, *, seconds: float) -> Preview:
     """Measure the effect of a plan.
 
     Args:
@@ -89,7 +90,7 @@ def preview(home: Home, staged: Staged, proposal: Proposal, *, seconds: float) -
     return msgspec.structs.replace(found, recipe=_of_recipe(home, release, staged, seconds=seconds))
 
 
-def _of_rules(home: Home, release: Release, proposal: Proposal) -> Preview:
+def _of_rules(home: Home, release: Release, proposal: ProposedChange) -> Preview:
     proposed = proposal.rules_file or rules_source(home)
     released = release.folder / RULES_FILE
     before = load_engine(release, home=home, path=released if released.is_file() else None)

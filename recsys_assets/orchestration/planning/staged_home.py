@@ -49,7 +49,7 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
             if (copy / JOURNAL).exists():
                 (copy / JOURNAL).unlink()  # it is appended to
                 shutil.copyfile(real / JOURNAL, copy / JOURNAL)
-        _link_entries(home.raw.parent, staged.raw.parent)
+        _link_entries(home.raw.parent, staged.raw.parent, folders=False)
         _link_entries(home.quarantine, staged.quarantine)
         for name in (home.artifacts, home.reports, home.releases):
             if name.is_dir():
@@ -94,12 +94,12 @@ def bytes_staged(staged: Home) -> int:
     return sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
 
 
-def _link_entries(real: Path, copy: Path) -> None:
+def _link_entries(real: Path, copy: Path, *, folders: bool = True) -> None:
     copy.mkdir(parents=True, exist_ok=True)
     if not real.is_dir():
         return
     for entry in real.iterdir():
-        if not (copy / entry.name).exists():
+        if folders or entry.is_file():
             (copy / entry.name).symlink_to(entry)
 
 

@@ -14,10 +14,10 @@ import dagster as dg
 import msgspec
 
 from recsys_assets.interactions.report_page import last_reported_days
-from recsys_assets.orchestration.fingerprints import ASSETS, INPUTS_KEY, Inputs
+from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.jobs import EXPORTED_LISTS
 from recsys_assets.orchestration.landing_plan import kept_days, lost_days, stretches
-from recsys_assets.orchestration.planning.artifact_parts import parts_of
+from recsys_assets.orchestration.planning.artifact_parts import ASSETS, parts_of
 from recsys_assets.orchestration.planning.reasons import (
     days_in_words,
     grouped,
@@ -44,7 +44,7 @@ DAILY: Final = (RAW, CLEANED, REPORT)
 _GO_ON_AFTER_FAILURE: Final = (CATALOGUE, RAW, CLEANED)
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class BuildStep(msgspec.Struct, frozen=True, kw_only=True):
     """A stage that a build runs."""
 
     stage: str
@@ -95,17 +95,19 @@ def stage_names(settings: Settings) -> list[str]:
 
 
 def walk(
-    settings: Settings, ask: Callable[[str], Step | None], perform: Callable[[str, Step | None], bool]
+    names: Iterable[str],
+    ask: Callable[[str], BuildStep | None],
+    perform: Callable[[str, BuildStep | None], bool],
 ) -> list[str]:
     """Ask for each stage's step, in order, and perform it; return the stages left out after a failure.
 
     Args:
-        settings: the settings in force.
+        names: the stages, in the order of `stage_names`.
         ask: returns the step of a stage; None where all of it is fresh.
         perform: runs it, or notes it; returns False where it failed. The other daily tables are still built then.
     """
     left_out, failed = [], False
-    for name in stage_names(settings):
+    for name in names:
         if failed and name not in _GO_ON_AFTER_FAILURE:
             left_out.append(name)
         else:
@@ -128,7 +130,7 @@ class Stages:
     before_mending: bool = False
     """A build will mend damaged artifacts from releases before it looks at its stages."""
 
-    def step(self, name: str) -> Step | None:
+    def step(self, name: str) -> BuildStep | None:
         """Return the step of a stage; None where all of it is fresh."""
         if name == RAW:
             return self._raw()
@@ -143,13 +145,13 @@ class Stages:
         assets = list(ASSETS.get(name, [name]))
         return self._made(name, assets, self.inputs.home.artifact(name), name, wanted)
 
-    def _judged_again(self) -> Step | None:
+    def _judged_again(self) -> BuildStep | None:
         """Return the step of a release that the gate kept back, where it would judge by other things now."""
         home, settings = self.inputs.home, self.inputs.settings
         kept_back = newest_candidate(home)
         if kept_back is None or kept_back.inputs == gate_inputs(home, settings):
             return None
-        return Step(
+        return BuildStep(
             stage=RELEASE, assets=[RELEASE], why=["kept back by the gate, which judges by other things now"]
         )
 
@@ -164,7 +166,7 @@ class Stages:
         days = list(self.inputs.raw_files) if self.landed_only else self.inputs.settings.source.days()
         return [day for day in days if self.through is None or day <= self.through]
 
-    def _raw(self) -> Step | None:
+    def _raw(self) -> BuildStep | None:
         inputs, recorded = self.inputs, self.history.days(RAW)
         stale = [
             day
@@ -178,7 +180,7 @@ class Stages:
         if not wanted and not lost & set(inputs.raw_files):
             return None
         why = grouped({day: why_raw(inputs, day, recorded=day in recorded) for day in wanted})
-        return Step(
+        return BuildStep(
             stage=RAW,
             assets=[RAW],
             why=why,
@@ -187,7 +189,7 @@ class Stages:
             lost=sorted(lost & set(inputs.raw_files)),
         )
 
-    def _cleaned(self) -> Step | None:
+    def _cleaned(self) -> BuildStep | None:
         inputs, recorded, files = self.inputs, self.history.days(CLEANED), self.inputs.interaction_files
         stale = [
             day
@@ -199,7 +201,7 @@ class Stages:
         why = {day: why_cleaned(inputs, day, recorded=day in recorded) for day in stale}
         return self._of_days(CLEANED, stale, grouped(why))
 
-    def _reports(self) -> Step | None:
+    def _reports(self) -> BuildStep | None:
         inputs, recorded, home = self.inputs, self.history.days(REPORT), self.inputs.home
         wanted = last_reported_days(
             inputs.interaction_files, inputs.settings.report, quality_db=home.quality_db
@@ -214,13 +216,15 @@ class Stages:
         return self._of_days(REPORT, stale, why)
 
     @staticmethod
-    def _of_days(name: str, days: list[date], why: Iterable[str]) -> Step | None:
+    def _of_days(name: str, days: list[date], why: Iterable[str]) -> BuildStep | None:
         if not days:
             return None
         runs = stretches(days, gap=GAP_DAYS)
-        return Step(stage=name, assets=[name], why=list(why), days=days, stretches=runs)
+        return BuildStep(stage=name, assets=[name], why=list(why), days=days, stretches=runs)
 
-    def _made(self, name: str, assets: list[str], artifact: Path, parts: str, wanted: str) -> Step | None:
+    def _made(
+        self, name: str, assets: list[str], artifact: Path, parts: str, wanted: str
+    ) -> BuildStep | None:
         recorded, written = all(map(self.history.has, assets)), self._written(artifact)
         if recorded and written == wanted:
             return self._judged_again() if name == RELEASE else None
@@ -231,4 +235,4 @@ class Stages:
             written=bool(written),
             recorded=recorded,
         )
-        return Step(stage=name, assets=assets, why=why)
+        return BuildStep(stage=name, assets=assets, why=why)

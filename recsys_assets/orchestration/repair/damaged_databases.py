@@ -15,7 +15,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_log
-from recsys_assets.orchestration.fingerprints import ASSETS, INPUTS_KEY, Inputs
+from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.release.event_store import EventRow, EventStore

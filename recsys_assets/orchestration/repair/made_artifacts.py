@@ -34,7 +34,7 @@ class _Made(msgspec.Struct, frozen=True):
     files: dict[str, _MadeFile] = {}
     """Path in the artifact -> its file; `.` where the artifact is a file itself."""
     parts: dict[str, Any] = {}
-    """What `inputs` is a fingerprint of, by name; empty in an earlier version of the record."""
+    """All that `inputs` covers, by name; empty in an earlier version of the record."""
 
 
 def written_inputs(artifact: Path) -> str:
@@ -44,7 +44,7 @@ def written_inputs(artifact: Path) -> str:
 
 
 def written_parts(artifact: Path) -> dict[str, Any]:
-    """Return what `artifact` was made from, by name; empty where it is not known."""
+    """Return all that `artifact` was made from, by name; empty where it is not known."""
     made = _made(artifact)
     return {} if made is None else made.parts
 

@@ -8,8 +8,8 @@ import pytest
 
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.orchestration import fingerprints
-from recsys_assets.orchestration.fingerprints import ASSETS, Inputs
-from recsys_assets.orchestration.planning.artifact_parts import parts_of
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.planning.artifact_parts import ASSETS, parts_of
 from recsys_assets.rules.rules_file import PACKAGED
 from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.home import Home

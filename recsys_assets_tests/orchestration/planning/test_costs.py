@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from recsys_assets.orchestration.planning.costs import StageCost, foresee, read_costs, work_of
-from recsys_assets.orchestration.planning.stages import Step
+from recsys_assets.orchestration.planning.stages import BuildStep
 from recsys_assets.storage.home import Home
 from recsys_assets.training_settings import TrainingSettings
 
@@ -18,8 +18,8 @@ def record(stage: str = "embeddings", **changed: float) -> StageCost:
     return msgspec.structs.replace(known, **changed)
 
 
-def step(stage: str = "embeddings") -> Step:
-    return Step(stage=stage, assets=[stage], why=[])
+def step(stage: str = "embeddings") -> BuildStep:
+    return BuildStep(stage=stage, assets=[stage], why=[])
 
 
 def test_time_memory_and_bytes_grow_with_the_rows_beside_a_fixed_part():

@@ -7,7 +7,8 @@ import pytest
 
 from recsys_assets.orchestration import fingerprints
 from recsys_assets.orchestration.planning.applying import StoredPlan, apply_plan, make_plan
-from recsys_assets.orchestration.planning.plan import Proposal
+from recsys_assets.orchestration.planning.artifact_parts import ASSETS
+from recsys_assets.orchestration.planning.build_plan import ProposedChange
 from recsys_assets.rules.rules_file import PACKAGED
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets_tests.orchestration.homes import SilentWatcher
@@ -52,7 +53,7 @@ def source(home: Home) -> Path:
 
 
 def planned(home: Home, **proposal: Path) -> StoredPlan:
-    return make_plan(home, Proposal(**proposal), seconds=0)
+    return make_plan(home, ProposedChange(**proposal), seconds=0)
 
 
 def why(plan: StoredPlan) -> dict[str, list[str]]:
@@ -61,7 +62,7 @@ def why(plan: StoredPlan) -> dict[str, list[str]]:
 
 def applied(home: Home) -> list[str]:
     """Apply the plan, and return the stages that were built or failed, named as in a plan."""
-    names = {" + ".join(assets): name for name, assets in fingerprints.ASSETS.items()}
+    names = {" + ".join(assets): name for name, assets in ASSETS.items()}
     outcome = apply_plan(home, SilentWatcher())
     return [names.get(row.stage, row.stage) for row in outcome.rows if row.status != "fresh"]
 
