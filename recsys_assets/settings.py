@@ -177,7 +177,7 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     training: Literal["full", "warm"] = "full"
     """`full`: all as a build would make it, the same release as a history without the mistake gives. `warm`: the chosen
-    model is kept and trained on from the last embeddings, in a tenth of the time; the next build makes all of it."""
+    model is kept and trained on from the last embeddings, in less than half of the time; the next build makes all."""
     warm_epochs: Annotated[int, Meta(ge=1, le=10_000)] = 1
     """Epochs of a warm training."""
 
