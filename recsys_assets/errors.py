@@ -218,3 +218,7 @@ class BuildInterruptedError(RecsysError):
     """A build was interrupted; 130 is a shell's exit code for Ctrl-C."""
 
     exit_code: ClassVar[int] = 130
+
+
+class VersionGoneError(RecsysError):
+    """An earlier version of a day was removed, so that it cannot be said what was known then."""

@@ -40,5 +40,10 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Keep the hourly counts of answers, which `recsys lineage` shows, for N days."""
     quarantine_days: NumberOfDays = 365
     """Keep a rejected day in quarantine for N days."""
+    version_days: NumberOfDays = 365
+    """Keep the rows of a day that others replaced for N days after that, so that reports and features can be made as
+    known then; 0 keeps none."""
+    replay_days: NumberOfDays = 365
+    """Keep the report on a replay for N days."""
     releases: Count = 5
     """Keep the newest N releases."""

@@ -173,6 +173,16 @@ class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     home. Needs `pip install 'recsys-assets[postgres]'`."""
 
 
+class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`recsys replay`, which lands days again and makes what follows from them."""
+
+    training: Literal["full", "warm"] = "full"
+    """`full`: all as a build would make it, the same release as a history without the mistake gives. `warm`: the chosen
+    model is kept and trained on from the last embeddings, in less than half of the time; the next build makes all."""
+    warm_epochs: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    """Epochs of a warm training."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `recsys.toml`."""
 
@@ -187,6 +197,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
     notify: NotifySettings = NotifySettings()
+    replay: ReplaySettings = ReplaySettings()
     gate: GateSettings = GateSettings()
 
 
@@ -243,7 +254,7 @@ def _settings(file: Path, table: dict[str, Any]) -> Settings:
         raise SettingsError(f"{place}: {fault[1]}")
     fault = settings.notify.mail.fault()
     if fault is not None:
-        place = place_of(home.settings_file, ("notify", "mail", fault[0]), variables)
+        place = place_of(file, ("notify", "mail", fault[0]), variables)
         raise SettingsError(f"{place}: {fault[1]}")
     return settings
 

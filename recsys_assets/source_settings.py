@@ -90,6 +90,9 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     changed_past: Literal["land", "keep", "reject"] = "land"
     """Days that landed and have other rows in the source now: land them again, keep them as they landed, or stop
     the build. A day that the source has no row of any more stays as it landed."""
+    lookback_days: Annotated[int, Meta(ge=0, le=366)] = 3
+    """Days among the last N of the source that changed land again whatever `changed_past` says: shops and GA4 go on
+    writing to a day for days; 0 for none."""
     amazon_url: Url = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023"
     """The place that `recsys init --source amazon-2023:CATEGORY` downloads from: the published one or a mirror."""
     reading: ReadingSettings = ReadingSettings()

@@ -28,6 +28,7 @@ BENCHMARKS: Final = {
     "plan": "bench_plan:run",
     "quality": "bench_quality:run",
     "refine": "bench_variants:refine",
+    "replay": "bench_replay:run",
     "rules": "bench_rules:run",
     "scale": "bench_variants:scale",
     "serve": "bench_serve:run",

@@ -77,7 +77,7 @@ def land(home: Path | None, count: int | None, first: datetime | None, last: dat
 
         settings = settings_for(place, watcher=watcher)
         with build_lock(place):  # until the days have landed: following the source writes the settings
-            settings = follow(place, settings, watcher)
+            settings = follow(place, settings, watcher, by_hand=True)
             landed = Inputs(place, settings).raw_store.days()
             wanted.extend(_wanted_days(settings, landed, count=count, first=first, last=last))
             return land_days(place, settings, watcher, wanted)

@@ -1,8 +1,7 @@
-"""`quarantine list | show | accept | drop` and `report`: rejected days, and the report on any day."""
+"""`quarantine list | show | accept | drop`: rejected days, and what a person decides on them."""
 
 import getpass
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,12 +12,10 @@ from recsys_assets.commands.shared import (
     days_argument,
     example,
     home_option,
-    progress_shown,
     settings_for,
 )
 from recsys_assets.errors import QuarantineError
-from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock
 
 _SHOWN_DAYS = 5
@@ -87,7 +84,7 @@ def show(home: Path | None, day: datetime) -> None:
     epilog=example("recsys quarantine accept 2017-09-01..2017-09-30 --why 'a real price rise, says finance'")
 )
 @home_option
-@days_argument
+@days_argument()
 @click.option("--why", required=True, help="The reason; kept with the release's lineage.")
 @click.option("--who", default=None, help="The name of the person who decides; default your login name.")
 def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str | None) -> None:
@@ -124,7 +121,7 @@ def accept(home: Path | None, spans: list[tuple[date, date]], why: str, who: str
 
 @quarantine.command(epilog=example("recsys quarantine drop 2017-09-01 2017-09-03"))
 @home_option
-@days_argument
+@days_argument()
 def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
     """Delete the rejected deliveries of these days; the days published before stay."""
     from recsys_assets.quality.quarantine import drop_day  # noqa: PLC0415
@@ -136,45 +133,4 @@ def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
                 click.echo(f"{one.day} {one.table}: {one.rows:,} rejected rows removed")
 
 
-@click.command(epilog=example("recsys report 2017-12-31", "recsys report 2017-12-31 --pdf"))
-@home_option
-@click.argument("day", type=DAY)
-@click.option("--pdf", is_flag=True, help="Write a PDF too, by headless Chromium.")
-def report(home: Path | None, day: datetime, pdf: bool) -> None:
-    """Write the increment report on DAY.
-
-    It has the day's figures and checks against its trailing window.
-    """
-    with progress_shown(f"Writing the report on {day:%Y-%m-%d}") as watcher:
-        from recsys_assets.interactions.report_page import write_pdf, write_report  # noqa: PLC0415
-
-        watcher.begin("report", "")
-        place = Home.locate(home)
-        with _recorded_report(place, day.date()):
-            page = write_report(place, day.date())
-        printed = write_pdf(page) if pdf else None
-    click.echo(str(page))
-    if printed is not None:
-        click.echo(str(printed))
-
-
-@contextmanager
-def _recorded_report(home: Home, day: date) -> Iterator[None]:
-    """Record the page that the block writes, so that a build finds it whole; in a home with settings."""
-    from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
-    from recsys_assets.orchestration.planning.artifact_parts import parts_of_report  # noqa: PLC0415
-    from recsys_assets.orchestration.repair.made_artifacts import making  # noqa: PLC0415
-
-    if (
-        not home.settings_file.exists()
-        or not Inputs(home, load_settings(home)).interaction_store.path(day).exists()
-    ):
-        yield
-        return
-    inputs = Inputs(home, load_settings(home))
-    parts = parts_of_report(inputs, day)
-    with making(day_folder(home.reports, day), inputs=inputs.increment_report(day), parts=parts):
-        yield
-
-
-COMMANDS: list[click.Command] = [quarantine, report]
+COMMANDS: list[click.Command] = [quarantine]

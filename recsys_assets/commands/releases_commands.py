@@ -110,7 +110,7 @@ def rollback(home: Path | None, why: str) -> None:
     )
 )
 @home_option
-@days_argument
+@days_argument()
 @click.option("--why", required=True, help="The fault of these days; kept on record.")
 def recall(home: Path | None, spans: list[tuple[date, date]], why: str) -> None:
     """Take bad days back: serve no release that was built on them, and notify everybody who used them.

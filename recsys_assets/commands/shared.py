@@ -68,11 +68,6 @@ days_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
-def example(*lines: str) -> str:
-    """Return the epilog of a command: its example lines, not re-wrapped."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[date, date]]:
     """Return first and last day of each `DAY` or `FIRST..LAST`."""
     found = []
@@ -85,9 +80,14 @@ def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     return found
 
 
-days_argument = click.argument(
-    "spans", metavar="DAY|FIRST..LAST...", nargs=-1, required=True, callback=_spans
-)
+def days_argument(*, required: bool = True) -> "Callable[[Any], Any]":
+    """Return the argument `spans` of a command: first and last day of each `DAY` or `FIRST..LAST` given."""
+    return click.argument("spans", metavar="DAY|FIRST..LAST...", nargs=-1, required=required, callback=_spans)
+
+
+def example(*lines: str) -> str:
+    """Return the epilog of a command: its example lines, not re-wrapped."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def login() -> str:
@@ -99,13 +99,16 @@ def login() -> str:
 
 
 @contextmanager
-def progress_shown(title: str) -> "Iterator[ConsoleWatcher]":
-    """Print `title` at once, before anything heavy is imported, and show the progress of the block."""
-    click.echo(f"{title} …")
+def progress_shown(title: str, *, stderr: bool = False) -> "Iterator[ConsoleWatcher]":
+    """Print `title` at once, before anything heavy is imported, and show the progress of the block.
+
+    On standard error where the output is JSON.
+    """
+    click.echo(f"{title} …", err=stderr)
     from recsys_assets.commands.console import open_console  # noqa: PLC0415
     from recsys_assets.commands.progress import ConsoleWatcher  # noqa: PLC0415
 
-    with ConsoleWatcher(open_console()) as watcher:
+    with ConsoleWatcher(open_console(stderr=stderr)) as watcher:
         yield watcher
 
 
@@ -236,13 +239,16 @@ def _source_of_release(home: Home) -> str:
         return "SPEC"
 
 
-def run_build(title: str, build: "Callable[[ConsoleWatcher], BuildOutcome]") -> "BuildOutcome":
+def run_build(
+    title: str, build: "Callable[[ConsoleWatcher], BuildOutcome]", *, stderr: bool = False
+) -> "BuildOutcome":
     """Call `build` with a watcher that shows its progress under `title`, and print the summary.
 
-    What is heavy, Dagster above all, is imported by `build` and not by the command before.
+    Both go to standard error where the output is JSON. What is heavy, Dagster above all, is imported by `build` and
+    not by the command before.
     """
     started = time.monotonic()
-    with progress_shown(title) as watcher:
+    with progress_shown(title, stderr=stderr) as watcher:
         gc.disable()  # looking for garbage among what is being imported, and stays, takes a sixth of the time
         from recsys_assets.orchestration.instance import (  # noqa: PLC0415
             commit_without_waiting_for_the_disk,
@@ -254,5 +260,5 @@ def run_build(title: str, build: "Callable[[ConsoleWatcher], BuildOutcome]") -> 
         outcome = build(watcher)
     from recsys_assets.commands.console import open_console, print_summary  # noqa: PLC0415
 
-    print_summary(open_console(), outcome, seconds=time.monotonic() - started)
+    print_summary(open_console(stderr=stderr), outcome, seconds=time.monotonic() - started)
     return outcome

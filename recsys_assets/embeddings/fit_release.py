@@ -12,7 +12,7 @@ from recsys_assets.embeddings.factorisation import with_epochs
 from recsys_assets.embeddings.fit_model import FittedModel, fit_model
 from recsys_assets.embeddings.ials import Workers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.model_files import last_trained, save_embeddings
+from recsys_assets.embeddings.model_files import last_trained, load_embeddings, save_embeddings
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.new_items import with_new_items
 from recsys_assets.embeddings.recency import categories_in
@@ -86,7 +86,8 @@ def fit_release(
         purchases=only_purchases(interactions),
         run=Run(starts=starts, on_epoch=on_epoch, workers=workers),
     )
-    model = with_new_items(model, interactions, catalogue, seed=settings.seed)
+    before = load_embeddings(earlier) if starts and earlier is not None else None
+    model = with_new_items(model, interactions, catalogue, seed=settings.seed, earlier=before)
     return ReleaseModel(model=model, warm_start=bool(starts))
 
 

@@ -16,6 +16,7 @@ from recsys_assets.embeddings.expected_popularity import expected_popularity
 from recsys_assets.embeddings.fit_model import FittedModel
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, SeenPairs
 from recsys_assets.embeddings.item_text import item_text
+from recsys_assets.embeddings.model_files import Embeddings
 from recsys_assets.embeddings.recency import log_popularity_of
 from recsys_assets.embeddings.score_recipe import RelatedRows
 from recsys_assets.storage.arrays import NO_ITEM, Float32, Int64
@@ -40,7 +41,12 @@ def untouched_items(interactions: pl.LazyFrame, catalogue: pl.DataFrame | None) 
 
 
 def with_new_items(
-    model: FittedModel, interactions: pl.LazyFrame, catalogue: pl.DataFrame | None, *, seed: int
+    model: FittedModel,
+    interactions: pl.LazyFrame,
+    catalogue: pl.DataFrame | None,
+    *,
+    seed: int,
+    earlier: Embeddings | None = None,
 ) -> FittedModel:
     """Return the model with every untouched item of the catalogue; the same one where there are none.
 
@@ -49,13 +55,16 @@ def with_new_items(
         interactions: the columns of the INTERACTIONS contract.
         catalogue: rows of ITEM_CATALOGUE, or None if there is none.
         seed: draws the known items that the map from words is checked on.
+        earlier: the embeddings that the model was trained on from. Where all new items were new then, they keep their
+            vectors: learning the map takes longer than a few epochs, which hardly turn the space.
     """
     new_ids = untouched_items(interactions, catalogue)
     if catalogue is None or not new_ids:
         return model
     items = Vocabulary.from_strings([*model.matrix.items, *new_ids])
     known_nums, new_nums = (items.nums(ids).astype(np.int64) for ids in (list(model.matrix.items), new_ids))
-    vectors_ND, like_N = _described(model, new_ids, catalogue, seed=seed)
+    kept = None if earlier is None else _kept(model, new_ids, earlier)
+    vectors_ND, like_N = kept or _described(model, new_ids, catalogue, seed=seed)
     prior = model.parts.recipe.prior
     if prior is not None:
         expected = expected_popularity(interactions, catalogue, half_life_days=prior.half_life_days)
@@ -76,6 +85,21 @@ def with_new_items(
             like_items=like_I,
         ),
     )
+
+
+def _kept(model: FittedModel, new_ids: Sequence[str], earlier: Embeddings) -> tuple[Float32, Int64] | None:
+    """Return what `_described` would, as the earlier model had it; None unless it had all of these items as new."""
+    like_I, size = earlier.score.like_items, model.parts.recipe.factor_size
+    nums_N = earlier.items.nums(list(new_ids)).astype(np.int64)
+    if like_I is None or earlier.score.recipe.factor_size != size or (nums_N < 0).any():
+        return None
+    like_N, vectors_ND = like_I[nums_N].astype(np.int64), np.asarray(earlier.item_embeddings[nums_N, :size])
+    said_N = like_N != NO_ITEM
+    if vectors_ND[~said_N].any():  # a known item; one whose words said nothing has no vector
+        return None
+    known_N = np.full(len(nums_N), NO_ITEM, np.int64)
+    known_N[said_N] = model.matrix.items.nums([earlier.items[int(num)] for num in like_N[said_N]])
+    return None if (known_N[said_N] < 0).any() else (vectors_ND, known_N)
 
 
 def _described(

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +72,28 @@ def write_report(home: Home, day: date) -> Path:
     _require_landed(home, day)
     target = day_folder(home.reports, day) / HTML_FILE
     page = execute_to_html(NOTEBOOK, {"home": str(home.root), "day": day.isoformat()})
+    with locked(home.reports_lock):
+        replace_file(target, page.encode())
+    return target
+
+
+def write_report_as_known(home: Home, then: Home, day: date, *, at: datetime) -> Path:
+    """Execute the notebook for `day` on a home as it was known at a time, and write its page among the home's reports.
+
+    Args:
+        home: the home.
+        then: the same as known at the time.
+        day: the day.
+        at: the time, UTC.
+
+    Raises:
+        ReportError: the day had not landed by then, or the notebook failed.
+    """
+    if not PartitionStore(root=then.interactions, schema=INTERACTIONS.polars_schema()).path(day).is_file():
+        raise ReportError(f"{day} had not landed by {at:%Y-%m-%d %H:%M:%S} UTC; give a later time")
+    target = home.known_then / f"{day}_{at:%Y%m%dT%H%M%SZ}.html"
+    known_at = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    page = execute_to_html(NOTEBOOK, {"home": str(then.root), "day": day.isoformat(), "known_at": known_at})
     with locked(home.reports_lock):
         replace_file(target, page.encode())
     return target

@@ -49,6 +49,8 @@ class SourceChanges:
     """Landed days that have other rows now: the rows landed, and those in the source."""
     gone: list[date]
     """Days that landed with rows, and have none in the source any more: they stay as they landed."""
+    late: frozenset[date] = frozenset()
+    """Changed days among the source's last ones (`[source] lookback_days`): they land again by every rule."""
 
     @classmethod
     def of(
@@ -58,18 +60,21 @@ class SourceChanges:
         *,
         days: Iterable[date],
         rejected: Collection[date] = (),
+        lookback_days: int = 0,
     ) -> "SourceChanges":
         """Compare.
 
         Args:
             counted: the source.
             landed: the files of `raw_interactions`.
-            days: the source's days.
+            days: the source's days, oldest first.
             rejected: days in quarantine, which are not new.
+            lookback_days: the changed days among the last N of the source are late, counted from its last row.
         """
-        new, changed, gone = {}, {}, []
+        new, changed, gone, last = {}, {}, [], date.min
         for day in days:
             now, file = counted.of_day(day), landed.get(day)
+            last = day if now.rows else last
             if file is None:
                 if now.rows and landed and day not in rejected:
                     new[day] = now.rows
@@ -77,23 +82,32 @@ class SourceChanges:
                 gone += [day] if file.rows else []
             elif file.provenance.get(CONTENT_KEY, str(now)) != str(now):
                 changed[day] = (file.rows or 0, now.rows)
-        return cls(new=new, changed=changed, gone=gone)
+        late = frozenset(day for day in changed if (last - day).days < lookback_days)
+        return cls(new=new, changed=changed, gone=gone, late=late)
 
     def kept(self, rule: ChangedPast) -> set[date]:
         """Return the days that stay as they landed, by `[source] changed_past`."""
-        return {*self.gone, *(self.changed if rule == "keep" else ())}
+        return {*self.gone, *(self._older() if rule == "keep" else ())}
+
+    def landed_again(self, rule: ChangedPast) -> set[date]:
+        """Return the changed days that a build lands by itself."""
+        return {*self.changed} if rule == "land" else {*self.late}
+
+    def _older(self) -> dict[date, tuple[int, int]]:
+        return {day: rows for day, rows in self.changed.items() if day not in self.late}
 
     def require_none_changed(self, home: Home) -> None:
-        """Stop where a landed day changed, as `changed_past = "reject"` says.
+        """Stop where a landed day that is not late changed, as `changed_past = "reject"` says.
 
         Raises:
             SourceChangedError: one changed; the message names up to three, and both ways out.
         """
-        if self.changed:
-            first, last = min(self.changed), max(self.changed)
+        older = self._older()
+        if older:
+            first, last = min(older), max(older)
             to_land = f"recsys land{home.option} --from {first} --to {last}"
             raise SourceChangedError(
-                f'{self._changed_in_words()}; [source] changed_past is "reject": to land them again run '
+                f'{_changed_in_words(older)}; [source] changed_past is "reject": to land them again run '
                 f'`{to_land}`, or set changed_past to "land" or "keep" in {home.settings_file}'
             )
 
@@ -104,9 +118,15 @@ class SourceChanges:
             days = [*self.new]
             span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
             lines.append(f"Source: {_days(len(days), 'new ')}, {span} ({_rows(sum(self.new.values()))}).")
-        if self.changed:
-            end = "landed again" if rule == "land" else 'kept as they landed, by changed_past = "keep"'
-            lines.append(f"Source: {self._changed_in_words()}; {end}.")
+        again = self.landed_again(rule)
+        landed = {day: rows for day, rows in self.changed.items() if day in again}
+        kept = {day: rows for day, rows in self.changed.items() if day not in again}
+        if landed:
+            lines.append(f"Source: {_changed_in_words(landed)}; landed again.")
+        if kept:
+            lines.append(
+                f'Source: {_changed_in_words(kept)}; kept as they landed, by changed_past = "{rule}".'
+            )
         if self.gone:
             has, they = ("has", "it") if len(self.gone) == 1 else ("have", "they")
             lines.append(
@@ -114,11 +134,6 @@ class SourceChanges:
                 f"kept as {they} landed."
             )
         return lines
-
-    def _changed_in_words(self) -> str:
-        named = [f"{day} {before:,} -> {_rows(now)}" for day, (before, now) in self.changed.items()]
-        more = f" and {len(named) - _NAMED_DAYS:,} more" if len(named) > _NAMED_DAYS else ""
-        return f"{_days(len(named))} changed since landing: {', '.join(named[:_NAMED_DAYS])}{more}"
 
 
 def follow_source(
@@ -233,6 +248,12 @@ def _begins(rows: RowsByDay, today: date) -> date | None:
         return choose_range(rows, name="", read_on=today).first_day
     except InputError:
         return None
+
+
+def _changed_in_words(changed: Mapping[date, tuple[int, int]]) -> str:
+    named = [f"{day} {before:,} -> {_rows(now)}" for day, (before, now) in changed.items()]
+    more = f" and {len(named) - _NAMED_DAYS:,} more" if len(named) > _NAMED_DAYS else ""
+    return f"{_days(len(named))} changed since landing: {', '.join(named[:_NAMED_DAYS])}{more}"
 
 
 def _left_out_in_words(before: RowsByDay, now: RowsByDay, settings: Settings) -> list[str]:

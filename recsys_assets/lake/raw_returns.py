@@ -1,12 +1,17 @@
-"""Returns among raw events: the rows that are one, and the note by which a day without any is not opened."""
+"""Returns among raw events: the rows that are one, and the raw table, whose days are noted where they have none."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.storage.day_journal import DayFile
+from recsys_assets.storage.day_versions import DayVersions
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
 RETURN_KINDS: Final = ("return", "refund")
@@ -47,6 +52,16 @@ def may_have_returns(file: DayFile) -> bool:
 
 def with_note(store: PartitionStore) -> PartitionStore:
     """Return the table `raw_interactions`, whose days are written with their note."""
-    return PartitionStore(
-        root=store.root, schema=store.schema, provenance=store.provenance, note=note_of_returns
-    )
+    return replace(store, note=note_of_returns)
+
+
+def raw_store(home: Home, *, provenance: Callable[[date], Mapping[str, str]] | None = None) -> PartitionStore:
+    """Return the table `raw_interactions` of a home, which keeps the earlier versions of its days.
+
+    Args:
+        home: the home.
+        provenance: the inputs of a day's file.
+    """
+    versions = DayVersions(root=home.versions)
+    schema = RAW_INTERACTIONS.polars_schema()
+    return with_note(PartitionStore(root=home.raw, schema=schema, provenance=provenance, versions=versions))

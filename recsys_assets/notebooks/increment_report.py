@@ -13,6 +13,7 @@
 # %% tags=["parameters"]
 home = ".recsys"
 day = "2017-01-01"
+known_at = ""
 
 # %%
 from datetime import date
@@ -28,6 +29,8 @@ from recsys_assets.storage.home import Home
 data = day_in_window.load_day(Home(Path(home)), date.fromisoformat(day))
 worst = data.results[0].verdict if data.results else "not audited"
 display(Markdown(f"# Increment of {day}\n\n{date.fromisoformat(day):%A}; worst verdict: **{worst}**"))
+if known_at:
+    display(Markdown(f"As known at {known_at}: rows that landed later are left out."))
 
 # %% [markdown]
 # ## The day beside its trailing window

@@ -118,13 +118,40 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
     return builder.outcome
 
 
+def rebuild(
+    home: Home, settings: Settings, watcher: Watcher, days: Sequence[date], *, warm: bool = False
+) -> BuildOutcome:
+    """Land and clean `days`, stale or not, then make what follows from the landed days; land no other day.
+
+    Args:
+        home: the home.
+        settings: its settings.
+        watcher: shows each stage.
+        days: days of the source.
+        warm: keep the chosen model and train on from the last embeddings, see `Inputs`.
+
+    Raises:
+        BuildRunningError: another process builds this home.
+        BuildInterruptedError: Ctrl-C or SIGTERM.
+    """
+    with build_lock(home):
+        clear_places(home, watcher.say)
+        with _builder(home, settings, watcher, warm=warm) as builder:
+            return builder.run_again(days)
+
+
 @contextmanager
-def _builder(home: Home, settings: Settings, watcher: Watcher) -> Iterator["_Builder"]:
+def _builder(home: Home, settings: Settings, watcher: Watcher, *, warm: bool = False) -> Iterator["_Builder"]:
     mend(home, settings, watcher.say)
     with open_instance(home) as instance, Interrupts() as interrupts:
         close_killed_runs(instance)
         builder = _Builder(
-            home=home, settings=settings, watcher=watcher, instance=instance, interrupts=interrupts
+            home=home,
+            settings=settings,
+            watcher=watcher,
+            instance=instance,
+            interrupts=interrupts,
+            warm=warm,
         )
         yield builder
         if builder.outcome.built:
@@ -140,18 +167,33 @@ class _Builder:
     watcher: Watcher
     instance: dg.DagsterInstance
     interrupts: Interrupts
+    warm: bool = False
     outcome: BuildOutcome = field(default_factory=BuildOutcome)
     _notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.definitions = build_definitions(
-            self.home, progress=InterruptibleProgress(self.watcher, self.interrupts)
+            self.home, progress=InterruptibleProgress(self.watcher, self.interrupts), warm=self.warm
         )
 
     @cached_property
     def inputs(self) -> Inputs:
         """The inputs of all assets, looked at again after something was built."""
-        return Inputs(self.home, self.settings)
+        return Inputs(self.home, self.settings, warm=self.warm)
+
+    def run_again(self, days: Sequence[date]) -> BuildOutcome:
+        first, raw, cleaned, *later = stage_names(self.settings)
+        self._perform(first, self._ask(first))
+        self.build_days(raw, days, without=set(self.inputs.raw_files) - set(days))
+        if not self.outcome.failed:
+            self.build_days(cleaned, with_touched(days, self.inputs, self.watcher))
+        for name in later:
+            if not self.outcome.failed:
+                self._perform(name, self._ask(name))
+        return self.outcome
+
+    def _ask(self, name: str) -> BuildStep | None:
+        return Stages(inputs=self.inputs, history=DagsterHistory(self.instance), landed_only=True).step(name)
 
     def run(self, *, landed_only: bool, through: date | None) -> BuildOutcome:
         history = DagsterHistory(self.instance)

@@ -23,9 +23,8 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.returns import TakenOff, taken_off
 from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
-from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
-from recsys_assets.lake.raw_returns import may_have_returns, with_note
+from recsys_assets.lake.raw_returns import may_have_returns, raw_store
 from recsys_assets.lake.source_days import SourceDays, meaning_of, reading_of
 from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
 from recsys_assets.release.release_store import ReleaseStore
@@ -81,11 +80,14 @@ class Inputs:
     """The home to build."""
     settings: Settings
     """Its settings."""
+    warm: bool = False
+    """A warm replay, which keeps the chosen model. What it makes has another fingerprint than what a build makes of the
+    same days, so that the next build makes all of it; what is as a build would make it stays."""
 
     @cached_property
     def raw_store(self) -> PartitionStore:
         """The table `raw_interactions`."""
-        return with_note(PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema()))
+        return raw_store(self.home)
 
     @cached_property
     def interaction_store(self) -> PartitionStore:
@@ -140,6 +142,7 @@ class Inputs:
             self.raw_files,
             days=self.settings.source.days(),
             rejected=set(days_under(self.home.quarantine)),
+            lookback_days=self.settings.source.lookback_days,
         )
 
     def _content(self, day: date) -> str:
@@ -242,19 +245,29 @@ class Inputs:
         return fingerprint([self._landed, self.settings.interactions.seen, self._catalogue, training])
 
     @cached_property
-    def choice(self) -> str:
-        """Covers the training part of the days, its settings and the categories."""
+    def _choice_of_build(self) -> str:
         return fingerprint([CODE_VERSIONS["model_choice"], self._learnt_from])
+
+    @cached_property
+    def choice(self) -> str:
+        """Covers the training part of the days, its settings and the categories; warm, those it was made of."""
+        kept = written_inputs(self.home.artifact("choice")) if self.warm else ""
+        return kept or self._choice_of_build
 
     @cached_property
     def embeddings(self) -> str:
         """Covers the choice, all cleaned days, the catalogue and the training settings."""
-        return fingerprint([CODE_VERSIONS["embeddings"], self.choice])
+        return self._or_warm("embeddings", fingerprint([CODE_VERSIONS["embeddings"], self._choice_of_build]))
 
     @cached_property
     def evaluation(self) -> str:
         """Covers the choice, all cleaned days, the held-out ones among them, and the training settings."""
-        return fingerprint([CODE_VERSIONS["evaluation"], self.choice])
+        return self._or_warm("evaluation", fingerprint([CODE_VERSIONS["evaluation"], self._choice_of_build]))
+
+    def _or_warm(self, artifact: str, of_build: str) -> str:
+        stays = not self.warm or written_inputs(self.home.artifact(artifact)) == of_build
+        warm = ["warm", of_build, self.choice, self.settings.replay.warm_epochs]
+        return of_build if stays else fingerprint(warm)
 
     @cached_property
     def features(self) -> str:
@@ -270,15 +283,8 @@ class Inputs:
     @cached_property
     def release(self) -> str:
         """Covers everything that a release holds."""
-        parts = [
-            self.choice,
-            self.embeddings,
-            self.evaluation,
-            self.features,
-            self.item_index,
-            rules_fingerprint(self.home),
-        ]
-        return fingerprint([CODE_VERSIONS["release"], *parts])
+        made = [self.choice, self.embeddings, self.evaluation, self.features, self.item_index]
+        return fingerprint([CODE_VERSIONS["release"], *made, rules_fingerprint(self.home)])
 
     def of_artifact(self, name: str) -> str:
         """Return the fingerprint of the artifact `name`, a key of `artifact_parts.ASSETS`."""
@@ -288,8 +294,6 @@ class Inputs:
     @cached_property
     def exported_lists(self) -> str:
         """Covers the release that was built last, the one that is served, and the export settings."""
-        settings, current = (
-            msgspec.json.encode(self.settings.export),
-            ReleaseStore(self.home.releases).served_id(),
-        )
+        settings = msgspec.json.encode(self.settings.export)
+        current = ReleaseStore(self.home.releases).served_id()
         return fingerprint([CODE_VERSIONS["exported_lists"], self.release, current, settings])

@@ -33,12 +33,15 @@ from recsys_assets.storage.home import HOME_VARIABLE, Home
 from recsys_assets.training_settings import SPINS
 
 
-def build_definitions(home: Home, *, progress: StageProgress | None = None) -> dg.Definitions:
+def build_definitions(
+    home: Home, *, progress: StageProgress | None = None, warm: bool = False
+) -> dg.Definitions:
     """Return the code location of `home`, with the days that its settings name now.
 
     Args:
         home: any folder; one without `recsys.toml` has the days of the embedded default.
         progress: reports how far long assets are; None reports nothing.
+        warm: for a warm replay.
 
     Raises:
         SettingsError: the home's `recsys.toml` cannot be used.
@@ -56,7 +59,7 @@ def build_definitions(home: Home, *, progress: StageProgress | None = None) -> d
         assets=[*by_day, *embeddings.ASSETS, *features.ASSETS, *index.ASSETS, *release.ASSETS],
         asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS],
         resources={
-            "lake": HeldLake(home_path=path),
+            "lake": HeldLake(home_path=path, warm=warm),
             "artifacts": Artifacts(home_path=path),
             "releases": HomeReleases(home_path=path),
             "progress": progress or SilentProgress(),

@@ -27,10 +27,17 @@ class Speaker(Protocol):
         """Show a line."""
 
 
-def follow(home: Home, settings: Settings, speaker: Speaker, *, named: Home | None = None) -> Settings:
+def follow(
+    home: Home, settings: Settings, speaker: Speaker, *, named: Home | None = None, by_hand: bool = False
+) -> Settings:
     """Count the source again where it changed, say what is new, and return the settings in force now.
 
-    `named` is the home that a message names, where `home` is a copy of it.
+    Args:
+        home: the home.
+        settings: its settings.
+        speaker: shows the lines.
+        named: the home that a message names, where `home` is a copy of it.
+        by_hand: a person names the days to land, so that changed ones are no reason to stop.
 
     Raises:
         InputError: the source cannot be read.
@@ -43,9 +50,9 @@ def follow(home: Home, settings: Settings, speaker: Speaker, *, named: Home | No
     followed = follow_source(home, settings, on_reading=begin)
     settings, rule = followed.settings, followed.settings.source.changed_past
     changes = Inputs(home, settings).source_changes(followed.counted)
-    if rule == "reject":
+    if rule == "reject" and not by_hand:
         changes.require_none_changed(named or home)
-    if followed.is_new or changes.new or (rule == "land" and changes.changed):
+    if followed.is_new or changes.new or changes.landed_again(rule):
         for line in [*changes.in_words(rule), *followed.notes]:
             speaker.say(line)
     if line := left_out_in_words(left_out(Inputs(home, settings))):
@@ -96,7 +103,7 @@ def days_to_request(inputs: Inputs) -> list[date]:
     changes = inputs.source_changes(inputs.source_days)
     later = [day for day in source.days() if day > landed[-1]]
     between = (day for day in changes.new if day > landed[0])
-    wanted = {*later, *between, *(changes.changed if source.changed_past == "land" else ())}
+    wanted = {*later, *between, *changes.landed_again(source.changed_past)}
     return sorted(wanted - left_out(inputs).keys())
 
 

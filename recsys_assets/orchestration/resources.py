@@ -17,9 +17,10 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.lake.raw_audit import RawAudit
-from recsys_assets.lake.raw_returns import with_note
+from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
+from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.rules_file import rules_part
@@ -57,11 +58,17 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     home_path: str
     """The home's folder, absolute."""
+    warm: bool = False
+    """A warm replay, see `Inputs`."""
 
     @property
     def home(self) -> Home:
         """The home, as paths."""
         return Home(Path(self.home_path))
+
+    def inputs(self) -> Inputs:
+        """Return the fingerprints that the assets of this run have."""
+        return Inputs(self.home, self.settings(), warm=self.warm)
 
     def settings(self) -> Settings:
         """Read the home's settings as they are now."""
@@ -73,9 +80,7 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def raw(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
         """Return the table `raw_interactions`."""
-        return with_note(
-            PartitionStore(root=self.home.raw, schema=RAW_INTERACTIONS.polars_schema(), provenance=provenance)
-        )
+        return raw_store(self.home, provenance=provenance)
 
     def interactions(self, provenance: Callable[[date], dict[str, str]] | None = None) -> PartitionStore:
         """Return the table `interactions`."""

@@ -24,7 +24,8 @@ from recsys_assets.release.answer_counts import forget_answers
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.release_settings import RetentionSettings
 from recsys_assets.settings import Settings
-from recsys_assets.storage.atomic import sync
+from recsys_assets.storage.atomic import remove_file, sync
+from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.home import Home, day_folder, days_under
 from recsys_assets.storage.locks import build_lock
 
@@ -58,6 +59,8 @@ def keep_days(settings: RetentionSettings, days: int | None) -> RetentionSetting
         report_days=days,
         quarantine_days=days,
         answer_days=days,
+        version_days=days,
+        replay_days=days,
     )
 
 
@@ -100,6 +103,9 @@ def prune_locked(
         _prune_days(
             "quarantine", home.quarantine, spare=0, before=old(kept.quarantine_days), dry_run=dry_run
         ),
+        _prune_versions(home, before=old(kept.version_days), dry_run=dry_run),
+        _prune_files("replays", home.replays, before=old(kept.replay_days), dry_run=dry_run),
+        _prune_files("reports as known then", home.known_then, before=old(kept.report_days), dry_run=dry_run),
         _prune_releases(home, keep=kept.releases, dry_run=dry_run),
     ]
 
@@ -179,6 +185,36 @@ def _remove(root: Path, folders: Sequence[Path]) -> None:
         sync(root)  # else a power cut may leave a day's folder under its name, without its files
     for left_over in root.glob(f"{_REMOVED_PREFIX}*"):
         shutil.rmtree(left_over)
+
+
+def _prune_versions(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
+    """Remove the earlier versions of days that were replaced before a time; when they landed stays noted."""
+    versions, size = DayVersions(root=home.versions), _bytes_under(home.versions)
+    old = [version for version in versions.every() if version.replaced_at < before]
+    freed = sum(version.path.stat().st_size for version in old)
+    for version in () if dry_run else old:
+        versions.remove(version)
+    return PrunedKind(
+        kind="earlier versions",
+        removed=_counted(len(old), "version"),
+        bytes_before=size,
+        bytes_after=size - freed,
+    )
+
+
+def _prune_files(kind: str, root: Path, *, before: datetime, dry_run: bool) -> PrunedKind:
+    """Remove the files of a folder that were written before a time."""
+    size = _bytes_under(root)
+    old = [file for file in root.glob("[!.]*") if file.stat().st_mtime < before.timestamp()]
+    freed = sum(file.stat().st_size for file in old)
+    for file in () if dry_run else old:
+        remove_file(file)
+    return PrunedKind(
+        kind=kind,
+        removed=_counted(len(old), "file"),
+        bytes_before=size,
+        bytes_after=size - freed,
+    )
 
 
 def _prune_releases(home: Home, *, keep: int, dry_run: bool) -> PrunedKind:

@@ -24,7 +24,7 @@ from recsys_assets.rules.rules_stamp import Stamp, rules_stamp
 from recsys_assets.storage.atomic import read_file, replaced_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
 from recsys_assets.storage.locks import locked
-from recsys_assets.storage.toml_files import TomlError, content_of
+from recsys_assets.storage.toml_files import TomlError, content_of, parse_toml
 
 log = logging.getLogger("recsys.api")
 

@@ -13,11 +13,14 @@ import zlib
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from recsys_assets.storage.atomic import Unsynced, replace_file
+
+if TYPE_CHECKING:
+    from recsys_assets.storage.day_versions import DayVersions
 
 _SPARE_LINES: Final = 1_000
 """Lines of replaced files that are kept beyond one a file, before the journal is rewritten."""
@@ -104,7 +107,15 @@ class DayJournal:
         return known
 
     def write(
-        self, day: date, file: Path, content: bytes, *, rows: int, columns: str, provenance: dict[str, str]
+        self,
+        day: date,
+        file: Path,
+        content: bytes,
+        *,
+        rows: int,
+        columns: str,
+        provenance: dict[str, str],
+        versions: "DayVersions | None" = None,
     ) -> None:
         """Replace a file, atomically; `settle` puts it on the disk, and notes it.
 
@@ -115,13 +126,19 @@ class DayJournal:
             rows: the number of its rows.
             columns: their names and types.
             provenance: the inputs of the file.
+            versions: keeps the file before, where its content is another; None keeps none.
         """
         of_rows = _checksum_of_rows(content, columns)
         content = _with_seal(content, _NO_ROWS, of_rows)
         content = _with_seal(content, _NO_SEAL, _seal_of(content))
         provenance = {**provenance, _ROWS_KEY: of_rows.decode()}
-        status = self._unsynced.replace_file(file, content)
         checksum = hashlib.sha256(content).hexdigest()
+        before = self.find(day, file) if versions is not None else None
+        if versions is not None and before is not None and before.checksum != checksum:
+            versions.keep(day, file, before)
+        status = self._unsynced.replace_file(file, content)
+        if versions is not None and (before is None or before.checksum != checksum):
+            versions.landed(day, checksum)
         self._waiting[day] = DayFile(
             day=day, state=state_of(status), rows=rows, checksum=checksum, provenance=provenance
         )

@@ -105,6 +105,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "raw"
 
     @property
+    def versions(self) -> Path:
+        """Earlier versions of raw days, a folder a day, and when each landed."""
+        return self.root / "lake" / "versions"
+
+    @property
     def interactions(self) -> Path:
         """`interactions`, a folder a day."""
         return self.root / "lake" / "interactions"
@@ -143,6 +148,16 @@ class Home(msgspec.Struct, frozen=True):
     def reports(self) -> Path:
         """Increment reports, a folder a day."""
         return self.root / "reports"
+
+    @property
+    def replays(self) -> Path:
+        """Reports on replays, two files each: JSON, a `ReplayReport`, and the same in words."""
+        return self.reports / "replays"
+
+    @property
+    def known_then(self) -> Path:
+        """Increment reports as known at an earlier time."""
+        return self.reports / "known_then"
 
     @property
     def artifacts(self) -> Path:

@@ -16,6 +16,7 @@ import polars as pl
 
 from recsys_assets.storage.atomic import remove_folder
 from recsys_assets.storage.day_journal import UNSEALED, DayFile, DayJournal
+from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.home import day_folder, day_name, days_under
 
 CHUNK_DAYS: Final = 64
@@ -63,6 +64,8 @@ class PartitionStore:
     """The inputs of a day's file (checksum, code version), written into its Parquet metadata."""
     note: Callable[[pl.DataFrame], Mapping[str, str]] | None = None
     """Facts about a day's rows, which are found without opening its file; written beside the provenance."""
+    versions: DayVersions | None = None
+    """Keeps the file that another one replaces, and the time of each landing; None keeps neither."""
 
     @cached_property
     def _journal(self) -> DayJournal:
@@ -143,13 +146,21 @@ class PartitionStore:
         frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
         columns = ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
         self._journal.write(
-            day, target, buffer.getvalue(), rows=frame.height, columns=columns, provenance=provenance
+            day,
+            target,
+            buffer.getvalue(),
+            rows=frame.height,
+            columns=columns,
+            provenance=provenance,
+            versions=self.versions,
         )
         return target
 
     def settle(self) -> None:
         """Wait until every file that was written is on the disk: a power cut takes none of them after this."""
         self._journal.settle()
+        if self.versions is not None:
+            self.versions.settle()
 
     def file(self, day: date) -> DayFile | None:
         """Return rows, checksum and provenance of `day`'s file; None if there is no file.
@@ -170,6 +181,11 @@ class PartitionStore:
 
     def remove(self, day: date) -> None:
         """Delete `day`'s file; nothing happens if there is none."""
+        known = self.file(day) if self.versions is not None else None
+        if self.versions is not None and known is not None:
+            self.versions.keep(day, self.path(day), known)
+            self.versions.landed(day, "")
+            self.versions.settle()
         remove_folder(self.path(day).parent)
 
     def checksum(self, day: date) -> str:

@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -78,3 +79,37 @@ def test_an_item_that_was_only_rated_low_has_a_past():
 def test_an_item_without_words_gets_no_vector():
     bare = catalogue_of(["i9"]).with_columns(pl.lit(None, pl.String).alias(columns.TITLE))
     assert untouched_items(block_world(), bare) == []
+
+
+def test_a_warm_fit_keeps_the_vectors_of_items_that_are_still_new(tmp_path):
+    spec, warm = (
+        ModelSpec(model="ials", prior_weight=0.1),
+        msgspec.structs.replace(SETTINGS, warm_start_epochs=1),
+    )
+    first = fit_release(block_world(), spec, SETTINGS, catalogue=CATALOGUE)
+    first.save(tmp_path)
+    again = fit_release(block_world(), spec, warm, catalogue=CATALOGUE, earlier=tmp_path)
+    size, new = first.model.parts.recipe.factor_size, slice(60, 68)
+
+    assert again.warm_start
+    for one, other in (
+        (
+            first.model.factorisation.item_embeddings[new, :size],
+            again.model.factorisation.item_embeddings[new, :size],
+        ),
+        (first.model.parts.like_items, again.model.parts.like_items),
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_warm_fit_learns_the_vectors_of_items_that_came_since(tmp_path):
+    spec, warm = (
+        ModelSpec(model="ials", prior_weight=0.1),
+        msgspec.structs.replace(SETTINGS, warm_start_epochs=1),
+    )
+    fit_release(block_world(), spec, SETTINGS, catalogue=CATALOGUE).save(tmp_path)
+    more = catalogue_of([f"i{n:03}" for n in range(72)])
+    model = fit_release(block_world(), spec, warm, catalogue=more, earlier=tmp_path).model
+
+    assert model.parts.like_items[60:].min() > NO_ITEM
+    assert model.factorisation.item_embeddings[60:].any(axis=1).all()

@@ -95,9 +95,9 @@ def rows_landed(home: Home) -> dict[int, int]:
     return {day.day: file.rows for day, file in Lake(home_path=str(home.root)).raw().files().items()}
 
 
-def set_rule(home: Home, rule: str) -> None:
-    text = home.settings_file.read_text()
-    home.settings_file.write_text(text.replace('# changed_past = "land"', f'changed_past = "{rule}"'))
+def set_rule(home: Home, rule: str, *, lookback_days: int = 0) -> None:
+    text = home.settings_file.read_text().replace('# changed_past = "land"', f'changed_past = "{rule}"')
+    home.settings_file.write_text(text.replace("# lookback_days = 3", f"lookback_days = {lookback_days}"))
 
 
 def test_a_new_file_lands_its_day_and_no_other(home, folder):

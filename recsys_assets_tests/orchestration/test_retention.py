@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.orchestration.build import build, land
+from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.partitions import daily_partitions
 from recsys_assets.orchestration.retention import keep_days, prune
@@ -228,6 +229,32 @@ def test_a_rejected_day_stays_for_its_days(home):
         os.utime(file, (old, old))
     _prune(home, now=datetime.now(UTC))
     assert rejected_days(home.quarantine) == []
+
+
+def test_earlier_versions_of_a_day_stay_for_their_days(home):
+    store = Inputs(home, load_settings(home)).raw_store
+    store.write(FIRST, store.read(FIRST).head(5))
+    store.settle()
+    (version,) = store.versions.every()
+
+    assert _prune(home)["earlier versions"].removed == ""
+    assert version.path.exists()
+    dry = _prune(home, now=datetime.now(UTC) + timedelta(days=400), dry_run=True)["earlier versions"]
+    assert (dry.removed, dry.bytes_before > dry.bytes_after) == ("1 version", True)
+    assert version.path.exists()
+    _prune(home, now=datetime.now(UTC) + timedelta(days=400))
+    assert store.versions.every() == []
+
+
+def test_reports_on_replays_stay_for_their_days(home):
+    home.replays.mkdir(parents=True)
+    old = (datetime.now(UTC) - timedelta(days=400)).timestamp()
+    for name in ("old.json", "new.json"):
+        (home.replays / name).write_text("{}")
+    os.utime(home.replays / "old.json", (old, old))
+
+    assert _prune(home, now=datetime.now(UTC))["replays"].removed == "1 file"
+    assert [file.name for file in home.replays.iterdir()] == ["new.json"]
 
 
 def test_the_current_release_and_the_one_before_stay(home):

@@ -45,7 +45,7 @@ TAKEN_IN = {
     "locked(home.keys_lock)": ("api/http/auth.py",),
     "locked(home.rules_lock, wait=False)": ("rules/rules_file.py",),
     "locked(home.source_lock)": ("lake/source_days.py",),
-    "locked(home.reports_lock)": ("interactions/report_page.py",),
+    "locked(home.reports_lock)": ("interactions/report_page.py", "orchestration/replay.py"),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
 }
@@ -59,6 +59,7 @@ NONE = {
     "lake/download.py": "one download a file: a part is appended to and compared with its version",
     "lake/files/url_tables.py": "a temporary folder",
     "lake/sources/preset_table.py": "a frame's columns",
+    "orchestration/known_then.py": "a temporary home",
     "orchestration/planning/staged_home.py": "a temporary home",
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",
     "notices/outbox.py": "SQLite's own lock",
@@ -89,7 +90,8 @@ LOCK_OF = {
         "orchestration/repair/damaged_databases.py",
         "orchestration/repair/made_artifacts.py",
         "orchestration/retention.py", "orchestration/run_history.py", "quality/ledger.py",
-        "quality/quarantine.py", "release/gate_report.py", "storage/partition_store.py",
+        "quality/quarantine.py", "release/gate_report.py", "storage/day_versions.py",
+        "storage/partition_store.py",
     },
     PUBLISH: {"release/publish.py"},
     MOVE: {
@@ -99,7 +101,7 @@ LOCK_OF = {
     "locked(home.keys_lock)": {"api/http/auth.py"},
     "locked(home.rules_lock, wait=False)": {"rules/rules_file.py"},
     "locked(home.source_lock)": {"lake/source_days.py"},
-    "locked(home.reports_lock)": {"interactions/report_page.py"},
+    "locked(home.reports_lock)": {"interactions/report_page.py", "orchestration/replay.py"},
     "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
     "locked(self._lock, wait=False)": {
         "exports/database_target.py", "exports/export_state.py", "exports/file_target.py",

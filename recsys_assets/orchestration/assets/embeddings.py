@@ -15,7 +15,7 @@ from recsys_assets.orchestration.checks.embeddings import (
     CHECKS_OF_EMBEDDINGS,
     CHECKS_OF_EVALUATION,
 )
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import (
     OWNER,
     figure_markdown,
@@ -27,6 +27,7 @@ from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
+from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.training_settings import TrainingSettings
 
@@ -68,7 +69,7 @@ def model_choice(
     from recsys_assets.evaluation.choice import choose_model  # noqa: PLC0415  imports torch
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("choice")
-    inputs = Inputs(lake.home, settings)
+    inputs = lake.inputs()
     with (
         making(folder, inputs=inputs.choice, parts=parts_of(inputs, "choice")),
         replaced_folder(folder) as staged,
@@ -116,7 +117,7 @@ def embeddings(
     from recsys_assets.embeddings.fit_release import fit_release  # noqa: PLC0415  torch takes a second to import
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("embeddings")
-    inputs = Inputs(lake.home, settings)
+    inputs = lake.inputs()
     with (
         making(folder, inputs=inputs.embeddings, parts=parts_of(inputs, "embeddings")),
         replaced_folder(folder) as staged,
@@ -124,7 +125,7 @@ def embeddings(
         found = fit_release(
             store.scan(store.days()),
             _chosen(artifacts),
-            settings.training,
+            _as_replayed(settings) if lake.warm else settings.training,
             catalogue=lake.catalogue(),
             hides=hides_item(settings.interactions),
             earlier=folder,
@@ -138,6 +139,10 @@ def embeddings(
         dg.MaterializeResult("user_embeddings", metadata={"dagster/row_count": users, **shared}),
         dg.MaterializeResult("item_embeddings", metadata={"dagster/row_count": items, **shared}),
     )
+
+
+def _as_replayed(settings: Settings) -> TrainingSettings:
+    return msgspec.structs.replace(settings.training, warm_start_epochs=settings.replay.warm_epochs)
 
 
 def _chosen(artifacts: Artifacts) -> ModelSpec:
@@ -186,19 +191,19 @@ def _training_metadata(found: "FittedModel", folder: Path) -> dict[str, Any]:
 def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     """Fit the model on the earlier days, rank for the later ones, compare with the baselines."""
     from recsys_assets.evaluation.comparison import evaluate_if_possible  # noqa: PLC0415  imports torch
+    from recsys_assets.evaluation.kept_baselines import evaluate_beside  # noqa: PLC0415
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
-    inputs = Inputs(lake.home, settings)
+    inputs = lake.inputs()
     with (
         making(folder, inputs=inputs.evaluation, parts=parts_of(inputs, "evaluation")),
         replaced_folder(folder) as staged,
     ):
-        found, problem = evaluate_if_possible(
-            store.scan(store.days()),
-            _chosen(artifacts),
-            settings.training,
-            categories=categories_in(lake.catalogue()),
-            hides=hides_item(settings.interactions),
+        given = (store.scan(store.days()), _chosen(artifacts), settings.training)
+        items, hides = categories_in(lake.catalogue()), hides_item(settings.interactions)
+        beside = evaluate_beside(*given, folder, categories=items, hides=hides) if lake.warm else None
+        found, problem = (
+            (beside, "") if beside else evaluate_if_possible(*given, categories=items, hides=hides)
         )
         found.save(staged)
     return dg.MaterializeResult(

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from recsys_assets.orchestration.checks.exports import EXPORT_CHECKS, answers_on
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.jobs import export_schedule
 from recsys_assets.orchestration.metadata import OWNER
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
@@ -35,7 +35,7 @@ def exported_lists(
 
     settings, marker = lake.settings(), artifacts.folder("exported_lists")
     request = configured_request(lake.home, settings.export, command="the asset exported_lists")
-    inputs = Inputs(lake.home, settings)
+    inputs = lake.inputs()
     with making(marker, inputs=inputs.exported_lists, parts=parts_of(inputs, "exported_lists")):
         outcome = export_lists(
             lake.home, request, progress=lambda _, done, total: progress.report("exported_lists", done, total)

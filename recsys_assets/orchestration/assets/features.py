@@ -9,7 +9,7 @@ from recsys_assets.features.feature_database import build_features
 from recsys_assets.features.kind_columns import with_kinds
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.checks.features import FEATURE_CHECKS
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, column_schema
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
@@ -38,7 +38,7 @@ def feature_tables(
     """Compute both tables as of the end of the last landed day."""
     store, folder = lake.interactions(), artifacts.folder("features")
     days = store.days()
-    inputs = Inputs(lake.home, lake.settings())
+    inputs = lake.inputs()
     with making(folder, inputs=inputs.features, parts=parts_of(inputs, "features")):
         report = build_features(store.scan(days), read_catalogue(lake.home.catalogue), folder, as_of=days[-1])
     shared: dict[str, Any] = {"as_of": report.as_of.isoformat(), "folder": dg.MetadataValue.path(str(folder))}

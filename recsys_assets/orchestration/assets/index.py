@@ -6,7 +6,7 @@ import dagster as dg
 
 from recsys_assets.index.build_index import build_item_index
 from recsys_assets.orchestration.checks.index import INDEX_CHECKS
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, rows_table
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
@@ -26,7 +26,7 @@ from recsys_assets.orchestration.resources import Artifacts, Lake
 def item_index(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     """Choose the search, foreseen from samples or measured, and precompute lists."""
     settings, folder = lake.settings(), artifacts.folder("index")
-    inputs = Inputs(lake.home, settings)
+    inputs = lake.inputs()
     with making(folder, inputs=inputs.item_index, parts=parts_of(inputs, "index")):
         outcome = build_item_index(
             artifacts.folder("embeddings"), folder, settings.index, seed=settings.training.seed

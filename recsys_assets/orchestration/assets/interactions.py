@@ -35,7 +35,7 @@ def interactions(
     """Clean the run's days, each audited before it is published."""
     outcome = clean_days(lake, days_of(context), progress)
     write_home_account(lake.home, lake.settings().source)
-    recalled, problems = left_out(inputs), []
+    recalled, problems = left_out(lake.inputs()), []
     missing = [day for day in outcome.missing if day not in recalled]
     if missing:
         problems = [f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]

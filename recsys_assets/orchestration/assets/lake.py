@@ -38,7 +38,7 @@ def raw_interactions(
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Land the run's days from the source, each audited before it is published."""
     outcome, counted = land_days(lake, days_of(context), progress)
-    note_rejected_again(Inputs(lake.home, lake.settings()), outcome)
+    note_rejected_again(lake.inputs(), outcome)
     source = lake.settings().source
     of_run = {
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),

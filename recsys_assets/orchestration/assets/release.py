@@ -10,7 +10,7 @@ import polars as pl
 
 from recsys_assets.index.index_report import read_report
 from recsys_assets.orchestration.checks.release import GATE_CHECKS, answers_of_gate
-from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, column_schema, rows_table
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.promotion_gate import Judgement, judge, served_already
@@ -55,7 +55,7 @@ def release(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Copy the artifacts into a new release, have the gate judge it, and point `current` at it where it passed."""
     settings = lake.settings()
-    inputs = Inputs(lake.home, settings)
+    inputs = lake.inputs()
     marker = artifacts.folder("release")
     with lake.ledger() as ledger:
         accepted = lineage_notes(ledger)

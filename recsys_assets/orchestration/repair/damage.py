@@ -102,7 +102,8 @@ def _of_wrong_kind(home: Home) -> Iterator[Damage]:
             if not os.path.isfile(f"{table}/{day_name(day)}/{PART}"):  # noqa: PTH113  of thousands of days
                 folders.append(day_folder(table, day))
                 files.append(folders[-1] / PART)
-    folders += [day_folder(root, day) for root in days for day in days_under(root)]
+    folders += [home.versions, home.replays, home.known_then]
+    folders += [day_folder(root, day) for root in (*days, home.versions) for day in days_under(root)]
     expected = set(files)
     for path in (*folders, home.dagster, *files):
         wanted = Path.is_file if path in expected else Path.is_dir

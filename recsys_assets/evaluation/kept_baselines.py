@@ -1,0 +1,103 @@
+"""An evaluation after a small change of the data: the model is measured again, the baselines' metrics are kept.
+
+Fitting the baselines takes half of an evaluation's time, and one day of many does not move them. A warm replay takes
+this way; the next build measures all of them.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from recsys_assets import columns
+from recsys_assets.embeddings.fit_model import fit_model
+from recsys_assets.embeddings.model_spec import ModelSpec
+from recsys_assets.embeddings.recency import Categories
+from recsys_assets.errors import NothingHeldOutError
+from recsys_assets.evaluation.comparison import (
+    BASELINES,
+    DEPTHS,
+    MOST_USERS,
+    SCHEMA,
+    SEGMENT_SCHEMA,
+    Evaluation,
+    by_history,
+    by_item_popularity,
+    metric_rows,
+)
+from recsys_assets.evaluation.evaluated_users import read_evaluated_users
+from recsys_assets.evaluation.held_out import TimeSplit, rank, time_split
+from recsys_assets.evaluation.metrics import user_metrics
+from recsys_assets.training_settings import TrainingSettings
+
+_OF_USERS: Final = 10
+"""Depth of the metrics of single users."""
+
+
+def evaluate_beside(
+    interactions: pl.LazyFrame,
+    spec: ModelSpec,
+    settings: TrainingSettings,
+    earlier: Path,
+    *,
+    categories: Categories = lambda _: None,
+    hides: pl.Expr | None = None,
+) -> Evaluation | None:
+    """Measure the model alone, beside the baselines of an earlier evaluation.
+
+    Args:
+        interactions: the columns of the INTERACTIONS contract.
+        spec: the model.
+        settings: of the training.
+        earlier: the folder of the earlier evaluation.
+        categories: codes of the categories of items.
+        hides: true for the events that hide an item.
+
+    Returns:
+        The evaluation; None where the earlier one is missing, or of other days or users, so that all must be measured.
+
+    Raises:
+        BrokenReleaseError: the earlier metrics of users cannot be read.
+    """
+    before, file = read_evaluated_users(earlier), earlier / "evaluation.parquet"
+    if before is None or not file.is_file():
+        return None
+    kept = pl.read_parquet(file).filter(pl.col("model").is_in(BASELINES))
+    try:
+        split = time_split(interactions, held_out_share=settings.held_out_share, hides=hides)
+    except NothingHeldOutError:
+        return None
+    users = split.sample_users(most_users=MOST_USERS, seed=settings.seed)
+    ids = [split.train.users.id(int(num)) for num in users]
+    if (
+        (before.first_day, before.last_day) != _days(split, interactions)
+        or before.user_ids != ids
+        or kept.is_empty()
+    ):
+        return None
+    score = fit_model(split.train, spec, settings, categories_I=categories(split.train.items)).score()
+    rankings = {spec.model: rank(split.train, users, score, k=max(DEPTHS))}
+    segments = by_history(rankings, split, seed=settings.seed)
+    segments += by_item_popularity(rankings, split, seed=settings.seed)
+    own = pl.DataFrame(metric_rows(rankings, split, seed=settings.seed), schema=SCHEMA, orient="row")
+    metrics = user_metrics(rankings[spec.model], split.truth, k=_OF_USERS)
+    return Evaluation(
+        table=pl.concat([own, kept]),
+        segments=pl.DataFrame(segments, schema=SEGMENT_SCHEMA, orient="row"),
+        users=msgspec.structs.replace(
+            before,
+            ndcg={spec.model: metrics["ndcg"].tolist(), **_of_baselines(before.ndcg)},
+            recall={spec.model: metrics["recall"].tolist(), **_of_baselines(before.recall)},
+        ),
+    )
+
+
+def _days(split: TimeSplit, interactions: pl.LazyFrame) -> tuple[date, date]:
+    last = interactions.select(pl.col(columns.TIMESTAMP).dt.date().max()).collect().item()
+    return split.first_held_out_day, last
+
+
+def _of_baselines(values: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {name: of_users for name, of_users in values.items() if name in BASELINES}
