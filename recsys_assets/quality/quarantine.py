@@ -7,6 +7,7 @@ with failing rows. No other module knows that layout.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
@@ -144,11 +145,12 @@ def accept_day(
     who: str,
     why: str,
     at: datetime,
+    as_normal: bool = False,
 ) -> list[Acceptance]:
     """Publish the rejected deliveries of a day, and record who accepted them, why and when.
 
     The acceptance covers this very content: delivered again unchanged it passes with a warning, anything else
-    is audited as usual.
+    is audited as usual. The day stays an exception: the next one like it is rejected too, unless `as_normal`.
 
     Args:
         quarantine: folder of rejected days.
@@ -158,12 +160,12 @@ def accept_day(
         who: the person.
         why: their reason, not empty.
         at: the time, UTC.
+        as_normal: later days are compared with this one; False keeps it out of their history.
 
     Raises:
         QuarantineError: the day is not in quarantine, lacks columns of the table, or no reason was given.
     """
-    if not why.strip():
-        raise QuarantineError("accepting a rejected day needs a reason: --why TEXT")
+    _require_reason(why)
     found = rejected_on(quarantine, day)
     folder = day_folder(quarantine, day)
     frames = {rejected.table: _rows_of(rejected, folder) for rejected in found}
@@ -172,9 +174,16 @@ def accept_day(
     accepted = []
     for rejected in found:
         acceptance = Acceptance(
-            table=rejected.table, day=day, fingerprint=rejected.fingerprint, who=who, why=why, accepted_at=at
+            table=rejected.table,
+            day=day,
+            fingerprint=rejected.fingerprint,
+            who=who,
+            why=why,
+            accepted_at=at,
+            as_normal=as_normal,
         )
         ledger.accept(acceptance)
+        ledger.forget_profile(rejected.table, day)
         ledger.flush()
         stores[rejected.table].write(day, frames[rejected.table])
         stores[rejected.table].settle()
@@ -184,6 +193,39 @@ def accept_day(
         accepted.append(acceptance)
         end_quarantine(quarantine, day, table=rejected.table)
     return accepted
+
+
+def accepted_within(
+    ledger: Ledger, first: date, last: date, *, as_normal: bool | None = None
+) -> list[Acceptance]:
+    """List the acceptances of the days from `first` to `last`, all or those that are `as_normal` or not."""
+    return [
+        one
+        for one in ledger.acceptances()
+        if first <= one.day <= last and (as_normal is None or one.as_normal == as_normal)
+    ]
+
+
+def make_normal(ledger: Ledger, exception: Acceptance, *, who: str, why: str, at: datetime) -> Acceptance:
+    """Record that a day which was accepted as an exception is the new normal after all.
+
+    Raises:
+        QuarantineError: no reason was given.
+    """
+    _require_reason(why)
+    normal = replace(exception, who=who, why=why, accepted_at=at, as_normal=True)
+    ledger.accept(normal)
+    ledger.flush()
+    return normal
+
+
+def exceptions_of(ledger: Ledger, table: str) -> dict[date, set[str]]:
+    """Return day -> content fingerprints of its versions that were accepted, but not as the new normal."""
+    found: dict[date, set[str]] = {}
+    for one in accepted_within(ledger, date.min, date.max, as_normal=False):
+        if one.table == table:
+            found.setdefault(one.day, set()).add(one.fingerprint)
+    return found
 
 
 def drop_day(quarantine: Path, day: date) -> list[RejectedDay]:
@@ -205,6 +247,11 @@ def lineage_notes(ledger: Ledger) -> dict[date, list[str]]:
         line = f"{a.table}: accepted by {a.who} at {a.accepted_at.isoformat(timespec='seconds')}: {a.why}"
         notes.setdefault(a.day, []).append(line)
     return notes
+
+
+def _require_reason(why: str) -> None:
+    if not why.strip():
+        raise QuarantineError("accepting a rejected day needs a reason: --why TEXT")
 
 
 def _read_day(quarantine: Path, day: date) -> list[RejectedDay]:

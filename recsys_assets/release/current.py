@@ -148,6 +148,10 @@ class RecalledDay(msgspec.Struct, frozen=True, kw_only=True):
     """Time of the recall, UTC."""
     why: str
     """Reason given."""
+    who: str = ""
+    """Person or key that recalled; empty in records of earlier versions."""
+    raw_fingerprint: str = ""
+    """`content_fingerprint` of the raw rows that were recalled: those do not land again; empty where none are known."""
 
 
 def read_recalled(root: Path) -> Sequence[RecalledDay]:

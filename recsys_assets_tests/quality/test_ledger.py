@@ -136,7 +136,7 @@ def test_a_ledger_of_an_earlier_version_keeps_its_results_and_acceptances(tmp_pa
     for _ in range(2):
         with Ledger(tmp_path / "quality.sqlite") as ledger:
             assert ledger.results() == [whole, RESULT, replace(RESULT, check="b", value=None)]
-            assert [a.why for a in ledger.acceptances()] == ["real"]
+            assert [(a.why, a.as_normal) for a in ledger.acceptances()] == [("real", True)]
 
 
 def test_the_page_shows_the_results_of_a_ledger_of_an_earlier_version(tmp_path):

@@ -13,7 +13,9 @@ from recsys_assets.quality.quarantine import (
     accept_day,
     content_fingerprint,
     drop_day,
+    exceptions_of,
     lineage_notes,
+    make_normal,
     rejected_days,
     rejected_on,
 )
@@ -133,3 +135,39 @@ def test_a_kind_that_is_always_null_does_not_change_the_content():
 
     assert content_fingerprint(nulls) == content_fingerprint(frame)
     assert content_fingerprint(nulls.with_columns(kind=pl.lit("view"))) != content_fingerprint(frame)
+
+
+def acceptance_of(tmp_path, deliver, store, ledger, **given):
+    deliver(BAD)
+    stores = {"raw": store}
+    accept_day(
+        tmp_path / "quarantine", DAY, stores=stores, ledger=ledger, who="ada", why="real", at=AT, **given
+    )
+    return ledger.acceptances()
+
+
+def test_an_accepted_day_is_an_exception(tmp_path, deliver, store, ledger):
+    (found,) = acceptance_of(tmp_path, deliver, store, ledger)
+    assert not found.as_normal
+    assert exceptions_of(ledger, "raw") == {DAY: {content_fingerprint(BAD)}}
+    assert exceptions_of(ledger, "interactions") == {}
+
+
+def test_an_accepted_day_may_be_the_new_normal(tmp_path, deliver, store, ledger):
+    (found,) = acceptance_of(tmp_path, deliver, store, ledger, as_normal=True)
+    assert found.as_normal
+    assert exceptions_of(ledger, "raw") == {}
+
+
+def test_an_exception_becomes_normal_by_a_reason(tmp_path, deliver, store, ledger):
+    (exception,) = acceptance_of(tmp_path, deliver, store, ledger)
+    with pytest.raises(QuarantineError, match="needs a reason"):
+        make_normal(ledger, exception, who="bob", why=" ", at=AT)
+    make_normal(ledger, exception, who="bob", why="it stays", at=AT)
+    assert [(a.who, a.why, a.as_normal) for a in ledger.acceptances()] == [("bob", "it stays", True)]
+
+
+def test_accepting_forgets_the_profile_of_the_version_before(tmp_path, deliver, store, ledger):
+    ledger.put_profiles("raw", {DAY: b"before"})
+    acceptance_of(tmp_path, deliver, store, ledger)
+    assert ledger.profiles("raw", since=DAY, before=date.max) == {}

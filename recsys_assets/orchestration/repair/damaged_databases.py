@@ -113,7 +113,7 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
     """Begin another ledger, with the acceptances of a damaged one up to the first that cannot be read."""
     kept = []
     with suppress(sqlite3.Error, ValueError, TypeError):
-        for table, day, fingerprint, who, why, at in _rows(damaged, "acceptances"):
+        for table, day, fingerprint, who, why, at, *as_normal in _rows(damaged, "acceptances"):
             accepted_at = datetime.fromisoformat(at)
             found = Acceptance(
                 table=table,
@@ -122,6 +122,7 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
                 who=who,
                 why=why,
                 accepted_at=accepted_at,
+                as_normal=all(as_normal),  # an earlier version had no such column
             )
             kept.append(found)
     with Ledger(home.quality_db) as ledger:
