@@ -27,6 +27,7 @@ BENCHMARKS: Final = {
     "ingest": "bench_ingest:run",
     "quality": "bench_quality:run",
     "refine": "bench_variants:refine",
+    "rollback": "bench_rollback:run",
     "rules": "bench_rules:run",
     "scale": "bench_variants:scale",
     "serve": "bench_serve:run",
