@@ -45,5 +45,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The page's link to the lineage."""
     cors_origins: list[Line] = []
     """Origins whose pages may call the API; none by default."""
+    recall_header_days: Annotated[float, Meta(ge=0, le=3_650)] = 7.0
+    """Days after a recall for which every answer has the header `Recall`, from whatever release it is. An answer from a
+    release that was built on recalled days has it always."""
     log_requests: bool = False
     """Log every request; failures and slow ones always are, 20 lines a second at most."""

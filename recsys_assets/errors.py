@@ -178,6 +178,18 @@ class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
 
 
+class DeliveryError(RecsysError):
+    """A notice did not arrive at one of its targets."""
+
+
+class AnswersUnavailableError(RecsysError):
+    """The counts of answers cannot be written or read."""
+
+
+class LineageError(InputError):
+    """Nothing of a home has the day, the release or the answer that a lineage is wanted of."""
+
+
 class ApiKeyError(InputError):
     """An API key or its scope cannot be created, found or revoked."""
 

@@ -13,6 +13,8 @@ from msgspec import Meta
 
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import SettingsError
+from recsys_assets.notify_settings import NotifySettings
+from recsys_assets.release_settings import GateSettings
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.bounds import (
     Count,
@@ -201,6 +203,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dagster: DagsterSettings = DagsterSettings()
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
+    notify: NotifySettings = NotifySettings()
+    gate: GateSettings = GateSettings()
 
 
 DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))
@@ -242,6 +246,10 @@ def _settings(home: Home, table: dict[str, Any]) -> Settings:
     fault = source.fault_of_days()
     if fault is not None:
         place = place_of(home.settings_file, ("source", fault[0]), variables)
+        raise SettingsError(f"{place}: {fault[1]}")
+    fault = settings.notify.mail.fault()
+    if fault is not None:
+        place = place_of(home.settings_file, ("notify", "mail", fault[0]), variables)
         raise SettingsError(f"{place}: {fault[1]}")
     return settings
 

@@ -31,11 +31,13 @@ from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.routes.item_controller import ItemController
 from recsys_assets.api.routes.page_controller import PageController
 from recsys_assets.api.routes.quality_controller import QualityController
+from recsys_assets.api.routes.recall_controller import RecallController
 from recsys_assets.api.routes.recommendation_controller import RecommendationController
 from recsys_assets.api.routes.release_controller import ReleaseController
 from recsys_assets.api.routes.rules_controller import RulesController
 from recsys_assets.api.routes.user_controller import UserController
 from recsys_assets.api.serving.live import Live
+from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions, end_with
 from recsys_assets.api.serving.service import Clock, Service
 from recsys_assets.api_settings import ApiSettings
@@ -51,6 +53,7 @@ _VERSIONED = (
     FeatureController,
     ReleaseController,
     QualityController,
+    RecallController,
     EventController,
 )
 """Controllers under `/v1`."""
@@ -83,7 +86,8 @@ def create_app(
         ReleaseError: no release is current, or it is broken; the message says what to do.
     """
     settings = settings or ApiSettings()
-    live = Live(home, shared_events=shared_events)
+    recalls = RecallNotices(home, days=settings.recall_header_days, clock=clock)
+    live = Live(home, shared_events=shared_events, recalls=recalls)
     live.start(verify=verify, fallback_previous=fallback_previous)
     keys = KeyRing(home)
     keys.refresh()
@@ -135,7 +139,7 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
-        expose_headers=["ETag", "X-Release-Id", "X-Request-Id"],
+        expose_headers=["ETag", "Recall", "X-Release-Id", "X-Request-Id"],
         max_age=600,
     )
 

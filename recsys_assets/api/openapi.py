@@ -93,6 +93,12 @@ _PROBLEMS = {
 _RELEASE_HEADERS = [
     ResponseHeader(name="X-Release-Id", description="The release that answered.", documentation_only=True),
     ResponseHeader(name="ETag", description="Changes with the answer.", documentation_only=True),
+    ResponseHeader(
+        name="Recall",
+        description="After a recall, see /v1/recalls: the days, the time, and `built-on=?1` where the release that "
+        "answered was built on such days, else `?0`.",
+        documentation_only=True,
+    ),
 ]
 
 
@@ -136,9 +142,10 @@ _BODIES: dict[str, type[Struct]] = {
 _DESCRIPTION = """\
 Recommendations from one immutable release at a time: every answer names the release it comes from.
 
-Items that a user has are left out unless `include_seen=true`. Answers carry strong entity tags that change
+Items that a user has are left out unless `include_seen=true`. Answers carry entity tags that change
 with the release (and, for one user, with the user's events since): until then
-`If-None-Match` is answered by 304.
+`If-None-Match` is answered by 304. Every list has an `id`; the tag of a list is weak, as the id is no part of it.
+After a recall of days, answers have the header `Recall`.
 Errors are problem bodies (RFC 9457).
 """
 _TAGS = (

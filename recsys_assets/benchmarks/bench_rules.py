@@ -20,6 +20,7 @@ from recsys_assets.benchmarks.harness import machine
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.evaluation import metrics
+from recsys_assets.evaluation.evaluated_users import mean_intervals
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.rules.engine.pipeline import Engine, Pipeline
 from recsys_assets.rules.engine.requests import Request
@@ -60,7 +61,7 @@ def run(
         plain = _Lists(engine, engine.scenario("plain"), truth)
         ruled = _Lists(engine, engine.scenario("home"), truth)
         difference = plain.ndcg - ruled.ndcg
-        _, low, high = metrics.mean_intervals({"loss": difference[np.isfinite(difference)]}, seed=0)["loss"]
+        _, low, high = mean_intervals({"loss": difference[np.isfinite(difference)]}, seed=0)["loss"]
         base = metrics.mean_known(plain.ndcg)
         return {
             "diversity_gain": ruled.diversity / plain.diversity - 1,

@@ -213,7 +213,7 @@ def build_with_prepared() -> Litestar:
 
     @get(PREPARED_PATH, sync_to_thread=False, include_in_schema=False)
     def prepared() -> ASGIApp:
-        return Reply(body(), release=b"prepared", etag="prepared", cache=PRIVATE)
+        return Reply(body(), release=((b"x-release-id", b"prepared"),), etag="prepared", cache=PRIVATE)
 
     app.register(prepared)
     return app

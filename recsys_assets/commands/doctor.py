@@ -16,6 +16,7 @@ from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.errors import RecsysError
+from recsys_assets.notices.outbox import Outbox
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
 from recsys_assets.release.current import read_current
 from recsys_assets.settings import Settings, load_or_default_settings, load_settings
@@ -70,8 +71,24 @@ def examine(home: Home) -> Findings:
     source = settings.source
     found.facts.append(("source", f"{source.spec}, {source.first_day} to {source.last_day}"))
     found.facts.append(("event log", event_log_in_use(home)))
+    with _named(found, "notices"):
+        found.facts += _facts_of_notices(home)
     _examine_assets(home, settings, found)
     return found
+
+
+def _facts_of_notices(home: Home) -> list[tuple[str, str]]:
+    """Return the notices that wait or were given up, and each target that did not get some."""
+    if not home.notices_db.exists():
+        return []
+    with Outbox(home.notices_db) as outbox:
+        left = {state: outbox.deliveries(state) for state in ("waiting", "given up")}
+    counts = ", ".join(f"{len(found)} {state}" for state, found in left.items() if found)
+    if not counts:
+        return []
+    worst = {one.shown: one.problem for found in left.values() for one in found if one.problem}
+    see = f"; recsys notices list{home.option}" if left["given up"] else ""
+    return [("notices", f"{counts}{see}"), *(("", f"{shown}: {why}") for shown, why in worst.items())]
 
 
 def _way_to_settings(home: Home) -> str:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recsys_assets.commands.shared import DAY, example, home_option, progress_shown, settings_for
+from recsys_assets.commands.shared import (
+    DAY,
+    days_argument,
+    example,
+    home_option,
+    progress_shown,
+    settings_for,
+)
 from recsys_assets.errors import QuarantineError
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, day_folder
@@ -22,23 +29,6 @@ _SHOWN_DAYS = 5
 _STAYS_EXCEPTION = (
     "Later days are not compared with them: the next one like them is rejected too. If this is the new normal: "
     "recsys quarantine accept --as-normal"
-)
-
-
-def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[date, date]]:
-    """Return first and last day of each `DAY` or `FIRST..LAST`."""
-    found = []
-    for value in values:
-        first, dots, last = value.partition("..")
-        start, end = (DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
-        if start > end:
-            raise click.BadParameter(f"{value} ends before it starts; write FIRST..LAST", ctx, param)
-        found.append((start, end))
-    return found
-
-
-_days_argument = click.argument(
-    "spans", metavar="DAY|FIRST..LAST...", nargs=-1, required=True, callback=_spans
 )
 
 
@@ -118,7 +108,7 @@ def show(home: Path | None, day: datetime) -> None:
     )
 )
 @home_option
-@_days_argument
+@days_argument
 @click.option("--why", required=True, help="The reason; kept with the release's lineage.")
 @click.option("--who", default=None, help="The name of the person who decides; default your login name.")
 @click.option(
@@ -136,6 +126,7 @@ def accept(
     """
     from recsys_assets.lake.home_account import write_home_account  # noqa: PLC0415
     from recsys_assets.orchestration.fingerprints import accepting_stores  # noqa: PLC0415
+    from recsys_assets.orchestration.recall_home import take_back_accepted  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.quality.quarantine import accept_day, make_normal  # noqa: PLC0415
 
@@ -160,6 +151,10 @@ def accept(
         for one in before:
             make_normal(ledger, one, who=who, why=why, at=at)
             click.echo(f"{one.day} {one.table}: the new normal, says {who}: {why}")
+        for day in take_back_accepted(place):
+            click.echo(
+                f"{day}: its recall is taken back; `recsys releases list` shows what can be served again"
+            )
         write_home_account(place, settings.source)
     if not as_normal:
         click.echo(_STAYS_EXCEPTION)
@@ -168,7 +163,7 @@ def accept(
 
 @quarantine.command(epilog=example("recsys quarantine drop 2017-09-01 2017-09-03"))
 @home_option
-@_days_argument
+@days_argument
 def drop(home: Path | None, spans: list[tuple[date, date]]) -> None:
     """Delete the rejected deliveries of these days; the days published before stay."""
     from recsys_assets.quality.quarantine import drop_day  # noqa: PLC0415

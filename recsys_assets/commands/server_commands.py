@@ -1,16 +1,12 @@
-"""`keys …` and `releases …`: who may ask a server for what, and the release that it serves."""
+"""`keys …`: who may ask a server for what."""
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from recsys_assets.commands.shared import example, home_option
 from recsys_assets.storage.home import Home
-
-if TYPE_CHECKING:
-    from recsys_assets.release.release_store import ReleaseStore
 
 
 @click.group(epilog=example("recsys keys add shop --scope read --scope write"))
@@ -64,103 +60,3 @@ def revoke(home: Path | None, key_id: str) -> None:
 
     key = revoke_key(Home.locate(home), key_id)
     click.echo(f"{key.id}  {key.name}: revoked")
-
-
-@click.group(epilog=example("recsys releases list", "recsys releases rollback"))
-def releases() -> None:
-    """List the releases, and choose the one that is served."""
-
-
-_BASELINES = ("popularity_", "recency_popularity_", "last_month_", "item_knn_", "ease_")
-"""Beginnings of the metrics of baselines, which a list of releases leaves out."""
-
-
-@releases.command("list", epilog=example("recsys releases list"))
-@home_option
-def list_releases(home: Path | None) -> None:
-    """List the releases, the last published first.
-
-    `*` is the current one, `!` is before what cannot be served, with the reason.
-    """
-    from recsys_assets.errors import BrokenReleaseError  # noqa: PLC0415
-
-    store = _store(home)
-    try:
-        current = store.current_id()
-    except BrokenReleaseError as error:
-        current = None
-        click.echo(f"! {error}")
-    kept = store.list()
-    for manifest in kept:
-        mark = "*" if manifest.release_id == current else " "
-        metrics = ", ".join(
-            f"{name} {value:.4f}"
-            for name, value in sorted(manifest.metrics.items())
-            if not name.startswith(_BASELINES)
-        )
-        counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
-        click.echo(f"{mark} {manifest.release_id}  {manifest.created_at:%Y-%m-%d %H:%M}  {counts}  {metrics}")
-        fault = store.fault(manifest.release_id, read=False)
-        if fault is not None:
-            click.echo(f"  ! {fault}")
-    unreadable = store.unreadable()
-    for name, reason in unreadable.items():
-        click.echo(f"! {name}  {reason}")
-    if current is not None and current not in {*unreadable, *(manifest.release_id for manifest in kept)}:
-        click.echo(f"! {current}  current, and not there; run `recsys build`, or `recsys releases rollback`")
-    if not kept and not unreadable:
-        click.echo("There are no releases: run `recsys build`.")
-
-
-@releases.command(epilog=example("recsys releases promote 20171231-0f3a5bc2d1"))
-@home_option
-@click.argument("release_id")
-def promote(home: Path | None, release_id: str) -> None:
-    """Serve RELEASE_ID from now on."""
-    _store(home).promote(release_id)
-    click.echo(f"Current: {release_id}")
-
-
-@releases.command(epilog=example("recsys releases rollback"))
-@home_option
-def rollback(home: Path | None) -> None:
-    """Serve the release that was current before."""
-    click.echo(f"Current: {_store(home).rollback()}")
-
-
-@releases.command(epilog=example("recsys releases recall 2017-03-05 --why 'prices in roubles'"))
-@home_option
-@click.argument("days", nargs=-1, required=True, type=click.DateTime(formats=["%Y-%m-%d"]))
-@click.option("--why", required=True, help="The fault of these days; kept on record.")
-def recall(home: Path | None, days: tuple[datetime, ...], why: str) -> None:
-    """Mark DAYS bad, and serve no release that was built on them."""
-    outcome = _store(home).recall([day.date() for day in days], why=why)
-    click.echo(f"Built on them: {', '.join(outcome.releases) or 'none'}")
-    click.echo(f"Current: {outcome.current or 'none'} (before: {outcome.before or 'none'})")
-
-
-@releases.command(epilog=example("recsys releases verify"))
-@home_option
-@click.argument("release_id", required=False)
-def verify(home: Path | None, release_id: str | None) -> None:
-    """Read a whole release, the current one by default, and compare every checksum."""
-    store = _store(home)
-    wanted = release_id or store.current_id() or ""
-    manifest = store.verify(wanted)
-    click.echo(f"{wanted}: {len(manifest.files)} files are as they were published")
-
-
-@releases.command(epilog=example("recsys releases prune --keep 5"))
-@home_option
-@click.option(
-    "--keep", default=5, show_default=True, type=click.IntRange(min=1), help="Newest releases to keep."
-)
-def prune(home: Path | None, keep: int) -> None:
-    """Remove old releases, never the current one."""
-    click.echo(f"Removed: {', '.join(_store(home).prune(keep=keep)) or 'none'}")
-
-
-def _store(home: Path | None) -> "ReleaseStore":
-    from recsys_assets.release.release_store import ReleaseStore  # noqa: PLC0415
-
-    return ReleaseStore(Home.locate(home).releases)

@@ -1,6 +1,7 @@
 """The parts that several commands share: options, a home's settings, and a build with its progress shown."""
 
 import gc
+import getpass
 import shlex
 import sys
 import time
@@ -70,6 +71,31 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def example(*lines: str) -> str:
     """Return the epilog of a command: its example lines, not re-wrapped."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _spans(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[date, date]]:
+    """Return first and last day of each `DAY` or `FIRST..LAST`."""
+    found = []
+    for value in values:
+        first, dots, last = value.partition("..")
+        start, end = (DAY.convert(text, param, ctx).date() for text in (first, last if dots else first))
+        if start > end:
+            raise click.BadParameter(f"{value} ends before it starts; write FIRST..LAST", ctx, param)
+        found.append((start, end))
+    return found
+
+
+days_argument = click.argument(
+    "spans", metavar="DAY|FIRST..LAST...", nargs=-1, required=True, callback=_spans
+)
+
+
+def login() -> str:
+    """Return the login of the user, for records of who did something; empty where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 @contextmanager

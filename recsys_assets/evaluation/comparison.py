@@ -6,12 +6,14 @@ split and ties as in `held_out`, metrics as in `metrics`. Models are trained on 
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from recsys_assets import columns
 from recsys_assets.embeddings.components import ScoreUsers
 from recsys_assets.embeddings.fit_model import fit_model
 from recsys_assets.embeddings.interaction_matrix import by_popularity, popularity
@@ -19,6 +21,7 @@ from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.recency import Categories
 from recsys_assets.errors import NothingHeldOutError
 from recsys_assets.evaluation import baselines
+from recsys_assets.evaluation.evaluated_users import EvaluatedUsers, mean_intervals
 from recsys_assets.evaluation.held_out import (
     Ranking,
     Split,
@@ -26,7 +29,7 @@ from recsys_assets.evaluation.held_out import (
     rank,
     time_split,
 )
-from recsys_assets.evaluation.metrics import catalogue_metrics, mean_intervals, user_metrics
+from recsys_assets.evaluation.metrics import catalogue_metrics, user_metrics
 from recsys_assets.storage.arrays import Int64
 from recsys_assets.training_settings import TrainingSettings
 
@@ -47,6 +50,8 @@ SEGMENT_SCHEMA = pl.Schema([("segment", pl.String), *SCHEMA.items()])
 """The same for the users of a segment, or for held-out items of a segment."""
 
 DEPTHS = (10, 20)
+_USERS_DEPTH: Final = 10
+"""Length of the lists that single users' metrics are of."""
 MOST_USERS = 20_000
 """Users ranked; more with held-out items are sampled."""
 HISTORY_EDGES = (5, 20, 100)
@@ -65,12 +70,16 @@ class Evaluation:
     """`SCHEMA`: ndcg, recall, hit_rate, mrr, coverage and novelty at 10 and 20 of every model."""
     segments: pl.DataFrame
     """`SEGMENT_SCHEMA`: ndcg at 20 by history length, recall at 20 by the held-out items' popularity."""
+    users: EvaluatedUsers | None = None
+    """Metrics at 10 of each user; None where the held-out days are not known, or nothing was held out."""
 
     def save(self, folder: Path) -> None:
-        """Write the table as `evaluation.parquet` and `evaluation.json`."""
+        """Write the table as `evaluation.parquet` and `evaluation.json`, and the users as `evaluation_users.json`."""
         self.table.write_parquet(folder / "evaluation.parquet")
         text = json.dumps(self.table.to_dicts(), indent=1)
         (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+        if self.users is not None:
+            self.users.save(folder)
 
 
 BASELINES: Final = ("popularity", "recency_popularity", "last_month", "item_knn", "ease")
@@ -115,7 +124,45 @@ def evaluate(
         NothingHeldOutError: too few days, or nothing new is held out.
     """
     split = time_split(interactions, held_out_share=settings.held_out_share, hides=hides)
-    return evaluate_split(split, spec, settings, most_users=most_users, categories=categories)
+    days = (split.first_held_out_day, _last_day(interactions))
+    return evaluate_split(split, spec, settings, most_users=most_users, categories=categories, days=days)
+
+
+def evaluate_recipe(
+    interactions: pl.LazyFrame,
+    spec: ModelSpec,
+    settings: TrainingSettings,
+    *,
+    held_out_share: float,
+    seed: int,
+    categories: Categories = lambda _: None,
+    hides: pl.Expr | None = None,
+) -> EvaluatedUsers:
+    """Return the metrics of each user by one model, on the split and for the users of another recipe's evaluation.
+
+    Args:
+        interactions: the columns of the INTERACTIONS contract.
+        spec: the model.
+        settings: of its training.
+        held_out_share: sets the split, whatever `settings` say.
+        seed: draws the users, whatever `settings` say.
+        categories: codes of the categories of items.
+        hides: true for the events that hide an item.
+
+    Raises:
+        NothingHeldOutError: too few days, or nothing new is held out.
+        MemoryBudgetError: the fit would need more memory than its budget.
+    """
+    split = time_split(interactions, held_out_share=held_out_share, hides=hides)
+    users = split.sample_users(most_users=MOST_USERS, seed=seed)
+    score = fit_model(split.train, spec, settings, categories_I=categories(split.train.items)).score()
+    rankings = {spec.model: rank(split.train, users, score, k=_USERS_DEPTH)}
+    return _of_users(rankings, split, (split.first_held_out_day, _last_day(interactions)))
+
+
+def _last_day(interactions: pl.LazyFrame) -> date:
+    found: date = interactions.select(pl.col(columns.TIMESTAMP).dt.date().max()).collect().item()
+    return found
 
 
 def evaluate_split(
@@ -125,8 +172,11 @@ def evaluate_split(
     *,
     most_users: int = MOST_USERS,
     categories: Categories = lambda _: None,
+    days: tuple[date, date] | None = None,
 ) -> Evaluation:
     """Fit on the training part and measure the model beside the baselines.
+
+    `days` are the first and the last held-out one, for the metrics of single users.
 
     Raises:
         TrainingDataError: nothing can be trained on.
@@ -142,6 +192,19 @@ def evaluate_split(
     return Evaluation(
         table=pl.DataFrame(metric_rows(rankings, split, seed=settings.seed), schema=SCHEMA, orient="row"),
         segments=pl.DataFrame(by_model, schema=SEGMENT_SCHEMA, orient="row"),
+        users=None if days is None else _of_users(rankings, split, days),
+    )
+
+
+def _of_users(rankings: Rankings, split: Split, days: tuple[date, date]) -> EvaluatedUsers:
+    found = {model: user_metrics(ranking, split.truth, k=_USERS_DEPTH) for model, ranking in rankings.items()}
+    nums = next(iter(rankings.values())).user_nums
+    return EvaluatedUsers(
+        first_day=days[0],
+        last_day=days[1],
+        user_ids=[split.train.users.id(int(num)) for num in nums],
+        ndcg={model: metrics["ndcg"].tolist() for model, metrics in found.items()},
+        recall={model: metrics["recall"].tolist() for model, metrics in found.items()},
     )
 
 

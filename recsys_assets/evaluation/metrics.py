@@ -8,7 +8,7 @@ novelty = mean of -log2(share of training users who have the item) over all reco
 Shapes: R lists, one a user; k places, `NO_ITEM` where a list is shorter; I items, D embedding_size.
 """
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,6 @@ from recsys_assets.storage.arrays import NO_ITEM, Bools, Float32, Float64, Int64
 
 if TYPE_CHECKING:
     from recsys_assets.evaluation.held_out import Ranking  # imports torch
-
-Name = TypeVar("Name")
-
-BOOTSTRAP_ROUNDS = 1000
-_BLOCK = 50
 
 
 def user_metrics(ranking: "Ranking", held_out: InteractionMatrix, *, k: int) -> dict[str, Float64]:
@@ -82,29 +77,6 @@ def catalogue_metrics(ranking: "Ranking", train: InteractionMatrix, *, k: int) -
 def coverage(lists_Rk: Int64, items: int) -> float:
     """Return the share of the catalogue that any of the lists shows, 0-1."""
     return len(np.unique(lists_Rk[lists_Rk != NO_ITEM])) / items
-
-
-def mean_intervals(values: dict[Name, Float64], *, seed: int) -> dict[Name, tuple[float, float, float]]:
-    """Return each metric's mean over users with its 95 % percentile-bootstrap interval: (value, low, high).
-
-    A round counts each user as often as a Poisson(1) draw says, which is resampling with replacement but for
-    the round's size (Chamandy et al. 2012); all metrics share the draws. Blocks of rounds bound the memory.
-
-    Args:
-        values: metric -> one value a user, (R,), the same R users.
-        seed: of the draws.
-    """
-    values_RM = np.column_stack(list(values.values()))
-    rng = np.random.default_rng(seed)
-    means = []
-    for _ in range(BOOTSTRAP_ROUNDS // _BLOCK):
-        times_BR = rng.poisson(1.0, (_BLOCK, len(values_RM))).astype(np.float64)
-        means.append(times_BR @ values_RM / np.maximum(times_BR.sum(axis=1, keepdims=True), 1))
-    low_M, high_M = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
-    whole_M = values_RM.mean(axis=0)
-    # Summation order may put a constant's mean one bit outside its own interval.
-    low_M, high_M = np.minimum(low_M, whole_M), np.maximum(high_M, whole_M)
-    return {name: (float(whole_M[m]), float(low_M[m]), float(high_M[m])) for m, name in enumerate(values)}
 
 
 def padded_lists(lists: list[list[int]], k: int) -> Int64:

@@ -14,8 +14,8 @@ from recsys_assets.embeddings.components import COMPONENTS, FittedComponent
 from recsys_assets.embeddings.model_spec import ALL_TIME, ModelSpec
 from recsys_assets.embeddings.softmax import LEAST_SIZE
 from recsys_assets.evaluation.contest import Contest, contest
+from recsys_assets.evaluation.evaluated_users import mean_intervals
 from recsys_assets.evaluation.held_out import Split
-from recsys_assets.evaluation.metrics import mean_intervals
 from recsys_assets.evaluation.model_choice import ComparedModel, ModelChoice
 from recsys_assets.storage.arrays import Float64, Int64
 from recsys_assets.training_settings import TrainingSettings

@@ -100,7 +100,9 @@ def export_lists(
                 len(users),
                 progress,
             )
-            with state.writing(export_id=run.export_id, base=run.base, sequence=run.sequence) as writer:
+            with state.writing(
+                export_id=run.export_id, base=run.base, sequence=run.sequence, release=release_id
+            ) as writer:
                 hashes = ListHashes(maker.release, scenario=request.scenario)
                 batches = _recorded(lists, writer, hashes, changes, run)
                 rows = ListRows(maker.release, source)

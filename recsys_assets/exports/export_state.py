@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -20,6 +20,36 @@ from recsys_assets.storage.locks import locked
 _HASH: Final = "list_hash"
 _SCHEMA: Final = pa.schema({columns.USER_ID: pa.large_string(), _HASH: pa.uint64()})
 _KEYS: Final = ("export_id", "base", "sequence", "target")
+_RELEASES: Final = "releases"
+_STATE: Final = "lists.parquet"
+
+
+class KnownExport(NamedTuple):
+    """The last export to one target."""
+
+    target: str
+    """The target, without a password."""
+    export_id: str
+    """Of that export."""
+    releases: tuple[str, ...]
+    """Ids of the releases whose lists it holds; empty where an earlier version wrote it."""
+    paths: tuple[str, ...]
+    """Files that hold them; empty where the target is a server."""
+
+
+def exports_of(home: Home) -> list[KnownExport]:
+    """Return the last export to each target of a home, by target."""
+    found = []
+    for file in sorted(home.exports.glob(f"*/{_STATE}")):
+        try:
+            notes = {k.decode(): v.decode() for k, v in (pq.read_metadata(file).metadata or {}).items()}
+            target, export_id = notes["target"], notes["export_id"]
+        except (OSError, pa.ArrowException, KeyError):
+            continue
+        paths = () if "://" in target else (target,)
+        releases = tuple(filter(None, notes.get(_RELEASES, "").split(",")))
+        found.append(KnownExport(target, export_id, releases, paths))
+    return sorted(found)
 
 
 class LastExport:
@@ -87,7 +117,7 @@ class ExportState:
         """Name the target, without a password."""
         self._target = target
         folder = home.exports / hashlib.sha256(target.encode()).hexdigest()[:16]
-        self._file = folder / "lists.parquet"
+        self._file = folder / _STATE
         self._lock = folder / ".lock"
 
     @contextmanager
@@ -117,10 +147,13 @@ class ExportState:
             return None
 
     @contextmanager
-    def writing(self, *, export_id: str, base: str, sequence: int) -> Iterator[StateWriter]:
-        """Yield a writer; what it took replaces the state where it is `complete` at the end."""
+    def writing(self, *, export_id: str, base: str, sequence: int, release: str) -> Iterator[StateWriter]:
+        """Yield a writer; what it took replaces the state where it is `complete` at the end.
+
+        `release` is the one that the lists are of.
+        """
         values = (export_id, base, str(sequence), self._target)
-        schema = _SCHEMA.with_metadata(dict(zip(_KEYS, values, strict=True)))
+        schema = _SCHEMA.with_metadata({**dict(zip(_KEYS, values, strict=True)), _RELEASES: release})
         staged = staging_path(self._file)
         try:
             with named(staged), pq.ParquetWriter(staged, schema, compression="zstd") as file:

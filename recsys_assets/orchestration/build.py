@@ -19,6 +19,7 @@ from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.home_account import write_home_account
+from recsys_assets.orchestration.build_notices import noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
@@ -31,6 +32,9 @@ from recsys_assets.orchestration.interrupts import (
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, EXPORTED_LISTS, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import follow, kept_days, stretches, with_touched
 from recsys_assets.orchestration.partitions import range_tags
+from recsys_assets.orchestration.promotion_gate import gate_inputs, newest_candidate
+from recsys_assets.orchestration.recall_home import finish_recalls
+from recsys_assets.orchestration.recalled_days import left_out, left_out_in_words
 from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.orchestration.retention import in_words, prune_locked
@@ -61,11 +65,13 @@ def build(home: Home, settings: Settings, watcher: Watcher, *, landed_only: bool
         SourceChangedError: landed days changed in the source, and `changed_past` is `reject`.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with build_lock(home):
+    with noticed(home, settings, watcher.say) as noted, build_lock(home):
         clear_places(home, watcher.say)
+        finish_recalls(home, settings, watcher.say)
         settings = settings if landed_only else follow(home, settings, watcher)
         with _builder(home, settings, watcher) as builder:
-            return builder.run(landed_only=landed_only)
+            noted.outcome = builder.run(landed_only=landed_only)
+    return builder.outcome
 
 
 def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date]) -> BuildOutcome:
@@ -77,16 +83,22 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with build_lock(home):
+    with noticed(home, settings, watcher.say) as noted, build_lock(home):
         clear_places(home, watcher.say)
+        finish_recalls(home, settings, watcher.say)
         with _builder(home, settings, watcher) as builder:
+            noted.outcome, recalled = builder.outcome, left_out(builder.inputs)
+            wrong = {day: recalled[day] for day in days if day in recalled}
+            days = [day for day in days if day not in wrong]
             builder.build_days("raw_interactions", days)
             if not builder.outcome.failed:
                 builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
             if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
                 reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
                 builder.build_days("increment_report", reported)
-            return builder.outcome
+            if wrong:
+                builder.end(StageRow(stage="recalled", status="failed", detail=left_out_in_words(wrong)))
+    return builder.outcome
 
 
 @contextmanager
@@ -136,13 +148,13 @@ class _Builder:
     def build_days(self, asset: str, days: Sequence[date], *, without: Collection[date] = ()) -> None:
         """Materialise `asset` for `days`, one run a stretch of days, and not for days `without`."""
         if not days:
-            self._end(StageRow(stage=asset, status="fresh", detail=""))
+            self.end(StageRow(stage=asset, status="fresh", detail=""))
             return
         self.watcher.begin(asset, counted(len(days), "day"))
         started, problems = time.monotonic(), []
         for first, last in stretches(days, gap=_GAP_DAYS, without=without):
             problems += self._materialise(DAILY_INCREMENT, [asset], tags=range_tags(first, last))
-        self._end(
+        self.end(
             StageRow(
                 stage=asset,
                 status="failed" if problems else "built",
@@ -193,12 +205,17 @@ class _Builder:
         stage = " + ".join(assets)
         recorded = all(self.instance.get_latest_materialization_event(dg.AssetKey(asset)) for asset in assets)
         if recorded and written_inputs(artifact) == inputs:
-            self._end(StageRow(stage=stage, status="fresh", detail=""))
-            return
+            kept_back = newest_candidate(self.home) if artifact == self.home.artifact("release") else None
+            if kept_back is None:
+                self.end(StageRow(stage=stage, status="fresh", detail=""))
+                return
+            if kept_back.inputs == gate_inputs(self.home, self.settings):
+                self.end(StageRow(stage=stage, status="failed", detail=kept_back.in_words()))
+                return
         self.watcher.begin(stage, "")
         started = time.monotonic()
         problems = self._materialise(RETRAIN_AND_RELEASE, assets)
-        self._end(
+        self.end(
             StageRow(
                 stage=stage,
                 status="failed" if problems else "built",
@@ -231,7 +248,7 @@ class _Builder:
     def _prune(self) -> None:
         if self.settings.retention.after_build:
             removed = in_words(prune_locked(self.home, self.settings, self.instance, now=datetime.now(UTC)))
-            self._end(StageRow(stage="prune", status="built" if removed else "fresh", detail=removed))
+            self.end(StageRow(stage="prune", status="built" if removed else "fresh", detail=removed))
 
     def _stale(
         self,
@@ -252,7 +269,8 @@ class _Builder:
             date.fromisoformat(key) for key in self.instance.get_materialized_partitions(dg.AssetKey(asset))
         }
 
-    def _end(self, row: StageRow) -> None:
+    def end(self, row: StageRow) -> None:
+        """Add the result of a stage, with the checks that did not pass in it."""
         row = replace(row, warnings=tuple(self._notes))
         self._notes.clear()
         self.outcome.rows.append(row)

@@ -4,6 +4,7 @@ A day's event holds only what is of that day; tables and plots of the run are wi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from recsys_assets.orchestration.question_checks import (
     answers_of_days,
     days_not_answered_yes,
 )
+from recsys_assets.orchestration.recalled_days import is_recalled
 from recsys_assets.orchestration.run_results import rejection_summary
 from recsys_assets.quality.audit_and_publish import RECENT_DAYS, PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
@@ -37,7 +39,8 @@ def record_days(
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Report to Dagster the published days, and the results of their audit.
 
-    Where days were rejected, the others are still materialised, and then the step fails with a summary.
+    Where days were rejected, the others are still materialised, and then the step fails with a summary; a day that was
+    recalled, and came again unchanged, is no failure.
 
     Args:
         context: of the asset's run.
@@ -65,7 +68,9 @@ def record_days(
         metadata=of_run,
     )
     events = {day: _metadata(outcome, day, (of_day or {}).get(day, {})) for day in outcome.rows}
-    rejected = [rejection_summary(outcome, table, home=home)] if outcome.rejected else []
+    recalled = {day for day, results in outcome.rejected.items() if is_recalled(results)}
+    wrong = replace(outcome, rejected={d: r for d, r in outcome.rejected.items() if d not in recalled})
+    rejected = [rejection_summary(wrong, table, home=home)] if wrong.rejected else []
     if problems := [*rejected, *problems]:
         _materialise(context, events, table)
         yield from checks

@@ -46,7 +46,7 @@ CODE_VERSIONS: Final = {
     "increment_report": "4",
     "model_choice": "2",
     "embeddings": "4",
-    "evaluation": "4",
+    "evaluation": "5",
     "features": "3",
     "item_index": "3",
     "release": "2",

@@ -54,7 +54,7 @@ def build_definitions(home: Home, *, progress: StageProgress | None = None) -> d
         by_day = [*lake.lake_assets(daily, source=source.spec), *interactions.interactions_assets(daily)]
     materialised = dg.Definitions(
         assets=[*by_day, *embeddings.ASSETS, *features.ASSETS, *index.ASSETS, *release.ASSETS],
-        asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS, *release.CHECKS],
+        asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS],
         resources={
             "lake": HeldLake(home_path=path),
             "artifacts": Artifacts(home_path=path),

@@ -1,4 +1,4 @@
-"""The jobs, the daily schedule, and the sensor that starts a run when the source has new days."""
+"""The jobs, the daily schedule, and the sensors: one starts a run when the source has new days, one sends notices."""
 
 from datetime import date, timedelta
 from typing import Final
@@ -7,6 +7,7 @@ import dagster as dg
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.lake.follow import follow_source
+from recsys_assets.orchestration.build_notices import deliver_notices
 from recsys_assets.orchestration.fingerprints import Inputs, fingerprint
 from recsys_assets.orchestration.landing_plan import days_to_clean, days_to_request, stretches
 from recsys_assets.orchestration.partitions import range_tags
@@ -61,7 +62,7 @@ def automation(source: SourceSettings, export: ExportSettings) -> dg.Definitions
             ),
         ],
         schedules=[land_yesterday(source)],
-        sensors=[landed_day(source)],
+        sensors=[landed_day(source), deliver_notices()],
     )
 
 

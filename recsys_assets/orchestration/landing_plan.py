@@ -6,6 +6,7 @@ from typing import Protocol
 
 from recsys_assets.lake.follow import follow_source
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.orchestration.recalled_days import left_out, left_out_in_words
 from recsys_assets.orchestration.repair.damaged_databases import moved_away
 from recsys_assets.orchestration.run_results import counted
 from recsys_assets.settings import Settings
@@ -41,6 +42,8 @@ def follow(home: Home, settings: Settings, speaker: Speaker) -> Settings:
     if followed.is_new or changes.new or (rule == "land" and changes.changed):
         for line in [*changes.in_words(rule), *followed.notes]:
             speaker.say(line)
+    if line := left_out_in_words(left_out(Inputs(home, settings))):
+        speaker.say(line)
     return settings
 
 
@@ -48,12 +51,13 @@ def kept_days(inputs: Inputs, stale: Sequence[date] = ()) -> set[date]:
     """Return the days that stay as they are, whatever their fingerprint.
 
     They are gone from the source, or changed and kept by `changed_past`, or stale since their file is lost while the
-    source has no row of them any more.
+    source has no row of them any more, or recalled and unchanged in the source.
     """
-    source = inputs.settings.source
+    source, recalled = inputs.settings.source, {*left_out(inputs)}
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
-        return set(inputs.raw_files)
-    return inputs.source_changes(inputs.source_days).kept(source.changed_past) | _lost_days(inputs, stale)
+        return set(inputs.raw_files) | recalled
+    changes = inputs.source_changes(inputs.source_days)
+    return changes.kept(source.changed_past) | _lost_days(inputs, stale) | recalled
 
 
 def _lost_days(inputs: Inputs, stale: Sequence[date]) -> set[date]:
@@ -84,7 +88,8 @@ def days_to_request(inputs: Inputs) -> list[date]:
     changes = inputs.source_changes(inputs.source_days)
     later = [day for day in source.days() if day > landed[-1]]
     between = (day for day in changes.new if day > landed[0])
-    return sorted({*later, *between, *(changes.changed if source.changed_past == "land" else ())})
+    wanted = {*later, *between, *(changes.changed if source.changed_past == "land" else ())}
+    return sorted(wanted - left_out(inputs).keys())
 
 
 def days_to_clean(inputs: Inputs) -> list[date]:

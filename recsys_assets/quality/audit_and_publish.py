@@ -5,7 +5,7 @@ stays as it is, and the other days go on. What is audited belongs to the audits,
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,7 +15,13 @@ import polars as pl
 
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.quality.quarantine import content_fingerprint, end_quarantine, quarantine_day
+from recsys_assets.quality.quarantine import (
+    RecalledRows,
+    content_fingerprint,
+    end_quarantine,
+    judge_recalled,
+    quarantine_day,
+)
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.partition_store import in_chunks
 
@@ -78,6 +84,7 @@ class DayPublisher:
         store: DayStore,
         quarantine: Path,
         ledger: Ledger | None = None,
+        recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Begin a run.
@@ -86,8 +93,10 @@ class DayPublisher:
             store: where a passing day is written.
             quarantine: folder of rejected days.
             ledger: keeps every result, and knows the rejected deliveries that a person accepted.
+            recalled: day -> rows that were recalled: they are rejected, whoever accepted them before.
             now: the time written beside the results.
         """
+        self._recalled = recalled or {}
         self._store, self._quarantine, self._ledger, self._now = store, quarantine, ledger, now
         acceptances = ledger.acceptances() if ledger is not None else []
         self._accepted = {(a.table, a.day, a.fingerprint): a for a in acceptances}
@@ -109,6 +118,8 @@ class DayPublisher:
         The account of the rows that `frame` was made from is kept with it: in the ledger, or in quarantine.
         """
         results = self._with_acceptance(day, frame, results)
+        if results and (recalled := self._recalled.get(day)):
+            results = [*results, judge_recalled(day, frame, recalled, table=results[0].table)]
         blocking = [result for result in results if result.verdict == "block"]
         if blocking:
             quarantine_day(self._quarantine, day, frame, blocking, account=account)
@@ -174,6 +185,7 @@ def publish_days(
     audit: Callable[[date, pl.DataFrame], list[CheckResult]],
     quarantine: Path,
     ledger: Ledger | None = None,
+    recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
     progress: Callable[[date], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> PublishOutcome:
@@ -187,10 +199,11 @@ def publish_days(
             a `HistoryAudit` learns how each day ended before the next is audited.
         quarantine: as in `DayPublisher`.
         ledger: as in `DayPublisher`.
+        recalled: as in `DayPublisher`.
         progress: called with each day when it is done.
         now: as in `DayPublisher`.
     """
-    publisher = DayPublisher(store=store, quarantine=quarantine, ledger=ledger, now=now)
+    publisher = DayPublisher(store=store, quarantine=quarantine, ledger=ledger, recalled=recalled, now=now)
     prepare = audit.prepare if isinstance(audit, PreparingAudit) else None
     history = audit if isinstance(audit, HistoryAudit) else None
     for chunk in in_chunks(frames, rows=lambda of_day: of_day[1].height):

@@ -6,11 +6,11 @@ with failing rows. No other module knows that layout.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import polars as pl
@@ -103,6 +103,43 @@ def quarantine_day(
     replace_file(folder / f"{table}.json", content)
 
 
+RECALLED: Final = "recalled"
+"""Check of a day whose rows were found to be bad after they had been published."""
+
+
+class RecalledRows(NamedTuple):
+    """Rows of a day that were recalled."""
+
+    fingerprint: str
+    """Their `content_fingerprint`."""
+    why: str
+    """Reason given."""
+
+
+def recalled_result(table: str, day: date, why: str) -> CheckResult:
+    """Return the result that blocks recalled rows."""
+    return CheckResult(table=table, day=day, check=RECALLED, verdict="block", detail=f"recalled: {why}")
+
+
+def judge_recalled(
+    day: date, frame: pl.DataFrame, recalled: Sequence[RecalledRows], *, table: str
+) -> CheckResult:
+    """Return whether a delivery of a day that was recalled has the recalled rows; those are blocked.
+
+    Args:
+        day: the day.
+        frame: its rows.
+        recalled: its recalled rows, at least one.
+        table: the table.
+    """
+    found = content_fingerprint(frame)
+    why = next((one.why for one in recalled if one.fingerprint == found), None)
+    if why is not None:
+        return recalled_result(table, day, why)
+    detail = "recalled once; these are other rows"
+    return CheckResult(table=table, day=day, check=RECALLED, verdict="ok", detail=detail)
+
+
 def end_quarantine(quarantine: Path, day: date, *, table: str) -> None:
     """Remove what is kept of a table's day: a later delivery of it passed, or it was accepted or dropped.
 
@@ -172,7 +209,8 @@ def accept_day(
     for table, frame in frames.items():
         _require_columns(table, frame, stores, day)
     accepted = []
-    for rejected in found:
+    order = list(stores)  # a table before those that are made from it
+    for rejected in sorted(found, key=lambda one: order.index(one.table)):
         acceptance = Acceptance(
             table=rejected.table,
             day=day,

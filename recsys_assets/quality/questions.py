@@ -130,6 +130,12 @@ _RAW: Final = (
         why="A scale that starts at another number turns dislikes into wishes.",
         remedy="check the rating scale of the source.",
     ),
+    _question(
+        "Is it free of recalled rows?",
+        "recalled",
+        why="Rows that were found to be bad after their release would be learnt from again.",
+        remedy="correct the day in the source, then `recsys build`.",
+    ),
 )
 
 _INTERACTIONS: Final = (

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from recsys_assets import columns
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.quarantine import RejectedDay
+from recsys_assets.quality.quarantine import RECALLED, RejectedDay
 from recsys_assets.quality.questions import question_of
 from recsys_assets.quality.row_account import REASONS
 
@@ -32,6 +32,9 @@ _WORDS: Final = {
 
 def reasons_in_words(rejected: RejectedDay) -> list[str]:
     """Return one sentence a reason, such as `70 of 100 rows without a user (no_user)`, most rows first."""
+    recalled = [result.detail for result in rejected.reasons if result.check == RECALLED]
+    if recalled:
+        return recalled
     if rejected.account is not None and rejected.account.reasons:
         account = rejected.account
         most_first = sorted(account.reasons.items(), key=lambda item: -item[1].rows)

@@ -7,7 +7,7 @@ what, from where, to where; its order is that of the moves, whatever the clock s
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -41,6 +41,10 @@ class RecordedMove(msgspec.Struct, frozen=True, kw_only=True):
     """The id it pointed at, None for the first."""
     after: str
     """The id it points at since."""
+    who: str = ""
+    """Login or name of the API key that moved it; empty in an earlier version's lines."""
+    why: str = ""
+    """Reason given; empty where none was."""
 
 
 def read_current(root: Path) -> str | None:
@@ -152,6 +156,8 @@ class RecalledDay(msgspec.Struct, frozen=True, kw_only=True):
     """Person or key that recalled; empty in records of earlier versions."""
     raw_fingerprint: str = ""
     """`content_fingerprint` of the raw rows that were recalled: those do not land again; empty where none are known."""
+    raw_inputs: str = ""
+    """Fingerprint of what these rows were landed from: while the source has that, the day is not landed again."""
 
 
 def read_recalled(root: Path) -> Sequence[RecalledDay]:
@@ -182,9 +188,37 @@ def check_not_recalled(root: Path, manifest: Manifest) -> None:
             )
 
 
-def record_recalled(root: Path, bad: Iterable[tuple[date, str]], *, why: str, at: datetime) -> None:
-    """Add versions of days, each a day and the checksum of its partition; what is recorded already stays as it is."""
+def record_recalled(root: Path, bad: Iterable[RecalledDay]) -> None:
+    """Add versions of days; what is recorded already stays as it is, but for raw rows that were not known."""
     known = {(entry.day, entry.checksum): entry for entry in read_recalled(root)}
-    for day, checksum in bad:
-        known.setdefault((day, checksum), RecalledDay(day=day, checksum=checksum, at=at, why=why))
-    replace_file(root / RECALLED_FILE, msgspec.json.encode([known[key] for key in sorted(known)]))
+    for entry in bad:
+        before = known.setdefault((entry.day, entry.checksum), entry)
+        if entry.raw_fingerprint and not before.raw_fingerprint:
+            raw = {"raw_fingerprint": entry.raw_fingerprint, "raw_inputs": entry.raw_inputs}
+            known[entry.day, entry.checksum] = msgspec.structs.replace(before, **raw)
+    _replace_recalled(root, known.values())
+
+
+def note_landed_again(root: Path, day: date, raw_fingerprint: str, raw_inputs: str) -> None:
+    """Note the inputs under which the source gives the recalled rows of a day now: they are not landed again."""
+    found = [
+        msgspec.structs.replace(entry, raw_inputs=raw_inputs)
+        if (entry.day, entry.raw_fingerprint) == (day, raw_fingerprint)
+        else entry
+        for entry in read_recalled(root)
+    ]
+    _replace_recalled(root, found)
+
+
+def take_back(root: Path, day: date, raw_fingerprints: Collection[str]) -> bool:
+    """Forget that versions of a day were recalled: a person accepted these rows; return False where none were."""
+    before = read_recalled(root)
+    kept = [one for one in before if one.day != day or one.raw_fingerprint not in raw_fingerprints]
+    if len(kept) < len(before):
+        _replace_recalled(root, kept)
+    return len(kept) < len(before)
+
+
+def _replace_recalled(root: Path, entries: Iterable[RecalledDay]) -> None:
+    in_order = sorted(entries, key=lambda entry: (entry.day, entry.checksum))
+    replace_file(root / RECALLED_FILE, msgspec.json.encode(in_order))

@@ -4,7 +4,6 @@ Nothing becomes current unchecked: a release is read whole first, its manifest c
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.current import (
     Move,
+    RecalledDay,
     RecordedMove,
     check_not_recalled,
     earlier,
@@ -20,6 +20,7 @@ from recsys_assets.release.current import (
     record_move,
     record_recalled,
 )
+from recsys_assets.release.gate_report import check_gate, report_file
 from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import (
     STAMPS,
@@ -31,6 +32,7 @@ from recsys_assets.release.manifest import (
     read_manifest,
 )
 from recsys_assets.release.promotion_checks import check_lists, check_source, source_of
+from recsys_assets.release.recalls import RecallOutcome
 from recsys_assets.storage.atomic import remove_folder
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
@@ -39,18 +41,6 @@ PUBLISHING: Final = ".publishing.lock"
 """Lock file held while a release is published or deleted."""
 MOVING: Final = ".moving.lock"
 """Lock file held while `current` is moved; taken after PUBLISHING where both are needed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecallOutcome:
-    """Releases affected by a recall, and `current` before and after it."""
-
-    releases: Sequence[str]
-    """Ids of the releases built on the recalled days, newest first."""
-    before: str | None
-    """Id of the current release before the recall."""
-    current: str | None
-    """Id of the current release now."""
 
 
 class ReleaseStore:
@@ -63,7 +53,7 @@ class ReleaseStore:
 
     def list(self) -> Sequence[Manifest]:
         """Return the manifests of all readable releases, the last published first; their clock does not count."""
-        found = [manifest for manifest in self._folders().values() if isinstance(manifest, Manifest)]
+        found = [one for one in self._folders().values() if isinstance(one, Manifest)]
         return sorted(found, key=lambda one: (one.sequence, one.created_at, one.release_id), reverse=True)
 
     def unreadable(self) -> Mapping[str, str]:
@@ -142,7 +132,7 @@ class ReleaseStore:
         return next((release_id for release_id in steps if self.fault(release_id) is None), None)
 
     def fault(self, release_id: str, *, read: bool = True) -> str | None:
-        """Return why a release cannot be served: it is gone, damaged, edited or recalled; None where it can.
+        """Return why a release cannot be served: gone, damaged, edited, recalled or kept back by the gate, else None.
 
         `read` compares the checksums of files that were never verified or have changed since, else their sizes only.
         """
@@ -151,6 +141,7 @@ class ReleaseStore:
             check_identity(folder, manifest)
             (check_sums_once if read else check_sizes)(folder, manifest)
             check_not_recalled(self.root, manifest)
+            check_gate(self.root, release_id, served_counts=True)
         except ReleaseError as error:
             return str(error)
         return None
@@ -168,13 +159,20 @@ class ReleaseStore:
         check_sums(folder, manifest)
         return manifest
 
-    def promote(self, release_id: str) -> None:
-        """Check a release whole, and point `current` at it.
+    def promote(self, release_id: str, *, who: str = "", why: str = "", force: bool = False) -> None:
+        """Check a release whole, and point `current` at it; who did it and why is kept on record.
+
+        `force` promotes one that did not pass the gate too; it needs a reason.
 
         Raises:
-            ReleaseError: no release has that id, it was built on recalled days, or from another source than the home's.
+            ReleaseError: no release has that id, it did not pass the gate, it was built on recalled days, or from
+                another source than the home's.
             BrokenReleaseError: a file is damaged, the manifest was edited, or its lists break their rules.
         """
+        if force and not why.strip():
+            raise ReleaseError(f"release {release_id}: to force it give a reason, --why TEXT")
+        if not force:
+            check_gate(self.root, self.path(release_id).name)
         manifest = self.verify(release_id)  # before the lock is taken: a rollback need not wait for it
         check_source(manifest, Home(self.root.parent))
         check_lists(load_release(self.root / release_id, verify=False))
@@ -183,12 +181,13 @@ class ReleaseStore:
             check_identity(self.root / release_id, manifest)
             check_sizes(self.root / release_id, manifest)
             check_not_recalled(self.root, manifest)
-            self._move("promote", release_id)
+            self._move("promote", release_id, who=who, why=why)
 
-    def rollback(self) -> str:
+    def rollback(self, *, who: str = "", why: str = "") -> str:
         """Point `current` at the release that was served before it, and return its id.
 
-        Each call goes one step further back. Releases that are gone, damaged or recalled are skipped.
+        Each call goes one step further back. Releases that are gone, damaged or recalled are skipped. `who` and `why`
+        are kept on record.
 
         Raises:
             ReleaseError: no earlier release is left; the message says why others were skipped.
@@ -200,37 +199,53 @@ class ReleaseStore:
                 skipped = [self.fault(release_id) for release_id in earlier(self.promotions(), current)]
                 nothing = f"{self.root}: nothing to roll back to from {current}; run `recsys build` for a new release"
                 raise ReleaseError("\n".join([nothing, *(f"skipped: {fault}" for fault in skipped)]))
-            self._move("rollback", target)
+            self._move("rollback", target, who=who, why=why)
         return target
 
-    def recall(self, days: Iterable[date], *, why: str = "") -> RecallOutcome:
+    def recall(
+        self,
+        days: Iterable[date],
+        *,
+        why: str = "",
+        who: str = "",
+        at: datetime | None = None,
+        landed: Iterable[RecalledDay] = (),
+    ) -> RecallOutcome:
         """Record days as bad, in the versions that releases were built on; no release built on them is served.
 
         A later release built on the same version of such a day is rejected, one built on the corrected day is
         not. If `current` is built on a recalled version, or its manifest does not show that, it moves to the newest
-        whole release of the same source that is not.
+        whole release of the same source that is not; where there is none it stays.
 
         Args:
             days: UTC days.
             why: the reason, for messages.
+            who: login or name of an API key, for the record.
+            at: time of the recall, UTC; None for now.
+            landed: versions in the lake, which are recorded too though no release was built on them.
 
         Raises:
-            ReleaseError: no release was built on any of the days; or no other release is left to move to, in
-                which case the days are recorded and `current` stays.
+            ReleaseError: no release was built on any of the days, and `landed` has none.
         """
-        wanted = set(days)
+        wanted, when = set(days), at or self._clock()
         with locked(self.root / MOVING):
             manifests = self.list()
-            bad = {(day, m.lineage[day]) for m in manifests for day in wanted & m.lineage.keys()}
+            built_on = {(day, m.lineage[day]) for m in manifests for day in wanted & m.lineage.keys()}
+            bad = {(one.day, one.checksum): one for one in landed}
+            for day, checksum in built_on - bad.keys():
+                bad[day, checksum] = RecalledDay(day=day, checksum=checksum, at=when, why=why, who=who)
             if not bad:
                 named = ", ".join(map(str, sorted(wanted))) or "no day"
                 raise ReleaseError(f"{self.root}: no release was built on {named}; nothing to recall")
-            record_recalled(self.root, bad, why=why, at=self._clock())
-            affected = [m.release_id for m in manifests if not bad.isdisjoint(m.lineage.items())]
+            record_recalled(self.root, bad.values())
+            affected = [m.release_id for m in manifests if not built_on.isdisjoint(m.lineage.items())]
             before = self.served_id()
             if before in affected or (before is not None and self._is_edited(before)):
-                self._move("recall", self._recall_target(manifests, before))
-        return RecallOutcome(releases=affected, before=before, current=self.served_id())
+                target = self._recall_target(manifests, before)
+                if target is not None:
+                    self._move("recall", target, who=who, why=why)
+            current = self.served_id()
+        return RecallOutcome(releases=affected, before=before, current=current)
 
     def _is_edited(self, release_id: str) -> bool:
         """Return True where the manifest cannot be trusted to name the days that the release was built on."""
@@ -240,12 +255,8 @@ class ReleaseStore:
             return True
         return False
 
-    def _recall_target(self, manifests: Iterable[Manifest], left: str) -> str:
-        """Return the newest release that can be served instead of the one that is left, of the same source.
-
-        Raises:
-            ReleaseError: there is none.
-        """
+    def _recall_target(self, manifests: Iterable[Manifest], left: str) -> str | None:
+        """Return the newest release of the same source that can be served instead of the one left; None for none."""
         sources = {source_of(manifest) for manifest in manifests if manifest.release_id == left}
         for manifest in manifests:
             if manifest.release_id == left or (sources and source_of(manifest) not in sources):
@@ -257,10 +268,7 @@ class ReleaseStore:
             except ReleaseError:
                 continue
             return manifest.release_id
-        raise ReleaseError(
-            f"{self.root}: {left} was built on recalled days and no other release is left; it stays"
-            " current. Correct the days, replay them and run `recsys build`"
-        )
+        return None
 
     def prune(self, *, keep: int) -> Sequence[str]:
         """Delete all but the `keep` newest releases, and return their ids.
@@ -274,6 +282,7 @@ class ReleaseStore:
             for release_id in old:
                 remove_folder(self.root / release_id, hidden=self.root / f".pruned-{release_id}")
                 (self.root / STAMPS / f"{release_id}.json").unlink(missing_ok=True)
+                report_file(self.root, release_id).unlink(missing_ok=True)
         return old
 
     def superseded(self, *, keep: int) -> Sequence[str]:
@@ -281,7 +290,8 @@ class ReleaseStore:
         needed = {self.served_id(), self.previous_id()}
         return [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in needed]
 
-    def _move(self, move: Move, after: str) -> None:
-        record_move(
-            self.root, RecordedMove(at=self._clock(), move=move, before=self.served_id(), after=after)
+    def _move(self, move: Move, after: str, *, who: str, why: str) -> None:
+        recorded = RecordedMove(
+            at=self._clock(), move=move, before=self.served_id(), after=after, who=who, why=why
         )
+        record_move(self.root, recorded)

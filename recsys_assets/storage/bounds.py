@@ -63,7 +63,8 @@ def mistake_in(table: Mapping[str, Any], struct: type[msgspec.Struct], path: Key
             if mistake is not None:
                 return mistake
         elif not _takes(kind, value):
-            return Mistake(here, f"{_shown(value)} is not allowed; give {allowed(kind)}")
+            shown = "the value" if _is_secret(types.type_info(kind)) else _shown(value)
+            return Mistake(here, f"{shown} is not allowed; give {allowed(kind)}")
     missing = next((name for name, field in fields.items() if field.required and name not in table), None)
     return None if missing is None else Mistake((*path, missing), "missing; it has no default")
 
@@ -150,6 +151,17 @@ def _least(info: types.Type) -> float:
             return _least(info.value_type)
         case _:
             return 0.0
+
+
+def _is_secret(info: types.Type) -> bool:
+    """Return True where the values of a type are not for messages, such as an address with a token."""
+    match info:
+        case types.Metadata():
+            return bool((info.extra_json_schema or {}).get("secret"))
+        case types.ListType() | types.VarTupleType():
+            return _is_secret(info.item_type)
+        case _:
+            return False
 
 
 def _shown(value: Any) -> str:

@@ -50,6 +50,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "rules.toml"
 
     @property
+    def golden_file(self) -> Path:
+        """`golden.toml`; missing where nobody names golden users."""
+        return self.root / "golden.toml"
+
+    @property
     def last_good_rules(self) -> Path:
         """A copy of `rules.toml` and its lists as they were bound last, for a start while they are broken."""
         return self.root / "last_good_rules"
@@ -159,6 +164,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "releases"
 
     @property
+    def recalls(self) -> Path:
+        """The record of recalls: JSON lines, a `RecordedRecall` each."""
+        return self.root / "recalls.jsonl"
+
+    @property
+    def unfinished_recalls(self) -> Path:
+        """Recalls that were begun: JSON, a list of `UnfinishedRecall`; there only until they are finished."""
+        return self.root / "unfinished_recalls.json"
+
+    @property
     def exports(self) -> Path:
         """The state of the last export to each target, a folder each."""
         return self.root / "exports"
@@ -188,6 +203,21 @@ class Home(msgspec.Struct, frozen=True):
         """Events that arrived by HTTP after the release."""
         return self.root / "events.sqlite"
 
+    @property
+    def notices_db(self) -> Path:
+        """Notices, and their state at each target."""
+        return self.root / "notices.sqlite"
+
+    @property
+    def notices_lock(self) -> Path:
+        """Lock file of the process that delivers notices."""
+        return self.root / ".notices.lock"
+
+    @property
+    def answers_db(self) -> Path:
+        """The number of answers that each release gave, by list and hour."""
+        return self.root / "answers.sqlite"
+
     def private(self) -> list[Path]:
         """Return what the commands write here, but for settings and rules, which people edit; not all of it exists."""
         folders = (
@@ -198,10 +228,18 @@ class Home(msgspec.Struct, frozen=True):
             self.releases,
             self.exports,
         )
-        files = (self.source_days, self.source_account, self.row_account, self.api_keys, self.init_marker)
+        files = (
+            self.source_days,
+            self.source_account,
+            self.row_account,
+            self.api_keys,
+            self.init_marker,
+            self.recalls,
+            self.unfinished_recalls,
+        )
         databases = [
             database.with_name(database.name + suffix)
-            for database in (self.quality_db, self.events_db)
+            for database in (self.quality_db, self.events_db, self.answers_db, self.notices_db)
             for suffix in ("", "-wal", "-shm")
         ]
         others = (self.downloads, self.scratch, self.dagster, self.logs, self.build_lock)

@@ -20,7 +20,7 @@ from recsys_assets.commands.doctor import Findings, print_findings
 
 def test_brackets_in_a_title_are_printed(capsys):
     item = ScoredItem(item_id="[b]", title="Soup [red] 500 g", category="[/]", score=0.5)
-    found = UserRecommendations(release="r", user_id="[u]", source="user", reason=None, items=[item])
+    found = UserRecommendations(release="r", id="", user_id="[u]", source="user", reason=None, items=[item])
     print_recommendations(open_console(), found)
     printed = capsys.readouterr().out
     assert all(text in printed for text in ("Soup [red] 500 g", "[b]", "[/]", "Recommendations for [u]"))
@@ -43,7 +43,7 @@ def test_control_characters_of_a_title_are_shown_and_rich_keeps_its_own(monkeypa
     if colours:
         monkeypatch.setenv("FORCE_COLOR", "1")
     item = ScoredItem(item_id=ODD, title=ODD, category=ODD, score=0.5)
-    found = UserRecommendations(release="r", user_id=ODD, source="user", reason=None, items=[item])
+    found = UserRecommendations(release="r", id="", user_id=ODD, source="user", reason=None, items=[item])
     print_recommendations(open_console(), found)
     open_console().print(Text("own", "green"))
     printed = re.sub(r"\x1b\[\d+m", "", written.getvalue()) if colours else written.getvalue()
@@ -54,7 +54,9 @@ def test_control_characters_of_a_title_are_shown_and_rich_keeps_its_own(monkeypa
 
 def test_a_title_of_10_000_words_is_one_short_row(capsys):
     item = ScoredItem(item_id="i", title="word " * 10_000, category="c" * 50_000, score=0.5)
-    found = UserRecommendations(release="r", user_id="u" * 50_000, source="user", reason=None, items=[item])
+    found = UserRecommendations(
+        release="r", id="", user_id="u" * 50_000, source="user", reason=None, items=[item]
+    )
     print_recommendations(open_console(), found)
     assert len(capsys.readouterr().out) < 2_000
 
@@ -84,7 +86,7 @@ def test_any_text_is_written_as_utf_8_without_control_characters(text):
 
 
 def test_a_user_who_has_seen_everything_is_told_so(capsys):
-    found = UserRecommendations(release="r", user_id="u", source="user", reason=None, items=[])
+    found = UserRecommendations(release="r", id="", user_id="u", source="user", reason=None, items=[])
     print_recommendations(open_console(), found)
     assert "No item is left" in capsys.readouterr().out
 

@@ -29,6 +29,7 @@ _LATE_YEAR: Final = r"\b20(?:2[5-9]|[3-9]\d)"
 _PATTERNS: Final = tuple(
     (re.compile(pattern, re.MULTILINE), replacement)
     for pattern, replacement in (
+        (r"\b(\d{8})-[0-9a-f]{10}\.[0-9a-f]{1,12}\.[0-9a-f]{9,24}\b", r"\1-<answer>"),
         (r"\b(\d{8})-[0-9a-f]{10}\b", r"\1-<id>"),
         (_LATE_YEAR + r"-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)?", "<time>"),
         (_LATE_YEAR + r"-\d\d-\d\d\b", "<date>"),

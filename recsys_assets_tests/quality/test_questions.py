@@ -8,11 +8,12 @@ from recsys_assets.embeddings.embedding_audit import EMBEDDING_CHECKS
 from recsys_assets.interactions.cleaned_days import INTERACTIONS_CHECKS
 from recsys_assets.lake.item_catalogue import CATALOGUE_CHECKS
 from recsys_assets.lake.raw_audit import RAW_CHECKS
+from recsys_assets.quality.quarantine import RECALLED
 from recsys_assets.quality.questions import QUESTIONS, question_of
 from recsys_assets.release.list_audit import RECOMMENDATION_CHECKS
 
 CHECKS = {
-    "raw_interactions": RAW_CHECKS,
+    "raw_interactions": (*RAW_CHECKS, RECALLED),
     "interactions": INTERACTIONS_CHECKS,
     "item_catalogue": CATALOGUE_CHECKS,
     "user_embeddings": EMBEDDING_CHECKS,

@@ -99,13 +99,11 @@ def test_raises_when_no_release_was_built_on_the_day(four):
         four[0].recall([date(2023, 5, 5)])
 
 
-def test_raises_when_every_release_was_built_on_the_day_and_stays(four):
+def test_where_every_release_was_built_on_the_day_the_current_one_stays_and_is_named(four):
     store, ids = four
-    with pytest.raises(
-        ReleaseError, match=f"{ids[3]} was built on recalled days and no other release is left"
-    ):
-        store.recall([DAYS[0]])
+    outcome = store.recall([DAYS[0]])
 
+    assert (outcome.is_served, outcome.before, outcome.current) == (True, ids[3], ids[3])
     assert store.current_id() == ids[3]
     assert len(read_recalled(store.root)) == 1
 

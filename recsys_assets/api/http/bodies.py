@@ -44,6 +44,10 @@ _CACHED_ITEMS: Final = 32_768
 encode: Final = msgspec.json.Encoder().encode
 
 
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Names and values of headers."""
+
+
 class Strings(Protocol):
     """Strings by position."""
 
@@ -99,26 +103,34 @@ class ItemJson:
 
 
 class Reply:
-    """One answer. `etag` is without quotes; an answer without one is never 304."""
+    """One answer. `etag` is without quotes; an answer without one is never 304.
 
-    __slots__ = ("_packed", "body", "cache", "content_type", "etag", "extra", "release", "source", "status")
+    A 304 says that the client's answer still holds, with the id that it has. The tag of answers with ids is weak: equal
+    ones differ in their ids.
+    """
+
+    __slots__ = (
+        "_packed", "body", "cache", "content_type", "etag", "extra", "release", "source", "status", "weak",
+    )  # fmt: skip
 
     def __init__(
         self,
         body: bytes,
         *,
         status: int = 200,
-        release: bytes | None = None,
+        release: Headers = (),
         etag: str | None = None,
+        weak: bool = False,
         cache: bytes = NO_STORE,
         content_type: bytes = JSON,
         source: str = "",
-        extra: tuple[tuple[bytes, bytes], ...] = (),
+        extra: Headers = (),
     ) -> None:
         self.body = body
         self.status = status
         self.release = release
         self.etag = etag
+        self.weak = weak
         self.cache = cache
         self.content_type = content_type
         self.source = source
@@ -146,12 +158,11 @@ class Reply:
             (b"cache-control", self.cache),
             (b"vary", VARY_PUBLIC if self.cache is PUBLIC else VARY_PRIVATE),
             *self.extra,
+            *self.release,
         ]
-        if self.release is not None:
-            headers.append((b"x-release-id", self.release))
         if self.etag is not None:
             tag = f'"{self.etag}-{encoding}"' if encoding else f'"{self.etag}"'
-            headers.append((b"etag", tag.encode("latin-1")))
+            headers.append((b"etag", (f"W/{tag}" if self.weak else tag).encode("latin-1")))
             known = given.get(b"if-none-match")
             if known is not None and matches(known.decode("latin-1"), tag):
                 await send({"type": "http.response.start", "status": 304, "headers": headers})
@@ -169,7 +180,7 @@ class Reply:
 
 
 def matches(if_none_match: str, tag: str) -> bool:
-    """Compare an `If-None-Match` header with an entity tag, weakly (RFC 9110, section 13.1.2)."""
+    """Compare an `If-None-Match` header with an entity tag without `W/`, weakly (RFC 9110, section 13.1.2)."""
     if if_none_match.strip() == "*":
         return True
     return any(candidate.strip().removeprefix("W/") == tag for candidate in if_none_match.split(","))

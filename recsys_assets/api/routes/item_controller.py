@@ -13,6 +13,7 @@ from recsys_assets.api.schemas.operation_schemas import Categories, ItemSearch
 from recsys_assets.api.schemas.recommendation_schemas import SimilarItems
 from recsys_assets.api.serving.answers import takes_long
 from recsys_assets.api.serving.service import ServiceController
+from recsys_assets.release.answer_counts import SIMILAR
 from recsys_assets.rules.engine.requests import Request
 
 Words = Annotated[
@@ -48,12 +49,18 @@ class ItemController(ServiceController):
         request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
 
         def reply(may_block: bool) -> Reply:  # noqa: FBT001  the only argument
-            answer = self.service.count(serving, serving.plain.similar(num, request, may_block=may_block))
+            answer = serving.plain.similar(num, request, may_block=may_block)
+            answer_id = self.service.give(serving, answer, SIMILAR)
             items = serving.items.scored(answer.nums, answer.scores)
+            body = (
+                f'{{"release":"{serving.release_id}","id":"{answer_id}","item_id":{quoted(item_id)},'
+                f'"items":{items}}}'
+            )
             return Reply(
-                f'{{"release":"{serving.release_id}","item_id":{quoted(item_id)},"items":{items}}}'.encode(),
+                body.encode(),
                 release=serving.release_header,
                 etag=serving.release_id,
+                weak=True,
                 cache=self.service.public,
                 source=answer.source,
             )

@@ -29,6 +29,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
 )
 from recsys_assets.api.serving.answers import Served, answered, takes_long
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
+from recsys_assets.release.answer_counts import PLAIN, POPULAR, SESSION
 from recsys_assets.rules.engine.requests import Request
 
 
@@ -88,12 +89,13 @@ class RecommendationController(ServiceController):
                 served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},'),
                 release=serving.release_header,
                 etag=served.etag(f"{serving.release_id}-{events}", request),
+                weak=True,
                 cache=PRIVATE,
                 source=served.answer.source,
             )
 
         return await answered(
-            self.service, serving, request, scope, reply, scenario=scenario, explain=explain
+            self.service, serving, request, scope, reply, kind=PLAIN, scenario=scenario, explain=explain
         )
 
     @post(
@@ -134,6 +136,7 @@ class RecommendationController(ServiceController):
             request,
             scope,
             reply,
+            kind=SESSION,
             scenario=data.scenario,
             explain=data.explain,
         )
@@ -153,12 +156,14 @@ class RecommendationController(ServiceController):
         request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
 
         def reply(_: bool) -> Reply:  # noqa: FBT001  the only argument
-            answer = self.service.count(serving, serving.plain.popular(request))
+            answer = serving.plain.popular(request)
+            answer_id = self.service.give(serving, answer, POPULAR)
             items = serving.items.scored(answer.nums, answer.scores)
             return Reply(
-                f'{{"release":"{serving.release_id}","items":{items}}}'.encode(),
+                f'{{"release":"{serving.release_id}","id":"{answer_id}","items":{items}}}'.encode(),
                 release=serving.release_header,
                 etag=serving.release_id,
+                weak=True,
                 cache=self.service.public,
                 source=answer.source,
             )

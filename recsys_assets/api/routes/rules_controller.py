@@ -23,6 +23,7 @@ from recsys_assets.api.openapi import (
 from recsys_assets.api.schemas.recommendation_schemas import Scenario, ScenarioList, WhyItem
 from recsys_assets.api.serving.answers import effects_json, item_json, trace_json
 from recsys_assets.api.serving.service import LISTS, ServiceController, reject_null
+from recsys_assets.release.answer_counts import WHY
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.why import why
 
@@ -119,6 +120,7 @@ class RulesController(ServiceController):
             body = encode(
                 WhyItem(
                     release=serving.release_id,
+                    id=self.service.live.answers.give(serving.release_id, WHY),
                     user_id=user_id,
                     scenario=pipeline.scenario.name,
                     rules=engine.version,

@@ -3,7 +3,7 @@
 The docstring and the descriptions of a struct are in the OpenAPI document.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -166,6 +166,34 @@ class Promoted(Struct, frozen=True, kw_only=True):
     """The current release after a promotion; it is served within a second."""
 
     current: str
+
+
+class RecallNotice(Struct, frozen=True, kw_only=True):
+    """One recall: days that were wrong, and the releases that were built on them."""
+
+    at: Annotated[datetime, Meta(description="Time of the recall, UTC.")]
+    why: Annotated[str, Meta(description="The fault of the days, as given.")]
+    days: Annotated[list[date], Meta(description="UTC days, oldest first.")]
+    releases: Annotated[list[str], Meta(description="The releases built on them, newest first.")]
+    before: Annotated[str | None, Meta(description="The release that was served before the recall.")]
+    current: Annotated[
+        str | None,
+        Meta(description="The release that was served after it: the same where no clean one was left."),
+    ]
+    answers: Annotated[
+        dict[str, int],
+        Meta(
+            description="Release -> the answers that it gave until then.",
+            examples=[{"20171231-3f9a1c0b7e": 18_240}],
+        ),
+    ]
+
+
+class RecallList(Struct, frozen=True, kw_only=True):
+    """Every recall, newest first."""
+
+    release: ReleaseId
+    recalls: list[RecallNotice]
 
 
 class Health(Struct, frozen=True, kw_only=True):

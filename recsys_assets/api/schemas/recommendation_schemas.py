@@ -11,6 +11,14 @@ from recsys_assets.rules.engine.requests import Source
 from recsys_assets.rules.engine.score_words import Component
 
 ReleaseId = Annotated[str, Meta(description="The release that answered.", examples=["20171231-3f9a1c0b7e"])]
+AnswerIdText = Annotated[
+    str,
+    Meta(
+        description="Id of this answer: its release, its time and a number; `recsys lineage ID` reads it. A 304 says "
+        "that the client's answer still holds, with the id that it has.",
+        examples=["20171231-3f9a1c0b7e.19ac5d0f3a2.5f3a9c1e2b"],
+    ),
+]
 ItemId = Annotated[
     str, Meta(description="The source's id of the item.", examples=["1082185"], min_length=1, max_length=512)
 ]
@@ -133,6 +141,7 @@ class WhyItem(Struct, frozen=True, kw_only=True):
     """The reason why one item is, or is not, in a user's list."""
 
     release: ReleaseId
+    id: AnswerIdText
     user_id: UserId
     scenario: str
     rules: str
@@ -154,6 +163,7 @@ class UserRecommendations(ByScenario, frozen=True, kw_only=True):
     """Recommendations for one user."""
 
     release: ReleaseId
+    id: AnswerIdText
     user_id: UserId
     source: Source
     reason: Annotated[
@@ -169,6 +179,7 @@ class SessionRecommendations(ByScenario, frozen=True, kw_only=True):
     """Recommendations for a session."""
 
     release: ReleaseId
+    id: AnswerIdText
     source: Source
     reason: Annotated[
         str | None,
@@ -184,6 +195,7 @@ class SimilarItems(Struct, frozen=True, kw_only=True):
     """Items that the same users want as one item."""
 
     release: ReleaseId
+    id: AnswerIdText
     item_id: ItemId
     items: Annotated[
         list[ScoredItem], Meta(description="Nearest first; the score is the cosine of the embeddings.")
@@ -194,6 +206,7 @@ class PopularItems(Struct, frozen=True, kw_only=True):
     """The most popular items."""
 
     release: ReleaseId
+    id: AnswerIdText
     items: Annotated[list[ScoredItem], Meta(description="Most popular first; recent events count more.")]
 
 

@@ -19,6 +19,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
 )
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import LISTS, Service
+from recsys_assets.release.answer_counts import by_scenario, new_answer_id
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.retrieval import WouldBlockError
@@ -42,6 +43,8 @@ class Served(msgspec.Struct, frozen=True):
 
     answer: Answer
     """By item number."""
+    id: str
+    """Of this answer."""
     scenario: str | None = None
     """Its name; None where the request named none."""
     rules_version: str | None = None
@@ -63,7 +66,7 @@ class Served(msgspec.Struct, frozen=True):
         Args:
             serving: the release that answered.
             reason_items: item numbers that reasons may name, most recent first; None for no reasons.
-            first: JSON members of one route, each followed by a comma, put after `release`.
+            first: JSON members of one route, each followed by a comma, put after `release` and `id`.
             plain_last: the same, put after `reason`; with rules, after `first`.
         """
         answer = self.answer
@@ -75,12 +78,12 @@ class Served(msgspec.Struct, frozen=True):
         reason = "null" if answer.reason is None else quoted(answer.reason)
         if self.scenario is None:
             return (
-                f'{{"release":"{serving.release_id}",{first}"source":"{answer.source}","reason":{reason},'
+                f'{{"release":"{serving.release_id}","id":"{self.id}",{first}"source":"{answer.source}","reason":{reason},'
                 f'{plain_last}"items":{items}}}'
             ).encode()
         body = (
-            f'{{"release":"{serving.release_id}",{first}{plain_last}"scenario":"{self.scenario}",'
-            f'"rules":"{self.rules_version}","source":"{answer.source}","reason":{reason},"items":{items}'
+            f'{{"release":"{serving.release_id}","id":"{self.id}",{first}{plain_last}'
+            f'"scenario":"{self.scenario}","rules":"{self.rules_version}","source":"{answer.source}","reason":{reason},"items":{items}'
         ).encode()
         if self.trace is not None:
             return body + b',"trace":' + encode(trace_json(self.trace, serving.release)) + b"}"
@@ -105,10 +108,13 @@ async def answered(
     scope: Scope,
     reply: Callable[[Served], Reply],
     *,
+    kind: str,
     scenario: str | None,
     explain: bool,
 ) -> Reply:
     """Answer one request: by `plain` where it needs no rules, else by a scenario, the rules' default where None.
+
+    A plain answer is counted as one of `kind`, one by a scenario under the scenario's name.
 
     Raises:
         RulesError: there is no scenario of that name.
@@ -116,17 +122,17 @@ async def answered(
         ServerBusyError: too much slow work is under way.
     """
     if scenario is None and not explain and request.diversity is None:
-        long = takes_long(request)
-        if not long:
+
+        def plain(may_block: bool) -> Reply:  # noqa: FBT001  the only argument
+            answer = serving.plain.recommend(request, may_block=may_block)
+            return reply(Served(answer, service.give(serving, answer, kind)))
+
+        if not takes_long(request):
             try:  # without `list_reply`, whose coroutine would be 1 % of a plain request
-                return reply(
-                    Served(service.count(serving, serving.plain.recommend(request, may_block=False)))
-                )
+                return plain(False)  # noqa: FBT003  the only argument
             except WouldBlockError:
                 pass
-        return await service.slowly(
-            scope, LISTS, lambda: reply(Served(service.count(serving, serving.plain.recommend(request))))
-        )
+        return await service.slowly(scope, LISTS, lambda: plain(True))  # noqa: FBT003
     engine = await serving.rules.engine()
     pipeline = engine.scenario(scenario)
 
@@ -136,7 +142,8 @@ async def answered(
             answer, trace = pipeline.explain(request, may_block=may_block)
         else:
             answer = pipeline.recommend(request, may_block=may_block)
-        return reply(Served(service.count(serving, answer), pipeline.scenario.name, engine.version, trace))
+        answer_id = service.give(serving, answer, by_scenario(pipeline.scenario.name))
+        return reply(Served(answer, answer_id, pipeline.scenario.name, engine.version, trace))
 
     return await service.list_reply(scope, by_rules, long=explain or takes_long(request, by_rules=True))
 
@@ -248,7 +255,12 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
         for num, score in zip(answer.nums, answer.scores, strict=True)
     ]
     return UserRecommendations(
-        release=release.release_id, user_id=user_id, source=answer.source, reason=answer.reason, items=items
+        release=release.release_id,
+        id=new_answer_id(release.release_id),
+        user_id=user_id,
+        source=answer.source,
+        reason=answer.reason,
+        items=items,
     )
 
 

@@ -1,20 +1,25 @@
 """The serving release: loaded whole, swapped as one reference, followed while `current` changes.
 
 A request takes `Live.serving` once and keeps it, so it sees one release; the old one is let go when the last
-request that holds it ends. `current`, the rules, the events and the keys are each followed by a thread of its own, so
-that one which cannot be read, or is slow, delays no other.
+request that holds it ends. `current`, the rules, the events, the recalls and the keys are each followed by a thread of
+its own, so that one which cannot be read, or is slow, delays no other; another one writes the counts of answers.
 """
 
 import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
-from recsys_assets.api.http.bodies import ItemJson
-from recsys_assets.errors import EventsUnavailableError, RecsysError, ReleaseError, UnknownItemError
+from recsys_assets.api.http.bodies import Headers, ItemJson
+from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.recall_notices import RecallNotices
+from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
+from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_release
@@ -30,50 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recsys.api")
 
-POLL_SECONDS = 0.25
-"""Time between two looks at `current`, the rules, `events.sqlite` and the keys."""
-_STOPPING_SECONDS = 2.0
+_STOPPING_SECONDS = 5.0
 """Longest wait for the threads that follow them, at the end."""
-
-
-class Follower:
-    """Looks at one thing again and again, in a thread of its own."""
-
-    def __init__(self, name: str, look: Callable[[], object]) -> None:
-        """Name the thing, and the function that takes up its changes or raises."""
-        self.name = name
-        self._look = look
-        self.problem: str | None = None
-        """Why it could not be read at the last look; None where it could."""
-
-    def follow(self, stopped: threading.Event) -> threading.Thread:
-        """Start the thread; it ends after `stopped` is set."""
-
-        def run() -> None:
-            while not stopped.wait(POLL_SECONDS):
-                self.look()
-
-        thread = threading.Thread(target=run, name=f"recsys-follow-{self.name}", daemon=True)
-        thread.start()
-        return thread
-
-    def look(self) -> None:
-        """Take up changes; a problem is kept, and logged once."""
-        bug: Exception | None = None
-        problem: str | None = None
-        try:
-            self._look()
-        except RecsysError as error:
-            problem = str(error)
-        except Exception as error:  # noqa: BLE001  whatever it is, the next look may go well
-            problem, bug = f"{type(error).__name__}: {error}", error
-        if problem != self.problem:
-            self.problem = problem
-            why = {"followed": self.name, "why": problem}
-            if problem is None:
-                log.info("can be read again", extra=why)
-            else:
-                log.warning("cannot be read; the state before stays", extra=why, exc_info=bug)
 
 
 class Serving:
@@ -84,7 +47,8 @@ class Serving:
         self.plain = PlainScenario(release)
         self.rules = FollowedRules(self.plain, home)
         self.release_id = release.release_id
-        self.release_header = self.release_id.encode()
+        self.release_header: Headers = ((b"x-release-id", self.release_id.encode()),)
+        """Headers of every answer from it: its id, and a recall that consumers have to know of."""
         self.items = ItemJson(release.items, release.titles, release.categories)
         self.served = bytearray(len(release.items))
         """1 for every item recommended since the release was loaded, by item number."""
@@ -136,11 +100,16 @@ class Serving:
 class Live:
     """Holds the serving release of one process, and follows `current`."""
 
-    def __init__(self, home: Home, *, shared_events: bool = False) -> None:
+    def __init__(
+        self, home: Home, *, shared_events: bool = False, recalls: RecallNotices | None = None
+    ) -> None:
+        """Serve nothing yet; `recalls` are those that answers name, by default for the default time."""
         self.home = home
         self._shared_events = shared_events
         self.store = ReleaseStore(home.releases)
         self.events = EventStore(home.events_db)
+        self.answers = AnswerCounts(home.answers_db)
+        self.recalls = recalls or RecallNotices(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -187,8 +156,13 @@ class Live:
             "release": self.swap,
             "rules": self._refresh_rules,
             "events": self.events.refresh,
+            "recalls": self._refresh_recalls,
         }
-        self.followers = [Follower(name, look) for name, look in looks.items()]
+        self.followers = [
+            *(Follower(name, look) for name, look in looks.items()),
+            Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
+            Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),
+        ]
         stopped = threading.Event()
         threads = [follower.follow(stopped) for follower in self.followers]
         try:
@@ -247,9 +221,26 @@ class Live:
         if self.serving is not None:
             self.serving.rules.refresh()
 
+    def _refresh_recalls(self) -> None:
+        self.recalls.refresh()
+        if self.serving is not None:
+            self._mark(self.serving)
+
+    def _mark(self, serving: Serving) -> None:
+        """Have answers name the recalls, as they were read last."""
+        serving.release_header = (
+            (b"x-release-id", serving.release_id.encode()),
+            *self.recalls.headers(serving.release.manifest.lineage),
+        )
+
     def _load(self, release_id: str, *, verify: bool) -> Serving:
-        release = load_release(self.home.releases / release_id, verify=verify)
-        return Serving(release, self.events, self.home)
+        serving = Serving(
+            load_release(self.home.releases / release_id, verify=verify), self.events, self.home
+        )
+        with contextlib.suppress(ReleaseError):  # the follower says why
+            self.recalls.refresh()
+        self._mark(serving)
+        return serving
 
     def _load_served_before(self, broken: str | None) -> Serving:
         """Load the last release served that is whole and not recalled, else the newest; not the broken one."""

@@ -23,6 +23,7 @@ from recsys_assets.orchestration.metadata import (
     metric_figure,
     rows_table,
 )
+from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
 from recsys_assets.storage.atomic import replaced_folder
@@ -40,7 +41,7 @@ def _embedding_spec(entity: str) -> dg.AssetSpec:
     ]
     return dg.AssetSpec(
         f"{entity}_embeddings",
-        deps=["interactions", "item_catalogue", "model_choice"],
+        deps=["interactions", "item_catalogue", "model_choice", RECALLED_DAYS],
         group_name="embeddings",
         owners=[OWNER],
         kinds={"torch", "numpy"},
@@ -51,7 +52,7 @@ def _embedding_spec(entity: str) -> dg.AssetSpec:
 
 
 @dg.asset(
-    deps=["interactions", "item_catalogue"],
+    deps=["interactions", "item_catalogue", RECALLED_DAYS],
     group_name="embeddings",
     owners=[OWNER],
     kinds={"torch", "json"},
@@ -166,7 +167,7 @@ def _training_metadata(found: "FittedModel", folder: Path) -> dict[str, Any]:
 
 
 @dg.asset(
-    deps=["interactions", "item_catalogue", "model_choice"],
+    deps=["interactions", "item_catalogue", "model_choice", RECALLED_DAYS],
     group_name="embeddings",
     owners=[OWNER],
     kinds={"torch", "polars"},

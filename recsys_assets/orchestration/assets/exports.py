@@ -9,6 +9,7 @@ from recsys_assets.orchestration.checks.exports import EXPORT_CHECKS, answers_on
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.jobs import export_schedule
 from recsys_assets.orchestration.metadata import OWNER
+from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
 from recsys_assets.settings import ExportSettings
@@ -16,7 +17,7 @@ from recsys_assets.storage.atomic import replace_file
 
 
 @dg.asset(
-    deps=["release"],
+    deps=["release", RECALLED_DAYS],
     group_name="release",
     owners=[OWNER],
     kinds={"file"},

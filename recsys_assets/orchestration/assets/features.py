@@ -11,6 +11,7 @@ from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.checks.features import FEATURE_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import OWNER, column_schema
+from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
 from recsys_assets.quality.contract import Contract
@@ -19,7 +20,7 @@ from recsys_assets.quality.contract import Contract
 def _feature_spec(contract: Contract) -> dg.AssetSpec:
     return dg.AssetSpec(
         contract.name,
-        deps=["interactions", "item_catalogue"],
+        deps=["interactions", "item_catalogue", RECALLED_DAYS],
         group_name="features",
         owners=[OWNER],
         kinds={"polars", "sqlite"},

@@ -8,12 +8,13 @@ from recsys_assets.index.build_index import build_item_index
 from recsys_assets.orchestration.checks.index import INDEX_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import OWNER, rows_table
+from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
 
 
 @dg.asset(
-    deps=["item_embeddings", "user_embeddings"],
+    deps=["item_embeddings", "user_embeddings", RECALLED_DAYS],
     group_name="index",
     owners=[OWNER],
     kinds={"usearch", "numpy"},

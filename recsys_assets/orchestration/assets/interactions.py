@@ -20,6 +20,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.question_checks import question_specs
+from recsys_assets.orchestration.recalled_days import left_out
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.quality.row_account import RowAccount
@@ -44,7 +45,8 @@ def interactions(
             progress=progress_of("interactions", days, progress),
         )
     write_home_account(lake.home, lake.settings().source)
-    missing, problems = outcome.missing, []
+    recalled, problems = left_out(inputs), []
+    missing = [day for day in outcome.missing if day not in recalled]
     if missing:
         problems = [f"interactions: {len(missing)} days have no raw file, the first {missing[0]}"]
     rows = outcome.published.rows

@@ -24,6 +24,7 @@ from recsys_assets.orchestration.metadata import (
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.question_checks import answers, question_specs
+from recsys_assets.orchestration.recalled_days import note_rejected_again, recalled_days, recalled_rows
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.quality.audit_and_publish import publish_days
@@ -45,8 +46,10 @@ def raw_interactions(
             audit=lake.raw_audit(source, ledger),
             quarantine=lake.home.quarantine,
             ledger=ledger,
+            recalled=recalled_rows(lake.home),
             progress=progress_of("raw_interactions", days, progress),
         )
+    note_rejected_again(inputs, outcome)
     of_run = {
         "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
         "rows": sum(outcome.rows.values()),
@@ -103,7 +106,9 @@ def _provenance(inputs: Inputs, read: Source, counted: SourceDays) -> Callable[[
     return lambda day: inputs.landing(day) if is_as_counted() else {}
 
 
-def lake_assets(daily: dg.DailyPartitionsDefinition, *, source: str) -> list[dg.AssetsDefinition]:
+def lake_assets(
+    daily: dg.DailyPartitionsDefinition, *, source: str
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Return the stage's assets, `raw_interactions` partitioned by `daily` and landed from `source`."""
     partitioned = dg.asset(
         partitions_def=daily,
@@ -117,4 +122,4 @@ def lake_assets(daily: dg.DailyPartitionsDefinition, *, source: str) -> list[dg.
         metadata={"dagster/column_schema": column_schema(RAW_INTERACTIONS), "source": source},
         check_specs=question_specs(RAW_INTERACTIONS.name, asset="raw_interactions", partitions=daily),
     )
-    return [partitioned(raw_interactions), item_catalogue]
+    return [partitioned(raw_interactions), item_catalogue, recalled_days]

@@ -1,82 +1,76 @@
-"""Checks on a release as it lies on the disk: whole, loadable, and recommending what it should."""
+"""The checks of a release, answered by the gate while the release is a candidate: good enough, and able to serve."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
-from recsys_assets.errors import ContractError
+from recsys_assets.orchestration.promotion_gate import Judgement
 from recsys_assets.orchestration.question_checks import answers, question_specs
-from recsys_assets.orchestration.resources import HomeReleases, Lake
-from recsys_assets.quality.contract import validate
-from recsys_assets.quality.run_expectations import evaluate
-from recsys_assets.release.list_audit import (
-    RECOMMENDATIONS,
-    RECOMMENDATIONS_EXPECTATIONS,
-    list_results,
-    previous_lists,
-    recommendations_table,
-)
-from recsys_assets.release.load import load_current
-from recsys_assets.release.promotion_checks import sample_users, served_lists
+from recsys_assets.release.gate_report import GateName
+from recsys_assets.release.list_audit import RECOMMENDATIONS
 
-_POPULAR = 100
-"""Items that count as popular."""
-
-
-@dg.asset_check(
-    asset="release",
-    blocking=True,
-    description="Has every file the checksum that the manifest says? A damaged release serves damaged lists. "
-    "If not: `recsys releases rollback`, then `recsys build`.",
-)
-def checksums_hold(releases: HomeReleases) -> dg.AssetCheckResult:
-    """Read all of the current release."""
-    store = releases.store()
-    current = store.current_id()
-    if current is None:
-        return dg.AssetCheckResult(passed=False, description="no release is current")
-    manifest = store.verify(current)
-    return dg.AssetCheckResult(passed=True, metadata={"release_id": current, "files": len(manifest.files)})
-
-
-@dg.multi_asset_check(specs=question_specs(RECOMMENDATIONS.name, asset="release"))
-def recommendation_checks(lake: Lake, releases: HomeReleases) -> Iterator[dg.AssetCheckResult]:
-    """Make the lists of a seeded sample of users, and compare them with those of the release before."""
-    store = releases.store()
-    release = load_current(store.root)
-    nums = sample_users(release)
-    items_UK, scores_UK = served_lists(release, nums)
-    table = recommendations_table(release, nums, items_UK, scores_UK)
-    results = evaluate(RECOMMENDATIONS_EXPECTATIONS, table, table=RECOMMENDATIONS.name)
-    results += list_results(
-        items_UK,
-        seen=[release.seen(num) for num in nums],
-        popular=release.popular_items[:_POPULAR],
-        catalogue_size=len(release.items),
-        previous_UK=previous_lists(store, release, nums),
-    )
-    with lake.ledger() as ledger:
-        ledger.record(results, at=datetime.now(UTC))
-    yield from answers(results, table=RECOMMENDATIONS.name, asset="release")
+_CHECKS: dict[str, tuple[tuple[GateName, ...], str]] = {
+    "held_out": (
+        ("held_out",),
+        (
+            "Does it rank held-out items as well as the current release, for the same users (`[gate] margin`)? One "
+            "that does not makes people's lists worse. If not: look at what changed, settings and days; `recsys tune`."
+        ),
+    ),
+    "best_baseline": (
+        ("best_baseline",),
+        "Is it as good as the best baseline? Else a one-line list serves people better. If not: `recsys tune`.",
+    ),
+    "index_recall": (
+        ("index_recall",),
+        "Does the search find what exact search finds? What it misses is never shown. If not: build the index again.",
+    ),
+    "golden_users_and_rules_cases": (
+        ("golden_users", "rules_cases"),
+        (
+            "Are the lists of golden users, and the cases of the rules, as people wrote them down (`golden.toml`, "
+            "`rules_tests.toml`)? If not: mend the rules, or what is expected."
+        ),
+    ),
+    "smoke_test": (
+        ("smoke_test",),
+        (
+            "Does a real server start with it, and answer as the release says? One that does not is an outage. If not: "
+            "look at the first fault."
+        ),
+    ),
+}
+"""Asset check -> the results of the gate that answer it, and its description."""
+GATE_CHECKS = [
+    *(
+        dg.AssetCheckSpec(name, asset="release", blocking=True, description=text)
+        for name, (_, text) in _CHECKS.items()
+    ),
+    *question_specs(RECOMMENDATIONS.name, asset="release", blocking=True),
+]
+"""At most ten; the answers to the questions about lists are the gate's result `lists`."""
 
 
-@dg.asset_check(
-    asset="release",
-    blocking=True,
-    description="Have the lists of 500 users the columns, types, bounds and key of their contract (pandera)? Pages are "
-    "made from them. If not: look at the answers on the lists beside this one, and at the failing rows.",
-)
-def recommendations_keep_their_contract(releases: HomeReleases) -> dg.AssetCheckResult:
-    """Validate the table; which rows fail is shown by `recommendation_checks`."""
-    release = load_current(releases.store().root)
-    nums = sample_users(release)
-    table = recommendations_table(release, nums, *served_lists(release, nums))
-    try:
-        validate(RECOMMENDATIONS, table)
-    except ContractError as error:
-        return dg.AssetCheckResult(passed=False, description=str(error), metadata={"rows": table.height})
-    return dg.AssetCheckResult(passed=True, metadata={"rows": table.height})
-
-
-RELEASE_CHECKS = [checksums_hold, recommendation_checks, recommendations_keep_their_contract]
+def answers_of_gate(found: Judgement) -> list[dg.AssetCheckResult]:
+    """Return the gate's results as asset checks, with their figures."""
+    by_name = {one.name: one for one in found.report.results}
+    against = found.report.against or "none"
+    given = []
+    for check, (names, _) in _CHECKS.items():
+        results = [by_name[name] for name in names]
+        metadata: dict[str, Any] = {"release_id": found.report.release, "against": against}
+        for one in results:
+            prefix = "" if len(results) == 1 else f"{one.name}_"
+            figures = {"value": one.value, "bound": one.bound, "detail": one.detail}
+            metadata |= {f"{prefix}{key}": value for key, value in figures.items() if value is not None}
+        failed = [one.detail for one in results if not one.passed]
+        given.append(
+            dg.AssetCheckResult(
+                check_name=check,
+                asset_key="release",
+                passed=not failed,
+                description="\n".join(failed) or None,
+                metadata=metadata,
+            )
+        )
+    return [*given, *answers(found.lists, table=RECOMMENDATIONS.name, asset="release")]

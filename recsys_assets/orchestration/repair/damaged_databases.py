@@ -50,6 +50,8 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
         yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
     if fault := _fault(home.events_db, expected=False):
         yield home.events_db, fault, "lost are the events in it that cannot be read"
+    if fault := _fault(home.notices_db, expected=False):
+        yield home.notices_db, fault, "lost are the notices in it; causes that go on are noticed again"
 
 
 def mend_databases(home: Home, settings: Settings, say: Callable[[str], None]) -> None:

@@ -180,10 +180,12 @@ def _move_release_away(folder: Path) -> str:
 
 
 def days_in_current(home: Home) -> Mapping[date, str]:
-    """Return the days that the current release was built on; none where there is none that can be read."""
+    """Return the days that the current release was built on, but recalled ones; none where none can be read."""
     try:
         store = ReleaseStore(home.releases)
-        return store.manifest(store.current_id() or "").lineage
+        recalled = {(entry.day, entry.checksum) for entry in read_recalled(home.releases)}
+        lineage = store.manifest(store.current_id() or "").lineage
+        return {day: checksum for day, checksum in lineage.items() if (day, checksum) not in recalled}
     except ReleaseError:
         return {}
 

@@ -1,0 +1,141 @@
+"""`releases …`: the releases of a home, and the choice of the one that is served."""
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from recsys_assets.commands.shared import days_argument, example, home_option, login
+from recsys_assets.storage.home import Home
+
+if TYPE_CHECKING:
+    from recsys_assets.release.release_store import ReleaseStore
+
+
+@click.group(epilog=example("recsys releases list", "recsys releases rollback"))
+def releases() -> None:
+    """List the releases, and choose the one that is served."""
+
+
+why_option = click.option("--why", default="", help="The reason; kept on record.")
+
+_BASELINES = ("popularity_", "recency_popularity_", "last_month_", "item_knn_", "ease_")
+"""Beginnings of the metrics of baselines, which a list of releases leaves out."""
+
+
+@releases.command("list", epilog=example("recsys releases list"))
+@home_option
+def list_releases(home: Path | None) -> None:
+    """List the releases, the last published first.
+
+    `*` is the current one, `!` is before what cannot be served, with the reason.
+    """
+    from recsys_assets.errors import BrokenReleaseError  # noqa: PLC0415
+
+    store = _store(home)
+    try:
+        current = store.current_id()
+    except BrokenReleaseError as error:
+        current = None
+        click.echo(f"! {error}")
+    kept = store.list()
+    for manifest in kept:
+        mark = "*" if manifest.release_id == current else " "
+        metrics = ", ".join(
+            f"{name} {value:.4f}"
+            for name, value in sorted(manifest.metrics.items())
+            if not name.startswith(_BASELINES)
+        )
+        counts = ", ".join(f"{count:,} {name}" for name, count in manifest.counts.items())
+        click.echo(f"{mark} {manifest.release_id}  {manifest.created_at:%Y-%m-%d %H:%M}  {counts}  {metrics}")
+        fault = store.fault(manifest.release_id, read=False)
+        if fault is not None:
+            click.echo(f"  ! {fault}")
+    unreadable = store.unreadable()
+    for name, reason in unreadable.items():
+        click.echo(f"! {name}  {reason}")
+    if current is not None and current not in {*unreadable, *(manifest.release_id for manifest in kept)}:
+        click.echo(f"! {current}  current, and not there; run `recsys build`, or `recsys releases rollback`")
+    if not kept and not unreadable:
+        click.echo("There are no releases: run `recsys build`.")
+
+
+@releases.command(epilog=example("recsys releases promote 20171231-0f3a5bc2d1"))
+@home_option
+@click.argument("release_id")
+@why_option
+def promote(home: Path | None, release_id: str, why: str) -> None:
+    """Serve RELEASE_ID from now on."""
+    _store(home).promote(release_id, who=login(), why=why)
+    click.echo(f"Current: {release_id}")
+
+
+@releases.command(epilog=example("recsys releases rollback"))
+@home_option
+@why_option
+def rollback(home: Path | None, why: str) -> None:
+    """Serve the release that was current before."""
+    click.echo(f"Current: {_store(home).rollback(who=login(), why=why)}")
+
+
+@releases.command(
+    epilog=example(
+        "recsys releases recall 2017-03-05 --why 'prices in roubles'",
+        "recsys releases recall 2017-03-05..2017-03-09 2017-04-01 --why 'delivered twice'",
+    )
+)
+@home_option
+@days_argument
+@click.option("--why", required=True, help="The fault of these days; kept on record.")
+def recall(home: Path | None, spans: list[tuple[date, date]], why: str) -> None:
+    """Take bad days back: serve no release that was built on them, and notify everybody who used them.
+
+    The days go to quarantine, and land again only with other rows. The exit code is 1 where no clean release is left.
+    """
+    from recsys_assets.notices.delivery import COMMAND_SECONDS, deliver_due  # noqa: PLC0415
+    from recsys_assets.orchestration.recall_home import recall_days  # noqa: PLC0415
+    from recsys_assets.orchestration.recall_words import is_served, recall_lines  # noqa: PLC0415
+    from recsys_assets.settings import load_or_default_settings  # noqa: PLC0415
+
+    place = Home.locate(home)
+    settings = load_or_default_settings(place)
+    days = [first + timedelta(days=n) for first, last in spans for n in range((last - first).days + 1)]
+    try:
+        recorded = recall_days(place, settings, days, why=why, who=login(), say=click.echo)
+        for line in recall_lines(place, recorded):
+            click.echo(line)
+    finally:
+        delivered = deliver_due(place, settings.notify, datetime.now(UTC), seconds=COMMAND_SECONDS)
+        if said := delivered.in_words():
+            click.echo(said)
+    if is_served(recorded):
+        sys.exit(1)
+
+
+@releases.command(epilog=example("recsys releases verify"))
+@home_option
+@click.argument("release_id", required=False)
+def verify(home: Path | None, release_id: str | None) -> None:
+    """Read a whole release, the current one by default, and compare every checksum."""
+    store = _store(home)
+    wanted = release_id or store.current_id() or ""
+    manifest = store.verify(wanted)
+    click.echo(f"{wanted}: {len(manifest.files)} files are as they were published")
+
+
+@releases.command(epilog=example("recsys releases prune --keep 5"))
+@home_option
+@click.option(
+    "--keep", default=5, show_default=True, type=click.IntRange(min=1), help="Newest releases to keep."
+)
+def prune(home: Path | None, keep: int) -> None:
+    """Remove old releases, never the current one."""
+    click.echo(f"Removed: {', '.join(_store(home).prune(keep=keep)) or 'none'}")
+
+
+def _store(home: Path | None) -> "ReleaseStore":
+    from recsys_assets.release.release_store import ReleaseStore  # noqa: PLC0415
+
+    return ReleaseStore(Home.locate(home).releases)

@@ -1,0 +1,80 @@
+"""A recall in words: the notice to everybody who used its days, and the lines of the command."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+
+from recsys_assets.notices.outbox import Notice
+from recsys_assets.orchestration.landing_plan import stretches
+from recsys_assets.release.recalls import RecordedRecall
+from recsys_assets.storage.home import Home
+
+
+def recall_notice(home: Home, recall: RecordedRecall) -> Notice:
+    """Return the notice: days, releases, answers and exports, what was done and what to do next."""
+    return Notice(
+        id=f"recall-{recall.at:%Y%m%dT%H%M%S%f}",
+        at=recall.at,
+        kind="recall",
+        subject=f"Recalled: {spans_in_words(recall.days)}: {' '.join(recall.why.split())}",
+        text="\n".join(recall_lines(home, recall)),
+        details={"home": str(home.root), **msgspec.to_builtins(recall)},
+    )
+
+
+def recall_lines(home: Home, recall: RecordedRecall) -> list[str]:
+    """Return the lines on a recall."""
+    days, one = spans_in_words(recall.days), len(recall.days) == 1
+    by = f" by {recall.who}" if recall.who else ""
+    lines = [
+        f"{days} {'was' if one else 'were'} recalled{by} at {recall.at:%Y-%m-%d %H:%M} UTC: {recall.why}"
+    ]
+    lines.append(f"Built on {'it' if one else 'them'}: {', '.join(recall.releases) or 'no release'}.")
+    lines.append(_current_in_words(recall))
+    if recall.answers:
+        of_each = ", ".join(f"{release} {number:,}" for release, number in recall.answers.items())
+        lines.append(f"Answers given from these releases: {sum(recall.answers.values()):,} ({of_each}).")
+    else:
+        lines.append("Answers given from these releases: none were counted.")
+    lines.append(f"Lists exported from these releases: {', '.join(recall.exports) or 'none'}.")
+    kept = "its rows are" if one else "their rows are"
+    lines.append(
+        f"Done: no release built on {'it' if one else 'them'} is served any more; {kept} in quarantine."
+        if not is_served(recall)
+        else f"Done: {kept} in quarantine."
+    )
+    lines.append(
+        f"Next: correct {'the day' if one else 'the days'} in the source, then `recsys build{home.option}`; until then"
+        " a build trains without. To take the recall back:"
+        f" `recsys quarantine accept {spans(recall.days)}{home.option} --why TEXT`."
+    )
+    return lines
+
+
+def is_served(recall: RecordedRecall) -> bool:
+    """Return True where a release built on the recalled days stays current, since no other is left."""
+    return recall.current is not None and recall.current in recall.releases
+
+
+def _current_in_words(recall: RecordedRecall) -> str:
+    if is_served(recall):
+        return (
+            f"Current: {recall.current} STAYS current though it was built on recalled days, since no clean release"
+            " is left: run `recsys build`."
+        )
+    if recall.current == recall.before:
+        return f"Current: {recall.current or 'none'}, which was not built on recalled days."
+    return f"Current: {recall.current}, the newest clean release; before it was {recall.before}."
+
+
+def spans(days: Sequence[date]) -> str:
+    """Return days as arguments of a command: `2017-02-10 2017-02-12..2017-02-14`."""
+    found = stretches(days, gap=0)
+    return " ".join(f"{first}" if first == last else f"{first}..{last}" for first, last in found)
+
+
+def spans_in_words(days: Sequence[date]) -> str:
+    """Return days for people: `2017-02-10, 2017-02-12 to 2017-02-14`."""
+    found = stretches(days, gap=0)
+    return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in found)

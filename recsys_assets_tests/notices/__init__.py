@@ -1,0 +1,1 @@
+"""Tests of notices, with real servers on this machine."""
