@@ -28,8 +28,6 @@ from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
 from recsys_assets.lake.raw_returns import may_have_returns, with_note
 from recsys_assets.lake.source_days import SourceDays, reading_of
 from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
-from recsys_assets.quality.quarantine import content_fingerprint
-from recsys_assets.release.current import read_recalled
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_journal import DayFile
@@ -173,23 +171,6 @@ class Inputs:
         """Covers the source's spec, mapping, reading and files."""
         files = self.source_days.fingerprint if self.source_days else ""
         return fingerprint([CODE_VERSIONS["item_catalogue"], reading_of(self.settings.source), files])
-
-    def recalled_versions(self) -> dict[date, set[str]]:
-        """Return day -> content fingerprints of its raw rows that were recalled.
-
-        A record of an earlier version names the cleaned day only: it is the raw day of now where that is still made
-        from it.
-
-        Raises:
-            BrokenReleaseError: the record of recalled days cannot be read.
-        """
-        found: dict[date, set[str]] = {}
-        for entry in read_recalled(self.home.releases):
-            if entry.raw_fingerprint:
-                found.setdefault(entry.day, set()).add(entry.raw_fingerprint)
-            elif self.lineage.get(entry.day) == entry.checksum and entry.day in self.raw_files:
-                found.setdefault(entry.day, set()).add(content_fingerprint(self.raw_store.read(entry.day)))
-        return found
 
     @cached_property
     def lineage(self) -> dict[date, str]:

@@ -20,7 +20,7 @@ from recsys_assets.lake.raw_audit import RawAudit
 from recsys_assets.lake.raw_returns import with_note
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
-from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.recalled_days import recalled_rows
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.rules_file import rules_part
@@ -102,7 +102,9 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
             store=self.raw(),
             ledger=ledger,
             catalogue=catalogue,
-            recalled=Inputs(self.home, settings).recalled_versions(),
+            recalled={
+                day: {one.fingerprint for one in rows} for day, rows in recalled_rows(self.home).items()
+            },
         )
         return RawAudit(source.contract, monitor=monitor)
 

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
+from recsys_assets.cli import main
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
 
@@ -13,6 +14,7 @@ FIRST = date(2024, 5, 1)
 DAYS = 8
 LAST = FIRST + timedelta(days=DAYS - 1)
 USERS, ITEMS, EVENTS = 20, 30, 90
+COMMANDS = {"build", "retrain", "land", "promote", "rollback", "recall", *main.commands}
 SETTINGS = """
 [report]
 days = 0
@@ -21,6 +23,11 @@ days = 0
 model = "ials"
 embedding_size = 8
 epochs = 5
+"""
+NOTIFY = """
+[notify]
+webhooks = ["{url}"]
+retry_seconds = 0.1
 """
 
 Begins = Literal["new", "built"]
@@ -36,8 +43,10 @@ class CrashScenario:
     """A home that was only set up; or one with a release of all days but the last, and one of all days."""
     change: Callable[[Path], object] = str
     """What somebody did to the place before the command."""
+    first: Sequence[str] = ()
+    """A command that ran before."""
     share: int
-    """Kills of twenty."""
+    """Kills, of about twenty of all scenarios."""
     once: bool = False
     """Not run again where `current` has moved: it would move it once more."""
 
@@ -77,7 +86,7 @@ def earlier_release(home: Home) -> str:
     return ReleaseStore(home.releases).list()[-1].release_id
 
 
-SCENARIOS = (
+_ALL = (
     CrashScenario(name="build", begins="new", arguments=lambda _: ["build"], share=4),
     CrashScenario(name="retrain", change=other_settings, arguments=lambda _: ["build"], share=3),
     CrashScenario(
@@ -97,4 +106,18 @@ SCENARIOS = (
         arguments=lambda _: ["releases", "recall", f"{LAST}", "--why", "prices in cents"],
         share=4,
     ),
+    CrashScenario(
+        name="plan --apply",
+        change=other_settings,
+        first=["plan", "--no-sample"],
+        arguments=lambda _: ["plan", "--apply"],
+        share=3,
+    ),
+    CrashScenario(
+        name="replay",
+        change=corrected,
+        arguments=lambda _: ["replay", f"{FIRST}..{FIRST + timedelta(days=3)}"],
+        share=3,
+    ),
 )
+SCENARIOS = tuple(one for one in _ALL if one.name.split()[0] in COMMANDS)

@@ -18,14 +18,17 @@ from typing import Any
 
 from recsys_assets.errors import RecsysError
 from recsys_assets.orchestration.repair.damage import find_damage
+from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.release.current import read_current, read_recalled
 from recsys_assets.release.manifest import check_sizes, read_manifest
+from recsys_assets.release.recalls import read_recalls
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.conftest import environment
 from recsys_assets_tests.crashes.crash_scenarios import (
     LAST,
+    NOTIFY,
     SETTINGS,
     Begins,
     CrashScenario,
@@ -34,6 +37,7 @@ from recsys_assets_tests.crashes.crash_scenarios import (
     lines,
     source_of,
 )
+from recsys_assets_tests.notices.servers import HttpReceiver
 
 _IN_A_ROW = 4
 """Most kills before a command may end."""
@@ -53,8 +57,8 @@ class KilledRuns:
 class CrashGround:
     """A place where commands are killed: always the same path, with the same beginning."""
 
-    def __init__(self, folder: Path) -> None:
-        self.place, self._kept = folder / "place", folder / "kept"
+    def __init__(self, folder: Path, receiver: HttpReceiver) -> None:
+        self.place, self._kept, self._receiver = folder / "place", folder / "kept", receiver
         self.home = Home(self.place / "home")
         self._undisturbed: dict[str, tuple[float, dict[str, Any]]] = {}
 
@@ -62,6 +66,10 @@ class CrashGround:
         """Put the beginning of a scenario in place."""
         self._restore(scenario.begins)
         scenario.change(self.place)
+        if scenario.first:
+            self.must(scenario.first, codes=(0, 2))
+        self._receiver.bodies.clear()
+        self._receiver.answers[:] = [503]  # the first attempt fails, and is made again
 
     def undisturbed(self, scenario: CrashScenario) -> tuple[float, dict[str, Any]]:
         """Return the seconds of an undisturbed run and the content after it."""
@@ -69,7 +77,8 @@ class CrashGround:
             self.begin(scenario)
             started = time.monotonic()
             self.must(scenario.arguments(self.home))
-            self._undisturbed[scenario.name] = (time.monotonic() - started, content(self.home))
+            seconds = time.monotonic() - started
+            self._undisturbed[scenario.name] = (seconds, {**content(self.home), "notices": self.notices()})
             assert faults(self.home) == []
         return self._undisturbed[scenario.name]
 
@@ -84,7 +93,7 @@ class CrashGround:
             ]
             wrong = self._row(scenario, moments, found)
             wrong += faults(self.home)
-            wrong += differences(expected, content(self.home))
+            wrong += differences(expected, {**content(self.home), "notices": self.notices()})
             found.wrong += [f"seed {seed}, killed after {moments}: {one}" for one in wrong]
         return found
 
@@ -116,11 +125,17 @@ class CrashGround:
                 wrong.append(f"it failed: {output}")
             return False
 
-    def must(self, arguments: Sequence[str]) -> None:
+    def must(self, arguments: Sequence[str], *, codes: Sequence[int] = (0,)) -> None:
         """Run a command to its end, which is a good one."""
         with started(self.home, arguments) as process:
             output, _ = process.communicate(timeout=900)
-            assert process.returncode == 0, f"recsys {' '.join(arguments)}: {output}"
+            assert process.returncode in codes, f"recsys {' '.join(arguments)}: {output}"
+
+    def notices(self) -> list[str]:
+        """Send what waits, and return the notices that have arrived since the beginning, each once."""
+        if self.home.notices_db.exists():
+            self.must(["notices", "send"])
+        return sorted({f"{body['kind']}: {body['subject']}" for body in self._receiver.bodies})
 
     def _restore(self, begins: Begins) -> None:
         if not (self._kept / begins).exists():
@@ -138,7 +153,7 @@ class CrashGround:
             add(self.place, lines(days_until(LAST)[:-1]))
             self.must(["init", "--source", f"tabular:{source_of(self.place)}"])
             with self.home.settings_file.open("a") as settings:
-                settings.write(SETTINGS)
+                settings.write(SETTINGS + NOTIFY.format(url=self._receiver.url))
             return
         self._restore("new")
         self.must(["build"])
@@ -196,7 +211,7 @@ def watched(home: Home) -> Iterator[list[str]]:
 
 
 def content(home: Home) -> dict[str, Any]:
-    """What somebody reads: the files of the lake, each release by its id and checksums, `current`, recalled days."""
+    """What somebody reads: the files of the lake, rejected days, releases, `current` and recalls."""
     store = ReleaseStore(home.releases)
     found: dict[str, Any] = {"current": store.current_id()}
     for table in (home.raw, home.interactions):
@@ -207,6 +222,10 @@ def content(home: Home) -> dict[str, Any]:
         found[f"features of {manifest.release_id}"] = manifest.files["features.sqlite"].sha256
     for day in read_recalled(home.releases):
         found[f"recalled {day.day} {day.checksum}"] = day.why
+    for number, recall in enumerate(read_recalls(home)):
+        found[f"recall {number}"] = (recall.days, recall.releases, recall.before, recall.current, recall.why)
+    for rejected in rejected_days(home.quarantine):
+        found[f"quarantine {rejected.table} {rejected.day}"] = rejected.fingerprint
     return found
 
 

@@ -13,6 +13,7 @@ from recsys_assets_tests.crashes.killed_runs import (
     started,
     watched,
 )
+from recsys_assets_tests.notices.servers import http_receiver
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 BUILD, RETRAIN = SCENARIOS[0], SCENARIOS[1]
@@ -20,7 +21,8 @@ BUILD, RETRAIN = SCENARIOS[0], SCENARIOS[1]
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return CrashGround(tmp_path_factory.mktemp("at_once"))
+    with http_receiver() as receiver:
+        yield CrashGround(tmp_path_factory.mktemp("at_once"), receiver)
 
 
 def ends(ground, *commands):
@@ -45,7 +47,7 @@ def test_of_two_builds_at_once_one_builds_and_the_other_says_so(ground):
     for code, output in found:
         assert code == 0 or "another build of this home" in output
     assert faults(ground.home) == []
-    assert differences(expected, content(ground.home)) == []
+    assert differences(expected, {**content(ground.home), "notices": ground.notices()}) == []
 
 
 def test_releases_are_moved_while_another_one_is_built(ground):
@@ -56,4 +58,4 @@ def test_releases_are_moved_while_another_one_is_built(ground):
     assert wrong == []
     assert [code for code, _ in found] == [0, 0, 0], found
     assert faults(ground.home) == []
-    assert differences(expected, content(ground.home)) == []
+    assert differences(expected, {**content(ground.home), "notices": ground.notices()}) == []

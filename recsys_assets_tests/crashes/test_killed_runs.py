@@ -6,6 +6,7 @@ import pytest
 
 from recsys_assets_tests.crashes.crash_scenarios import SCENARIOS
 from recsys_assets_tests.crashes.killed_runs import CrashGround
+from recsys_assets_tests.notices.servers import http_receiver
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(14_400)]
 
@@ -15,7 +16,8 @@ KILLS = int(os.environ.get("RECSYS_KILLS", "20"))
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    return CrashGround(tmp_path_factory.mktemp("crashes"))
+    with http_receiver() as receiver:
+        yield CrashGround(tmp_path_factory.mktemp("crashes"), receiver)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
