@@ -1,7 +1,7 @@
 """`recsys bench rollback`: two servers of one home under load, while `current` is moved back and forth by the command.
 
-A client of each server asks for the same users again and again, and compares every answer with the one that its release
-gave before: an answer of another list, or of another release than its header says, is a mixed one.
+A client of each server requests the lists of the same users again and again, and compares every answer with the one
+that its release gave before: an answer of another list, or of another release than its header says, is a mixed one.
 """
 
 import http.client
@@ -48,7 +48,7 @@ serve(Home(pathlib.Path(sys.argv[1])), port=int(sys.argv[2]), settings=ApiSettin
 _SIZES: Final = (16, 24, 32)
 """Embedding size of each release: their lists differ."""
 _ASKED: Final = 40
-"""Users that are asked for."""
+"""Users whose lists are compared."""
 _TAKEN_UP_SECONDS: Final = 60.0
 """Longest wait for a release to be served."""
 
@@ -90,7 +90,7 @@ def run(
         with ExitStack() as under_load:
             driving = under_load.enter_context(_loaded(ports, paths)) if load else []
             for client in clients:
-                under_load.enter_context(client.asking())
+                under_load.enter_context(client.requesting())
             commands = [["rollback"], ["rollback"], *(["promote", later] for later in releases[1:])]
             made = [
                 _move(home, clients, commands[number % len(commands)], pause=pause) for number in range(moves)
@@ -123,7 +123,7 @@ class _Move:
 
 @dataclass
 class _Client:
-    """Asks one server for recommendations, over one connection, and keeps the answers."""
+    """Requests recommendations of one server, over one connection, and keeps the answers."""
 
     port: int
     paths: Sequence[str]
@@ -131,10 +131,10 @@ class _Client:
     errors: int = 0
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Ask while the block runs."""
+    def requesting(self) -> Iterator[None]:
+        """Send requests while the block runs."""
         stopped = threading.Event()
-        thread = threading.Thread(target=self._ask, args=(stopped,))
+        thread = threading.Thread(target=self._request, args=(stopped,))
         thread.start()
         try:
             yield
@@ -147,7 +147,7 @@ class _Client:
         found: str = json.loads(get_body(self.port, self.paths[0]))["release"]
         return found
 
-    def _ask(self, stopped: threading.Event) -> None:
+    def _request(self, stopped: threading.Event) -> None:
         rng, connection = random.Random(self.port), http.client.HTTPConnection("127.0.0.1", self.port)  # noqa: S311  no secret
         while not stopped.is_set():
             path = rng.choice(self.paths)

@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,10 +57,7 @@ def _rejected_within(
 
 def _exceptions_within(ledger: "Ledger", spans: Sequence[tuple[date, date]]) -> list["Acceptance"]:
     """Return what was accepted within the spans, but not as the new normal."""
-    from recsys_assets.quality.quarantine import accepted_within  # noqa: PLC0415
-
-    found = [one for first, last in spans for one in accepted_within(ledger, first, last, as_normal=False)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(one for first, last in spans for one in ledger.exceptions(first, last)))
 
 
 @click.group(epilog=example("recsys quarantine list", "recsys quarantine show 2017-09-01"))
@@ -128,8 +126,9 @@ def accept(
     from recsys_assets.orchestration.fingerprints import accepting_stores  # noqa: PLC0415
     from recsys_assets.orchestration.recall_home import take_back_accepted  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
-    from recsys_assets.quality.quarantine import accept_day, make_normal  # noqa: PLC0415
+    from recsys_assets.quality.quarantine import accept_day, require_reason  # noqa: PLC0415
 
+    require_reason(why)
     place, who, at = Home.locate(home), who or getpass.getuser(), datetime.now(UTC)
     settings = settings_for(place)
     with build_lock(place, patience=SHORTLY), Ledger(place.quality_db) as ledger:
@@ -149,7 +148,7 @@ def accept(
             for one in accepted:
                 click.echo(f"{one.day} {one.table}: published; accepted by {one.who}: {one.why}")
         for one in before:
-            make_normal(ledger, one, who=who, why=why, at=at)
+            ledger.accept(replace(one, who=who, why=why, accepted_at=at, as_normal=True))
             click.echo(f"{one.day} {one.table}: the new normal, says {who}: {why}")
         for day in take_back_accepted(place):
             click.echo(

@@ -23,7 +23,7 @@ from recsys_assets.drift.seen_snapshot import SnapshotDays, load_seen
 from recsys_assets.drift.windows import KEPT_DAYS
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.quality.quarantine import content_fingerprint, exceptions_of
+from recsys_assets.quality.quarantine import content_fingerprint
 from recsys_assets.quality.run_expectations import json_rows
 from recsys_assets.settings import QualitySettings
 
@@ -81,9 +81,10 @@ class Monitor:
         """
         self._table, self._store, self._ledger = table, store, ledger
         self._seen_before, self._history = SeenBefore(catalogue), ProfileHistory(settings)
-        self._exceptions = exceptions_of(ledger, table) if ledger is not None else {}
-        for day, versions in (recalled or {}).items():
-            self._exceptions.setdefault(day, set()).update(versions)
+        self._exceptions = {day: set(versions) for day, versions in (recalled or {}).items()}
+        for one in ledger.exceptions() if ledger is not None else ():
+            if one.table == table:
+                self._exceptions.setdefault(one.day, set()).add(one.fingerprint)
         self._published = store.days() if store is not None else []
         self._last: date | None = None
         self._candidate: _Candidate | None = None

@@ -231,6 +231,10 @@ class Ledger:
                 for row in rows
             ]
 
+    def exceptions(self, first: date = date.min, last: date = date.max) -> list[Acceptance]:
+        """Return the acceptances of the days from `first` to `last` that are not the new normal, by day and table."""
+        return [one for one in self.acceptances() if not one.as_normal and first <= one.day <= last]
+
 
 def _text(day: date | None) -> str:
     return _WHOLE_TABLE if day is None else day.isoformat()

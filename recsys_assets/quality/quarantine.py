@@ -7,7 +7,6 @@ with failing rows. No other module knows that layout.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -173,6 +172,12 @@ def rejected_on(quarantine: Path, day: date) -> list[RejectedDay]:
     return found
 
 
+def require_reason(why: str) -> None:
+    """Raise QuarantineError where a decision is without a reason."""
+    if not why.strip():
+        raise QuarantineError("accepting a rejected day needs a reason: --why TEXT")
+
+
 def accept_day(
     quarantine: Path,
     day: date,
@@ -202,7 +207,7 @@ def accept_day(
     Raises:
         QuarantineError: the day is not in quarantine, lacks columns of the table, or no reason was given.
     """
-    _require_reason(why)
+    require_reason(why)
     found = rejected_on(quarantine, day)
     folder = day_folder(quarantine, day)
     frames = {rejected.table: _rows_of(rejected, folder) for rejected in found}
@@ -233,39 +238,6 @@ def accept_day(
     return accepted
 
 
-def accepted_within(
-    ledger: Ledger, first: date, last: date, *, as_normal: bool | None = None
-) -> list[Acceptance]:
-    """List the acceptances of the days from `first` to `last`, all or those that are `as_normal` or not."""
-    return [
-        one
-        for one in ledger.acceptances()
-        if first <= one.day <= last and (as_normal is None or one.as_normal == as_normal)
-    ]
-
-
-def make_normal(ledger: Ledger, exception: Acceptance, *, who: str, why: str, at: datetime) -> Acceptance:
-    """Record that a day which was accepted as an exception is the new normal after all.
-
-    Raises:
-        QuarantineError: no reason was given.
-    """
-    _require_reason(why)
-    normal = replace(exception, who=who, why=why, accepted_at=at, as_normal=True)
-    ledger.accept(normal)
-    ledger.flush()
-    return normal
-
-
-def exceptions_of(ledger: Ledger, table: str) -> dict[date, set[str]]:
-    """Return day -> content fingerprints of its versions that were accepted, but not as the new normal."""
-    found: dict[date, set[str]] = {}
-    for one in accepted_within(ledger, date.min, date.max, as_normal=False):
-        if one.table == table:
-            found.setdefault(one.day, set()).add(one.fingerprint)
-    return found
-
-
 def drop_day(quarantine: Path, day: date) -> list[RejectedDay]:
     """Remove the rejected deliveries of a day, and return their notes; what was published before stays.
 
@@ -285,11 +257,6 @@ def lineage_notes(ledger: Ledger) -> dict[date, list[str]]:
         line = f"{a.table}: accepted by {a.who} at {a.accepted_at.isoformat(timespec='seconds')}: {a.why}"
         notes.setdefault(a.day, []).append(line)
     return notes
-
-
-def _require_reason(why: str) -> None:
-    if not why.strip():
-        raise QuarantineError("accepting a rejected day needs a reason: --why TEXT")
 
 
 def _read_day(quarantine: Path, day: date) -> list[RejectedDay]:

@@ -42,9 +42,9 @@ class CrashScenario:
     begins: Begins = "built"
     """A home that was only set up; or one with a release of all days but the last, and one of all days."""
     change: Callable[[Path], object] = str
-    """What somebody did to the place before the command."""
+    """A change of the place before the command."""
     first: Sequence[str] = ()
-    """A command that ran before."""
+    """A command that ran before, and runs again after a kill: a plan is of what is there."""
     share: int
     """Kills, of about twenty of all scenarios."""
     once: bool = False

@@ -47,7 +47,7 @@ _DATABASES = ("*.sqlite", "*.db")
 
 @dataclass
 class KilledRuns:
-    """What one scenario's kills led to."""
+    """The result of one scenario's kills."""
 
     killed: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -66,10 +66,13 @@ class CrashGround:
         """Put the beginning of a scenario in place."""
         self._restore(scenario.begins)
         scenario.change(self.place)
-        if scenario.first:
-            self.must(scenario.first, codes=(0, 2))
+        self._first(scenario)
         self._receiver.bodies.clear()
         self._receiver.answers[:] = [503]  # the first attempt fails, and is made again
+
+    def _first(self, scenario: CrashScenario) -> None:
+        if scenario.first:
+            self.must(scenario.first, codes=(0, 2))
 
     def undisturbed(self, scenario: CrashScenario) -> tuple[float, dict[str, Any]]:
         """Return the seconds of an undisturbed run and the content after it."""
@@ -107,6 +110,8 @@ class CrashGround:
                 found.killed += 1
                 if scenario.once and read_current(self.home.releases) != before:
                     return wrong
+                with suppress_failure(wrong):
+                    self._first(scenario)
             with suppress_failure(wrong):
                 self.must(arguments)
         return wrong
@@ -211,7 +216,7 @@ def watched(home: Home) -> Iterator[list[str]]:
 
 
 def content(home: Home) -> dict[str, Any]:
-    """What somebody reads: the files of the lake, rejected days, releases, `current` and recalls."""
+    """Read all that people use: the files of the lake, rejected days, releases, `current` and recalls."""
     store = ReleaseStore(home.releases)
     found: dict[str, Any] = {"current": store.current_id()}
     for table in (home.raw, home.interactions):
@@ -239,7 +244,7 @@ def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 
 def faults(home: Home) -> list[str]:
-    """What `recsys doctor` calls damaged, databases that are not whole, and releases unlike their manifests."""
+    """List what `recsys doctor` calls damaged, databases that are not whole, and releases unlike their manifests."""
     found = [f"damaged: {damage}" for damage in find_damage(home, load_settings(home))]
     for pattern in _DATABASES:
         for file in sorted(home.root.rglob(pattern)):

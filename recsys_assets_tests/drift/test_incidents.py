@@ -7,7 +7,7 @@ import pytest
 
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.quality.ledger import Acceptance, Ledger
-from recsys_assets.quality.quarantine import content_fingerprint, exceptions_of
+from recsys_assets.quality.quarantine import content_fingerprint
 from recsys_assets.settings import QualitySettings
 from recsys_assets.storage.partition_store import PartitionStore
 from recsys_assets_tests.drift.test_monitor import ROWS, SCHEMA, START, shop, worst
@@ -195,5 +195,5 @@ def test_the_snapshot_of_ids_is_of_the_days_that_teach(log):
         next(r for r in results if r.check == "drift_odd_user_ids").verdict for results in (taught, untaught)
     ]
     assert found[1] == "block"
-    assert exceptions_of(log.ledger, "raw").keys() == {day_of(FIRST)}
+    assert [one.day for one in log.ledger.exceptions()] == [day_of(FIRST)]
     assert taught != untaught

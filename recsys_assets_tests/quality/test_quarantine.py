@@ -13,9 +13,7 @@ from recsys_assets.quality.quarantine import (
     accept_day,
     content_fingerprint,
     drop_day,
-    exceptions_of,
     lineage_notes,
-    make_normal,
     rejected_days,
     rejected_on,
 )
@@ -149,22 +147,15 @@ def acceptance_of(tmp_path, deliver, store, ledger, **given):
 def test_an_accepted_day_is_an_exception(tmp_path, deliver, store, ledger):
     (found,) = acceptance_of(tmp_path, deliver, store, ledger)
     assert not found.as_normal
-    assert exceptions_of(ledger, "raw") == {DAY: {content_fingerprint(BAD)}}
-    assert exceptions_of(ledger, "interactions") == {}
+    assert found.fingerprint == content_fingerprint(BAD)
+    assert ledger.exceptions() == ledger.exceptions(DAY, DAY) == [found]
+    assert ledger.exceptions(date(2017, 9, 2)) == []
 
 
 def test_an_accepted_day_may_be_the_new_normal(tmp_path, deliver, store, ledger):
     (found,) = acceptance_of(tmp_path, deliver, store, ledger, as_normal=True)
     assert found.as_normal
-    assert exceptions_of(ledger, "raw") == {}
-
-
-def test_an_exception_becomes_normal_by_a_reason(tmp_path, deliver, store, ledger):
-    (exception,) = acceptance_of(tmp_path, deliver, store, ledger)
-    with pytest.raises(QuarantineError, match="needs a reason"):
-        make_normal(ledger, exception, who="bob", why=" ", at=AT)
-    make_normal(ledger, exception, who="bob", why="it stays", at=AT)
-    assert [(a.who, a.why, a.as_normal) for a in ledger.acceptances()] == [("bob", "it stays", True)]
+    assert ledger.exceptions() == []
 
 
 def test_accepting_forgets_the_profile_of_the_version_before(tmp_path, deliver, store, ledger):
