@@ -29,6 +29,7 @@ BENCHMARKS: Final = {
     "quality": "bench_quality:run",
     "refine": "bench_variants:refine",
     "replay": "bench_replay:run",
+    "rollback": "bench_rollback:run",
     "rules": "bench_rules:run",
     "scale": "bench_variants:scale",
     "serve": "bench_serve:run",

@@ -2,11 +2,14 @@
 
 Past profiles come from the ledger, past ids from the published files; within a run each published day is added.
 A day is judged only by days before it, whatever else is published. An alarm comes with the rows behind it.
+An incident is no history: a version that was accepted as an exception, or recalled, teaches nothing of what is
+normal, so that the next one like it is found again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import takewhile
 from typing import Final, Protocol
 
 import polars as pl
@@ -20,11 +23,17 @@ from recsys_assets.drift.seen_snapshot import SnapshotDays, load_seen
 from recsys_assets.drift.windows import KEPT_DAYS
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.quarantine import content_fingerprint
 from recsys_assets.quality.run_expectations import json_rows
 from recsys_assets.settings import QualitySettings
 
 _CHUNK_DAYS: Final = 64
 _CHUNK_ROWS: Final = 20_000
+_OF_IDS: Final = {
+    "users": ("new_users", "odd_user_ids", "untrimmed_user_ids"),
+    "items": ("new_items", "odd_item_ids", "untrimmed_item_ids"),
+}
+"""Scores that are large where the ids of a day are not real ones."""
 
 
 class PublishedDays(SnapshotDays, Protocol):
@@ -58,6 +67,7 @@ class Monitor:
         store: PublishedDays | None = None,
         ledger: Ledger | None = None,
         catalogue: pl.DataFrame | None = None,
+        recalled: Mapping[date, Collection[str]] | None = None,
     ) -> None:
         """Begin with the days in `store`, or without any.
 
@@ -67,9 +77,14 @@ class Monitor:
             store: the published days; those before the first judged one are its history.
             ledger: keeps the profiles, so that a later run need not compute them again.
             catalogue: ITEM_CATALOGUE's columns, where there is a catalogue.
+            recalled: day -> content fingerprints of its recalled versions.
         """
         self._table, self._store, self._ledger = table, store, ledger
         self._seen_before, self._history = SeenBefore(catalogue), ProfileHistory(settings)
+        self._exceptions = {day: set(versions) for day, versions in (recalled or {}).items()}
+        for one in ledger.exceptions() if ledger is not None else ():
+            if one.table == table:
+                self._exceptions.setdefault(one.day, set()).add(one.fingerprint)
         self._published = store.days() if store is not None else []
         self._last: date | None = None
         self._candidate: _Candidate | None = None
@@ -97,8 +112,11 @@ class Monitor:
         candidate = self._candidate
         if candidate is None or candidate.day != day:
             candidate = self._score(frame, day=day)
-        self._seen_before.add(candidate.first_seen, day=day)
-        self._history.add(candidate.scored, day=day)
+        if self._is_exception(day, frame):
+            self._seen_before.add_exception(candidate.first_seen, day=day, **_real_ids(candidate.scored))
+        else:
+            self._seen_before.add(candidate.first_seen, day=day)
+            self._history.add(candidate.scored, day=day)
         self._last, self._candidate = day, None
         if self._ledger is not None:
             self._ledger.put_profiles(self._table, {day: encode(candidate.scored.profile)})
@@ -127,9 +145,11 @@ class Monitor:
         recent = missed[-KEPT_DAYS:]
         if self._last is None and recent:
             profiles = self._stored_profiles(recent[0], day)
-            if all(d in profiles for d in recent):
-                self._load(self._store, missed, {d: profiles[d] for d in recent})
-                return
+            known = list(takewhile(profiles.__contains__, recent))
+            if known:
+                until = len(missed) - len(recent) + len(known)
+                self._load(self._store, missed[:until], {d: profiles[d] for d in known})
+                missed = missed[until:]
         prepared = self._prepared
         for frames in _chunks(self._store, missed):
             self.prepare(frames)
@@ -146,10 +166,24 @@ class Monitor:
 
     def _load(self, store: PublishedDays, days: list[date], profiles: dict[date, Profile]) -> None:
         self._last = days[-1]
+        exceptions = [d for d in days if d in self._exceptions and self._is_exception(d, store.read(d))]
+        usual = [d for d in days if d not in exceptions]
         sketches = [(d, profile.sketch_keys()) for d, profile in profiles.items()]
-        load_seen(self._seen_before, store, days, sketches)
+        if usual:
+            load_seen(self._seen_before, store, usual, sketches, left_out=exceptions)
         for before, profile in profiles.items():
-            self._history.add(self._history.score(profile, day=before), day=before)
+            scored = self._history.score(profile, day=before)
+            if before not in exceptions:
+                self._history.add(scored, day=before)
+                continue
+            (events,) = read_days([(before, store.read(before))])
+            _, first_seen = self._seen_before.profile_day(events, day=before)
+            self._seen_before.add_known(first_seen.only(**_real_ids(scored)))
+
+    def _is_exception(self, day: date, frame: pl.DataFrame) -> bool:
+        """Return True for a version of a day that was accepted as an exception, or recalled."""
+        versions = self._exceptions.get(day)
+        return versions is not None and content_fingerprint(frame) in versions
 
     def _result(self, name: str, candidate: _Candidate) -> CheckResult:
         scored, day = candidate.scored, candidate.day
@@ -175,6 +209,12 @@ class Monitor:
             sample=json_rows(rows),
             detail=describe(name, scored, categories={} if categories is None else categories.names),
         )
+
+
+def _real_ids(scored: DayScores) -> dict[str, bool]:
+    """Return whether the new ids of `users` and of `items` are as usual; not where that is unknown."""
+    usual = scored.scores.keys() & scored.thresholds.keys() - scored.alarming
+    return {ids: usual.issuperset(names) for ids, names in _OF_IDS.items()}
 
 
 def _chunks(store: PublishedDays, days: Sequence[date]) -> Iterator[list[tuple[date, pl.DataFrame]]]:

@@ -12,7 +12,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.drift.day_events import DayEvents, pair_keys, read_days
 from recsys_assets.drift.day_profile import Profile
-from recsys_assets.drift.distinct_keys import DistinctKeys, keys_of
+from recsys_assets.drift.distinct_keys import DistinctKeys, KnownKeys, keys_of
 from recsys_assets.drift.item_categories import ItemCategories
 from recsys_assets.drift.regulars import Regulars, Visitors
 from recsys_assets.storage.arrays import Bools, UInt64
@@ -22,43 +22,6 @@ _SKETCH_DAYS: Final = 28
 _CLASSES: Final = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", "a" * 26 + "A" * 26 + "0" * 10
 )
-
-
-class KnownKeys:
-    """An exact set of 64-bit keys that grows a day at a time, in 8 bytes a key.
-
-    Sorted runs of geometrically falling size, merged as they grow: a log-structured merge tree in memory (O'Neil
-    et al. 1996). Adding is amortised O(log n) a key, a look-up costs a binary search a run.
-    """
-
-    _GROWTH = 4
-
-    def __init__(self) -> None:
-        self._runs: list[UInt64] = []
-
-    def __len__(self) -> int:
-        return sum(len(run) for run in self._runs)
-
-    def contains(self, keys: UInt64) -> Bools:
-        """Mark those of `keys` that were added; fastest when `keys` ascend."""
-        found = np.zeros(len(keys), dtype=bool)
-        for run in self._runs:
-            places = np.searchsorted(run, keys)
-            places[places == len(run)] = 0
-            found |= run[places] == keys
-        return found
-
-    def all(self) -> UInt64:
-        """Return every key, ascending."""
-        return np.sort(np.concatenate([np.empty(0, np.uint64), *self._runs]), kind="stable")
-
-    def add(self, keys: UInt64) -> None:
-        """Add `keys`, which ascend without repetition and are not in the set yet."""
-        if not len(keys):
-            return
-        while self._runs and len(self._runs[-1]) < self._GROWTH * len(keys):
-            keys = np.sort(np.concatenate([self._runs.pop(), keys]), kind="stable")
-        self._runs.append(keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +50,18 @@ class FirstSeen(Known):
     """The profile's sketch."""
     visitors: Visitors
     """Users and items from which the regular ones are found."""
+
+    def only(self, *, users: bool, items: bool) -> Known:
+        """Return the ids of a day that is no example of a normal one: of users, of items, of both or of neither."""
+        none, no_shapes = np.empty(0, np.uint64), frozenset[str]()
+        return Known(
+            users=self.users if users else none,
+            items=self.items if items else none,
+            pairs=self.pairs if users and items else none,
+            user_shapes=self.user_shapes if users else no_shapes,
+            item_shapes=self.item_shapes if items else no_shapes,
+            ratings=frozenset(),
+        )
 
 
 class SeenBefore:
@@ -125,6 +100,15 @@ class SeenBefore:
         self.add_known(first_seen)
         self._sketches.append((day, first_seen.sketch))
         self._regulars.add(first_seen.visitors, day=day)
+
+    def add_exception(self, first_seen: FirstSeen, *, day: date, users: bool, items: bool) -> None:
+        """Add a published day that is no example of a normal one, profiled after the day before it was added.
+
+        Its content counts as delivered, and the ids of its `users` and `items` as seen where these are real. Nobody is
+        a regular, no rating and no item a usual one because of it.
+        """
+        self.add_known(first_seen.only(users=users, items=items))
+        self._sketches.append((day, first_seen.sketch))
 
     def add_known(self, known: Known) -> None:
         """Add ids, pairs, shapes and ratings of a day or of many; the keys are not known yet."""

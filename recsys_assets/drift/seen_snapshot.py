@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -53,17 +53,24 @@ class _Snapshot(NamedTuple):
 
 
 def load_seen(
-    seen: SeenBefore, store: SnapshotDays, days: Sequence[date], sketches: Iterable[tuple[date, UInt64]]
+    seen: SeenBefore,
+    store: SnapshotDays,
+    days: Sequence[date],
+    sketches: Iterable[tuple[date, UInt64]],
+    *,
+    left_out: Collection[date] = (),
 ) -> None:
     """Add published days to `seen`, which has none yet: from the snapshot, and from the files that it lacks.
 
     Args:
         seen: the state to fill.
         store: the table; the snapshot is kept in its folder, and written where many days had to be read.
-        days: the days from the first to some day, ascending; at least one.
-        sketches: those of the last 28 of them, oldest first.
+        days: the days from the first to some day, ascending, without those `left_out`; at least one.
+        sketches: those of the last 28 days, oldest first.
+        left_out: published days that teach nothing.
     """
-    checksums = {day: file.checksum for day, file in store.files().items() if day <= days[-1]}
+    files = store.files().items()
+    checksums = {day: file.checksum for day, file in files if day <= days[-1] and day not in left_out}
     place = store.root / ".seen.npz"
     snapshot = _read(place, checksums)
     if snapshot is not None:

@@ -21,6 +21,7 @@ from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.recalled_days import recalled_rows
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.rules_file import rules_part
@@ -99,9 +100,16 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
     def raw_audit(self, source: Source, ledger: Ledger) -> RawAudit:
         """Return the audit of raw days: expectations, and drift against the days published before."""
         catalogue = self.catalogue()
-        quality = self.settings().quality
+        settings = self.settings()
         monitor = Monitor(
-            RAW_INTERACTIONS.name, quality, store=self.raw(), ledger=ledger, catalogue=catalogue
+            RAW_INTERACTIONS.name,
+            settings.quality,
+            store=self.raw(),
+            ledger=ledger,
+            catalogue=catalogue,
+            recalled={
+                day: {one.fingerprint for one in rows} for day, rows in recalled_rows(self.home).items()
+            },
         )
         return RawAudit(source.contract, monitor=monitor)
 

@@ -33,9 +33,13 @@ CREATE TABLE IF NOT EXISTS profiles (
 CREATE TABLE IF NOT EXISTS acceptances (
     table_name TEXT NOT NULL, day TEXT NOT NULL, fingerprint TEXT NOT NULL,
     who TEXT NOT NULL, why TEXT NOT NULL, accepted_at TEXT NOT NULL,
+    as_normal INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (table_name, day, fingerprint)
 ) WITHOUT ROWID;
 """
+_ADD_AS_NORMAL = "ALTER TABLE acceptances ADD COLUMN as_normal INTEGER NOT NULL DEFAULT 1"
+"""Every day that an earlier version accepted is a part of the history that later days are compared with."""
+_COLUMNS = "SELECT name FROM pragma_table_info('acceptances')"
 _WHOLE_TABLE = ""
 """The `day` of a result about an unpartitioned table."""
 _TABLE_AND_DAY: Final = attrgetter("table", "day")
@@ -58,6 +62,8 @@ class Acceptance:
     """Their reason, as given."""
     accepted_at: datetime
     """Time of the decision, UTC."""
+    as_normal: bool = False
+    """True where the day is the new normal: later days are compared with it. Else it stays out of their history."""
 
 
 class _LedgerConnection(sqlite3.Connection):
@@ -96,6 +102,8 @@ class Ledger:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(_SCHEMA)
+        if "as_normal" not in {row["name"] for row in self._connection.execute(_COLUMNS)}:
+            self._connection.execute(_ADD_AS_NORMAL)
         prepare_results(self._connection)
         prepare_accounts(self._connection)
 
@@ -182,6 +190,12 @@ class Ledger:
         ) as rows:
             return {date.fromisoformat(day): profile for day, profile in rows}
 
+    def forget_profile(self, table: str, day: date) -> None:
+        """Remove the stored profile of a day whose visible version changes; the next landing computes it again."""
+        self._connection.execute(
+            "DELETE FROM profiles WHERE table_name = ? AND day = ?", (table, day.isoformat())
+        )
+
     def put_account(self, day: date, account: RowAccount) -> None:
         """Store the account of a published day's raw rows; it replaces the one before."""
         put_account(self._connection, day.isoformat(), account)
@@ -192,12 +206,12 @@ class Ledger:
         return {date.fromisoformat(day): account for day, account in found.items()}
 
     def accept(self, acceptance: Acceptance) -> None:
-        """Store who accepted a rejected day, why and when."""
+        """Store who accepted a rejected day, why, when, and whether it is the new normal."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO acceptances VALUES (?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO acceptances VALUES (?,?,?,?,?,?,?)",
             (
                 acceptance.table, acceptance.day.isoformat(), acceptance.fingerprint,
-                acceptance.who, acceptance.why, acceptance.accepted_at.isoformat(),
+                acceptance.who, acceptance.why, acceptance.accepted_at.isoformat(), acceptance.as_normal,
             ),
         )  # fmt: skip
 
@@ -212,9 +226,14 @@ class Ledger:
                     who=row["who"],
                     why=row["why"],
                     accepted_at=datetime.fromisoformat(row["accepted_at"]),
+                    as_normal=bool(row["as_normal"]),
                 )
                 for row in rows
             ]
+
+    def exceptions(self, first: date = date.min, last: date = date.max) -> list[Acceptance]:
+        """Return the acceptances of the days from `first` to `last` that are not the new normal, by day and table."""
+        return [one for one in self.acceptances() if not one.as_normal and first <= one.day <= last]
 
 
 def _text(day: date | None) -> str:

@@ -172,6 +172,12 @@ def rejected_on(quarantine: Path, day: date) -> list[RejectedDay]:
     return found
 
 
+def require_reason(why: str) -> None:
+    """Raise QuarantineError where a decision is without a reason."""
+    if not why.strip():
+        raise QuarantineError("accepting a rejected day needs a reason: --why TEXT")
+
+
 def accept_day(
     quarantine: Path,
     day: date,
@@ -181,11 +187,12 @@ def accept_day(
     who: str,
     why: str,
     at: datetime,
+    as_normal: bool = False,
 ) -> list[Acceptance]:
     """Publish the rejected deliveries of a day, and record who accepted them, why and when.
 
     The acceptance covers this very content: delivered again unchanged it passes with a warning, anything else
-    is audited as usual.
+    is audited as usual. The day stays an exception: the next one like it is rejected too, unless `as_normal`.
 
     Args:
         quarantine: folder of rejected days.
@@ -195,12 +202,12 @@ def accept_day(
         who: the person.
         why: their reason, not empty.
         at: the time, UTC.
+        as_normal: later days are compared with this one; False keeps it out of their history.
 
     Raises:
         QuarantineError: the day is not in quarantine, lacks columns of the table, or no reason was given.
     """
-    if not why.strip():
-        raise QuarantineError("accepting a rejected day needs a reason: --why TEXT")
+    require_reason(why)
     found = rejected_on(quarantine, day)
     folder = day_folder(quarantine, day)
     frames = {rejected.table: _rows_of(rejected, folder) for rejected in found}
@@ -210,9 +217,16 @@ def accept_day(
     order = list(stores)  # a table before those that are made from it
     for rejected in sorted(found, key=lambda one: order.index(one.table)):
         acceptance = Acceptance(
-            table=rejected.table, day=day, fingerprint=rejected.fingerprint, who=who, why=why, accepted_at=at
+            table=rejected.table,
+            day=day,
+            fingerprint=rejected.fingerprint,
+            who=who,
+            why=why,
+            accepted_at=at,
+            as_normal=as_normal,
         )
         ledger.accept(acceptance)
+        ledger.forget_profile(rejected.table, day)
         ledger.flush()
         stores[rejected.table].write(day, frames[rejected.table])
         stores[rejected.table].settle()

@@ -12,6 +12,8 @@ from recsys_assets.quality.row_account import REASONS
 _SHOWN_ROWS: Final = 5
 _ALWAYS: Final = (columns.USER_ID, columns.ITEM_ID, columns.TIMESTAMP)
 _REASON: Final = "reason"
+_BY_HISTORY: Final = "drift_"
+"""Beginning of the checks that compare a day with those before it."""
 _WORDS: Final = {
     "user_id_not_null": "without a user",
     "item_id_not_null": "without an item",
@@ -67,8 +69,13 @@ def in_full(rejected: RejectedDay) -> list[str]:
 def ways_out(rejected: RejectedDay, *, option: str) -> list[str]:
     """Return the commands that accept the day, remove it, or land it again; they end with `option`, the home's."""
     day = rejected.day
+    by_history = any(result.check.startswith(_BY_HISTORY) for result in rejected.reasons)
+    as_normal = (
+        f"If it is the new normal:       recsys quarantine accept {day}{option} --why TEXT --as-normal"
+    )
     return [
         f"To publish it as it is:        recsys quarantine accept {day}{option} --why TEXT",
+        *([as_normal] if by_history else []),
         f"To leave it out:               recsys quarantine drop {day}{option}",
         f"After the source was mended:   recsys land --from {day}{option}",
     ]

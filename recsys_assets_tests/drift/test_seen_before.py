@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.drift.day_events import read_days
-from recsys_assets.drift.seen_before import KnownKeys, SeenBefore, shape_of
+from recsys_assets.drift.distinct_keys import KnownKeys
+from recsys_assets.drift.seen_before import SeenBefore, shape_of
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 
 DAY = date(2017, 3, 5)

@@ -11,6 +11,7 @@ import pytest
 from dagster._core.event_api import PartitionKeyFilter
 
 from recsys_assets.orchestration.instance import open_instance
+from recsys_assets.quality.ledger import Ledger
 from recsys_assets.storage.home import Home
 
 FIRST = date(2024, 1, 1)
@@ -132,7 +133,7 @@ def answer(home: Path, *, partition: date | None = None) -> dg.AssetCheckEvaluat
     return record.event.dagster_event.event_specific_data
 
 
-def test_two_days_are_accepted_by_one_command(built, recsys, tmp_path):
+def test_two_days_are_accepted_by_one_command_and_become_normal_by_another(built, recsys, tmp_path):
     home, second = tmp_path / "home", BAD + timedelta(days=1)
     shutil.copytree(built[0], home, symlinks=True)
     done = recsys("quarantine", "accept", f"{BAD}..{second}", "--why", "true", "--who", "ada", home=home)
@@ -140,3 +141,9 @@ def test_two_days_are_accepted_by_one_command(built, recsys, tmp_path):
     assert done.stdout.count("accepted by ada: true") == 2
     assert days_in(home / "lake" / "raw")[-2:] == [BAD, second]
     assert days_in(home / "quarantine")[0] == second + timedelta(days=1)
+    assert "recsys quarantine accept --as-normal" in done.stdout
+    again = recsys("quarantine", "accept", f"{BAD}..{second}", "--as-normal", "--why", "it stays", home=home)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("the new normal") == 2
+    with Ledger(home / "quality.sqlite") as ledger:
+        assert [(one.day, one.as_normal) for one in ledger.acceptances()] == [(BAD, True), (second, True)]

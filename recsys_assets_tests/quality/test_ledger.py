@@ -30,6 +30,7 @@ RESULT = CheckResult(
     block_above=4.0,
     detail="1 of 2 rows fail",
 )
+ACCEPTANCE = Acceptance(table="raw", day=DAY, fingerprint="f", who="ada", why="real", accepted_at=AT)
 
 
 def test_a_result_comes_back_with_every_field(tmp_path):
@@ -47,10 +48,9 @@ def test_a_result_about_a_whole_table_has_no_day(tmp_path):
 
 
 def test_an_acceptance_comes_back_with_every_field(tmp_path):
-    accepted = Acceptance(table="raw", day=DAY, fingerprint="f", who="ada", why="real", accepted_at=AT)
     with Ledger(tmp_path / "quality.sqlite") as ledger:
-        ledger.accept(accepted)
-        assert ledger.acceptances() == [accepted]
+        ledger.accept(ACCEPTANCE)
+        assert ledger.acceptances() == [ACCEPTANCE]
 
 
 def test_profiles_are_limited_to_the_requested_days(tmp_path):
@@ -67,6 +67,16 @@ def test_a_check_recorded_again_replaces_only_its_own_result(tmp_path):
         ledger.record([RESULT, other], at=AT)
         ledger.record([replace(RESULT, verdict="block")], at=AT)
         assert [(r.check, r.verdict) for r in ledger.results()] == [("a_between", "block"), ("schema", "ok")]
+
+
+def test_what_is_recorded_last_counts_whatever_the_clock_said(tmp_path):
+    earlier = AT - timedelta(days=400)
+    with Ledger(tmp_path / "quality.sqlite") as ledger:
+        for at, verdict, who in ((AT, "ok", "ada"), (earlier, "block", "bob")):
+            ledger.record([replace(RESULT, verdict=verdict)], at=at)
+            ledger.accept(replace(ACCEPTANCE, who=who, accepted_at=at))
+        assert [result.verdict for result in ledger.results()] == ["block"]
+        assert [one.who for one in ledger.acceptances()] == ["bob"]
 
 
 def test_the_history_of_a_table_is_its_newest_days_oldest_first(tmp_path):
@@ -136,7 +146,7 @@ def test_a_ledger_of_an_earlier_version_keeps_its_results_and_acceptances(tmp_pa
     for _ in range(2):
         with Ledger(tmp_path / "quality.sqlite") as ledger:
             assert ledger.results() == [whole, RESULT, replace(RESULT, check="b", value=None)]
-            assert [a.why for a in ledger.acceptances()] == ["real"]
+            assert [(a.why, a.as_normal) for a in ledger.acceptances()] == [("real", True)]
 
 
 def test_the_page_shows_the_results_of_a_ledger_of_an_earlier_version(tmp_path):

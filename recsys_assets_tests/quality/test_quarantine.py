@@ -133,3 +133,32 @@ def test_a_kind_that_is_always_null_does_not_change_the_content():
 
     assert content_fingerprint(nulls) == content_fingerprint(frame)
     assert content_fingerprint(nulls.with_columns(kind=pl.lit("view"))) != content_fingerprint(frame)
+
+
+def acceptance_of(tmp_path, deliver, store, ledger, **given):
+    deliver(BAD)
+    stores = {"raw": store}
+    accept_day(
+        tmp_path / "quarantine", DAY, stores=stores, ledger=ledger, who="ada", why="real", at=AT, **given
+    )
+    return ledger.acceptances()
+
+
+def test_an_accepted_day_is_an_exception(tmp_path, deliver, store, ledger):
+    (found,) = acceptance_of(tmp_path, deliver, store, ledger)
+    assert not found.as_normal
+    assert found.fingerprint == content_fingerprint(BAD)
+    assert ledger.exceptions() == ledger.exceptions(DAY, DAY) == [found]
+    assert ledger.exceptions(date(2017, 9, 2)) == []
+
+
+def test_an_accepted_day_may_be_the_new_normal(tmp_path, deliver, store, ledger):
+    (found,) = acceptance_of(tmp_path, deliver, store, ledger, as_normal=True)
+    assert found.as_normal
+    assert ledger.exceptions() == []
+
+
+def test_accepting_forgets_the_profile_of_the_version_before(tmp_path, deliver, store, ledger):
+    ledger.put_profiles("raw", {DAY: b"before"})
+    acceptance_of(tmp_path, deliver, store, ledger)
+    assert ledger.profiles("raw", since=DAY, before=date.max) == {}

@@ -202,6 +202,19 @@ def test_a_move_that_was_logged_and_not_made_changes_nothing(moves, killed):
     assert list(earlier(log, current)) == list(earlier(happened, current))
 
 
+def test_days_are_recalled_though_the_clock_went_back(four):
+    store, ids = four
+    store.recall([DAYS[12]], why="prices")
+    earlier_store = ReleaseStore(store.root, clock=lambda: NOW - timedelta(days=900))
+    earlier_store.recall([DAYS[11]], why="prices too")
+
+    assert store.current_id() == ids[1]
+    assert [(day.day, day.why) for day in read_recalled(store.root)] == [
+        (DAYS[11], "prices too"),
+        (DAYS[12], "prices"),
+    ]
+
+
 def test_a_logged_move_that_did_not_happen_does_not_count():
     at = datetime(2024, 1, 1, tzinfo=UTC)
     log = [RecordedMove(at=at, move="promote", before=None, after=name) for name in "abc"]

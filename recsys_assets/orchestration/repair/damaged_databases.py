@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -105,9 +107,28 @@ def _fault(file: Path, *, expected: bool) -> str:
                 part, os.R_OK
             ):  # it may be whole: nothing is to be lost for it
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part)) from error
-        return "" if "locked" in str(error) else str(error)
+        if "readonly" in str(error) and file.with_name(f"{file.name}-journal").exists():
+            fault = _fault_taken_back(file)
+        else:
+            fault = "" if "locked" in str(error) else str(error)
+        return fault
     except sqlite3.DatabaseError as error:
         return str(error)
+    return "" if answer == "ok" else str(answer).replace("\n", " ")
+
+
+def _fault_taken_back(file: Path) -> str:
+    """Return the fault of a database once SQLite has taken back what a killed writer left; it does so in a copy."""
+    with TemporaryDirectory() as folder:
+        copied = Path(folder, file.name)
+        for suffix in _SUFFIXES:
+            if (part := file.with_name(file.name + suffix)).exists():
+                copyfile(part, copied.with_name(copied.name + suffix))
+        try:
+            with closing(sqlite3.connect(copied)) as connection:
+                ((answer,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+        except sqlite3.DatabaseError as error:
+            return str(error)
     return "" if answer == "ok" else str(answer).replace("\n", " ")
 
 
@@ -121,7 +142,7 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
     """Begin another ledger, with the acceptances of a damaged one up to the first that cannot be read."""
     kept = []
     with suppress(sqlite3.Error, ValueError, TypeError):
-        for table, day, fingerprint, who, why, at in _rows(damaged, "acceptances"):
+        for table, day, fingerprint, who, why, at, *as_normal in _rows(damaged, "acceptances"):
             accepted_at = datetime.fromisoformat(at)
             found = Acceptance(
                 table=table,
@@ -130,6 +151,7 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
                 who=who,
                 why=why,
                 accepted_at=accepted_at,
+                as_normal=all(as_normal),  # an earlier version had no such column
             )
             kept.append(found)
     with Ledger(home.quality_db) as ledger:

@@ -214,7 +214,7 @@ def test_days_are_audited_again_and_accepted_days_kept_where_the_ledger_is_damag
     with sqlite3.connect(home.quality_db) as ledger:
         ledger.execute(
             "INSERT INTO acceptances VALUES ('raw_interactions', '2017-01-02', 'f', 'ann', 'as it was', "
-            "'2017-01-03T00:00:00+00:00')"
+            "'2017-01-03T00:00:00+00:00', 0)"
         )
         (before,) = ledger.execute("SELECT count(*) FROM day_results WHERE day <> ''").fetchone()
         ((page,),) = ledger.execute("SELECT rootpage FROM sqlite_master WHERE name = 'profiles'").fetchall()
