@@ -90,10 +90,10 @@ def compare_recipes(
         problem=data.problem,
     )
     if foreseen > seconds:
-        problem = (
+        too_long = (
             f"fitting {found.users:,} users would take {foreseen:.0f} s, and {seconds:.0f} s are allowed"
         )
-        return msgspec.structs.replace(found, problem=problem)
+        return msgspec.structs.replace(found, problem=too_long)
     try:
         steps = _Steps(on_step, count=2 + 2 * with_lists + 2 * choosing)
         if choosing:
@@ -102,11 +102,9 @@ def compare_recipes(
             )
         pair = (before, after)
         found = _with_quality(found, pair, data=data, sample=sample, seed=seed, steps=steps)
-        return (
-            _with_lists(found, pair, data=data, sample=sample, seed=seed, steps=steps)
-            if with_lists
-            else found
-        )
+        if with_lists:
+            found = _with_lists(found, pair, data=data, sample=sample, seed=seed, steps=steps)
+        return found
     except (TrainingDataError, MemoryBudgetError) as error:
         return msgspec.structs.replace(found, problem=str(error))
 

@@ -45,7 +45,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Upper bound."""
 
 
-class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
+class MetricDifference(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of the model of each release, on the held-out days of each."""
 
     metric: str
@@ -88,7 +88,7 @@ class ReleaseDiff(msgspec.Struct, frozen=True, kw_only=True):
     """One release."""
     after: ReleaseSide
     """The other."""
-    metrics: list[MetricChange]
+    metrics: list[MetricDifference]
     """Metrics on held-out days."""
     paired_users: int
     """Users that the differences of metrics are means of; 0 where there are none."""
@@ -262,7 +262,7 @@ def _paired(one: _Opened, other: _Opened) -> tuple[str, _Pair | None]:
     return "", _Pair(both, before, after)
 
 
-def _metric_changes(one: _Opened, other: _Opened, pair: _Pair | None, *, seed: int) -> list[MetricChange]:
+def _metric_changes(one: _Opened, other: _Opened, pair: _Pair | None, *, seed: int) -> list[MetricDifference]:
     before, after = one.metrics, other.metrics
     differences: dict[str, Measured] = {}
     if pair is not None:
@@ -277,7 +277,7 @@ def _metric_changes(one: _Opened, other: _Opened, pair: _Pair | None, *, seed: i
                 value, low, high = paired_difference(*pairs_R, seed=seed)
                 differences[f"{metric}@{_PAIRED_K}"] = Measured(value=value, low=low, high=high)
     return [
-        MetricChange(
+        MetricDifference(
             metric=name, before=before.get(name), after=after.get(name), difference=differences.get(name)
         )
         for name in dict.fromkeys([*before, *after])

@@ -13,7 +13,7 @@ from recsys_assets.evaluation.changed_lists import ListChanges, ListExample
 from recsys_assets.features.feature_changes import ColumnChange, TableChanges
 from recsys_assets.release.current import Move
 from recsys_assets.release.gate_report import GateReport
-from recsys_assets.release.release_diff import Measured, MetricChange, ReleaseDiff, ReleaseSide
+from recsys_assets.release.release_diff import Measured, MetricDifference, ReleaseDiff, ReleaseSide
 from recsys_assets.release.rule_changes import RuleChange
 from recsys_assets.rules.testing.golden import GoldenResult
 from recsys_assets.storage.field_changes import DayChanges, FieldChange
@@ -102,7 +102,7 @@ _EXAMPLE: Final = ReleaseDiff(
     before=_side("20171230-5e1fe8a1b0", date(2017, 12, 30)),
     after=_side("20171231-3f9a1c0b7e", date(2017, 12, 31)),
     metrics=[
-        MetricChange(
+        MetricDifference(
             metric="ndcg@10",
             before=Measured(value=0.0603, low=0.0553, high=0.0655),
             after=Measured(value=0.0611, low=0.0561, high=0.0663),

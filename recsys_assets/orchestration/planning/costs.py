@@ -75,7 +75,7 @@ class StageCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(kw_only=True)
-class Measured:
+class CostMeter:
     """A running stage."""
 
     seconds: float = 0.0
@@ -99,14 +99,14 @@ class Foreseen:
 
 
 @contextmanager
-def measured(inputs: Callable[[], Inputs], step: BuildStep) -> Iterator[Measured]:
+def measured(inputs: Callable[[], Inputs], step: BuildStep) -> Iterator[CostMeter]:
     """Measure the block that runs a step, and record its cost for later plans; under the build lock.
 
     Args:
         inputs: returns the inputs as they are after it.
         step: the step.
     """
-    found, began = Measured(), time.monotonic()
+    found, began = CostMeter(), time.monotonic()
     with PeakMemory() as memory:
         yield found
     found.seconds = time.monotonic() - began
