@@ -12,7 +12,7 @@ from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.features.feature_changes import TableChanges
-    from recsys_assets.release.release_diff import Measured, MetricChange, ReleaseDiff, ReleaseSide
+    from recsys_assets.release.release_diff import Measured, MetricDifference, ReleaseDiff, ReleaseSide
     from recsys_assets.release.release_store import ReleaseStore
     from recsys_assets.release.rule_changes import RuleChange
     from recsys_assets.rules.testing.golden import GoldenItem, GoldenResult
@@ -115,7 +115,7 @@ def _metrics(diff: "ReleaseDiff") -> Iterator[str]:
         yield diff.metrics_note
 
 
-def _metric(change: "MetricChange") -> str:
+def _metric(change: "MetricDifference") -> str:
     line = f"{_measured(change.before)} → {_measured(change.after)}"
     if change.difference is None:
         return line

@@ -104,9 +104,9 @@ def compare_recipes(
         found = _with_quality(found, pair, data=data, sample=sample, seed=seed, steps=steps)
         if with_lists:
             found = _with_lists(found, pair, data=data, sample=sample, seed=seed, steps=steps)
-        return found
     except (TrainingDataError, MemoryBudgetError) as error:
         return msgspec.structs.replace(found, problem=str(error))
+    return found
 
 
 class _Steps:
