@@ -7,7 +7,6 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -43,8 +42,6 @@ from recsys_assets.api.serving.service import Clock, Service
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.storage.home import Home
 
-_SWITCH_SECONDS = 0.0005
-"""Time after which slow work in a thread hands the interpreter to the event loop, which it needs often."""
 _VERSIONED = (
     RecommendationController,
     RulesController,
@@ -152,7 +149,6 @@ def build_app() -> Litestar:
     # Requests are answered one after another on the event loop, with matrix products too small to split: more BLAS
     # threads only compete with it. The parent has loaded numpy by now, so an environment variable would come too late.
     threadpool_limits(1, user_api="blas")
-    sys.setswitchinterval(_SWITCH_SECONDS)
     app = create_app(
         Home(Path(options.home)),
         settings=options.api,
@@ -164,5 +160,4 @@ def build_app() -> Litestar:
     )
     # Everything loaded so far stays in memory: garbage collection need not visit it in the middle of a request.
     gc.freeze()
-    __import__("sys").setswitchinterval(float(os.environ.get("STALL_SI", "0.005")))
     return app
