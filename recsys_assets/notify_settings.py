@@ -60,7 +60,7 @@ SMTPS_PORT: Final = 465
 
 
 class NotifySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Notices of recalls, rejected days, failed gates and failed builds."""
+    """Notices of recalls, replays, rejected days, failed gates and failed builds."""
 
     webhooks: list[SecretUrl] = []
     """Addresses that get each notice by POST, as JSON with `id`, `at`, `kind`, `subject`, `text` and `details`."""

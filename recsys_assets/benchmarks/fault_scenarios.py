@@ -34,7 +34,7 @@ HomeState = dict[str, Any]
 """Name -> content; the content is that before a command or that after it, whenever it is looked at."""
 DAMAGED: Final = "damaged"
 """Content of a file that cannot be read: a cut within a landing may leave it of a new day."""
-_FIRST: Final = date(2024, 5, 1)
+FIRST_DAY: Final = date(2024, 5, 1)
 _DAYS: Final = 4
 _LANDED: Final = 2
 """Days that landed before: they land again, with more rows."""
@@ -105,11 +105,11 @@ def home_of(place: Path) -> Home:
 # --- days --------------------------------------------------------------------------------------------------------
 
 
-def _prepare_days(place: Path) -> None:
+def prepare_days(place: Path) -> None:
     """Set up a home for four days of a made-up shop, land two of them, and add rows to these two in the source."""
     home, source = home_of(place), place / "events.csv"
     lines = [
-        f"u{n % _USERS},i{(n * 7 + day) % _ITEMS},{_FIRST + timedelta(days=day)}T10:00:{n % 60:02d}Z"
+        f"u{n % _USERS},i{(n * 7 + day) % _ITEMS},{FIRST_DAY + timedelta(days=day)}T10:00:{n % 60:02d}Z"
         for day in range(_DAYS)
         for n in range(60)
     ]
@@ -121,7 +121,8 @@ def _prepare_days(place: Path) -> None:
     home.dagster_yaml.write_text(_QUIET_DAGSTER, encoding="utf-8")
     _must(_land(place, _LANDED))
     _append(
-        source, [f"u{n % _USERS},i{n % _ITEMS},{_FIRST + timedelta(days=n % 2)}T11:00:00Z" for n in range(20)]
+        source,
+        [f"u{n % _USERS},i{n % _ITEMS},{FIRST_DAY + timedelta(days=n % 2)}T11:00:00Z" for n in range(20)],
     )
 
 
@@ -143,11 +144,11 @@ def _must(end: CommandEnd) -> None:
 
 
 def _land(place: Path, days: int = _DAYS) -> CommandEnd:
-    last = _FIRST + timedelta(days=days - 1)
-    return recsys("land", "--home", home_of(place).root, "--from", f"{_FIRST}", "--to", f"{last}")
+    last = FIRST_DAY + timedelta(days=days - 1)
+    return recsys("land", "--home", home_of(place).root, "--from", f"{FIRST_DAY}", "--to", f"{last}")
 
 
-def _publish_days(place: Path) -> CommandEnd:
+def publish_source(place: Path) -> CommandEnd:
     """Land all days by the functions that the assets call, without Dagster."""
 
     def act() -> None:
@@ -193,8 +194,8 @@ def digest(rows: object) -> str:
 
 def prepare_rejected(place: Path) -> None:
     """Deliver so many rows without a user that two cleaned days are rejected."""
-    _prepare_days(place)
-    _append(place / "events.csv", (f",i1,{_FIRST + timedelta(days=n % 2)}T12:00:00Z" for n in range(900)))
+    prepare_days(place)
+    _append(place / "events.csv", (f",i1,{FIRST_DAY + timedelta(days=n % 2)}T12:00:00Z" for n in range(900)))
     end = _land(place, _LANDED)
     if not rejected_days(home_of(place).quarantine):
         raise RuntimeError(f"no day was rejected: {end.text}{end.traceback}")
@@ -262,8 +263,8 @@ def keys_state(place: Path) -> HomeState:
 
 
 SCENARIOS: Final = (
-    FaultScenario(name="days", prepare=_prepare_days, run=_publish_days, state=days_state),
-    FaultScenario(name="land", prepare=_prepare_days, run=_land, state=days_state),
+    FaultScenario(name="days", prepare=prepare_days, run=publish_source, state=days_state),
+    FaultScenario(name="land", prepare=prepare_days, run=_land, state=days_state),
     FaultScenario(name="accept", prepare=prepare_rejected, run=_accept, state=days_state),
     FaultScenario(
         name="events", prepare=lambda place: home_of(place).root.mkdir(), run=_events, state=events_state

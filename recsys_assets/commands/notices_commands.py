@@ -1,4 +1,4 @@
-"""`notices list | send`: notices of recalls, rejected days and failures, and their state at each target."""
+"""`notices list | send`: notices of recalls, replays, rejected days and failures, and their state at each target."""
 
 import sys
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from recsys_assets.storage.home import Home
 
 @click.group(epilog=example("recsys notices list", "recsys notices send"))
 def notices() -> None:
-    """List the notices of recalls, rejected days and failures, and send those that wait.
+    """List the notices of recalls, replays, rejected days and failures, and send those that wait.
 
     [notify] in recsys.toml says where they go.
     """
@@ -30,7 +30,7 @@ def list_notices(home: Path | None, as_json: bool) -> None:
     place = Home.locate(home)
     kept, states = [], dict[str, list[QueuedNotice]]()
     if place.notices_db.exists():
-        with Outbox(place.notices_db) as outbox:
+        with Outbox(place.notices_db, reading=True) as outbox:
             kept = outbox.notices()
             for one in outbox.deliveries():
                 states.setdefault(one.notice, []).append(one)

@@ -24,7 +24,7 @@ from recsys_assets.storage.home import Home
 if TYPE_CHECKING:
     from recsys_assets.commands.progress import ConsoleWatcher
     from recsys_assets.orchestration.build_outcome import BuildOutcome
-    from recsys_assets.orchestration.replay import ReplayedDay, ReplayReport
+    from recsys_assets.orchestration.replay_report import ReplayedDay, ReplayReport
 
 _DAYS_SHOWN: Final = 20
 """Days that are listed; JSON has all."""
@@ -108,7 +108,7 @@ def _days_of(spans: list[tuple[date, date]]) -> list[date]:
 def _list(home: Home, *, as_json: bool) -> None:
     import msgspec  # noqa: PLC0415
 
-    from recsys_assets.orchestration.replay import kept_replays  # noqa: PLC0415
+    from recsys_assets.orchestration.replay_report import kept_replays  # noqa: PLC0415
 
     kept = kept_replays(home)
     if as_json:
@@ -123,7 +123,7 @@ def _list(home: Home, *, as_json: bool) -> None:
 
 
 def _kept(home: Home, name: str) -> "ReplayReport":
-    from recsys_assets.orchestration.replay import kept_replays  # noqa: PLC0415
+    from recsys_assets.orchestration.replay_report import kept_replays  # noqa: PLC0415
 
     kept = kept_replays(home)
     for report in kept:

@@ -1,1 +1,1 @@
-"""Notices to people and their systems: recalls, rejected days, failed gates and failed builds."""
+"""Notices to people and their systems: recalls, replays, rejected days, failed gates and failed builds."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Self
 import msgspec
 
 from recsys_assets.storage.atomic import make_folder, named, sync
+from recsys_assets.storage.database_urls import open_to_read
 
 Kind = Literal["recall", "rejected_day", "failed_gate", "failed_build", "replay"]
 State = Literal["waiting", "sent", "given up"]
@@ -76,16 +77,25 @@ class QueuedNotice(msgspec.Struct, frozen=True, kw_only=True):
 class Outbox:
     """Reads and writes the outbox; SQLite's own lock keeps processes apart."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the outbox at `path`; create it, and its folder, where it is missing."""
+    def __init__(self, path: Path, *, reading: bool = False) -> None:
+        """Open the outbox at `path`; create it, and its folder, where it is missing.
+
+        With `reading`, one that cannot be written is no error.
+        """
         is_new = not path.exists()
-        make_folder(path.parent)
         self._path = path
-        with named(path):
-            self._connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(_SCHEMA)
+        try:
+            make_folder(path.parent)
+            with named(path):
+                self._connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.executescript(_SCHEMA)
+        except (OSError, sqlite3.OperationalError):
+            if not reading:
+                raise
+            with named(path):
+                self._connection = open_to_read(path)
         if is_new:
             sync(path.parent)
 

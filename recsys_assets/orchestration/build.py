@@ -46,6 +46,7 @@ from recsys_assets.orchestration.planning.stages import (
 from recsys_assets.orchestration.recall_home import finish_recalls
 from recsys_assets.orchestration.recalled_days import left_out, left_out_in_words
 from recsys_assets.orchestration.repair.damage import clear_places, mend
+from recsys_assets.orchestration.replay_report import finish_replay
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
 from recsys_assets.release.gate_report import newest_candidate
@@ -85,6 +86,7 @@ def build(
         settings = settings if landed_only else follow(home, settings, watcher)
         with _builder(home, settings, watcher) as builder:
             noted.outcome = builder.run(landed_only=landed_only, through=through)
+        finish_replay(home, settings, watcher, builder.outcome)
     return builder.outcome
 
 

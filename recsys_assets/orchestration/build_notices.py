@@ -110,7 +110,7 @@ def deliver_notices() -> dg.SensorDefinition:
         name="deliver_notices",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Delivers notices of recalls, rejected days, failed gates and failed builds, as [notify] says.",
+        description="Delivers notices of recalls, replays, rejected days and failures, as [notify] says.",
     )
     def deliver(_context: dg.SensorEvaluationContext, lake: Lake) -> dg.SkipReason:
         home, settings = lake.home, lake.settings()

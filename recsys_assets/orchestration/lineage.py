@@ -178,7 +178,7 @@ class _Records:
     def _accepted(self) -> dict[date, list[str]]:
         if not self.home.quality_db.exists():
             return {}
-        with Ledger(self.home.quality_db) as ledger:
+        with Ledger(self.home.quality_db, reading=True) as ledger:
             return lineage_notes(ledger)
 
     @cached_property
@@ -283,7 +283,7 @@ class _Records:
     def _warned(self, since: date) -> list[CheckResult]:
         if not self.home.quality_db.exists():
             return []
-        with Ledger(self.home.quality_db) as ledger:
+        with Ledger(self.home.quality_db, reading=True) as ledger:
             return [one for one in ledger.attention(since=since) if one.verdict == "warn"]
 
 

@@ -1,7 +1,8 @@
-"""A recall in words: the notice to everybody who used its days, and the lines of the command."""
+"""Recalls and replays in words: the notices to everybody who used their days, and the lines of the command."""
 
 from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -9,6 +10,9 @@ from recsys_assets.notices.outbox import Notice
 from recsys_assets.orchestration.landing_plan import stretches
 from recsys_assets.release.recalls import RecordedRecall
 from recsys_assets.storage.home import Home
+
+if TYPE_CHECKING:
+    from recsys_assets.orchestration.replay_report import ReplayReport
 
 
 def recall_notice(home: Home, recall: RecordedRecall) -> Notice:
@@ -50,6 +54,31 @@ def recall_lines(home: Home, recall: RecordedRecall) -> list[str]:
         f" `recsys quarantine accept {spans(recall.days)}{home.option} --why TEXT`."
     )
     return lines
+
+
+def replay_notice(home: Home, report: "ReplayReport") -> Notice:
+    """Return the notice of a replay: the release served now and before, the change of lists, or the failure."""
+    requested = spans_in_words([day.day for day in report.days if day.state != "cleaned"])
+    by = f" by {report.who}" if report.who else ""
+    found = f"{report.current} is served" if not report.problems else "it failed"
+    counts = {day.state: sum(one.state == day.state for one in report.days) for day in report.days}
+    text = [
+        f"{requested} landed again from the source, at {report.at:%Y-%m-%d %H:%M} UTC{by}, {report.training}.",
+        f"Days: {', '.join(f'{number:,} {state}' for state, number in counts.items())}.",
+        *(f"Failed: {problem}" for problem in report.problems),
+        f"Current: {report.current or 'none'}; compared with {report.compared_with or 'none'}.",
+    ]
+    if report.diff is not None:
+        text.append(f"Lists: {report.diff.lists.in_words()}.")
+    text.append(f"Look: recsys replay --show {report.replay}{home.option}")
+    return Notice(
+        id=f"replay-{report.replay}",
+        at=report.at,
+        kind="replay",
+        subject=f"Replayed: {requested}: {found}",
+        text="\n".join(text),
+        details={"home": str(home.root), **msgspec.to_builtins(msgspec.structs.replace(report, diff=None))},
+    )
 
 
 def is_served(recall: RecordedRecall) -> bool:

@@ -24,6 +24,7 @@ from recsys_assets.quality.stored_results import (
     stored_days,
 )
 from recsys_assets.storage.atomic import make_folder, named
+from recsys_assets.storage.database_urls import open_to_read
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS profiles (
@@ -91,21 +92,19 @@ class _LedgerConnection(sqlite3.Connection):
 class Ledger:
     """Reads and writes `quality.sqlite`; a context manager that flushes at its end."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the ledger at `path`; create it, and its folder, where it is missing."""
-        make_folder(path.parent)
-        with named(path):
-            self._connection = sqlite3.connect(path, timeout=30, factory=_LedgerConnection)
-        self._connection.path = path
-        self._connection.row_factory = sqlite3.Row
-        # Write-ahead logging: the report and the page read while a build writes. FULL: a commit is on the disk.
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
-        if "as_normal" not in {row["name"] for row in self._connection.execute(_COLUMNS)}:
-            self._connection.execute(_ADD_AS_NORMAL)
-        prepare_results(self._connection)
-        prepare_accounts(self._connection)
+    def __init__(self, path: Path, *, reading: bool = False) -> None:
+        """Open the ledger at `path`; create it, and its folder, where it is missing.
+
+        With `reading`, one that cannot be written is no error.
+        """
+        try:
+            self._connection: sqlite3.Connection = _opened(path)
+        except (OSError, sqlite3.OperationalError):
+            if not reading:
+                raise
+            with named(path):
+                self._connection = open_to_read(path)
+            self._connection.row_factory = sqlite3.Row
 
     def __enter__(self) -> Self:
         return self
@@ -234,6 +233,23 @@ class Ledger:
     def exceptions(self, first: date = date.min, last: date = date.max) -> list[Acceptance]:
         """Return the acceptances of the days from `first` to `last` that are not the new normal, by day and table."""
         return [one for one in self.acceptances() if not one.as_normal and first <= one.day <= last]
+
+
+def _opened(path: Path) -> _LedgerConnection:
+    make_folder(path.parent)
+    with named(path):
+        connection = sqlite3.connect(path, timeout=30, factory=_LedgerConnection)
+    connection.path = path
+    connection.row_factory = sqlite3.Row
+    # Write-ahead logging: the report and the page read while a build writes. FULL: a commit is on the disk.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.executescript(_SCHEMA)
+    if "as_normal" not in {row["name"] for row in connection.execute(_COLUMNS)}:
+        connection.execute(_ADD_AS_NORMAL)
+    prepare_results(connection)
+    prepare_accounts(connection)
+    return connection
 
 
 def _text(day: date | None) -> str:

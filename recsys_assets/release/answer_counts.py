@@ -7,7 +7,6 @@ counted again, since it is shown again; what a shared cache gives by itself isn'
 """
 
 import itertools
-import os
 import secrets
 import sqlite3
 import threading
@@ -16,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
-from urllib.parse import quote
+from typing import Any, Final, NamedTuple
 
 from recsys_assets.errors import AnswersUnavailableError
 from recsys_assets.release.answer_id import SERIES_DIGITS, AnswerId
+from recsys_assets.storage.database_urls import open_to_read
 
 FLUSH_SECONDS: Final = 2.0
 """Time between two additions to the file; a worker that is killed loses the answers of this time."""
@@ -152,12 +151,8 @@ def read_answers(path: Path, *, release: str | None = None) -> Sequence[HourlyAn
     Raises:
         AnswersUnavailableError: the file cannot be read.
     """
-    if not path.exists():
-        return []
     where, values = ("", ()) if release is None else (" WHERE release = ?", (release,))
-    with _reading(path) as connection:
-        rows = connection.execute(f"SELECT * FROM answers{where}", values).fetchall()  # noqa: S608  constants
-    return [HourlyAnswers(*row) for row in rows]
+    return [HourlyAnswers(*row) for row in _rows(path, f"SELECT * FROM answers{where}", values)]  # noqa: S608  constants
 
 
 def forget_answers(path: Path, *, before: datetime, dry_run: bool = False) -> int:
@@ -166,17 +161,14 @@ def forget_answers(path: Path, *, before: datetime, dry_run: bool = False) -> in
     Raises:
         AnswersUnavailableError: the file cannot be read or written.
     """
-    if not path.exists():
-        return 0
-    with _reading(path) as connection:
-        old = [before.astimezone(UTC).strftime(_HOUR)]
-        ((removed,),) = connection.execute(
-            "SELECT count(DISTINCT hour) FROM answers WHERE hour < ?", old
-        ).fetchall()
+    old = (before.astimezone(UTC).strftime(_HOUR),)
+    removed: int = sum(
+        count for (count,) in _rows(path, "SELECT count(DISTINCT hour) FROM answers WHERE hour < ?", old)
+    )
     if removed and not dry_run:
         with _named(path), closing(sqlite3.connect(path, timeout=30)) as connection, connection:
             connection.execute("DELETE FROM answers WHERE hour < ?", old)
-    return int(removed)
+    return removed
 
 
 def new_answer_id(release_id: str) -> str:
@@ -196,18 +188,10 @@ def _named(path: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Yield a connection that changes nothing, also where the folder cannot be written."""
-    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
-        options = (
-            "mode=rw"  # it removes the files that SQLite keeps beside, which one that only reads leaves there
-        )
-    else:
-        options = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
-    with (
-        _named(path),
-        closing(sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=30)) as connection,
-    ):
-        connection.execute("PRAGMA query_only = ON")
-        yield connection
+def _rows(path: Path, query: str, values: Sequence[str]) -> list[Any]:
+    """Return the rows of a query; none where there is no file, or a server is about to make its table."""
+    if not path.exists():
+        return []
+    with _named(path), closing(open_to_read(path)) as connection:
+        made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone()
+        return connection.execute(query, values).fetchall() if made else []

@@ -6,6 +6,7 @@ settings get `shown`.
 
 import os
 import re
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -17,6 +18,8 @@ from recsys_assets.errors import InputError
 
 _POSTGRES: Final = re.compile(r"postgres(?:ql)?://")
 _AUTHORITY: Final = re.compile(r"^(?P<user>[^:@/?]*)(?::(?P<password>[^@/?]*))?@")
+_READING: Final = ("rw", "ro", "ro&immutable=1")
+"""The first removes the files that SQLite keeps beside a database; the last needs none of them."""
 OWN_OPTIONS: Final = ("query", "table", "prefix")
 """Options that are ours; the others belong to the server's own client."""
 
@@ -138,3 +141,23 @@ def _without_password(base: str) -> str:
     if not mark:
         return base
     return f"{scheme}://" + _AUTHORITY.sub(lambda found: f"{found['user']}@", rest)
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open an SQLite file to read it, also where nothing can be written."""
+    for mode in _READING:
+        address = f"file:{quote(str(path))}?mode={mode}"
+        connection = sqlite3.connect(address, uri=True, timeout=30)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            unwritable = (
+                isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname != "SQLITE_BUSY"
+            )
+            if mode == _READING[-1] or not unwritable:
+                raise
+        else:
+            break
+    return connection

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import VersionGoneError
-from recsys_assets.storage.atomic import make_folder, put_in_place, remove_folder, staging_path, sync
+from recsys_assets.storage.atomic import make_folder, named, put_in_place, remove_folder, staging_path, sync
 from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import day_folder, days_under
 
@@ -96,8 +96,9 @@ class DayVersions:
         """
         make_folder(self.root)
         landing = _Landing(day, self.now().astimezone(UTC), checksum)
-        with (self.root / LANDINGS).open("ab", buffering=0) as file:
-            file.write(msgspec.json.encode(landing) + b"\n")
+        journal = self.root / LANDINGS
+        with named(journal), journal.open("ab", buffering=0) as file:
+            file.write(b"\n" + msgspec.json.encode(landing))  # the line before may be unfinished
         self._noted[day, checksum] = landing.at
 
     def settle(self) -> None:

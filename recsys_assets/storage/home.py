@@ -151,7 +151,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def replays(self) -> Path:
-        """Reports on replays, two files each: JSON, a `ReplayReport`, and the same in words."""
+        """Reports on replays as JSON, a `ReplayReport` each, and the record of one that was begun."""
         return self.reports / "replays"
 
     @property

@@ -23,7 +23,7 @@ MOST = 30
 """Faults of a scenario in the slow test."""
 MOST_OF = {"land": 12}
 """Fewer, where each runs Dagster."""
-FAST = ["days", "promote", "events", "keys"]
+FAST = ["days", "promote", "events", "keys", "answers", "notices", "gate"]
 
 
 @pytest.fixture(scope="module")

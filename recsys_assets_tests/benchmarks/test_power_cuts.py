@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("gcc") is None, reason="the shim is compiled"),
     pytest.mark.timeout(900),
 ]
-FAST = ["days", "promote", "events", "keys"]
+FAST = ["days", "promote", "events", "keys", "answers", "notices", "gate"]
 MODULE = "recsys_assets_tests.benchmarks.power_cuts"
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from recsys_assets.cli import main
 from recsys_assets.commands.replay_command import report_lines
-from recsys_assets.orchestration.replay import ReplayedDay, ReplayReport
+from recsys_assets.orchestration.replay_report import ReplayedDay, ReplayReport
 from recsys_assets.storage.home import Home
 
 DAY = date(2024, 3, 4)

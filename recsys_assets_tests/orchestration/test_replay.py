@@ -1,7 +1,7 @@
 """Replays: a corrected day gives what a clean history gives, and the report says what changed."""
 
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -9,18 +9,22 @@ import pytest
 
 from recsys_assets.errors import InputError
 from recsys_assets.lake.initialise import initialise
-from recsys_assets.orchestration.build import build
+from recsys_assets.orchestration.build import build, rebuild
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
-from recsys_assets.orchestration.replay import kept_replays, replay
+from recsys_assets.orchestration.replay import replay
+from recsys_assets.orchestration.replay_report import begin_replay, kept_replays
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import build_lock
 from recsys_assets_tests.orchestration.homes import SilentWatcher
+from recsys_assets_tests.orchestration.recalls import notices
 
 FIRST = date(2024, 3, 1)
 DAYS = 8
 BAD = FIRST + timedelta(days=3)
+AT = datetime(2024, 4, 1, 10, tzinfo=UTC)
 SETTINGS = '\n[report]\ndays = 0\n\n[training]\nmodel = "ials"\nembedding_size = 4\nepochs = 4\n'
 
 
@@ -110,7 +114,7 @@ def test_a_replay_without_a_change_makes_nothing_and_keeps_no_report(home):
     assert "release" in {row.stage for row in outcome.rows if row.status == "fresh"}
     assert not report.changed
     assert (report.days[0].state, report.current) == ("same", release)
-    assert not home.replays.exists()
+    assert kept_replays(home) == []
 
 
 def test_a_warm_replay_keeps_the_choice_and_the_next_build_makes_all(home, places):
@@ -166,3 +170,77 @@ def test_a_rejected_day_stays_and_nothing_is_made_of_it(home):
 def test_raises_when_the_source_has_none_of_the_days(home):
     with pytest.raises(InputError, match=r"no day from 2030-01-01 .* 2024-03-01 to 2024-03-08"):
         run(home, date(2030, 1, 1))
+
+
+def cut_off(home: Home, *days: date) -> None:
+    """Land days as a replay does that is killed before it has reported."""
+    settings = load_settings(home)
+    with build_lock(home):
+        begin_replay(home, settings, days, at=AT, training="full", who="ann")
+    rebuild(home, settings, SilentWatcher(), days)
+
+
+def test_a_replay_with_another_release_is_noticed(home):
+    _, report = run(home, BAD, who="ann")
+
+    (notice,) = notices(home)
+    assert (notice.kind, notice.id) == ("replay", f"replay-{report.replay}")
+    assert notice.subject == f"Replayed: {BAD}: {report.current} is served"
+    assert f"compared with {report.compared_with}" in notice.text
+    assert "Days: 1 changed." in notice.text
+    assert f"recsys replay --show {report.replay}" in notice.text
+    assert notice.details["current"] == report.current
+    assert [day["day"] for day in notice.details["days"]] == [f"{BAD}"]
+
+
+def test_a_replay_without_a_change_is_no_news(home):
+    write_log(home.root.parent / "events.csv", bad=True)
+    run(home, BAD)
+
+    assert notices(home) == []
+
+
+def test_a_replay_that_failed_is_noticed_with_the_reason(home):
+    source = home.root.parent / "events.csv"
+    on_day = pl.col("timestamp").str.starts_with(f"{BAD}")
+    rows = pl.read_csv(source)
+    rows.with_columns(pl.when(on_day).then(None).otherwise("user_id").alias("user_id")).write_csv(source)
+    run(home, BAD)
+
+    found = {notice.kind: notice for notice in notices(home)}
+    assert found.keys() == {"rejected_day", "replay"}
+    assert found["replay"].subject == f"Replayed: {BAD}: it failed"
+    assert "Failed: raw_interactions: 1 of 1 days rejected" in found["replay"].text
+
+
+def test_a_replay_that_was_killed_before_its_report_goes_on_in_the_next_one(home):
+    bad, other = ReleaseStore(home.releases).current_id(), BAD + timedelta(days=1)
+    cut_off(home, BAD)
+    _, report = run(home, other)
+
+    assert [(day.day, day.state) for day in report.days] == [(BAD, "changed"), (other, "same")]
+    assert (report.compared_with, report.at, report.who) == (bad, AT, "ann")
+    assert kept_replays(home) == [report]
+    assert len(notices(home)) == 1
+    _, again = run(home, other)
+    assert not again.changed
+
+
+def test_a_replay_that_was_killed_before_its_report_is_reported_by_the_next_build(home):
+    cut_off(home, BAD)
+    for _ in range(2):
+        build(home, load_settings(home), SilentWatcher())
+
+    (report,) = kept_replays(home)
+    assert [(day.day, day.state) for day in report.days] == [(BAD, "changed")]
+    assert report.diff.days.rebuilt == [BAD]
+    assert [notice.kind for notice in notices(home)] == ["replay"]
+
+
+def test_a_broken_record_of_a_replay_that_was_cut_off_harms_nothing(home):
+    home.replays.mkdir(parents=True)
+    (home.replays / "begun.json").write_text("{")
+    _, report = run(home, BAD)
+
+    assert report.days[0].state == "changed"
+    assert not (home.replays / "begun.json").exists()

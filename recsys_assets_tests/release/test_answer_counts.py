@@ -75,6 +75,12 @@ def test_nothing_is_written_where_nothing_was_answered(path):
     assert forget_answers(path, before=datetime.now(UTC)) == 0
 
 
+def test_a_file_whose_table_is_about_to_be_made_has_no_answers(path):
+    path.touch()
+    assert read_answers(path) == []
+    assert forget_answers(path, before=datetime(2030, 1, 1, tzinfo=UTC)) == 0
+
+
 def test_counts_that_cannot_be_written_are_kept_and_written_later(path):
     path.mkdir()
     counts = AnswerCounts(path, now_ns=lambda: 0)

@@ -131,9 +131,21 @@ def test_a_landing_that_a_killed_process_did_not_note_has_the_files_time(store, 
     write(store, clock, 1, "first")
     write(store, clock, 3, "second")
     journal = store.versions.root / LANDINGS
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(lines[0] + lines[1][:20])
+    content = journal.read_bytes()
+    journal.write_bytes(content[: content.rindex(b"\n") + 20])
     os.utime(store.path(DAY), (clock.at(3).timestamp(), clock.at(3).timestamp()))
+
+    assert known(store, clock.at(2)) == {DAY: ["first"]}
+    assert known(store, clock.at(4)) == {DAY: ["second"]}
+
+
+def test_a_landing_after_an_unfinished_line_is_noted(store, clock):
+    write(store, clock, 1, "first")
+    with (store.versions.root / LANDINGS).open("ab") as journal:
+        journal.write(b'\n["2017')
+    write(store, clock, 3, "second")
+    for file in store.root.parent.rglob("*.parquet"):
+        os.utime(file, (1, 1))
 
     assert known(store, clock.at(2)) == {DAY: ["first"]}
     assert known(store, clock.at(4)) == {DAY: ["second"]}

@@ -32,6 +32,7 @@ BUILD, PUBLISH, MOVE = "build_lock(", "locked(home.releases / PUBLISHING)", "loc
 TAKEN_IN = {
     BUILD: (
         "orchestration/build.py",
+        "orchestration/replay.py",
         "orchestration/planning/applying.py",
         "orchestration/planning/plan.py",
         "orchestration/retention.py",
@@ -45,7 +46,7 @@ TAKEN_IN = {
     "locked(home.keys_lock)": ("api/http/auth.py",),
     "locked(home.rules_lock, wait=False)": ("rules/rules_file.py",),
     "locked(home.source_lock)": ("lake/source_days.py",),
-    "locked(home.reports_lock)": ("interactions/report_page.py", "orchestration/replay.py"),
+    "locked(home.reports_lock)": ("interactions/report_page.py", "orchestration/replay_report.py"),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
 }
@@ -101,7 +102,7 @@ LOCK_OF = {
     "locked(home.keys_lock)": {"api/http/auth.py"},
     "locked(home.rules_lock, wait=False)": {"rules/rules_file.py"},
     "locked(home.source_lock)": {"lake/source_days.py"},
-    "locked(home.reports_lock)": {"interactions/report_page.py", "orchestration/replay.py"},
+    "locked(home.reports_lock)": {"interactions/report_page.py", "orchestration/replay_report.py"},
     "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
     "locked(self._lock, wait=False)": {
         "exports/database_target.py", "exports/export_state.py", "exports/file_target.py",
