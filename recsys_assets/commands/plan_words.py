@@ -1,10 +1,13 @@
 """A plan in words: for a terminal, for a pipe, and as Markdown for a pull request."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
+
+from recsys_assets.api.http.logs import printable
 
 if TYPE_CHECKING:
     from recsys_assets.evaluation.changed_lists import ListChanges
@@ -17,6 +20,9 @@ _MINUTE: Final = 60.0
 _SHOWN: Final = 10
 """Most days and users that are shown one by one; JSON has all."""
 NOTHING: Final = "Nothing to do: a build would change nothing."
+PRESENT_MODEL: Final = "by the present model, which this build replaces; the gate judges them by the new one"
+_MARKUP: Final = re.compile(r"[\\`*<>|~]|\](?=[(\[])|\b_|_\b|^[#+-]")
+_MENTION: Final = re.compile(r"(?<!\w)@(?=\w)")
 _HEADINGS: Final = ("stage", "why", "days", "time")
 
 
@@ -57,7 +63,7 @@ def print_plan(console: Console, plan: "StoredPlan") -> None:
         if lines:
             console.print(f"{title}:", highlight=False)
         for line in lines:
-            console.print(f"  {line}", highlight=False, soft_wrap=True)
+            console.print(f"  {' '.join(line.split())}", highlight=False, soft_wrap=True)
 
 
 def markdown(plan: "StoredPlan", *, home: str) -> str:
@@ -65,12 +71,18 @@ def markdown(plan: "StoredPlan", *, home: str) -> str:
     parts = [f"### recsys plan of `{home}`", headline(plan.build)]
     if plan.build.steps:
         rows = ["| stage | why | days | time |", "| --- | --- | ---: | ---: |"]
-        rows += [f"| {' | '.join(map(_escaped, _row(step, '<br>')))} |" for step in plan.build.steps]
+        rows += [_markdown_row(step) for step in plan.build.steps]
         parts.append("\n".join(rows))
     for title, lines in _sections(plan.build, plan.preview):
         if lines:
             parts.append("\n".join([f"**{title}**", "", *(f"- {_escaped(line)}" for line in lines)]))
     return "\n\n".join(parts)
+
+
+def _markdown_row(step: "PlannedStep") -> str:
+    stage, why, days, time = _row(step, "\n")
+    lines = "<br>".join(map(_escaped, why.split("\n")))
+    return f"| {_escaped(stage)} | {lines} | {days} | {time} |"
 
 
 def _row(step: "PlannedStep", between: str) -> tuple[str, str, str, str]:
@@ -79,28 +91,33 @@ def _row(step: "PlannedStep", between: str) -> tuple[str, str, str, str]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Return a text that Markdown shows as it is, on one line: no markup, no HTML, and nobody is mentioned."""
+    shown = _MARKUP.sub(r"\\\g<0>", printable(" ".join(text.split())))
+    return _MENTION.sub("@\u2060", shown)
 
 
 def _sections(build: "BuildPlan", found: "Preview") -> Iterable[tuple[str, Sequence[str]]]:
     """Yield the titles and lines of all that is beside the stages."""
     yield "Notes", [*build.notes, *_limits(build)]
     yield "Audited days", _audited(build.verdicts)
-    recipe = found.recipe
+    recipe, by_model = found.recipe, [PRESENT_MODEL] if found.by_present_model else []
     yield "Quality", [] if recipe is None else _quality(recipe.in_words(), recipe.coverage, recipe.diversity)
     lists = recipe.lists if recipe is not None and recipe.lists is not None else found.lists
     yield "Lists", [] if lists is None else _lists(lists, by_rules=recipe is None)
     yield (
         "Golden users",
         [
-            f"{one.user}: {'; '.join(one.failures) or 'as expected'}"
-            + (f", {one.overlap:.0%} of the list stays" if one.overlap is not None else "")
-            for one in found.golden
+            *(by_model if found.golden else ()),
+            *(
+                f"{one.user}: {'; '.join([*one.failures, *one.unknown]) or 'as expected'}"
+                + (f", {one.overlap:.0%} of the list stays" if one.overlap is not None else "")
+                for one in found.golden
+            ),
         ],
     )
     cases = [f"{one.name}: {'; '.join(one.failures)}" for one in found.failed_cases]
     held = f"{found.cases - len(cases)} of {found.cases} hold"
-    yield "Cases of the rules", [held, *cases] if found.cases else []
+    yield "Cases of the rules", [*by_model, held, *cases] if found.cases else []
     yield "Not known", found.notes
 
 

@@ -33,6 +33,7 @@ from recsys_assets.rules.rules_file import load_engine, released_engine
 from recsys_assets.rules.testing.cases import CASES_FILE, read_cases, run_case
 from recsys_assets.rules.testing.golden import run_golden
 from recsys_assets.settings import Settings
+from recsys_assets.storage.field_changes import changed_fields
 from recsys_assets.storage.home import Home
 from recsys_assets.training_settings import TrainingSettings
 
@@ -75,17 +76,38 @@ class Candidate:
         if stored is not None and _same_split(before, self.release.manifest, stored.users, own.users):
             loss = paired_loss(stored, own)
             return judge_held_out(loss, margin=margin, how=f"both on {days}", other_days=False)
-        recipe = _recipe(current)
-        if stored is not None and (isinstance(recipe, str) or recipe == _recipe(self.release)):
-            loss = paired_loss(stored, own)
-            how = f"by the same recipe, on other days or data than {before.release_id}, so no judgement"
-            return judge_held_out(loss, margin=margin, how=how, other_days=True)
+        recipe, changed = _recipe(current), self._changed(current)
+        if stored is not None and not changed:
+            how = (
+                f"by the same recipe as {before.release_id}, {own.model} with the same [training] settings, on other "
+                "days or data, so no judgement"
+            )
+            return judge_held_out(paired_loss(stored, own), margin=margin, how=how, other_days=True)
         refitted = recipe if isinstance(recipe, str) else self._refitted(*recipe)
         if isinstance(refitted, str):
             why = f"the recipe of {before.release_id} cannot be fitted for {days}: {refitted}"
             return nothing_to_compare("held_out", why)
         how = f"the recipe of {before.release_id} fitted for {days}"
+        if changed:
+            how += f", since it is another one: {changed}"
         return judge_held_out(paired_loss(refitted, own), margin=margin, how=how, other_days=False)
+
+    def _changed(self, current: Release) -> str:
+        """Return how the recipe of the current release differs; empty where it is the same, or not known.
+
+        A recipe is what a person sets and the components chosen by it; half-lives, weights and shares, which follow
+        the data of each day, make no other one.
+        """
+        before, after = _recipe(current), _recipe(self.release)
+        if isinstance(before, str) or isinstance(after, str):
+            return ""
+        changes = [
+            f"[training] {one.name} {one.before} -> {one.after}"
+            for one in changed_fields(*(msgspec.to_builtins(training) for _, training in (before, after)))
+        ]
+        if before[0].components != after[0].components:
+            changes.append(f"{before[0].model} -> {after[0].model}")
+        return ", ".join(changes)
 
     def _refitted(self, spec: ModelSpec, training: TrainingSettings) -> ModelOnUsers | str:
         """Measure another recipe on the candidate's split; else the reason why it cannot be."""
@@ -157,12 +179,14 @@ class Candidate:
         except RulesError as error:
             return GateResult(name="golden_users", passed=False, detail=str(error))
         failures = [f"user {one.user}: {failure}" for one in found for failure in one.failures]
+        unknown = [f"user {one.user}: {line}" for one in found for line in one.unknown]
+        said = failures or [f"{len(found)} golden users are as expected"]
         return GateResult(
             name="golden_users",
             passed=not failures,
             value=len([one for one in found if one.failures]),
             bound=0,
-            detail="\n".join(failures) or f"{len(found)} golden users are as expected",
+            detail="\n".join([*said, *unknown]),
         )
 
     def rules_cases(self) -> GateResult:

@@ -2,11 +2,12 @@
 
 from datetime import UTC, date, datetime
 
+import msgspec
 from click.testing import CliRunner
 from rich.console import Console
 
 from recsys_assets.cli import main
-from recsys_assets.commands.plan_words import duration, headline, markdown, print_plan
+from recsys_assets.commands.plan_words import PRESENT_MODEL, duration, headline, markdown, print_plan
 from recsys_assets.evaluation.changed_lists import ListChanges, ListExample
 from recsys_assets.orchestration.planning.applying import StoredPlan
 from recsys_assets.orchestration.planning.build_plan import (
@@ -16,6 +17,7 @@ from recsys_assets.orchestration.planning.build_plan import (
     ProposedChange,
 )
 from recsys_assets.orchestration.planning.preview import CaseFailure, Preview
+from recsys_assets.rules.testing.golden import GoldenResult
 
 DAY = date(2024, 1, 2)
 STEP = PlannedStep(
@@ -82,6 +84,27 @@ def test_markdown_has_a_table_of_stages_and_a_list_of_all_else():
     assert "- the build ends before release: " in text
     assert "- user u1: Milk instead of Tea" in text
     assert "- 1 of 2 hold\n- no tea: found Tea" in text
+
+
+def test_titles_of_any_characters_stay_on_one_line_and_are_no_markup():
+    titles = ["Tea\nGreen", "\x1b[31mred", "<b>*x*</b>", "[a](b)", "@ops", "NDCG@10 1 | 2"]
+    examples = [ListExample(user_id="u1", gone=["Tea"], new=titles)]
+    build = BuildPlan(steps=[])
+    plan = msgspec.structs.replace(
+        stored(build), preview=Preview(lists=msgspec.structs.replace(LISTS, examples=examples))
+    )
+    assert markdown(plan, home="shop").splitlines()[-1] == (
+        r"- user u1: Tea Green, \\u001b[31mred, \<b\>\*x\*\</b\>, [a\](b), @"
+        "\u2060" + r"ops, NDCG@10 1 \| 2 instead of Tea"
+    )
+
+
+def test_a_plan_says_that_golden_users_are_by_the_present_model_where_the_build_replaces_it():
+    preview = Preview(
+        golden=[GoldenResult(user="u1", scenario="home", k=10, after=[])], by_present_model=True
+    )
+    text = markdown(msgspec.structs.replace(stored(BUILD), preview=preview), home="shop")
+    assert f"**Golden users**\n\n- {PRESENT_MODEL}\n- u1: as expected" in text
 
 
 def test_a_pipe_gets_a_line_a_stage_and_a_terminal_a_table(capsys):

@@ -44,7 +44,7 @@ class CrashScenario:
     change: Callable[[Path], object] = str
     """A change of the place before the command."""
     first: Sequence[str] = ()
-    """A command that ran before, and runs again after a kill: a plan is of what is there."""
+    """A command that ran before, and runs again after a kill that left no plan of it."""
     share: int
     """Kills, of about twenty of all scenarios."""
     once: bool = False

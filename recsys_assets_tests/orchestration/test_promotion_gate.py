@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from recsys_assets.commands.doctor import examine
+from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.orchestration.build_outcome import BuildOutcome
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.release.current import read_current
@@ -24,8 +25,6 @@ from recsys_assets_tests.orchestration.tastes import (
     taste_home,
     with_next_day,
 )
-
-FIXED_SCORE = "score = { prior_weight = 0.0, prior_half_life_days = 30.0, own_half_life_days = 0.0 }\n"
 
 
 @pytest.fixture(scope="module")
@@ -210,14 +209,15 @@ def test_an_equal_model_gets_past_a_good_one(good, tmp_path):
 
 @pytest.mark.slow
 def test_a_new_day_gets_past_by_the_same_recipe_without_a_judgement(good, tmp_path):
-    home = configured(copied(good, tmp_path / "home"), GOOD + FIXED_SCORE, FAST)
-    assert not built(home).failed
+    home = copied(good, tmp_path / "home")
+    before = ModelChoice.load(home.artifact("choice")).spec
     outcome = built(with_next_day(home))
 
     assert not outcome.failed, [row.detail for row in outcome.rows]
     newest = read_current(home.releases)
     assert newest.startswith("20240121")
     assert "no judgement" in read_gate(home.releases, newest).results[0].detail
+    assert ModelChoice.load(home.artifact("choice")).spec != before  # by the data, so no other recipe
 
 
 @pytest.mark.slow
@@ -227,3 +227,4 @@ def test_a_worse_recipe_hidden_behind_a_new_day_is_found(good, tmp_path):
 
     assert release_row(outcome).status == "failed"
     assert "fitted for the held-out days" in release_row(outcome).detail
+    assert "since it is another one: [training] embedding_size 16 -> 1, " in release_row(outcome).detail

@@ -56,6 +56,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """Cases of the rules that were run."""
     failed_cases: list[CaseFailure] = []
     """Those that do not hold by the proposed rules."""
+    by_present_model: bool = False
+    """Golden users and cases are by the present model, and the plan replaces it; the gate judges the new one."""
     notes: list[str] = []
     """Lines on what could not be known, and why."""
 
@@ -79,9 +81,7 @@ def preview(home: Home, staged: Staged, proposal: ProposedChange, *, seconds: fl
     found = _of_rules(home, release, proposal)
     if not any(step.stage in _MODEL_STAGES for step in staged.plan.steps):
         return found
-    if found.golden or found.cases:
-        line = "golden users and cases are by the current model; the gate runs them on the new one"
-        found = msgspec.structs.replace(found, notes=[*found.notes, line])
+    found = msgspec.structs.replace(found, by_present_model=True)
     if not seconds:
         return msgspec.structs.replace(found, notes=[*found.notes, "no sample was wanted, so no quality"])
     if staged.plan.not_staged or staged.plan.left_out:

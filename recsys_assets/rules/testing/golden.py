@@ -66,10 +66,12 @@ class GoldenResult(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the longer list that both have, 0-1; None where there is none to compare with."""
     failures: list[str] = []
     """Expected and found, a line for each failure; empty where the user passed."""
+    unknown: list[str] = []
+    """A line on each id that the candidate does not know, such as a mistyped one: it proves nothing."""
 
 
 def read_golden(path: Path) -> list[GoldenUser]:
-    """Read the golden users of a file, one in each `[[golden]]`; none where there is no file.
+    """Read the golden users of a file, one in each `[[golden]]`; none where there is no file, or an empty one.
 
     Raises:
         RulesError: the file cannot be read, or an entry is no golden user; with file and line.
@@ -81,6 +83,8 @@ def read_golden(path: Path) -> list[GoldenUser]:
     except (OSError, TomlError) as error:
         raise RulesError(f"{path}: no readable golden users ({error})") from None
     unknown = next((key for key in given if key != "golden"), None)
+    if not given:
+        return []
     if unknown is not None or not isinstance(given.get("golden"), list):
         raise RulesError(f"{path}:{line_of(text, [unknown or 'golden'])}: no golden users; write [[golden]]")
     found = []
@@ -164,7 +168,18 @@ def _result(golden: GoldenUser, candidate: Engine, current: Engine | None) -> Go
         before=before,
         overlap=overlap,
         failures=failures,
+        unknown=_unknown(golden, candidate),
     )
+
+
+def _unknown(golden: GoldenUser, candidate: Engine) -> list[str]:
+    release = candidate.release
+    lines = [
+        f"item {item} of `never` is not in the release" for item in golden.never if item not in release.items
+    ]
+    if golden.user not in release.users:
+        lines.insert(0, "the user is not in the release, so the list is a stranger's")
+    return lines
 
 
 def _list(golden: GoldenUser, engine: Engine) -> list[GoldenItem]:

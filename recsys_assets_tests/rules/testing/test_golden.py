@@ -43,6 +43,19 @@ def test_an_entry_is_read_with_its_defaults(golden):
     ]
 
 
+def test_a_file_of_comments_names_nobody(golden):
+    assert read_golden(golden("# nobody yet\n").golden_file) == []
+
+
+def test_ids_that_the_release_does_not_know_are_said(golden, engines):
+    (found,) = run_golden(golden('[[golden]]\nuser = "nobody"\nnever = ["typo"]\n'), engines[0])
+    assert found.failures == []
+    assert found.unknown == [
+        "the user is not in the release, so the list is a stranger's",
+        "item typo of `never` is not in the release",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
