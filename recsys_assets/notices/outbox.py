@@ -197,6 +197,19 @@ class Outbox:
                 (state, at + wait, at, problem, delivery.notice, delivery.target),
             )
 
+    def remove_old(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove the notices from before a time that wait nowhere, and return their number; causes stay known.
+
+        A dry run only counts them.
+        """
+        old = "at < ? AND id NOT IN (SELECT notice FROM deliveries WHERE state = 'waiting')"
+        with self._changing() as connection:
+            found = connection.execute(f"SELECT id FROM notices WHERE {old}", [before.timestamp()]).fetchall()  # noqa: S608  constants
+            if not dry_run:
+                connection.executemany("DELETE FROM deliveries WHERE notice = ?", found)
+                connection.executemany("DELETE FROM notices WHERE id = ?", found)
+        return len(found)
+
     def wake(self, states: Sequence[State], *, now: datetime) -> None:
         """Have everything in these states tried at the next delivery."""
         with self._changing() as connection:
