@@ -160,7 +160,7 @@ def _try(
     else:
         outbox.set(one, "waiting", now=now, wait=_wait(settings, one.attempts), problem=problem)
         counts.failed += 1
-    log.warning("a notice was not delivered", extra={"target": target.shown, "why": problem})
+    log.warning("a notice was not delivered to %s: %s", target.shown, problem)
     return False
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
-from http.client import HTTPException
+from http.client import HTTPException, responses
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -75,7 +75,7 @@ class Target:
                 answer.read(_ANSWER_BYTES)
         except urllib.error.HTTPError as error:
             error.close()
-            raise DeliveryError(f"answered {error.code} {error.reason}{_elsewhere(error.code)}") from None
+            raise DeliveryError(f"answered {error.code} {_phrase(error.code)}".strip()) from None
         except urllib.error.URLError as error:
             raise DeliveryError(_reason(error.reason)) from None
         except (OSError, HTTPException, ValueError) as error:
@@ -159,8 +159,10 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 _OPENER: Final = urllib.request.build_opener(_NoRedirects)
 
 
-def _elsewhere(code: int) -> str:
-    return "; redirects are not followed" if 300 <= code < 400 else ""  # noqa: PLR2004  HTTP's range
+def _phrase(code: int) -> str:
+    """Return a status in words, by the standard: a server's own words might hold the URL."""
+    elsewhere = "; redirects are not followed" if 300 <= code < 400 else ""  # noqa: PLR2004  HTTP's range
+    return f"{responses.get(code, '')}{elsewhere}"
 
 
 def _reason(error: object) -> str:

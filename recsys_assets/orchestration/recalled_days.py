@@ -17,8 +17,8 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.metadata import OWNER
 from recsys_assets.orchestration.run_results import LOOK, counted, look_at
-from recsys_assets.quality.audit_and_publish import PublishOutcome
-from recsys_assets.quality.quarantine import RECALLED, RecalledRows
+from recsys_assets.quality.audit_and_publish import PublishOutcome, RecalledRows
+from recsys_assets.quality.quarantine import RECALLED
 from recsys_assets.quality.questions import question_of
 from recsys_assets.release.current import RECALLED_FILE, RecalledDay, note_landed_again, read_recalled
 from recsys_assets.release.release_store import MOVING

@@ -83,8 +83,8 @@ def test_a_recall_moves_days_and_current_and_names_everybody(home):
     assert BAD not in days_under(home.raw)
     assert BAD not in days_under(home.interactions)
     assert {(one.table, one.day, one.reasons[0].detail) for one in rejected_days(home.quarantine)} == {
-        ("raw_interactions", BAD, f"recalled: {WHY}"),
-        ("interactions", BAD, f"recalled: {WHY}"),
+        ("raw_interactions", BAD, WHY),
+        ("interactions", BAD, WHY),
     }
     (recorded,) = read_recalls(home)
     assert (recorded.who, recorded.why, recorded.days) == ("ann", WHY, (BAD,))
@@ -130,7 +130,7 @@ def test_corrected_rows_land_and_are_used(home, log):
     assert BAD in store.manifest(store.current_id() or "").lineage
     assert rejected_days(home.quarantine) == []
     with build_lock(home):
-        assert take_back_accepted(home) == []
+        assert take_back_accepted(home, load_settings(home)) == []
 
 
 def test_a_day_that_was_corrected_can_be_recalled_again(home, log):
@@ -169,6 +169,11 @@ def test_accepting_the_rows_takes_the_recall_back(home, recsys):
     assert done.returncode == 0, done.stderr
     assert f"{BAD}: its recall is taken back" in done.stdout
     assert list(read_recalled(home.releases)) == []
+    recalled, taken_back = notices(home)
+    assert (recalled.kind, taken_back.kind) == ("recall", "recall_taken_back")
+    assert taken_back.details["days"] == [str(BAD)]
+    assert taken_back.details["releases"] == recalled.details["releases"]
+    assert "they were right" in taken_back.text
     outcome = build(home, load_settings(home), SilentWatcher())
     assert not outcome.failed, outcome.rows
     ReleaseStore(home.releases).promote(before or "")
