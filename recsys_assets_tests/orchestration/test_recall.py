@@ -10,8 +10,10 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from recsys_assets.errors import BuildRunningError, ReleaseError
+from recsys_assets.lake.follow import count_now
 from recsys_assets.orchestration import recall_home
 from recsys_assets.orchestration.build import build, land
+from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.landing_plan import follow
 from recsys_assets.orchestration.recall_home import take_back_accepted
@@ -177,6 +179,17 @@ def test_accepting_the_rows_takes_the_recall_back(home, recsys):
     outcome = build(home, load_settings(home), SilentWatcher())
     assert not outcome.failed, outcome.rows
     ReleaseStore(home.releases).promote(before or "")
+
+
+def test_accepted_rows_are_not_taken_for_those_that_the_source_has_since(home, log, recsys):
+    recall(home)
+    write_log(log, days=4, corrected=True)
+    count_now(home, load_settings(home))
+    assert not recsys("quarantine", "accept", str(BAD), "--why", "good enough", home=home.root).returncode
+    inputs = Inputs(home, load_settings(home))
+    assert inputs.raw_files[BAD].rows == 90
+    assert not inputs.is_landed(inputs.raw_files[BAD])
+    assert list(inputs.source_changes(inputs.source_days).changed) == [BAD]
 
 
 def test_where_no_clean_release_is_left_the_command_says_so_and_everything_else_is_done(home, recsys):
