@@ -50,7 +50,10 @@ class Target:
         """The target without secrets: of a URL only its beginning."""
         if self.kind == "mail":
             return f"mail to {self.address}"
-        parts = urlsplit(self.address)
+        try:
+            parts = urlsplit(self.address)
+        except ValueError:  # no address in its brackets
+            return f"{self.kind} …"
         return f"{self.kind} {parts.scheme}://{parts.netloc}/…"
 
     def send(self, notice: Notice, *, seconds: float) -> None:
@@ -195,5 +198,7 @@ def _within(seconds: float, attempt: Callable[[], None]) -> None:
     thread.join(seconds)
     if not ended:
         raise DeliveryError("no answer in time")
+    if isinstance(ended[0], Exception) and not isinstance(ended[0], DeliveryError):
+        raise DeliveryError(type(ended[0]).__name__)  # its words might hold the URL
     if ended[0] is not None:
         raise ended[0]

@@ -257,6 +257,14 @@ def test_a_process_that_is_killed_loses_no_notice(home, receiver, to_webhook, ki
     assert receiver.bodies == [msgspec.to_builtins(NOTICE)] * copies
 
 
+def test_an_address_that_nobody_can_use_takes_no_notice_from_others(home, receiver):
+    settings = NotifySettings(webhooks=["http://[1:2]/T0KEN", receiver.url])
+    send_notice(home, settings, NOTICE)
+    done = deliver_due(home, settings, NOW)
+    assert (done.sent, done.failed) == (1, 1)
+    assert not any("T0KEN" in str(state) for state in states(home))
+
+
 def test_old_notices_go_but_for_those_that_wait_and_their_causes_stay_known(home, to_webhook):
     waiting = msgspec.structs.replace(NOTICE, id="recall-2")
     send_notice(home, to_webhook, NOTICE, causes=["rejected day"])
