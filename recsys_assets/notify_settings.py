@@ -13,10 +13,12 @@ from recsys_assets.storage.bounds import Line
 PASSWORD_VARIABLE: Final = "RECSYS_SMTP_PASSWORD"  # noqa: S105  a name
 """Variable with the password of `[notify.mail] username`."""
 
+_HOST: Final = r"(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\\x00-\x1f\x7f]+)"
+_PORT: Final = r"([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 SecretUrl = Annotated[
     str,
     Meta(
-        pattern=r"^https?://[^\s/?#@\\\x00-\x1f\x7f]+([/?][^\s\\\x00-\x1f\x7f]*)?$",
+        pattern=rf"^https?://{_HOST}(:{_PORT})?([/?][^\s\\\x00-\x1f\x7f]*)?$",
         description="a URL, http:// or https://, without a user",
         extra_json_schema={"secret": True},
     ),

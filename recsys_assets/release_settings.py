@@ -45,5 +45,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     known then; 0 keeps none."""
     replay_days: NumberOfDays = 365
     """Keep the report on a replay for N days."""
+    notice_days: NumberOfDays = 365
+    """Keep a notice for N days; one that still waits for a target stays."""
     releases: Count = 5
     """Keep the newest N releases."""

@@ -184,7 +184,8 @@ def _table(table: "TableChanges") -> Iterator[str]:
         means = "" if column.before is None or column.after is None else _means(column.before, column.after)
         changes.append(f"{column.name}: {column.share:.1%} of {table.compared:,} have another value{means}")
     if len(table.columns) > len(columns):
-        changes.append(f"{len(table.columns) - len(columns)} more features with other values")
+        more = len(table.columns) - len(columns)
+        changes.append(f"{more} more feature{'' if more == 1 else 's'} with other values")
     if table.rows_added or table.rows_gone:
         rows = f"rows: {table.rows_before:,} → {table.rows_after:,}"
         changes.insert(0, f"{rows} ({table.rows_added:,} new, {table.rows_gone:,} gone)")

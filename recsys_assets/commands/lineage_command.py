@@ -70,7 +70,11 @@ def _day(found: "DayLineage") -> Iterator[str]:
         facts = [
             f"with version {_short(version)}",
             *(["recalled"] if version in bad else []),
-            *(["the lake has another one now"] if version != found.version else []),
+            *(
+                [f"the lake has {'another one' if found.version else 'none'} now"]
+                if version != found.version
+                else []
+            ),
             *(["served now"] if release.current else []),
         ]
         yield f"Release {release.release} was built on it, {', '.join(facts)}."

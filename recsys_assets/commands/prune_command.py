@@ -26,8 +26,8 @@ _MEGABYTE = 1_000_000
     type=click.IntRange(min=0),
     default=None,
     metavar="N",
-    help="Keep runs, check results that are ok, counts of answers, reports, quarantine and earlier versions of days "
-    "for N days; default: as [retention] says.",
+    help="Keep runs, check results that are ok, counts of answers, reports, quarantine, notices and earlier versions "
+    "of days for N days; default: as [retention] says.",
 )
 @click.option("--dry-run", is_flag=True, help="Remove nothing; show what would go.")
 def prune(home: Path | None, keep_days: int | None, dry_run: bool) -> None:

@@ -120,6 +120,7 @@ def accept(
     --as-normal they are the new normal; so are days that were accepted before.
     """
     from recsys_assets.lake.home_account import write_home_account  # noqa: PLC0415
+    from recsys_assets.notices.delivery import COMMAND_SECONDS, deliver_due  # noqa: PLC0415
     from recsys_assets.orchestration.landing_plan import accepting_stores  # noqa: PLC0415
     from recsys_assets.orchestration.recall_home import take_back_accepted  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
@@ -147,11 +148,16 @@ def accept(
         for one in before:
             ledger.accept(replace(one, who=who, why=why, accepted_at=at, as_normal=True))
             click.echo(f"{one.day} {one.table}: the new normal, says {who}: {why}")
-        for day in take_back_accepted(place):
+        taken_back = take_back_accepted(place, settings)
+        for day in taken_back:
             click.echo(
                 f"{day}: its recall is taken back; `recsys releases list` shows what can be served again"
             )
         write_home_account(place, settings.source)
+    if taken_back:
+        delivered = deliver_due(place, settings.notify, datetime.now(UTC), seconds=COMMAND_SECONDS)
+        if said := delivered.in_words():
+            click.echo(said)
     if not as_normal:
         click.echo(_STAYS_EXCEPTION)
     click.echo("Next: recsys build")

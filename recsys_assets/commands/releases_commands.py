@@ -162,7 +162,10 @@ def prune(home: Path | None, keep: int) -> None:
 @home_option
 def history(home: Path | None) -> None:
     """Show every move of the current release, the last first: when, what, by whom and why."""
-    moves = _store(home).promotions()
+    from recsys_assets.release.served_times import made_moves  # noqa: PLC0415
+
+    store = _store(home)
+    moves = made_moves(store.promotions(), store.served_id())
     for move in reversed(moves):
         why = f": {move.why}" if move.why else ""
         click.echo(

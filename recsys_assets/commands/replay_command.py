@@ -146,7 +146,13 @@ def _show(report: "ReplayReport", *, as_json: bool) -> None:
 def report_lines(report: "ReplayReport") -> Iterator[str]:
     """Yield the lines of a report for a terminal."""
     if not report.changed:
-        yield f"Nothing changed: {_span(report)} has the same rows, and nothing that follows is stale."
+        gone = [f"{day.day}" for day in report.days if day.state == "gone"]
+        have = "has" if len(report.days) == 1 else "have"
+        if len(gone) < len(report.days):
+            yield f"Nothing changed: {_span(report)} {have} the same rows, and nothing that follows is stale."
+        if gone:
+            days = f"{len(gone)} of {len(report.days)} days" if len(report.days) > 1 else gone[0]
+            yield f"{days}: {_STATES['gone']}."
         yield f"Release {report.current or 'none'} stays."
         return
     who = f" by {report.who}" if report.who else ""

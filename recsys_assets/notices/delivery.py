@@ -73,6 +73,14 @@ def unknown_causes(home: Home, causes: Iterable[str]) -> list[str]:
         return outbox.unknown(wanted)
 
 
+def remove_old_notices(home: Home, *, before: datetime, dry_run: bool = False) -> int:
+    """Remove the notices from before a time, but for those that wait for a target, and return their number."""
+    if not home.notices_db.exists():
+        return 0
+    with Outbox(home.notices_db) as outbox:
+        return outbox.remove_old(before, dry_run=dry_run)
+
+
 def forget_causes(home: Home, prefix: str) -> None:
     """Forget the causes that start with `prefix`, so that they are noticed again where they come back."""
     if home.notices_db.exists():
@@ -152,7 +160,7 @@ def _try(
     else:
         outbox.set(one, "waiting", now=now, wait=_wait(settings, one.attempts), problem=problem)
         counts.failed += 1
-    log.warning("a notice was not delivered", extra={"target": target.shown, "why": problem})
+    log.warning("a notice was not delivered to %s: %s", target.shown, problem)
     return False
 
 

@@ -16,7 +16,7 @@ import msgspec
 from recsys_assets.storage.atomic import make_folder, named, sync
 from recsys_assets.storage.database_urls import open_to_read
 
-Kind = Literal["recall", "rejected_day", "failed_gate", "failed_build", "replay"]
+Kind = Literal["recall", "recall_taken_back", "rejected_day", "failed_gate", "failed_build", "replay"]
 State = Literal["waiting", "sent", "given up"]
 LONGEST_WAIT: Final = 6 * 3600.0
 """Most seconds between two attempts."""
@@ -206,6 +206,19 @@ class Outbox:
                 " WHERE notice = ? AND target = ?",
                 (state, at + wait, at, problem, delivery.notice, delivery.target),
             )
+
+    def remove_old(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove the notices from before a time that wait nowhere, and return their number; causes stay known.
+
+        A dry run only counts them.
+        """
+        old = "at < ? AND id NOT IN (SELECT notice FROM deliveries WHERE state = 'waiting')"
+        with self._changing() as connection:
+            found = connection.execute(f"SELECT id FROM notices WHERE {old}", [before.timestamp()]).fetchall()  # noqa: S608  constants
+            if not dry_run:
+                connection.executemany("DELETE FROM deliveries WHERE notice = ?", found)
+                connection.executemany("DELETE FROM notices WHERE id = ?", found)
+        return len(found)
 
     def wake(self, states: Sequence[State], *, now: datetime) -> None:
         """Have everything in these states tried at the next delivery."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
-from http.client import HTTPException
+from http.client import HTTPException, responses
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -50,7 +50,10 @@ class Target:
         """The target without secrets: of a URL only its beginning."""
         if self.kind == "mail":
             return f"mail to {self.address}"
-        parts = urlsplit(self.address)
+        try:
+            parts = urlsplit(self.address)
+        except ValueError:  # no address in its brackets
+            return f"{self.kind} …"
         return f"{self.kind} {parts.scheme}://{parts.netloc}/…"
 
     def send(self, notice: Notice, *, seconds: float) -> None:
@@ -75,7 +78,7 @@ class Target:
                 answer.read(_ANSWER_BYTES)
         except urllib.error.HTTPError as error:
             error.close()
-            raise DeliveryError(f"answered {error.code} {error.reason}{_elsewhere(error.code)}") from None
+            raise DeliveryError(f"answered {error.code} {_phrase(error.code)}".strip()) from None
         except urllib.error.URLError as error:
             raise DeliveryError(_reason(error.reason)) from None
         except (OSError, HTTPException, ValueError) as error:
@@ -159,8 +162,10 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 _OPENER: Final = urllib.request.build_opener(_NoRedirects)
 
 
-def _elsewhere(code: int) -> str:
-    return "; redirects are not followed" if 300 <= code < 400 else ""  # noqa: PLR2004  HTTP's range
+def _phrase(code: int) -> str:
+    """Return a status in words, by the standard: a server's own words might hold the URL."""
+    elsewhere = "; redirects are not followed" if 300 <= code < 400 else ""  # noqa: PLR2004  HTTP's range
+    return f"{responses.get(code, '')}{elsewhere}"
 
 
 def _reason(error: object) -> str:
@@ -193,5 +198,7 @@ def _within(seconds: float, attempt: Callable[[], None]) -> None:
     thread.join(seconds)
     if not ended:
         raise DeliveryError("no answer in time")
+    if isinstance(ended[0], Exception) and not isinstance(ended[0], DeliveryError):
+        raise DeliveryError(type(ended[0]).__name__)  # its words might hold the URL
     if ended[0] is not None:
         raise ended[0]

@@ -136,10 +136,12 @@ def rebuild(
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with build_lock(home):
+    with noticed(home, settings, watcher.say) as noted, build_lock(home):
         clear_places(home, watcher.say)
+        finish_recalls(home, settings, watcher.say)
         with _builder(home, settings, watcher, warm=warm) as builder:
-            return builder.run_again(days)
+            noted.outcome = builder.run_again(days)
+    return builder.outcome
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import follow_source
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
-from recsys_assets.orchestration.recalled_days import left_out, left_out_in_words
+from recsys_assets.orchestration.recalled_days import landing_of_accepted, left_out, left_out_in_words
 from recsys_assets.orchestration.repair.damaged_databases import moved_away
 from recsys_assets.orchestration.run_results import counted
 from recsys_assets.settings import Settings
@@ -157,7 +157,9 @@ def accepting_stores(home: Home, settings: Settings) -> dict[str, PartitionStore
     """Return table name -> store; it records a build's fingerprints, so that a day accepted by hand is fresh."""
     inputs = Inputs(home, settings)
     return {
-        RAW_INTERACTIONS.name: replace(inputs.raw_store, provenance=inputs.landing),
+        RAW_INTERACTIONS.name: replace(
+            inputs.raw_store, provenance=lambda day: landing_of_accepted(inputs, day)
+        ),
         INTERACTIONS.name: replace(
             inputs.interaction_store,
             provenance=lambda day: Inputs(home, settings).cleaning(day),  # of the raw day then

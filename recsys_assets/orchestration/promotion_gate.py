@@ -18,7 +18,7 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.release.gate import (
     nothing_to_compare,
 )
-from recsys_assets.release.gate_report import GateName, GateReport, write_gate
+from recsys_assets.release.gate_report import NOT_JUDGED, GateName, GateReport, write_gate
 from recsys_assets.release.list_audit import audit_lists
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.release_store import ReleaseStore
@@ -97,7 +97,7 @@ def judge(
         if settings.gate.enabled:
             results.append(candidate.lists(lists) if name == "lists" else getattr(candidate, name)())
         else:
-            results.append(nothing_to_compare(name, "not judged: [gate] enabled is false"))
+            results.append(nothing_to_compare(name, NOT_JUDGED))
         on_step(done, len(NAMES))
     report = GateReport(
         release=release_id,

@@ -16,7 +16,7 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.notices.delivery import send_notice
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
-from recsys_assets.orchestration.recall_words import recall_notice, spans_in_words
+from recsys_assets.orchestration.recall_words import recall_notice, spans_in_words, taken_back_notice
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import content_fingerprint, quarantine_day, recalled_result
 from recsys_assets.release.answer_counts import read_answers
@@ -82,7 +82,7 @@ def finish_recalls(home: Home, settings: Settings, say: Say) -> None:
     Raises:
         BrokenReleaseError: a record of recalls cannot be read.
     """
-    take_back_accepted(home)
+    take_back_accepted(home, settings)
     for recall in read_unfinished(home):
         _declare(home, settings, recall)
         _carry_out(home, settings, recall, say)
@@ -90,8 +90,10 @@ def finish_recalls(home: Home, settings: Settings, say: Say) -> None:
             write_unfinished(home, [one for one in read_unfinished(home) if one.at != recall.at])
 
 
-def take_back_accepted(home: Home) -> list[date]:
+def take_back_accepted(home: Home, settings: Settings) -> list[date]:
     """Forget the recalls of rows that a person accepted since, and return their days; the caller holds the build lock.
+
+    The notice of it is kept before.
 
     Raises:
         BrokenReleaseError: the record of recalled days cannot be read.
@@ -101,18 +103,20 @@ def take_back_accepted(home: Home) -> list[date]:
         return []
     with Ledger(home.quality_db) as ledger:
         accepted = {
-            (one.day, one.fingerprint): one.accepted_at
+            (one.day, one.fingerprint): one
             for one in ledger.acceptances()
             if one.table == RAW_INTERACTIONS.name
         }
+    found = [
+        by
+        for one in recalled
+        if (by := accepted.get((one.day, one.raw_fingerprint))) is not None and by.accepted_at > one.at
+    ]
+    found = list(dict.fromkeys(found))
+    if found:
+        send_notice(home, settings.notify, taken_back_notice(home, found, read_recalls(home)))
     with locked(home.releases / MOVING):
-        return [
-            one.day
-            for one in recalled
-            if (at := accepted.get((one.day, one.raw_fingerprint))) is not None
-            and at > one.at
-            and take_back(home.releases, one.day, {one.raw_fingerprint})
-        ]
+        return [one.day for one in found if take_back(home.releases, one.day, {one.fingerprint})]
 
 
 def _begin(
@@ -234,7 +238,9 @@ def _carry_out(home: Home, settings: Settings, recall: UnfinishedRecall, say: Sa
             for table, store in there.items():
                 result = recalled_result(table, day, recall.why)
                 of_table = account if table == INTERACTIONS.name else None
-                quarantine_day(home.quarantine, day, store.read(day), [result], account=of_table)
+                quarantine_day(
+                    home.quarantine, day, store.read(day), [result], account=of_table, recalled=True
+                )
                 ledger.record([result], at=recall.at)
             ledger.flush()
             for store in there.values():

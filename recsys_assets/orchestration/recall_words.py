@@ -8,6 +8,7 @@ import msgspec
 
 from recsys_assets.notices.outbox import Notice
 from recsys_assets.orchestration.landing_plan import stretches
+from recsys_assets.quality.ledger import Acceptance
 from recsys_assets.release.recalls import RecordedRecall
 from recsys_assets.storage.home import Home
 
@@ -24,6 +25,46 @@ def recall_notice(home: Home, recall: RecordedRecall) -> Notice:
         subject=f"Recalled: {spans_in_words(recall.days)}: {' '.join(recall.why.split())}",
         text="\n".join(recall_lines(home, recall)),
         details={"home": str(home.root), **msgspec.to_builtins(recall)},
+    )
+
+
+def taken_back_notice(
+    home: Home, accepted: Sequence[Acceptance], recalls: Sequence[RecordedRecall]
+) -> Notice:
+    """Return the notice that recalled rows are good after all.
+
+    Args:
+        home: the home.
+        accepted: who accepted them, at least one.
+        recalls: every recall of the home.
+    """
+    days, last = sorted({one.day for one in accepted}), max(accepted, key=lambda one: one.accepted_at)
+    releases = dict.fromkeys(
+        release for one in recalls if not set(days).isdisjoint(one.days) for release in one.releases
+    )
+    words, why = spans_in_words(days), "; ".join(dict.fromkeys(one.why for one in accepted))
+    one = len(days) == 1
+    text = [
+        f"The recall of {words} was taken back by {last.who} at {last.accepted_at:%Y-%m-%d %H:%M} UTC: {why}",
+        f"{'Its' if one else 'Their'} rows are in use again, as they were.",
+        f"Built on {'it' if one else 'them'}: {', '.join(releases) or 'no release'}.",
+        f"Next: recsys build{home.option}",
+        "An earlier release can be served again where none of its days is recalled:",
+        f"recsys releases promote ID{home.option}",
+    ]
+    return Notice(
+        id=f"recall-taken-back-{last.accepted_at:%Y%m%dT%H%M%S%f}",
+        at=last.accepted_at,
+        kind="recall_taken_back",
+        subject=f"Recall taken back: {words}: {' '.join(why.split())}",
+        text="\n".join(text),
+        details={
+            "home": str(home.root),
+            "days": [str(day) for day in days],
+            "who": last.who,
+            "why": why,
+            "releases": list(releases),
+        },
     )
 
 

@@ -14,11 +14,12 @@ import dagster as dg
 
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.lake.follow import CONTENT_KEY
+from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.metadata import OWNER
 from recsys_assets.orchestration.run_results import LOOK, counted, look_at
-from recsys_assets.quality.audit_and_publish import PublishOutcome
-from recsys_assets.quality.quarantine import RECALLED, RecalledRows
+from recsys_assets.quality.audit_and_publish import PublishOutcome, RecalledRows
+from recsys_assets.quality.quarantine import RECALLED
 from recsys_assets.quality.questions import question_of
 from recsys_assets.release.current import RECALLED_FILE, RecalledDay, note_landed_again, read_recalled
 from recsys_assets.release.release_store import MOVING
@@ -65,6 +66,21 @@ def left_out(inputs: Inputs) -> dict[date, RecalledDay]:
         and entry.day not in inputs.raw_files
         and entry.raw_inputs == inputs.raw_interactions(entry.day)
     }
+
+
+def landing_of_accepted(inputs: Inputs, day: date) -> dict[str, str]:
+    """Return the provenance of a raw day that is accepted: recalled rows are of the source as it was when they landed.
+
+    Where the source has others since, these land with the next build.
+    """
+    from recsys_assets.quality.quarantine import rejected_on  # noqa: PLC0415  rarely needed
+
+    rows = {one.fingerprint for one in rejected_on(inputs.home.quarantine, day)}
+    for entry in read_recalled(inputs.home.releases):
+        was = entry.raw_inputs if entry.day == day and entry.raw_fingerprint in rows else ""
+        if was and was != inputs.raw_interactions(day):
+            return {INPUTS_KEY: was, CONTENT_KEY: RECALLED}
+    return inputs.landing(day)
 
 
 def left_out_in_words(days: Mapping[date, RecalledDay]) -> str:

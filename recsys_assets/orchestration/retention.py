@@ -16,6 +16,7 @@ from typing import Final
 import dagster as dg
 import msgspec
 
+from recsys_assets.notices.delivery import remove_old_notices
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.orchestration.run_history import cut_history
@@ -39,7 +40,7 @@ class PrunedKind:
     """One kind of files, and its size before and after."""
 
     kind: str
-    """Dagster's runs, check results, counts of answers, reports, quarantine or releases."""
+    """Dagster's runs, check results, reports, notices, releases and more."""
     removed: str
     """The number of things removed, in words; empty for none."""
     bytes_before: int
@@ -61,6 +62,7 @@ def keep_days(settings: RetentionSettings, days: int | None) -> RetentionSetting
         answer_days=days,
         version_days=days,
         replay_days=days,
+        notice_days=days,
     )
 
 
@@ -106,6 +108,7 @@ def prune_locked(
         _prune_versions(home, before=old(kept.version_days), dry_run=dry_run),
         _prune_files("replays", home.replays, before=old(kept.replay_days), dry_run=dry_run),
         _prune_files("reports as known then", home.known_then, before=old(kept.report_days), dry_run=dry_run),
+        _prune_notices(home, before=old(kept.notice_days), dry_run=dry_run),
         _prune_releases(home, keep=kept.releases, dry_run=dry_run),
     ]
 
@@ -152,6 +155,19 @@ def _prune_answers(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind
         removed=_counted(removed, "hour"),
         bytes_before=size,
         bytes_after=_bytes_of(home.answers_db),
+    )
+
+
+def _prune_notices(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
+    size = _bytes_of(home.notices_db)
+    removed = remove_old_notices(home, before=before, dry_run=dry_run)
+    if removed and not dry_run:
+        compact(home.notices_db)
+    return PrunedKind(
+        kind="notices",
+        removed=_counted(removed, "notice"),
+        bytes_before=size,
+        bytes_after=_bytes_of(home.notices_db),
     )
 
 

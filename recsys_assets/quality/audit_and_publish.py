@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import polars as pl
 
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import (
-    RecalledRows,
+    RECALLED,
     content_fingerprint,
     end_quarantine,
-    judge_recalled,
     quarantine_day,
+    recalled_result,
 )
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.partition_store import in_chunks
@@ -29,6 +29,15 @@ _FLUSH_DAYS: Final = 200
 """Days that are put on the disk together, and then made visible in the ledger."""
 RECENT_DAYS: Final = 30
 """Days whose results an outcome keeps though they are ok: the history that is shown beside a check."""
+
+
+class RecalledRows(NamedTuple):
+    """Rows of a day that were recalled."""
+
+    fingerprint: str
+    """Their `content_fingerprint`."""
+    why: str
+    """Reason given."""
 
 
 class DayStore(Protocol):
@@ -218,3 +227,22 @@ def publish_days(
             if progress is not None:
                 progress(day)
     return publisher.finish()
+
+
+def judge_recalled(
+    day: date, frame: pl.DataFrame, recalled: Sequence[RecalledRows], *, table: str
+) -> CheckResult:
+    """Return whether a delivery of a day that was recalled has the recalled rows; those are blocked.
+
+    Args:
+        day: the day.
+        frame: its rows.
+        recalled: its recalled rows, at least one.
+        table: the table.
+    """
+    found = content_fingerprint(frame)
+    why = next((one.why for one in recalled if one.fingerprint == found), None)
+    if why is not None:
+        return recalled_result(table, day, why)
+    detail = "recalled once; these are other rows"
+    return CheckResult(table=table, day=day, check=RECALLED, verdict="ok", detail=detail)

@@ -1,15 +1,16 @@
 """The quarantine: rejected days with their reasons, and the two ways out: a person accepts or drops a day.
 
 A day's folder has two files a table: `<table>.parquet`, the rejected rows, and `<table>.json`, the reasons
-with failing rows. No other module knows that layout.
+with failing rows. A delivery that was there when the published rows were recalled lies in `waiting/` until those are
+accepted or dropped. No other module knows that layout.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import msgspec
 import polars as pl
@@ -76,8 +77,11 @@ def quarantine_day(
     blocking: list[CheckResult],
     *,
     account: RowAccount | None = None,
+    recalled: bool = False,
 ) -> None:
     """Keep a rejected day with the results that blocked it; reasons are only there beside the rows that they are of.
+
+    It replaces the delivery that is there; recalled rows, which were published, keep it for after them.
 
     Args:
         quarantine: folder of rejected days.
@@ -85,8 +89,13 @@ def quarantine_day(
         frame: its rows.
         blocking: at least one result, all of the same table.
         account: the account of the rows that `frame` was made from.
+        recalled: the rows were published, and are recalled.
     """
     folder, table = day_folder(quarantine, day), blocking[0].table
+    if recalled:
+        _set_waiting(folder, table)
+    else:
+        _remove(folder / _WAITING, table)
     remove_file(folder / f"{table}.json")
     with replaced_file(folder / f"{table}.parquet") as staged:
         frame.write_parquet(staged, compression="zstd")
@@ -102,55 +111,51 @@ def quarantine_day(
     replace_file(folder / f"{table}.json", content)
 
 
+_WAITING: Final = "waiting"
 RECALLED: Final = "recalled"
 """Check of a day whose rows were found to be bad after they had been published."""
 
 
-class RecalledRows(NamedTuple):
-    """Rows of a day that were recalled."""
-
-    fingerprint: str
-    """Their `content_fingerprint`."""
-    why: str
-    """Reason given."""
-
-
 def recalled_result(table: str, day: date, why: str) -> CheckResult:
     """Return the result that blocks recalled rows."""
-    return CheckResult(table=table, day=day, check=RECALLED, verdict="block", detail=f"recalled: {why}")
+    return CheckResult(table=table, day=day, check=RECALLED, verdict="block", detail=why)
 
 
-def judge_recalled(
-    day: date, frame: pl.DataFrame, recalled: Sequence[RecalledRows], *, table: str
-) -> CheckResult:
-    """Return whether a delivery of a day that was recalled has the recalled rows; those are blocked.
+def end_quarantine(quarantine: Path, day: date, *, table: str, by_hand: bool = False) -> None:
+    """Remove what is kept of a table's day: a later delivery of it passed, or a person accepted or dropped it.
 
-    Args:
-        day: the day.
-        frame: its rows.
-        recalled: its recalled rows, at least one.
-        table: the table.
-    """
-    found = content_fingerprint(frame)
-    why = next((one.why for one in recalled if one.fingerprint == found), None)
-    if why is not None:
-        return recalled_result(table, day, why)
-    detail = "recalled once; these are other rows"
-    return CheckResult(table=table, day=day, check=RECALLED, verdict="ok", detail=detail)
-
-
-def end_quarantine(quarantine: Path, day: date, *, table: str) -> None:
-    """Remove what is kept of a table's day: a later delivery of it passed, or it was accepted or dropped.
-
-    The note goes first: a day that has one has its rows too, wherever this is cut short.
+    By hand only that one ends; a delivery that waited behind it is in its place then.
     """
     folder = day_folder(quarantine, day)
+    if not by_hand:
+        _remove(folder / _WAITING, table)
+    _remove(folder, table)
+    _move(folder / _WAITING, folder, table)
+
+
+def _set_waiting(folder: Path, table: str) -> None:
+    """Let the delivery that is there wait behind recalled rows, unless it was recalled itself."""
+    note = folder / f"{table}.json"
+    if note.exists() and all(one.check != RECALLED for one in _read(note).reasons):
+        _move(folder, folder / _WAITING, table)
+
+
+def _remove(folder: Path, table: str) -> None:
+    """Remove a delivery, its note first: a note has its rows beside it, wherever this is cut short."""
     if not folder.is_dir():
         return
     for suffix in ("json", "parquet"):
         remove_file(folder / f"{table}.{suffix}")
     if not any(folder.iterdir()):
         remove_folder(folder)
+
+
+def _move(source: Path, target: Path, table: str) -> None:
+    """Move a delivery that is there; cut short, its note is still where it was, or in both places with its rows."""
+    if (source / f"{table}.json").exists():
+        for name in (f"{table}.parquet", f"{table}.json"):
+            replace_file(target / name, (source / name).read_bytes())
+        _remove(source, table)
 
 
 def rejected_days(quarantine: Path) -> list[RejectedDay]:
@@ -234,7 +239,7 @@ def accept_day(
             ledger.put_account(day, rejected.account)
             ledger.flush()
         accepted.append(acceptance)
-        end_quarantine(quarantine, day, table=rejected.table)
+        end_quarantine(quarantine, day, table=rejected.table, by_hand=True)
     return accepted
 
 
@@ -246,7 +251,7 @@ def drop_day(quarantine: Path, day: date) -> list[RejectedDay]:
     """
     found = rejected_on(quarantine, day)
     for rejected in found:
-        end_quarantine(quarantine, day, table=rejected.table)
+        end_quarantine(quarantine, day, table=rejected.table, by_hand=True)
     return found
 
 

@@ -32,7 +32,7 @@ _WORDS: Final = {
 
 def reasons_in_words(rejected: RejectedDay) -> list[str]:
     """Return one sentence a reason, such as `70 of 100 rows without a user (no_user)`, most rows first."""
-    recalled = [result.detail for result in rejected.reasons if result.check == RECALLED]
+    recalled = [f"{RECALLED}: {result.detail}" for result in rejected.reasons if result.check == RECALLED]
     if recalled:
         return recalled
     if rejected.account is not None and rejected.account.reasons:

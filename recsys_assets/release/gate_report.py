@@ -17,6 +17,8 @@ from recsys_assets.storage.home import Home
 GATE_FOLDER: Final = ".gate"
 """Folder beside the releases with one JSON file a release."""
 
+NOT_JUDGED: Final = "not judged: [gate] enabled is false"
+"""Detail of each result where the gate is off."""
 GateName = Literal[
     "held_out", "best_baseline", "index_recall", "lists", "golden_users", "rules_cases", "smoke_test"
 ]
@@ -64,6 +66,8 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     def in_words(self) -> str:
         """Return the judgement, and below it a line for each check that did not pass."""
         against = f" (current: {self.against})" if self.against else ""
+        if self.results and all(one.detail == NOT_JUDGED for one in self.results):
+            return f"release {self.release} was {NOT_JUDGED}"
         if self.passed:
             return f"release {self.release} passed the gate{against}"
         return "\n".join(

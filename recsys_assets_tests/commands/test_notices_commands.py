@@ -93,6 +93,8 @@ def test_doctor_names_what_was_given_up(home, receiver):
     ("lines", "said"),
     [
         ('webhooks = ["ftp://a.org/S3CRET"]', "[notify] webhooks: the value is not allowed"),
+        ('webhooks = ["http://a.org:65536/S3CRET"]', "[notify] webhooks: the value is not allowed"),
+        ('webhooks = ["http://[::1/S3CRET"]', "[notify] webhooks: the value is not allowed"),
         ('slack = ["https://ann:S3CRET@a.org/x"]', "[notify] slack: the value is not allowed"),
         ('[notify.mail]\nhost = "a.org"', "sender: missing"),
         ('[notify.mail]\nhost = "a.org"\nsender = "a@b.org"', "to: missing"),

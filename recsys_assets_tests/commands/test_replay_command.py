@@ -91,6 +91,13 @@ def test_a_replay_without_a_change_says_so():
     ]
 
 
+def test_a_day_that_is_gone_from_the_source_is_not_called_the_same():
+    gone = report(days=[replayed("gone")], made={})
+    assert (
+        next(report_lines(gone)) == "2024-03-04: the source has no row of it any more; it stays as it landed."
+    )
+
+
 def test_reports_are_listed_and_shown_again(home):
     listed = run(home, "--list").output.splitlines()
     assert [line.split()[0] for line in listed] == ["20240402T100000Z", "20240401T100000Z"]

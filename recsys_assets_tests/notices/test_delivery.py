@@ -9,7 +9,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from recsys_assets.notices.delivery import deliver_due, forget_causes, send_notice, unknown_causes
+from recsys_assets.notices.delivery import (
+    deliver_due,
+    forget_causes,
+    remove_old_notices,
+    send_notice,
+    unknown_causes,
+)
 from recsys_assets.notices.outbox import Notice, Outbox
 from recsys_assets.notify_settings import MailSettings, NotifySettings
 from recsys_assets.storage.home import Home
@@ -249,3 +255,27 @@ def test_a_process_that_is_killed_loses_no_notice(home, receiver, to_webhook, ki
     assert done.returncode == -signal.SIGKILL
     assert deliver_due(home, to_webhook, after(seconds=1)).sent == 1
     assert receiver.bodies == [msgspec.to_builtins(NOTICE)] * copies
+
+
+def test_an_address_that_nobody_can_use_takes_no_notice_from_others(home, receiver):
+    settings = NotifySettings(webhooks=["http://[1:2]/T0KEN", receiver.url])
+    send_notice(home, settings, NOTICE)
+    done = deliver_due(home, settings, NOW)
+    assert (done.sent, done.failed) == (1, 1)
+    assert not any("T0KEN" in str(state) for state in states(home))
+
+
+def test_old_notices_go_but_for_those_that_wait_and_their_causes_stay_known(home, to_webhook):
+    waiting = msgspec.structs.replace(NOTICE, id="recall-2")
+    send_notice(home, to_webhook, NOTICE, causes=["rejected day"])
+    assert deliver_due(home, to_webhook, NOW).sent == 1
+    send_notice(home, to_webhook, waiting)
+
+    assert remove_old_notices(home, before=NOW) == 0
+    assert remove_old_notices(home, before=after(seconds=1), dry_run=True) == 1
+    assert remove_old_notices(home, before=after(seconds=1)) == 1
+
+    with Outbox(home.notices_db) as outbox:
+        assert outbox.notices() == [waiting]
+    assert states(home) == [("waiting", 0, "")]
+    assert unknown_causes(home, ["rejected day"]) == []

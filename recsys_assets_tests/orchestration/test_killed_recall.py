@@ -7,12 +7,14 @@ import sys
 import pytest
 
 from recsys_assets.orchestration.recall_home import finish_recalls
+from recsys_assets.orchestration.replay import replay
 from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.release.recalls import read_recalls, read_unfinished
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.locks import build_lock
+from recsys_assets_tests.orchestration.homes import SilentWatcher
 from recsys_assets_tests.orchestration.recalls import BAD, WHY, build_shop, copy_of, notices, recall
 
 
@@ -75,3 +77,19 @@ def test_a_recall_that_is_killed_at_any_step_is_finished(built, tmp_path, when, 
         assert BAD not in {*days_under(copy.raw), *days_under(copy.interactions)}
         assert len(notices(copy)) == 1
         assert read_unfinished(copy) == ()
+
+
+def test_a_replay_finishes_a_killed_recall_and_leaves_the_same_rows_out(built, tmp_path):
+    home = copy_of(built, tmp_path / "home")
+    subprocess.run(
+        [sys.executable, "-c", KILLED, str(home.root), str(BAD), STEPS["_mark"], "quarantine_day", "before", WHY],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert read_unfinished(home)
+
+    _, report = replay(home, load_settings(home), SilentWatcher(), [BAD])
+
+    assert read_unfinished(home) == ()
+    assert BAD not in {*days_under(home.raw), *days_under(home.interactions)}
+    assert [day.state for day in report.days] == ["rejected"]
+    assert "failed_build" not in {notice.kind for notice in notices(home)}

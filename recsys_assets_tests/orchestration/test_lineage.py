@@ -15,7 +15,7 @@ from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
 from recsys_assets.release.answer_id import AnswerId
 from recsys_assets.release.current import RecordedMove
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.release.served_times import served_times
+from recsys_assets.release.served_times import made_moves, served_times
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.release.building import build_world
 from recsys_assets_tests.release.world import FIRST_DAY, LAST_DAY, LINEAGE, NOW
@@ -211,5 +211,7 @@ def test_times_end_where_the_next_release_begins_and_a_move_that_did_not_happen_
         name: [(one.start.hour, one.end and one.end.hour) for one in times] for name, times in found.items()
     }
     assert hours == {"a": [(1, 2), (4, None)], "b": [(2, 4)]}
+    assert made_moves(moves, "a") == [*moves[:2], moves[3]]
+    assert made_moves(moves, "b") == moves[:2]
     assert served_times([], None) == {}
     assert served_times([move(None, "a", 1), move("a", "a", 2)], "a")["a"][0].end is None

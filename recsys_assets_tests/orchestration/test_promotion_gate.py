@@ -131,6 +131,7 @@ def test_a_gate_that_is_off_promotes_and_says_so(worse, tmp_path):
     assert release_row(outcome).status == "built"
     report = read_gate(home.releases, read_current(home.releases))
     assert {one.detail for one in report.results} == {"not judged: [gate] enabled is false"}
+    assert report.in_words().endswith("was not judged: [gate] enabled is false")
 
 
 def test_a_crash_before_the_promotion_is_made_good_by_the_next_build(good, tmp_path):

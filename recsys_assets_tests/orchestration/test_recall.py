@@ -10,8 +10,10 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from recsys_assets.errors import BuildRunningError, ReleaseError
+from recsys_assets.lake.follow import count_now
 from recsys_assets.orchestration import recall_home
 from recsys_assets.orchestration.build import build, land
+from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance
 from recsys_assets.orchestration.landing_plan import follow
 from recsys_assets.orchestration.recall_home import take_back_accepted
@@ -83,8 +85,8 @@ def test_a_recall_moves_days_and_current_and_names_everybody(home):
     assert BAD not in days_under(home.raw)
     assert BAD not in days_under(home.interactions)
     assert {(one.table, one.day, one.reasons[0].detail) for one in rejected_days(home.quarantine)} == {
-        ("raw_interactions", BAD, f"recalled: {WHY}"),
-        ("interactions", BAD, f"recalled: {WHY}"),
+        ("raw_interactions", BAD, WHY),
+        ("interactions", BAD, WHY),
     }
     (recorded,) = read_recalls(home)
     assert (recorded.who, recorded.why, recorded.days) == ("ann", WHY, (BAD,))
@@ -130,7 +132,7 @@ def test_corrected_rows_land_and_are_used(home, log):
     assert BAD in store.manifest(store.current_id() or "").lineage
     assert rejected_days(home.quarantine) == []
     with build_lock(home):
-        assert take_back_accepted(home) == []
+        assert take_back_accepted(home, load_settings(home)) == []
 
 
 def test_a_day_that_was_corrected_can_be_recalled_again(home, log):
@@ -169,9 +171,25 @@ def test_accepting_the_rows_takes_the_recall_back(home, recsys):
     assert done.returncode == 0, done.stderr
     assert f"{BAD}: its recall is taken back" in done.stdout
     assert list(read_recalled(home.releases)) == []
+    recalled, taken_back = notices(home)
+    assert (recalled.kind, taken_back.kind) == ("recall", "recall_taken_back")
+    assert taken_back.details["days"] == [str(BAD)]
+    assert taken_back.details["releases"] == recalled.details["releases"]
+    assert "they were right" in taken_back.text
     outcome = build(home, load_settings(home), SilentWatcher())
     assert not outcome.failed, outcome.rows
     ReleaseStore(home.releases).promote(before or "")
+
+
+def test_accepted_rows_are_not_taken_for_those_that_the_source_has_since(home, log, recsys):
+    recall(home)
+    write_log(log, days=4, corrected=True)
+    count_now(home, load_settings(home))
+    assert not recsys("quarantine", "accept", str(BAD), "--why", "good enough", home=home.root).returncode
+    inputs = Inputs(home, load_settings(home))
+    assert inputs.raw_files[BAD].rows == 90
+    assert not inputs.is_landed(inputs.raw_files[BAD])
+    assert list(inputs.source_changes(inputs.source_days).changed) == [BAD]
 
 
 def test_where_no_clean_release_is_left_the_command_says_so_and_everything_else_is_done(home, recsys):

@@ -10,6 +10,9 @@ import msgspec
 import polars as pl
 import pytest
 
+from recsys_assets.notices.delivery import send_notice
+from recsys_assets.notices.outbox import Notice
+from recsys_assets.notify_settings import NotifySettings
 from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import open_instance
@@ -229,6 +232,14 @@ def test_a_rejected_day_stays_for_its_days(home):
         os.utime(file, (old, old))
     _prune(home, now=datetime.now(UTC))
     assert rejected_days(home.quarantine) == []
+
+
+def test_notices_stay_for_their_days(home):
+    at = datetime.now(UTC)
+    send_notice(home, NotifySettings(), Notice(id="n", at=at, kind="recall", subject="s", text="t"))
+
+    assert _prune(home)["notices"].removed == ""
+    assert _prune(home, now=at + timedelta(days=366))["notices"].removed == "1 notice"
 
 
 def test_earlier_versions_of_a_day_stay_for_their_days(home):

@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from recsys_assets.quality.audit_and_publish import RECENT_DAYS, DayPublisher, publish_days
+from recsys_assets.quality.audit_and_publish import RECENT_DAYS, DayPublisher, RecalledRows, publish_days
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Acceptance, Ledger
-from recsys_assets.quality.quarantine import RecalledRows, content_fingerprint, rejected_days
+from recsys_assets.quality.quarantine import content_fingerprint, rejected_days
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.storage import partition_store
 from recsys_assets.storage.partition_store import PartitionStore
@@ -193,7 +193,7 @@ def test_recalled_rows_are_rejected_though_they_pass_and_were_accepted_and_other
         assert not publisher.publish(FIRST, GOOD, audit(FIRST, GOOD))
         assert publisher.publish(SECOND, GOOD, audit(SECOND, GOOD))
         (rejected,) = rejected_days(tmp_path / "quarantine")
-        assert [one.detail for one in rejected.reasons] == ["recalled: prices in roubles"]
+        assert [one.detail for one in rejected.reasons] == ["prices in roubles"]
         other = pl.DataFrame({"a": [1, 3]})
         assert publisher.publish(FIRST, other, audit(FIRST, other))
         publisher.finish()

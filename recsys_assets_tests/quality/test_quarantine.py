@@ -14,6 +14,8 @@ from recsys_assets.quality.quarantine import (
     content_fingerprint,
     drop_day,
     lineage_notes,
+    quarantine_day,
+    recalled_result,
     rejected_days,
     rejected_on,
 )
@@ -162,3 +164,46 @@ def test_accepting_forgets_the_profile_of_the_version_before(tmp_path, deliver, 
     ledger.put_profiles("raw", {DAY: b"before"})
     acceptance_of(tmp_path, deliver, store, ledger)
     assert ledger.profiles("raw", since=DAY, before=date.max) == {}
+
+
+RECALLED_ROWS = pl.DataFrame({"a": [1, 2]})
+
+
+def recall(tmp_path):
+    why = [recalled_result("raw", DAY, "prices in roubles")]
+    quarantine_day(tmp_path / "quarantine", DAY, RECALLED_ROWS, why, recalled=True)
+
+
+def fingerprints(tmp_path):
+    return [one.fingerprint for one in rejected_days(tmp_path / "quarantine")]
+
+
+@pytest.mark.parametrize("way", ["accept", "drop"])
+def test_a_rejected_delivery_is_there_again_after_recalled_rows_were_accepted_or_dropped(
+    tmp_path, deliver, store, ledger, way
+):
+    deliver(BAD)
+    recall(tmp_path)
+    recall(tmp_path)  # finished after it was killed
+    assert fingerprints(tmp_path) == [content_fingerprint(RECALLED_ROWS)]
+
+    if way == "accept":
+        accept_day(
+            tmp_path / "quarantine", DAY, stores={"raw": store}, ledger=ledger, who="ada", why="fine", at=AT
+        )
+        assert store.read(DAY).equals(RECALLED_ROWS)
+    else:
+        drop_day(tmp_path / "quarantine", DAY)
+
+    assert fingerprints(tmp_path) == [content_fingerprint(BAD)]
+    drop_day(tmp_path / "quarantine", DAY)
+    assert list((tmp_path / "quarantine").iterdir()) == []
+
+
+@pytest.mark.parametrize("next_one", [BAD, pl.DataFrame({"a": [3, 4]})])
+def test_a_later_delivery_ends_those_before_it(tmp_path, deliver, next_one):
+    deliver(BAD)
+    recall(tmp_path)
+    passed = not deliver(next_one).rejected
+    assert fingerprints(tmp_path) == ([] if passed else [content_fingerprint(next_one)])
+    assert [file.name for file in (tmp_path / "quarantine").rglob("waiting")] == []

@@ -30,6 +30,7 @@ from recsys_assets.release.gate_report import read_gate
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.release_diff import ReleaseDiff, diff_releases
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.release.served_times import made_moves
 from recsys_assets.rules.rules_file import released_rules
 from recsys_assets.rules.rules_stamp import Stamp, rules_stamp
 from recsys_assets.rules.testing.golden import GoldenResult, golden_of_releases
@@ -95,7 +96,8 @@ class ReleaseController(ServiceController):
         serving = self.service.serving()
 
         def reply() -> Reply:
-            moves = self.service.live.store.promotions()[-limit:]
+            store = self.service.live.store
+            moves = made_moves(store.promotions(), store.served_id())[-limit:]
             found = [msgspec.convert(move, MoveSummary, from_attributes=True) for move in reversed(moves)]
             body = encode(ReleaseHistory(release=serving.release_id, moves=found))
             return Reply(body, release=serving.release_header)

@@ -59,7 +59,8 @@ class RecallNotices:
         used = {entry.day: entry.at for entry in self._recalled if lineage.get(entry.day) == entry.checksum}
         since = self._clock() - self._time
         recent = [(entry.day, entry.at) for entry in self._recalled if entry.at > since]
-        recent += [(day, recall.at) for recall in self.recalls if recall.at > since for day in recall.days]
+        kept = {entry.day for entry in self._recalled}  # others were taken back
+        recent += [(d, one.at) for one in self.recalls if one.at > since for d in one.days if d in kept]
         days = {*used, *(day for day, _ in recent)}
         if not days:
             return ()

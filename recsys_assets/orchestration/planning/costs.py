@@ -35,6 +35,9 @@ _FIXED_SHARE: Final = 0.3
 """Share of a training's time that neither epochs nor width change."""
 _RUN_SECONDS: Final = 0.5
 """Seconds of a stage that do not grow with its rows: a Dagster run's own."""
+_MOST_TIMES: Final = 4
+"""Times the rows of a record up to which its time and memory grow with the rows; of fewer rows most of them is fixed,
+and what a guess foresees comes on top."""
 START_SECONDS: Final = 4.0
 """Seconds of a build beside its stages: imports, and looking for what is stale."""
 _BASE_MB: Final = 450.0
@@ -147,24 +150,30 @@ def foresee(
         costs: the records of the home.
     """
     known = [one for one in costs if one.stage == step.stage][-_USED:]
+    seconds, a_million, megabytes = _GUESSES.get(step.stage, (1.0, 1.0, 100.0))
+    work = work_of(step.stage, training)
     if not known:
-        seconds, a_million, megabytes = _GUESSES.get(step.stage, (1.0, 1.0, 100.0))
-        work = work_of(step.stage, training)
         return Foreseen(
             seconds=seconds + a_million * work * rows / 1e6,
             peak_mb=_BASE_MB + megabytes * rows / 1e6,
             written=0,
             measured=False,
         )
-    work = work_of(step.stage, training)
 
     def scaled(one: StageCost) -> float:
         fixed = min(_RUN_SECONDS, one.seconds)
+        if rows > _MOST_TIMES * one.rows:
+            return one.seconds + a_million * work * rows / 1e6
         return fixed + (one.seconds - fixed) * rows / one.rows * work / one.work
+
+    def held(one: StageCost) -> float:
+        if rows > _MOST_TIMES * one.rows:
+            return one.peak_mb + megabytes * rows / 1e6
+        return one.start_mb + (one.peak_mb - one.start_mb) * rows / one.rows
 
     return Foreseen(
         seconds=median(map(scaled, known)),
-        peak_mb=max(one.start_mb + (one.peak_mb - one.start_mb) * rows / one.rows for one in known),
+        peak_mb=max(map(held, known)),
         written=round(median(one.written * rows / one.rows for one in known)),
         measured=True,
     )

@@ -66,6 +66,14 @@ def test_a_recall_is_named_for_the_days_of_the_setting(own: Home) -> None:
             assert ("recall" in client.get("/v1/popular").headers) is is_named
 
 
+def test_a_recall_that_was_taken_back_is_named_no_more(own: Home) -> None:
+    recalled(own, FIRST_DAY, FIRST_DAY + timedelta(days=1), at=NOW)
+    left = RecalledDay(day=FIRST_DAY, checksum="another version", at=NOW, why="prices in roubles")
+    (own.releases / "recalled.json").write_bytes(msgspec.json.encode([left]))
+    with TestClient(create_app(own, clock=lambda: NOW)) as client:
+        assert client.get("/v1/popular").headers["recall"].startswith('days="2024-03-01", ')
+
+
 def test_a_release_built_on_recalled_days_says_so_at_any_time(own: Home) -> None:
     manifest = ReleaseStore(own.releases).list()[0]
     recalled(own, FIRST_DAY, at=NOW - timedelta(days=900), checksum=manifest.lineage[FIRST_DAY])

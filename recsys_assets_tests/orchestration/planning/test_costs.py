@@ -28,6 +28,12 @@ def test_time_memory_and_bytes_grow_with_the_rows_beside_a_fixed_part():
     assert found.measured
 
 
+def test_a_record_of_hardly_any_rows_does_not_grow_with_them():
+    found = foresee(step(), rows=240, training=DEFAULT, costs=[record(rows=1)])
+    assert found.seconds == pytest.approx(10.5, abs=0.01)
+    assert found.peak_mb == pytest.approx(600, abs=1)
+
+
 def test_training_grows_with_epochs_and_other_stages_do_not():
     twice = TrainingSettings(epochs=30)
     assert work_of("embeddings", twice) == pytest.approx(1.7)
