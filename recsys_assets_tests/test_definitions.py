@@ -22,6 +22,7 @@ GROUPS = {
     "item_features": "features",
     "item_index": "index",
     "release": "release",
+    "recalled_days": "lake",
     "recommendation_api": "serving",
 }
 DAILY = {"raw_interactions", "interactions", "increment_report"}
@@ -44,7 +45,10 @@ def test_every_asset_says_what_it_is_who_owns_it_and_of_what_kind(specs):
 
 
 def test_every_asset_that_is_made_here_has_a_code_version(specs):
-    assert {name for name, spec in specs.items() if not spec.code_version} == {"recommendation_api"}
+    assert {name for name, spec in specs.items() if not spec.code_version} == {
+        "recalled_days",
+        "recommendation_api",
+    }
 
 
 def test_only_the_daily_assets_are_partitioned_and_by_the_same_days(specs):
@@ -76,8 +80,16 @@ def test_everything_leads_to_what_the_api_serves():
     upstream = dg.AssetSelection.assets("release").upstream().resolve(graph)
     assert {key.to_user_string() for key in upstream} == set(GROUPS) - {
         "increment_report",
+        "recalled_days",
         "recommendation_api",
     }
+
+
+def test_a_recall_makes_all_stale_that_is_learnt_from_days():
+    graph = defs.resolve_asset_graph()
+    learnt = graph.get(dg.AssetKey("recalled_days")).child_keys
+    made = {name for name, group in GROUPS.items() if group in {"embeddings", "features", "index", "release"}}
+    assert made <= {key.to_user_string() for key in learnt}
 
 
 def test_the_jobs_are_named_for_what_they_do():

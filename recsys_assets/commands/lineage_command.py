@@ -31,7 +31,7 @@ _VERSION: Final = 10
 @click.argument("wanted", metavar="DAY|RELEASE|ANSWER-ID")
 @json_option
 def lineage(home: Path | None, wanted: str, as_json: bool) -> None:
-    """Show who used a day, the origin and use of a release, or the origin of an answer.
+    """Show who used a DAY, or the origin of a release or answer.
 
     Answers are those that servers of this home gave; one that is killed leaves out those of its last two seconds.
     """

@@ -16,7 +16,7 @@ from recsys_assets.storage.home import Home
 
 @click.group(epilog=example("recsys notices list", "recsys notices send"))
 def notices() -> None:
-    """List the notices of recalls, replays, rejected days and failures, and send those that wait.
+    """List notices of recalls and failures, and send them.
 
     [notify] in recsys.toml says where they go.
     """

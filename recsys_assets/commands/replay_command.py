@@ -64,7 +64,7 @@ def replay(
     show: str | None,
     as_json: bool,
 ) -> None:
-    """Land days again from the source, and make what follows from them.
+    """Land days again, make what follows from them, report it.
 
     The report says what changed: rows, features, lists and metrics. It is kept in the home.
     """

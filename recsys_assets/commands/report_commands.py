@@ -100,9 +100,9 @@ def _recorded_report(home: Home, day: date) -> Iterator[None]:
     help="Folder of `features.sqlite` and `features.json`, which is made or replaced.",
 )
 def features(home: Path | None, known_at: datetime | None, through: datetime | None, folder: Path) -> None:
-    """Make the feature tables as known at a time, by arrival (--known-at) and by event (--through).
+    """Make the feature tables as they were known at a time.
 
-    Those of the home and its releases stay as they are.
+    They are cut by arrival (--known-at) and by event (--through). Those of the home and its releases stay as they are.
     """
     place = Home.locate(home)
     with progress_shown(f"Making features of {place.root}") as watcher:

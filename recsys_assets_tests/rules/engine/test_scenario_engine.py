@@ -244,6 +244,8 @@ def test_the_release_part_is_the_home_s_file_once_it_is_valid(shared, tmp_path):
     assert (rules_part(home) / "rules.toml").read_bytes() == PACKAGED.read_bytes()
     (home.root / "rules.toml").write_text(PACKAGED.read_text() + "# mine\n")
     assert (rules_part(home) / "rules.toml").read_text().endswith("# mine\n")
+    assert rules_fingerprint(home) == packaged  # a comment changes no list
+    (home.root / "rules.toml").write_text(PACKAGED.read_text().replace("quota = 300", "quota = 200"))
     assert rules_fingerprint(home) != packaged
 
 
