@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
-from recsys_assets.errors import RecsysError
+from recsys_assets.errors import BrokenReleaseError, RecsysError, ReleaseError
 from recsys_assets.notices.outbox import Outbox
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
-from recsys_assets.release.current import read_current
+from recsys_assets.release.current import check_not_recalled, read_current
 from recsys_assets.release.gate_report import newest_candidate
+from recsys_assets.release.manifest import MANIFEST_FILE, read_manifest
 from recsys_assets.settings import Settings, load_or_default_settings, load_settings
 from recsys_assets.storage.home import Home, days_under
 
@@ -113,6 +114,18 @@ def print_findings(console: Console, found: Findings) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def _recalled(home: Home, served: str | None) -> Iterator[str]:
+    """Yield that the current release was built on recalled days, where no other was left."""
+    if served is None or not (home.releases / served / MANIFEST_FILE).is_file():
+        return
+    try:
+        check_not_recalled(home.releases, read_manifest(home.releases / served))
+    except BrokenReleaseError:  # found as damage
+        return
+    except ReleaseError as error:
+        yield str(error)
+
+
 def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.evaluation.model_choice import ModelChoice  # noqa: PLC0415  polars
     from recsys_assets.lake.home_account import home_account  # noqa: PLC0415  polars
@@ -137,7 +150,9 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     if states["choice"] == "fresh":
         found.facts.append(("model", ModelChoice.load(home.artifact("choice")).in_words()))
     with _named(found, "current release"):
-        found.facts.append(("current release", read_current(home.releases) or "none"))
+        served = read_current(home.releases)
+        found.facts.append(("current release", served or "none"))
+        found.facts += [("", fault) for fault in _recalled(home, served)]
     candidate = newest_candidate(home)
     if candidate is not None:
         found.facts.append(("kept back", candidate.in_words()))

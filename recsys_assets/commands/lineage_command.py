@@ -133,7 +133,8 @@ def _use(found: "ReleaseLineage") -> Iterator[str]:
         hours = list(found.by_day)
         lists = ", ".join(f"{_kind(name)} {count:,}" for name, count in found.by_list.items())
         span = hours[0] if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
-        yield f"{found.answers:,} answers, {span}: {lists}."
+        answers = "1 answer" if found.answers == 1 else f"{found.answers:,} answers"
+        yield f"{answers}, {span}: {lists}."
     else:
         yield "No answers were counted."
     for target in found.exports:

@@ -9,6 +9,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+from recsys_assets.commands.doctor import examine
 from recsys_assets.errors import BuildRunningError, ReleaseError
 from recsys_assets.lake.follow import count_now
 from recsys_assets.orchestration import recall_home
@@ -196,6 +197,7 @@ def test_where_no_clean_release_is_left_the_command_says_so_and_everything_else_
     done = recsys("releases", "recall", f"{FIRST}..{BAD}", "--why", WHY, home=home.root)
     assert done.returncode == 1
     assert "STAYS current" in done.stdout
+    assert any(WHY in text and "built on" in text for _, text in examine(home).facts)
     assert days_under(home.raw) == [BAD + timedelta(days=1)]
     assert len(notices(home)) == 1
 

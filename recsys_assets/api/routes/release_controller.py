@@ -201,7 +201,8 @@ def _difference(root: Path, before: str, after: str) -> ReleaseDiff:
         else change
         for change in found.settings
     ]
-    return msgspec.structs.replace(found, settings=settings)
+    shown = [change for change in settings if change.before != change.after]
+    return msgspec.structs.replace(found, settings=shown)
 
 
 def _kind(spec: str | None) -> str | None:
