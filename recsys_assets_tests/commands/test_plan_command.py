@@ -16,8 +16,9 @@ from recsys_assets.orchestration.planning.build_plan import (
     PlannedStep,
     ProposedChange,
 )
-from recsys_assets.orchestration.planning.preview import CaseFailure, Preview
+from recsys_assets.orchestration.planning.preview import CaseFailure, Preview, limits_of_sample
 from recsys_assets.rules.testing.golden import GoldenResult
+from recsys_assets.training_settings import TrainingSettings
 
 DAY = date(2024, 1, 2)
 STEP = PlannedStep(
@@ -97,6 +98,13 @@ def test_titles_of_any_characters_stay_on_one_line_and_are_no_markup():
         r"- user u1: Tea Green, \\u001b[31mred, \<b\>\*x\*\</b\>, [a\](b), @"
         "\u2060" + r"ops, NDCG@10 1 \| 2 instead of Tea"
     )
+
+
+def test_a_plan_says_that_the_build_may_choose_another_model_than_the_sample_has():
+    (line,) = limits_of_sample(TrainingSettings(), BUILD)
+    assert "may choose another" in line
+    fixed = TrainingSettings(model="ials")
+    assert limits_of_sample(fixed, BUILD) == limits_of_sample(TrainingSettings(), BuildPlan(steps=[])) == []
 
 
 def test_a_plan_says_that_golden_users_are_by_the_present_model_where_the_build_replaces_it():

@@ -72,7 +72,7 @@ class StageCost(msgspec.Struct, frozen=True, kw_only=True):
     written: int
     """Bytes of the files that it made."""
     rows: int
-    """Rows of the days that it made, or of all cleaned days; at least 1."""
+    """Rows that its time grows with, see `rows_of`."""
     work: float = 1.0
     """Amount of training beside the rows, 1 by default settings."""
 
@@ -208,7 +208,13 @@ def work_of(stage: str, training: TrainingSettings) -> float:
 
 
 def rows_of(inputs: Inputs, step: BuildStep) -> int:
-    """Return the rows that a step's time grows with: those of its days, or all cleaned ones; at least 1."""
+    """Return the rows that a step's time grows with: those of its days, or all cleaned ones; at least 1.
+
+    Of the catalogue they are the source's: it is made before any day is.
+    """
+    if step.stage == CATALOGUE:
+        counted = inputs.source_days
+        return 1 if counted is None else max(1, counted.rows.total)
     files = inputs.raw_files if step.stage == RAW else inputs.interaction_files
     days = set(step.days) or set(files)
     return max(1, sum(file.rows or 0 for day, file in files.items() if day in days))

@@ -210,7 +210,8 @@ class _Planner:
         if kept_back is not None and RELEASE not in stages:
             self.notes.append(f"a build will say again: {kept_back.in_words()}")
         for step in self.steps:
-            rows = self._rows_to_land(step) if self.not_staged else rows_of(inputs, step)
+            landed_first = self.not_staged and step.stage != CATALOGUE
+            rows = self._rows_to_land(step) if landed_first else rows_of(inputs, step)
             found = foresee(step, rows=rows, training=training, costs=costs)
             planned_steps.append(_planned(step, found, more_mb=more_mb))
         written = sum(step.written for step in planned_steps if step.stage not in (RAW, CLEANED))

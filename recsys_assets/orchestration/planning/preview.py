@@ -14,7 +14,7 @@ import numpy as np
 from recsys_assets.errors import ReleaseError
 from recsys_assets.evaluation.changed_lists import ListChanges, changes_of
 from recsys_assets.evaluation.recipe_result import RecipeComparison
-from recsys_assets.orchestration.planning.build_plan import ProposedChange
+from recsys_assets.orchestration.planning.build_plan import BuildPlan, ProposedChange
 from recsys_assets.orchestration.planning.plan import Staged
 from recsys_assets.orchestration.planning.stages import CLEANED
 from recsys_assets.release.load import Release, load_current
@@ -87,7 +87,19 @@ def preview(home: Home, staged: Staged, proposal: ProposedChange, *, seconds: fl
     if staged.plan.not_staged or staged.plan.left_out:
         why = "days are not staged" if staged.plan.not_staged else "the build stops before the model"
         return msgspec.structs.replace(found, notes=[*found.notes, f"{why}, so no quality"])
+    found = msgspec.structs.replace(
+        found, notes=[*found.notes, *limits_of_sample(staged.settings.training, staged.plan)]
+    )
     return msgspec.structs.replace(found, recipe=_of_recipe(home, release, staged, seconds=seconds))
+
+
+def limits_of_sample(training: TrainingSettings, plan: BuildPlan) -> list[str]:
+    """Return a line where the build may end with another model than the one on the sample."""
+    if training.model == "auto" and any(step.stage == "choice" for step in plan.steps):
+        return [
+            "the sample keeps the present model; the build compares all models again, and may choose another"
+        ]
+    return []
 
 
 def _of_rules(home: Home, release: Release, proposal: ProposedChange) -> Preview:

@@ -3,10 +3,14 @@
 import msgspec
 import pytest
 
-from recsys_assets.orchestration.planning.costs import StageCost, foresee, read_costs, work_of
-from recsys_assets.orchestration.planning.stages import BuildStep
+from recsys_assets.lake.follow import follow_source
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.planning.costs import StageCost, foresee, read_costs, rows_of, work_of
+from recsys_assets.orchestration.planning.stages import CATALOGUE, BuildStep
 from recsys_assets.storage.home import Home
 from recsys_assets.training_settings import TrainingSettings
+from recsys_assets_tests.orchestration.homes import small_home
+from recsys_assets_tests.orchestration.planning.shops import FIRST
 
 DEFAULT = TrainingSettings()
 
@@ -56,3 +60,10 @@ def test_a_record_that_cannot_be_read_is_none(tmp_path):
     assert read_costs(home) == []
     home.build_costs.write_text("garbage")
     assert read_costs(home) == []
+
+
+def test_the_catalogue_grows_with_the_source_since_it_is_made_before_any_day_is(tmp_path):
+    home, settings = small_home(tmp_path / "shop", first=FIRST, days=2)
+    follow_source(home, settings)
+    assert Inputs(home, settings).interaction_files == {}
+    assert rows_of(Inputs(home, settings), step(CATALOGUE)) == 180
