@@ -106,7 +106,8 @@ class Candidate:
             for one in changed_fields(*(msgspec.to_builtins(training) for _, training in (before, after)))
         ]
         if before[0].components != after[0].components:
-            changes.append(f"{before[0].model} -> {after[0].model}")
+            to_keep = f'`[training] model = "{before[0].model}"` keeps the model before'
+            changes.append(f"{before[0].model} -> {after[0].model} ({to_keep})")
         return ", ".join(changes)
 
     def _refitted(self, spec: ModelSpec, training: TrainingSettings) -> ModelOnUsers | str:
