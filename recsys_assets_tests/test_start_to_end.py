@@ -145,7 +145,7 @@ def test_the_page_shows_recommendations_by_name(running, browser):
 
 
 def test_dagster_shows_every_asset_in_the_lineage(running, browser):
-    page = browser.new_page(viewport={"width": 2400, "height": 1600})
+    page = browser.new_page(viewport={"width": 4000, "height": 7000})  # the view draws what is in it
     groups = ["embeddings", "features", "index", "interactions", "lake", "release", "serving"]
     opened = "%2C".join(f"global%40global%3A{group}" for group in groups)
     page.goto(f"{running.dagster}/asset-groups?expanded={opened}")

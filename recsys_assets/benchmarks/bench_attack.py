@@ -8,6 +8,7 @@ import http.client
 import json
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -296,4 +297,5 @@ def _fuzz(home: Home, *, cases: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a parent may ignore it, and its children do then
     search_for_ever(int(sys.argv[1]), int(sys.argv[2]))

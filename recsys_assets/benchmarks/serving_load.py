@@ -129,13 +129,17 @@ def running(
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command while the block runs; its process is ended by SIGTERM. Streams as for `Popen`."""
+    """Run a command while the block runs; its process is ended by SIGTERM, else killed. Streams as for `Popen`."""
     with subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr) as process:  # noqa: S603  our own command
         try:
             yield process
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()  # else the end of `Popen`'s block waits for ever
+                raise
 
 
 def wait_until_answered(port: int, path: str, process: subprocess.Popen[bytes]) -> float:

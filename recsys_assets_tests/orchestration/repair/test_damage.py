@@ -24,7 +24,7 @@ from recsys_assets_tests.orchestration.homes import SilentWatcher
 EVENT = EventRow("1", "2", "2017-01-01T00:00:00Z", "2017-01-01T00:00:01Z")
 NOTHING_LOST = (
     "*.lock", ".days.jsonl", "*.complete", "*.err", "*.out", "artifacts/rules/*", ".verified/*",
-    "dagster/history/runs/*-*.db", "*-wal", "*-shm",
+    "dagster/history/runs/*-*.db", "*-wal", "*-shm", "landings.jsonl", "build_costs.json", ".gate/*",
 )  # fmt: skip
 """Files that are made again whenever they are needed, logs of text, and the log of one run, which pruning removes."""
 COMMANDS = (
@@ -85,11 +85,12 @@ def damaged(found: Findings) -> set[Path]:
     return {damage.path for damage in found.damage}
 
 
-def is_named(home: Home, file: Path, found: set[Path]) -> bool:
+def is_named(home: Home, file: Path, found: set[Path]) -> object:
     """Tell whether a damaged file is named: itself, another of its release, or the record of its artifact."""
     of_release = any(file.parent in {path, path.parent} for path in found)
-    records = {home.artifacts / f".{part}.inputs" for part in file.relative_to(home.root).parts}
-    return file in found or (file.is_relative_to(home.releases) and of_release) or bool(records & found)
+    records = {path.with_name(f".{path.name}.inputs") for path in (file, *file.parents) if path.name}
+    of_nothing = file.suffix == ".inputs" and not any(file.with_name(file.stem[1:]).glob("*"))
+    return file in found or (file.is_relative_to(home.releases) and of_release) or of_nothing or records & found
 
 
 def a_file(home: Home, pattern: str) -> Path:
