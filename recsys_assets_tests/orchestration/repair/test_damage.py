@@ -85,12 +85,13 @@ def damaged(found: Findings) -> set[Path]:
     return {damage.path for damage in found.damage}
 
 
-def is_named(home: Home, file: Path, found: set[Path]) -> object:
+def is_named(home: Home, file: Path, found: set[Path]) -> bool:
     """Tell whether a damaged file is named: itself, another of its release, or the record of its artifact."""
     of_release = any(file.parent in {path, path.parent} for path in found)
     records = {path.with_name(f".{path.name}.inputs") for path in (file, *file.parents) if path.name}
-    of_nothing = file.suffix == ".inputs" and not any(file.with_name(file.stem[1:]).glob("*"))
-    return file in found or (file.is_relative_to(home.releases) and of_release) or of_nothing or records & found
+    of_report = file.parent == home.reports  # a page without its record is written again
+    of_release = of_release and file.is_relative_to(home.releases)
+    return file in found or of_release or of_report or bool(records & found)
 
 
 def a_file(home: Home, pattern: str) -> Path:
