@@ -73,7 +73,7 @@ def test_a_day_names_the_releases_their_versions_times_and_answers(home, ids):
     )
     shown = show(home, str(LAST_DAY))
     assert (
-        f"Release {ids[0]} was built on it, with version aaaaaaaaaa, the lake has another one now." in shown
+        f"Release {ids[0]} was built on it, with version aaaaaaaaaa, the lake has none now." in shown
     )
     assert f"Release {ids[1]} was built on it, with version bbbbbbbbbb" in shown
     assert "  Served from 2024-02-01 06:00 UTC to 2024-02-01 07:00 UTC, by ben: try a." in shown
@@ -101,7 +101,7 @@ def test_a_recall_is_named_at_the_version_that_it_concerns(home, ids):
     shown = show(home, str(LAST_DAY))
     assert "Recalled in version bbbbbbbbbb, 2024-02-03 01:00 UTC by ann: x." in shown
     assert "with version bbbbbbbbbb, recalled, the lake" in shown
-    assert "with version aaaaaaaaaa, the lake has another one now, served now." in shown
+    assert "with version aaaaaaaaaa, the lake has none now, served now." in shown
     assert f"Of these, recalled since:\n  {LAST_DAY}" in show(home, ids[1])
 
 
