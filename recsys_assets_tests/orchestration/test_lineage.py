@@ -72,9 +72,7 @@ def test_a_day_names_the_releases_their_versions_times_and_answers(home, ids):
         ],
     )
     shown = show(home, str(LAST_DAY))
-    assert (
-        f"Release {ids[0]} was built on it, with version aaaaaaaaaa, the lake has none now." in shown
-    )
+    assert f"Release {ids[0]} was built on it, with version aaaaaaaaaa, the lake has none now." in shown
     assert f"Release {ids[1]} was built on it, with version bbbbbbbbbb" in shown
     assert "  Served from 2024-02-01 06:00 UTC to 2024-02-01 07:00 UTC, by ben: try a." in shown
     assert "  Served from 2024-02-01 07:00 UTC until now, by ben: try b." in shown
