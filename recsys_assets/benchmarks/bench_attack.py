@@ -1,7 +1,6 @@
 """`recsys bench attack`: a real server under attacks that stay on this machine, and files that fail under commands.
 
-New clients while others hold every connection, health and recommendations while others search, a key's end while
-other files are damaged, malformed requests, and file-system calls that fail or are lost.
+New clients while others hold all connections, requests while others search, keys while files are damaged.
 """
 
 import http.client
@@ -226,7 +225,7 @@ def search_for_ever(port: int, count: int) -> None:
 
 def _live_p99_ms(port: int, *, seconds: float) -> float:
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    times, ends = [], time.perf_counter() + seconds
+    times, ends = list[float](), time.perf_counter() + seconds
     while (started := time.perf_counter()) < ends:
         client.request("GET", "/health/live")
         client.getresponse().read()
@@ -277,8 +276,8 @@ def _fuzz(home: Home, *, cases: int) -> dict[str, Any]:
     try:
         with _server(home, limited=False) as port, ThreadPoolExecutor(4) as pool:
             openapi = json.loads(get_body(port, "/schema/openapi.json"))
-            requests = islice(AttackRequests(openapi, ids=ids, key=secret, seed=0), cases)
-            outcomes = list(pool.map(lambda request: send(port, request), requests))
+            odd = AttackRequests(openapi, ids=ids, key=secret, seed=0)
+            outcomes = list(pool.map(lambda request: send(port, request), islice(odd, cases)))
             counted = get_body(port, "/metrics").decode()
     finally:
         revoke_key(home, key.id)
