@@ -5,7 +5,6 @@ what, from where, to where; its order is that of the moves, whatever the clock s
 `current` moves, so after a crash the log may hold a move that did not happen: `current` always wins.
 """
 
-import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
@@ -16,7 +15,8 @@ import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.manifest import Manifest
-from recsys_assets.storage.atomic import named, read_file, replace_file
+from recsys_assets.storage.atomic import read_file, replace_file
+from recsys_assets.storage.line_log import append_record, read_records
 
 CURRENT_FILE: Final = "current"
 PROMOTIONS_FILE: Final = "promotions.jsonl"
@@ -24,7 +24,6 @@ RECALLED_FILE: Final = "recalled.json"
 """Every recalled day."""
 _ID: Final = re.compile(rb"\d{8}-[0-9a-f]{10}")
 _ID_BYTES: Final = 64
-_LOG_BYTES: Final = 1 << 30
 _WAY_OUT: Final = "point it at a release by `recsys releases promote ID`; `recsys releases list` shows them"
 
 Move = Literal["promote", "rollback", "recall"]
@@ -85,20 +84,11 @@ def read_promotions(root: Path) -> Sequence[RecordedMove]:
     """
     file = root / PROMOTIONS_FILE
     try:
-        lines = read_file(file, most=_LOG_BYTES).splitlines()
-    except FileNotFoundError:
-        return []
+        return read_records(file, RecordedMove)
     except OSError as error:
         raise BrokenReleaseError(
             f"{file}: {error.strerror}; move it away: releases can be promoted then, and rolled back to no more"
         ) from error
-    found = []
-    for line in lines:
-        try:
-            found.append(msgspec.json.decode(line, type=RecordedMove))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue  # half a line, from a crash while it was written: that move did not happen
-    return found
 
 
 def earlier(promotions: Sequence[RecordedMove], current: str | None) -> Sequence[str]:
@@ -132,12 +122,7 @@ def _step(steps: list[str], to: str, *, forward: bool) -> None:
 
 def record_move(root: Path, promotion: RecordedMove) -> None:
     """Log the move, then make it; both are on the disk when this returns."""
-    with named(root / PROMOTIONS_FILE), (root / PROMOTIONS_FILE).open("ab+") as file:
-        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-            file.write(b"\n")  # the last writer was killed within its line
-        file.write(msgspec.json.encode(promotion) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    append_record(root / PROMOTIONS_FILE, promotion)
     replace_file(root / CURRENT_FILE, promotion.after.encode("ascii") + b"\n")
 
 

@@ -3,20 +3,17 @@
 The days themselves are marked in `recalled.json` (`current.py`); this record says who did it, and who used them.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
 
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError
 from recsys_assets.release.current import RecalledDay
-from recsys_assets.storage.atomic import make_folder, named, read_file, remove_file, replace_file, sync
+from recsys_assets.storage.atomic import read_file, remove_file, replace_file
 from recsys_assets.storage.home import Home
-
-_LOG_BYTES: Final = 1 << 30
+from recsys_assets.storage.line_log import append_record, read_records
 
 
 class RecordedRecall(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,22 +106,12 @@ def read_recalls(home: Home) -> Sequence[RecordedRecall]:
     Raises:
         BrokenReleaseError: the record cannot be read.
     """
-    file = home.recalls
     try:
-        lines = read_file(file, most=_LOG_BYTES).splitlines()
-    except FileNotFoundError:
-        return []
+        return read_records(home.recalls, RecordedRecall)
     except OSError as error:
         raise BrokenReleaseError(
-            f"{file}: {error.strerror}; move it away: the days stay recalled, who used them is lost"
+            f"{home.recalls}: {error.strerror}; move it away: the days stay recalled, who used them is lost"
         ) from error
-    found = []
-    for line in lines:
-        try:
-            found.append(msgspec.json.decode(line, type=RecordedRecall))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue  # half a line, from a crash while it was written: running that recall again writes it whole
-    return found
 
 
 def append_recall(home: Home, recall: RecordedRecall) -> None:
@@ -133,15 +120,5 @@ def append_recall(home: Home, recall: RecordedRecall) -> None:
     The caller holds the lock of the releases (`release_store.MOVING`).
     """
     if any(known.at == recall.at for known in read_recalls(home)):
-        return
-    file = home.recalls
-    make_folder(file.parent)
-    is_new = not file.exists()
-    with named(file), file.open("ab+") as log:
-        if log.tell() and os.pread(log.fileno(), 1, log.tell() - 1) != b"\n":
-            log.write(b"\n")  # the last writer was killed within its line
-        log.write(msgspec.json.encode(recall) + b"\n")
-        log.flush()
-        os.fsync(log.fileno())
-    if is_new:
-        sync(file.parent)
+        return  # it was killed after this, and runs again
+    append_record(home.recalls, recall)

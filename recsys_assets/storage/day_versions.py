@@ -20,6 +20,7 @@ from recsys_assets.errors import VersionGoneError
 from recsys_assets.storage.atomic import make_folder, named, put_in_place, remove_folder, staging_path, sync
 from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import day_folder, days_under
+from recsys_assets.storage.line_log import read_records
 
 LANDINGS: Final = "landings.jsonl"
 """One line a landing, in the order in which they happened; the order counts where a clock was set back."""
@@ -33,9 +34,6 @@ class _Landing(msgspec.Struct, frozen=True, array_like=True):
     day: date
     at: datetime
     checksum: str
-
-
-_LINE: Final = msgspec.json.Decoder(_Landing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,17 +161,7 @@ class DayVersions:
         return {(one.day, one.checksum): one.at for one in self._landings()}
 
     def _landings(self) -> list[_Landing]:
-        try:
-            lines = (self.root / LANDINGS).read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        found = []
-        for line in lines:
-            try:
-                found.append(_LINE.decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue  # a killed process left it unfinished
-        return found
+        return read_records(self.root / LANDINGS, _Landing)
 
 
 def _in_order(landings: list[_Landing], kept: list[DayVersion], now: DayFile | None) -> list[_Landing]:

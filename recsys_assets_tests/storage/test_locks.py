@@ -70,6 +70,7 @@ NONE = {
     "storage/arrays.py": "does what its callers do",
     "storage/atomic.py": "does what its callers do",
     "storage/day_journal.py": "appended to in one write; behind the files, never wrong",
+    "storage/line_log.py": "does what its callers do",
     "storage/locks.py": "the lock files",
     "storage/private_files.py": "permissions",
     "storage/rejected_init.py": "a note of the command that runs, replaced as one",
