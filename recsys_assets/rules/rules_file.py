@@ -52,6 +52,18 @@ def rules_fingerprint(home: Home) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def require_toml(file: Path) -> None:
+    """Check that rules are TOML: all that can be checked before there is a release to bind them to.
+
+    Raises:
+        RulesError: the file cannot be read, or is no TOML.
+    """
+    try:
+        parse_toml(content_of(file))
+    except (OSError, TomlError) as error:
+        raise RulesError(f"{file}: {error}; mend the file") from None
+
+
 def rules_part(home: Home) -> Path:
     """Check the rules against the features just built, and put them into `artifacts/rules` for the release.
 

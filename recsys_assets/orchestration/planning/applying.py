@@ -69,8 +69,11 @@ def make_plan(home: Home, proposal: ProposedChange, *, seconds: float) -> Stored
         seconds: time of the sample of users; 0 takes none.
 
     Raises:
-        RecsysError: as in `planned` and `preview`.
+        BuildRunningError: another process builds this home.
+        RecsysError: as in `planned` and `preview`; no plan is kept then.
     """
+    with build_lock(home, patience=SHORTLY):
+        remove_file(home.plan)  # else the plan before could be applied where this one ends in an error
     state = state_of(home, proposal)  # before: what changes meanwhile is noticed
     with planned(home, proposal) as staged:
         found = preview(home, staged, proposal, seconds=seconds)

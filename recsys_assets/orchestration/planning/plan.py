@@ -45,6 +45,7 @@ from recsys_assets.orchestration.resources import Lake, SilentProgress
 from recsys_assets.quality.audit_and_publish import PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.release.gate_report import newest_candidate
+from recsys_assets.rules.rules_file import require_toml
 from recsys_assets.settings import Settings, load_or_default_settings, read_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
@@ -74,12 +75,15 @@ def planned(home: Home, proposal: ProposedChange) -> Iterator[Staged]:
     Raises:
         BuildRunningError: the home is being built.
         SettingsError: the settings, or the proposed ones, cannot be used.
-        InputError: the source or the proposed rules cannot be read.
+        RulesError: the proposed rules are no TOML.
+        InputError: the source cannot be read.
         SourceChangedError: landed days changed in the source, and `changed_past` is `reject`.
     """
     settings = load_or_default_settings(home)
     if proposal.settings_file is not None:
         settings = read_settings(proposal.settings_file)
+    if proposal.rules_file is not None:
+        require_toml(proposal.rules_file)
     with staged_home(home, settings_file=proposal.settings_file, rules_file=proposal.rules_file) as staged:
         with build_lock(home):
             planner = _Planner(home=home, staged=staged, through=proposal.through)

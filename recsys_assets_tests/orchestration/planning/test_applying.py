@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from recsys_assets.errors import BuildInterruptedError, PlanError
+from recsys_assets.errors import BuildInterruptedError, PlanError, RecsysError
 from recsys_assets.orchestration.planning.applying import (
     StoredPlan,
     apply_plan,
@@ -93,6 +93,15 @@ def test_a_plan_is_rejected_where_its_proposal_changed_since(home, tmp_path):
     with pytest.raises(PlanError, match="something else changed: the proposed rules;"):
         apply_plan(home, SilentWatcher())
     assert not home.rules_file.exists()
+
+
+def test_nothing_is_applied_after_a_plan_that_ended_in_an_error(home, tmp_path):
+    show(home)
+    (tmp_path / "draft.toml").write_text("[[scenarios\n")
+    with pytest.raises(RecsysError):
+        make_plan(home, ProposedChange(rules_file=tmp_path / "draft.toml"), seconds=0)
+    with pytest.raises(PlanError, match="no plan was shown"):
+        apply_plan(home, SilentWatcher())
 
 
 def test_a_plan_that_cannot_be_read_says_so(home):
