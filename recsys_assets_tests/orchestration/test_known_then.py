@@ -19,8 +19,8 @@ from recsys_assets.orchestration.landing_plan import follow
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
+from recsys_assets_tests.orchestration.growing_sources import land_stale
 from recsys_assets_tests.orchestration.homes import SilentWatcher
-from recsys_assets_tests.orchestration.test_landing_plan import land_stale
 
 DAY = date(2024, 1, 2)
 HEADER = "user_id,item_id,timestamp,quantity\n"

@@ -4,18 +4,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
-import msgspec
-import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
-from hypothesis import strategies as st
 
 from recsys_assets.errors import SourceChangedError
 from recsys_assets.lake.follow import CONTENT_KEY, follow_source
 from recsys_assets.lake.initialise import initialise
-from recsys_assets.lake.landing import iter_days
-from recsys_assets.lake.sources.registry import source_of
-from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.jobs import landed_day
 from recsys_assets.orchestration.landing_plan import (
     days_to_request,
@@ -27,51 +21,16 @@ from recsys_assets.orchestration.landing_plan import (
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.orchestration.homes import SilentWatcher
-
-FIRST = date(2024, 1, 1)
-HEADER = "user_id,item_id,timestamp\n"
-
-
-class Listener(SilentWatcher):
-    """Keeps the lines."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
-def write(folder: Path, name: str, rows: list[tuple[int, int]]) -> None:
-    """Write a file of rows, each a day of January and a number."""
-    lines = [f"u{n % 11},i{n % 7},2024-01-{day:02d} 10:{n % 60:02d}:00\n" for day, n in rows]
-    (folder / f"{name}.csv").write_text(HEADER + "".join(lines))
-
-
-def land_stale(home: Home) -> list[date]:
-    """Land as the asset does, without Dagster, the days that a build would land; return them."""
-    now = load_settings(home)
-    inputs = Inputs(home, now)
-    written = {day: file.provenance.get(INPUTS_KEY) for day, file in inputs.raw_store.files().items()}
-    kept = kept_days(inputs)
-    days = [
-        day
-        for day in now.source.days()
-        if written.get(day) != inputs.raw_interactions(day) and day not in kept
-    ]
-    source = source_of(now.source).only(inputs.source_days.files_with(days))
-    store = Lake(home_path=str(home.root)).raw(inputs.landing)
-    for day, frame in iter_days(source, days, scratch=home.scratch):
-        store.write(day, frame)
-    return days
-
-
-def build(home: Home) -> tuple[list[date], list[str]]:
-    """Follow and land; return the days that landed and the lines that were said."""
-    listener = Listener()
-    follow(home, load_settings(home), listener)
-    return land_stale(home), listener.said
+from recsys_assets_tests.orchestration.growing_sources import (
+    FIRST,
+    HEADER,
+    Listener,
+    build,
+    land_stale,
+    rows_landed,
+    set_rule,
+    write,
+)
 
 
 @pytest.fixture
@@ -89,15 +48,6 @@ def home(folder, tmp_path) -> Home:
     initialise(home, f"tabular:{folder}/*.csv")
     land_stale(home)
     return home
-
-
-def rows_landed(home: Home) -> dict[int, int]:
-    return {day.day: file.rows for day, file in Lake(home_path=str(home.root)).raw().files().items()}
-
-
-def set_rule(home: Home, rule: str, *, lookback_days: int = 0) -> None:
-    text = home.settings_file.read_text().replace('# changed_past = "land"', f'changed_past = "{rule}"')
-    home.settings_file.write_text(text.replace("# lookback_days = 3", f"lookback_days = {lookback_days}"))
 
 
 def test_a_new_file_lands_its_day_and_no_other(home, folder):
@@ -291,55 +241,6 @@ def test_stretches_bridge_small_gaps_and_no_kept_day():
         (days[4], days[4]),
     ]
     assert stretches([], gap=3) == []
-
-
-STEP = st.dictionaries(
-    st.sampled_from("abc"),
-    st.none() | st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), max_size=6),
-    min_size=1,
-)
-
-
-@settings(
-    max_examples=6,  # each builds six times
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
-    suppress_health_check=[HealthCheck.too_slow],
-)
-@given(steps=st.lists(STEP, min_size=1, max_size=4))
-@example(
-    steps=[{"a": [(2, 0)]}, {"a": None}, {"a": [(1, 0)]}]
-)  # the first day is gone, then an older one comes
-def test_the_lake_is_that_of_a_first_landing_but_for_days_that_are_gone(tmp_path_factory, steps):
-    """A step maps a file to its new rows, or to none where it goes; after each of them the source is followed."""
-    root = tmp_path_factory.mktemp("case")
-    folder, home, fresh = root / "log", Home(root / "home"), Home(root / "fresh")
-    folder.mkdir()
-    write(folder, "z", [(3, 9)])
-    spec = f"tabular:{folder}/*.csv"
-    initialise(home, spec)
-    land_stale(home)
-    for step in steps:
-        for name, rows in step.items():
-            if rows is None:
-                (folder / f"{name}.csv").unlink(missing_ok=True)
-            else:
-                write(folder, name, rows)
-        build(home)
-        assert build(home) == ([], [])
-    initialise(fresh, spec)
-    land_stale(fresh)
-
-    found, expected = (Lake(home_path=str(place.root)).raw() for place in (home, fresh))
-    for day in load_settings(fresh).source.days():
-        rows = expected.read(day).sort(pl.all())  # the order of a day's files may be another
-        assert found.read(day).sort(pl.all()).equals(rows) or not rows.height
-    inputs = Inputs(home, load_settings(home))
-    for day in inputs.source_changes(inputs.source_days).gone:
-        assert found.read(day).height
-    stored = follow_source(home, load_settings(home)).counted.account(load_settings(home).source)
-    assert stored.rows == sum(len(pl.read_csv(path)) for path in folder.glob("*.csv"))
-    assert msgspec.json.encode(stored) == home.source_account.read_bytes()
 
 
 def test_a_source_that_is_as_it_was_is_not_even_opened(home, folder, monkeypatch):

@@ -10,7 +10,7 @@ from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.landing_plan import days_to_request, follow
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.orchestration.test_landing_plan import Listener, build, land_stale, set_rule, write
+from recsys_assets_tests.orchestration.growing_sources import Listener, build, land_stale, set_rule, write
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import subprocess
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -16,13 +14,11 @@ import psutil
 import pytest
 
 from recsys_assets.api.http.auth import add_key
-from recsys_assets.api.serving.server import claimed_port
 from recsys_assets.api_settings import ApiSettings
-from recsys_assets.errors import PortInUseError
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
-from recsys_assets_tests.api.servers import Server, ask, command, free_port, get, read_answer, running
+from recsys_assets_tests.api.servers import Server, ask, get, read_answer, running
 from recsys_assets_tests.api.world import publish_release
 
 CONNECTIONS = 50
@@ -263,40 +259,6 @@ def test_two_workers_see_each_others_events_at_once_and_add_up_their_metrics(
     route = 'route="/v1/users/{user_id}/recommendations"'
     counts = [line for line in lines if line.startswith("recsys_request_seconds_count") and route in line]
     assert sum(float(line.split()[-1]) for line in counts) == 21
-
-
-def test_a_taken_port_and_a_home_without_release_are_errors_of_one_line(home: Home, tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        found = subprocess.run(command(home, port), capture_output=True, text=True, check=False)
-        line = found.stderr.splitlines()[-1]
-        assert f"127.0.0.1:{port}: Address already in use by process {os.getpid()} (" in line
-        assert line.endswith("give another --port")
-    found = subprocess.run(command(Home(tmp_path), free_port()), capture_output=True, text=True, check=False)
-    assert "no release is current; run `recsys build` first" in found.stderr.splitlines()[-1]
-
-
-def test_a_port_is_claimed_by_one_server_at_a_time_before_it_listens() -> None:
-    port = free_port()
-    with (
-        claimed_port("127.0.0.1", port, option="--port"),
-        pytest.raises(PortInUseError),
-        claimed_port("127.0.0.1", port, option="--port"),
-    ):
-        pass
-    with claimed_port("127.0.0.1", port, option="--port"):
-        pass
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "no host"])
-def test_an_address_that_is_not_here_is_named(host: str) -> None:
-    with (
-        pytest.raises(PortInUseError, match=f"^{host}:8000: .*; give another --host$"),
-        claimed_port(host, 8_000, option="--port"),
-    ):
-        pass
 
 
 def test_workers_end_with_a_server_that_is_killed(home: Home) -> None:

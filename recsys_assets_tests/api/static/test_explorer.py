@@ -6,7 +6,7 @@ import pytest
 
 from recsys_assets.release.answer_id import parse_answer_id
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
+from recsys_assets_tests.api.browsing import clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -19,12 +19,6 @@ PHONE = {"width": 390, "height": 844}
 @pytest.fixture(scope="module")
 def server(home: Home) -> Iterator[Server]:
     with running(home) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with chromium() as found:
         yield found
 
 

@@ -12,7 +12,7 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.row_account import HomeAccount, RowAccount, RowsOfReason
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
+from recsys_assets_tests.api.browsing import clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -63,12 +63,6 @@ def server(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         ledger.put_account(LAST, OF_LAST_DAY)
     own.row_account.write_bytes(msgspec.json.encode(HomeAccount(source_rows=109, account=OF_HOME)))
     with running(own) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with chromium() as found:
         yield found
 
 

@@ -12,7 +12,7 @@ from recsys_assets.evaluation.evaluated_users import EvaluatedUsers
 from recsys_assets.release.gate_report import GateReport, GateResult, write_gate
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.api.browsing import chromium, clean_page, needs_chromium, serious_problems
+from recsys_assets_tests.api.browsing import clean_page, needs_chromium, serious_problems
 from recsys_assets_tests.api.servers import Server, running
 from recsys_assets_tests.api.world import LAST_DAY, make_home, publish_release
 
@@ -88,12 +88,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, list[str]]:
 @pytest.fixture(scope="module")
 def server(made: tuple[Home, list[str]]) -> Iterator[Server]:
     with running(made[0]) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with chromium() as found:
         yield found
 
 
