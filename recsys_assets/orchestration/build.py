@@ -18,7 +18,7 @@ from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.follow import count_now
 from recsys_assets.lake.home_account import write_home_account
-from recsys_assets.orchestration.build_notices import noticed
+from recsys_assets.orchestration.build_notices import Noted, noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
@@ -80,9 +80,7 @@ def build(
         SourceChangedError: landed days changed in the source, and `changed_past` is `reject`.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with noticed(home, settings, watcher.say) as noted, build_lock(home):
-        clear_places(home, watcher.say)
-        finish_recalls(home, settings, watcher.say)
+    with _begun(home, settings, watcher) as noted:
         settings = settings if landed_only else follow(home, settings, watcher)
         with _builder(home, settings, watcher) as builder:
             noted.outcome = builder.run(landed_only=landed_only, through=through)
@@ -99,24 +97,21 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with noticed(home, settings, watcher.say) as noted, build_lock(home):
-        clear_places(home, watcher.say)
-        finish_recalls(home, settings, watcher.say)
-        with _builder(home, settings, watcher) as builder:
-            noted.outcome = builder.outcome
-            if recalled := left_out(Inputs(home, settings)):
-                count_now(home, settings)  # the source may have been corrected since
-                recalled = left_out(Inputs(home, settings))
-            wrong = {day: recalled[day] for day in days if day in recalled}
-            days = [day for day in days if day not in wrong]
-            builder.build_days("raw_interactions", days)
-            if not builder.outcome.failed:
-                builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
-            if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
-                reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
-                builder.build_days("increment_report", reported)
-            if wrong:
-                builder.end(StageRow(stage="recalled", status="failed", detail=left_out_in_words(wrong)))
+    with _begun(home, settings, watcher) as noted, _builder(home, settings, watcher) as builder:
+        noted.outcome = builder.outcome
+        if recalled := left_out(Inputs(home, settings)):
+            count_now(home, settings)  # the source may have been corrected since
+            recalled = left_out(Inputs(home, settings))
+        wrong = {day: recalled[day] for day in days if day in recalled}
+        days = [day for day in days if day not in wrong]
+        builder.build_days("raw_interactions", days)
+        if not builder.outcome.failed:
+            builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
+        if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
+            reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
+            builder.build_days("increment_report", reported)
+        if wrong:
+            builder.end(StageRow(stage="recalled", status="failed", detail=left_out_in_words(wrong)))
     return builder.outcome
 
 
@@ -136,12 +131,18 @@ def rebuild(
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
+    with _begun(home, settings, watcher) as noted, _builder(home, settings, watcher, warm=warm) as builder:
+        noted.outcome = builder.run_again(days)
+    return builder.outcome
+
+
+@contextmanager
+def _begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
+    """Hold the lock, and end what earlier commands left unfinished; the outcome is noticed at the end."""
     with noticed(home, settings, watcher.say) as noted, build_lock(home):
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
-        with _builder(home, settings, watcher, warm=warm) as builder:
-            noted.outcome = builder.run_again(days)
-    return builder.outcome
+        yield noted
 
 
 @contextmanager

@@ -6,7 +6,7 @@ never touched, so that a build has nothing to do afterwards.
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -94,7 +94,13 @@ def prune_locked(
     return [
         _prune_runs(home, instance, before=old(kept.run_days), dry_run=dry_run),
         _prune_checks(home, before=old(kept.check_days), dry_run=dry_run),
-        _prune_answers(home, before=old(kept.answer_days), dry_run=dry_run),
+        _prune_rows(
+            "counts of answers",
+            "hour",
+            home.answers_db,
+            remove=lambda: forget_answers(home.answers_db, before=old(kept.answer_days), dry_run=dry_run),
+            dry_run=dry_run,
+        ),
         _prune_days(
             "reports",
             home.reports,
@@ -108,7 +114,13 @@ def prune_locked(
         _prune_versions(home, before=old(kept.version_days), dry_run=dry_run),
         _prune_files("replays", home.replays, before=old(kept.replay_days), dry_run=dry_run),
         _prune_files("reports as known then", home.known_then, before=old(kept.report_days), dry_run=dry_run),
-        _prune_notices(home, before=old(kept.notice_days), dry_run=dry_run),
+        _prune_rows(
+            "notices",
+            "notice",
+            home.notices_db,
+            remove=lambda: remove_old_notices(home, before=old(kept.notice_days), dry_run=dry_run),
+            dry_run=dry_run,
+        ),
         _prune_releases(home, keep=kept.releases, dry_run=dry_run),
     ]
 
@@ -145,29 +157,16 @@ def _prune_checks(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
     )
 
 
-def _prune_answers(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
-    size = _bytes_of(home.answers_db)
-    removed = forget_answers(home.answers_db, before=before, dry_run=dry_run)
+def _prune_rows(
+    kind: str, noun: str, database: Path, *, remove: Callable[[], int], dry_run: bool
+) -> PrunedKind:
+    """Remove old rows of a database, and compact it; `remove` returns their number."""
+    size = _bytes_of(database)
+    removed = remove()
     if removed and not dry_run:
-        compact(home.answers_db)
+        compact(database)
     return PrunedKind(
-        kind="counts of answers",
-        removed=_counted(removed, "hour"),
-        bytes_before=size,
-        bytes_after=_bytes_of(home.answers_db),
-    )
-
-
-def _prune_notices(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
-    size = _bytes_of(home.notices_db)
-    removed = remove_old_notices(home, before=before, dry_run=dry_run)
-    if removed and not dry_run:
-        compact(home.notices_db)
-    return PrunedKind(
-        kind="notices",
-        removed=_counted(removed, "notice"),
-        bytes_before=size,
-        bytes_after=_bytes_of(home.notices_db),
+        kind=kind, removed=_counted(removed, noun), bytes_before=size, bytes_after=_bytes_of(database)
     )
 
 
