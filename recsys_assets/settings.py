@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import SettingsError
+from recsys_assets.event_settings import EventsSettings
 from recsys_assets.notify_settings import NotifySettings
 from recsys_assets.release_settings import GateSettings, RetentionSettings
 from recsys_assets.source_settings import SourceSettings
@@ -199,6 +200,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notify: NotifySettings = NotifySettings()
     replay: ReplaySettings = ReplaySettings()
     gate: GateSettings = GateSettings()
+    events: EventsSettings = EventsSettings()
 
 
 DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))

@@ -72,7 +72,7 @@ def write_report(home: Home, day: date) -> Path:
     _require_landed(home, day)
     target = day_folder(home.reports, day) / HTML_FILE
     page = execute_to_html(NOTEBOOK, {"home": str(home.root), "day": day.isoformat()})
-    with locked(home.reports_lock):
+    with locked(home.lock("reports")):
         replace_file(target, page.encode())
     return target
 
@@ -94,7 +94,7 @@ def write_report_as_known(home: Home, then: Home, day: date, *, at: datetime) ->
     target = home.known_then / f"{day}_{at:%Y%m%dT%H%M%SZ}.html"
     known_at = f"{at:%Y-%m-%d %H:%M:%S} UTC"
     page = execute_to_html(NOTEBOOK, {"home": str(then.root), "day": day.isoformat(), "known_at": known_at})
-    with locked(home.reports_lock):
+    with locked(home.lock("reports")):
         replace_file(target, page.encode())
     return target
 

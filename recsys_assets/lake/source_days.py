@@ -109,7 +109,7 @@ class SourceDays:
             files=dict(self.files),
             contents=dict(self.contents),
         )
-        with locked(home.source_lock):  # Dagster's sensor counts the source while a build does
+        with locked(home.lock("source")):  # Dagster's sensor counts the source while a build does
             with replaced_file(home.source_days) as staged:
                 self.counts.write_parquet(staged, metadata={_NOTE: msgspec.json.encode(note).decode()})
             replace_file(home.source_account, msgspec.json.encode(self.account(source)))

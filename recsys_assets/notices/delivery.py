@@ -124,7 +124,7 @@ def deliver_due(
 def _alone(home: Home) -> Iterator[bool]:
     """Yield True where no other process delivers, and hold others off while the block runs."""
     try:
-        with locked(home.notices_lock, wait=False):
+        with locked(home.lock("notices"), wait=False):
             yield True
     except BlockingIOError:
         yield False

@@ -145,7 +145,7 @@ def begin_replay(
             release=_built_on(home, days),
             current=_served(home),
         )
-    with locked(home.reports_lock):
+    with locked(home.lock("reports")):
         replace_file(home.replays / _BEGUN, msgspec.json.encode(begun))
     return begun
 
@@ -175,7 +175,7 @@ def end_replay(
         _keep(home, report)
         if report.problems or report.current != begun.current:
             send_notice(home, settings.notify, replay_notice(home, report))
-    with locked(home.reports_lock):
+    with locked(home.lock("reports")):
         remove_file(home.replays / _BEGUN)
     return report
 
@@ -293,5 +293,5 @@ def _with_diff(home: Home, report: ReplayReport) -> ReplayReport:
 
 def _keep(home: Home, report: ReplayReport) -> None:
     content = msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
-    with locked(home.reports_lock):
+    with locked(home.lock("reports")):
         replace_file(home.replays / f"{report.replay}.json", content)

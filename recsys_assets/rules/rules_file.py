@@ -277,7 +277,7 @@ def keep_last_good(home: Home, rules: Rules) -> None:
     kept = home.last_good_rules
     with (
         contextlib.suppress(BlockingIOError),
-        locked(home.rules_lock, wait=False),
+        locked(home.lock("rules"), wait=False),
     ):  # a worker's turn is enough
         if rules.path != home.rules_file:
             rmtree(kept, ignore_errors=True)

@@ -7,7 +7,7 @@ import os
 import shlex
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 _DAY_PREFIX: Final = "date="
+LockName = Literal["build", "source", "rules", "keys", "reports", "notices"]
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -60,34 +61,13 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "last_good_rules"
 
     @property
-    def rules_lock(self) -> Path:
-        """Lock file of the process that writes `last_good_rules`."""
-        return self.root / ".rules.lock"
-
-    @property
     def api_keys(self) -> Path:
         """API keys, as hashes."""
         return self.root / "api_keys.json"
 
-    @property
-    def keys_lock(self) -> Path:
-        """Lock file of the process that changes the API keys."""
-        return self.root / ".keys.lock"
-
-    @property
-    def source_lock(self) -> Path:
-        """Lock file of the process that writes `source_days` and `source_account`."""
-        return self.root / ".source.lock"
-
-    @property
-    def reports_lock(self) -> Path:
-        """Lock file of the process that writes a report."""
-        return self.root / ".reports.lock"
-
-    @property
-    def build_lock(self) -> Path:
-        """Lock file of the process that builds."""
-        return self.root / ".build.lock"
+    def lock(self, name: LockName) -> Path:
+        """Lock file of the one process that builds, or changes what the name says."""
+        return self.root / f".{name}.lock"
 
     @property
     def dagster(self) -> Path:
@@ -234,47 +214,54 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "events.sqlite"
 
     @property
+    def event_days(self) -> Path:
+        """Events that landed from the intake, a folder a day of the event."""
+        return self.root / "lake" / "events"
+
+    @property
+    def impression_days(self) -> Path:
+        """Impressions that landed from the intake, a folder a day."""
+        return self.root / "lake" / "impressions"
+
+    @property
+    def online_metrics(self) -> Path:
+        """`online_metrics`, a folder a day."""
+        return self.root / "lake" / "online_metrics"
+
+    @property
+    def item_states_db(self) -> Path:
+        """The state of items now, and the log of its changes."""
+        return self.root / "item_states.sqlite"
+
+    @property
+    def experiments_file(self) -> Path:
+        """`experiments.toml`; missing where there is no experiment."""
+        return self.root / "experiments.toml"
+
+    @property
+    def experiments_log(self) -> Path:
+        """Starts and ends of experiments and arms: JSON lines."""
+        return self.root / "experiments.jsonl"
+
+    @property
+    def forgotten(self) -> Path:
+        """Users who were forgotten, as salted hashes, with the proof of each: JSON lines."""
+        return self.root / "forgotten.jsonl"
+
+    @property
+    def unfinished_forgets(self) -> Path:
+        """Users being forgotten: JSON, a list; there only until they are."""
+        return self.root / "unfinished_forgets.json"
+
+    @property
     def notices_db(self) -> Path:
         """Notices, and their state at each target."""
         return self.root / "notices.sqlite"
 
     @property
-    def notices_lock(self) -> Path:
-        """Lock file of the process that delivers notices."""
-        return self.root / ".notices.lock"
-
-    @property
     def answers_db(self) -> Path:
         """The number of answers that each release gave, by list and hour."""
         return self.root / "answers.sqlite"
-
-    def private(self) -> list[Path]:
-        """Return what the commands write here, but for settings and rules, which people edit; not all of it exists."""
-        folders = (
-            self.raw.parent,
-            self.quarantine,
-            self.reports,
-            self.artifacts,
-            self.releases,
-            self.exports,
-        )
-        files = (
-            self.source_days,
-            self.source_account,
-            self.row_account,
-            self.api_keys,
-            self.init_marker,
-            self.recalls,
-            self.unfinished_recalls,
-        )
-        records = (self.build_costs, self.plan, self.before_plan)
-        databases = [
-            database.with_name(database.name + suffix)
-            for database in (self.quality_db, self.events_db, self.answers_db, self.notices_db)
-            for suffix in ("", "-wal", "-shm")
-        ]
-        others = (self.downloads, self.scratch, self.dagster, self.logs, self.build_lock)
-        return [*folders, *files, *records, *others, *databases]
 
 
 def day_folder(root: Path, day: date) -> Path:

@@ -71,7 +71,7 @@ def build_lock(home: Home, *, patience: float = 0.0) -> Iterator[None]:
 
 def _hold(home: Home, held: ExitStack, *, end: float) -> None:
     """Take the lock for `held`, or count one more holder in this process."""
-    path = home.build_lock
+    path = home.lock("build")
     while True:
         with _counting:
             try:

@@ -48,7 +48,7 @@ def close_to_others(home: Home) -> None:
 
     Settings and rules, which people edit, stay as they are; so do links, and files of another owner.
     """
-    for path in home.private():
+    for path in _written_here(home):
         with suppress(OSError):
             if _is_open(path):
                 for found in (path, *_below(path)):
@@ -69,3 +69,41 @@ def _close(path: Path) -> None:
     with suppress(OSError):  # gone, or another owner's
         if _is_open(path):
             path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~PRIVATE)
+
+
+def _written_here(home: Home) -> list[Path]:
+    """Return what the commands write here, but for settings and rules, which people edit; not all of it exists."""
+    folders = (
+        home.raw.parent,
+        home.quarantine,
+        home.reports,
+        home.artifacts,
+        home.releases,
+        home.exports,
+    )
+    files = (
+        home.source_days,
+        home.source_account,
+        home.row_account,
+        home.api_keys,
+        home.init_marker,
+        home.recalls,
+        home.unfinished_recalls,
+        home.experiments_log,
+        home.forgotten,
+        home.unfinished_forgets,
+    )
+    records = (home.build_costs, home.plan, home.before_plan)
+    databases = [
+        database.with_name(database.name + suffix)
+        for database in (
+            home.quality_db,
+            home.events_db,
+            home.answers_db,
+            home.notices_db,
+            home.item_states_db,
+        )
+        for suffix in ("", "-wal", "-shm")
+    ]
+    others = (home.downloads, home.scratch, home.dagster, home.logs, home.lock("build"))
+    return [*folders, *files, *records, *others, *databases]

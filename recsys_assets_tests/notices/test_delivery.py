@@ -205,7 +205,7 @@ def test_the_same_notice_is_kept_and_sent_once(home, receiver, to_webhook):
 
 def test_two_processes_do_not_deliver_at_once(home, to_webhook):
     send_notice(home, to_webhook, NOTICE)
-    with locked(home.notices_lock):
+    with locked(home.lock("notices")):
         assert deliver_due(home, to_webhook, NOW).sent == 0
     assert deliver_due(home, to_webhook, NOW).sent == 1
 

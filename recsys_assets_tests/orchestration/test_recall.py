@@ -218,7 +218,7 @@ def test_a_day_that_nothing_was_built_on_is_recalled_from_the_lake(home, log):
 def test_a_recall_during_a_build_marks_and_notifies_and_the_build_after_it_does_the_rest(home, monkeypatch):
     good = ReleaseStore(home.releases).list()[-1].release_id
     monkeypatch.setattr(recall_home, "SHORTLY", 0.0)
-    with locked(home.build_lock), pytest.raises(BuildRunningError, match="with the next build"):
+    with locked(home.lock("build")), pytest.raises(BuildRunningError, match="with the next build"):
         recall(home)
     assert ReleaseStore(home.releases).current_id() == good
     assert len(notices(home)) == 1

@@ -43,10 +43,10 @@ TAKEN_IN = {
     ),
     PUBLISH: ("release/publish.py",),
     MOVE: ("release/release_store.py",),
-    "locked(home.keys_lock)": ("api/http/auth.py",),
-    "locked(home.rules_lock, wait=False)": ("rules/rules_file.py",),
-    "locked(home.source_lock)": ("lake/source_days.py",),
-    "locked(home.reports_lock)": ("interactions/report_page.py", "orchestration/replay_report.py"),
+    'locked(home.lock("keys"))': ("api/http/auth.py",),
+    'locked(home.lock("rules"), wait=False)': ("rules/rules_file.py",),
+    'locked(home.lock("source"))': ("lake/source_days.py",),
+    'locked(home.lock("reports"))': ("interactions/report_page.py", "orchestration/replay_report.py"),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
 }
@@ -100,10 +100,10 @@ LOCK_OF = {
         "orchestration/repair/damaged_releases.py", "release/current.py", "release/recalls.py",
         "release/release_store.py",
     },
-    "locked(home.keys_lock)": {"api/http/auth.py"},
-    "locked(home.rules_lock, wait=False)": {"rules/rules_file.py"},
-    "locked(home.source_lock)": {"lake/source_days.py"},
-    "locked(home.reports_lock)": {"interactions/report_page.py", "orchestration/replay_report.py"},
+    'locked(home.lock("keys"))': {"api/http/auth.py"},
+    'locked(home.lock("rules"), wait=False)': {"rules/rules_file.py"},
+    'locked(home.lock("source"))': {"lake/source_days.py"},
+    'locked(home.lock("reports"))': {"interactions/report_page.py", "orchestration/replay_report.py"},
     "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
     "locked(self._lock, wait=False)": {
         "exports/database_target.py", "exports/export_state.py", "exports/file_target.py",
@@ -177,7 +177,7 @@ def releases_lock(name):
 
 
 WAITING = {
-    "keys add": (lambda home: home.keys_lock, ["keys", "add", "shop"]),
+    "keys add": (lambda home: home.lock("keys"), ["keys", "add", "shop"]),
     "releases rollback": (releases_lock(MOVING), ["releases", "rollback"]),
     "releases promote": (releases_lock(MOVING), ["releases", "promote", "OLDEST"]),
     "releases recall": (releases_lock(MOVING), ["releases", "recall", str(LAST_DAY), "--why", "x"]),
@@ -216,7 +216,7 @@ def test_what_builds_change_is_not_changed_during_a_build(home, monkeypatch, arg
         home.settings_file.write_text(
             '[source]\nspec = "tabular:events.csv"\nfirst_day = 2024-01-01\nlast_day = 2024-01-31\n'
         )
-    with locked(home.build_lock):
+    with locked(home.lock("build")):
         done = run(home, *arguments)
     assert done.exit_code == 1
     assert "another build of this home, or a command that changes it, is running" in done.output
@@ -228,15 +228,15 @@ def test_a_process_that_builds_may_take_its_lock_again_and_others_wait(tmp_path)
     with build_lock(home):
         with build_lock(home):
             pass
-        with pytest.raises(BlockingIOError), locked(home.build_lock, wait=False):
+        with pytest.raises(BlockingIOError), locked(home.lock("build"), wait=False):
             pass
-    with locked(home.build_lock), pytest.raises(BuildRunningError, match=str(tmp_path)), build_lock(home):
+    with locked(home.lock("build")), pytest.raises(BuildRunningError, match=str(tmp_path)), build_lock(home):
         pass
 
 
 def test_a_short_command_outlasts_another_one(tmp_path):
     home = Home(tmp_path)
-    with ThreadPoolExecutor(1) as pool, locked(home.build_lock):
+    with ThreadPoolExecutor(1) as pool, locked(home.lock("build")):
         waiting = pool.submit(_take, home)
         assert not waiting.done()
     assert waiting.result() is True

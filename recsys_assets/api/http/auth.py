@@ -2,7 +2,7 @@
 
 A key is shown once, when it is added; `<home>/api_keys.json` holds its scopes and the hash of its secret. A key is
 `rk_<id>_<secret>`. The secret has 256 random bits, too many to guess, so one SHA-256 protects it at rest. One
-process at a time changes the file (`home.keys_lock`), and a change is on the disk when the command returns. A serving
+process at a time changes the file, under a lock, and a change is on the disk when the command returns. A serving
 process reads the file several times a second.
 """
 
@@ -73,7 +73,7 @@ def add_key(home: Home, *, name: str, scopes: Iterable[str], now: datetime) -> t
         sha256=_hash(secret),
         created_at=now.isoformat(timespec="seconds"),
     )
-    with locked(home.keys_lock):
+    with locked(home.lock("keys")):
         _write(home, [*list_keys(home), key])
     return key, f"rk_{key_id}_{secret}"
 
@@ -93,7 +93,7 @@ def revoke_key(home: Home, key_id: str) -> ApiKey:
     Raises:
         ApiKeyError: no key has this id.
     """
-    with locked(home.keys_lock):
+    with locked(home.lock("keys")):
         keys = list_keys(home)
         found = next((key for key in keys if key.id == key_id), None)
         if found is None:

@@ -145,7 +145,7 @@ def test_without_rules_of_its_own_a_home_keeps_none(home, release):
 
 def test_rules_are_served_where_the_last_good_ones_cannot_be_kept(home, release):
     home.rules_file.write_text(OWN)
-    home.rules_lock.mkdir()
+    home.lock("rules").mkdir()
     followed = follow(release, home)
     assert (followed.problem, list(followed.bound.engine.pipelines)) == (None, ["mine"])
 

@@ -1,0 +1,27 @@
+"""Settings of events that arrive while the product runs: intake, landing, and what they say about answers."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from recsys_assets.storage.bounds import CountOrZero, Line
+
+
+class EventsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Events by HTTP, and their way into the lake."""
+
+    kinds: list[Line] = []
+    """Kinds of events taken beside view, cart, purchase, rating, like, dislike and hide."""
+    queue_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 50_000
+    """Most events of a worker that may wait to be written; beyond them it answers 429."""
+    group_ms: Annotated[float, Meta(ge=0, le=1_000)] = 5.0
+    """Events that arrive within this time, ms, are written together, by one sync of the disk."""
+    future_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
+    """An event may be stamped this much later than the server's clock, s."""
+    land_minutes: CountOrZero = 15
+    """Land the day that is not over every N minutes; 0: land finished days only."""
+    keep_days: CountOrZero = 30
+    """Keep events in the intake for N days after they landed."""
+    attribution_days: Annotated[float, Meta(ge=0.01, le=90)] = 7.0
+    """A click or purchase counts for the last answer that showed the item to the user within N days before."""
