@@ -50,7 +50,10 @@ def home_account(home: Home, source: SourceSettings) -> HomeAccount:
         EPOCH + timedelta(days=number): rows
         for number, rows in zip(counted.rows.days.tolist(), counted.rows.rows.tolist(), strict=True)
     }
-    elsewhere = _elsewhere(home, source, {day: n for day, n in in_source.items() if day not in landed})
+    delivered = dict(in_source)
+    for day, events in counted.events.items():
+        delivered[day] = delivered.get(day, 0) + events.rows
+    elsewhere = _elsewhere(home, source, {day: n for day, n in in_source.items() if day not in landed or day > source.own_last_day})
     if without_time := of_source.kept + _rows_of(of_source, OUTSIDE_RANGE) - counted.rows.total:
         undated = RowsOfReason(rows=without_time, example="without a time")
         elsewhere = elsewhere.plus(RowAccount(reasons={OUTSIDE_RANGE: undated}))

@@ -29,7 +29,13 @@ from recsys_assets.orchestration.interrupts import (
     close_killed_runs,
 )
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
-from recsys_assets.orchestration.landing_plan import follow, move_broken, stretches, with_touched
+from recsys_assets.orchestration.landing_plan import (
+    follow,
+    move_broken,
+    prune_intake,
+    stretches,
+    with_touched,
+)
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.costs import measured
@@ -161,6 +167,7 @@ def _builder(home: Home, settings: Settings, watcher: Watcher, *, warm: bool = F
         yield builder
         if builder.outcome.built:
             mend(home, settings, watcher.say)  # a release that a new one replaced as the current one
+        prune_intake(Inputs(home, settings), now=datetime.now(UTC))
         builder.outcome.rows_left_out = write_home_account(home, settings.source).in_words()
     settle_history(home)
 

@@ -9,6 +9,8 @@ import dagster as dg
 import polars as pl
 
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
+from recsys_assets.lake.event_days import event_store
+from recsys_assets.lake.event_rows import EventRows
 from recsys_assets.lake.follow import count_now
 from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
@@ -61,11 +63,12 @@ def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tupl
     gone = inputs.source_changes(counted).gone  # they stay as they landed
     wanted = [day for day in days if day not in gone]
     read = source.only(counted.files_with(wanted))
+    rows = EventRows(store=event_store(lake.home), last_day=settings.source.own_last_day)
     with lake.ledger() as ledger:
         outcome = publish_days(
-            iter_days(read, wanted, scratch=lake.home.scratch),
-            store=lake.raw(_provenance(inputs, read, counted)),
-            audit=lake.raw_audit(source, ledger),
+            rows.joined(iter_days(read, wanted, scratch=lake.home.scratch)),
+            store=lake.raw(_provenance(inputs, read, counted, rows)),
+            audit=lake.raw_audit(source, ledger, in_part=inputs.days_in_part),
             quarantine=lake.home.quarantine,
             ledger=ledger,
             recalled=recalled_rows(lake.home),
@@ -114,14 +117,16 @@ def make_catalogue(lake: Lake) -> tuple[pl.DataFrame, list[CheckResult]]:
     return frame, results
 
 
-def _provenance(inputs: Inputs, read: Source, counted: SourceDays) -> Callable[[date], dict[str, str]]:
+def _provenance(
+    inputs: Inputs, read: Source, counted: SourceDays, rows: EventRows
+) -> Callable[[date], dict[str, str]]:
     """Return a day's provenance; none, so that it is stale, where a file was written to since it was counted."""
 
     @cache
     def is_as_counted() -> bool:  # called at the first write, when all has been read
         return files_as_counted(read, counted)
 
-    return lambda day: inputs.landing(day) if is_as_counted() else {}
+    return lambda day: {**(inputs.landing(day) if is_as_counted() else {}), **rows.provenance(day)}
 
 
 def lake_assets(
