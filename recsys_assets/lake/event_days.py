@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.intake.rows import EventRow
 from recsys_assets.intake.stored_events import prune, read_events
+from recsys_assets.lake.day_content import EventDay
 from recsys_assets.quality.contract import UTC_MICROSECONDS
 from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.atomic import replace_file
@@ -62,22 +64,6 @@ class TakenEvents:
         return sum(self.days.values())
 
 
-@dataclass(frozen=True, kw_only=True)
-class EventDay:
-    """The events by HTTP of one day."""
-
-    rows: int
-    """Their number, > 0."""
-    content: str
-    """A checksum of them."""
-    is_open: bool = False
-    """The day is not over."""
-
-    def __str__(self) -> str:
-        """Return all of it, as a landed day records it: an open day lands again when it is over."""
-        return f"{self.rows}:{self.content}{'~' if self.is_open else ''}"
-
-
 class _Taken(msgspec.Struct, frozen=True):
     seq: int
     """Every row of the intake up to this number is in the lake."""
@@ -105,13 +91,18 @@ def event_days(home: Home, *, today: date | None = None) -> dict[date, EventDay]
     }
 
 
+def taken_note(home: Home) -> Path:
+    """Return the path of the note of the last row taken."""
+    return home.event_days / _TAKEN
+
+
 def taken_through(home: Home) -> int:
     """Return the greatest number of the intake's rows up to which all are in `lake/events`; 0 for none.
 
     A note that cannot be read counts as none: all rows are taken again, and change nothing.
     """
     try:
-        return msgspec.json.decode((home.event_days / _TAKEN).read_bytes(), type=_Taken).seq
+        return msgspec.json.decode(taken_note(home).read_bytes(), type=_Taken).seq
     except (OSError, msgspec.MsgspecError):
         return 0
 
@@ -142,7 +133,7 @@ def take_events(home: Home, *, through: date) -> TakenEvents:
         store.settle()
         now = waits - 1 if waits else last
         if now != after:
-            replace_file(home.event_days / _TAKEN, msgspec.json.encode(_Taken(now)))
+            replace_file(taken_note(home), msgspec.json.encode(_Taken(now)))
         return taken
 
 
@@ -152,7 +143,7 @@ def merge_events(store: PartitionStore, rows: Iterable[EventRow], taken: TakenEv
     Of events of one id the one that is in the file stays. A file whose events are all there is not written. Rows are
     in the order of time and id, so that the file does not depend on the order of arrival.
     """
-    frame = pl.DataFrame(list(rows), schema=_AS_ROWS, orient="row").cast(dict(EVENT_DAY))
+    frame = pl.DataFrame(list(rows), schema=_AS_ROWS, orient="row").cast(EVENT_DAY)
     by_day = frame.with_columns(pl.col(columns.TIMESTAMP).dt.date().alias(columns.PARTITION))
     for (day,), events in by_day.partition_by(columns.PARTITION, as_dict=True, include_key=False).items():
         _merge_day(store, day, events, taken)

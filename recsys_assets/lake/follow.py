@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from recsys_assets.errors import InputError, SourceChangedError
+from recsys_assets.lake.day_content import source_part
 from recsys_assets.lake.initialise import write_source
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
@@ -84,7 +85,7 @@ class SourceChanges:
             given = file.provenance.get(CONTENT_KEY, str(now))
             if given == str(now) and now.rows:
                 continue
-            source_then, source_now = (text.partition("+")[0] for text in (given, str(now)))
+            source_then, source_now = map(source_part, (given, str(now)))
             if not now.rows or (not now.of_source and source_then.partition(":")[0] != "0"):
                 gone += [day] if file.rows else []
             elif source_then == source_now:

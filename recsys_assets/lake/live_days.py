@@ -1,6 +1,7 @@
 """The days of a home move on with its events by HTTP: events taken into the lake, and partitions for their days."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from recsys_assets.lake.event_days import TakenEvents, event_days, take_events
 from recsys_assets.settings import Settings, load_settings
@@ -37,7 +38,7 @@ def follow_events(home: Home, settings: Settings, *, through: date) -> tuple[Set
     newest = max(event_days(home), default=source.last_day)
     if newest <= source.last_day:
         return settings, taken
-    days = {"last_day": newest, "rows_to": source.own_last_day}
+    days: dict[str, Any] = {"last_day": newest, "rows_to": source.own_last_day}
     if not home.settings_file.exists():
         days |= {"spec": source.spec, "first_day": source.first_day}
     note = f"The source has rows to {source.own_last_day}; `recsys land --events` moved the last day on with events."

@@ -72,7 +72,11 @@ def of_part(result: CheckResult) -> CheckResult:
     """Return a result of drift as it is of a day in part: amount and hours say nothing, the others do not block."""
     if result.check in OF_WHOLE_DAYS:
         return CheckResult(
-            table=result.table, day=result.day, check=result.check, verdict="ok", detail=f"not judged: {_IN_PART}"
+            table=result.table,
+            day=result.day,
+            check=result.check,
+            verdict="ok",
+            detail=f"not judged: {_IN_PART}",
         )
     if result.verdict != "block":
         return result

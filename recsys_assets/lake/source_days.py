@@ -12,7 +12,8 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import InputError
-from recsys_assets.lake.event_days import EventDay, event_days
+from recsys_assets.lake.day_content import DayContent, EventDay
+from recsys_assets.lake.event_days import event_days
 from recsys_assets.lake.file_contents import FileContent, contents_of
 from recsys_assets.lake.files.rows_aside import DUPLICATE_FILE, RowsAside
 from recsys_assets.lake.sources.date_range import RowsByDay
@@ -53,27 +54,6 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DayContent:
-    """The rows of one day: those in the source, and events by HTTP."""
-
-    of_source: int = 0
-    """Rows in the source."""
-    content: int = 0
-    """A hash of them that their order does not change; 0 where there is none."""
-    events: EventDay | None = None
-    """The day's events by HTTP; None without any."""
-
-    @property
-    def rows(self) -> int:
-        """All rows. An event that the source has too counts twice."""
-        return self.of_source + (self.events.rows if self.events else 0)
-
-    def __str__(self) -> str:
-        """Return numbers and hashes, as a landed day records them."""
-        return f"{self.of_source}:{self.content:016x}" + (f"+{self.events}" if self.events else "")
-
-
-@dataclass(frozen=True, kw_only=True)
 class SourceDays:
     """Rows of each file and day of a source."""
 
@@ -93,16 +73,8 @@ class SourceDays:
     """The last day whose rows in the source count."""
 
     @classmethod
-    def load(cls, home: Home, source: SourceSettings, *, today: date | None = None) -> Self | None:
-        """Read what `save` wrote, with the events by HTTP as they are now.
-
-        None where it is missing, damaged, of another version, or of another source.
-
-        Args:
-            home: the home.
-            source: its `[source]`.
-            today: the day that is not over, UTC; None reads the clock.
-        """
+    def load(cls, home: Home, source: SourceSettings) -> Self | None:
+        """Read what `save` wrote, with events; None where it is missing, damaged, of another version or source."""
         try:
             stored = pl.read_parquet_metadata(home.source_days)[_NOTE]
             note = msgspec.json.decode(stored.encode(), type=_Note)
@@ -115,12 +87,12 @@ class SourceDays:
                 files=note.files,
                 contents=note.contents,
                 counts=counts.match_to_schema(_COUNTS),
-            ).with_events(home, source, today=today)
+            ).with_events(home, source)
         except (OSError, KeyError, msgspec.MsgspecError, pl.exceptions.PolarsError):
             return None
 
     def with_events(self, home: Home, source: SourceSettings, *, today: date | None = None) -> Self:
-        """Return the same source with the events by HTTP as they are now; arguments as in `load`."""
+        """Return the same source with the events by HTTP as they are now; `today` as in `event_days`."""
         return replace(self, events=event_days(home, today=today), rows_to=source.own_last_day)
 
     def save(self, home: Home, source: SourceSettings) -> None:
@@ -166,8 +138,7 @@ class SourceDays:
     def of_day(self, day: date) -> DayContent:
         """Return the rows of one day, without those of duplicate files."""
         found = self._by_day.get(day, DayContent()) if day <= self.rows_to else DayContent()
-        events = self.events.get(day)
-        return found if events is None else replace(found, events=events)
+        return replace(found, events=self.events.get(day))
 
     def is_idle(self, day: date) -> bool:
         """Return True of a day after the source's last one that has no event: there is nothing to land."""
@@ -203,11 +174,6 @@ class SourceDays:
     def _by_day(self) -> dict[date, DayContent]:
         of_day = self._landed.group_by("day").agg(pl.col("rows", "content").sum())
         return {day: DayContent(of_source=rows, content=content) for day, rows, content in of_day.iter_rows()}
-
-
-def event_part(content: str) -> str:
-    """Return the part of a day's content, as text, that is of its events by HTTP; empty without any."""
-    return content.partition("+")[2]
 
 
 class DaysReading:

@@ -145,22 +145,6 @@ class Inputs:
             lookback_days=self.settings.source.lookback_days,
         )
 
-    @property
-    def days_in_part(self) -> set[date]:
-        """The days whose amount and hours say nothing yet.
-
-        They are not over; or they have events by HTTP alone, after the source's last day, and fewer than
-        `least_history_days` such days landed before, with which to compare.
-        """
-        events = self.source_days.events if self.source_days else {}
-        own_last, least = self.settings.source.own_last_day, self.settings.quality.least_history_days
-        alone = [day for day in self.raw_files if day > own_last]
-        return {
-            day
-            for day, found in events.items()
-            if found.is_open or (day > own_last and sum(other < day for other in alone) < least)
-        }
-
     def _content(self, day: date) -> str:
         return str(self.source_days.of_day(day)) if self.source_days else ""
 

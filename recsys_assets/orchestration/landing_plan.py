@@ -7,10 +7,10 @@ from typing import Protocol
 
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.day_content import event_part
 from recsys_assets.lake.event_days import prune_events
 from recsys_assets.lake.follow import CONTENT_KEY, follow_source
 from recsys_assets.lake.live_days import follow_events, last_day_to_take
-from recsys_assets.lake.source_days import event_part
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.recalled_days import landing_of_accepted, left_out, left_out_in_words
 from recsys_assets.orchestration.repair.damaged_databases import moved_away
@@ -133,6 +133,21 @@ def days_with_new_events(inputs: Inputs) -> list[date]:
     """
     kept = kept_days(inputs)
     return [day for day in _days_with_events(inputs) if day not in kept and not _events_landed(inputs, day)]
+
+
+def days_in_part(inputs: Inputs) -> set[date]:
+    """Return the days whose amount and hours say nothing yet.
+
+    They are not over; or they have events by HTTP alone, after the source's last day, and fewer than
+    `least_history_days` such days landed before, with which to compare.
+    """
+    own_last, least = inputs.settings.source.own_last_day, inputs.settings.quality.least_history_days
+    alone = [day for day in inputs.raw_files if day > own_last]
+    return {
+        day
+        for day, found in (inputs.source_days.events if inputs.source_days else {}).items()
+        if found.is_open or (day > own_last and sum(other < day for other in alone) < least)
+    }
 
 
 def prune_intake(inputs: Inputs, *, now: datetime) -> int:

@@ -106,10 +106,10 @@ class HomeAccount(msgspec.Struct, frozen=True, kw_only=True):
             return []
         rows = account.rows if self.source_rows is None else self.source_rows
         left_out = account.rows - account.kept
-        events = f" and {self.events:,} events by HTTP" if self.events else ""
-        headline = (
-            f"Rows: {rows:,} of the source{events}, {account.kept:,} interactions, {left_out:,} left out or joined"
+        delivered = f"{rows:,} of the source" + (
+            f" and {self.events:,} events by HTTP" if self.events else ""
         )
+        headline = f"Rows: {delivered}, {account.kept:,} interactions, {left_out:,} left out or joined"
         lines = [f"  {line}" for line in account.lines()]
         return [f"{headline}:" if lines else headline, *lines, *filter(None, [self.differences])]
 

@@ -18,6 +18,7 @@ from recsys_assets.lake.source_days import SourceDays, files_as_counted
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.landing_plan import days_in_part
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
@@ -68,7 +69,7 @@ def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tupl
         outcome = publish_days(
             rows.joined(iter_days(read, wanted, scratch=lake.home.scratch)),
             store=lake.raw(_provenance(inputs, read, counted, rows)),
-            audit=lake.raw_audit(source, ledger, in_part=inputs.days_in_part),
+            audit=lake.raw_audit(source, ledger, in_part=days_in_part(inputs)),
             quarantine=lake.home.quarantine,
             ledger=ledger,
             recalled=recalled_rows(lake.home),
