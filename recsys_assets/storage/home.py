@@ -219,6 +219,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "events"
 
     @property
+    def stream_state(self) -> Path:
+        """The days that `recsys stream` played last: JSON, a `StreamState`."""
+        return self.root / "stream.json"
+
+    @property
     def impression_days(self) -> Path:
         """Impressions that landed from the intake, a folder a day."""
         return self.root / "lake" / "impressions"
