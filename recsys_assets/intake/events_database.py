@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS impressions (
     received_at INTEGER NOT NULL,
     UNIQUE (answer_id, item_id)
 );
+CREATE INDEX IF NOT EXISTS impressions_of_user ON impressions (user_id, timestamp);
 CREATE TABLE IF NOT EXISTS merges (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     from_user TEXT NOT NULL,
@@ -109,6 +110,16 @@ def open_events(path: Path, *, now: Clock = utc_now) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def forget_in_memory(connection: sqlite3.Connection) -> None:
+    """Have every process that follows the file read it again from its beginning, after rows were taken out of it.
+
+    Raises:
+        sqlite3.Error: the file may not be written.
+    """
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    connection.execute(f"PRAGMA user_version = {(version + 1) % 2**31}")
 
 
 def stored_event(number: int, values: Sequence[Any]) -> EventRow:

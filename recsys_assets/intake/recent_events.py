@@ -79,6 +79,7 @@ class RecentEvents:
         self._inode = 0
         self._last_seq = 0
         self._data_version = -1
+        self._edition = 0
         self._added = 0
         self._columns = _Columns()
 
@@ -139,6 +140,9 @@ class RecentEvents:
             self._connection, self._data_version = None, -1
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
+        edition = connection.execute("PRAGMA user_version").fetchone()[0]
+        if edition != self._edition:  # rows were taken out: of a user who was forgotten
+            self._columns, self._last_seq, self._edition = _Columns(), 0, edition
         while True:
             rows = connection.execute(_NEWER, (self._last_seq, _ROWS_AT_ONCE)).fetchall()
             for seq, user_id, item_id, kind, timestamp, rating in rows:
