@@ -19,8 +19,8 @@ from recsys_assets.api.schemas.recommendation_schemas import (
 )
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import LISTS, Service
+from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.release.answer_counts import by_scenario, new_answer_id
-from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine import trace as engine_trace
@@ -245,9 +245,9 @@ def recommend_by_rules(
 
 
 def _serving(home: Home) -> Serving:
-    events = EventStore(home.events_db)
-    events.refresh()
-    return Serving(load_current(home.releases), events, home)
+    serving = Serving(load_current(home.releases), home, EventMeaning.of(EventOptions.of(home)))
+    serving.recent.refresh()
+    return serving
 
 
 def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendations:
@@ -267,4 +267,10 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 
 def _request(serving: Serving, user_id: str, k: int) -> Request:
     user_num = serving.release.users.num_of(user_id)
-    return Request(k=k, user_id=user_id, user_num=user_num, session=serving.items_since(user_id))
+    return Request(
+        k=k,
+        user_id=user_id,
+        user_num=user_num,
+        session=serving.items_since(user_id),
+        exclude=serving.hidden_since(user_id),
+    )
