@@ -7,7 +7,7 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final, Self
 
 
@@ -176,6 +176,19 @@ class ServerBusyError(RecsysError):
 
 class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
+
+
+class IntakeFullError(RecsysError):
+    """More events wait to be stored than may; the same request can be accepted a second later."""
+
+
+class EventConflictError(RecsysError):
+    """An event has the id of another one that is stored with another content."""
+
+    def __init__(self, message: str, *, event_ids: Sequence[str] = ()) -> None:
+        """Say which events; `event_ids` are theirs, each once."""
+        super().__init__(message)
+        self.event_ids = event_ids
 
 
 class DeliveryError(RecsysError):

@@ -64,6 +64,7 @@ NONE = {
     "orchestration/planning/staged_home.py": "a temporary home",
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",
     "notices/outbox.py": "SQLite's own lock",
+    "intake/events_database.py": "SQLite's own lock",
     "release/event_store.py": "SQLite's own lock",
     "release/manifest.py": "stamps: the last one counts, half of one is read as none",
     "rules/testing/difference.py": "a temporary home",
