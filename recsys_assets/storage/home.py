@@ -16,7 +16,7 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 _DAY_PREFIX: Final = "date="
-LockName = Literal["build", "source", "rules", "keys", "reports", "notices"]
+LockName = Literal["build", "source", "rules", "keys", "reports", "notices", "forgets"]
 
 
 class Home(msgspec.Struct, frozen=True):
