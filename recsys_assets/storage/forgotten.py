@@ -200,9 +200,9 @@ def request_forget(
     same = next((one for one in unfinished if set(wanted) <= set(one.users)), None)
     if same is not None:
         return same
-    known = [*ended, *unfinished]
-    salt = known[0].salt if known else secrets.token_hex(_SALT_BYTES)
-    number = 1 + max((one.number for one in known), default=0)
+    salts = [*(one.salt for one in ended), *(one.salt for one in unfinished)]
+    salt = salts[0] if salts else secrets.token_hex(_SALT_BYTES)
+    number = 1 + max([0, *(one.number for one in ended), *(one.number for one in unfinished)])
     begun = UnfinishedForget(number=number, at=at, who=who, why=why, salt=salt, users=wanted)
     write_unfinished_forgets(home, [*unfinished, begun])
     return begun

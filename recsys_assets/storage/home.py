@@ -254,6 +254,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "unfinished_forgets.json"
 
     @property
+    def forget_changes(self) -> Path:
+        """The files that a forget under way changes, as they were before: JSON, a `ChangedFiles`."""
+        return self.root / ".forget_changes.json"
+
+    @property
     def notices_db(self) -> Path:
         """Notices, and their state at each target."""
         return self.root / "notices.sqlite"

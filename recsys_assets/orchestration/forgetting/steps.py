@@ -1,8 +1,8 @@
 """The steps of a forget in their order: the lake first, then what is made of it, then everything that shows rows.
 
-A step is a function `forget_in_X(home, ids, *, number) -> StepResult`. It holds no lock, since its caller holds the build
-lock; it may be run again at any time, after a kill within it too, and does nothing where nothing is left to do. What
-must be on the disk for the next step is there when it returns.
+A step is a function `forget_in_X(home, ids, *, number) -> StepResult`. Its caller holds the build lock. It may be run
+again at any time, after a kill within it too, and does nothing where nothing is left to do. What must be on the disk
+for the next step is there when it returns.
 """
 
 from collections.abc import Callable
