@@ -1,1 +1,1 @@
-"""Forgetting users: ordered steps over a home, each of which may be run again, and the proof at the end."""
+"""Forget users: the steps that take them out of every file of a home, and the proof that none is left."""
