@@ -118,7 +118,8 @@ class WantedIds:
             gone = len(value) - len(kept) + sum(number for _, number in kept.values())
             return {k: found for k, (found, _) in kept.items()}, gone
         if isinstance(value, list | tuple):
-            rows = [self.without(one, field) for one in value if not self._is_row(one, field)]
+            kept = (one for one in value if not self._is_row(one, field))
+            rows = [self.without(one, field) for one in kept]
             return [found for found, _ in rows], len(value) - len(rows) + sum(number for _, number in rows)
         if self.count_in(value, field):
             return None, 1
@@ -153,7 +154,7 @@ class WantedIds:
             )
         if _is_number(value):
             return is_id_field(field) and self.is_cell(str(value), field)
-        return isinstance(value, str) and self.is_cell(value, field)
+        return isinstance(value, str) and holds_users(field) and self.is_cell(value, field)
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         return [
