@@ -235,3 +235,7 @@ class BuildInterruptedError(RecsysError):
 
 class VersionGoneError(RecsysError):
     """An earlier version of a day was removed, so that it cannot be said what was known then."""
+
+
+class ForgetError(RecsysError):
+    """A user cannot be forgotten yet, or the record of it cannot be read."""

@@ -16,7 +16,7 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 _DAY_PREFIX: Final = "date="
-LockName = Literal["build", "source", "rules", "keys", "reports", "notices"]
+LockName = Literal["build", "source", "rules", "keys", "reports", "notices", "forgets"]
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -252,6 +252,11 @@ class Home(msgspec.Struct, frozen=True):
     def unfinished_forgets(self) -> Path:
         """Users being forgotten: JSON, a list; there only until they are."""
         return self.root / "unfinished_forgets.json"
+
+    @property
+    def forget_changes(self) -> Path:
+        """The files that a forget under way changes, as they were before: JSON, a `ChangedFiles`."""
+        return self.root / ".forget_changes.json"
 
     @property
     def notices_db(self) -> Path:

@@ -10,6 +10,7 @@ import polars as pl
 
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.follow import count_now
+from recsys_assets.lake.forgotten_rows import ForgottenRows
 from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.source_days import SourceDays, files_as_counted
@@ -31,6 +32,7 @@ from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.quality.audit_and_publish import PublishOutcome, publish_days
 from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.storage.forgotten import Forgotten
 
 
 def raw_interactions(
@@ -60,11 +62,11 @@ def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tupl
     counted, inputs = count_now(lake.home, settings), Inputs(lake.home, settings)
     gone = inputs.source_changes(counted).gone  # they stay as they landed
     wanted = [day for day in days if day not in gone]
-    read = source.only(counted.files_with(wanted))
+    read, forgotten = source.only(counted.files_with(wanted)), ForgottenRows(Forgotten.load(lake.home))
     with lake.ledger() as ledger:
         outcome = publish_days(
-            iter_days(read, wanted, scratch=lake.home.scratch),
-            store=lake.raw(_provenance(inputs, read, counted)),
+            forgotten.without(iter_days(read, wanted, scratch=lake.home.scratch)),
+            store=lake.raw(_provenance(inputs, read, counted, forgotten)),
             audit=lake.raw_audit(source, ledger),
             quarantine=lake.home.quarantine,
             ledger=ledger,
@@ -114,14 +116,16 @@ def make_catalogue(lake: Lake) -> tuple[pl.DataFrame, list[CheckResult]]:
     return frame, results
 
 
-def _provenance(inputs: Inputs, read: Source, counted: SourceDays) -> Callable[[date], dict[str, str]]:
+def _provenance(
+    inputs: Inputs, read: Source, counted: SourceDays, forgotten: ForgottenRows
+) -> Callable[[date], dict[str, str]]:
     """Return a day's provenance; none, so that it is stale, where a file was written to since it was counted."""
 
     @cache
     def is_as_counted() -> bool:  # called at the first write, when all has been read
         return files_as_counted(read, counted)
 
-    return lambda day: inputs.landing(day) if is_as_counted() else {}
+    return lambda day: (inputs.landing(day) if is_as_counted() else {}) | forgotten.provenance(day)
 
 
 def lake_assets(
