@@ -178,6 +178,14 @@ class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
 
 
+class ItemStateError(InputError):
+    """A change of an item's state cannot be used."""
+
+
+class ItemStatesUnavailableError(RecsysError):
+    """The states of items cannot be stored or read."""
+
+
 class DeliveryError(RecsysError):
     """A notice did not arrive at one of its targets."""
 

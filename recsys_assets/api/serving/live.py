@@ -15,11 +15,13 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import Headers, ItemJson
+from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.follower import Follower
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
+from recsys_assets.release.bound_states import BoundStates
 from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_release
@@ -53,6 +55,11 @@ class Serving:
         self.served = bytearray(len(release.items))
         """1 for every item recommended since the release was loaded, by item number."""
         self._events = events
+
+    @property
+    def states(self) -> BoundStates:
+        """The item states in force; their version is part of every entity tag."""
+        return self.plain.lookups.states
 
     def item_num(self, item_id: str) -> int:
         """Return an item's number.
@@ -110,6 +117,7 @@ class Live:
         self.events = EventStore(home.events_db)
         self.answers = AnswerCounts(home.answers_db)
         self.recalls = recalls or RecallNotices(home)
+        self.states = FollowedStates(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -157,6 +165,7 @@ class Live:
             "rules": self._refresh_rules,
             "events": self.events.refresh,
             "recalls": self._refresh_recalls,
+            "item states": lambda: self.states.refresh(self.serving),
         }
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
@@ -171,6 +180,7 @@ class Live:
             stopped.set()
             _join(threads)
             self.events.close()
+            self.states.store.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -240,6 +250,7 @@ class Live:
         with contextlib.suppress(ReleaseError):  # the follower says why
             self.recalls.refresh()
         self._mark(serving)
+        self.states.begin(serving)
         return serving
 
     def _load_served_before(self, broken: str | None) -> Serving:
