@@ -34,6 +34,7 @@ from recsys_assets.api.routes.recall_controller import RecallController
 from recsys_assets.api.routes.recommendation_controller import RecommendationController
 from recsys_assets.api.routes.release_controller import ReleaseController
 from recsys_assets.api.routes.rules_controller import RulesController
+from recsys_assets.api.routes.state_controller import StateController
 from recsys_assets.api.routes.user_controller import UserController
 from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.live import Live
@@ -53,6 +54,7 @@ _VERSIONED = (
     QualityController,
     RecallController,
     EventController,
+    StateController,
 )
 """Controllers under `/v1`."""
 
@@ -136,7 +138,7 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
         expose_headers=["ETag", "Recall", "X-Release-Id", "X-Request-Id"],
         max_age=600,

@@ -5,7 +5,7 @@ when its time is up, or when the catalogue says the same.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -126,8 +126,7 @@ def changed(state: ItemState | None, change: StateChange, *, by: str, now: datet
     Raises:
         ItemStateError: its end is not after now, or a category holds the sign between several.
     """
-    given = dict(change.fields())
-    _check(given, now=now)
+    given = _checked_fields(change, now=now)
     if "hidden" in given:
         given["hidden"] = bool(given["hidden"])
     mark = Mark(at=now, by=by, why=change.why)
@@ -150,14 +149,20 @@ def same(one: ItemState | None, other: ItemState | None) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in (*_LASTING, "until"))
 
 
-def _check(given: Mapping[str, Any], *, now: datetime) -> None:
-    until = given.get("until")
-    if until is not None and until <= now:
-        raise ItemStateError(
-            f"until {until.isoformat()} is not after now, {now.isoformat()}; give a later time"
-        )
+def _checked_fields(change: StateChange, *, now: datetime) -> dict[str, Any]:
+    given = dict(change.fields())
+    if isinstance(until := given.get("until"), datetime):
+        try:
+            given["until"] = until.astimezone(UTC)
+        except OverflowError:
+            raise ItemStateError(f"until {until.isoformat()} is outside of the years 1-9999 UTC") from None
+        if given["until"] <= now:
+            raise ItemStateError(
+                f"until {until.isoformat()} is not after now, {now.isoformat()}; give a later time"
+            )
     wrong = next((name for name in given.get("categories") or () if columns.SEVERAL.strip() in name), None)
     if wrong is not None:
         raise ItemStateError(
             f"category {wrong!r} holds `{columns.SEVERAL.strip()}`, the sign between several; list them one by one"
         )
+    return given
