@@ -13,6 +13,7 @@ from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
     export_command,
     init_command,
+    items_command,
     lineage_command,
     making,
     notices_commands,
@@ -111,6 +112,7 @@ for command in (
     replay_command.replay,
     export_command.export,
     releases_commands.releases,
+    items_command.items,
     *rules_commands.COMMANDS,
     *quarantine_commands.COMMANDS,
     lineage_command.lineage,

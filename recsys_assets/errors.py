@@ -191,6 +191,14 @@ class EventConflictError(RecsysError):
         self.event_ids = event_ids
 
 
+class ItemStateError(InputError):
+    """A change of an item's state cannot be used."""
+
+
+class ItemStatesUnavailableError(RecsysError):
+    """The states of items cannot be stored or read."""
+
+
 class DeliveryError(RecsysError):
     """A notice did not arrive at one of its targets."""
 

@@ -34,7 +34,9 @@ from recsys_assets.api.routes.recall_controller import RecallController
 from recsys_assets.api.routes.recommendation_controller import RecommendationController
 from recsys_assets.api.routes.release_controller import ReleaseController
 from recsys_assets.api.routes.rules_controller import RulesController
+from recsys_assets.api.routes.state_controller import StateController
 from recsys_assets.api.routes.user_controller import UserController
+from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions, end_with
@@ -53,6 +55,7 @@ _VERSIONED = (
     QualityController,
     RecallController,
     EventController,
+    StateController,
 )
 """Controllers under `/v1`."""
 
@@ -88,6 +91,7 @@ def create_app(
     settings = settings or ApiSettings()
     recalls = RecallNotices(home, days=settings.recall_header_days, clock=clock)
     live = Live(home, shared_events=shared_events, recalls=recalls, options=events, clock=clock)
+    live.states = FollowedStates(home, clock=clock)
     live.start(verify=verify, fallback_previous=fallback_previous)
     keys = KeyRing(home)
     keys.refresh()
@@ -137,7 +141,7 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
         expose_headers=["ETag", "Recall", "X-Release-Id", "X-Request-Id"],
         max_age=600,

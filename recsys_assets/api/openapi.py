@@ -16,7 +16,12 @@ from msgspec import Struct
 
 from recsys_assets.api.http.event_bodies import document_events
 from recsys_assets.api.http.problems import PROBLEM_JSON
-from recsys_assets.api.schemas import operation_schemas, recommendation_schemas, release_schemas
+from recsys_assets.api.schemas import (
+    operation_schemas,
+    recommendation_schemas,
+    release_schemas,
+    state_schemas,
+)
 
 K = Annotated[
     int, Parameter(ge=1, le=500, description="Number of items, 1-500.", examples=[Example(value=10)])
@@ -138,7 +143,7 @@ def release_headers() -> list[ResponseHeader]:
 
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (recommendation_schemas, operation_schemas, release_schemas)
+    for module in (recommendation_schemas, operation_schemas, release_schemas, state_schemas)
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }
@@ -148,7 +153,7 @@ _DESCRIPTION = """\
 Recommendations from one immutable release at a time: every answer names the release it comes from.
 
 Items that a user has are left out unless `include_seen=true`. Answers carry entity tags that change
-with the release (and, for one user, with the user's events since): until then
+with the release and the states of items (and, for one user, with the user's events since): until then
 `If-None-Match` is answered by 304. Every list has an `id`; the tag of a list is weak, as the id is no part of it.
 After a recall of days, answers have the header `Recall`.
 Errors are problem bodies (RFC 9457).
@@ -156,6 +161,7 @@ Errors are problem bodies (RFC 9457).
 _TAGS = (
     ("Recommendations", "Lists of items to show."),
     ("Items", "Similar items, search and categories."),
+    ("Item states", "What holds of an item now, whatever the release says."),
     ("Users", "Users and the items that they have."),
     ("Features", "The feature store of the release."),
     ("Events", "Events after the release."),

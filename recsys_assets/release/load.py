@@ -25,7 +25,7 @@ from recsys_assets.release.manifest import (
     check_sums_once,
     read_manifest,
 )
-from recsys_assets.release.retrieval import NOTHING, Candidates, Retrieval, first_of_row
+from recsys_assets.release.retrieval import NOTHING, Candidates, LeftOut, Retrieval, first_of_row
 from recsys_assets.release.taste import Taste
 from recsys_assets.release.vector_since import vector_since
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
@@ -173,7 +173,11 @@ class Release:
             ahead = first_of_row(items_UC, scores_UC, user_num, count, blocked)
             if ahead is not None:
                 return ahead
-        every = frozenset(self.seen(user_num).tolist()).union(blocked)
+        seen = frozenset(self.seen(user_num).tolist())
+        if isinstance(blocked, LeftOut):
+            every: Collection[int] = LeftOut(seen.union(blocked.few), blocked.mask_I, blocked.masked)
+        else:
+            every = seen.union(blocked)
         return self.taste_of_user(user_num, since).top(count, blocked=every, may_block=may_block)
 
 

@@ -26,6 +26,7 @@ from recsys_assets.errors import (
     EventConflictError,
     EventsUnavailableError,
     IntakeFullError,
+    ItemStatesUnavailableError,
     RecsysError,
     ReleaseError,
     RulesError,
@@ -63,6 +64,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (EventConflictError, HTTP_409_CONFLICT),
     (IntakeFullError, HTTP_429_TOO_MANY_REQUESTS),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
     (ReleaseError, HTTP_503_SERVICE_UNAVAILABLE),
 )
@@ -104,7 +106,11 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     if isinstance(error, ServerBusyError):
         return _response(request, status, str(error), headers={"retry-after": "1"})
     log.warning("not available", extra={"path": request.url.path, "why": str(error)})
-    missing = "the event store" if isinstance(error, EventsUnavailableError) else "the release, or its rules,"
+    stores = {
+        EventsUnavailableError: "the event store",
+        ItemStatesUnavailableError: "the store of item states",
+    }
+    missing = stores.get(type(error), "the release, or its rules,")
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
     return _response(request, status, detail)
 

@@ -46,6 +46,7 @@ class ItemController(ServiceController):
         item_id = as_sent(item_id)
         serving = self.service.serving()
         num = serving.item_num(item_id)
+        etag = f"{serving.release_id}-{serving.states.version}"
         request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
 
         def reply(may_block: bool) -> Reply:  # noqa: FBT001  the only argument
@@ -59,7 +60,7 @@ class ItemController(ServiceController):
             return Reply(
                 body.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 weak=True,
                 cache=self.service.public,
                 source=answer.source,
@@ -100,13 +101,14 @@ class ItemController(ServiceController):
     )
     async def categories(self, scope: Scope) -> ASGIApp:
         serving = self.service.serving()
+        etag = f"{serving.release_id}-{serving.states.version}"
 
         def reply() -> Reply:
             found = serving.plain.lookups.categories()
             return Reply(
                 encode(Categories(release=serving.release_id, categories=found)),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 cache=self.service.public,
             )
 

@@ -68,6 +68,7 @@ class RecommendationController(ServiceController):
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
         serving = self.service.serving()
+        states = serving.states.version
         events = self.service.live.events_since(user_id)
         request = Request(
             k=k,
@@ -88,7 +89,7 @@ class RecommendationController(ServiceController):
             return Reply(
                 served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},'),
                 release=serving.release_header,
-                etag=served.etag(f"{serving.release_id}-{events}", request),
+                etag=served.etag(f"{serving.release_id}-{events}-{states}", request),
                 weak=True,
                 cache=PRIVATE,
                 source=served.answer.source,
@@ -153,6 +154,7 @@ class RecommendationController(ServiceController):
         self, scope: Scope, k: K = 10, exclude: Exclude = None, category: Category = None
     ) -> ASGIApp:
         serving = self.service.serving()
+        etag = f"{serving.release_id}-{serving.states.version}"
         request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
 
         def reply(_: bool) -> Reply:  # noqa: FBT001  the only argument
@@ -162,7 +164,7 @@ class RecommendationController(ServiceController):
             return Reply(
                 f'{{"release":"{serving.release_id}","id":"{answer_id}","items":{items}}}'.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 weak=True,
                 cache=self.service.public,
                 source=answer.source,

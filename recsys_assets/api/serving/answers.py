@@ -17,6 +17,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     Trace,
     UserRecommendations,
 )
+from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import LISTS, Service
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
@@ -50,6 +51,8 @@ class Served(msgspec.Struct, frozen=True):
     """Its name; None where the request named none."""
     rules_version: str | None = None
     """Version of its rules."""
+    seen_version: str = ""
+    """Of the item states that its rules see as columns."""
     trace: engine_trace.RequestTrace | None = None
     """The effect of each stage, where the request wants it explained."""
 
@@ -57,7 +60,7 @@ class Served(msgspec.Struct, frozen=True):
         """Return the entity tag: `base` and the rules' version; None where the time of the request counts."""
         if self.rules_version is None:
             return base if request.budget_ms is None else None
-        return f"{base}-{self.rules_version}" if self.trace is None else None
+        return f"{base}-{self.rules_version}{self.seen_version}" if self.trace is None else None
 
     def body(
         self, serving: Serving, reason_items: Sequence[int] | None, *, first: str = "", plain_last: str = ""
@@ -74,7 +77,8 @@ class Served(msgspec.Struct, frozen=True):
         if reason_items is None:
             items = serving.items.scored(answer.nums, answer.scores)
         else:
-            nearest = serving.plain.lookups.nearest(answer.nums, reason_items[:HISTORY_FOR_REASONS])
+            shown = serving.states.not_gone(reason_items[:HISTORY_FOR_REASONS])
+            nearest = serving.plain.lookups.nearest(answer.nums, shown)
             items = serving.items.because(answer.nums, answer.scores, nearest)
         reason = "null" if answer.reason is None else quoted(answer.reason)
         if self.scenario is None:
@@ -145,7 +149,8 @@ async def answered(
         else:
             answer = pipeline.recommend(request, may_block=may_block)
         answer_id = service.give(serving, answer, by_scenario(pipeline.scenario.name))
-        return reply(Served(answer, answer_id, pipeline.scenario.name, engine.version, trace))
+        by = (pipeline.scenario.name, engine.version, engine.seen_version)
+        return reply(Served(answer, answer_id, *by, trace))
 
     return await service.list_reply(scope, by_rules, long=explain or takes_long(request, by_rules=True))
 
@@ -248,6 +253,7 @@ def recommend_by_rules(
 def _serving(home: Home) -> Serving:
     serving = Serving(load_current(home.releases), home, EventMeaning.of(EventOptions.of(home)))
     serving.recent.refresh()
+    FollowedStates(home).refresh(serving)
     return serving
 
 

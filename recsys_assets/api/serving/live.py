@@ -15,6 +15,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import Headers, ItemJson
+from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.follower import Follower
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
@@ -24,6 +25,7 @@ from recsys_assets.intake.events_database import Clock, utc_now
 from recsys_assets.intake.recent_events import RecentEvents
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
+from recsys_assets.release.bound_states import BoundStates
 from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
 from recsys_assets.release.learnt_events import EventPlace
 from recsys_assets.release.load import Release, load_release
@@ -64,6 +66,11 @@ class Serving:
             place=EventPlace(release),
         )
         """The events since the release."""
+
+    @property
+    def states(self) -> BoundStates:
+        """The item states in force; their version is part of every entity tag."""
+        return self.plain.lookups.states
 
     def item_num(self, item_id: str) -> int:
         """Return an item's number.
@@ -149,6 +156,7 @@ class Live:
         self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._refresh_events)
         self.answers = AnswerCounts(home.answers_db)
         self.recalls = recalls or RecallNotices(home)
+        self.states = FollowedStates(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -196,6 +204,7 @@ class Live:
             "rules": self._refresh_rules,
             "events": self._refresh_events,
             "recalls": self._refresh_recalls,
+            "item states": lambda: self.states.refresh(self.serving),
         }
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
@@ -212,6 +221,7 @@ class Live:
             _join(threads)
             if self.serving is not None:
                 self.serving.recent.close()
+            self.states.store.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -298,6 +308,7 @@ class Live:
         with contextlib.suppress(ReleaseError):  # the follower says why
             self.recalls.refresh()
         self._mark(serving)
+        self.states.begin(serving)
         return serving
 
     def _load_served_before(self, broken: str | None) -> Serving:
