@@ -19,7 +19,8 @@ from recsys_assets.api.schemas.recommendation_schemas import (
 )
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import LISTS, Service
-from recsys_assets.release.answer_counts import by_scenario, new_answer_id
+from recsys_assets.release.answer_counts import new_answer_id
+from recsys_assets.release.answer_series import by_scenario
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.retrieval import WouldBlockError

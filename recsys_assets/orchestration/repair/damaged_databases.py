@@ -22,6 +22,7 @@ from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
+from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, day_folder, days_under
@@ -175,11 +176,13 @@ def _keep_events(home: Home, damaged: Path) -> str:
 
 def _keep_answers(home: Home, damaged: Path) -> str:
     """Take over the counts of answers of a damaged file up to the first that cannot be read."""
-    kept = []
+    kept, series = [], list[AnswerSeries]()
     with suppress(sqlite3.Error, ValueError, TypeError):
         for release, kind, hour, answers in _rows(damaged, "answers"):
             kept.append(HourlyAnswers(str(release), str(kind), str(hour), int(answers)))
-    add_answers(home.answers_db, kept)
+    with suppress(sqlite3.Error, TypeError):
+        series += [AnswerSeries(*row) for row in _rows(damaged, "series")]
+    add_answers(home.answers_db, kept, series=series)
     return f"; {sum(one.answers for one in kept):,} answers were kept" if kept else ""
 
 
