@@ -172,7 +172,8 @@ def _mistakes_of(name: str, body: Any) -> Iterator[Found]:
         yield (), "a table is expected; write [experiments.NAME]"
         return
     lists = {key: body.get(key, []) for key in _LISTS}
-    for key, struct in zip(_LISTS, (Arm, Guard), strict=True):
+    structs: tuple[type[msgspec.Struct], ...] = (Arm, Guard)
+    for key, struct in zip(_LISTS, structs, strict=True):
         rows = lists[key]
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             yield (key,), f"tables are expected; write [[experiments.{name}.{key}]]"

@@ -1,4 +1,4 @@
-"""The results of experiments as they are stored: JSON, a file an experiment, a look a day. Needs neither polars nor numpy.
+"""The results of experiments as they are stored: JSON, a file an experiment, a look a day. The API reads them.
 
 A look is never changed by later data; a second one on the same day replaces the first. The caller holds the lock.
 """

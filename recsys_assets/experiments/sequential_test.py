@@ -1,18 +1,18 @@
 """The test of an experiment that may be looked at every day: a sequence of intervals that all hold together.
 
 The intervals are an asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024, "Time-uniform
-central limit theory and asymptotic confidence sequences", Annals of Statistics 52, eq. 3; the normal mixture of Robbins
-1970): the probability that any of them, at whatever look, misses the true difference is at most alpha, where many users
-take part. The user is the unit: a metric is a ratio of sums over users, and its variance comes from the users' residuals
-(delta method: Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics"), so a user who comes back every
-day, or sees both arms, is one observation and not thirty.
+central limit theory and asymptotic confidence sequences", Annals of Statistics 52, theorem 2.2; the normal mixture of
+Robbins 1970): the probability that any of them, at whatever look, misses the true difference is at most alpha, where
+many users take part. The user is the unit: a metric is a ratio of sums over users, and its variance comes from the
+users' residuals (delta method: Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics"), so a user
+who comes back every day, or sees both arms, is one observation and not thirty.
 
-Users who come back make the looks depend on one another more than the paper's independent ones do, and by how much is
-not known. So the time of the sequence is measured: between two looks it grows by the inverse square of the correlation of
-the two differences over users. That is the clock on which a Brownian motion has the same correlations from look to look;
-where the correlations of looks further apart are at least those of that motion, as they are where users differ from one
-another for good, it crosses the bound more often than the differences do (Slepian 1962). Simulations check it:
-`recsys bench experiments`. Several arms share alpha in equal parts (Bonferroni).
+Users who come back make the looks depend on one another more than the paper's independent observations do, and by how
+much is not known. So the time of the sequence is measured: between two looks it grows by the inverse square of the
+correlation of the two differences over users. On that clock a Brownian motion has the same correlation from look to
+look. Where looks further apart are at least as correlated as its own, which holds where users differ from one another
+for good, it crosses the bound at least as often as the differences do (Slepian 1962). `recsys bench experiments`
+simulates it. Several arms share alpha in equal parts (Bonferroni).
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ Ints = npt.NDArray[np.int64]
 
 LEAST_USERS: Final = 100
 """Users that each of two arms has at the first look: fewer are no case for a central limit theorem."""
-LEAST_EFFECTIVE: Final = 20.0
+LEAST_EFFECTIVE: Final = 10.0
 """Users that the variance of each arm comes from at any look: where a few spend most, a mean is not normal yet."""
 _TIGHTEST_AT: Final = 10.0
 """Time, in that of the first look, at which the intervals are narrowest; fixed before any data are seen."""
@@ -88,7 +88,7 @@ def bound(time: float, alpha: float) -> float:
     """Return the half width of the interval at a time, in standard errors.
 
     sqrt(2 (t r + 1) / (t r) * log(sqrt(t r + 1) / alpha)), with r tuned so that it is least near `_TIGHTEST_AT`
-    (Waudby-Smith et al. 2024, eq. 3 and appendix on the choice of rho).
+    (Waudby-Smith et al. 2024, theorem 2.2, and their choice of rho).
 
     Args:
         time: of the sequence, in that of its first look, >= 1.
@@ -181,7 +181,9 @@ class _Sums:
         found = []
         for number in range(2):
             squares_U = self._residuals(number) ** 2
-            found.append(float(squares_U.sum()) ** 2 / float(squares_U @ squares_U) if squares_U.any() else 0.0)
+            found.append(
+                float(squares_U.sum()) ** 2 / float(squares_U @ squares_U) if squares_U.any() else 0.0
+            )
         return min(found)
 
     def _residuals(self, number: int) -> Floats:
