@@ -84,7 +84,7 @@ def create_app(
     """
     settings = settings or ApiSettings()
     recalls = RecallNotices(home, days=settings.recall_header_days, clock=clock)
-    live = Live(home, shared_events=shared_events, recalls=recalls)
+    live = Live(home, shared_events=shared_events, recalls=recalls, clock=clock)
     live.start(verify=verify, fallback_previous=fallback_previous)
     keys = KeyRing(home)
     keys.refresh()
