@@ -95,6 +95,10 @@ class RulesError(InputError):
     """A rules file is not valid; the message names file, line, the value found, and a suggestion."""
 
 
+class ExperimentsError(InputError):
+    """`experiments.toml` is not valid, or has no experiment of that name; the message names file, line and value."""
+
+
 class ExportError(InputError):
     """Lists cannot be exported: the target is not one, cannot be written, or the users' file cannot be read."""
 

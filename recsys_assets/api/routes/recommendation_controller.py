@@ -28,6 +28,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     UserRecommendations,
 )
 from recsys_assets.api.serving.answers import Served, answered, takes_long
+from recsys_assets.api.serving.arm_answers import answered_by_arm
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
 from recsys_assets.release.answer_counts import PLAIN, POPULAR, SESSION
 from recsys_assets.rules.engine.requests import Request
@@ -44,7 +45,8 @@ class RecommendationController(ServiceController):
         description=(
             "From the user's embedding; for a user newer than the release from the items since; for a "
             "stranger what is popular in the `cohort` stated, else popular items. Scenarios know no cohorts. What "
-            "the user has is left out, events since the release included."
+            "the user has is left out, events since the release included. A user of an experiment gets the lists of "
+            "an arm, see /v1/experiments; a request with `explain` or `diversity` takes no part."
         ),
         operation_id="recommendForUser",
         responses=answers(UserRecommendations, also=(404,), cached=True),
@@ -67,7 +69,11 @@ class RecommendationController(ServiceController):
     ) -> ASGIApp:
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
-        serving = self.service.serving()
+        serving, arm = self.service.serving(), None
+        running = self.service.live.experiments.running
+        if running and not explain and diversity is None and scenario in running:
+            arm = running[scenario].arm_of(user_id)
+            serving = serving if arm is None else arm.serving
         states = serving.states.version
         events = self.service.live.events_since(user_id)
         request = Request(
@@ -84,17 +90,21 @@ class RecommendationController(ServiceController):
             diversity=diversity,
         )
 
+        tag, members = ("", "") if arm is None else (arm.tag, arm.members)
+
         def reply(served: Served) -> Reply:
             reason_items = serving.items_of(request) if reasons else None
             return Reply(
-                served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},'),
+                served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},{members}'),
                 release=serving.release_header,
-                etag=served.etag(f"{serving.release_id}-{events}-{states}", request),
+                etag=served.etag(f"{serving.release_id}-{events}-{states}{tag}", request),
                 weak=True,
                 cache=PRIVATE,
                 source=served.answer.source,
             )
 
+        if arm is not None:
+            return await answered_by_arm(self.service, arm, request, scope, reply, scenario=scenario)
         return await answered(
             self.service, serving, request, scope, reply, kind=PLAIN, scenario=scenario, explain=explain
         )

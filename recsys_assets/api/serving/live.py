@@ -15,10 +15,13 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import Headers, ItemJson
+from recsys_assets.api.serving.fallback_release import load_served_before
+from recsys_assets.api.serving.followed_experiments import FollowedExperiments
 from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.follower import Follower
 from recsys_assets.api.serving.recall_notices import RecallNotices
-from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.errors import EventsUnavailableError, ExperimentsError, ReleaseError, UnknownItemError
+from recsys_assets.experiments.teams import AnswerTeams
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
@@ -26,7 +29,7 @@ from recsys_assets.intake.recent_events import RecentEvents
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.bound_states import BoundStates
-from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
+from recsys_assets.release.current import CURRENT_FILE, require_current
 from recsys_assets.release.learnt_events import EventPlace
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.manifest import MANIFEST_FILE
@@ -146,7 +149,7 @@ class Live:
             shared_events: other processes write events too, so read theirs before every personal answer.
             recalls: those that answers name, by default for the default time.
             options: settings of events, by default the default ones.
-            clock: the time.
+            clock: the time, which decides the experiments that run.
         """
         self.home = home
         self._shared_events = shared_events
@@ -155,6 +158,8 @@ class Live:
         self.store = ReleaseStore(home.releases)
         self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._refresh_events)
         self.answers = AnswerCounts(home.answers_db)
+        self.teams = AnswerTeams(home.answers_db)
+        self.experiments = FollowedExperiments(self, clock)
         self.recalls = recalls or RecallNotices(home)
         self.states = FollowedStates(home)
         self.serving: Serving | None = None
@@ -173,6 +178,8 @@ class Live:
         self.serving.rules.start()
         with contextlib.suppress(EventsUnavailableError):
             self._refresh_events()
+        with contextlib.suppress(ExperimentsError):  # the follower says why
+            self.experiments.refresh()
 
     def choose(self, *, verify: bool, fallback_previous: bool) -> Serving:
         """Return the release that `start` would serve. No thread is started: a process may call it before it forks.
@@ -186,14 +193,14 @@ class Live:
             if not fallback_previous:
                 raise
             log.warning("no current release", extra={"why": str(error)})
-            return self._load_served_before(None)
+            return load_served_before(self.store, self._load_verified, None)
         try:
             return self._load(current, verify=verify)
         except ReleaseError as error:
             if not fallback_previous:
                 raise
             self._reject(self._attempt(current), error)
-            return self._load_served_before(current)
+            return load_served_before(self.store, self._load_verified, current)
 
     @contextlib.asynccontextmanager
     async def following(self, keys: "KeyRing") -> AsyncIterator[None]:
@@ -205,10 +212,12 @@ class Live:
             "events": self._refresh_events,
             "recalls": self._refresh_recalls,
             "item states": lambda: self.states.refresh(self.serving),
+            "experiments": self.experiments.refresh,
         }
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
+            Follower("teams", self.teams.flush, seconds=FLUSH_SECONDS, last_look=True),
             Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),
         ]
         stopped = threading.Event()
@@ -302,6 +311,22 @@ class Live:
             *self.recalls.headers(serving.release.manifest.lineage),
         )
 
+    def load_beside(self, release_id: str) -> Serving:
+        """Open a release that answers beside the served one, after a check of every file; its rules are bound.
+
+        Raises:
+            ReleaseError: it is gone, broken, recalled, or was kept back by the gate.
+        """
+        fault = self.store.fault(release_id)
+        if fault is not None:
+            raise ReleaseError(fault)
+        serving = self._load_verified(release_id)
+        serving.rules.bind()
+        return serving
+
+    def _load_verified(self, release_id: str) -> Serving:
+        return self._load(release_id, verify=True)
+
     def _load(self, release_id: str, *, verify: bool) -> Serving:
         release = load_release(self.home.releases / release_id, verify=verify)
         serving = Serving(release, self.home, self.meaning)
@@ -310,32 +335,6 @@ class Live:
         self._mark(serving)
         self.states.begin(serving)
         return serving
-
-    def _load_served_before(self, broken: str | None) -> Serving:
-        """Load the last release served that is whole and not recalled, else the newest; not the broken one."""
-        for release_id in self._others(broken):
-            fault = self.store.fault(release_id)
-            if fault is None:
-                try:
-                    serving = self._load(release_id, verify=True)
-                except ReleaseError as error:
-                    fault = str(error)
-            if fault is not None:
-                log.warning("release rejected", extra={"release": release_id, "why": fault})
-                continue
-            log.warning("serving another release", extra={"release": release_id, "instead_of": broken})
-            return serving
-        raise ReleaseError(
-            f"{self.home.releases}: no earlier release is whole; publish one with `recsys build`"
-        )
-
-    def _others(self, broken: str | None) -> Sequence[str]:
-        served: Sequence[str] = ()
-        with contextlib.suppress(ReleaseError):  # the log of moves cannot be read
-            last = self.store.served_id()
-            served = [*([last] if last else []), *earlier(self.store.promotions(), last)]
-        newest = (manifest.release_id for manifest in self.store.list())
-        return [found for found in dict.fromkeys([*served, *newest]) if found != broken]
 
 
 _Attempt = tuple[str, int, int]

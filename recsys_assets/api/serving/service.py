@@ -18,6 +18,7 @@ from recsys_assets.api.serving.live import Live, Serving
 from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
+from recsys_assets.release.answer_series import ArmName
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine.requests import Answer
 
@@ -91,13 +92,17 @@ class Service:
 
         return await self.slow.run(kind, packed)
 
-    def give(self, serving: Serving, answer: Answer, kind: str) -> str:
+    def give(self, serving: Serving, answer: Answer, kind: str, arm: ArmName | None = None) -> str:
         """Count an answer that is about to be given, of a kind as `answer_counts` names them, and return its id."""
+        self.count(serving, answer)
+        return self.live.answers.give(serving.release_id, kind, arm)
+
+    def count(self, serving: Serving, answer: Answer) -> None:
+        """Count an answer in the metrics, and its items as served."""
         self.metrics.count(answer)
         served = serving.served
         for num in answer.nums:
             served[num] = 1
-        return self.live.answers.give(serving.release_id, kind)
 
 
 class ServiceController(Controller):
