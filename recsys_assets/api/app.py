@@ -36,7 +36,6 @@ from recsys_assets.api.routes.release_controller import ReleaseController
 from recsys_assets.api.routes.rules_controller import RulesController
 from recsys_assets.api.routes.state_controller import StateController
 from recsys_assets.api.routes.user_controller import UserController
-from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions, end_with
@@ -91,7 +90,6 @@ def create_app(
     settings = settings or ApiSettings()
     recalls = RecallNotices(home, days=settings.recall_header_days, clock=clock)
     live = Live(home, shared_events=shared_events, recalls=recalls, options=events, clock=clock)
-    live.states = FollowedStates(home, clock=clock)
     live.start(verify=verify, fallback_previous=fallback_previous)
     keys = KeyRing(home)
     keys.refresh()

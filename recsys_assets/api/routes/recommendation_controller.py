@@ -75,7 +75,7 @@ class RecommendationController(ServiceController):
             arm = running[scenario].arm_of(user_id)
             serving = serving if arm is None else arm.serving
         states = serving.states.version
-        events = self.service.live.events_since(user_id)
+        events = self.service.live.events_since(serving, user_id)
         request = Request(
             k=k,
             user_id=user_id,

@@ -100,7 +100,7 @@ class RulesController(ServiceController):
         reject_null(scope, "diversity")
         user_id = as_sent(user_id)
         serving = self.service.serving()
-        self.service.live.events_since(user_id)
+        self.service.live.events_since(serving, user_id)
         num = serving.item_num(item_id)
         engine = await serving.rules.engine()
         pipeline = engine.scenario(scenario)

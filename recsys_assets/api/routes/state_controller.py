@@ -23,8 +23,8 @@ from recsys_assets.api.schemas.state_schemas import (
     StateOfItem,
     StatesChanged,
 )
-from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import ServiceController, reject_null
+from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.intake.item_states import ItemState, StateChange
 
 Why = Annotated[
@@ -113,7 +113,7 @@ class StateController(ServiceController):
 
         def work() -> None:
             live.states.store.take_back([wanted], by=by, why=why, now=now)
-            live.states.refresh(live.serving)
+            live.states.refresh(live.opened())
 
         await asyncio.to_thread(work)
         return self._one(wanted, None)
@@ -209,7 +209,7 @@ class StateController(ServiceController):
 
         def work() -> Mapping[str, ItemState | None]:
             states = live.states.store.put(changes, by=by, now=now)
-            live.states.refresh(live.serving)
+            live.states.refresh(live.opened())
             return states
 
         return await asyncio.to_thread(work)

@@ -18,8 +18,8 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     UserRecommendations,
 )
 from recsys_assets.api.serving.followed_states import FollowedStates
-from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import LISTS, Service
+from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.release.answer_counts import new_answer_id
 from recsys_assets.release.answer_series import by_scenario
@@ -253,7 +253,7 @@ def recommend_by_rules(
 def _serving(home: Home) -> Serving:
     serving = Serving(load_current(home.releases), home, EventMeaning.of(EventOptions.of(home)))
     serving.recent.refresh()
-    FollowedStates(home).refresh(serving)
+    FollowedStates(home).refresh([serving])
     return serving
 
 

@@ -15,7 +15,7 @@ from recsys_assets.experiments.teams import TeamRow
 from recsys_assets.rules.engine.requests import Answer, Request
 
 if TYPE_CHECKING:
-    from recsys_assets.api.serving.live import Serving
+    from recsys_assets.api.serving.serving_release import Serving
 
 
 async def answered_by_arm(

@@ -13,7 +13,7 @@ from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.requests import Answer, Request
 
 if TYPE_CHECKING:
-    from recsys_assets.api.serving.live import Serving
+    from recsys_assets.api.serving.serving_release import Serving
 
 
 class Made(NamedTuple):

@@ -10,7 +10,7 @@ from recsys_assets.release.current import earlier
 from recsys_assets.release.release_store import ReleaseStore
 
 if TYPE_CHECKING:
-    from recsys_assets.api.serving.live import Serving
+    from recsys_assets.api.serving.serving_release import Serving
 
 log = logging.getLogger("recsys.api")
 

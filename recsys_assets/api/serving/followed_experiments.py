@@ -24,10 +24,11 @@ from recsys_assets.release.answer_series import ArmName
 from recsys_assets.release.current import RECALLED_FILE
 from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.rules_file import load_engine
-from recsys_assets.rules.rules_stamp import Stamp, rules_stamp
+from recsys_assets.rules.rules_stamp import rules_stamp
 
 if TYPE_CHECKING:
-    from recsys_assets.api.serving.live import Live, Serving
+    from recsys_assets.api.serving.live import Live
+    from recsys_assets.api.serving.serving_release import Serving
 
 log = logging.getLogger("recsys.api")
 
@@ -43,8 +44,9 @@ class FollowedExperiments:
         self._clock = clock
         self._standings: Sequence[Standing] = ()
         self._seen: tuple[object, ...] = ()
-        self._beside: dict[str, Serving] = {}
-        self._engines: dict[Path, tuple[Stamp, Engine]] = {}
+        self.beside: Mapping[str, Serving] = {}
+        """Id -> a release that answers beside the served one."""
+        self._engines: dict[Path, tuple[tuple[object, ...], Engine]] = {}
         self.running: Mapping[str | None, BoundExperiment] = _NONE
         """Scenario, or None for requests without one -> the experiment that it is in."""
         self.problems: Mapping[str, str] = {}
@@ -66,7 +68,7 @@ class FollowedExperiments:
         Raises:
             ExperimentsError: the file or the log of ends cannot be read; the last good ones stay in force.
         """
-        for serving in self._beside.values():
+        for serving in self.beside.values():
             serving.rules.refresh()
         seen = self._stamps()
         if seen != self._seen:
@@ -86,9 +88,11 @@ class FollowedExperiments:
             return ()
         files = [home.experiments_file, home.experiments_log, home.releases / RECALLED_FILE, home.releases]
         rules = {arm.rules for one in self._standings for arm in one.experiment.arms if arm.rules}
+        serving = self._live.serving
         return (
             self.today(),
-            self._live.serving,
+            serving,
+            None if serving is None else serving.states.version,
             *map(_stamp, files),
             *(rules_stamp(home, home.root / name) for name in sorted(rules)),
         )
@@ -108,7 +112,7 @@ class FollowedExperiments:
             except (ExperimentsError, ReleaseError, RulesError) as error:
                 problems[one.name] = str(error)
                 log.warning("experiment not in force", extra={"experiment": one.name, "why": str(error)})
-        self._beside = needed
+        self.beside = needed
         if not running:
             self._engines.clear()
         if running.keys() != self.running.keys():
@@ -169,14 +173,15 @@ class FollowedExperiments:
                     f"release {release_id}: experiments need more than {MOST_EXTRA_RELEASES} releases beside the"
                     " served one on this day; end one of them"
                 )
-            kept = self._beside.get(release_id)
+            kept = self.beside.get(release_id)
             if kept is not None and (fault := self._live.store.fault(release_id)) is not None:
                 raise ReleaseError(fault)
             opened[release_id] = kept or self._live.load_beside(release_id)
         return opened[release_id]
 
     def _engine(self, serving: "Serving", file: Path) -> Engine:
-        stamp, kept = rules_stamp(self._live.home, file), self._engines.get(file)
+        stamp = (*rules_stamp(self._live.home, file), serving.states.version)
+        kept = self._engines.get(file)
         if kept is not None and kept[0] == stamp and kept[1].release is serving.release:
             return kept[1]
         engine = load_engine(serving.release, home=self._live.home, path=file, plain=serving.plain)

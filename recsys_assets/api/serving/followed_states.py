@@ -1,7 +1,7 @@
 """Item states in a serving process: read as they change, bound to the release served, and put in force as one."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from recsys_assets.rules.engine.live_items import LiveCategories
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
-    from recsys_assets.api.serving.live import Serving
+    from recsys_assets.api.serving.serving_release import Serving
 
 
 class FollowedStates:
@@ -25,8 +25,8 @@ class FollowedStates:
         self._clock = clock
         self._lock = threading.Lock()
 
-    def refresh(self, serving: "Serving | None") -> None:
-        """Take up changes of states, and put them in force where a release is served.
+    def refresh(self, opened: "Sequence[Serving]") -> None:
+        """Take up changes of states, and put them in force in every open release.
 
         Lists heed them as soon as they are bound; rules that read them as columns a moment later.
 
@@ -35,13 +35,13 @@ class FollowedStates:
         """
         with self._lock:
             self.store.refresh(self._clock())
-            if serving is not None:
+            for serving in opened:
                 self._put_in_force(serving)
 
     def begin(self, serving: "Serving") -> None:
         """Put the states in force before a release is served; those read before where the store cannot be read."""
         try:
-            self.refresh(serving)
+            self.refresh([serving])
         except ItemStatesUnavailableError:  # the follower says why
             with self._lock:
                 self._put_in_force(serving)
