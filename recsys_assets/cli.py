@@ -27,6 +27,7 @@ from recsys_assets.commands import (
     running,
     server_commands,
     sources_command,
+    stream_command,
 )
 from recsys_assets.errors import RecsysError, StorageError
 from recsys_assets.storage.private_files import keep_private
@@ -107,6 +108,7 @@ for command in (
     init_command.init,
     *running.COMMANDS,
     *sources_command.COMMANDS,
+    *stream_command.COMMANDS,
     *making.COMMANDS,
     *plan_command.COMMANDS,
     replay_command.replay,

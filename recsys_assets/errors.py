@@ -186,6 +186,10 @@ class IntakeFullError(RecsysError):
     """More events wait to be stored than may; the same request can be accepted a second later."""
 
 
+class SendingError(RecsysError):
+    """An API did not take the events that were sent to it."""
+
+
 class EventConflictError(RecsysError):
     """An event has the id of another one that is stored with another content."""
 

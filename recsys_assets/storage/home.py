@@ -16,7 +16,9 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 _DAY_PREFIX: Final = "date="
-LockName = Literal["build", "source", "rules", "keys", "reports", "notices", "forgets", "experiments"]
+LockName = Literal[
+    "build", "source", "events", "rules", "keys", "reports", "notices", "forgets", "experiments"
+]
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -217,6 +219,11 @@ class Home(msgspec.Struct, frozen=True):
     def event_days(self) -> Path:
         """Events that landed from the intake, a folder a day of the event."""
         return self.root / "lake" / "events"
+
+    @property
+    def stream_state(self) -> Path:
+        """The days that `recsys stream` played last: JSON, a `StreamState`."""
+        return self.root / "stream.json"
 
     @property
     def impression_days(self) -> Path:

@@ -20,6 +20,7 @@ COMMANDS = {
     "land": ("--from", "2024-05-01"),
     "plan": ("--no-sample",),
     "replay": ("2024-05-01",),
+    "stream": ("--from", "2024-05-01"),
     "tune": ("--minutes", "0"),
     "export": ("--to", "PLACE/new.csv"),
     "releases list": (),
