@@ -7,6 +7,7 @@ from litestar.types import ASGIApp, Scope
 from recsys_assets.api.http.bodies import PRIVATE, Reply, quoted
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import (
+    After,
     BudgetMs,
     Category,
     CohortName,
@@ -28,6 +29,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     UserRecommendations,
 )
 from recsys_assets.api.serving.answers import Served, answered, takes_long
+from recsys_assets.api.serving.paging import page_of
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
 from recsys_assets.release.answer_counts import PLAIN, POPULAR, SESSION
 from recsys_assets.rules.engine.requests import Request
@@ -64,6 +66,7 @@ class RecommendationController(ServiceController):
         scenario: ScenarioName = None,
         diversity: DiversityStrength = None,
         explain: Explain = False,
+        after: After = None,
     ) -> ASGIApp:
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
@@ -95,7 +98,15 @@ class RecommendationController(ServiceController):
             )
 
         return await answered(
-            self.service, serving, request, scope, reply, kind=PLAIN, scenario=scenario, explain=explain
+            self.service,
+            serving,
+            request,
+            scope,
+            reply,
+            page=page_of(serving, after, PLAIN, user_id, category, scenario),
+            kind=PLAIN,
+            scenario=scenario,
+            explain=explain,
         )
 
     @post(
@@ -136,6 +147,7 @@ class RecommendationController(ServiceController):
             request,
             scope,
             reply,
+            page=page_of(serving, data.after, SESSION, data.category, data.scenario),
             kind=SESSION,
             scenario=data.scenario,
             explain=data.explain,
@@ -150,17 +162,27 @@ class RecommendationController(ServiceController):
         response_headers=release_headers(),
     )
     async def popular(
-        self, scope: Scope, k: K = 10, exclude: Exclude = None, category: Category = None
+        self,
+        scope: Scope,
+        k: K = 10,
+        exclude: Exclude = None,
+        category: Category = None,
+        after: After = None,
     ) -> ASGIApp:
         serving = self.service.serving()
-        request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
+        page = page_of(serving, after, POPULAR, category)
+        request = page.with_given(Request(k=k, exclude=serving.item_nums(exclude), category=category))
 
         def reply(_: bool) -> Reply:  # noqa: FBT001  the only argument
-            answer = serving.plain.popular(request)
+            answer = page.rest(serving.plain.popular(request), k)
             answer_id = self.service.give(serving, answer, POPULAR)
             items = serving.items.scored(answer.nums, answer.scores)
+            following = page.next_json(serving, answer.nums, k)
+            body = (
+                f'{{"release":"{serving.release_id}","id":"{answer_id}","next":{following},"items":{items}}}'
+            )
             return Reply(
-                f'{{"release":"{serving.release_id}","id":"{answer_id}","items":{items}}}'.encode(),
+                body.encode(),
                 release=serving.release_header,
                 etag=serving.release_id,
                 weak=True,

@@ -18,6 +18,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     UserRecommendations,
 )
 from recsys_assets.api.serving.live import Serving
+from recsys_assets.api.serving.paging import Page
 from recsys_assets.api.serving.service import LISTS, Service
 from recsys_assets.release.answer_counts import by_scenario, new_answer_id
 from recsys_assets.release.event_store import EventStore
@@ -45,6 +46,8 @@ class Served(msgspec.Struct, frozen=True):
     """By item number."""
     id: str
     """Of this answer."""
+    next: str = "null"
+    """JSON of the token of the next page."""
     scenario: str | None = None
     """Its name; None where the request named none."""
     rules_version: str | None = None
@@ -66,7 +69,7 @@ class Served(msgspec.Struct, frozen=True):
         Args:
             serving: the release that answered.
             reason_items: item numbers that reasons may name, most recent first; None for no reasons.
-            first: JSON members of one route, each followed by a comma, put after `release` and `id`.
+            first: JSON members of one route, each followed by a comma, put after `release`, `id` and `next`.
             plain_last: the same, put after `reason`; with rules, after `first`.
         """
         answer = self.answer
@@ -78,11 +81,11 @@ class Served(msgspec.Struct, frozen=True):
         reason = "null" if answer.reason is None else quoted(answer.reason)
         if self.scenario is None:
             return (
-                f'{{"release":"{serving.release_id}","id":"{self.id}",{first}"source":"{answer.source}","reason":{reason},'
+                f'{{"release":"{serving.release_id}","id":"{self.id}","next":{self.next},{first}"source":"{answer.source}","reason":{reason},'
                 f'{plain_last}"items":{items}}}'
             ).encode()
         body = (
-            f'{{"release":"{serving.release_id}","id":"{self.id}",{first}{plain_last}'
+            f'{{"release":"{serving.release_id}","id":"{self.id}","next":{self.next},{first}{plain_last}'
             f'"scenario":"{self.scenario}","rules":"{self.rules_version}","source":"{answer.source}","reason":{reason},"items":{items}'
         ).encode()
         if self.trace is not None:
@@ -108,6 +111,7 @@ async def answered(
     scope: Scope,
     reply: Callable[[Served], Reply],
     *,
+    page: Page,
     kind: str,
     scenario: str | None,
     explain: bool,
@@ -121,19 +125,21 @@ async def answered(
         ReleaseError: the release's rules cannot be bound.
         ServerBusyError: too much slow work is under way.
     """
+    k, request = request.k, page.with_given(request)
+
+    def plainly(answer: Answer) -> Reply:
+        answer = page.rest(answer, k)
+        answer_id = service.give(serving, answer, kind)
+        return reply(Served(answer, answer_id, page.next_json(serving, answer.nums, k)))
+
     if scenario is None and not explain and request.diversity is None:
         if not takes_long(request):
             try:  # without `list_reply`, whose coroutine would be 1 % of a plain request
-                answer = serving.plain.recommend(request, may_block=False)
-                return reply(Served(answer, service.give(serving, answer, kind)))
+                return plainly(serving.plain.recommend(request, may_block=False))
             except WouldBlockError:
                 pass
 
-        def plain() -> Reply:
-            answer = serving.plain.recommend(request)
-            return reply(Served(answer, service.give(serving, answer, kind)))
-
-        return await service.slowly(scope, LISTS, plain)
+        return await service.slowly(scope, LISTS, lambda: plainly(serving.plain.recommend(request)))
     engine = await serving.rules.engine()
     pipeline = engine.scenario(scenario)
 
@@ -143,8 +149,10 @@ async def answered(
             answer, trace = pipeline.explain(request, may_block=may_block)
         else:
             answer = pipeline.recommend(request, may_block=may_block)
+        answer = page.rest(answer, k)
         answer_id = service.give(serving, answer, by_scenario(pipeline.scenario.name))
-        return reply(Served(answer, answer_id, pipeline.scenario.name, engine.version, trace))
+        following = page.next_json(serving, answer.nums, k)
+        return reply(Served(answer, answer_id, following, pipeline.scenario.name, engine.version, trace))
 
     return await service.list_reply(scope, by_rules, long=explain or takes_long(request, by_rules=True))
 
