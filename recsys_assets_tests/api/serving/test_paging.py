@@ -168,7 +168,7 @@ def test_any_text_as_a_token_is_rejected_as_a_problem(reader: TestClient[Any], t
 @hypothesis_settings(max_examples=100)
 def test_a_forged_token_is_no_failure(reader: TestClient[Any], content: bytes) -> None:
     serving = reader.app.state.service.live.serving
-    forged = urlsafe_b64encode(paging._check("('x',)", content) + content).decode()
+    forged = urlsafe_b64encode(paging._check("x", content) + content).decode()
     with contextlib.suppress(PageTokenError):
         page_of(serving, forged, "x")
 
