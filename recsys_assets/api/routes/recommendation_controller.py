@@ -1,5 +1,7 @@
 """Recommendations: for a user, for a session, and what is popular. Bodies are joined from encoded pieces."""
 
+from functools import partial
+
 from litestar import get, post
 from litestar.params import JSONBody
 from litestar.types import ASGIApp, Scope
@@ -84,6 +86,7 @@ class RecommendationController(ServiceController):
             budget_ms=budget_ms,
             spent_ms=0.0 if budget_ms is None else spent_ms(scope),
             diversity=diversity,
+            shown=partial(self.service.shown_to, serving, user_id),
         )
 
         def reply(served: Served) -> Reply:

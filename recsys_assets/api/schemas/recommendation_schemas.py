@@ -70,7 +70,13 @@ class Effect(Struct, frozen=True, kw_only=True):
     """The effect of one rule on one item."""
 
     stage: str
-    effect: Annotated[str, Meta(description="`+0.100` is added to the score; `4 -> 2` is a move.")]
+    effect: Annotated[
+        str,
+        Meta(
+            description="`+0.100` is added to the score; `shown 4 times since 2017-12-24: x 0.5` multiplies it; "
+            "`4 -> 2` is a move."
+        ),
+    ]
 
 
 class ItemReason(Struct, frozen=True, kw_only=True):

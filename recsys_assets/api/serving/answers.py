@@ -54,12 +54,15 @@ class Served(msgspec.Struct, frozen=True):
     """Version of its rules."""
     trace: engine_trace.RequestTrace | None = None
     """The effect of each stage, where the request wants it explained."""
+    by_showings: bool = False
+    """The items shown to the user count, so an answer holds until the next one only."""
 
     def etag(self, base: str, request: Request) -> str | None:
-        """Return the entity tag: `base` and the rules' version; None where the time of the request counts."""
+        """Return the entity tag: `base` and the rules' version; None where it would not hold."""
         if self.rules_version is None:
             return base if request.budget_ms is None else None
-        return f"{base}-{self.rules_version}" if self.trace is None else None
+        held = self.trace is None and not self.by_showings
+        return f"{base}-{self.rules_version}" if held else None
 
     def body(
         self, serving: Serving, reason_items: Sequence[int] | None, *, first: str = "", plain_last: str = ""
@@ -152,7 +155,8 @@ async def answered(
         answer = page.rest(answer, k)
         answer_id = service.give(serving, answer, by_scenario(pipeline.scenario.name))
         following = page.next_json(serving, answer.nums, k)
-        return reply(Served(answer, answer_id, following, pipeline.scenario.name, engine.version, trace))
+        name, by_showings = pipeline.scenario.name, bool(pipeline.fatigue)
+        return reply(Served(answer, answer_id, following, name, engine.version, trace, by_showings))
 
     return await service.list_reply(scope, by_rules, long=explain or takes_long(request, by_rules=True))
 
