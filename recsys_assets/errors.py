@@ -170,6 +170,10 @@ class UnknownCohortError(InputError):
     """A cohort names a feature that users do not have."""
 
 
+class PageTokenError(InputError):
+    """The token of a list's next page cannot be used."""
+
+
 class SearchTooBroadError(InputError):
     """A search takes too much processor time."""
 

@@ -73,6 +73,16 @@ Explain = Annotated[
     bool,
     Parameter(description="Return the trace of the list; implies the default scenario."),
 ]
+After = Annotated[
+    str | None,
+    QueryParameter(
+        name="after",
+        max_length=3_000,
+        description="`next` of the answer before: the items that come after its own, with none of the pages before "
+        "again. The list has to be the same one; k may differ. After a change of the served release the page is one "
+        "of the new list, without the items given so far.",
+    ),
+]
 UserIdPath = Annotated[
     str, Parameter(description="The source's id of the user.", examples=[Example(value="1")])
 ]

@@ -246,6 +246,18 @@ def load_current(releases: Path, *, verify: bool = False) -> Release:
     return load_release(releases / require_current(releases), verify=verify)
 
 
+def load_item_ids(folder: Path) -> StringTable:
+    """Open the item ids of the release in `folder` by number, and nothing else of it.
+
+    Raises:
+        BrokenReleaseError: they cannot be opened.
+    """
+    try:
+        return StringTable.load(folder, "items")
+    except _UNREADABLE as error:
+        raise BrokenReleaseError(f"{folder}: cannot be opened ({error}); {WAY_OUT}") from error
+
+
 def _check_lengths(release: Release) -> None:
     users, items = len(release.users), len(release.items)
     lengths = {

@@ -51,6 +51,12 @@ def validate_every_operation(
             assume(
                 not any(isinstance(value, list) for name, value in case.query.items() if name not in LISTS)
             )
+            if (
+                mode is GenerationMode.POSITIVE
+            ):  # only an answer's own `next` is a token, which a schema cannot say
+                case.query.pop("after", None)
+                if isinstance(case.body, dict):
+                    case.body.pop("after", None)
             case.call_and_validate(headers={"X-API-Key": secret})
 
         answers_as_documented()

@@ -1,5 +1,7 @@
 """Recommendations: for a user, for a session, and what is popular. Bodies are joined from encoded pieces."""
 
+from functools import partial
+
 from litestar import get, post
 from litestar.params import JSONBody
 from litestar.types import ASGIApp, Scope
@@ -7,6 +9,7 @@ from litestar.types import ASGIApp, Scope
 from recsys_assets.api.http.bodies import PRIVATE, Reply, quoted
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import (
+    After,
     BudgetMs,
     Category,
     CohortName,
@@ -29,6 +32,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
 )
 from recsys_assets.api.serving.answers import Served, answered, takes_long
 from recsys_assets.api.serving.arm_answers import answered_by_arm
+from recsys_assets.api.serving.paging import page_of
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
 from recsys_assets.release.answer_counts import PLAIN, POPULAR, SESSION
 from recsys_assets.rules.engine.requests import Request
@@ -66,6 +70,7 @@ class RecommendationController(ServiceController):
         scenario: ScenarioName = None,
         diversity: DiversityStrength = None,
         explain: Explain = False,
+        after: After = None,
     ) -> ASGIApp:
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
@@ -88,6 +93,7 @@ class RecommendationController(ServiceController):
             budget_ms=budget_ms,
             spent_ms=0.0 if budget_ms is None else spent_ms(scope),
             diversity=diversity,
+            shown=partial(self.service.shown_to, serving, user_id),
         )
 
         tag, members = ("", "") if arm is None else (arm.tag, arm.members)
@@ -103,10 +109,21 @@ class RecommendationController(ServiceController):
                 source=served.answer.source,
             )
 
+        page = page_of(serving, after, PLAIN, user_id, category, scenario)
         if arm is not None:
-            return await answered_by_arm(self.service, arm, request, scope, reply, scenario=scenario)
+            return await answered_by_arm(
+                self.service, arm, request, scope, reply, page=page, scenario=scenario
+            )
         return await answered(
-            self.service, serving, request, scope, reply, kind=PLAIN, scenario=scenario, explain=explain
+            self.service,
+            serving,
+            request,
+            scope,
+            reply,
+            page=page,
+            kind=PLAIN,
+            scenario=scenario,
+            explain=explain,
         )
 
     @post(
@@ -147,6 +164,7 @@ class RecommendationController(ServiceController):
             request,
             scope,
             reply,
+            page=page_of(serving, data.after, SESSION, data.category, data.scenario),
             kind=SESSION,
             scenario=data.scenario,
             explain=data.explain,
@@ -161,18 +179,28 @@ class RecommendationController(ServiceController):
         response_headers=release_headers(),
     )
     async def popular(
-        self, scope: Scope, k: K = 10, exclude: Exclude = None, category: Category = None
+        self,
+        scope: Scope,
+        k: K = 10,
+        exclude: Exclude = None,
+        category: Category = None,
+        after: After = None,
     ) -> ASGIApp:
         serving = self.service.serving()
         etag = f"{serving.release_id}-{serving.states.version}"
-        request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
+        page = page_of(serving, after, POPULAR, category)
+        request = page.with_given(Request(k=k, exclude=serving.item_nums(exclude), category=category))
 
         def reply(_: bool) -> Reply:  # noqa: FBT001  the only argument
-            answer = serving.plain.popular(request)
+            answer = page.rest(serving.plain.popular(request), k)
             answer_id = self.service.give(serving, answer, POPULAR)
             items = serving.items.scored(answer.nums, answer.scores)
+            following = page.next_json(serving, answer.nums, k)
+            body = (
+                f'{{"release":"{serving.release_id}","id":"{answer_id}","next":{following},"items":{items}}}'
+            )
             return Reply(
-                f'{{"release":"{serving.release_id}","id":"{answer_id}","items":{items}}}'.encode(),
+                body.encode(),
                 release=serving.release_header,
                 etag=etag,
                 weak=True,

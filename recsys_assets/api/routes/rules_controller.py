@@ -1,5 +1,6 @@
 """The rules over HTTP: the scenarios in force, and why an item is or is not in a user's list."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import get
@@ -113,6 +114,7 @@ class RulesController(ServiceController):
             include_seen=include_seen,
             category=category,
             diversity=diversity,
+            shown=partial(self.service.shown_to, serving, user_id),
         )
 
         def reply() -> Reply:

@@ -1,6 +1,7 @@
 """Answers by an arm of an experiment: one arm's list, or the lists of two interleaved."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -8,8 +9,10 @@ from litestar.types import Scope
 
 from recsys_assets.api.http.bodies import Reply
 from recsys_assets.api.serving.answers import Served, takes_long
-from recsys_assets.api.serving.bound_arms import BoundArm, Maker
+from recsys_assets.api.serving.bound_arms import BoundArm, Made, Maker
+from recsys_assets.api.serving.paging import Page
 from recsys_assets.api.serving.service import Service
+from recsys_assets.errors import PageTokenError
 from recsys_assets.experiments.interleaving import team_draft
 from recsys_assets.experiments.teams import TeamRow
 from recsys_assets.rules.engine.requests import Answer, Request
@@ -25,27 +28,33 @@ async def answered_by_arm(
     scope: Scope,
     reply: Callable[[Served], Reply],
     *,
+    page: Page,
     scenario: str | None,
 ) -> Reply:
     """Answer one request for a user by the user's arm; `request` is by the numbers of the arm's release.
 
+    An interleaved list has one page: the next one would need both lists as they were.
+
     Raises:
+        PageTokenError: the next page of an interleaved list is requested.
         RulesError: the rules have no such scenario.
         ReleaseError: the release's rules cannot be bound.
         ServerBusyError: too much slow work is under way.
     """
     make = await arm.maker(scenario)
     other = None if arm.other is None else await arm.other.maker(scenario)
+    if other is not None and page.given:
+        raise PageTokenError("after: an interleaved list has one page; begin again without `after`")
+    k, request = request.k, page.with_given(request)
     long = takes_long(request, by_rules=scenario is not None or arm.engine is not None)
 
     def made(may_block: bool) -> Reply:  # noqa: FBT001  the only argument
         if other is not None:
             return reply(_interleaved(service, arm, request, (make, other), may_block=may_block))
         found = make(request, may_block)
-        answer_id = service.give(arm.serving, found.answer, found.kind, arm.name)
-        return reply(
-            Served(answer=found.answer, id=answer_id, scenario=found.scenario, rules_version=found.rules)
-        )
+        answer = page.rest(found.answer, k)
+        answer_id = service.give(arm.serving, answer, found.kind, arm.name)
+        return reply(_served(found, answer, answer_id, page.next_json(arm.serving, answer.nums, k)))
 
     return await service.list_reply(scope, made, long=long)
 
@@ -56,7 +65,11 @@ def _interleaved(
     """Return two arms' lists as one; the answer's id decides the coins, and its teams are kept."""
     serving, second = arm.serving, arm.other or arm
     first = makers[0](request, may_block)
-    other = makers[1](second.request_of(request, serving), may_block)
+    of_second = second.request_of(request, serving)
+    if request.user_id is not None:
+        shown = partial(service.shown_to, second.serving, request.user_id)
+        of_second = msgspec.structs.replace(of_second, shown=shown)
+    other = makers[1](of_second, may_block)
     lists = (first.answer, _by_numbers_of(serving, second.serving, other.answer))
     live = service.live
     answer_id = live.answers.give(serving.release_id, first.kind, arm.name)
@@ -72,7 +85,19 @@ def _interleaved(
         if one.counts
     )
     service.count(serving, answer)
-    return Served(answer=answer, id=answer_id, scenario=first.scenario, rules_version=first.rules)
+    return _served(first, answer, answer_id, "null")
+
+
+def _served(made: Made, answer: Answer, answer_id: str, following: str) -> Served:
+    return Served(
+        answer=answer,
+        id=answer_id,
+        next=following,
+        scenario=made.scenario,
+        rules_version=made.rules,
+        seen_version=made.seen_version,
+        by_showings=made.by_showings,
+    )
 
 
 def _by_numbers_of(serving: "Serving", other: "Serving", answer: Answer) -> Answer:

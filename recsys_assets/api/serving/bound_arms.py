@@ -27,6 +27,10 @@ class Made(NamedTuple):
     """Name of the scenario that made it; None without rules."""
     rules: str | None
     """Version of its rules."""
+    seen_version: str = ""
+    """Of the item states that its rules see as columns."""
+    by_showings: bool = False
+    """The items shown to the user count."""
 
 
 Maker = Callable[[Request, bool], Made]
@@ -89,7 +93,12 @@ class BoundArm(msgspec.Struct, frozen=True, kw_only=True):
         pipeline = engine.scenario(scenario)
         name = pipeline.scenario.name
         return lambda request, may_block: Made(
-            pipeline.recommend(request, may_block=may_block), by_scenario(name), name, engine.version
+            pipeline.recommend(request, may_block=may_block),
+            by_scenario(name),
+            name,
+            engine.version,
+            engine.seen_version,
+            bool(pipeline.fatigue),
         )
 
     def request_of(self, request: Request, asker: "Serving") -> Request:

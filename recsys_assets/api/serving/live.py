@@ -25,6 +25,7 @@ from recsys_assets.experiments.teams import AnswerTeams
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
+from recsys_assets.intake.shown_counts import ShownCounts
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, require_current
@@ -70,6 +71,7 @@ class Live:
         self.store = ReleaseStore(home.releases)
         self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._refresh_events)
         self.answers = AnswerCounts(home.answers_db)
+        self.shown = ShownCounts(home.events_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
         self.recalls = recalls or RecallNotices(home)
@@ -143,6 +145,7 @@ class Live:
             for serving in self.opened():
                 serving.recent.close()
             self.states.store.close()
+            self.shown.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""

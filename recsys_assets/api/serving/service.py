@@ -1,7 +1,7 @@
 """The parts that the routes share: the live release, metrics, and replies made on or beside the event loop."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import ClassVar, Final, Self
 from urllib.parse import parse_qsl
@@ -19,6 +19,7 @@ from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
+from recsys_assets.intake.shown_counts import Shown
 from recsys_assets.release.answer_series import ArmName
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine.requests import Answer
@@ -55,6 +56,17 @@ class Service:
         if serving is None:
             raise ReleaseError("no release is loaded; see /health/ready")
         return serving
+
+    def shown_to(self, serving: Serving, user_id: str, days: int) -> Mapping[int, Shown]:
+        """Return the items of a release that were shown to a user in the last N days, by number.
+
+        Raises:
+            EventsUnavailableError: the impressions cannot be read.
+        """
+        since = self.clock() - timedelta(days=days)
+        found = self.live.shown.of(user_id, since=int(since.timestamp() * 1_000_000))
+        nums = serving.release.items.nums(list(found)).tolist()
+        return {num: one for num, one in zip(nums, found.values(), strict=True) if num >= 0}
 
     def without_paths(self, text: str | None) -> str | None:
         """Return a message for clients, which need not know where the home is."""

@@ -15,6 +15,7 @@ import numpy as np
 from recsys_assets.errors import RulesError
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import EXACT_AT_ONCE, WouldBlockError
+from recsys_assets.rules.engine.fatigue import FatigueStages, Tired, demoted
 from recsys_assets.rules.engine.filtering import BY_STATE, Filters
 from recsys_assets.rules.engine.item_facts import Facts, gather_facts
 from recsys_assets.rules.engine.plain import PlainScenario
@@ -49,6 +50,7 @@ class _Run(NamedTuple):
     user: UserFeatures
     recorder: SilentRecorder
     may_block: bool
+    tired: list[Tired]
 
 
 class Pipeline:
@@ -59,6 +61,7 @@ class Pipeline:
         self._facts = facts
         self.filters = Filters(scenario, facts)
         self.boosts = Boosts(scenario, facts)
+        self.fatigue = FatigueStages(scenario)
         self.reranking = bind_reranking(scenario, facts)
         self._sources = Sources(scenario, facts, also=pinned(scenario, facts))
         stages: tuple[Checked[Any], ...] = (*scenario.filters, *scenario.scoring)
@@ -111,6 +114,7 @@ class Pipeline:
             user=self.user_features(request),
             recorder=recorder,
             may_block=may_block,
+            tired=self.fatigue.tired(request) if self.fatigue else [],
         )
         recorder.begin()
         brought, products = self._sources.gather(request, asker, recorder, may_block=may_block)
@@ -191,9 +195,12 @@ class Pipeline:
         if added is not None:
             scores = relevant + added
         scores = self.boosts.raised(nums, scores)
+        if run.tired:
+            scores = demoted(scores, nums, run.tired)
         order = best_first(scores, nums)
         recorder.scored(nums, relevant, scores)
         recorder.boosted(self.boosts, nums, run.user)
+        recorder.demoted(run.tired, nums)
         pool = Pool(nums=nums, scores=scores, request=run.request)
         for bound in self.reranking:
             after = bound.apply(order, pool, run.k)

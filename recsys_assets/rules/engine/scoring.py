@@ -15,7 +15,14 @@ from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.language.evaluator import Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import Expression
 from recsys_assets.rules.language.reading import Checked, CheckedScenario
-from recsys_assets.rules.language.schema import Boost, FeatureBoost, Newness, PopularityDebias, Scoring
+from recsys_assets.rules.language.schema import (
+    Boost,
+    Fatigue,
+    FeatureBoost,
+    Newness,
+    PopularityDebias,
+    Scoring,
+)
 from recsys_assets.storage.arrays import Float32
 
 _LOWER_31: Final = np.int32(2**31 - 1)
@@ -40,7 +47,9 @@ class Boosts:
 
     def __init__(self, scenario: CheckedScenario, facts: Facts) -> None:
         self._facts = facts
-        self.bound = [_bind(stage, facts) for stage in scenario.scoring]
+        self.bound = [
+            _bind(stage, facts) for stage in scenario.scoring if not isinstance(stage.spec, Fatigue)
+        ]
         added = [bound.added_I for bound in self.bound if bound.added_I is not None]
         self._of_request = [bound for bound in self.bound if bound.added_I is None]
         self._added_I: Float32 | None = np.sum(added, axis=0, dtype=np.float32) if added else None
