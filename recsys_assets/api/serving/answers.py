@@ -17,8 +17,8 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     Trace,
     UserRecommendations,
 )
-from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import LISTS, Service
+from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.release.answer_counts import by_scenario, new_answer_id
 from recsys_assets.release.load import Release, load_current

@@ -14,24 +14,19 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
-from recsys_assets.api.http.bodies import Headers, ItemJson
 from recsys_assets.api.serving.follower import Follower
 from recsys_assets.api.serving.recall_notices import RecallNotices
-from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.api.serving.serving_release import Serving
+from recsys_assets.errors import EventsUnavailableError, ReleaseError
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
-from recsys_assets.intake.recent_events import RecentEvents
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
-from recsys_assets.release.learnt_events import EventPlace
-from recsys_assets.release.load import Release, load_release
+from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import MANIFEST_FILE
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.rules.engine.plain import PlainScenario
-from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.rules_file import FollowedRules
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -41,83 +36,6 @@ log = logging.getLogger("recsys.api")
 
 _STOPPING_SECONDS = 5.0
 """Longest wait for the threads that follow them, at the end."""
-
-
-class Serving:
-    """One release, ready to answer, and the events since it."""
-
-    def __init__(self, release: Release, home: Home, meaning: EventMeaning | None = None) -> None:
-        """Open nothing yet; `meaning` is that of the events' kinds, by default that of the default settings."""
-        self.release = release
-        self.plain = PlainScenario(release)
-        self.rules = FollowedRules(self.plain, home)
-        self.release_id = release.release_id
-        self.release_header: Headers = ((b"x-release-id", self.release_id.encode()),)
-        """Headers of every answer from it: its id, and a recall that consumers have to know of."""
-        self.items = ItemJson(release.items, release.titles, release.categories)
-        self.served = bytearray(len(release.items))
-        """1 for every item recommended since the release was loaded, by item number."""
-        self.recent = RecentEvents(
-            home.events_db,
-            release.items,
-            meaning=meaning or EventMeaning(),
-            place=EventPlace(release),
-        )
-        """The events since the release."""
-
-    def item_num(self, item_id: str) -> int:
-        """Return an item's number.
-
-        Raises:
-            UnknownItemError: the release does not hold the item.
-        """
-        num = self.release.items.num_of(item_id)
-        if num is None:
-            raise UnknownItemError(f"item {item_id!r} is not in release {self.release_id}")
-        return num
-
-    def item_nums(self, item_ids: Sequence[str] | None) -> Sequence[int]:
-        """Return the numbers of the items that the release holds, each once; other ids are ignored."""
-        return self.known_items(item_ids)[0] if item_ids else ()
-
-    def known_items(self, item_ids: Sequence[str]) -> tuple[list[int], list[str]]:
-        """Return the numbers of the items that the release holds, each once, and the ids that it does not hold."""
-        known: dict[int, None] = {}
-        unknown = []
-        num_of = self.release.items.num_of
-        for item_id in item_ids:
-            num = num_of(item_id)
-            if num is None:
-                unknown.append(item_id)
-            else:
-                known[num] = None
-        return list(known), unknown
-
-    def items_since(self, user_id: str) -> Sequence[int]:
-        """Return the numbers of a user's wishes since the release, the latest first, each once."""
-        return self.recent.since(user_id).wishes
-
-    def hidden_since(self, user_id: str) -> Sequence[int]:
-        """Return the numbers of the items that a user's events since the release only hide."""
-        since = self.recent.since(user_id)
-        return (*since.hidden, *since.late) if since.late else since.hidden
-
-    def left_out(self, user_id: str, item_ids: Sequence[str] | None) -> Sequence[int]:
-        """Return the numbers of items never to return to a user: those that the request names, and hidden ones."""
-        hidden = self.hidden_since(user_id)
-        if not item_ids:
-            return hidden
-        return (*self.item_nums(item_ids), *hidden)
-
-    def items_of(self, request: Request) -> list[int]:
-        """Return the numbers of all items that a user has, most recent first; empty for a stranger."""
-        num = request.user_num
-        earlier = [] if num is None else self.release.history(num).tolist()
-        return list(dict.fromkeys([*request.session, *earlier]))
-
-    def covered(self) -> float:
-        """Return the share of the catalogue recommended at least once since the release was loaded, 0-1."""
-        return self.served.count(1) / max(1, len(self.served))
 
 
 class Live:
@@ -146,7 +64,9 @@ class Live:
         self.options = options or EventOptions()
         self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
-        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._refresh_events)
+        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored)
+        self.after_commit: list[Callable[[], object]] = []
+        """Called after each commit of events."""
         self.answers = AnswerCounts(home.answers_db)
         self.recalls = recalls or RecallNotices(home)
         self.serving: Serving | None = None
@@ -271,6 +191,11 @@ class Live:
     def _reject(self, attempt: "_Attempt", error: ReleaseError) -> None:
         self._rejected, self._rejection = attempt, str(error)
         log.warning("release rejected", extra={"release": attempt[0], "why": str(error)})
+
+    def _stored(self) -> None:
+        for tell in self.after_commit:
+            tell()
+        self._refresh_events()
 
     def _refresh_events(self) -> None:
         if self.serving is not None:

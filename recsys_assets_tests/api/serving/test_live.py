@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from recsys_assets.api.serving.live import Serving
+from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.intake.event_store import store_rows
 from recsys_assets.intake.rows import EventRow
