@@ -20,11 +20,10 @@ from recsys_assets.errors import ExportError, ReleaseError
 from recsys_assets.exports.chosen_users import UserBatch
 from recsys_assets.exports.list_batch import ListBatch
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
-from recsys_assets.intake.recent_events import RecentEvents
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.stored_events import users_with_events
 from recsys_assets.release.bound_states import bind_states
-from recsys_assets.release.learnt_events import EventPlace
+from recsys_assets.release.learnt_events import events_since
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.retrieval import first_of_rows
 from recsys_assets.rules.engine.plain import PlainScenario
@@ -62,12 +61,7 @@ class ListMaker:
         self.home, self.scenario, self.k, self.now = home, scenario, k, now
         self.release: Release = load_release(home.releases / release_id, verify=False)
         self._plain = PlainScenario(self.release)
-        self._events = RecentEvents(
-            home.events_db,
-            self.release.items,
-            meaning=EventMeaning.of(EventOptions.of(home)),
-            place=EventPlace(self.release),
-        )
+        self._events = events_since(self.release, home.events_db, EventMeaning.of(EventOptions.of(home)))
         store = StateStore(home.item_states_db)
         self._plain.lookups.take_up(bind_states(store.refresh(now), self.release.items))
         store.close()

@@ -1,9 +1,12 @@
 """Place of an event beside a user's history in a release: learnt already, older than the history, or newer."""
 
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from recsys_assets.intake.event_meaning import EventMeaning
+from recsys_assets.intake.recent_events import RecentEvents
 from recsys_assets.release.load import Release
 from recsys_assets.storage.arrays import EPOCH
 
@@ -42,3 +45,8 @@ class EventPlace:
             return LEARNT
         start, end = release.history_indptr[user_num : user_num + 2].tolist()
         return NEWER if start == end or day >= release.history_days[start] else OLDER
+
+
+def events_since(release: Release, path: Path, meaning: EventMeaning) -> RecentEvents:
+    """Return the events of the file `path` since a release; nothing is read yet."""
+    return RecentEvents(path, release.items, meaning=meaning, place=EventPlace(release))

@@ -51,6 +51,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        commits = Counter(
+            "recsys_event_commits",
+            "Commits of events, each with one sync of the disk.",
+            registry=self.registry,
+        )
+        live.after_commit.append(commits.inc)
         self._release_age = Gauge(
             "recsys_release_age_seconds",
             "Age of the release that is served.",

@@ -69,7 +69,9 @@ class Live:
         self.options = options or EventOptions()
         self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
-        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._refresh_events)
+        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored)
+        self.after_commit: list[Callable[[], object]] = []
+        """Called after each commit of events."""
         self.answers = AnswerCounts(home.answers_db)
         self.shown = ShownCounts(home.events_db)
         self.teams = AnswerTeams(home.answers_db)
@@ -207,6 +209,11 @@ class Live:
     def _reject(self, attempt: "_Attempt", error: ReleaseError) -> None:
         self._rejected, self._rejection = attempt, str(error)
         log.warning("release rejected", extra={"release": attempt[0], "why": str(error)})
+
+    def _stored(self) -> None:
+        for tell in self.after_commit:
+            tell()
+        self._refresh_events()
 
     def _refresh_events(self) -> None:
         for serving in self.opened():

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from recsys_assets.api.http.bodies import Headers, ItemJson
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.intake.event_meaning import EventMeaning
-from recsys_assets.intake.recent_events import RecentEvents
 from recsys_assets.release.bound_states import BoundStates
-from recsys_assets.release.learnt_events import EventPlace
+from recsys_assets.release.learnt_events import events_since
 from recsys_assets.release.load import Release
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Request
@@ -29,12 +28,7 @@ class Serving:
         self.items = ItemJson(release.items, release.titles, release.categories)
         self.served = bytearray(len(release.items))
         """1 for every item recommended since the release was loaded, by item number."""
-        self.recent = RecentEvents(
-            home.events_db,
-            release.items,
-            meaning=meaning or EventMeaning(),
-            place=EventPlace(release),
-        )
+        self.recent = events_since(release, home.events_db, meaning or EventMeaning())
         """The events since the release."""
 
     @property
