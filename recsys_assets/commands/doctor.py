@@ -147,8 +147,8 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.orchestration.repair.damage import find_damage  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
-    counted, days, landed = inputs.source_days, settings.source.days(), len(inputs.raw_store.days())
-    total = len(days) if counted is None else sum(not counted.is_idle(day) for day in days)
+    counted, partitions, landed = inputs.source_days, settings.source.days(), len(inputs.raw_store.days())
+    total = len(partitions) if counted is None else sum(not counted.is_idle(day) for day in partitions)
     found.damage = list(find_damage(home, settings))
     with _named(found, "rows"):
         headline, *lines = home_account(home, settings.source).in_words() or [""]
