@@ -178,9 +178,7 @@ class StateStore:
         left = dict(self._all)
         for name in ended:
             del left[name]
-        version = self._seq + len(ended)
-        if version != self.snapshot.version or len(left) != len(self.snapshot.states):
-            self.snapshot = StatesSnapshot(version=version, states=left)
+        self.snapshot = StatesSnapshot(version=self._seq + len(ended), states=left)
         return self.snapshot
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
@@ -209,7 +207,6 @@ class StateStore:
             if self._reader is not None and inode != self._inode:
                 self._reader.close()
                 self._reader, self._data_version, self._seq, self._all = None, -1, 0, {}
-                self.snapshot = StatesSnapshot()
             if self._reader is None and inode:
                 connection = sqlite3.connect(self._path, check_same_thread=False, timeout=_BUSY_SECONDS)
                 try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.errors import ItemStatesUnavailableError
-from recsys_assets.intake.state_store import StateStore
+from recsys_assets.intake.state_store import StatesSnapshot, StateStore
 from recsys_assets.release.bound_states import bind_states
 from recsys_assets.rules.engine.live_items import LiveCategories
 from recsys_assets.storage.home import Home
@@ -24,6 +24,7 @@ class FollowedStates:
         self.store = StateStore(home.item_states_db)
         self._clock = clock
         self._lock = threading.Lock()
+        self._in_force: tuple[Serving, StatesSnapshot] | None = None
 
     def refresh(self, opened: "Sequence[Serving]") -> None:
         """Take up changes of states, and put them in force in every open release.
@@ -49,10 +50,12 @@ class FollowedStates:
     def _put_in_force(self, serving: "Serving") -> None:
         lookups, release = serving.plain.lookups, serving.release
         before = lookups.states
-        if self.store.snapshot.version != before.version:
+        wanted = (serving, self.store.snapshot)
+        if self._in_force != wanted:
             states = bind_states(self.store.snapshot, release.items)
             lookups.take_up(states)
             if states.categories != before.categories:
                 categories = LiveCategories(release.categories, states.categories)
                 serving.items = ItemJson(release.items, release.titles, categories)
+            self._in_force = wanted
         serving.rules.rebind()
