@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -21,30 +21,6 @@ from recsys_assets.storage.line_log import append_record, read_records
 
 _SALT_BYTES: Final = 16
 _HASH_DIGITS: Final = 32
-
-
-class StepResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of one step of a forget; nothing in it names the user."""
-
-    step: str
-    """Name of the step: `lake`, `releases`, …"""
-    detail: str
-    """What was done, in words, with numbers; empty where there was nothing to do."""
-    changed: int = 0
-    """Rows, cells, lines, keys or files that were changed or removed."""
-    unfinished: str = ""
-    """Why something of the user is still there, and what to do; empty where nothing is. The forget stays open then."""
-
-
-class FoundAgain(msgspec.Struct, frozen=True, kw_only=True):
-    """A place where the proof still found the user."""
-
-    file: str
-    """Path in the home."""
-    where: str
-    """Place in the file, such as a table and column."""
-    count: int
-    """Number of times."""
 
 
 class RecordedForget(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,12 +40,10 @@ class RecordedForget(msgspec.Struct, frozen=True, kw_only=True):
     """Salt of the home's hashes, hexadecimal."""
     users: tuple[str, ...]
     """`hash_of` each user."""
-    steps: tuple[StepResult, ...] = ()
-    """The steps in their order."""
-    scanned_files: int = 0
-    """Files that the proof read."""
-    found: tuple[FoundAgain, ...] = ()
-    """Places where the proof still found a user; none where they are forgotten."""
+    steps: tuple[dict[str, Any], ...] = ()
+    """Each step's `StepResult` in plain values, in their order."""
+    proof: dict[str, Any] = {}
+    """The `HomeScan` at the end, in plain values."""
 
 
 class UnfinishedForget(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,8 +61,8 @@ class UnfinishedForget(msgspec.Struct, frozen=True, kw_only=True):
     """As in `RecordedForget`."""
     users: tuple[str, ...]
     """The ids themselves."""
-    steps: tuple[StepResult, ...] = ()
-    """The steps that have ended, in their order."""
+    steps: tuple[dict[str, Any], ...] = ()
+    """`StepResult` of each step that has ended, in plain values, in their order."""
 
 
 def hash_of(salt: str, user_id: str) -> str:
@@ -208,10 +182,10 @@ def request_forget(
     return begun
 
 
-def note_step(home: Home, number: int, result: StepResult) -> None:
-    """Record that a step of a forget has ended; the caller holds the lock `forgets`."""
+def note_steps(home: Home, number: int, steps: Sequence[dict[str, Any]]) -> None:
+    """Record the steps of a forget that have ended; the caller holds the lock `forgets`."""
     noted = [
-        msgspec.structs.replace(one, steps=(*one.steps, result)) if one.number == number else one
+        msgspec.structs.replace(one, steps=tuple(steps)) if one.number == number else one
         for one in read_unfinished_forgets(home)
     ]
     write_unfinished_forgets(home, noted)

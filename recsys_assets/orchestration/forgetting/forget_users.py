@@ -4,22 +4,32 @@ Each step is durable before the next, and does nothing where it was done: a forg
 same command, or by the next build.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
+import msgspec
+
 from recsys_assets.errors import ForgetError
-from recsys_assets.orchestration.forgetting.steps import STEPS, Say
+from recsys_assets.orchestration.forgetting.forget_records import HomeScan, StepResult
+from recsys_assets.orchestration.forgetting.proof import scan_home, scan_in_words
+from recsys_assets.orchestration.forgetting.steps import STEPS
+from recsys_assets.orchestration.recall_home import finish_recalls
+from recsys_assets.settings import load_or_default_settings
+from recsys_assets.storage.atomic import remove_file
 from recsys_assets.storage.forgotten import (
+    Forgotten,
     RecordedForget,
     UnfinishedForget,
     end_forget,
     hash_of,
-    note_step,
+    note_steps,
     read_unfinished_forgets,
     request_forget,
 )
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock, locked
+
+Say = Callable[[str], None]
 
 
 def forget_users(home: Home, users: Collection[str], *, why: str, who: str, say: Say) -> RecordedForget:
@@ -36,8 +46,11 @@ def forget_users(home: Home, users: Collection[str], *, why: str, who: str, say:
         BuildRunningError: a build is under way. The request is kept; the next build or the same command carries it out.
         ForgetError: something of the users is still there; the message says where, and what to do.
     """
+    known = Forgotten.load(home)
     with locked(home.lock("forgets")):
         begun = request_forget(home, users, at=datetime.now(UTC), who=who, why=why)
+    if not begun.steps and all(map(known.has, users)):
+        say("Forgotten before: what came since is removed, and the home is read again.")
     with build_lock(home, patience=SHORTLY):
         ended = finish_forgets(home, say)
     return next(one for one in ended if one.number == begun.number)
@@ -49,25 +62,47 @@ def finish_forgets(home: Home, say: Say) -> list[RecordedForget]:
     Raises:
         ForgetError: something of the users is still there; the message says where, and what to do.
     """
-    return [_carry_out(home, begun, say) for begun in read_unfinished_forgets(home)]
+    unfinished = read_unfinished_forgets(home)
+    if unfinished:  # a recall under way names files that change now
+        finish_recalls(home, load_or_default_settings(home), say)
+    return [_carry_out(home, begun, say) for begun in unfinished]
 
 
 def _carry_out(home: Home, begun: UnfinishedForget, say: Say) -> RecordedForget:
     """Run the steps that have not ended, then the proof."""
     ids = frozenset(begun.users)
-    done = {result.step: result for result in begun.steps}
+    done = {step["step"]: msgspec.convert(step, StepResult) for step in begun.steps}
     for name, step in STEPS:
         if name in done:
             continue
         done[name] = result = step(home, ids, number=begun.number)
-        if result.detail:
-            say(f"{name}: {result.detail}")
+        for line in _in_words(result):
+            say(line)
         if not result.unfinished:
             with locked(home.lock("forgets")):
-                note_step(home, begun.number, result)
-    left = [f"{result.step}: {result.unfinished}" for result in done.values() if result.unfinished]
-    if left:
+                note_steps(
+                    home,
+                    begun.number,
+                    [msgspec.to_builtins(one) for one in done.values() if not one.unfinished],
+                )
+    if left := [f"  {one.step}: {one.unfinished}" for one in done.values() if one.unfinished]:
         raise ForgetError("\n".join([f"forget #{begun.number} has not ended:", *left]))
+    return _ended(home, begun, [done[name] for name, _ in STEPS], say)
+
+
+def _ended(home: Home, begun: UnfinishedForget, steps: list[StepResult], say: Say) -> RecordedForget:
+    """Read the whole home for the ids, and record the end where they are in no file."""
+    remove_file(home.forget_changes)
+    proof = scan_home(home, begun.users, besides=[home.unfinished_forgets])
+    for line in scan_in_words(proof):
+        say(line)
+    if not proof.clean:
+        with locked(home.lock("forgets")):
+            note_steps(home, begun.number, ())  # something was written since the first of them
+        raise ForgetError(
+            f"forget #{begun.number} has not ended: the places above have the id. Run the same command again; remove a"
+            " file that no command of this product wrote yourself"
+        )
     recorded = RecordedForget(
         number=begun.number,
         at=begun.at,
@@ -76,8 +111,21 @@ def _carry_out(home: Home, begun: UnfinishedForget, say: Say) -> RecordedForget:
         why=begun.why,
         salt=begun.salt,
         users=tuple(hash_of(begun.salt, user) for user in begun.users),
-        steps=tuple(done[name] for name, _ in STEPS),
+        steps=tuple(msgspec.to_builtins(one) for one in steps),
+        proof=_kept(proof),
     )
     with locked(home.lock("forgets")):
         end_forget(home, recorded)
     return recorded
+
+
+def _kept(proof: HomeScan) -> dict[str, object]:
+    kept: dict[str, object] = msgspec.to_builtins(proof)
+    return kept
+
+
+def _in_words(result: StepResult) -> list[str]:
+    """Return a line on a step that did something, and its notes."""
+    if not (result.removed or result.notes):
+        return []
+    return [f"{result.step}: {result.removed:,} removed", *(f"  {note}" for note in result.notes)]

@@ -21,6 +21,7 @@ from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.lake.raw_returns import note_of_returns
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import OF_USERS, daily_tables, name_of, planned
+from recsys_assets.orchestration.forgetting.forget_records import StepResult
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.current import read_recalled, record_recalled
@@ -29,7 +30,6 @@ from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.atomic import remove_file
 from recsys_assets.storage.day_journal import sealed, without_checksums
 from recsys_assets.storage.day_versions import DayVersion, DayVersions
-from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 from recsys_assets.storage.partition_store import PartitionStore, file_content
@@ -55,10 +55,8 @@ def forget_in_lake(home: Home, ids: frozenset[str], *, number: int) -> StepResul
     if home.quality_db.exists():
         write_home_account(home, settings.source)
     days = {day for of_table in changes.tables.values() for day in of_table} | changes.versions.keys()
-    detail = (
-        f"rows of {len(days):,} days removed, {len(changes.versions):,} days of earlier versions among them"
-    )
-    return StepResult(step=LAKE, detail=detail if days else "", changed=removed)
+    note = f"{len(days):,} days rewritten, {len(changes.versions):,} of them in earlier versions too"
+    return StepResult(step=LAKE, removed=removed, notes=(note,) if days else ())
 
 
 def now_named(folder: Path, before: Mapping[date, str]) -> dict[tuple[date, str], str]:

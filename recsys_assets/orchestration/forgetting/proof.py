@@ -69,7 +69,8 @@ def scan_home(home: Home, ids: str | Collection[str], *, besides: Collection[Pat
             unread.append(f"{shown} cannot be read ({type(error).__name__}), and may hold anything")
             continue
         findings += [
-            Finding(file=shown, where=where, count=number) for where, number in [*_in_name(home, path, wanted), *found]
+            Finding(file=shown, where=where, count=number)
+            for where, number in [*_in_name(home, path, wanted), *found]
         ]
     limits = (*unread, *_limits(wanted))
     return HomeScan(files=files, bytes=size, findings=tuple(findings), limits=limits)
@@ -79,7 +80,10 @@ def scan_in_words(found: HomeScan) -> list[str]:
     """Return the lines that say what a scan found, without an id."""
     read = f"{found.files:,} files, {found.bytes / 1e6:,.1f} MB read"
     if found.clean:
-        return [f"Proof: {read}; the id is in none of them.", *(f"  Not proved: {one}." for one in found.limits)]
+        return [
+            f"Proof: {read}; the id is in none of them.",
+            *(f"  Not proved: {one}." for one in found.limits),
+        ]
     lines = [f"  {one.file}: {one.where}: {one.count:,} times" for one in found.findings]
     return [f"Not forgotten yet: {read}; {len(lines)} places hold the id:", *lines]
 
@@ -110,7 +114,9 @@ def _places(path: Path, wanted: WantedIds) -> Iterator[Place]:
 def _in_name(home: Home, path: Path, wanted: WantedIds) -> Iterator[Place]:
     """Yield `name` where a part of a file's path is an id, alone or before its ending."""
     parts = [unquote(part) for part in _NAME_PARTS.findall(path.relative_to(home.root).as_posix())]
-    found = sum(wanted.is_cell(form, "user") for part in parts for form in {part, Path(part).stem} if _named(form))
+    found = sum(
+        wanted.is_cell(form, "user") for part in parts for form in {part, Path(part).stem} if _named(form)
+    )
     if found:
         yield "name", found
 

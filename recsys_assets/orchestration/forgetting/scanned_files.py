@@ -81,7 +81,9 @@ def places_in_bytes(content: bytes, wanted: WantedIds, *, name: str = "", depth:
     elif content.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for member in archive.namelist():
-                for where, count in places_in_bytes(archive.read(member), wanted, name=member, depth=depth + 1):
+                for where, count in places_in_bytes(
+                    archive.read(member), wanted, name=member, depth=depth + 1
+                ):
                     yield f"member {wanted.blank(member)[0]}: {where}", count
     elif content.startswith(b"PAR1"):
         yield from _in_parquet(io.BytesIO(content), wanted)
@@ -124,7 +126,10 @@ def _in_parquet(source: Any, wanted: WantedIds) -> Iterator[Place]:
                 column = file.metadata.row_group(group).column(place)
                 bounds = column.statistics if column.is_stats_set else None
                 if bounds is not None and bounds.has_min_max:
-                    found = sum(wanted.count_in(_plain(one), column.path_in_schema) for one in (bounds.min, bounds.max))
+                    found = sum(
+                        wanted.count_in(_plain(one), column.path_in_schema)
+                        for one in (bounds.min, bounds.max)
+                    )
                     if found:
                         yield f"bounds of column {column.path_in_schema}", found
 
@@ -157,7 +162,11 @@ def _in_column(name: str, column: pa.Array, wanted: WantedIds) -> int:
         kind = column.type
     if pa.types.is_integer(kind):
         ids = [one for one in wanted.cells_of(name) if one.isdigit()]
-        return int(pc.is_in(column.cast(pa.string()), pa.array(ids, pa.string())).sum().as_py() or 0) if ids else 0
+        return (
+            int(pc.is_in(column.cast(pa.string()), pa.array(ids, pa.string())).sum().as_py() or 0)
+            if ids
+            else 0
+        )
     if not (pa.types.is_nested(kind) or _is_text(kind)):
         return 0
     if _is_text(kind):
@@ -173,7 +182,10 @@ def _in_column(name: str, column: pa.Array, wanted: WantedIds) -> int:
 def _is_text(kind: pa.DataType) -> bool:
     types = pa.types
     return bool(
-        types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_binary(kind)
+        or types.is_large_binary(kind)
     )
 
 
@@ -206,7 +218,9 @@ def _in_array(path: Path, wanted: WantedIds) -> Iterator[Place]:
 
 def _in_text(file: IO[bytes], wanted: WantedIds, *, name: str) -> Iterator[Place]:
     if name.endswith((".csv", ".tsv")):
-        yield from _in_csv(io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline=""), wanted)
+        yield from _in_csv(
+            io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline=""), wanted
+        )
         return
     if name.endswith((".jsonl", ".ndjson")):
         found = sum(_in_line(line, wanted) for line in file)

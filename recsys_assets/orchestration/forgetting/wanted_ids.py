@@ -82,7 +82,9 @@ class WantedIds:
     def count_in(self, value: Any, field: str = "") -> int:
         """Return the number of cells and tokens in a JSON value that name a user; `field` is the key it is under."""
         if isinstance(value, str):
-            return int(self.is_cell(value, field)) or (0 if _ITEM_FIELD.fullmatch(field) else self._in_string(value))
+            return int(self.is_cell(value, field)) or (
+                0 if _ITEM_FIELD.fullmatch(field) else self._in_string(value)
+            )
         if isinstance(value, dict):
             return sum(self.count_in(v, str(k)) + self._is_key(str(k), field) for k, v in value.items())
         if isinstance(value, list | tuple):
@@ -133,7 +135,10 @@ class WantedIds:
             inner = value.get("data", value)
             fields = inner if isinstance(inner, dict) else value
             return any(
-                isinstance(v, str | int) and not isinstance(v, bool) and holds_users(str(k)) and str(v) in self._ids
+                isinstance(v, str | int)
+                and not isinstance(v, bool)
+                and holds_users(str(k))
+                and str(v) in self._ids
                 for k, v in fields.items()
             )
         return isinstance(value, str | int) and self.is_cell(str(value), field)
@@ -173,7 +178,11 @@ def _spellings(user_id: str) -> set[str]:
     escaped |= {json.dumps(one)[1:-1] for one in escaped}  # JSON in JSON
     percent = {quote(user_id, safe=""), quote(user_id), quote(user_id, safe="/:@+,;="), quote_plus(user_id)}
     percent |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in percent}
-    marked = {html.escape(user_id), html.escape(user_id, quote=False), html.escape(user_id).replace("&#x27;", "&#39;")}
+    marked = {
+        html.escape(user_id),
+        html.escape(user_id, quote=False),
+        html.escape(user_id).replace("&#x27;", "&#39;"),
+    }
     slashed = {one.replace("/", r"\/") for one in escaped}
     return {user_id, *escaped, *percent, *marked, *slashed}
 
