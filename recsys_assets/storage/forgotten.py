@@ -23,6 +23,30 @@ _SALT_BYTES: Final = 16
 _HASH_DIGITS: Final = 32
 
 
+class StepResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of one step of a forget; nothing in it names the user."""
+
+    step: str
+    """Name of the step: `lake`, `releases`, …"""
+    detail: str
+    """What was done, in words, with numbers; empty where there was nothing to do."""
+    changed: int = 0
+    """Rows, cells, lines, keys or files that were changed or removed."""
+    unfinished: str = ""
+    """Why something of the user is still there, and what to do; empty where nothing is. The forget stays open then."""
+
+
+class FoundAgain(msgspec.Struct, frozen=True, kw_only=True):
+    """A place where the proof still found the user."""
+
+    file: str
+    """Path in the home."""
+    where: str
+    """Place in the file, such as a table and column."""
+    count: int
+    """Number of times."""
+
+
 class RecordedForget(msgspec.Struct, frozen=True, kw_only=True):
     """One forget that has ended: a line of `forgotten.jsonl`."""
 
@@ -40,8 +64,8 @@ class RecordedForget(msgspec.Struct, frozen=True, kw_only=True):
     """Salt of the home's hashes, hexadecimal."""
     users: tuple[str, ...]
     """`hash_of` each user."""
-    steps: tuple[dict[str, Any], ...] = ()
-    """Each step's `StepResult` in plain values, in their order."""
+    steps: tuple[StepResult, ...] = ()
+    """The steps in their order."""
     proof: dict[str, Any] = {}
     """The `HomeScan` at the end, in plain values."""
 
@@ -61,8 +85,8 @@ class UnfinishedForget(msgspec.Struct, frozen=True, kw_only=True):
     """As in `RecordedForget`."""
     users: tuple[str, ...]
     """The ids themselves."""
-    steps: tuple[dict[str, Any], ...] = ()
-    """`StepResult` of each step that has ended, in plain values, in their order."""
+    steps: tuple[StepResult, ...] = ()
+    """The steps that have ended, in their order."""
 
 
 def hash_of(salt: str, user_id: str) -> str:
@@ -182,7 +206,7 @@ def request_forget(
     return begun
 
 
-def note_steps(home: Home, number: int, steps: Sequence[dict[str, Any]]) -> None:
+def note_steps(home: Home, number: int, steps: Sequence[StepResult]) -> None:
     """Record the steps of a forget that have ended; the caller holds the lock `forgets`."""
     noted = [
         msgspec.structs.replace(one, steps=tuple(steps)) if one.number == number else one

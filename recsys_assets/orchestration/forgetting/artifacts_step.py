@@ -11,7 +11,7 @@ from typing import Final
 from recsys_assets.errors import ReleaseError
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import planned
-from recsys_assets.orchestration.forgetting.forget_records import StepResult
+from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs, making, written_inputs
 from recsys_assets.release.rewrite_release import link_others
@@ -48,13 +48,9 @@ def forget_in_artifacts(home: Home, ids: frozenset[str], *, number: int) -> Step
         if name in changes.fresh_artifacts and written_inputs(folder) != inputs.of_artifact(name):
             with making(folder, inputs=inputs.of_artifact(name), parts=parts_of(inputs, name)):
                 pass
-    again = f"damaged, so that the next build makes them again: {', '.join(rebuilt)}"
-    return StepResult(
-        step=ARTIFACTS,
-        removed=len(files),
-        files=tuple(f"artifacts/{name}" for name in files),
-        notes=(again,) if rebuilt else (),
-    )
+    again = f"; damaged, so that the next build makes them again: {', '.join(rebuilt)}" if rebuilt else ""
+    detail = f"{len(files):,} files rewritten{again}" if files or rebuilt else ""
+    return StepResult(step=ARTIFACTS, detail=detail, changed=len(files))
 
 
 def _rewrite(folder: Path, gone: GoneUsers) -> list[str]:

@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 import msgspec
 
 from recsys_assets.errors import ForgetError
-from recsys_assets.orchestration.forgetting.forget_records import HomeScan, StepResult
 from recsys_assets.orchestration.forgetting.proof import scan_home, scan_in_words
 from recsys_assets.orchestration.forgetting.steps import STEPS
 from recsys_assets.orchestration.recall_home import finish_recalls
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import remove_file
 from recsys_assets.storage.forgotten import (
-    Forgotten,
     RecordedForget,
+    StepResult,
     UnfinishedForget,
     end_forget,
     hash_of,
     note_steps,
+    read_forgets,
     read_unfinished_forgets,
     request_forget,
 )
@@ -46,10 +46,10 @@ def forget_users(home: Home, users: Collection[str], *, why: str, who: str, say:
         BuildRunningError: a build is under way. The request is kept; the next build or the same command carries it out.
         ForgetError: something of the users is still there; the message says where, and what to do.
     """
-    known = Forgotten.load(home)
+    ended_before = {one for forget in read_forgets(home) for one in forget.users}
     with locked(home.lock("forgets")):
         begun = request_forget(home, users, at=datetime.now(UTC), who=who, why=why)
-    if not begun.steps and all(map(known.has, users)):
+    if ended_before.issuperset(hash_of(begun.salt, user) for user in begun.users):
         say("Forgotten before: what came since is removed, and the home is read again.")
     with build_lock(home, patience=SHORTLY):
         ended = finish_forgets(home, say)
@@ -71,19 +71,19 @@ def finish_forgets(home: Home, say: Say) -> list[RecordedForget]:
 def _carry_out(home: Home, begun: UnfinishedForget, say: Say) -> RecordedForget:
     """Run the steps that have not ended, then the proof."""
     ids = frozenset(begun.users)
-    done = {step["step"]: msgspec.convert(step, StepResult) for step in begun.steps}
+    done = {result.step: result for result in begun.steps}
     for name, step in STEPS:
         if name in done:
             continue
         done[name] = result = step(home, ids, number=begun.number)
-        for line in _in_words(result):
-            say(line)
+        if result.detail:
+            say(f"{name}: {result.detail}")
         if not result.unfinished:
             with locked(home.lock("forgets")):
                 note_steps(
                     home,
                     begun.number,
-                    [msgspec.to_builtins(one) for one in done.values() if not one.unfinished],
+                    [one for one in done.values() if not one.unfinished],
                 )
     if left := [f"  {one.step}: {one.unfinished}" for one in done.values() if one.unfinished]:
         raise ForgetError("\n".join([f"forget #{begun.number} has not ended:", *left]))
@@ -111,21 +111,9 @@ def _ended(home: Home, begun: UnfinishedForget, steps: list[StepResult], say: Sa
         why=begun.why,
         salt=begun.salt,
         users=tuple(hash_of(begun.salt, user) for user in begun.users),
-        steps=tuple(msgspec.to_builtins(one) for one in steps),
-        proof=_kept(proof),
+        steps=tuple(steps),
+        proof=msgspec.to_builtins(proof),
     )
     with locked(home.lock("forgets")):
         end_forget(home, recorded)
     return recorded
-
-
-def _kept(proof: HomeScan) -> dict[str, object]:
-    kept: dict[str, object] = msgspec.to_builtins(proof)
-    return kept
-
-
-def _in_words(result: StepResult) -> list[str]:
-    """Return a line on a step that did something, and its notes."""
-    if not (result.removed or result.notes):
-        return []
-    return [f"{result.step}: {result.removed:,} removed", *(f"  {note}" for note in result.notes)]

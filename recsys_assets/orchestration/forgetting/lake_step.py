@@ -21,7 +21,7 @@ from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.lake.raw_returns import note_of_returns
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import OF_USERS, daily_tables, name_of, planned
-from recsys_assets.orchestration.forgetting.forget_records import StepResult
+from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.current import read_recalled, record_recalled
@@ -56,7 +56,7 @@ def forget_in_lake(home: Home, ids: frozenset[str], *, number: int) -> StepResul
         write_home_account(home, settings.source)
     days = {day for of_table in changes.tables.values() for day in of_table} | changes.versions.keys()
     note = f"{len(days):,} days rewritten, {len(changes.versions):,} of them in earlier versions too"
-    return StepResult(step=LAKE, removed=removed, notes=(note,) if days else ())
+    return StepResult(step=LAKE, detail=f"{removed:,} rows removed; {note}" if days else "", changed=removed)
 
 
 def now_named(folder: Path, before: Mapping[date, str]) -> dict[tuple[date, str], str]:

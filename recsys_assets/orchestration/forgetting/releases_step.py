@@ -5,7 +5,7 @@ from typing import Final
 
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import name_of, planned
-from recsys_assets.orchestration.forgetting.forget_records import StepResult
+from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.orchestration.forgetting.lake_step import now_named
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
@@ -23,7 +23,7 @@ _MARKER: Final = "release"
 def forget_in_all_releases(home: Home, ids: frozenset[str], *, number: int) -> StepResult:
     """Rewrite every kept release that has the users; see `ForgetStep`."""
     if not home.releases.is_dir():
-        return StepResult(step=RELEASES)
+        return StepResult(step=RELEASES, detail="")
     changes = planned(home, ids, number=number)
     before = changes.tables[name_of(home, home.interactions)]
     forget = Forget(
@@ -35,8 +35,7 @@ def forget_in_all_releases(home: Home, ids: frozenset[str], *, number: int) -> S
     current = ReleaseStore(home.releases).served_id()
     if current in {one.after for one in found}:
         notes.append(f"current is {current}; running servers take it up within a second")
-    files = tuple(f"{RELEASES}/{one.after}" for one in found)
-    return StepResult(step=RELEASES, removed=len(found), files=files, notes=tuple(notes))
+    return StepResult(step=RELEASES, detail="; ".join(notes), changed=len(found))
 
 
 def _follow(home: Home, *, is_fresh: bool) -> None:
