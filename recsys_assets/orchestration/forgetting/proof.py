@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+import msgspec
 import pyarrow as pa
 
-from recsys_assets.orchestration.forgetting.forget_records import Finding, HomeScan
 from recsys_assets.orchestration.forgetting.scanned_databases import (
     BESIDE,
     SHORTEST_IN_BYTES,
@@ -21,6 +21,7 @@ from recsys_assets.orchestration.forgetting.scanned_databases import (
 )
 from recsys_assets.orchestration.forgetting.scanned_files import Place, places_in_file
 from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds, is_distinctive
+from recsys_assets.storage.forgotten import FoundAgain
 from recsys_assets.storage.home import Home
 
 _UNREADABLE: Final = (
@@ -37,12 +38,26 @@ _NAME_PARTS: Final = re.compile(r"[^/]+")
 _INDEX: Final = "-shm"
 
 
-def scan(home: Home, ids: str | Collection[str], *, besides: Collection[Path] = ()) -> list[Finding]:
-    """Return every place of a home that names one of the users; see `scan_home`."""
-    return list(scan_home(home, ids, besides=besides).findings)
+class HomeScan(msgspec.Struct, frozen=True, kw_only=True):
+    """One scan of a whole home."""
+
+    files: int
+    """Files read."""
+    bytes: int
+    """Their size."""
+    found: tuple[FoundAgain, ...]
+    """Places that hold an id, by file; none where the users are forgotten. An id in a file's name is blanked."""
+    limits: tuple[str, ...] = ()
+    """Sentences on what the scan cannot prove for these ids, or could not read."""
 
 
-def scan_home(home: Home, ids: str | Collection[str], *, besides: Collection[Path] = ()) -> HomeScan:
+def scan(home: Home, ids: frozenset[str]) -> tuple[int, list[FoundAgain]]:
+    """Return the number of files read, and every place of a home that names one of the users; see `scan_home`."""
+    found = scan_home(home, ids)
+    return found.files, list(found.found)
+
+
+def scan_home(home: Home, ids: Collection[str], *, besides: Collection[Path] = ()) -> HomeScan:
     """Read every file of a home for ids of users.
 
     Proved, where nothing is found: no cell of a Parquet or Arrow file, of an SQLite database, of a CSV or JSON file,
@@ -52,10 +67,10 @@ def scan_home(home: Home, ids: str | Collection[str], *, besides: Collection[Pat
 
     Args:
         home: the home.
-        ids: one id or several, as the lake has them.
-        besides: files that are not read: the request itself, while it is unfinished.
+        ids: their ids, as the lake has them.
+        besides: files that are not read, beside the request itself, which has the ids while it is unfinished.
     """
-    wanted = WantedIds([ids] if isinstance(ids, str) else ids)
+    wanted = WantedIds(ids)
     findings, unread, files, size = [], [], 0, 0
     for path in _files_of(home, besides):
         shown = _shown(home, path, wanted)
@@ -69,27 +84,27 @@ def scan_home(home: Home, ids: str | Collection[str], *, besides: Collection[Pat
             unread.append(f"{shown} cannot be read ({type(error).__name__}), and may hold anything")
             continue
         findings += [
-            Finding(file=shown, where=where, count=number)
+            FoundAgain(file=shown, where=where, count=number)
             for where, number in [*_in_name(home, path, wanted), *found]
         ]
     limits = (*unread, *_limits(wanted))
-    return HomeScan(files=files, bytes=size, findings=tuple(findings), limits=limits)
+    return HomeScan(files=files, bytes=size, found=tuple(findings), limits=limits)
 
 
 def scan_in_words(found: HomeScan) -> list[str]:
     """Return the lines that say what a scan found, without an id."""
     read = f"{found.files:,} files, {found.bytes / 1e6:,.1f} MB read"
-    if found.clean:
+    if not found.found:
         return [
             f"Proof: {read}; the id is in none of them.",
             *(f"  Not proved: {one}." for one in found.limits),
         ]
-    lines = [f"  {one.file}: {one.where}: {one.count:,} times" for one in found.findings]
+    lines = [f"  {one.file}: {one.where}: {one.count:,} times" for one in found.found]
     return [f"Not forgotten yet: {read}; {len(lines)} places hold the id:", *lines]
 
 
 def _files_of(home: Home, besides: Collection[Path]) -> Iterator[Path]:
-    skipped = {path.resolve() for path in besides}
+    skipped = {home.unfinished_forgets, *besides}
     for path in sorted(home.root.rglob("*")):
         if path.is_symlink() or not path.is_file() or home.downloads in path.parents or path in skipped:
             continue

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from recsys_assets.orchestration.forgetting.scanned_files import Place, count_in_blob
-from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds
+from recsys_assets.orchestration.forgetting.wanted_ids import USER_WORDS, WantedIds, holds_users, is_id_field
 from recsys_assets.storage.database_urls import open_to_read, quoted_name
 
 SQLITE: Final = b"SQLite format 3\x00"
 BESIDE: Final = ("-wal", "-journal")
 """Endings of the files in which SQLite keeps pages beside a database."""
+_PACKED: Final = "'7801', '785E', '789C', '78DA', '1F8B', '28B5', '425A', 'FD37', '504B', '5041', '4152'"
+"""First two bytes of blobs that are packed or are files: zlib, gzip, zstd, bzip2, xz, zip, Parquet, Arrow."""
+_IS_PACKED: Final = f"(typeof({{0}}) = 'blob' AND hex(substr({{0}}, 1, 2)) IN ({_PACKED}))"
 SHORTEST_IN_BYTES: Final = 5
 """Bytes of the shortest id that is looked for in pages that are free: a shorter one is anywhere by chance."""
 
@@ -59,11 +62,43 @@ def count_in_cell(cell: Any, field: str, wanted: WantedIds) -> int:
     return count_in_blob(cell, wanted, field) if isinstance(cell, bytes) else wanted.count_in(cell, field)
 
 
+def rows_with_ids(
+    connection: sqlite3.Connection, table: str, names: list[str], wanted: WantedIds, *, key: str = ""
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows that may name a user, found by SQLite itself; `key` is put before their columns.
+
+    A text or blob may where it has the characters of an id, a packed blob always, a number where its column is one
+    of users' ids.
+    """
+    spellings = [
+        *wanted.sure_spellings,
+        *(one for one in wanted.spellings if one not in wanted.sure_spellings),
+    ]
+    marked = [
+        f"instr({{0}}, ?{place}) OR instr({{0}}, CAST(?{place} AS BLOB))"
+        for place in range(1, len(spellings) + 1)
+    ]
+    sure, other = marked[: len(wanted.sure_spellings)], marked[len(wanted.sure_spellings) :]
+    named = " OR ".join(f"{{0}} LIKE '%{word}%'" for word in USER_WORDS)
+    terms = []
+    for name in names:
+        behind_words = "1" if holds_users(name) else f"typeof({{0}}) = 'blob' OR {named}"
+        text = " OR ".join([*sure, f"({' OR '.join(other) or 0}) AND ({behind_words})"])
+        column = quoted_name(name)
+        terms += [
+            form.format(column) for form in (f"typeof({{0}}) IN ('text', 'blob') AND ({text})", _IS_PACKED)
+        ]
+        numbers = [int(one) for one in wanted.cells_of(name) if one.isdecimal()] if is_id_field(name) else []
+        terms += [f"{column} = {number}" for number in numbers]
+    query = f"SELECT {key}* FROM {quoted_name(table)} WHERE {' OR '.join(terms)}"  # noqa: S608  quoted names, and numbers
+    yield from connection.execute(query, spellings)
+
+
 def _in_table(
     connection: sqlite3.Connection, table: str, names: list[str], wanted: WantedIds
 ) -> Iterator[Place]:
     counts = dict.fromkeys(names, 0)
-    for row in connection.execute(f"SELECT * FROM {quoted_name(table)}"):  # noqa: S608  a quoted name
+    for row in rows_with_ids(connection, table, names, wanted):
         for name, cell in zip(names, row, strict=True):
             if cell is not None and not isinstance(cell, float):
                 counts[name] += count_in_cell(cell, name, wanted)

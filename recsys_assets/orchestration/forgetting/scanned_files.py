@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds, holds_users
+from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds, holds_users, is_id_field
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -161,7 +161,7 @@ def _in_column(name: str, column: pa.Array, wanted: WantedIds) -> int:
         column = column.dictionary_decode()
         kind = column.type
     if pa.types.is_integer(kind):
-        ids = [one for one in wanted.cells_of(name) if one.isdigit()]
+        ids = [one for one in wanted.cells_of(name) if one.isdecimal()] if is_id_field(name) else []
         return (
             int(pc.is_in(column.cast(pa.string()), pa.array(ids, pa.string())).sum().as_py() or 0)
             if ids
@@ -232,7 +232,7 @@ def _in_text(file: IO[bytes], wanted: WantedIds, *, name: str) -> Iterator[Place
 
 def _in_line(line: bytes, wanted: WantedIds) -> int:
     text = line.decode(errors="surrogateescape")
-    if not wanted.has_spelling(text):
+    if not wanted.may_be_in(text):
         return 0
     try:
         return wanted.count_in(json.loads(text))

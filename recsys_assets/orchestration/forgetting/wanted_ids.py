@@ -1,9 +1,10 @@
 """The ids of users to be forgotten: where a value or a text names one, and the same value without it.
 
-The rule. An id with a letter and a digit, or with another sign, is *distinctive*: nothing else is written like it, so it
-is found everywhere, in all its spellings. An id of digits alone, or of letters alone, may be a price, a day or a word: it is
-found where a field, column or key holds users, and in text behind a word for users (`user 12`, `/users/12`, `"user_id": "12"`).
-An id is a whole token: `u17` is neither in `u170` nor in `u17-b` nor in `u17@shop.org`. Fields that hold items never count.
+The rule. An id with a letter and a digit, or with another sign, is *distinctive*: nothing else is written like it, so
+it is found everywhere, in all its spellings. An id of digits alone, or of letters alone, may be a price, a day or a
+word. It is found where a field, column or key holds users, and in text behind a word for users (`user 12`,
+`/users/12`, `"user_id": "12"`). An id is a whole token: `u17` is neither in `u170` nor in `u17-b` nor in
+`u17@shop.org`. Fields that hold items never count.
 """
 
 import html
@@ -15,8 +16,12 @@ from urllib.parse import quote, quote_plus
 
 FORGOTTEN: Final = "(forgotten)"
 """Text in place of an id in sentences that stay."""
-_NAMES: Final = r"(?:user|household|customer|visitor|reviewer|member)"
+USER_WORDS: Final = ("user", "household", "customer", "visitor", "reviewer", "member")
+"""Words that fields and texts call users by."""
+_NAMES: Final = f"(?:{'|'.join(USER_WORDS)})"
+_A_NAME: Final = re.compile(_NAMES, re.IGNORECASE)
 _USER_FIELD: Final = re.compile(rf"(?:\w+_)?{_NAMES}s?(?:_?ids?)?|(?:from|to)_user|userid", re.IGNORECASE)
+_ID_FIELD: Final = re.compile(rf"(?:\w+_)?{_NAMES}s?_?ids?|(?:\w+_)?{_NAMES}", re.IGNORECASE)
 _ITEM_FIELD: Final = re.compile(r"(?:items?|products?)(?:_ids?)?|category|title|brand|price", re.IGNORECASE)
 _BEFORE: Final = r"(?:(?<!\w)|(?<=\\n)|(?<=\\t)|(?<=\\r)|(?<=%[0-9A-Fa-f]{2}))(?<!\w[-.@+])"
 _AFTER: Final = r"(?!\w)(?![-.@+]\w)"
@@ -38,16 +43,23 @@ class WantedIds:
         self._distinctive = frozenset(filter(is_distinctive, self.ids))
         self.spellings: Final = tuple(sorted({form for one in self.ids for form in _spellings(one)}))
         """Every spelling of every id, as text."""
-        sure = [form for one in self._distinctive for form in _spellings(one)]
-        named = rf"{_NAMES}s?(?:[ _-]?ids?)?{_SIGNS}{_OTHERS}{_BEFORE}(?P<named>{_any_of(self.spellings)}){_AFTER}"
+        sure = sorted({form for one in self._distinctive for form in _spellings(one)})
+        self.sure_spellings: Final = tuple(sure)
+        """Every spelling of the distinctive ones."""
+        singular = rf"{_NAMES}(?:s?[ _-]?ids?)?{_SIGNS}"
+        plural = rf"{_NAMES}s(?:{_SIGNS})?(?:[/\"'\[]|%2F|&quot;)"  # `users: 12` is their number
+        word = rf"{singular}|{plural}"
+        named = rf"(?:{word}){_OTHERS}{_BEFORE}(?P<named>{_any_of(self.spellings)}){_AFTER}"
         parts = [rf"(?i:(?<![A-Za-z]){named})"]
         if sure:
             parts.insert(0, rf"{_BEFORE}(?P<sure>{_any_of(sure)}){_AFTER}")
         self._pattern = re.compile("|".join(parts))
 
-    def has_spelling(self, text: str) -> bool:
-        """Return True where the text has the characters of an id somewhere: a quick first look."""
-        return any(form in text for form in self.spellings)
+    def may_be_in(self, text: str) -> bool:
+        """Return False where a look at the characters already says that a text names none of the users."""
+        if any(form in text for form in self.sure_spellings):
+            return True
+        return any(form in text for form in self.spellings) and _A_NAME.search(text) is not None
 
     def is_cell(self, text: str, field: str) -> bool:
         """Return True where a cell of `field` is an id of a user."""
@@ -61,13 +73,13 @@ class WantedIds:
 
     def count_in_text(self, text: str) -> int:
         """Return the number of times that a text names a user."""
-        if not self.has_spelling(text):
+        if not self.may_be_in(text):
             return 0
         return len(self._spans(text)) + sum(1 for _ in self._table_rows(text))
 
     def blank(self, text: str) -> tuple[str, int]:
         """Return a text without the ids, and their number; rows of HTML tables about a user are taken out."""
-        if not self.has_spelling(text):
+        if not self.may_be_in(text):
             return text, 0
         rows = list(self._table_rows(text))
         for start, end in reversed(rows):
@@ -89,7 +101,7 @@ class WantedIds:
             return sum(self.count_in(v, str(k)) + self._is_key(str(k), field) for k, v in value.items())
         if isinstance(value, list | tuple):
             return sum(self.count_in(one, field) for one in value)
-        return int(isinstance(value, int) and not isinstance(value, bool) and self.is_cell(str(value), field))
+        return int(_is_number(value) and is_id_field(field) and self.is_cell(str(value), field))
 
     def without(self, value: Any, field: str = "") -> tuple[Any, int]:
         """Return a JSON value without the ids, and the number taken out.
@@ -106,20 +118,21 @@ class WantedIds:
             gone = len(value) - len(kept) + sum(number for _, number in kept.values())
             return {k: found for k, (found, _) in kept.items()}, gone
         if isinstance(value, list | tuple):
-            rows = [self.without(one, field) for one in value if not self._is_row(one, field)]
+            kept = (one for one in value if not self._is_row(one, field))
+            rows = [self.without(one, field) for one in kept]
             return [found for found, _ in rows], len(value) - len(rows) + sum(number for _, number in rows)
         if self.count_in(value, field):
             return None, 1
         return value, 0
 
     def _in_string(self, value: str) -> int:
-        if not self.has_spelling(value):
+        if not self.may_be_in(value):
             return 0
         inner = _as_json(value)
         return self.count_in_text(value) if inner is None else self.count_in(inner)
 
     def _blank_string(self, value: str) -> tuple[str, int]:
-        if not self.has_spelling(value):
+        if not self.may_be_in(value):
             return value, 0
         inner = _as_json(value)
         if inner is None:
@@ -135,13 +148,13 @@ class WantedIds:
             inner = value.get("data", value)
             fields = inner if isinstance(inner, dict) else value
             return any(
-                isinstance(v, str | int)
-                and not isinstance(v, bool)
-                and holds_users(str(k))
+                ((isinstance(v, str) and holds_users(str(k))) or (_is_number(v) and is_id_field(str(k))))
                 and str(v) in self._ids
                 for k, v in fields.items()
             )
-        return isinstance(value, str | int) and self.is_cell(str(value), field)
+        if _is_number(value):
+            return is_id_field(field) and self.is_cell(str(value), field)
+        return isinstance(value, str) and holds_users(field) and self.is_cell(value, field)
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         return [
@@ -171,6 +184,15 @@ def is_distinctive(user_id: str) -> bool:
 def holds_users(field: str) -> bool:
     """Return True where the name of a field, column or key says that its values are users."""
     return _USER_FIELD.fullmatch(field.strip()) is not None
+
+
+def is_id_field(field: str) -> bool:
+    """Return True where numbers of a field are ids of users; in `users` they are their number."""
+    return _ID_FIELD.fullmatch(field.strip()) is not None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _spellings(user_id: str) -> set[str]:
