@@ -12,6 +12,7 @@ import click
 from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
     export_command,
+    forget_command,
     init_command,
     lineage_command,
     making,
@@ -117,6 +118,7 @@ for command in (
     notices_commands.notices,
     *report_commands.COMMANDS,
     prune_command.prune,
+    forget_command.forget,
     server_commands.keys,
 ):
     main.add_command(command)

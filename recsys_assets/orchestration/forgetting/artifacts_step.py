@@ -11,7 +11,6 @@ from typing import Final
 from recsys_assets.errors import ReleaseError
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import planned
-from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs, making, written_inputs
 from recsys_assets.release.rewrite_release import link_others
@@ -19,6 +18,7 @@ from recsys_assets.release.without_users import GoneUsers, has_users, write_with
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.arrays import map_array
 from recsys_assets.storage.atomic import remove_folder, replaced_folder
+from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 
 ARTIFACTS: Final = "artifacts"

@@ -5,6 +5,7 @@ same command, or by the next build.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -27,7 +28,9 @@ from recsys_assets.storage.forgotten import (
     request_forget,
 )
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.id_form import normal_id
 from recsys_assets.storage.locks import SHORTLY, build_lock, locked
+from recsys_assets.storage.string_table import Vocabulary
 
 Say = Callable[[str], None]
 
@@ -48,12 +51,35 @@ def forget_users(home: Home, users: Collection[str], *, why: str, who: str, say:
     """
     ended_before = {one for forget in read_forgets(home) for one in forget.users}
     with locked(home.lock("forgets")):
-        begun = request_forget(home, users, at=datetime.now(UTC), who=who, why=why)
+        begun = request_forget(home, known_ids(home, users), at=datetime.now(UTC), who=who, why=why)
     if ended_before.issuperset(hash_of(begun.salt, user) for user in begun.users):
         say("Forgotten before: what came since is removed, and the home is read again.")
     with build_lock(home, patience=SHORTLY):
         ended = finish_forgets(home, say)
     return next(one for one in ended if one.number == begun.number)
+
+
+def known_ids(home: Home, users: Collection[str]) -> frozenset[str]:
+    """Return the ids as the home has them: as they are given or, where no release knows that, in their one form.
+
+    Raises:
+        ForgetError: a text is no id.
+    """
+    known: Vocabulary | None = None
+    with suppress(OSError, ValueError):  # nothing was built yet
+        known = Vocabulary.load(home.artifact("embeddings"), "users")
+    found = {user if known is not None and user in known else normal_id(user) for user in users}
+    if None in found or not found:
+        raise ForgetError(
+            f"{', '.join(map(repr, users)) or 'nobody'}: no id of a user; give the ids as the source has them"
+        )
+    return frozenset(one for one in found if one is not None)
+
+
+def forget_pending(home: Home, *, say: Say) -> list[RecordedForget]:
+    """Carry out every forget that was requested and has not ended; errors as in `forget_users`."""
+    with build_lock(home, patience=SHORTLY):
+        return finish_forgets(home, say)
 
 
 def finish_forgets(home: Home, say: Say) -> list[RecordedForget]:
@@ -96,7 +122,7 @@ def _ended(home: Home, begun: UnfinishedForget, steps: list[StepResult], say: Sa
     proof = scan_home(home, begun.users, besides=[home.unfinished_forgets])
     for line in scan_in_words(proof):
         say(line)
-    if not proof.clean:
+    if proof.found:
         with locked(home.lock("forgets")):
             note_steps(home, begun.number, ())  # something was written since the first of them
         raise ForgetError(

@@ -21,7 +21,6 @@ from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.lake.raw_returns import note_of_returns
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import OF_USERS, daily_tables, name_of, planned
-from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.current import read_recalled, record_recalled
@@ -30,6 +29,7 @@ from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.atomic import remove_file
 from recsys_assets.storage.day_journal import sealed, without_checksums
 from recsys_assets.storage.day_versions import DayVersion, DayVersions
+from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 from recsys_assets.storage.partition_store import PartitionStore, file_content

@@ -5,7 +5,6 @@ from typing import Final
 
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import name_of, planned
-from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.orchestration.forgetting.lake_step import now_named
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
@@ -14,6 +13,7 @@ from recsys_assets.release.rewrite_release import Forget, forget_in_releases
 from recsys_assets.release.rewritten import Rewritten
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 
 RELEASES: Final = "releases"

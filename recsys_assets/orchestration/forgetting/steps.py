@@ -8,9 +8,9 @@ for the next step is there when it returns.
 from typing import Final, Protocol
 
 from recsys_assets.orchestration.forgetting.artifacts_step import ARTIFACTS, forget_in_artifacts
-from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.orchestration.forgetting.lake_step import LAKE, forget_in_lake
 from recsys_assets.orchestration.forgetting.releases_step import RELEASES, forget_in_all_releases
+from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 
 
