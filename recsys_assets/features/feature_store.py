@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import thread_time
+from time import monotonic, sleep, thread_time
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -29,6 +29,9 @@ _CPU_SECONDS: Final = 0.5
 """Processor time of one search."""
 _OPCODES: Final = 20_000
 """Steps of SQLite's machine between two looks at the time spent, about 2 ms."""
+_PATIENCE: Final = 5.0
+"""Seconds to wait for a connection where no other can be opened."""
+_POLL_SECONDS: Final = 0.001
 _BY_WORDS: Final = "bm25(item_features_fts)"
 _SEARCH: Final = """
 WITH found AS MATERIALIZED (
@@ -129,10 +132,7 @@ class FeatureStore:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that no other thread uses meanwhile."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False, cached_statements=64)
+        connection = self._lent()
         try:
             yield connection
         finally:
@@ -140,6 +140,22 @@ class FeatureStore:
                 self._idle.append(connection)
             else:
                 connection.close()
+
+    def _lent(self) -> sqlite3.Connection:
+        """Return an idle connection, or another one; where the file was removed since, the next that is free."""
+        end = monotonic() + _PATIENCE
+        while True:
+            try:
+                return self._idle.pop()
+            except IndexError:
+                pass
+            try:
+                return sqlite3.connect(self._uri, uri=True, check_same_thread=False, cached_statements=64)
+            except sqlite3.OperationalError:
+                # a release that was rewritten is gone from the disk while a server still answers from it
+                if self._path.exists() or monotonic() > end:
+                    raise
+            sleep(_POLL_SECONDS)
 
     def _read_columns(self, table: str) -> list[str]:
         with self._connection() as connection:
