@@ -26,6 +26,7 @@ from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.openapi import openapi_config
 from recsys_assets.api.routes.event_controller import EventController
 from recsys_assets.api.routes.feature_controller import FeatureController
+from recsys_assets.api.routes.forget_controller import ForgetController
 from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.routes.item_controller import ItemController
 from recsys_assets.api.routes.page_controller import PageController
@@ -52,6 +53,7 @@ _VERSIONED = (
     QualityController,
     RecallController,
     EventController,
+    ForgetController,
 )
 """Controllers under `/v1`."""
 
@@ -134,7 +136,7 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
         expose_headers=["ETag", "Recall", "X-Release-Id", "X-Request-Id"],
         max_age=600,

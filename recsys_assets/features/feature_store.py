@@ -48,6 +48,9 @@ class FeatureStore:
     Threads may share it: each call has a connection of its own meanwhile. They are closed with the store.
     """
 
+    hidden: frozenset[str] = frozenset()
+    """Users of whom it returns nothing, since they are being forgotten."""
+
     def __init__(self, path: Path) -> None:
         """Open the database at `path`.
 
@@ -65,7 +68,7 @@ class FeatureStore:
 
     def user(self, user_id: str) -> dict[str, Any] | None:
         """Return all features of a user, or None for an unknown id."""
-        return self._one("user", user_id)
+        return None if user_id in self.hidden else self._one("user", user_id)
 
     def item(self, item_id: str) -> dict[str, Any] | None:
         """Return all features of an item, or None for an id that is neither in the catalogue nor in any event."""
@@ -73,7 +76,10 @@ class FeatureStore:
 
     def users(self, user_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the features of those users that exist, by id."""
-        return self._many("user", user_ids)
+        found = self._many("user", user_ids)
+        for user_id in self.hidden.intersection(found):
+            del found[user_id]
+        return found
 
     def items(self, item_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the features of those items that exist, by id."""
@@ -90,7 +96,7 @@ class FeatureStore:
         table, key = _TABLES["user"]
         with self._connection() as connection:
             rows = connection.execute(f'SELECT {key} FROM {table} WHERE "{column}" = ?', (value,))  # noqa: S608
-            return [row[0] for row in rows]
+            return [row[0] for row in rows if row[0] not in self.hidden]
 
     def search(self, q: str, limit: int = 20) -> list[dict[str, Any]]:
         """Find items whose title, brand, category or department have every word of a query, best match first.

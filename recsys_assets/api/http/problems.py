@@ -22,6 +22,7 @@ from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
     EventsUnavailableError,
+    ForgetError,
     RecsysError,
     ReleaseError,
     RulesError,
@@ -55,9 +56,16 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownCohortError, HTTP_404_NOT_FOUND),
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),
     (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
     (ReleaseError, HTTP_503_SERVICE_UNAVAILABLE),
 )
+
+
+_MISSING: Final[dict[type[RecsysError], str]] = {
+    EventsUnavailableError: "the event store",
+    ForgetError: "the record of users who were forgotten",
+}
 
 
 def problem(status: int, detail: str | None, *, instance: str | None = None, errors: Any = None) -> bytes:
@@ -88,7 +96,7 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     if isinstance(error, ServerBusyError):
         return _response(request, status, str(error), headers={"retry-after": "1"})
     log.warning("not available", extra={"path": request.url.path, "why": str(error)})
-    missing = "the event store" if isinstance(error, EventsUnavailableError) else "the release, or its rules,"
+    missing = _MISSING.get(type(error), "the release, or its rules,")
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
     return _response(request, status, detail)
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import Headers, ItemJson
 from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
-from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.errors import EventsUnavailableError, ForgetError, ReleaseError, UnknownItemError
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
@@ -84,6 +85,8 @@ class Serving:
 
     def items_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of the known items of a user's events since the release, most recent first."""
+        if user_id in self.release.users.hidden:
+            return ()
         return self._events.nums_of(user_id, self.release.items)
 
     def items_of(self, request: Request) -> list[int]:
@@ -110,6 +113,7 @@ class Live:
         self.events = EventStore(home.events_db)
         self.answers = AnswerCounts(home.answers_db)
         self.recalls = recalls or RecallNotices(home)
+        self.hidden = HiddenUsers(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -157,6 +161,7 @@ class Live:
             "rules": self._refresh_rules,
             "events": self.events.refresh,
             "recalls": self._refresh_recalls,
+            "forgets": self.hide_forgotten,
         }
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
@@ -226,6 +231,10 @@ class Live:
         if self.serving is not None:
             self._mark(self.serving)
 
+    def hide_forgotten(self) -> None:
+        """Answer as to a stranger from now on where a forget was requested."""
+        self.hidden.refresh(None if self.serving is None else self.serving.release)
+
     def _mark(self, serving: Serving) -> None:
         """Have answers name the recalls, as they were read last."""
         serving.release_header = (
@@ -239,6 +248,8 @@ class Live:
         )
         with contextlib.suppress(ReleaseError):  # the follower says why
             self.recalls.refresh()
+        with contextlib.suppress(ForgetError):  # as above
+            self.hidden.refresh(serving.release)
         self._mark(serving)
         return serving
 
