@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
-FORGOTTEN: Final = "(forgotten)"
-"""Text in place of an id in sentences that stay."""
+_IN_PLACE: Final = ("(forgotten)", "(gone)", "(***)", "(+++)")
+"""Texts that are put where an id was; the first that no id is a part of."""
 USER_WORDS: Final = ("user", "household", "customer", "visitor", "reviewer", "member")
 """Words that fields and texts call users by."""
 _NAMES: Final = f"(?:{'|'.join(USER_WORDS)})"
@@ -41,6 +41,10 @@ class WantedIds:
         self.ids: Final = tuple(sorted(set(ids)))
         self._ids = frozenset(self.ids)
         self._distinctive = frozenset(filter(is_distinctive, self.ids))
+        self.in_place: Final = next(
+            text for text in _IN_PLACE if not any(one.casefold() in text for one in self.ids if one)
+        )
+        """Text in place of an id in sentences that stay."""
         self.spellings: Final = tuple(sorted({form for one in self.ids for form in _spellings(one)}))
         """Every spelling of every id, as text."""
         sure = sorted({form for one in self._distinctive for form in _spellings(one)})
@@ -75,7 +79,16 @@ class WantedIds:
         """Return the number of times that a text names a user."""
         if not self.may_be_in(text):
             return 0
-        return len(self._spans(text)) + sum(1 for _ in self._table_rows(text))
+        return len(self.spans_in(text)) + sum(1 for _ in self._table_rows(text))
+
+    def spans_in(self, text: str) -> list[tuple[int, int]]:
+        """Return start and end of each id in a text, by character; of a list only one, until that is replaced."""
+        return [
+            found.span("named" if found["named"] is not None else "sure")
+            if "sure" in found.re.groupindex
+            else found.span("named")
+            for found in self._pattern.finditer(text)
+        ]
 
     def blank(self, text: str) -> tuple[str, int]:
         """Return a text without the ids, and their number; rows of HTML tables about a user are taken out."""
@@ -85,9 +98,9 @@ class WantedIds:
         for start, end in reversed(rows):
             text = text[:start] + text[end:]
         total = len(rows)
-        while spans := self._spans(text):  # a list has several behind one word
+        while spans := self.spans_in(text):  # a list has several behind one word
             for start, end in reversed(spans):
-                text = text[:start] + FORGOTTEN + text[end:]
+                text = text[:start] + self.in_place + text[end:]
             total += len(spans)
         return text, total
 
@@ -111,15 +124,15 @@ class WantedIds:
         """
         if isinstance(value, str):
             if self.is_cell(value, field):
-                return FORGOTTEN, 1
+                return self.in_place, 1
             return (value, 0) if _ITEM_FIELD.fullmatch(field) else self._blank_string(value)
         if isinstance(value, dict):
             kept = {k: self.without(v, str(k)) for k, v in value.items() if not self._is_key(str(k), field)}
             gone = len(value) - len(kept) + sum(number for _, number in kept.values())
             return {k: found for k, (found, _) in kept.items()}, gone
         if isinstance(value, list | tuple):
-            kept = (one for one in value if not self._is_row(one, field))
-            rows = [self.without(one, field) for one in kept]
+            others = (one for one in value if not self._is_row(one, field))
+            rows = [self.without(one, field) for one in others]
             return [found for found, _ in rows], len(value) - len(rows) + sum(number for _, number in rows)
         if self.count_in(value, field):
             return None, 1
@@ -155,14 +168,6 @@ class WantedIds:
         if _is_number(value):
             return is_id_field(field) and self.is_cell(str(value), field)
         return isinstance(value, str) and holds_users(field) and self.is_cell(value, field)
-
-    def _spans(self, text: str) -> list[tuple[int, int]]:
-        return [
-            found.span("named" if found["named"] is not None else "sure")
-            if "sure" in found.re.groupindex
-            else found.span("named")
-            for found in self._pattern.finditer(text)
-        ]
 
     def _table_rows(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield start and end of each row of an HTML table that has an id in a column of users."""
