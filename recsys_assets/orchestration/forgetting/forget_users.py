@@ -7,12 +7,14 @@ same command, or by the next build.
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
 from recsys_assets.errors import ForgetError
+from recsys_assets.orchestration.forgetting.other_steps import OTHER_STEPS
 from recsys_assets.orchestration.forgetting.proof import scan_home, scan_in_words
-from recsys_assets.orchestration.forgetting.steps import STEPS
+from recsys_assets.orchestration.forgetting.steps import STEPS as STEPS_OF_DATA
 from recsys_assets.orchestration.recall_home import finish_recalls
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import remove_file
@@ -33,6 +35,8 @@ from recsys_assets.storage.locks import SHORTLY, build_lock, locked
 from recsys_assets.storage.string_table import Vocabulary
 
 Say = Callable[[str], None]
+STEPS: Final = (*STEPS_OF_DATA, *OTHER_STEPS)
+"""All steps, in the order in which they are run."""
 
 
 def forget_users(home: Home, users: Collection[str], *, why: str, who: str, say: Say) -> RecordedForget:
