@@ -12,6 +12,7 @@ import click
 from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
     export_command,
+    forget_command,
     init_command,
     items_command,
     lineage_command,
@@ -121,6 +122,7 @@ for command in (
     notices_commands.notices,
     *report_commands.COMMANDS,
     prune_command.prune,
+    forget_command.forget,
     server_commands.keys,
 ):
     main.add_command(command)

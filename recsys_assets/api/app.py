@@ -26,6 +26,7 @@ from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.openapi import openapi_config
 from recsys_assets.api.routes.event_controller import EventController
 from recsys_assets.api.routes.feature_controller import FeatureController
+from recsys_assets.api.routes.forget_controller import ForgetController
 from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.routes.item_controller import ItemController
 from recsys_assets.api.routes.page_controller import PageController
@@ -55,6 +56,7 @@ _VERSIONED = (
     RecallController,
     EventController,
     StateController,
+    ForgetController,
 )
 """Controllers under `/v1`."""
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from recsys_assets.api.http.event_bodies import document_events
 from recsys_assets.api.http.problems import PROBLEM_JSON
 from recsys_assets.api.schemas import (
+    forget_schemas,
     operation_schemas,
     recommendation_schemas,
     release_schemas,
@@ -153,7 +154,7 @@ def release_headers() -> list[ResponseHeader]:
 
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (recommendation_schemas, operation_schemas, release_schemas, state_schemas)
+    for module in (recommendation_schemas, operation_schemas, release_schemas, state_schemas, forget_schemas)
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }

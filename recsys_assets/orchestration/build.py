@@ -21,6 +21,7 @@ from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.build_notices import Noted, noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.forgetting.forget_users import finish_forgets
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
 from recsys_assets.orchestration.interrupts import (
     BUILD_TAG,
@@ -148,6 +149,7 @@ def begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
     with noticed(home, settings, watcher.say) as noted, build_lock(home):
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
+        finish_forgets(home, watcher.say)
         yield noted
 
 

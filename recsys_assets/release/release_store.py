@@ -33,6 +33,7 @@ from recsys_assets.release.manifest import (
 )
 from recsys_assets.release.promotion_checks import check_lists, check_source, source_of
 from recsys_assets.release.recalls import RecallOutcome
+from recsys_assets.release.rewritten import Rewritten
 from recsys_assets.storage.atomic import remove_folder
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
@@ -91,7 +92,9 @@ class ReleaseStore:
         plain = release_id and not release_id.startswith(".") and Path(release_id).name == release_id
         if not plain or "\0" in release_id or not folder.is_dir():
             known = ", ".join(manifest.release_id for manifest in self.list()[:5]) or "none"
-            raise ReleaseError(f"{self.root}: no release {release_id!r}; there are: {known}")
+            newest = Rewritten.load(self.root).newest(release_id)
+            since = "" if newest == release_id else f" (it is {newest} since users were forgotten in it)"
+            raise ReleaseError(f"{self.root}: no release {release_id!r}{since}; there are: {known}")
         return folder
 
     def manifest(self, release_id: str) -> Manifest:

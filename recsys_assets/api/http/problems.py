@@ -25,6 +25,7 @@ from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
     EventConflictError,
     EventsUnavailableError,
+    ForgetError,
     IntakeFullError,
     ItemStatesUnavailableError,
     RecsysError,
@@ -65,9 +66,17 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (IntakeFullError, HTTP_429_TOO_MANY_REQUESTS),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),
     (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
     (ReleaseError, HTTP_503_SERVICE_UNAVAILABLE),
 )
+
+
+_MISSING: Final[dict[type[RecsysError], str]] = {
+    EventsUnavailableError: "the event store",
+    ItemStatesUnavailableError: "the store of item states",
+    ForgetError: "the record of users who were forgotten",
+}
 
 
 def problem(status: int, detail: str | None, *, instance: str | None = None, errors: Any = None) -> bytes:
@@ -106,11 +115,7 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     if isinstance(error, ServerBusyError):
         return _response(request, status, str(error), headers={"retry-after": "1"})
     log.warning("not available", extra={"path": request.url.path, "why": str(error)})
-    stores = {
-        EventsUnavailableError: "the event store",
-        ItemStatesUnavailableError: "the store of item states",
-    }
-    missing = stores.get(type(error), "the release, or its rules,")
+    missing = _MISSING.get(type(error), "the release, or its rules,")
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
     return _response(request, status, detail)
 

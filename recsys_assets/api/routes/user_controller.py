@@ -89,12 +89,13 @@ def users_beginning(users: Vocabulary, beginning: str, limit: int) -> list[str]:
             low = middle + 1
         else:
             high = middle
-    found = []
-    for num in range(low, min(low + limit, len(users))):
+    found: list[str] = []
+    for num in range(low, len(users)):
         user_id = users[num]
-        if not user_id.startswith(beginning):
+        if len(found) == limit or not user_id.startswith(beginning):
             break
-        found.append(user_id)
+        if user_id not in users.hidden:
+            found.append(user_id)
     return found
 
 

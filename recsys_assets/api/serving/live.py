@@ -18,9 +18,10 @@ from recsys_assets.api.serving.fallback_release import load_served_before
 from recsys_assets.api.serving.followed_experiments import FollowedExperiments
 from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.serving_release import Serving
-from recsys_assets.errors import EventsUnavailableError, ExperimentsError, ReleaseError
+from recsys_assets.errors import EventsUnavailableError, ExperimentsError, ForgetError, ReleaseError
 from recsys_assets.experiments.teams import AnswerTeams
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
@@ -78,6 +79,7 @@ class Live:
         self.experiments = FollowedExperiments(self, clock)
         self.recalls = recalls or RecallNotices(home)
         self.states = FollowedStates(home, clock=clock)
+        self.hidden = HiddenUsers(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -129,6 +131,7 @@ class Live:
             "recalls": self._refresh_recalls,
             "item states": lambda: self.states.refresh(self.opened()),
             "experiments": self.experiments.refresh,
+            "forgets": self.hide_forgotten,
         }
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
@@ -228,6 +231,10 @@ class Live:
         if self.serving is not None:
             self._mark(self.serving)
 
+    def hide_forgotten(self) -> None:
+        """Answer as to a stranger from now on where a forget was requested."""
+        self.hidden.refresh([serving.release for serving in self.opened()])
+
     def _mark(self, serving: Serving) -> None:
         """Have answers name the recalls, as they were read last."""
         serving.release_header = (
@@ -256,6 +263,8 @@ class Live:
         serving = Serving(release, self.home, self.meaning)
         with contextlib.suppress(ReleaseError):  # the follower says why
             self.recalls.refresh()
+        with contextlib.suppress(ForgetError):  # as above
+            self.hidden.refresh([serving.release])
         self._mark(serving)
         self.states.begin(serving)
         return serving

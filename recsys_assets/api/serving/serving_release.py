@@ -66,10 +66,14 @@ class Serving:
 
     def items_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of a user's wishes since the release, the latest first, each once."""
+        if user_id in self.release.users.hidden:
+            return ()
         return self.recent.since(user_id).wishes
 
     def hidden_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of the items that a user's events since the release only hide."""
+        if user_id in self.release.users.hidden:
+            return ()
         since = self.recent.since(user_id)
         return (*since.hidden, *since.late) if since.late else since.hidden
 
