@@ -178,6 +178,10 @@ class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
 
 
+class MergeConflictError(RecsysError):
+    """Two users cannot be merged, since an earlier merge says something else."""
+
+
 class DeliveryError(RecsysError):
     """A notice did not arrive at one of its targets."""
 

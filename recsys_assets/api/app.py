@@ -28,6 +28,7 @@ from recsys_assets.api.routes.event_controller import EventController
 from recsys_assets.api.routes.feature_controller import FeatureController
 from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.routes.item_controller import ItemController
+from recsys_assets.api.routes.merge_controller import MergeController
 from recsys_assets.api.routes.page_controller import PageController
 from recsys_assets.api.routes.quality_controller import QualityController
 from recsys_assets.api.routes.recall_controller import RecallController
@@ -52,6 +53,7 @@ _VERSIONED = (
     QualityController,
     RecallController,
     EventController,
+    MergeController,
 )
 """Controllers under `/v1`."""
 

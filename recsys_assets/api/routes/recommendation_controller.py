@@ -68,12 +68,13 @@ class RecommendationController(ServiceController):
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
         serving = self.service.serving()
-        events = self.service.live.events_since(user_id)
+        person = self.service.live.merged.of(user_id)
+        events = self.service.live.events_since(person)
         request = Request(
             k=k,
-            user_id=user_id,
-            user_num=serving.release.users.num_of(user_id),
-            session=serving.items_since(user_id),
+            user_id=person,
+            user_num=serving.release.users.num_of(person),
+            session=serving.items_since(person),
             exclude=serving.item_nums(exclude),
             include_seen=include_seen,
             category=category,

@@ -19,6 +19,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
 )
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import LISTS, Service
+from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.release.answer_counts import by_scenario, new_answer_id
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_current
@@ -247,7 +248,9 @@ def recommend_by_rules(
 def _serving(home: Home) -> Serving:
     events = EventStore(home.events_db)
     events.refresh()
-    return Serving(load_current(home.releases), events, home)
+    merged = MergedUsers(home.events_db)
+    merged.refresh()
+    return Serving(load_current(home.releases), events, home, merged)
 
 
 def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendations:
@@ -266,5 +269,6 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 
 
 def _request(serving: Serving, user_id: str, k: int) -> Request:
+    user_id = serving.merged.of(user_id)
     user_num = serving.release.users.num_of(user_id)
     return Request(k=k, user_id=user_id, user_num=user_num, session=serving.items_since(user_id))

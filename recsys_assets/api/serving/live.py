@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 from recsys_assets.api.http.bodies import Headers, ItemJson
 from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.merged_items import mark_with, with_items_of
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
@@ -42,7 +44,8 @@ _STOPPING_SECONDS = 5.0
 class Serving:
     """One release, ready to answer, and the events since it."""
 
-    def __init__(self, release: Release, events: EventStore, home: Home) -> None:
+    def __init__(self, release: Release, events: EventStore, home: Home, merged: MergedUsers) -> None:
+        self.merged = merged
         self.release = release
         self.plain = PlainScenario(release)
         self.rules = FollowedRules(self.plain, home)
@@ -84,7 +87,10 @@ class Serving:
 
     def items_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of the known items of a user's events since the release, most recent first."""
-        return self._events.nums_of(user_id, self.release.items)
+        own = self._events.nums_of(user_id, self.release.items)
+        others = self.merged.merged_into(user_id)
+        items_of = partial(self._events.nums_of, items=self.release.items)
+        return with_items_of(others, own, items_of, self.release) if others else own
 
     def items_of(self, request: Request) -> list[int]:
         """Return the numbers of all items that a user has, most recent first; empty for a stranger."""
@@ -108,6 +114,7 @@ class Live:
         self._shared_events = shared_events
         self.store = ReleaseStore(home.releases)
         self.events = EventStore(home.events_db)
+        self.merged = MergedUsers(home.events_db)
         self.answers = AnswerCounts(home.answers_db)
         self.recalls = recalls or RecallNotices(home)
         self.serving: Serving | None = None
@@ -126,6 +133,7 @@ class Live:
         self.serving.rules.start()
         with contextlib.suppress(EventsUnavailableError):
             self.events.refresh()
+            self.merged.refresh()
 
     def choose(self, *, verify: bool, fallback_previous: bool) -> Serving:
         """Return the release that `start` would serve. No thread is started: a process may call it before it forks.
@@ -156,6 +164,7 @@ class Live:
             "release": self.swap,
             "rules": self._refresh_rules,
             "events": self.events.refresh,
+            "merges": self.merged.refresh,
             "recalls": self._refresh_recalls,
         }
         self.followers = [
@@ -171,6 +180,7 @@ class Live:
             stopped.set()
             _join(threads)
             self.events.close()
+            self.merged.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -182,7 +192,9 @@ class Live:
         """Return the number of the user's events since the release, those of other workers included."""
         if self._shared_events:
             self.events.refresh()
-        return self.events.count_of(user_id)
+            self.merged.refresh()
+        own, others = self.events.count_of(user_id), self.merged.merged_into(user_id)
+        return mark_with(others, own, self.events.count_of) if others else own
 
     def swap(self) -> bool:
         """Serve `current` if that is another release than the one served; return whether it was swapped.
@@ -235,7 +247,7 @@ class Live:
 
     def _load(self, release_id: str, *, verify: bool) -> Serving:
         serving = Serving(
-            load_release(self.home.releases / release_id, verify=verify), self.events, self.home
+            load_release(self.home.releases / release_id, verify=verify), self.events, self.home, self.merged
         )
         with contextlib.suppress(ReleaseError):  # the follower says why
             self.recalls.refresh()

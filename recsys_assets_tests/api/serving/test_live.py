@@ -6,6 +6,7 @@ import pytest
 
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.errors import UnknownItemError
+from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.release.load import Release
 from recsys_assets.rules.engine.requests import Answer, Request
@@ -22,7 +23,7 @@ def events(tmp_path: Path) -> EventStore:
 
 @pytest.fixture
 def serving(release: Release, events: EventStore, home: Home) -> Serving:
-    return Serving(release, events, home)
+    return Serving(release, events, home, MergedUsers(home.events_db))
 
 
 def request_of(serving: Serving, user_id: str) -> Request:

@@ -1,0 +1,1 @@
+"""Tests of what arrives while the product runs, before the lake has it."""
