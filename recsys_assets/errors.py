@@ -211,6 +211,10 @@ class ItemStatesUnavailableError(RecsysError):
     """The states of items cannot be stored or read."""
 
 
+class MergeConflictError(RecsysError):
+    """Two users cannot be merged, since an earlier merge says something else."""
+
+
 class DeliveryError(RecsysError):
     """A notice did not arrive at one of its targets."""
 

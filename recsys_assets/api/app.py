@@ -29,6 +29,7 @@ from recsys_assets.api.routes.feature_controller import FeatureController
 from recsys_assets.api.routes.forget_controller import ForgetController
 from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.routes.item_controller import ItemController
+from recsys_assets.api.routes.merge_controller import MergeController
 from recsys_assets.api.routes.page_controller import PageController
 from recsys_assets.api.routes.quality_controller import QualityController
 from recsys_assets.api.routes.recall_controller import RecallController
@@ -57,6 +58,7 @@ _VERSIONED = (
     EventController,
     StateController,
     ForgetController,
+    MergeController,
 )
 """Controllers under `/v1`."""
 

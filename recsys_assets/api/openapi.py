@@ -102,8 +102,8 @@ _PROBLEMS = {
     403: "The API key's scope is too small.",
     404: "The served release does not have it.",
     408: "The body took too long to arrive.",
-    409: "The release is damaged, recalled, of another source, or its lists break their rules; or an event's id is "
-    "there with another content.",
+    409: "The release is damaged, recalled, of another source, or its lists break their rules; an event's id is "
+    "there with another content; or two users were merged otherwise.",
     413: "The body is too large.",
     414: "The path or the query is too long.",
     415: "The body is not sent as JSON, nor as another media type of the route.",

@@ -28,6 +28,7 @@ from recsys_assets.errors import (
     ForgetError,
     IntakeFullError,
     ItemStatesUnavailableError,
+    MergeConflictError,
     RecsysError,
     ReleaseError,
     RulesError,
@@ -64,6 +65,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
     (EventConflictError, HTTP_409_CONFLICT),
     (IntakeFullError, HTTP_429_TOO_MANY_REQUESTS),
+    (MergeConflictError, HTTP_409_CONFLICT),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),

@@ -74,26 +74,27 @@ class RecommendationController(ServiceController):
     ) -> ASGIApp:
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
+        person = self.service.live.merged.of(user_id)
         serving, arm = self.service.serving(), None
         running = self.service.live.experiments.running
         if running and not explain and diversity is None and scenario in running:
-            arm = running[scenario].arm_of(user_id)
+            arm = running[scenario].arm_of(person)
             serving = serving if arm is None else arm.serving
         states = serving.states.version
-        events = self.service.live.events_since(serving, user_id)
+        events = self.service.live.events_since(serving, person)
         request = Request(
             k=k,
-            user_id=user_id,
-            user_num=serving.release.users.num_of(user_id),
-            session=serving.items_since(user_id),
-            exclude=serving.left_out(user_id, exclude),
+            user_id=person,
+            user_num=serving.release.users.num_of(person),
+            session=serving.items_since(person),
+            exclude=serving.left_out(person, exclude),
             include_seen=include_seen,
             category=category,
             cohort=cohort,
             budget_ms=budget_ms,
             spent_ms=0.0 if budget_ms is None else spent_ms(scope),
             diversity=diversity,
-            shown=partial(self.service.shown_to, serving, user_id),
+            shown=partial(self.service.shown_to, serving, person),
         )
 
         tag, members = ("", "") if arm is None else (arm.tag, arm.members)

@@ -94,6 +94,30 @@ class EventsAccepted(Struct, frozen=True, kw_only=True):
     ]
 
 
+class UserMerge(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"from_user": "from", "to_user": "to"},
+):
+    """Two ids of one person: an anonymous one, and the account that it logged in to."""
+
+    from_user: Annotated[
+        UserId, Meta(description="The id that means another user from now on.", examples=["anon-7"])
+    ]
+    to_user: Annotated[UserId, Meta(description="The user whom it means.", examples=["1"])]
+
+
+class UserMerged(Struct, frozen=True, kw_only=True):
+    """The user whom an id means now."""
+
+    user_id: Annotated[
+        str, Meta(description="The user whom both ids mean, through every merge.", examples=["1"])
+    ]
+    new: Annotated[bool, Meta(description="False where this merge was stored before.")]
+
+
 class CheckDay(Struct, frozen=True, kw_only=True):
     """Result of one check on one day."""
 

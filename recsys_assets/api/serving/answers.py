@@ -22,6 +22,7 @@ from recsys_assets.api.serving.paging import Page
 from recsys_assets.api.serving.service import LISTS, Service
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
+from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.release.answer_counts import new_answer_id
 from recsys_assets.release.answer_series import by_scenario
 from recsys_assets.release.load import Release, load_current
@@ -262,7 +263,10 @@ def recommend_by_rules(
 
 
 def _serving(home: Home) -> Serving:
-    serving = Serving(load_current(home.releases), home, EventMeaning.of(EventOptions.of(home)))
+    merged = MergedUsers(home.events_db)
+    merged.refresh()
+    meaning = EventMeaning.of(EventOptions.of(home))
+    serving = Serving(load_current(home.releases), home, meaning, merged)
     serving.recent.refresh()
     FollowedStates(home).refresh([serving])
     return serving
@@ -284,6 +288,7 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 
 
 def _request(serving: Serving, user_id: str, k: int) -> Request:
+    user_id = serving.merged.of(user_id)
     user_num = serving.release.users.num_of(user_id)
     return Request(
         k=k,

@@ -26,6 +26,7 @@ from recsys_assets.experiments.teams import AnswerTeams
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
+from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.intake.shown_counts import ShownCounts
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
@@ -73,6 +74,7 @@ class Live:
         self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored)
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
+        self.merged = MergedUsers(home.events_db)
         self.answers = AnswerCounts(home.answers_db)
         self.shown = ShownCounts(home.events_db)
         self.teams = AnswerTeams(home.answers_db)
@@ -96,6 +98,7 @@ class Live:
         self.serving.rules.start()
         with contextlib.suppress(EventsUnavailableError):
             self._refresh_events()
+            self.merged.refresh()
         with contextlib.suppress(ExperimentsError):  # the follower says why
             self.experiments.refresh()
 
@@ -128,6 +131,7 @@ class Live:
             "release": self.swap,
             "rules": self._refresh_rules,
             "events": self._refresh_events,
+            "merges": self.merged.refresh,
             "recalls": self._refresh_recalls,
             "item states": lambda: self.states.refresh(self.opened()),
             "experiments": self.experiments.refresh,
@@ -150,6 +154,7 @@ class Live:
             for serving in self.opened():
                 serving.recent.close()
             self.states.store.close()
+            self.merged.close()
             self.shown.close()
 
     def problems(self) -> Mapping[str, str]:
@@ -173,7 +178,7 @@ class Live:
                 EventsUnavailableError
             ):  # the follower says why, and what was read stays
                 serving.recent.refresh()
-        return serving.recent.since(user_id).mark
+        return serving.mark_of(user_id)
 
     def swap(self) -> bool:
         """Serve `current` if that is another release than the one served; return whether it was swapped.
@@ -260,7 +265,7 @@ class Live:
 
     def _load(self, release_id: str, *, verify: bool) -> Serving:
         release = load_release(self.home.releases / release_id, verify=verify)
-        serving = Serving(release, self.home, self.meaning)
+        serving = Serving(release, self.home, self.meaning, self.merged)
         with contextlib.suppress(ReleaseError):  # the follower says why
             self.recalls.refresh()
         with contextlib.suppress(ForgetError):  # as above

@@ -30,7 +30,7 @@ def plant(home: Home, users: list[str]) -> None:
     ]
     _plant_audits(home, rows)
     _plant_databases(home, rows)
-    _plant_texts(home, users, rows)
+    _plant_texts(home, users)
     _plant_tables(home, rows)
 
 
@@ -76,7 +76,7 @@ def _plant_databases(home: Home, rows: list[dict[str, object]]) -> None:
         index.executemany("INSERT INTO seen VALUES (?, 12)", [(row["user_id"],) for row in rows])
 
 
-def _plant_texts(home: Home, users: list[str], rows: list[dict[str, object]]) -> None:
+def _plant_texts(home: Home, users: list[str]) -> None:
     for folder in (
         home.logs,
         home.reports / "replays",

@@ -160,7 +160,7 @@ def test_no_finding_names_the_user(home):
     assert "anna1" not in repr(found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(users=st.lists(IDS, min_size=2, max_size=4, unique=True))
 def test_whatever_the_ids_the_first_is_forgotten_and_the_others_keep_their_rows(users):
     with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +170,7 @@ def test_whatever_the_ids_the_first_is_forgotten_and_the_others_keep_their_rows(
         forget(home, users[0])
         assert scan_home(home, users[:1]).found == ()
         with closing(sqlite3.connect(home.events_db)) as events:
-            assert [row[0] for row in events.execute("SELECT user_id FROM events")] == users[1:]
+            assert [row[0] for row in events.execute("SELECT user_id FROM events ORDER BY seq")] == users[1:]
         assert pl.read_parquet(home.root / "lists.parquet")["user_id"].to_list() == users[1:]
         assert [one.user for one in read_golden(home.golden_file)] == users[1:]
         assert json.loads(home.plan.read_bytes())["lists"] == [
