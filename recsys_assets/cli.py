@@ -11,6 +11,7 @@ import click
 
 from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
+    experiments_commands,
     export_command,
     init_command,
     lineage_command,
@@ -112,6 +113,7 @@ for command in (
     export_command.export,
     releases_commands.releases,
     *rules_commands.COMMANDS,
+    experiments_commands.experiments,
     *quarantine_commands.COMMANDS,
     lineage_command.lineage,
     notices_commands.notices,

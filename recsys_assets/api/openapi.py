@@ -15,7 +15,12 @@ from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
 from recsys_assets.api.http.problems import PROBLEM_JSON
-from recsys_assets.api.schemas import operation_schemas, recommendation_schemas, release_schemas
+from recsys_assets.api.schemas import (
+    experiment_schemas,
+    operation_schemas,
+    recommendation_schemas,
+    release_schemas,
+)
 
 K = Annotated[
     int, Parameter(ge=1, le=500, description="Number of items, 1-500.", examples=[Example(value=10)])
@@ -134,7 +139,7 @@ def release_headers() -> list[ResponseHeader]:
 
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (recommendation_schemas, operation_schemas, release_schemas)
+    for module in (recommendation_schemas, operation_schemas, release_schemas, experiment_schemas)
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }
@@ -155,6 +160,7 @@ _TAGS = (
     ("Users", "Users and the items that they have."),
     ("Features", "The feature store of the release."),
     ("Events", "Events after the release."),
+    ("Experiments", "Which list does better."),
     ("Releases", "The served release and the kept ones."),
     ("Operations", "For load balancers and Prometheus."),
 )

@@ -73,7 +73,5 @@ def test_the_arms_of_two_experiments_are_independent() -> None:
 
 def test_the_order_of_the_arms_in_the_file_moves_nobody() -> None:
     one = experiment(0.3, 0.5)
-    turned = Experiment(
-        name=one.name, start=one.start, end=one.end, metric=one.metric, arms=one.arms[::-1]
-    )
+    turned = Experiment(name=one.name, start=one.start, end=one.end, metric=one.metric, arms=one.arms[::-1])
     assert arms_of(one) == arms_of(turned)
