@@ -11,6 +11,7 @@ import click
 
 from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
+    experiments_commands,
     export_command,
     forget_command,
     init_command,
@@ -117,6 +118,7 @@ for command in (
     releases_commands.releases,
     items_command.items,
     *rules_commands.COMMANDS,
+    experiments_commands.experiments,
     *quarantine_commands.COMMANDS,
     lineage_command.lineage,
     notices_commands.notices,

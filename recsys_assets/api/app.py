@@ -25,6 +25,7 @@ from recsys_assets.api.http.problems import HANDLERS, StrictRequest
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.openapi import openapi_config
 from recsys_assets.api.routes.event_controller import EventController
+from recsys_assets.api.routes.experiment_controller import ExperimentController
 from recsys_assets.api.routes.feature_controller import FeatureController
 from recsys_assets.api.routes.forget_controller import ForgetController
 from recsys_assets.api.routes.health_controller import HealthController
@@ -59,6 +60,7 @@ _VERSIONED = (
     StateController,
     ForgetController,
     MergeController,
+    ExperimentController,
 )
 """Controllers under `/v1`."""
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from recsys_assets.api.http.event_bodies import document_events
 from recsys_assets.api.http.problems import PROBLEM_JSON
 from recsys_assets.api.schemas import (
+    experiment_schemas,
     forget_schemas,
     operation_schemas,
     recommendation_schemas,
@@ -152,9 +153,17 @@ def release_headers() -> list[ResponseHeader]:
     return list(_RELEASE_HEADERS)
 
 
+_SCHEMAS = (
+    recommendation_schemas,
+    operation_schemas,
+    release_schemas,
+    state_schemas,
+    experiment_schemas,
+    forget_schemas,
+)
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (recommendation_schemas, operation_schemas, release_schemas, state_schemas, forget_schemas)
+    for module in _SCHEMAS
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }
@@ -176,6 +185,7 @@ _TAGS = (
     ("Users", "Users and the items that they have."),
     ("Features", "The feature store of the release."),
     ("Events", "Events after the release."),
+    ("Experiments", "Which list does better."),
     ("Releases", "The served release and the kept ones."),
     ("Operations", "For load balancers and Prometheus."),
 )

@@ -1,10 +1,14 @@
-"""Releases by model: the newest release of each that can be served, for arms that name a model."""
+"""Releases that experiments need: the newest of each model that can be served, and those that arms name."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import date
 
 from recsys_assets.embeddings.score_recipe import ScoreRecipe
 from recsys_assets.errors import ReleaseError
+from recsys_assets.experiments.experiments_file import POPULAR
+from recsys_assets.experiments.standing import standing_of
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.storage.home import Home
 
 
 def model_of(store: ReleaseStore, release_id: str) -> str | None:
@@ -30,6 +34,15 @@ def newest_of_models(store: ReleaseStore) -> Mapping[str, str]:
     return found
 
 
-def named_models(store: ReleaseStore) -> str:
-    """Return the models that releases have, for messages."""
-    return ", ".join(sorted(newest_of_models(store))) or "none"
+def needed_releases(home: Home, *, today: date) -> Collection[str]:
+    """Return the ids of the releases of arms whose experiment is neither over nor stopped; pruning keeps them.
+
+    Raises:
+        ExperimentsError: the file is not valid, or the log of ends cannot be read.
+    """
+    lasting = [one for one in standing_of(home) if one.state(today) in {"planned", "running"}]
+    arms = [arm for one in lasting for arm in one.arms_left()]
+    models = {arm.model for arm in arms if arm.model not in {None, POPULAR}}
+    newest = newest_of_models(ReleaseStore(home.releases)) if models else {}
+    named = {arm.release for arm in arms if arm.release is not None}
+    return named | {newest[model] for model in models if model is not None and model in newest}

@@ -29,9 +29,9 @@ Ints = npt.NDArray[np.int64]
 
 LEAST_USERS: Final = 100
 """Users that each of two arms has at the first look: fewer are no case for a central limit theorem."""
-LEAST_EFFECTIVE: Final = 10.0
+LEAST_EFFECTIVE: Final = 8.0
 """Users that the variance of each arm comes from at any look: where a few spend most, a mean is not normal yet."""
-_TIGHTEST_AT: Final = 10.0
+_TIGHTEST_AT: Final = 3.0
 """Time, in that of the first look, at which the intervals are narrowest; fixed before any data are seen."""
 _LEAST_CORRELATION: Final = 0.05
 """Two looks count as no less correlated: a smaller number is noise, and would end the sequence's time at once."""

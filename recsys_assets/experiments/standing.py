@@ -3,7 +3,7 @@
 An end is a line of `experiments.jsonl`, and is final: an experiment that should run again gets a new name.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal
 
@@ -11,7 +11,6 @@ import msgspec
 
 from recsys_assets.errors import ExperimentsError
 from recsys_assets.experiments.experiments_file import (
-    POPULAR,
     Arm,
     Experiment,
     find_experiment,
@@ -125,23 +124,3 @@ def stop(home: Home, name: str, *, why: str, who: str, now: datetime) -> None:
         raise ExperimentsError(
             f"experiment {name}: stopped already; `recsys experiments show {name}` says why"
         )
-
-
-def kept_releases(home: Home, *, today: date, newest_of: Mapping[str, str]) -> Collection[str]:
-    """Return the ids of the releases that experiments need, which are neither over nor stopped.
-
-    Args:
-        home: the home.
-        today: UTC day.
-        newest_of: model -> id of its newest release.
-
-    Raises:
-        ExperimentsError: as `standing_of`.
-    """
-    needed = set[str]()
-    for one in standing_of(home):
-        if one.state(today) in {"planned", "running"}:
-            for arm in one.arms_left():
-                found = arm.release or (newest_of.get(arm.model or "") if arm.model != POPULAR else None)
-                needed |= {found} if found else set()
-    return needed

@@ -42,7 +42,8 @@ class FollowedExperiments:
         """Follow nothing yet; `clock` returns the time, UTC."""
         self._live = live
         self._clock = clock
-        self._standings: Sequence[Standing] = ()
+        self.standings: Sequence[Standing] = ()
+        """Every experiment of the last good file, with its ends."""
         self._seen: tuple[object, ...] = ()
         self.beside: Mapping[str, Serving] = {}
         """Id -> a release that answers beside the served one."""
@@ -74,7 +75,7 @@ class FollowedExperiments:
         if seen != self._seen:
             self._seen = seen
             try:
-                self._standings, self._problem = standing_of(self._live.home), None
+                self.standings, self._problem = standing_of(self._live.home), None
             except ExperimentsError as error:
                 self._problem = error
             self._bind()
@@ -84,10 +85,10 @@ class FollowedExperiments:
     def _stamps(self) -> tuple[object, ...]:
         """Return values that are others after anything changed that decides who answers."""
         home = self._live.home
-        if not self._standings and not home.experiments_file.exists():
+        if not self.standings and not home.experiments_file.exists():
             return ()
         files = [home.experiments_file, home.experiments_log, home.releases / RECALLED_FILE, home.releases]
-        rules = {arm.rules for one in self._standings for arm in one.experiment.arms if arm.rules}
+        rules = {arm.rules for one in self.standings for arm in one.experiment.arms if arm.rules}
         serving = self._live.serving
         return (
             self.today(),
@@ -103,7 +104,7 @@ class FollowedExperiments:
         problems: dict[str, str] = {}
         needed: dict[str, Serving] = {}
         today = self.today()
-        for standing in self._standings:
+        for standing in self.standings:
             one = standing.experiment
             if standing.state(today) != "running":
                 continue
