@@ -28,8 +28,9 @@ from recsys_assets.orchestration.interrupts import (
     Interrupts,
     close_killed_runs,
 )
-from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
+from recsys_assets.orchestration.jobs import DAILY_INCREMENT, MEASURE_ONLINE, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import follow, move_broken, stretches, with_touched
+from recsys_assets.orchestration.online_inputs import ONLINE
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.costs import measured
@@ -187,7 +188,7 @@ class _Builder:
         return Inputs(self.home, self.settings, warm=self.warm)
 
     def run_again(self, days: Sequence[date]) -> BuildOutcome:
-        first, raw, cleaned, *later = stage_names(self.settings)
+        first, raw, cleaned, *later = stage_names(self.settings, self.home)
         self._perform(first, self._ask(first))
         self.build_days(raw, days, without=set(self.inputs.raw_files) - set(days))
         if not self.outcome.failed:
@@ -207,7 +208,7 @@ class _Builder:
             found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
             return found.step(name)
 
-        walk(stage_names(self.settings), ask, self._perform)
+        walk(stage_names(self.settings, self.home), ask, self._perform)
         if not self.outcome.failed:
             self.outcome.model = ModelChoice.load(self.home.artifact("choice")).in_words()
             self._prune()
@@ -241,7 +242,8 @@ class _Builder:
                 for first, last in step.stretches:
                     problems += self._materialise(DAILY_INCREMENT, step.assets, tags=range_tags(first, last))
             else:
-                problems = self._materialise(RETRAIN_AND_RELEASE, step.assets)
+                job = MEASURE_ONLINE if name == ONLINE else RETRAIN_AND_RELEASE
+                problems = self._materialise(job, step.assets)
             cost.succeeded = not problems
         self.end(
             StageRow(
