@@ -40,6 +40,7 @@ from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions, end_with
 from recsys_assets.api.serving.service import Clock, Service
 from recsys_assets.api_settings import ApiSettings
+from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.storage.home import Home
 
 _VERSIONED = (
@@ -65,6 +66,7 @@ def create_app(
     shared_events: bool = False,
     shared_limits: Path | None = None,
     port: int | None = None,
+    events: EventOptions | None = None,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Litestar:
     """Make an application that serves the current release of `home` and follows its changes.
@@ -77,6 +79,7 @@ def create_app(
         shared_events: other processes write events too, so read theirs before every personal answer.
         shared_limits: the file in which all workers count the requests of each caller.
         port: the port whose connections are watched; None where this process does not listen itself.
+        events: settings of events; the defaults where None.
         clock: time of stored events, and of the release's age.
 
     Raises:
@@ -84,7 +87,7 @@ def create_app(
     """
     settings = settings or ApiSettings()
     recalls = RecallNotices(home, days=settings.recall_header_days, clock=clock)
-    live = Live(home, shared_events=shared_events, recalls=recalls)
+    live = Live(home, shared_events=shared_events, recalls=recalls, options=events, clock=clock)
     live.start(verify=verify, fallback_previous=fallback_previous)
     keys = KeyRing(home)
     keys.refresh()
@@ -157,6 +160,7 @@ def build_app() -> Litestar:
         shared_events=options.workers > 1,
         shared_limits=None if options.shared is None else Path(options.shared, "limits"),
         port=options.port,
+        events=options.events,
     )
     # Everything loaded so far stays in memory: garbage collection need not visit it in the middle of a request.
     gc.freeze()

@@ -2,7 +2,7 @@
 
 import re
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request
@@ -14,6 +14,7 @@ from litestar.openapi.spec import Components, Example, License, SecurityScheme, 
 from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
+from recsys_assets.api.http.event_bodies import document_events
 from recsys_assets.api.http.problems import PROBLEM_JSON
 from recsys_assets.api.schemas import operation_schemas, recommendation_schemas, release_schemas
 
@@ -74,6 +75,8 @@ ItemIdPath = Annotated[
     str, Parameter(description="The source's id of the item.", examples=[Example(value="1082185")])
 ]
 
+EVENTS_OPERATION: Final = "addEvents"
+"""Operation whose body has several forms."""
 KEY_NEEDED: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 """OpenAPI security of a route that needs a key, in either header."""
 
@@ -83,11 +86,12 @@ _PROBLEMS = {
     403: "The API key's scope is too small.",
     404: "The served release does not have it.",
     408: "The body took too long to arrive.",
-    409: "The release is damaged, recalled, of another source, or its lists break their rules.",
+    409: "The release is damaged, recalled, of another source, or its lists break their rules; or an event's id is "
+    "there with another content.",
     413: "The body is too large.",
     414: "The path or the query is too long.",
-    415: "The body is not sent as JSON.",
-    429: "This caller sent too many requests; see Retry-After.",
+    415: "The body is not sent as JSON, nor as another media type of the route.",
+    429: "This caller sent too many requests, or too many events wait to be stored; see Retry-After.",
     503: "No release is ready, or the event store cannot be used.",
 }
 
@@ -199,7 +203,10 @@ class Document(JsonRenderPlugin):
                 for operation in path.values():
                     for parameter in operation.get("parameters", ()):
                         _remove_null(parameter["schema"])
+                    if operation["operationId"] == EVENTS_OPERATION:
+                        document_events(operation)
             listed = openapi_schema["components"]["schemas"]
+            listed.setdefault("Event", {})  # named by the forms of the events' body alone
             # msgspec decodes the bodies and has the bounds of nested types, which Litestar's schemas lack
             bodies = [body for name, body in _BODIES.items() if name in listed]
             _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")

@@ -18,7 +18,9 @@ from threadpoolctl import threadpool_limits
 from recsys_assets.errors import ExportError, ReleaseError
 from recsys_assets.exports.chosen_users import UserBatch
 from recsys_assets.exports.list_batch import ListBatch
-from recsys_assets.release.event_store import EventStore
+from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
+from recsys_assets.intake.stored_events import users_with_events
+from recsys_assets.release.learnt_events import events_since
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.retrieval import first_of_rows
 from recsys_assets.rules.engine.plain import PlainScenario
@@ -54,7 +56,7 @@ class ListMaker:
         self.home, self.scenario, self.k = home, scenario, k
         self.release: Release = load_release(home.releases / release_id, verify=False)
         self._plain = PlainScenario(self.release)
-        self._events = EventStore(home.events_db)
+        self._events = events_since(self.release, home.events_db, EventMeaning.of(EventOptions.of(home)))
         self._events.refresh()
         followed = FollowedRules(self._plain, home)
         followed.bind()
@@ -64,7 +66,7 @@ class ListMaker:
         self.rules = engine.version
         """Fingerprint of the rules in force."""
         self._recommend = self._plain.recommend if scenario is None else engine.scenario(scenario).recommend
-        since = map(self.release.users.num_of, self._events.users())
+        since = map(self.release.users.num_of, users_with_events(home.events_db))
         self._with_events = np.array([num for num in since if num is not None], dtype=np.int32)
 
     def close(self) -> None:
@@ -115,9 +117,15 @@ class ListMaker:
         )
 
     def _answer_of(self, user_id: str, num: int) -> Answer:
-        session = self._events.nums_of(user_id, self.release.items)
-        user_num = None if num < 0 else num
-        return self._recommend(Request(k=self.k, user_id=user_id, user_num=user_num, session=session))
+        since = self._events.since(user_id)
+        request = Request(
+            k=self.k,
+            user_id=user_id,
+            user_num=None if num < 0 else num,
+            session=since.wishes,
+            exclude=(*since.hidden, *since.late),
+        )
+        return self._recommend(request)
 
     def _ahead(self, nums: Int32) -> tuple[Int32, "np.typing.NDArray[np.float32]", Bools]:
         """Return the plain lists that were computed ahead, and whose list that is."""

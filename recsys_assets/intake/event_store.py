@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from recsys_assets.errors import EventConflictError, EventsUnavailableError, IntakeFullError, RecsysError
 from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.events_database import Clock, open_events
+from recsys_assets.intake.events_database import Clock, open_events, utc_now
 from recsys_assets.intake.group import IntakeRow, Receipt, Submission, write_group
 
 _GROUP_ROWS: Final = 5_000
@@ -198,3 +198,17 @@ class Intake:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def store_rows(path: Path, rows: Sequence[IntakeRow]) -> Receipt:
+    """Store rows at once, all or none, as a command does that has them all.
+
+    Raises:
+        EventConflictError: an event's id is there with another content.
+        EventsUnavailableError: the file cannot be written.
+    """
+    intake = Intake(path, EventsSettings(group_ms=0.0), now=utc_now)
+    try:
+        return intake.submit(rows).result()
+    finally:
+        intake.close()

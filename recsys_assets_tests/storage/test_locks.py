@@ -65,7 +65,6 @@ NONE = {
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",
     "notices/outbox.py": "SQLite's own lock",
     "intake/events_database.py": "SQLite's own lock",
-    "release/event_store.py": "SQLite's own lock",
     "release/manifest.py": "stamps: the last one counts, half of one is read as none",
     "rules/testing/difference.py": "a temporary home",
     "storage/arrays.py": "does what its callers do",

@@ -74,7 +74,7 @@ class RecommendationController(ServiceController):
             user_id=user_id,
             user_num=serving.release.users.num_of(user_id),
             session=serving.items_since(user_id),
-            exclude=serving.item_nums(exclude),
+            exclude=serving.left_out(user_id, exclude),
             include_seen=include_seen,
             category=category,
             cohort=cohort,

@@ -109,7 +109,7 @@ class RulesController(ServiceController):
             user_id=user_id,
             user_num=serving.release.users.num_of(user_id),
             session=serving.items_since(user_id),
-            exclude=serving.item_nums(exclude),
+            exclude=serving.left_out(user_id, exclude),
             include_seen=include_seen,
             category=category,
             diversity=diversity,

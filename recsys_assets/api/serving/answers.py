@@ -17,11 +17,11 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     Trace,
     UserRecommendations,
 )
-from recsys_assets.api.serving.live import Serving
 from recsys_assets.api.serving.service import LISTS, Service
+from recsys_assets.api.serving.serving_release import Serving
+from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.release.answer_counts import new_answer_id
 from recsys_assets.release.answer_series import by_scenario
-from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine import trace as engine_trace
@@ -246,9 +246,9 @@ def recommend_by_rules(
 
 
 def _serving(home: Home) -> Serving:
-    events = EventStore(home.events_db)
-    events.refresh()
-    return Serving(load_current(home.releases), events, home)
+    serving = Serving(load_current(home.releases), home, EventMeaning.of(EventOptions.of(home)))
+    serving.recent.refresh()
+    return serving
 
 
 def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendations:
@@ -268,4 +268,10 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 
 def _request(serving: Serving, user_id: str, k: int) -> Request:
     user_num = serving.release.users.num_of(user_id)
-    return Request(k=k, user_id=user_id, user_num=user_num, session=serving.items_since(user_id))
+    return Request(
+        k=k,
+        user_id=user_id,
+        user_num=user_num,
+        session=serving.items_since(user_id),
+        exclude=serving.hidden_since(user_id),
+    )

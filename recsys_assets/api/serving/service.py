@@ -14,7 +14,8 @@ from recsys_assets.api.http.auth import KeyRing
 from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.http.edge import STARTED_KEY
 from recsys_assets.api.http.request_metrics import Metrics
-from recsys_assets.api.serving.live import Live, Serving
+from recsys_assets.api.serving.live import Live
+from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
