@@ -27,6 +27,7 @@ from recsys_assets.api.openapi import openapi_config
 from recsys_assets.api.routes.event_controller import EventController
 from recsys_assets.api.routes.feature_controller import FeatureController
 from recsys_assets.api.routes.health_controller import HealthController
+from recsys_assets.api.routes.impression_controller import ImpressionController
 from recsys_assets.api.routes.item_controller import ItemController
 from recsys_assets.api.routes.page_controller import PageController
 from recsys_assets.api.routes.quality_controller import QualityController
@@ -53,6 +54,7 @@ _VERSIONED = (
     QualityController,
     RecallController,
     EventController,
+    ImpressionController,
 )
 """Controllers under `/v1`."""
 

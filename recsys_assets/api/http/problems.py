@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -23,9 +24,11 @@ from litestar.types import ExceptionHandlersMap
 from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
+    AnswersUnavailableError,
     EventConflictError,
     EventsUnavailableError,
     IntakeFullError,
+    OnlineMetricsError,
     RecsysError,
     ReleaseError,
     RulesError,
@@ -62,10 +65,20 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
     (EventConflictError, HTTP_409_CONFLICT),
     (IntakeFullError, HTTP_429_TOO_MANY_REQUESTS),
+    (AnswersUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (OnlineMetricsError, HTTP_503_SERVICE_UNAVAILABLE),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
     (ReleaseError, HTTP_503_SERVICE_UNAVAILABLE),
 )
+
+
+_MISSING: Final[Mapping[type[RecsysError], str]] = {
+    EventsUnavailableError: "the event store",
+    AnswersUnavailableError: "the record of answers",
+    OnlineMetricsError: "the file of online metrics",
+}
+"""Error that is only logged in full -> what clients read of it."""
 
 
 def problem(status: int, detail: str | None, *, instance: str | None = None, errors: Any = None) -> bytes:
@@ -104,7 +117,9 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     if isinstance(error, ServerBusyError):
         return _response(request, status, str(error), headers={"retry-after": "1"})
     log.warning("not available", extra={"path": request.url.path, "why": str(error)})
-    missing = "the event store" if isinstance(error, EventsUnavailableError) else "the release, or its rules,"
+    missing = next(
+        (words for kind, words in _MISSING.items() if isinstance(error, kind)), "the release, or its rules,"
+    )
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
     return _response(request, status, detail)
 
