@@ -223,6 +223,10 @@ class AnswersUnavailableError(RecsysError):
     """The counts of answers cannot be written or read."""
 
 
+class OnlineMetricsError(RecsysError):
+    """Online metrics cannot be read."""
+
+
 class LineageError(InputError):
     """Nothing of a home has the day, the release or the answer that a lineage is wanted of."""
 

@@ -29,6 +29,7 @@ from recsys_assets.api.routes.experiment_controller import ExperimentController
 from recsys_assets.api.routes.feature_controller import FeatureController
 from recsys_assets.api.routes.forget_controller import ForgetController
 from recsys_assets.api.routes.health_controller import HealthController
+from recsys_assets.api.routes.impression_controller import ImpressionController
 from recsys_assets.api.routes.item_controller import ItemController
 from recsys_assets.api.routes.merge_controller import MergeController
 from recsys_assets.api.routes.page_controller import PageController
@@ -61,6 +62,7 @@ _VERSIONED = (
     ForgetController,
     MergeController,
     ExperimentController,
+    ImpressionController,
 )
 """Controllers under `/v1`."""
 

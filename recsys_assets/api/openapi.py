@@ -15,10 +15,12 @@ from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
 from recsys_assets.api.http.event_bodies import document_events
+from recsys_assets.api.http.impression_bodies import document_impressions
 from recsys_assets.api.http.problems import PROBLEM_JSON
 from recsys_assets.api.schemas import (
     experiment_schemas,
     forget_schemas,
+    online_schemas,
     operation_schemas,
     recommendation_schemas,
     release_schemas,
@@ -94,6 +96,8 @@ ItemIdPath = Annotated[
 
 EVENTS_OPERATION: Final = "addEvents"
 """Operation whose body has several forms."""
+IMPRESSIONS_OPERATION: Final = "addImpressions"
+"""Another one."""
 KEY_NEEDED: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 """OpenAPI security of a route that needs a key, in either header."""
 
@@ -160,6 +164,7 @@ _SCHEMAS = (
     state_schemas,
     experiment_schemas,
     forget_schemas,
+    online_schemas,
 )
 _BODIES: dict[str, type[Struct]] = {
     name: body
@@ -232,8 +237,11 @@ class Document(JsonRenderPlugin):
                         _remove_null(parameter["schema"])
                     if operation["operationId"] == EVENTS_OPERATION:
                         document_events(operation)
+                    elif operation["operationId"] == IMPRESSIONS_OPERATION:
+                        document_impressions(operation)
             listed = openapi_schema["components"]["schemas"]
-            listed.setdefault("Event", {})  # named by the forms of the events' body alone
+            for named_by_forms_alone in ("Event", "ShownAnswer"):
+                listed.setdefault(named_by_forms_alone, {})
             # msgspec decodes the bodies and has the bounds of nested types, which Litestar's schemas lack
             bodies = [body for name, body in _BODIES.items() if name in listed]
             _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")

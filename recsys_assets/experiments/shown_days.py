@@ -42,6 +42,8 @@ _LANDED_EVENTS: Final = pl.Schema(
 class ShownDays:
     """The answers that were shown first on some days."""
 
+    days: Sequence[date]
+    """The days, oldest first."""
     answers: pl.DataFrame
     """As `answers_shown` returns them."""
     items: pl.DataFrame
@@ -92,6 +94,7 @@ def _shown(home: Home, days: Sequence[date], *, attribution_days: float) -> Show
     for shown in (earlier, impressions.lazy()):
         unshown = unshown.join(shown.select(ANSWER_ID, ITEM_ID), on=[ANSWER_ID, ITEM_ID], how="anti")
     return ShownDays(
+        days=days,
         answers=answers,
         items=items_shown(impressions, attributed, answers, columns=GROUPS),
         named=named.height,

@@ -20,7 +20,8 @@ HIDDEN: Final = 2
 """The item is hidden."""
 NOTHING: Final = 0
 """The event changes no list."""
-_IMPRESSION: Final = "impression"
+IMPRESSION: Final = "impression"
+"""The kind of an event that says that an item was shown."""
 _TAKEN: Final = ("view", "cart", "purchase", "rating", "like", *HIDING_KINDS)
 RATED_FROM: Final[Mapping[str, float]] = {
     "amazon": 4.0,
@@ -83,7 +84,7 @@ class EventMeaning:
             if interactions.rating_positive is None
             else interactions.rating_positive,
             seen=seen if seen is None or seen == "all" else frozenset(kind.strip().lower() for kind in seen),
-            accepted=frozenset(_TAKEN) | (named - {_IMPRESSION}),
+            accepted=frozenset(_TAKEN) | (named - {IMPRESSION}),
         )
 
     def of_event(self, kind: str, rating: float | None) -> int:
@@ -95,5 +96,5 @@ class EventMeaning:
             return WISH
         if rated_low or self.seen == "all":
             return HIDDEN
-        hides = kind != _IMPRESSION if self.seen is None else kind in self.seen
+        hides = kind != IMPRESSION if self.seen is None else kind in self.seen
         return HIDDEN if hides else NOTHING

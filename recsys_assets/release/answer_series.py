@@ -4,14 +4,15 @@ A worker draws a series for each release, kind of list and arm of an experiment,
 first id of it. So an answer's id says which list of which arm it was, and nothing is stored about single answers.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from recsys_assets.errors import AnswersUnavailableError
-from recsys_assets.release.answer_id import AnswerId
+from recsys_assets.release.answer_id import AnswerId, parse_answer_id
 from recsys_assets.storage.database_urls import open_to_read
 
 _SCENARIO: Final = "scenario:"
@@ -146,3 +147,34 @@ def reading(path: Path) -> Iterator[None]:
             f"{path}: the counts of answers cannot be read ({error}); see its permissions, or run `recsys build`,"
             " which moves a damaged file away"
         ) from error
+
+
+class KnownSeries:
+    """The series that this home's servers began, as one worker needs them: kept in memory, looked up when new."""
+
+    def __init__(self, path: Path) -> None:
+        """Know none yet of `answers.sqlite`."""
+        self._path = path
+        self._release_of: dict[str, str] = {}
+
+    async def first_unknown(self, answer_ids: Sequence[str]) -> int | None:
+        """Return the place of the first id that is no answer of this home; None where all are.
+
+        Only an id of a series that this worker has not met reads the file, beside the event loop.
+
+        Raises:
+            AnswersUnavailableError: the file cannot be read.
+        """
+        unknown = self._first_unknown(answer_ids)
+        if unknown is None:
+            return None
+        found = await asyncio.to_thread(series_of, self._path)
+        self._release_of = {series: row.release for series, row in found.items()}
+        return self._first_unknown(answer_ids)
+
+    def _first_unknown(self, answer_ids: Sequence[str]) -> int | None:
+        for place, text in enumerate(answer_ids):
+            answer = parse_answer_id(text)
+            if answer is None or self._release_of.get(answer.series) != answer.release:
+                return place
+        return None

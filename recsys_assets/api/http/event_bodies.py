@@ -1,6 +1,6 @@
 """The body of `POST /v1/events` in each of its forms: one event, a list, an object with a list, or a line an event."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from litestar.exceptions import ValidationException
@@ -19,6 +19,7 @@ _EXAMPLE: Final = {
     "value": 7.98,
 }
 _MOST: Final = 1_000
+_Line = TypeVar("_Line")
 
 
 def decode_events(body: bytes, media_type: str | None) -> Events:
@@ -34,7 +35,7 @@ def decode_events(body: bytes, media_type: str | None) -> Events:
         SerializationException: it is not JSON.
     """
     if media_type is not None and media_type.partition(";")[0].strip().lower() == NDJSON:
-        return Events(events=_of_lines(body))
+        return Events(events=of_lines(body, Event, "an event"))
     require_json(media_type, wanted=f"application/json or {NDJSON} in UTF-8")
     if body.lstrip()[:1] == b"[":
         return Events(events=decoded(body, EventList))
@@ -48,15 +49,21 @@ def decode_events(body: bytes, media_type: str | None) -> Events:
     return events
 
 
-def _of_lines(body: bytes) -> list[Event]:
+def of_lines(body: bytes, kind: type[_Line], noun: str) -> list[_Line]:
+    """Decode lines of JSON, 1 to 1,000 of them, each a `kind`, which `noun` names; empty lines count for nothing.
+
+    Raises:
+        ValidationException: too few or too many lines, or one of another shape; the message names the line.
+        SerializationException: a line is not JSON.
+    """
     lines = [(number, line) for number, line in enumerate(body.splitlines(), start=1) if line.strip()]
     if not 1 <= len(lines) <= _MOST:
-        message = f"Expected 1 to {_MOST} lines with an event, got {len(lines)}"
+        message = f"Expected 1 to {_MOST} lines with {noun}, got {len(lines)}"
         raise ValidationException(message, extra=[{"message": message, "key": "data", "source": "body"}])
     found = []
     for number, line in lines:
         try:
-            found.append(decoded(line, Event))
+            found.append(decoded(line, kind))
         except ValidationException as error:
             extra: list[dict[str, Any]] = [
                 {**one, "key": f"line {number}: {one['key']}"}

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -23,12 +24,14 @@ from litestar.types import ExceptionHandlersMap
 from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
+    AnswersUnavailableError,
     EventConflictError,
     EventsUnavailableError,
     ForgetError,
     IntakeFullError,
     ItemStatesUnavailableError,
     MergeConflictError,
+    OnlineMetricsError,
     RecsysError,
     ReleaseError,
     RulesError,
@@ -66,6 +69,8 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (EventConflictError, HTTP_409_CONFLICT),
     (IntakeFullError, HTTP_429_TOO_MANY_REQUESTS),
     (MergeConflictError, HTTP_409_CONFLICT),
+    (AnswersUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (OnlineMetricsError, HTTP_503_SERVICE_UNAVAILABLE),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),
@@ -74,11 +79,14 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
 )
 
 
-_MISSING: Final[dict[type[RecsysError], str]] = {
+_MISSING: Final[Mapping[type[RecsysError], str]] = {
     EventsUnavailableError: "the event store",
     ItemStatesUnavailableError: "the store of item states",
     ForgetError: "the record of users who were forgotten",
+    AnswersUnavailableError: "the record of answers",
+    OnlineMetricsError: "the file of online metrics",
 }
+"""Error that is only logged in full -> what clients read of it."""
 
 
 def problem(status: int, detail: str | None, *, instance: str | None = None, errors: Any = None) -> bytes:
@@ -117,7 +125,9 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     if isinstance(error, ServerBusyError):
         return _response(request, status, str(error), headers={"retry-after": "1"})
     log.warning("not available", extra={"path": request.url.path, "why": str(error)})
-    missing = _MISSING.get(type(error), "the release, or its rules,")
+    missing = next(
+        (words for kind, words in _MISSING.items() if isinstance(error, kind)), "the release, or its rules,"
+    )
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
     return _response(request, status, detail)
 

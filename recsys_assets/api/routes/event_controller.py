@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Final
 
 from litestar import post
-from litestar.exceptions import ValidationException
 from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
@@ -16,11 +15,13 @@ from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.http.event_bodies import decode_events
 from recsys_assets.api.http.problems import DECODER_KEY
 from recsys_assets.api.openapi import EVENTS_OPERATION, KEY_NEEDED, answers
+from recsys_assets.api.routes.stamps import stamp, wrong
 from recsys_assets.api.schemas.operation_schemas import Event, Events, EventsAccepted
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.errors import EventConflictError, IntakeFullError
+from recsys_assets.intake.event_meaning import IMPRESSION
 from recsys_assets.intake.events_database import KIND_OF_NONE, microseconds
-from recsys_assets.intake.rows import EventRow
+from recsys_assets.intake.rows import EventRow, ImpressionRow
 
 _SHOWN_ITEMS: Final = 20
 _US: Final = 1_000_000
@@ -50,6 +51,7 @@ class EventController(ServiceController):
     async def add(self, data: JSONBody[Events]) -> ASGIApp:
         service = self.service
         rows = self._rows(data.events, service.clock())
+        await self._require_answers(rows)
         try:
             receipt = await asyncio.wrap_future(service.live.intake.submit(rows))
         except IntakeFullError:
@@ -68,7 +70,16 @@ class EventController(ServiceController):
         )
         return Reply(encode(accepted), status=202)
 
-    def _rows(self, events: Sequence[Event], now: datetime) -> list[EventRow]:
+    async def _require_answers(self, rows: Sequence[EventRow | ImpressionRow]) -> None:
+        """Reject an impression of an answer that no server of this home gave."""
+        shown = {place: row.answer_id for place, row in enumerate(rows) if isinstance(row, ImpressionRow)}
+        unknown = await self.service.series.first_unknown(list(shown.values())) if shown else None
+        if unknown is not None:
+            place, answer_id = list(shown.items())[unknown]
+            message = f"Expected the id of an answer of this server, got `{answer_id}`"
+            raise wrong(f"events[{place}].answer_id", message)
+
+    def _rows(self, events: Sequence[Event], now: datetime) -> list[EventRow | ImpressionRow]:
         live = self.service.live
         accepted, received_at = live.meaning.accepted, microseconds(now)
         latest = received_at + live.options.events.future_seconds * _US
@@ -78,25 +89,26 @@ class EventController(ServiceController):
         ]
 
 
-def _row(place: int, event: Event, received_at: int, *, accepted: Collection[str], latest: int) -> EventRow:
-    """Return the row of an event.
+def _row(
+    place: int, event: Event, received_at: int, *, accepted: Collection[str], latest: int
+) -> EventRow | ImpressionRow:
+    """Return the row of an event, or of an impression.
 
     Raises:
-        ValidationException: its kind is unknown, or its time is in the future or none; names the place.
+        ValidationException: its kind is unknown, its time is in the future or none, or an impression names no answer
+            or no position; the message names the place.
     """
     kind = KIND_OF_NONE if event.kind is None else event.kind.strip().lower()
+    when = stamp(event.timestamp, received_at, latest=latest, key=f"events[{place}].timestamp")
+    if kind == IMPRESSION:
+        if event.answer_id is None or event.position is None:
+            missing = "answer_id" if event.answer_id is None else "position"
+            raise wrong(f"events[{place}].{missing}", f"Expected `{missing}`: an impression needs it")
+        return ImpressionRow(event.answer_id, event.item_id, event.position, event.user_id, when, received_at)
     if kind not in accepted:
-        raise _wrong(place, "kind", f"Expected one of {', '.join(sorted(accepted))}, got `{event.kind}`")
-    when = received_at
-    if event.timestamp is not None:
-        try:
-            when = microseconds(event.timestamp)
-        except OverflowError:
-            message = f"Expected a time within the years 1-9999 UTC, got `{event.timestamp}`"
-            raise _wrong(place, "timestamp", message) from None
-    if when > latest:
-        message = f"Expected a time that is not in the future, got `{event.timestamp}`"
-        raise _wrong(place, "timestamp", message)
+        raise wrong(
+            f"events[{place}].kind", f"Expected one of {', '.join(sorted(accepted))}, got `{event.kind}`"
+        )
     return EventRow(
         event.event_id or f"{received_at:x}-{secrets.token_hex(8)}",
         event.user_id,
@@ -109,8 +121,3 @@ def _row(place: int, event: Event, received_at: int, *, accepted: Collection[str
         event.value,
         event.answer_id,
     )
-
-
-def _wrong(place: int, field: str, message: str) -> ValidationException:
-    key = f"events[{place}].{field}"
-    return ValidationException(message, extra=[{"message": message, "key": key, "source": "body"}])

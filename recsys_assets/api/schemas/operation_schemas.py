@@ -39,7 +39,8 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 description=(
                     "`view`, `cart`, `purchase`, `rating`, `like`, `dislike`, `hide`, or a kind of `[events] kinds` or "
                     "`[interactions] kinds`; `view` where absent. `dislike` and `hide` only hide the item; the others "
-                    "are folded into the user's vector too, as far as they are wishes."
+                    "are folded into the user's vector too, as far as they are wishes. `impression` says that the item "
+                    "was shown, as POST /v1/impressions does: it needs `answer_id` and `position`, and changes no list."
                 ),
                 min_length=1,
                 max_length=64,
@@ -64,6 +65,15 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[
             str,
             Meta(description="`id` of the answer that the user acted on.", min_length=1, max_length=200),
+        ]
+        | None
+    ) = None
+    position: (
+        Annotated[
+            int,
+            Meta(
+                description="Place in the list as it was shown, from 1; of an `impression`.", ge=1, le=10_000
+            ),
         ]
         | None
     ) = None

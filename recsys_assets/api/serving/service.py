@@ -20,7 +20,7 @@ from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
 from recsys_assets.intake.shown_counts import Shown
-from recsys_assets.release.answer_series import ArmName
+from recsys_assets.release.answer_series import ArmName, KnownSeries
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine.requests import Answer
 
@@ -43,6 +43,7 @@ class Service:
         self.settings = settings
         self.clock = clock
         self.slow = SlowWork()
+        self.series = KnownSeries(live.home.answers_db)
         self.public = PRIVATE if settings.require_key_for_reads else PUBLIC
         """Cache control of an answer that is the same for everyone."""
 
