@@ -28,6 +28,7 @@ from recsys_assets.api.routes.event_controller import EventController
 from recsys_assets.api.routes.feature_controller import FeatureController
 from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.routes.item_controller import ItemController
+from recsys_assets.api.routes.live_controller import LiveController
 from recsys_assets.api.routes.page_controller import PageController
 from recsys_assets.api.routes.quality_controller import QualityController
 from recsys_assets.api.routes.recall_controller import RecallController
@@ -52,6 +53,7 @@ _VERSIONED = (
     QualityController,
     RecallController,
     EventController,
+    LiveController,
 )
 """Controllers under `/v1`."""
 
@@ -108,8 +110,9 @@ def _application(service: Service, connections: Connections) -> Litestar:
         watching = asyncio.create_task(connections.watch())
         async with service.live.following(service.keys):
             yield
+            service.live_view.close()
         watching.cancel()
-        service.slow.close()
+        service.close()
 
     versioned = Router(
         "/v1",

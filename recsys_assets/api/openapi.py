@@ -15,7 +15,7 @@ from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
 from recsys_assets.api.http.problems import PROBLEM_JSON
-from recsys_assets.api.schemas import operation_schemas, recommendation_schemas, release_schemas
+from recsys_assets.api.schemas import live_schemas, operation_schemas, recommendation_schemas, release_schemas
 
 K = Annotated[
     int, Parameter(ge=1, le=500, description="Number of items, 1-500.", examples=[Example(value=10)])
@@ -144,7 +144,7 @@ def release_headers() -> list[ResponseHeader]:
 
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (recommendation_schemas, operation_schemas, release_schemas)
+    for module in (live_schemas, recommendation_schemas, operation_schemas, release_schemas)
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }

@@ -18,7 +18,6 @@ from recsys_assets.api.http.bodies import Headers, ItemJson
 from recsys_assets.api.serving.follower import Follower
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
-from recsys_assets.intake.shown_counts import ShownCounts
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
@@ -110,7 +109,6 @@ class Live:
         self.store = ReleaseStore(home.releases)
         self.events = EventStore(home.events_db)
         self.answers = AnswerCounts(home.answers_db)
-        self.shown = ShownCounts(home.events_db)
         self.recalls = recalls or RecallNotices(home)
         self.serving: Serving | None = None
         self.swaps = 0
@@ -173,7 +171,6 @@ class Live:
             stopped.set()
             _join(threads)
             self.events.close()
-            self.shown.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
