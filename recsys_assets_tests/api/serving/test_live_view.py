@@ -131,12 +131,10 @@ def test_one_viewer_too_many_is_answered_503_and_a_place_is_free_again_after_one
 def test_the_view_ends_with_the_server(own: Home) -> None:
     with running(own) as server, watching(server) as messages:
         next(messages)
-        started = monotonic()
         server.process.terminate()
         with contextlib.suppress(httpx.TransportError):
             assert all(message["release"] for message in messages)
-        server.process.wait(timeout=20)
-        assert monotonic() - started < 20
+        server.process.wait(timeout=12)  # a worker that does not end by itself is killed after 15 s
 
 
 def test_a_key_is_needed_where_reads_need_one(own: Home) -> None:
