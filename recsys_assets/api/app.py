@@ -7,7 +7,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from recsys_assets.api.routes.forget_controller import ForgetController
 from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.routes.impression_controller import ImpressionController
 from recsys_assets.api.routes.item_controller import ItemController
+from recsys_assets.api.routes.live_controller import LiveController
 from recsys_assets.api.routes.merge_controller import MergeController
 from recsys_assets.api.routes.page_controller import PageController
 from recsys_assets.api.routes.quality_controller import QualityController
@@ -63,6 +64,7 @@ _VERSIONED = (
     MergeController,
     ExperimentController,
     ImpressionController,
+    LiveController,
 )
 """Controllers under `/v1`."""
 
@@ -103,7 +105,7 @@ def create_app(
     keys.refresh()
     service = Service(live=live, metrics=Metrics(live), keys=keys, settings=settings, clock=clock)
     connections = Connections(settings, port)
-    app = _application(service, connections)
+    app = _application(service, connections, listens=port is not None)
     app.asgi_handler = Edge(
         app.asgi_handler,
         settings=settings,
@@ -115,14 +117,17 @@ def create_app(
     return app
 
 
-def _application(service: Service, connections: Connections) -> Litestar:
+def _application(service: Service, connections: Connections, *, listens: bool) -> Litestar:
     @asynccontextmanager
     async def following(_: Litestar) -> AsyncIterator[None]:
         watching = asyncio.create_task(connections.watch())
+        if listens:
+            end_before_waiting(service.live_view.close)
         async with service.live.following(service.keys):
             yield
+        service.live_view.close()
         watching.cancel()
-        service.slow.close()
+        service.close()
 
     versioned = Router(
         "/v1",
@@ -140,6 +145,19 @@ def _application(service: Service, connections: Connections) -> Litestar:
     )
     app.state.service = service
     return app
+
+
+def end_before_waiting(end: Callable[[], None]) -> None:
+    """Have a worker end its endless answers at SIGTERM, before it ends as by SIGINT.
+
+    The HTTP server waits for answers under way before it ends the application, so they may not wait for that.
+    """
+
+    def ending() -> None:
+        end()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending)
 
 
 def _cors(settings: ApiSettings) -> CORSConfig | None:

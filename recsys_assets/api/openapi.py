@@ -20,6 +20,7 @@ from recsys_assets.api.http.problems import PROBLEM_JSON
 from recsys_assets.api.schemas import (
     experiment_schemas,
     forget_schemas,
+    live_schemas,
     online_schemas,
     operation_schemas,
     recommendation_schemas,
@@ -165,6 +166,7 @@ _SCHEMAS = (
     experiment_schemas,
     forget_schemas,
     online_schemas,
+    live_schemas,
 )
 _BODIES: dict[str, type[Struct]] = {
     name: body

@@ -1,7 +1,6 @@
 """Showings of items to a user, read from `events.sqlite`."""
 
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,24 +9,7 @@ import pytest
 from recsys_assets.errors import EventsUnavailableError
 from recsys_assets.intake.rows import ImpressionRow
 from recsys_assets.intake.shown_counts import MOST_ROWS, Shown, ShownCounts
-
-TABLE = """
-CREATE TABLE IF NOT EXISTS impressions (
-    seq INTEGER PRIMARY KEY, answer_id TEXT NOT NULL, item_id TEXT NOT NULL, position INTEGER NOT NULL, user_id TEXT,
-    timestamp INTEGER NOT NULL, received_at INTEGER NOT NULL, UNIQUE (answer_id, item_id)
-);
-CREATE INDEX IF NOT EXISTS impressions_by_user ON impressions (user_id, timestamp);
-"""
-
-
-def show(path: Path, rows: Iterable[ImpressionRow]) -> None:
-    """Write impressions as the intake has them."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(TABLE)
-        marks = ", ".join("?" * len(ImpressionRow._fields))
-        connection.executemany(
-            f"INSERT INTO impressions ({', '.join(ImpressionRow._fields)}) VALUES ({marks})", rows
-        )
+from recsys_assets_tests.intake.stored_rows import store
 
 
 def row(answer: int, item: str, at: int, user: str | None = "u1") -> ImpressionRow:
@@ -37,7 +19,7 @@ def row(answer: int, item: str, at: int, user: str | None = "u1") -> ImpressionR
 
 def test_an_item_is_counted_once_an_answer_from_the_time_on(tmp_path: Path) -> None:
     path = tmp_path / "events.sqlite"
-    show(path, [row(1, "x", 5), row(2, "x", 10), row(3, "x", 20), row(3, "y", 20), row(4, "x", 30, "u2")])
+    store(path, [row(1, "x", 5), row(2, "x", 10), row(3, "x", 20), row(3, "y", 20), row(4, "x", 30, "u2")])
     counts = ShownCounts(path)
     assert counts.of("u1", since=10) == {"x": Shown(2, 10), "y": Shown(1, 20)}
     counts.close()
@@ -45,10 +27,10 @@ def test_an_item_is_counted_once_an_answer_from_the_time_on(tmp_path: Path) -> N
 
 def test_new_impressions_of_another_process_count_at_once(tmp_path: Path) -> None:
     path = tmp_path / "events.sqlite"
-    show(path, [row(1, "x", 5)])
+    store(path, [row(1, "x", 5)])
     counts = ShownCounts(path)
     assert counts.of("u1", since=0) == {"x": Shown(1, 5)}
-    show(path, [row(2, "x", 6)])
+    store(path, [row(2, "x", 6)])
     assert counts.of("u1", since=0) == {"x": Shown(2, 5)}
     counts.close()
 
@@ -66,7 +48,7 @@ def test_without_a_file_or_a_table_nothing_was_shown(tmp_path: Path) -> None:
 
 def test_no_more_than_the_newest_rows_of_a_user_are_read(tmp_path: Path) -> None:
     path = tmp_path / "events.sqlite"
-    show(path, [row(at, "old" if at < 3 else "new", at) for at in range(MOST_ROWS + 3)])
+    store(path, [row(at, "old" if at < 3 else "new", at) for at in range(MOST_ROWS + 3)])
     counts = ShownCounts(path)
     assert counts.of("u1", since=0) == {"new": Shown(MOST_ROWS, 3)}
     counts.close()
@@ -79,6 +61,6 @@ def test_a_damaged_file_is_an_error_that_names_it_and_a_new_one_is_read(tmp_path
     with pytest.raises(EventsUnavailableError, match=r"events\.sqlite: impressions cannot be read"):
         counts.of("u1", since=0)
     path.unlink()
-    show(path, [row(1, "x", 5)])
+    store(path, [row(1, "x", 5)])
     assert counts.of("u1", since=0) == {"x": Shown(1, 5)}
     counts.close()

@@ -27,7 +27,6 @@ from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
 from recsys_assets.intake.merged_users import MergedUsers
-from recsys_assets.intake.shown_counts import ShownCounts
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, require_current
@@ -76,7 +75,6 @@ class Live:
         """Called after each commit of events."""
         self.merged = MergedUsers(home.events_db)
         self.answers = AnswerCounts(home.answers_db)
-        self.shown = ShownCounts(home.events_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
         self.recalls = recalls or RecallNotices(home)
@@ -155,7 +153,6 @@ class Live:
                 serving.recent.close()
             self.states.store.close()
             self.merged.close()
-            self.shown.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""

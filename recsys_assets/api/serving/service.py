@@ -15,11 +15,13 @@ from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.http.edge import STARTED_KEY
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.serving.live import Live
+from recsys_assets.api.serving.live_state import LiveState
+from recsys_assets.api.serving.live_view import LiveView
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
-from recsys_assets.intake.shown_counts import Shown
+from recsys_assets.intake.shown_counts import Shown, ShownCounts
 from recsys_assets.release.answer_series import ArmName, KnownSeries
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine.requests import Answer
@@ -44,6 +46,9 @@ class Service:
         self.clock = clock
         self.slow = SlowWork()
         self.series = KnownSeries(live.home.answers_db)
+        self.shown = ShownCounts(live.home.events_db)
+        self.live_state = LiveState(live, clock=clock)
+        self.live_view = LiveView(self.live_state.message, slow=self.slow, most=settings.max_live_views)
         self.public = PRIVATE if settings.require_key_for_reads else PUBLIC
         """Cache control of an answer that is the same for everyone."""
 
@@ -58,6 +63,12 @@ class Service:
             raise ReleaseError("no release is loaded; see /health/ready")
         return serving
 
+    def close(self) -> None:
+        """Let go of threads and files, at the end."""
+        self.slow.close()
+        self.shown.close()
+        self.live_state.close()
+
     def shown_to(self, serving: Serving, user_id: str, days: int) -> Mapping[int, Shown]:
         """Return the items of a release that were shown to a user in the last N days, by number.
 
@@ -65,7 +76,7 @@ class Service:
             EventsUnavailableError: the impressions cannot be read.
         """
         since = self.clock() - timedelta(days=days)
-        found = self.live.shown.of(user_id, since=int(since.timestamp() * 1_000_000))
+        found = self.shown.of(user_id, since=int(since.timestamp() * 1_000_000))
         nums = serving.release.items.nums(list(found)).tolist()
         return {num: one for num, one in zip(nums, found.values(), strict=True) if num >= 0}
 

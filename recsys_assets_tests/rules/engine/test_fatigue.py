@@ -23,7 +23,7 @@ from recsys_assets.rules.language.schema import Fatigue
 from recsys_assets.rules.rules_file import load_engine
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
-from recsys_assets_tests.intake.test_shown_counts import show
+from recsys_assets_tests.intake.stored_rows import store
 
 RULES = """\
 version = 1
@@ -139,7 +139,7 @@ def test_over_http_impressions_demote_at_once_and_no_entity_tag_hides_it(
     before = client.get(USER, params=ruled)
     plain = client.get(USER, params={"k": 20}).json()["items"]
     first = before.json()["items"][0]
-    show(home.events_db, impressions(first["item_id"], 3))
+    store(home.events_db, impressions(first["item_id"], 3))
     after = client.get(USER, params=ruled).json()["items"]
     scores = {item["item_id"]: item["score"] for item in after}
     assert scores[first["item_id"]] == pytest.approx(first["score"] / 2, rel=1e-4)
@@ -150,13 +150,13 @@ def test_over_http_impressions_demote_at_once_and_no_entity_tag_hides_it(
 def test_showings_before_the_window_do_not_count(client: TestClient[Any], home: Home) -> None:
     ruled = {"scenario": "home", "k": 20}
     before = client.get(USER, params=ruled).json()["items"]
-    show(home.events_db, impressions(before[0]["item_id"], 9, days_ago=7.1))
+    store(home.events_db, impressions(before[0]["item_id"], 9, days_ago=7.1))
     assert client.get(USER, params=ruled).json()["items"] == before
 
 
 def test_why_says_how_often_it_was_shown(client: TestClient[Any], home: Home) -> None:
     item_id = client.get(USER, params={"scenario": "home"}).json()["items"][0]["item_id"]
-    show(home.events_db, impressions(item_id, 4))
+    store(home.events_db, impressions(item_id, 4))
     found = client.get(f"{USER}/why", params={"scenario": "home", "item_id": item_id}).json()
     (record,) = [one for one in found["trace"]["items"] if one["item_id"] == item_id]
     assert {"stage": "fatigue", "effect": "shown 4 times since 2024-04-01: x 0.5"} in record["effects"]
