@@ -23,6 +23,7 @@ BENCHMARKS: Final = {
     "build": "bench_build:run",
     "days": "bench_days:run",
     "experiments": "bench_experiments:run",
+    "events": "bench_events:run",
     "export": "bench_export:run",
     "index": "bench_index:run",
     "ingest": "bench_ingest:run",
