@@ -183,8 +183,11 @@ def first_of_row(
     """
     if k > items_RC.shape[1] or items_RC.item(row, k - 1) < 0:
         return None
-    if not blocked:
-        return Candidates(items_RC[row, :k], scores_RC[row, :k], k)
+    first = items_RC[row, :k]
+    if not blocked or (
+        isinstance(blocked, LeftOut) and not blocked.few and not blocked.mask_I.take(first).any()
+    ):
+        return Candidates(first, scores_RC[row, :k], k)
     found = without(items_RC[row], scores_RC[row], k, blocked)
     return found if len(found.nums) == k and found.nums[-1] >= 0 else None
 

@@ -78,12 +78,27 @@ class ItemLookups:
         best = cosines_nm.argmax(axis=1).tolist()
         return [among[place] if cosines_nm[row, place] > 0 else None for row, place in enumerate(best)]
 
+    def cosines(self, num: int, nums: Int32) -> Float32:
+        """Return (n,): the cosine of one item with each of n."""
+        found: Float32 = _unit_rows(self._items_IF[nums]) @ _unit_rows(self._items_IF[[num]])[0]
+        return found
+
     def by_cosine(self, num: int, found: Candidates, k: int) -> Candidates:
         """Return the k of the items found that are nearest to one item by cosine; the score is the cosine."""
-        items_nF = _unit_rows(self._items_IF[found.nums])
-        cosines_n = items_nF @ _unit_rows(self._items_IF[[num]])[0]
+        cosines_n = self.cosines(num, found.nums)
         order = np.lexsort((found.nums, -cosines_n))[:k]
         return Candidates(found.nums[order], cosines_n[order], found.examined)
+
+
+class LikenessTo:
+    """The scores that one item gives others: their cosines with it."""
+
+    def __init__(self, lookups: ItemLookups, num: int) -> None:
+        self._lookups, self._num = lookups, num
+
+    def products(self, nums: Int32) -> Float32:
+        """Return (n,): the cosine of each of n items."""
+        return self._lookups.cosines(self._num, nums)
 
 
 def _unit_rows(rows_nF: Float32) -> Float32:

@@ -10,13 +10,11 @@ from time import perf_counter
 from typing import Final, Literal
 
 import msgspec
-import numpy as np
 
-from recsys_assets.release.bound_states import BoundStates
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import Candidates, first_of_row
 from recsys_assets.release.taste import Taste
-from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts, ItemLookups
+from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts, ItemLookups, LikenessTo
 from recsys_assets.rules.engine.requests import UNKNOWN_USER, Answer, Request, Source, newer_user
 
 SIMILAR_REACH: Final = 50
@@ -69,25 +67,31 @@ class PlainScenario:
             WouldBlockError: a search takes long, and `may_block` is False.
         """
         if not self.release.item_factors[num].any():
-            category = request.category or self.release.categories[num] or None
+            category = request.category or self.lookups.live.category(num) or None
             reason = "the item is new, and no known one has its words"
             return self.popular(
                 msgspec.structs.replace(request, category=category), reason=reason, seen=[num]
             )
-        states = self.lookups.states
+        live = self.lookups.live
         items_IN, scores_IN = self.release.neighbours_items, self.release.neighbours_scores
-        as_ahead = request.category is None and not len(states.boosted)
-        if items_IN is not None and scores_IN is not None and as_ahead:
+        if items_IN is not None and scores_IN is not None and request.category is None:
             # no row holds the item itself
-            ahead = first_of_row(items_IN, scores_IN, num, request.k, states.left_out(request.exclude))
+            others = live.states.not_retrieved(request.exclude)
+            ahead = first_of_row(items_IN, scores_IN, num, request.k, others)
             if ahead is not None:
+                if live.states.boost_I is not None:
+                    few = frozenset([num, *request.exclude])
+                    ahead = live.states.merged(ahead, LikenessTo(self.lookups, num), request.k, few)
                 return _answer(ahead, "similar", blocked=0)
         taste = self.release.taste_like_item(num)
         blocked = frozenset([num, *request.exclude])
-        reach = max(request.k, SIMILAR_REACH)
-        found = self._search(taste, reach, blocked, request.category, may_block=may_block)
-        found = self.lookups.by_cosine(num, found, request.k if states.boost_I is None else reach)
-        return _answer(_raised(found, states, request.k), "similar", blocked=0)
+        among = None if request.category is None else live.of_category(request.category)
+        left_out, reach = live.states.not_retrieved(blocked), max(request.k, SIMILAR_REACH)
+        found = taste.top(reach, blocked=left_out, among=among, may_block=may_block)
+        found = self.lookups.by_cosine(num, found, request.k)
+        like = LikenessTo(self.lookups, num)
+        found = live.states.merged(found, like, request.k, blocked, among=among)
+        return _answer(found, "similar", blocked=0)
 
     def popular(self, request: Request, *, reason: str | None = None, seen: Sequence[int] = ()) -> Answer:
         """Return the most popular items, of one category where the request names one, without those `seen`."""
@@ -114,11 +118,11 @@ class PlainScenario:
             found = self._search(taste, request.k, blocked, request.category, may_block=may_block)
         else:
             blocked = _blocked(request.session, request)
-            states, since = self.lookups.states, request.session
+            states, since = self.lookups.live.states, request.session
             found = self.release.best_unseen(
                 user_num, request.k, blocked=states.not_retrieved(blocked), since=since, may_block=may_block
             )
-            if len(states.boosted):
+            if states.boost_I is not None:
                 few = frozenset(self.release.seen(user_num).tolist()).union(blocked)
                 taste = self.release.taste_of_user(user_num, since)
                 found = states.merged(found, taste, request.k, few)
@@ -198,15 +202,6 @@ def _blocked(seen: Sequence[int], request: Request) -> Collection[int]:
     if not request.exclude:
         return frozenset(seen) if seen else ()
     return frozenset(seen).union(request.exclude)
-
-
-def _raised(found: Candidates, states: BoundStates, k: int) -> Candidates:
-    """Return the k best after the factors of states; as they are where there are none."""
-    if states.boost_I is None or found.scores is None:
-        return found
-    scores = states.raised(found.nums, found.scores)
-    order = np.lexsort((found.nums, -scores))[:k]
-    return found._replace(nums=found.nums[order], scores=scores[order])
 
 
 def _answer(

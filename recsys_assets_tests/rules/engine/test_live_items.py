@@ -80,6 +80,7 @@ def test_similar_and_popular_lists_hold_nothing_hidden_and_are_never_short(  # n
     similar = plain.similar(num, Request(k=k, category=category))
     popular = plain.popular(Request(k=k, category=category))
     left = set(of_category) - gone
+    assert similar.scores == sorted(similar.scores, reverse=True)
     assert set(similar.nums) <= left - {num}
     assert len(similar.nums) == min(k, len(left - {num}))
     assert set(popular.nums) <= left
