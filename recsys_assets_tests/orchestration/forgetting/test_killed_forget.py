@@ -1,4 +1,4 @@
-"""A forget that is killed at any step is finished by the same command, or by the next build, as if it was not killed."""
+"""A forget that is killed at any step is finished by the same command, or by the next build, like any other."""
 
 import hashlib
 import signal
@@ -104,17 +104,17 @@ def served(home: Home) -> dict[str, str]:
     return {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted((home.releases / str(current)).iterdir())
-        if file.name not in {"manifest.json"}
+        if file.name != "manifest.json"
     }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("module", "name", "count"), PLACES)
+@pytest.mark.parametrize("place", PLACES)
 def test_a_forget_that_is_killed_at_any_step_ends_like_one_that_was_not(
-    built, undisturbed, tmp_path, module, name, count, when
+    built, undisturbed, tmp_path, place, when
 ):
-    home = copy_of(built, tmp_path / "home")
+    home, (module, name, count) = copy_of(built, tmp_path / "home"), place
     killed(home, module, name, when, count)
     by_build = when == "after" and read_unfinished_forgets(home)
     if by_build:
