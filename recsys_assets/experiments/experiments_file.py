@@ -184,7 +184,7 @@ def _mistakes_of(name: str, body: Any) -> Iterator[Found]:
                 return
     plain = {key: value for key, value in body.items() if key not in _LISTS}
     if "name" in plain:
-        yield ("name",), "unknown; the name stands in the heading"
+        yield ("name",), "unknown; the heading has the name"
     elif mistake := mistake_in({**plain, "name": name, "arms": []}, Experiment):
         yield mistake.path, mistake.text
     else:

@@ -15,7 +15,6 @@ for good, it crosses the bound at least as often as the differences do (Slepian 
 simulates it. Several arms share alpha in equal parts (Bonferroni).
 """
 
-from collections.abc import Iterator
 from math import log, sqrt
 from typing import Final, NamedTuple
 
@@ -213,8 +212,3 @@ def more_days(look: Look, *, first_day: int) -> float | None:
         return None
     half, days = look.high - look.difference, look.day - first_day + 1
     return max(0.0, days * ((half / look.difference) ** 2 - 1))
-
-
-def days_of(observed: UserDays) -> Iterator[int]:
-    """Yield the days that have rows, in order."""
-    yield from np.unique(observed.days).tolist()

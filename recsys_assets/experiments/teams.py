@@ -7,9 +7,11 @@ those since; clicks on such answers then count for no arm.
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from recsys_assets.release.answer_id import parse_answer_id
 from recsys_assets.release.answer_series import reading, writing
 from recsys_assets.storage.database_urls import open_to_read
 
@@ -22,6 +24,7 @@ _ADD: Final = "INSERT OR IGNORE INTO teams VALUES (?, ?, ?)"
 _MOST_WAITING: Final = 1_000_000
 """Rows kept in memory while the file cannot be written; older ones are dropped beyond them."""
 _BUSY_SECONDS: Final = 2.0
+_PATIENCE_SECONDS: Final = 30.0
 
 
 class TeamRow(NamedTuple):
@@ -66,6 +69,24 @@ class AnswerTeams:
             with self._changing:
                 self._waiting = [*rows, *self._waiting][-_MOST_WAITING:]
             raise
+
+
+def remove_teams(path: Path, *, before: datetime, dry_run: bool = False) -> int:
+    """Remove the teams of answers that were given before a time, and return the number of those answers.
+
+    Raises:
+        AnswersUnavailableError: the file cannot be read or written.
+    """
+    old = {row.answer_id for row in read_teams(path) if _is_before(row.answer_id, before)}
+    if old and not dry_run:
+        with writing(path, wait_seconds=_PATIENCE_SECONDS) as connection:
+            connection.executemany("DELETE FROM teams WHERE answer_id = ?", [(answer,) for answer in old])
+    return len(old)
+
+
+def _is_before(answer_id: str, before: datetime) -> bool:
+    parsed = parse_answer_id(answer_id)
+    return parsed is not None and parsed.at < before
 
 
 def read_teams(path: Path) -> Iterator[TeamRow]:

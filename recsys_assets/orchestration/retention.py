@@ -17,6 +17,7 @@ import dagster as dg
 import msgspec
 
 from recsys_assets.experiments.model_releases import needed_releases
+from recsys_assets.experiments.teams import remove_teams
 from recsys_assets.notices.delivery import remove_old_notices
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
@@ -100,6 +101,13 @@ def prune_locked(
             "hour",
             home.answers_db,
             remove=lambda: forget_answers(home.answers_db, before=old(kept.answer_days), dry_run=dry_run),
+            dry_run=dry_run,
+        ),
+        _prune_rows(
+            "teams of interleaved answers",
+            "interleaved answer",
+            home.answers_db,
+            remove=lambda: remove_teams(home.answers_db, before=old(kept.answer_days), dry_run=dry_run),
             dry_run=dry_run,
         ),
         _prune_days(

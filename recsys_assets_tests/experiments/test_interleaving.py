@@ -1,6 +1,6 @@
 """Team-draft interleaving, the store of teams, and the credit of clicks."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from recsys_assets.errors import AnswersUnavailableError
 from recsys_assets.experiments.interleaving import team_draft
 from recsys_assets.experiments.team_credit import team_days, teams_frame
-from recsys_assets.experiments.teams import AnswerTeams, TeamRow, read_teams
+from recsys_assets.experiments.teams import AnswerTeams, TeamRow, read_teams, remove_teams
+from recsys_assets.release.answer_id import AnswerId
 
 LISTS = st.lists(st.integers(0, 40), max_size=30, unique=True)
 
@@ -75,6 +76,21 @@ def test_teams_wait_while_the_file_cannot_be_written(tmp_path: Path) -> None:
     file.parent.mkdir()
     teams.flush()
     assert len(list(read_teams(file))) == 1
+
+
+def test_teams_of_old_answers_are_removed(tmp_path: Path) -> None:
+    file, release = tmp_path / "a.sqlite", "20171231-3f9a1c0b7e"
+    times = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
+    old, new = (
+        str(AnswerId(release=release, ms=int(at.timestamp() * 1000), series="0123abcd", number=1))
+        for at in times
+    )
+    teams = AnswerTeams(file)
+    teams.add(TeamRow(answer, item, "now") for answer in (old, new) for item in ("i1", "i2"))
+    teams.flush()
+    before = datetime(2026, 2, 1, tzinfo=UTC)
+    assert remove_teams(file, before=before, dry_run=True) == remove_teams(file, before=before) == 1
+    assert {row.answer_id for row in read_teams(file)} == {new}
 
 
 def test_a_click_counts_for_the_team_of_its_item() -> None:

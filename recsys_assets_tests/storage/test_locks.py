@@ -87,6 +87,7 @@ NONE = {
 LOCK_OF = {
     BUILD: {
         "commands/making.py", "drift/seen_snapshot.py", "embeddings/fold_in.py", "embeddings/ials.py",
+        "experiments/results.py",
         "embeddings/model_files.py", "embeddings/score_recipe.py", "evaluation/comparison.py",
         "evaluation/evaluated_users.py", "evaluation/model_choice.py", "features/feature_database.py",
         "index/build_index.py",
