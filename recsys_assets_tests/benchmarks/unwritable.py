@@ -40,6 +40,7 @@ COMMANDS = {
     "report": ("2024-05-02",),
     "features": ("--to", "PLACE/then"),
     "lineage": ("2024-05-01",),
+    "online": (),
     "notices list": (),
     "notices send": (),
     "prune": (),
@@ -59,6 +60,7 @@ READS = {
     "rules check",
     "quarantine list",
     "lineage",
+    "online",
     "notices list",
     "keys list",
 }
