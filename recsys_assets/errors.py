@@ -223,6 +223,10 @@ class AnswersUnavailableError(RecsysError):
     """The counts of answers cannot be written or read."""
 
 
+class NothingShownError(InputError):
+    """No answer was shown on the day whose online metrics are wanted."""
+
+
 class OnlineMetricsError(RecsysError):
     """Online metrics cannot be read."""
 

@@ -116,6 +116,11 @@ def measure_online(
     )
 
 
+def metrics_of_day(home: Home, day: date) -> list[OnlineMetric]:
+    """Return the metrics of one day of the table, which has it."""
+    return list(_metrics(metrics_store(home).read(day)))
+
+
 def _results(home: Home, store: PartitionStore, *, attribution_days: float, now: datetime) -> OnlineResults:
     days = store.days()
     last = days[-1]

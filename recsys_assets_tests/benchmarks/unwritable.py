@@ -47,6 +47,7 @@ COMMANDS = {
     "report": ("2024-05-02",),
     "features": ("--to", "PLACE/then"),
     "lineage": ("2024-05-01",),
+    "online": (),
     "notices list": (),
     "notices send": (),
     "prune": (),
@@ -69,6 +70,7 @@ READS = {
     "experiments list",
     "quarantine list",
     "lineage",
+    "online",
     "notices list",
     "keys list",
 }
