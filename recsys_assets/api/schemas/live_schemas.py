@@ -33,6 +33,24 @@ class LiveClicks(Struct, frozen=True, kw_only=True):
     ctr: Annotated[float, Meta(description="Their share.", ge=0, le=1)]
 
 
+class StreamProgress(Struct, frozen=True, kw_only=True):
+    """Days that `recsys stream` plays."""
+
+    day: Annotated[
+        str | None,
+        Meta(description="The last UTC day played; null before the first.", examples=["2017-03-04"]),
+    ] = None
+    done: Annotated[int, Meta(description="Days played.", ge=0)] = 0
+    of: Annotated[int, Meta(description="Days to play.", ge=0)] = 0
+    events: Annotated[int, Meta(description="Events of these days that were new.", ge=0)] = 0
+    days_per_second: Annotated[
+        float | None, Meta(description="Most days a second; null for as fast as they land.", ge=0)
+    ] = None
+    running: Annotated[bool, Meta(description="False after the last day, and where it was interrupted.")] = (
+        False
+    )
+
+
 class LiveMessage(Struct, frozen=True, kw_only=True):
     """The state of the product at one moment."""
 
@@ -47,7 +65,7 @@ class LiveMessage(Struct, frozen=True, kw_only=True):
         Meta(description="By arm, of the newest 5,000 impressions; brought up to date every five seconds."),
     ]
     stream: Annotated[
-        dict[str, str | int | float | bool | None] | None,
+        StreamProgress | None,
         Meta(description="Progress of `recsys stream`; null where none has run."),
     ]
     problem: Annotated[str | None, Meta(description="Why events cannot be read; null where they can.")]

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from recsys_assets.api.http.bodies import encode
-from recsys_assets.api.schemas.live_schemas import LiveClicks, LiveEvent, LiveMessage
+from recsys_assets.api.schemas.live_schemas import LiveClicks, LiveEvent, LiveMessage, StreamProgress
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.errors import AnswersUnavailableError, RecsysError, ReleaseError
@@ -29,7 +29,6 @@ _MOST_BYTES: Final = 65_536
 _SERIES: Final = "SELECT series, list, experiment, arm FROM series"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _Series = Mapping[str, tuple[str, str | None, str | None]]
-_Progress = dict[str, str | int | float | bool | None]
 
 
 class LiveState:
@@ -123,12 +122,12 @@ class LiveState:
             )
         }
 
-    def _stream(self) -> _Progress | None:
+    def _stream(self) -> StreamProgress | None:
         """Return what `recsys stream` wrote last; None where none has run, or it is being written now."""
         try:
             content = read_file(self._live.home.root / "stream.json", most=_MOST_BYTES)
-            return msgspec.json.decode(content, type=_Progress)
-        except (OSError, msgspec.DecodeError):
+            return msgspec.json.decode(content, type=StreamProgress)
+        except (OSError, msgspec.MsgspecError):
             return None
 
 

@@ -7,13 +7,13 @@ from itertools import cycle
 from typing import NamedTuple
 
 import httpx
+from recsys_assets.release.event_store import EventStore
 
 from recsys_assets.api.http.auth import add_key
 from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.live import Serving
 from recsys_assets.intake.item_states import StateChange
 from recsys_assets.intake.state_store import StateStore
-from recsys_assets.release.event_store import EventStore
 from recsys_assets_tests.api.conftest import NOW
 from recsys_assets_tests.api.servers import running
 

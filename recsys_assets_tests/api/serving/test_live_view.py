@@ -103,9 +103,18 @@ def test_clicks_are_counted_by_arm(own: Home, release: Any) -> None:
 
 
 def test_the_progress_of_a_stream_is_in_the_message(own: Home) -> None:
-    (own.root / "stream.json").write_text('{"day": "2017-03-04", "of": 30, "days_per_second": 0.5}')
+    state = {
+        "source": "tabular:/secret",
+        "day": "2017-03-04",
+        "done": 4,
+        "of": 30,
+        "days_per_second": 0.5,
+        "running": True,
+    }
+    (own.root / "stream.json").write_text(json.dumps(state))
     with running(own) as server, watching(server) as messages:
-        assert next(messages)["stream"] == {"day": "2017-03-04", "of": 30, "days_per_second": 0.5}
+        shown = {name: value for name, value in state.items() if name != "source"}
+        assert next(messages)["stream"] == {**shown, "events": 0}
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_in_words(own: Home) -> None:
