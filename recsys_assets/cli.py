@@ -11,11 +11,15 @@ import click
 
 from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
+    experiments_commands,
     export_command,
+    forget_command,
     init_command,
+    items_command,
     lineage_command,
     making,
     notices_commands,
+    online_command,
     plan_command,
     prune_command,
     quarantine_commands,
@@ -113,12 +117,16 @@ for command in (
     replay_command.replay,
     export_command.export,
     releases_commands.releases,
+    items_command.items,
     *rules_commands.COMMANDS,
+    experiments_commands.experiments,
     *quarantine_commands.COMMANDS,
     lineage_command.lineage,
+    online_command.online,
     notices_commands.notices,
     *report_commands.COMMANDS,
     prune_command.prune,
+    forget_command.forget,
     server_commands.keys,
 ):
     main.add_command(command)

@@ -95,6 +95,10 @@ class RulesError(InputError):
     """A rules file is not valid; the message names file, line, the value found, and a suggestion."""
 
 
+class ExperimentsError(InputError):
+    """`experiments.toml` is not valid, or has no experiment of that name; the message names file, line and value."""
+
+
 class ExportError(InputError):
     """Lists cannot be exported: the target is not one, cannot be written, or the users' file cannot be read."""
 
@@ -166,6 +170,10 @@ class UnknownCohortError(InputError):
     """A cohort names a feature that users do not have."""
 
 
+class PageTokenError(InputError):
+    """The token of a list's next page cannot be used."""
+
+
 class SearchTooBroadError(InputError):
     """A search takes too much processor time."""
 
@@ -195,12 +203,32 @@ class EventConflictError(RecsysError):
         self.event_ids = event_ids
 
 
+class ItemStateError(InputError):
+    """A change of an item's state cannot be used."""
+
+
+class ItemStatesUnavailableError(RecsysError):
+    """The states of items cannot be stored or read."""
+
+
+class MergeConflictError(RecsysError):
+    """Two users cannot be merged, since an earlier merge says something else."""
+
+
 class DeliveryError(RecsysError):
     """A notice did not arrive at one of its targets."""
 
 
 class AnswersUnavailableError(RecsysError):
     """The counts of answers cannot be written or read."""
+
+
+class NothingShownError(InputError):
+    """No answer was shown on the day whose online metrics are wanted."""
+
+
+class OnlineMetricsError(RecsysError):
+    """Online metrics cannot be read."""
 
 
 class LineageError(InputError):
@@ -239,3 +267,7 @@ class BuildInterruptedError(RecsysError):
 
 class VersionGoneError(RecsysError):
     """An earlier version of a day was removed, so that it cannot be said what was known then."""
+
+
+class ForgetError(RecsysError):
+    """A user cannot be forgotten yet, or the record of it cannot be read."""

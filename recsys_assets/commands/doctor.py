@@ -160,8 +160,8 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]
     if rejected:
-        days = "day" if len(rejected) == 1 else "days"
-        found.facts.append(("quarantine", f"{len(rejected)} {days}, the first {rejected[0]}"))
+        noun = "day" if len(rejected) == 1 else "days"
+        found.facts.append(("quarantine", f"{len(rejected)} {noun}, the first {rejected[0]}"))
     states = _states_of_artifacts(home, inputs)
     found.facts += states.items()
     if states["choice"] == "fresh":

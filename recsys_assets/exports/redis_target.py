@@ -112,6 +112,20 @@ class RedisTarget(ExportTarget):
             )
         return manifest
 
+    def forget(self, users: Sequence[str]) -> int:
+        """Delete the keys of users in every generation, and their names in what a killed export left."""
+        gone = 0
+        with self._client() as client:
+            current = client.get(self._key("current"))
+            generations = client.smembers(self._key("generations")) | ({current} if current else set())
+            for name in (generation.decode() for generation in generations):
+                for start in range(0, len(users), _AT_ONCE):
+                    some = users[start : start + _AT_ONCE]
+                    gone += client.unlink(*(self._key(f"{name}:{user}") for user in some))
+                    for note in (self._key(f"staged:{name}"), self._key(f"gone:{name}")):
+                        gone += sum(client.lrem(note, 0, user) for user in some)
+        return int(gone)
+
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{name}"
 

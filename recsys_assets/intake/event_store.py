@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from recsys_assets.errors import EventConflictError, EventsUnavailableError, IntakeFullError, RecsysError
 from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.events_database import Clock, open_events
+from recsys_assets.intake.events_database import Clock, open_events, utc_now
 from recsys_assets.intake.group import IntakeRow, Receipt, Submission, write_group
 
 _GROUP_ROWS: Final = 5_000
@@ -78,7 +78,7 @@ class Intake:
             IntakeFullError: too many rows wait.
             EventsUnavailableError: the intake is closed.
         """
-        submission = Submission(tuple(rows), Future())
+        submission = Submission(tuple(rows), Future(), monotonic())
         with self._changed:
             if self._closed:
                 raise EventsUnavailableError(f"{self._path}: the server ends; send the events again later")
@@ -116,11 +116,14 @@ class Intake:
         self._disconnect()
 
     def _next_group(self) -> list[Submission]:
-        """Wait for rows, then for those that arrive shortly after them; nothing once it is closed and empty."""
+        """Wait for rows, then for those that arrive shortly after them; nothing once it is closed and empty.
+
+        Rows that arrived while another group was written have waited already.
+        """
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
-            end = monotonic() + self._settings.group_ms / 1000
+            end = self._waiting[0].arrived + self._settings.group_ms / 1000 if self._waiting else 0.0
             while not self._closed and self._rows < _GROUP_ROWS and (left := end - monotonic()) > 0:
                 self._changed.wait(left)
             group, self._waiting = self._waiting, []
@@ -198,3 +201,17 @@ class Intake:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def store_rows(path: Path, rows: Sequence[IntakeRow]) -> Receipt:
+    """Store rows at once, all or none, as a command does that has them all.
+
+    Raises:
+        EventConflictError: an event's id is there with another content.
+        EventsUnavailableError: the file cannot be written.
+    """
+    intake = Intake(path, EventsSettings(group_ms=0.0), now=utc_now)
+    try:
+        return intake.submit(rows).result()
+    finally:
+        intake.close()

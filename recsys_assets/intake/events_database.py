@@ -5,11 +5,12 @@ that a reader that remembers the last one it took is right also where a damaged 
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from recsys_assets.intake.rows import EventRow
 from recsys_assets.storage.atomic import make_folder
 
 KIND_OF_NONE: Final = "view"
@@ -48,6 +49,7 @@ CREATE TABLE IF NOT EXISTS impressions (
     received_at INTEGER NOT NULL,
     UNIQUE (answer_id, item_id)
 );
+CREATE INDEX IF NOT EXISTS impressions_of_user ON impressions (user_id, timestamp);
 CREATE TABLE IF NOT EXISTS merges (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     from_user TEXT NOT NULL,
@@ -57,11 +59,13 @@ CREATE TABLE IF NOT EXISTS merges (
 );
 """
 _NUMBERED: Final = ("events", "impressions", "merges")
-_CARRIED_OVER: Final = """
+_EARLIER: Final = "earlier-"
+"""Beginning of the id of an event of an earlier version, before its number there."""
+_CARRIED_OVER: Final = f"""
 INSERT INTO events (event_id, user_id, item_id, kind, timestamp, received_at)
-SELECT 'earlier-' || id, user_id, item_id, ?, microseconds(timestamp), microseconds(received_at)
+SELECT '{_EARLIER}' || id, user_id, item_id, ?, microseconds(timestamp), microseconds(received_at)
 FROM earlier_events ORDER BY id
-"""
+"""  # noqa: S608  constants
 _BUSY_SECONDS: Final = 5.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
@@ -106,6 +110,30 @@ def open_events(path: Path, *, now: Clock = utc_now) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def forget_in_memory(connection: sqlite3.Connection) -> None:
+    """Have every process that follows the file read it again from its beginning, after rows were taken out of it.
+
+    Raises:
+        sqlite3.Error: the file may not be written.
+    """
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    connection.execute(f"PRAGMA user_version = {(version + 1) % 2**31}")
+
+
+def stored_event(number: int, values: Sequence[Any]) -> EventRow:
+    """Return the event of a stored row, of this version's table or of the earlier one's.
+
+    Raises:
+        ValueError: the row is not one of either, or a time is none.
+    """
+    if len(values) == len(EventRow._fields):
+        return EventRow(*values)
+    user_id, item_id, timestamp, received_at = values
+    return EventRow(
+        f"{_EARLIER}{number}", user_id, item_id, KIND_OF_NONE, _of_text(timestamp), _of_text(received_at)
+    )
 
 
 def _make_tables(connection: sqlite3.Connection, first: int) -> None:

@@ -68,6 +68,18 @@ def read_merges(path: Path, *, after_seq: int = 0) -> Iterator[tuple[int, MergeR
         yield seq, MergeRow(*values)
 
 
+def users_with_events(path: Path) -> list[str]:
+    """Return the ids of the users that have events, each once; none where there is no file.
+
+    Raises:
+        EventsUnavailableError: the file cannot be read.
+    """
+    if not path.is_file():
+        return []
+    with _named(path), closing(open_events(path)) as connection:
+        return [user_id for (user_id,) in connection.execute("SELECT DISTINCT user_id FROM events")]
+
+
 def prune(
     path: Path,
     table: Literal["events", "impressions"],

@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from recsys_assets.lake.event_rows import events_of
+from recsys_assets.lake.forgotten_rows import FORGOTTEN, LeftOut
 from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.lake.source_days import OUTSIDE_RANGE, SourceDays
 from recsys_assets.quality.ledger import Ledger
@@ -15,6 +16,7 @@ from recsys_assets.quality.row_account import HomeAccount, RowAccount, RowsOfRea
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home, days_under
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -42,8 +44,10 @@ def home_account(home: Home, source: SourceSettings) -> HomeAccount:
         with Ledger(home.quality_db) as ledger:
             accounts = ledger.accounts()
     published = PartitionStore(root=home.interactions, schema=pl.Schema())  # rows and days, no columns
+    raw = PartitionStore(root=home.raw, schema=pl.Schema()).files()
     landed = {
-        day: accounts.get(day) or RowAccount(kept=file.rows or 0) for day, file in published.files().items()
+        day: (accounts.get(day) or RowAccount(kept=file.rows or 0)).plus(_forgotten(raw.get(day)))
+        for day, file in published.files().items()
     }
     total = RowAccount()
     for account in landed.values():
@@ -80,6 +84,12 @@ def write_home_account(home: Home, source: SourceSettings) -> HomeAccount:
     found = home_account(home, source)
     replace_file(home.row_account, msgspec.json.encode(found))
     return found
+
+
+def _forgotten(raw: DayFile | None) -> RowAccount:
+    """Return the rows of forgotten users that a raw day left out."""
+    rows = 0 if raw is None else LeftOut.of(raw.provenance).rows
+    return RowAccount(reasons={FORGOTTEN: RowsOfReason(rows=rows)} if rows else {})
 
 
 def _rows_of(account: RowAccount, reason: str) -> int:

@@ -21,6 +21,7 @@ from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.build_notices import Noted, noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.forgetting.forget_users import finish_forgets
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
 from recsys_assets.orchestration.interrupts import (
     BUILD_TAG,
@@ -28,7 +29,7 @@ from recsys_assets.orchestration.interrupts import (
     Interrupts,
     close_killed_runs,
 )
-from recsys_assets.orchestration.jobs import DAILY_INCREMENT, RETRAIN_AND_RELEASE
+from recsys_assets.orchestration.jobs import DAILY_INCREMENT, MEASURE_ONLINE, RETRAIN_AND_RELEASE
 from recsys_assets.orchestration.landing_plan import (
     follow,
     move_broken,
@@ -36,6 +37,7 @@ from recsys_assets.orchestration.landing_plan import (
     stretches,
     with_touched,
 )
+from recsys_assets.orchestration.online_inputs import ONLINE
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.costs import measured
@@ -148,6 +150,7 @@ def begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
     with noticed(home, settings, watcher.say) as noted, build_lock(home):
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
+        finish_forgets(home, watcher.say)
         yield noted
 
 
@@ -200,7 +203,7 @@ class Builder:
 
     def run_again(self, days: Sequence[date]) -> BuildOutcome:
         """Land and clean days, stale or not, then build what follows."""
-        first, raw, cleaned, *later = stage_names(self.settings)
+        first, raw, cleaned, *later = stage_names(self.settings, self.home)
         self._perform(first, self._ask(first))
         self.build_days(raw, days, without=set(self.inputs.raw_files) - set(days))
         if not self.outcome.failed:
@@ -218,7 +221,7 @@ class Builder:
     def run(self, *, landed_only: bool, through: date | None) -> BuildOutcome:
         """Build whatever is stale; arguments as in `build`."""
         ask = partial(self._ask, landed_only=landed_only, through=through)
-        walk(stage_names(self.settings), ask, self._perform)
+        walk(stage_names(self.settings, self.home), ask, self._perform)
         if not self.outcome.failed:
             self.outcome.model = ModelChoice.load(self.home.artifact("choice")).in_words()
             self._prune()
@@ -252,7 +255,8 @@ class Builder:
                 for first, last in step.stretches:
                     problems += self.materialise(DAILY_INCREMENT, step.assets, tags=range_tags(first, last))
             else:
-                problems = self.materialise(RETRAIN_AND_RELEASE, step.assets)
+                job = MEASURE_ONLINE if name == ONLINE else RETRAIN_AND_RELEASE
+                problems = self.materialise(job, step.assets)
             cost.succeeded = not problems
         self.end(
             StageRow(

@@ -16,6 +16,7 @@ from recsys_assets.orchestration.landing_plan import (
     prune_intake,
     stretches,
 )
+from recsys_assets.orchestration.online_inputs import ONLINE_ASSETS, has_impressions
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.settings import ExportSettings
@@ -24,6 +25,7 @@ from recsys_assets.source_settings import SourceSettings
 DAILY_INCREMENT: Final = "daily_increment"
 RETRAIN_AND_RELEASE: Final = "retrain_and_release"
 EXPORT_LISTS: Final = "export_lists"
+MEASURE_ONLINE: Final = "measure_online"
 
 EXPORTED_LISTS: Final = "exported_lists"
 _DAILY_ASSETS: Final = ("raw_interactions", "interactions", "increment_report")
@@ -66,8 +68,14 @@ def automation(source: SourceSettings, export: ExportSettings) -> dg.Definitions
                 executor_def=dg.in_process_executor,
                 tags=range_tags(source.first_day, source.last_day),
             ),
+            dg.define_asset_job(
+                MEASURE_ONLINE,
+                selection=dg.AssetSelection.assets(*ONLINE_ASSETS),
+                description="Land what was shown, and measure what came of it.",
+                executor_def=dg.in_process_executor,
+            ),
         ],
-        schedules=[land_yesterday(source)],
+        schedules=[land_yesterday(source), measure_yesterday()],
         sensors=[landed_day(source), deliver_notices()],
     )
 
@@ -115,6 +123,24 @@ def land_yesterday(source: SourceSettings) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=yesterday.isoformat(), partition_key=yesterday.isoformat())
 
     return request_yesterday
+
+
+def measure_yesterday() -> dg.ScheduleDefinition:
+    """Return the schedule that measures online once the day before has landed, where anything was ever shown."""
+
+    @dg.schedule(
+        name="measure_yesterday",
+        job_name=MEASURE_ONLINE,
+        cron_schedule="30 4 * * *",
+        execution_timezone="UTC",
+        description="At 04:30 UTC, what was shown and what came of it, where a client reports it.",
+    )
+    def request_metrics(context: dg.ScheduleEvaluationContext, lake: Lake) -> dg.RunRequest | dg.SkipReason:
+        if not has_impressions(lake.home):
+            return dg.SkipReason("no impression was ever reported")
+        return dg.RunRequest(run_key=context.scheduled_execution_time.date().isoformat())
+
+    return request_metrics
 
 
 def landed_day(source: SourceSettings) -> dg.SensorDefinition:

@@ -14,6 +14,7 @@ REASONS: Final = {
     "outside_range": "outside of the days that are landed",
     "not_landed": "of days that have not landed yet",
     "rejected": "of days in quarantine",
+    "forgotten": "of users who were forgotten",
     "event_in_source": "that are events by HTTP which the source has too",
     "no_user": "without a user",
     "no_item": "without an item",

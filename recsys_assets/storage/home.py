@@ -16,7 +16,9 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 _DAY_PREFIX: Final = "date="
-LockName = Literal["build", "source", "events", "rules", "keys", "reports", "notices"]
+LockName = Literal[
+    "build", "source", "events", "rules", "keys", "reports", "notices", "forgets", "experiments"
+]
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -249,6 +251,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "experiments.jsonl"
 
     @property
+    def experiment_results(self) -> Path:
+        """The daily looks at experiments as JSON, an `ExperimentResult` each."""
+        return self.root / "experiment_results"
+
+    @property
     def forgotten(self) -> Path:
         """Users who were forgotten, as salted hashes, with the proof of each: JSON lines."""
         return self.root / "forgotten.jsonl"
@@ -257,6 +264,11 @@ class Home(msgspec.Struct, frozen=True):
     def unfinished_forgets(self) -> Path:
         """Users being forgotten: JSON, a list; there only until they are."""
         return self.root / "unfinished_forgets.json"
+
+    @property
+    def forget_changes(self) -> Path:
+        """The files that a forget under way changes, as they were before: JSON, a `ChangedFiles`."""
+        return self.root / ".forget_changes.json"
 
     @property
     def notices_db(self) -> Path:

@@ -12,6 +12,7 @@ from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.event_days import event_store
 from recsys_assets.lake.event_rows import EventRows
 from recsys_assets.lake.follow import count_now
+from recsys_assets.lake.forgotten_rows import ForgottenRows
 from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.source_days import SourceDays, files_as_counted
@@ -34,6 +35,7 @@ from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.quality.audit_and_publish import PublishOutcome, publish_days
 from recsys_assets.quality.expectations import CheckResult
+from recsys_assets.storage.forgotten import Forgotten
 
 
 def raw_interactions(
@@ -63,12 +65,12 @@ def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tupl
     counted, inputs = count_now(lake.home, settings), Inputs(lake.home, settings)
     gone = inputs.source_changes(counted).gone  # they stay as they landed
     wanted = [day for day in days if day not in gone]
-    read = source.only(counted.files_with(wanted))
+    read, forgotten = source.only(counted.files_with(wanted)), ForgottenRows(Forgotten.load(lake.home))
     rows = EventRows(store=event_store(lake.home), last_day=settings.source.own_last_day)
     with lake.ledger() as ledger:
         outcome = publish_days(
-            rows.joined(iter_days(read, wanted, scratch=lake.home.scratch)),
-            store=lake.raw(_provenance(inputs, read, counted, rows)),
+            forgotten.without(rows.joined(iter_days(read, wanted, scratch=lake.home.scratch))),
+            store=lake.raw(_provenance(inputs, read, counted, rows, forgotten)),
             audit=lake.raw_audit(source, ledger, in_part=days_in_part(inputs)),
             quarantine=lake.home.quarantine,
             ledger=ledger,
@@ -119,7 +121,7 @@ def make_catalogue(lake: Lake) -> tuple[pl.DataFrame, list[CheckResult]]:
 
 
 def _provenance(
-    inputs: Inputs, read: Source, counted: SourceDays, rows: EventRows
+    inputs: Inputs, read: Source, counted: SourceDays, rows: EventRows, forgotten: ForgottenRows
 ) -> Callable[[date], dict[str, str]]:
     """Return a day's provenance; none, so that it is stale, where a file was written to since it was counted."""
 
@@ -127,7 +129,11 @@ def _provenance(
     def is_as_counted() -> bool:  # called at the first write, when all has been read
         return files_as_counted(read, counted)
 
-    return lambda day: {**(inputs.landing(day) if is_as_counted() else {}), **rows.provenance(day)}
+    return lambda day: {
+        **(inputs.landing(day) if is_as_counted() else {}),
+        **rows.provenance(day),
+        **forgotten.provenance(day),
+    }
 
 
 def lake_assets(

@@ -47,7 +47,12 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
             if given.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(given, target)
-        for real, copy in ((home.raw, staged.raw), (home.interactions, staged.interactions)):
+        for real, copy in (
+            (home.raw, staged.raw),
+            (home.interactions, staged.interactions),
+            (home.event_days, staged.event_days),
+            (home.impression_days, staged.impression_days),
+        ):
             _link_entries(real, copy)
             if (copy / JOURNAL).exists():
                 (copy / JOURNAL).unlink()  # it is appended to
@@ -60,6 +65,8 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
         for name in (home.artifacts, home.reports, home.releases):
             if name.is_dir():
                 (staged.root / name.name).symlink_to(name)
+        if home.events_db.is_file():
+            staged.events_db.symlink_to(home.events_db)  # impressions that wait in it are only looked at
         if home.quality_db.is_file():
             _copy_database(home.quality_db, staged.quality_db)
         yield staged
