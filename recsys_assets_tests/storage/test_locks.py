@@ -100,7 +100,7 @@ LOCK_OF = {
         "orchestration/forgetting/releases_step.py",
         "orchestration/repair/damaged_databases.py",
         "orchestration/repair/made_artifacts.py",
-        "orchestration/retention.py", "orchestration/run_history.py", "quality/ledger.py",
+        "orchestration/retention.py", "orchestration/run_history.py", "orchestration/streaming.py", "quality/ledger.py",
         "quality/quarantine.py", "release/gate_report.py", "storage/day_versions.py",
         "storage/partition_store.py",
     },

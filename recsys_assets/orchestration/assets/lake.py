@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from recsys_assets.intake.merged_users import last_users, stored_merges
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.event_days import event_store
 from recsys_assets.lake.event_rows import EventRows
@@ -66,7 +67,11 @@ def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tupl
     gone = inputs.source_changes(counted).gone  # they stay as they landed
     wanted = [day for day in days if day not in gone]
     read, forgotten = source.only(counted.files_with(wanted)), ForgottenRows(Forgotten.load(lake.home))
-    rows = EventRows(store=event_store(lake.home), last_day=settings.source.own_last_day)
+    rows = EventRows(
+        store=event_store(lake.home),
+        last_day=settings.source.own_last_day,
+        users_now=last_users(stored_merges(lake.home.events_db)),
+    )
     with lake.ledger() as ledger:
         outcome = publish_days(
             forgotten.without(rows.joined(iter_days(read, wanted, scratch=lake.home.scratch))),
