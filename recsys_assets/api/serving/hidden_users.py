@@ -4,6 +4,8 @@ The ids come from `unfinished_forgets.json`, which each worker follows; the voca
 release do not find them meanwhile.
 """
 
+from collections.abc import Sequence
+
 from recsys_assets.release.load import Release
 from recsys_assets.storage.forgotten import read_unfinished_forgets
 from recsys_assets.storage.home import Home
@@ -19,8 +21,8 @@ class HiddenUsers:
         self.ids: frozenset[str] = frozenset()
         """Their ids."""
 
-    def refresh(self, release: Release | None) -> None:
-        """Take up requests and ends, and hide the users in a release.
+    def refresh(self, releases: Sequence[Release]) -> None:
+        """Take up requests and ends, and hide the users in these releases.
 
         Raises:
             ForgetError: the requests cannot be read; the users hidden before stay hidden.
@@ -30,7 +32,7 @@ class HiddenUsers:
             unfinished = read_unfinished_forgets(self._home)
             self.ids = frozenset(user for one in unfinished for user in one.users)
             self._seen = seen
-        if release is not None:
+        for release in releases:
             self.hide_in(release)
 
     def hide_in(self, release: Release) -> None:

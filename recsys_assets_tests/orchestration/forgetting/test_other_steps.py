@@ -94,7 +94,10 @@ def test_a_rejected_day_keeps_its_other_rows_under_their_fingerprint(home):
 def test_events_keep_their_numbers(home):
     forget(home, "2056")
     with closing(sqlite3.connect(home.events_db)) as events:
-        assert events.execute("SELECT seq, user_id FROM events").fetchall() == [(8, "12"), (9, "anna1@shop.org")]
+        assert events.execute("SELECT seq, user_id FROM events").fetchall() == [
+            (8, "12"),
+            (9, "anna1@shop.org"),
+        ]
 
 
 def test_a_golden_user_is_removed_with_a_note_and_people_s_words_stay(home):
@@ -157,7 +160,7 @@ def test_no_finding_names_the_user(home):
     assert "anna1" not in repr(found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(users=st.lists(IDS, min_size=2, max_size=4, unique=True))
 def test_whatever_the_ids_the_first_is_forgotten_and_the_others_keep_their_rows(users):
     with tempfile.TemporaryDirectory() as folder:
@@ -167,7 +170,9 @@ def test_whatever_the_ids_the_first_is_forgotten_and_the_others_keep_their_rows(
         forget(home, users[0])
         assert scan_home(home, users[:1]).found == ()
         with closing(sqlite3.connect(home.events_db)) as events:
-            assert [row[0] for row in events.execute("SELECT user_id FROM events")] == users[1:]
+            assert [row[0] for row in events.execute("SELECT user_id FROM events ORDER BY seq")] == users[1:]
         assert pl.read_parquet(home.root / "lists.parquet")["user_id"].to_list() == users[1:]
         assert [one.user for one in read_golden(home.golden_file)] == users[1:]
-        assert json.loads(home.plan.read_bytes())["lists"] == [{"user": one, "items": ["i1"]} for one in users[1:]]
+        assert json.loads(home.plan.read_bytes())["lists"] == [
+            {"user": one, "items": ["i1"]} for one in users[1:]
+        ]
