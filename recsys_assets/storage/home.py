@@ -236,6 +236,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "online_metrics"
 
     @property
+    def merged_days(self) -> Path:
+        """The raw days that have rows of merged users: JSON without their ids; made again where it is missing."""
+        return self.root / "lake" / "merged_days.json"
+
+    @property
     def item_states_db(self) -> Path:
         """The state of items now, and the log of its changes."""
         return self.root / "item_states.sqlite"

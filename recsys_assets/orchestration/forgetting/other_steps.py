@@ -29,8 +29,13 @@ _NOTE: Final = "a golden user was forgotten here (forget #{})"
 
 
 def forget_in_intake(home: Home, ids: frozenset[str], *, number: int) -> StepResult:
-    """Delete the users' events, impressions and merges from `events.sqlite`, while servers run."""
-    changed = take_out_of_database(home.events_db, WantedIds(ids)) if home.events_db.exists() else 0
+    """Delete the users' events, impressions and merges from `events.sqlite`, while servers run.
+
+    The file's `user_version` grows, by which every process that follows it reads it again from the start.
+    """
+    changed = 0
+    if home.events_db.exists():
+        changed = take_out_of_database(home.events_db, WantedIds(ids), grow_version=True)
     detail = f"{changed:,} events, impressions and merges (forget #{number})" if changed else ""
     return StepResult(step="intake", detail=detail, changed=changed)
 

@@ -27,15 +27,24 @@ _BUSY_SECONDS: Final = 30.0
 """Longest wait for others to end what they do with the file."""
 _PAUSE_SECONDS: Final = 0.1
 _ZLIB: Final = b"\x78"
+_VERSIONS: Final = 2**31
 _ROWID: Final = "rowid"
 
 
-def take_out_of_database(path: Path, wanted: WantedIds, *, busy_seconds: float = _BUSY_SECONDS) -> int:
+def take_out_of_database(
+    path: Path, wanted: WantedIds, *, grow_version: bool = False, busy_seconds: float = _BUSY_SECONDS
+) -> int:
     """Take users out of every table of a database, durably, and return the number of rows and cells.
 
     A row with a user in a column of users is deleted; elsewhere only the id goes (`WantedIds.without`). Then the file
     is written again without free pages and its journal is emptied, also where an earlier try deleted the rows. Others
     may read and write it meanwhile.
+
+    Args:
+        path: the database.
+        wanted: the users.
+        grow_version: count `PRAGMA user_version` up where rows go, for those who follow the file.
+        busy_seconds: longest wait for others.
 
     Raises:
         ForgetError: another process holds it for longer than `busy_seconds`.
@@ -54,6 +63,9 @@ def take_out_of_database(path: Path, wanted: WantedIds, *, busy_seconds: float =
                     _take_out_of_table(connection, table, names, wanted)
                     for table, names in tables_of(connection)
                 )
+                if changed and grow_version:
+                    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+                    connection.execute(f"PRAGMA user_version = {(version + 1) % _VERSIONS}")
             if changed or _has_spelling(path, wanted):
                 connection.execute("VACUUM")
                 _empty_journal(connection, path, busy_seconds)
