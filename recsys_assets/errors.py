@@ -7,7 +7,7 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final, Self
 
 
@@ -95,6 +95,10 @@ class RulesError(InputError):
     """A rules file is not valid; the message names file, line, the value found, and a suggestion."""
 
 
+class ExperimentsError(InputError):
+    """`experiments.toml` is not valid, or has no experiment of that name; the message names file, line and value."""
+
+
 class ExportError(InputError):
     """Lists cannot be exported: the target is not one, cannot be written, or the users' file cannot be read."""
 
@@ -166,6 +170,10 @@ class UnknownCohortError(InputError):
     """A cohort names a feature that users do not have."""
 
 
+class PageTokenError(InputError):
+    """The token of a list's next page cannot be used."""
+
+
 class SearchTooBroadError(InputError):
     """A search takes too much processor time."""
 
@@ -178,6 +186,31 @@ class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
 
 
+class IntakeFullError(RecsysError):
+    """More events wait to be stored than may; the same request can be accepted a second later."""
+
+
+class SendingError(RecsysError):
+    """An API did not take the events that were sent to it."""
+
+
+class EventConflictError(RecsysError):
+    """An event has the id of another one that is stored with another content."""
+
+    def __init__(self, message: str, *, event_ids: Sequence[str] = ()) -> None:
+        """Say which events; `event_ids` are theirs, each once."""
+        super().__init__(message)
+        self.event_ids = event_ids
+
+
+class ItemStateError(InputError):
+    """A change of an item's state cannot be used."""
+
+
+class ItemStatesUnavailableError(RecsysError):
+    """The states of items cannot be stored or read."""
+
+
 class MergeConflictError(RecsysError):
     """Two users cannot be merged, since an earlier merge says something else."""
 
@@ -188,6 +221,14 @@ class DeliveryError(RecsysError):
 
 class AnswersUnavailableError(RecsysError):
     """The counts of answers cannot be written or read."""
+
+
+class NothingShownError(InputError):
+    """No answer was shown on the day whose online metrics are wanted."""
+
+
+class OnlineMetricsError(RecsysError):
+    """Online metrics cannot be read."""
 
 
 class LineageError(InputError):

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.errors import BrokenReleaseError, RecsysError, ReleaseError
+from recsys_assets.intake.stored_events import read_events
 from recsys_assets.notices.outbox import Outbox
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
 from recsys_assets.release.current import check_not_recalled, read_current
@@ -93,6 +94,19 @@ def _facts_of_notices(home: Home) -> list[tuple[str, str]]:
     return [("notices", f"{counts}{see}"), *(("", f"{shown}: {why}") for shown, why in worst.items())]
 
 
+def _facts_of_events(inputs: "Inputs") -> list[tuple[str, str]]:
+    """Return the events by HTTP that have not landed."""
+    from recsys_assets.lake.event_days import taken_through  # noqa: PLC0415  polars
+    from recsys_assets.orchestration.landing_plan import days_with_new_events  # noqa: PLC0415  polars
+
+    home = inputs.home
+    waiting = sum(1 for _ in read_events(home.events_db, after_seq=taken_through(home)))
+    days = len(days_with_new_events(inputs))
+    parts = [f"{waiting:,} new ones"] if waiting else []
+    parts += [f"those of {days:,} days have not landed"] if days else []
+    return [("events by HTTP", f"{', '.join(parts)}; recsys land --events{home.option}")] if parts else []
+
+
 def _way_to_settings(home: Home) -> str:
     """Return the next step in a home without settings, or with broken ones."""
     try:
@@ -133,18 +147,21 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.orchestration.repair.damage import find_damage  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
-    total, landed = len(settings.source.days()), len(inputs.raw_store.days())
+    counted, partitions, landed = inputs.source_days, settings.source.days(), len(inputs.raw_store.days())
+    total = len(partitions) if counted is None else sum(not counted.is_idle(day) for day in partitions)
     found.damage = list(find_damage(home, settings))
     with _named(found, "rows"):
         headline, *lines = home_account(home, settings.source).in_words() or [""]
         if headline:
             found.facts += [("rows", headline.removeprefix("Rows: ")), *(("", line) for line in lines)]
+    with _named(found, "events by HTTP"):
+        found.facts += _facts_of_events(inputs)
     found.facts.append(("raw_interactions", f"{landed} of {total} days"))
     found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]
     if rejected:
-        days = "day" if len(rejected) == 1 else "days"
-        found.facts.append(("quarantine", f"{len(rejected)} {days}, the first {rejected[0]}"))
+        noun = "day" if len(rejected) == 1 else "days"
+        found.facts.append(("quarantine", f"{len(rejected)} {noun}, the first {rejected[0]}"))
     states = _states_of_artifacts(home, inputs)
     found.facts += states.items()
     if states["choice"] == "fresh":

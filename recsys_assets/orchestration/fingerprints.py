@@ -55,6 +55,8 @@ CODE_VERSIONS: Final = {
     "item_index": "3",
     "release": "2",
     "exported_lists": "1",
+    "impressions": "1",
+    "online_metrics": "1",
 }
 """Asset, or pair of assets built together -> version of its code; raise it when the result changes."""
 

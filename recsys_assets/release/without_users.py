@@ -1,7 +1,7 @@
 """The files of a release, or of an artifact, without some of their users: rows by user, ids and feature rows.
 
-The other users' rows are byte for byte those before, under lower numbers. What was learnt from all users together stays:
-item vectors, popularity, priors and counts of items are sums over many, in which nobody has a row.
+The other users' rows are byte for byte those before, under lower numbers. What was learnt from all users together
+stays: item vectors, popularity, priors and counts of items are sums over many, in which nobody has a row.
 """
 
 import sqlite3

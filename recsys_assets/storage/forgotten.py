@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -66,10 +66,8 @@ class RecordedForget(msgspec.Struct, frozen=True, kw_only=True):
     """`hash_of` each user."""
     steps: tuple[StepResult, ...] = ()
     """The steps in their order."""
-    scanned_files: int = 0
-    """Files that the proof read."""
-    found: tuple[FoundAgain, ...] = ()
-    """Places where the proof still found a user; none where they are forgotten."""
+    proof: dict[str, Any] = {}
+    """The `HomeScan` at the end, in plain values."""
 
 
 class UnfinishedForget(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,10 +206,10 @@ def request_forget(
     return begun
 
 
-def note_step(home: Home, number: int, result: StepResult) -> None:
-    """Record that a step of a forget has ended; the caller holds the lock `forgets`."""
+def note_steps(home: Home, number: int, steps: Sequence[StepResult]) -> None:
+    """Record the steps of a forget that have ended; the caller holds the lock `forgets`."""
     noted = [
-        msgspec.structs.replace(one, steps=(*one.steps, result)) if one.number == number else one
+        msgspec.structs.replace(one, steps=tuple(steps)) if one.number == number else one
         for one in read_unfinished_forgets(home)
     ]
     write_unfinished_forgets(home, noted)

@@ -16,7 +16,9 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 _DAY_PREFIX: Final = "date="
-LockName = Literal["build", "source", "rules", "keys", "reports", "notices", "forgets"]
+LockName = Literal[
+    "build", "source", "events", "rules", "keys", "reports", "notices", "forgets", "experiments"
+]
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -219,6 +221,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "events"
 
     @property
+    def stream_state(self) -> Path:
+        """The days that `recsys stream` played last: JSON, a `StreamState`."""
+        return self.root / "stream.json"
+
+    @property
     def impression_days(self) -> Path:
         """Impressions that landed from the intake, a folder a day."""
         return self.root / "lake" / "impressions"
@@ -247,6 +254,11 @@ class Home(msgspec.Struct, frozen=True):
     def experiments_log(self) -> Path:
         """Starts and ends of experiments and arms: JSON lines."""
         return self.root / "experiments.jsonl"
+
+    @property
+    def experiment_results(self) -> Path:
+        """The daily looks at experiments as JSON, an `ExperimentResult` each."""
+        return self.root / "experiment_results"
 
     @property
     def forgotten(self) -> Path:

@@ -1,5 +1,6 @@
 """The rules over HTTP: the scenarios in force, and why an item is or is not in a user's list."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import get
@@ -101,7 +102,7 @@ class RulesController(ServiceController):
         user_id = as_sent(user_id)
         serving = self.service.serving()
         person = self.service.live.merged.of(user_id)
-        self.service.live.events_since(person)
+        self.service.live.events_since(serving, person)
         num = serving.item_num(item_id)
         engine = await serving.rules.engine()
         pipeline = engine.scenario(scenario)
@@ -110,10 +111,11 @@ class RulesController(ServiceController):
             user_id=person,
             user_num=serving.release.users.num_of(person),
             session=serving.items_since(person),
-            exclude=serving.item_nums(exclude),
+            exclude=serving.left_out(person, exclude),
             include_seen=include_seen,
             category=category,
             diversity=diversity,
+            shown=partial(self.service.shown_to, serving, user_id),
         )
 
         def reply() -> Reply:

@@ -30,6 +30,26 @@ def with_items_of(
     return list(dict.fromkeys([*own, *since, *earlier]))
 
 
+def with_hidden_of(
+    others: Sequence[str], own: Sequence[int], hidden_by: ItemsOf, release: Release
+) -> Sequence[int]:
+    """Return the items hidden from a user with those hidden from users merged into it, and what these have seen.
+
+    Args:
+        others: ids that were merged into the user; at least one.
+        own: numbers of the items that are hidden from the user.
+        hidden_by: those that another user's events since the release hide.
+        release: the release.
+
+    Returns:
+        Item numbers, each once.
+    """
+    since = [num for user in others for num in hidden_by(user)]
+    known = [num for user in others if (num := release.users.num_of(user)) is not None]
+    seen = [item for num in known for item in release.seen(num).tolist()]
+    return list(dict.fromkeys([*own, *since, *seen]))
+
+
 def mark_with(others: Sequence[str], own: int, mark_of: Callable[[str], int]) -> int:
     """Return a number that grows with each event of a user and with each merge into it.
 

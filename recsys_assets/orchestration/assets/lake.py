@@ -9,6 +9,8 @@ import dagster as dg
 import polars as pl
 
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
+from recsys_assets.lake.event_days import event_store
+from recsys_assets.lake.event_rows import EventRows
 from recsys_assets.lake.follow import count_now
 from recsys_assets.lake.forgotten_rows import ForgottenRows
 from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
@@ -17,6 +19,7 @@ from recsys_assets.lake.source_days import SourceDays, files_as_counted
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
+from recsys_assets.orchestration.landing_plan import days_in_part
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
@@ -63,11 +66,12 @@ def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tupl
     gone = inputs.source_changes(counted).gone  # they stay as they landed
     wanted = [day for day in days if day not in gone]
     read, forgotten = source.only(counted.files_with(wanted)), ForgottenRows(Forgotten.load(lake.home))
+    rows = EventRows(store=event_store(lake.home), last_day=settings.source.own_last_day)
     with lake.ledger() as ledger:
         outcome = publish_days(
-            forgotten.without(iter_days(read, wanted, scratch=lake.home.scratch)),
-            store=lake.raw(_provenance(inputs, read, counted, forgotten)),
-            audit=lake.raw_audit(source, ledger),
+            forgotten.without(rows.joined(iter_days(read, wanted, scratch=lake.home.scratch))),
+            store=lake.raw(_provenance(inputs, read, counted, rows, forgotten)),
+            audit=lake.raw_audit(source, ledger, in_part=days_in_part(inputs)),
             quarantine=lake.home.quarantine,
             ledger=ledger,
             recalled=recalled_rows(lake.home),
@@ -117,7 +121,7 @@ def make_catalogue(lake: Lake) -> tuple[pl.DataFrame, list[CheckResult]]:
 
 
 def _provenance(
-    inputs: Inputs, read: Source, counted: SourceDays, forgotten: ForgottenRows
+    inputs: Inputs, read: Source, counted: SourceDays, rows: EventRows, forgotten: ForgottenRows
 ) -> Callable[[date], dict[str, str]]:
     """Return a day's provenance; none, so that it is stale, where a file was written to since it was counted."""
 
@@ -125,7 +129,11 @@ def _provenance(
     def is_as_counted() -> bool:  # called at the first write, when all has been read
         return files_as_counted(read, counted)
 
-    return lambda day: (inputs.landing(day) if is_as_counted() else {}) | forgotten.provenance(day)
+    return lambda day: {
+        **(inputs.landing(day) if is_as_counted() else {}),
+        **rows.provenance(day),
+        **forgotten.provenance(day),
+    }
 
 
 def lake_assets(

@@ -4,11 +4,8 @@ An artifact that was fresh is recorded as made from the rewritten days, since tr
 vectors, popularity and priors keep the users' anonymous part until the next training.
 """
 
-import os
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path
-from shutil import copyfile
 from typing import Final
 
 from recsys_assets.errors import ReleaseError
@@ -16,6 +13,7 @@ from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import planned
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs, making, written_inputs
+from recsys_assets.release.rewrite_release import link_others
 from recsys_assets.release.without_users import GoneUsers, has_users, write_without_users
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.arrays import map_array
@@ -34,13 +32,13 @@ def forget_in_artifacts(home: Home, ids: frozenset[str], *, number: int) -> Step
     """Remove the users from every artifact; see `ForgetStep`. A damaged one is removed, and built again later."""
     changes = planned(home, ids, number=number)
     gone = GoneUsers(ids=ids, nums=changes.nums, users=changes.users)
-    settings, changed, rebuilt = load_or_default_settings(home), 0, []
+    settings, files, rebuilt = load_or_default_settings(home), list[str](), []
     for name in _FRESH_AFTER:
         folder = home.artifact(name)
         if not folder.is_dir():
             continue
         try:
-            written = _rewrite(folder, gone) if name in _OF_USERS else 0
+            files += _rewrite(folder, gone) if name in _OF_USERS else []
         except _UNREADABLE:
             forget_inputs(folder)
             remove_folder(folder)
@@ -50,37 +48,21 @@ def forget_in_artifacts(home: Home, ids: frozenset[str], *, number: int) -> Step
         if name in changes.fresh_artifacts and written_inputs(folder) != inputs.of_artifact(name):
             with making(folder, inputs=inputs.of_artifact(name), parts=parts_of(inputs, name)):
                 pass
-        changed += written
     again = f"; damaged, so that the next build makes them again: {', '.join(rebuilt)}" if rebuilt else ""
-    detail = f"{changed:,} files rewritten{again}" if changed or rebuilt else ""
-    return StepResult(step=ARTIFACTS, detail=detail, changed=changed)
+    detail = f"{len(files):,} files rewritten{again}" if files or rebuilt else ""
+    return StepResult(step=ARTIFACTS, detail=detail, changed=len(files))
 
 
-def link_others(folder: Path, target: Path, without: Iterable[str]) -> None:
-    """Give `target` the files of `folder` that it lacks: the same files, or copies where a file system has no links."""
-    left_out = set(without)
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = file.relative_to(folder).as_posix()
-        if name in left_out:
-            continue
-        place = target / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(file, place)
-        except OSError:
-            copyfile(file, place)
-
-
-def _rewrite(folder: Path, gone: GoneUsers) -> int:
+def _rewrite(folder: Path, gone: GoneUsers) -> list[str]:
     """Replace the artifact by one without the users; nothing happens where it has none. Return the files written."""
     lists = folder / "candidates_items.npy"
     lists_have = bool(gone.nums) and lists.is_file() and _rows(lists) == gone.users
     if not lists_have and not has_users(folder, gone.ids):
-        return 0
+        return []
     with replaced_folder(folder) as staged:
         written = write_without_users(folder, staged, gone)
-        link_others(folder, staged, written)
-    return len(written)
+        link_others(folder, staged, without=written)
+    return [f"{folder.name}/{name}" for name in written]
 
 
 def _rows(file: Path) -> int:

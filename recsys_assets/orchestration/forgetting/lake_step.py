@@ -55,10 +55,8 @@ def forget_in_lake(home: Home, ids: frozenset[str], *, number: int) -> StepResul
     if home.quality_db.exists():
         write_home_account(home, settings.source)
     days = {day for of_table in changes.tables.values() for day in of_table} | changes.versions.keys()
-    detail = (
-        f"rows of {len(days):,} days removed, {len(changes.versions):,} days of earlier versions among them"
-    )
-    return StepResult(step=LAKE, detail=detail if days else "", changed=removed)
+    note = f"{len(days):,} days rewritten, {len(changes.versions):,} of them in earlier versions too"
+    return StepResult(step=LAKE, detail=f"{removed:,} rows removed; {note}" if days else "", changed=removed)
 
 
 def now_named(folder: Path, before: Mapping[date, str]) -> dict[tuple[date, str], str]:
@@ -67,17 +65,9 @@ def now_named(folder: Path, before: Mapping[date, str]) -> dict[tuple[date, str]
     return {(day, checksum): files[day].checksum for day, checksum in before.items() if day in files}
 
 
-def _without(frame: pl.DataFrame, ids: frozenset[str], given: Mapping[str, str], number: int) -> LeftOut:
+def _left_out(frame: pl.DataFrame, ids: frozenset[str], given: Mapping[str, str], number: int) -> LeftOut:
     """Return the rows that a raw day lacks now, with those left out before."""
     return LeftOut.of(given).plus(frame.select(is_of(ids).sum()).item(), [number])
-
-
-def _of_raw(given: Mapping[str, str], left_out: LeftOut, kept: pl.DataFrame) -> dict[str, str]:
-    """Return the metadata of a raw day in the order in which landing writes them."""
-    notes = note_of_returns(kept)
-    own = without_checksums(given)
-    first = {key: value for key, value in own.items() if key not in {*left_out.provenance, *notes}}
-    return {**first, **left_out.provenance}
 
 
 def _rewrite_raw(home: Home, ids: frozenset[str], before: Mapping[date, str], number: int) -> int:
@@ -97,7 +87,8 @@ def _rewrite_raw(home: Home, ids: frozenset[str], before: Mapping[date, str], nu
         kept = frame.filter(~is_of(ids))
         if kept.height == frame.height:
             continue  # it was rewritten before a kill
-        provenance[day] = _of_raw(file.provenance, _without(frame, ids, file.provenance, number), kept)
+        left_out = _left_out(frame, ids, file.provenance, number)
+        provenance[day] = without_checksums(file.provenance) | left_out.provenance
         store.write(day, kept)
         removed += frame.height - kept.height
     store.settle()
@@ -127,8 +118,9 @@ def _rewrite_version(versions: DayVersions, version: DayVersion, ids: frozenset[
     given = pl.read_parquet_metadata(version.path)
     given.pop("ARROW:schema", None)
     kept = frame.filter(~is_of(ids))
-    provenance = {**_of_raw(given, _without(frame, ids, given, number), kept), **note_of_returns(kept)}
-    content, _ = sealed(*file_content(kept, provenance))
+    left_out = _left_out(frame, ids, given, number)
+    notes = {**left_out.provenance, **note_of_returns(kept)}
+    content, _ = sealed(*file_content(kept, without_checksums(given) | notes))
     versions.rewrite(version, content)
     return frame.height - kept.height
 

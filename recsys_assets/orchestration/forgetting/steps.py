@@ -5,9 +5,11 @@ again at any time, after a kill within it too, and does nothing where nothing is
 for the next step is there when it returns.
 """
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
+from recsys_assets.orchestration.forgetting.artifacts_step import ARTIFACTS, forget_in_artifacts
+from recsys_assets.orchestration.forgetting.lake_step import LAKE, forget_in_lake
+from recsys_assets.orchestration.forgetting.releases_step import RELEASES, forget_in_all_releases
 from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 
@@ -28,6 +30,9 @@ class ForgetStep(Protocol):
         """
 
 
-STEPS: Final[tuple[tuple[str, ForgetStep], ...]] = ()
+STEPS: Final[tuple[tuple[str, ForgetStep], ...]] = (
+    (LAKE, forget_in_lake),
+    (ARTIFACTS, forget_in_artifacts),
+    (RELEASES, forget_in_all_releases),
+)
 """Name -> step, in the order in which they are run."""
-Say = Callable[[str], None]

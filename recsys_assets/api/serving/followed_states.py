@@ -1,0 +1,61 @@
+"""Item states in a serving process: read as they change, bound to the release served, and put in force as one."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from recsys_assets.api.http.bodies import ItemJson
+from recsys_assets.errors import ItemStatesUnavailableError
+from recsys_assets.intake.state_store import StatesSnapshot, StateStore
+from recsys_assets.release.bound_states import bind_states
+from recsys_assets.rules.engine.live_items import LiveCategories
+from recsys_assets.storage.home import Home
+
+if TYPE_CHECKING:
+    from recsys_assets.api.serving.serving_release import Serving
+
+
+class FollowedStates:
+    """The states of one home. Its methods take a moment where something changed: call them beside the event loop."""
+
+    def __init__(self, home: Home, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Follow the states of `home`; `clock` decides when a state's time is up."""
+        self.store = StateStore(home.item_states_db)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._in_force: tuple[Serving, StatesSnapshot] | None = None
+
+    def refresh(self, opened: "Sequence[Serving]") -> None:
+        """Take up changes of states, and put them in force in every open release.
+
+        Lists heed them as soon as they are bound; rules that read them as columns a moment later.
+
+        Raises:
+            ItemStatesUnavailableError: the store cannot be read; the states before stay in force.
+        """
+        with self._lock:
+            self.store.refresh(self._clock())
+            for serving in opened:
+                self._put_in_force(serving)
+
+    def begin(self, serving: "Serving") -> None:
+        """Put the states in force before a release is served; those read before where the store cannot be read."""
+        try:
+            self.refresh([serving])
+        except ItemStatesUnavailableError:  # the follower says why
+            with self._lock:
+                self._put_in_force(serving)
+
+    def _put_in_force(self, serving: "Serving") -> None:
+        lookups, release = serving.plain.lookups, serving.release
+        before = lookups.states
+        wanted = (serving, self.store.snapshot)
+        if self._in_force != wanted:
+            states = bind_states(self.store.snapshot, release.items)
+            lookups.take_up(states)
+            if states.categories != before.categories:
+                categories = LiveCategories(release.categories, states.categories)
+                serving.items = ItemJson(release.items, release.titles, categories)
+            self._in_force = wanted
+        serving.rules.rebind()
