@@ -21,6 +21,7 @@ from recsys_assets.exports.chosen_users import UserBatch
 from recsys_assets.exports.list_batch import ListBatch
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.release.bound_states import bind_states
+from recsys_assets.release.catalogue_over import FollowedCatalogue
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.retrieval import first_of_rows
@@ -60,7 +61,8 @@ class ListMaker:
         self.release: Release = load_release(home.releases / release_id, verify=False)
         self._plain = PlainScenario(self.release)
         store = StateStore(home.item_states_db)
-        self._plain.lookups.take_up(bind_states(store.refresh(now), self.release.items))
+        over = FollowedCatalogue(home).over(self.release)
+        self._plain.lookups.take_up(bind_states(store.refresh(now), self.release.items, catalogue=over))
         store.close()
         self._events = EventStore(home.events_db)
         self._events.refresh()

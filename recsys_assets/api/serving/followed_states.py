@@ -1,4 +1,4 @@
-"""Item states in a serving process: read as they change, bound to the release served, and put in force as one."""
+"""Item states and the newest catalogue in a serving process: followed, bound to the release, put in force as one."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.errors import ItemStatesUnavailableError
 from recsys_assets.intake.state_store import StatesSnapshot, StateStore
-from recsys_assets.release.bound_states import bind_states
+from recsys_assets.release.bound_states import CatalogueOver, bind_states
+from recsys_assets.release.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.live_items import LiveCategories
 from recsys_assets.storage.home import Home
 
@@ -24,7 +25,8 @@ class FollowedStates:
         self.store = StateStore(home.item_states_db)
         self._clock = clock
         self._lock = threading.Lock()
-        self._in_force: tuple[Serving, StatesSnapshot] | None = None
+        self._catalogue = FollowedCatalogue(home)
+        self._in_force: tuple[Serving, StatesSnapshot, CatalogueOver] | None = None
 
     def refresh(self, serving: "Serving | None") -> None:
         """Take up changes of states, and put them in force where a release is served.
@@ -36,8 +38,14 @@ class FollowedStates:
         """
         with self._lock:
             self.store.refresh(self._clock())
-            if serving is not None:
-                self._put_in_force(serving)
+            if serving is None:
+                return
+            try:
+                over = self._catalogue.over(serving.release)
+            except ItemStatesUnavailableError:  # states do not wait for it
+                self._put_in_force(serving, self._catalogue.last_over(serving.release))
+                raise
+            self._put_in_force(serving, over)
 
     def begin(self, serving: "Serving") -> None:
         """Put the states in force before a release is served; those read before where the store cannot be read."""
@@ -45,14 +53,14 @@ class FollowedStates:
             self.refresh(serving)
         except ItemStatesUnavailableError:  # the follower says why
             with self._lock:
-                self._put_in_force(serving)
+                self._put_in_force(serving, self._catalogue.last_over(serving.release))
 
-    def _put_in_force(self, serving: "Serving") -> None:
+    def _put_in_force(self, serving: "Serving", catalogue: CatalogueOver) -> None:
         lookups, release = serving.plain.lookups, serving.release
         before = lookups.states
-        wanted = (serving, self.store.snapshot)
+        wanted = (serving, self.store.snapshot, catalogue)
         if self._in_force != wanted:
-            states = bind_states(self.store.snapshot, release.items)
+            states = bind_states(self.store.snapshot, release.items, catalogue=catalogue)
             lookups.take_up(states)
             if states.categories != before.categories:
                 categories = LiveCategories(release.categories, states.categories)
