@@ -1,4 +1,4 @@
-"""A catalogue that lands: what agrees with it is taken over, what does not is named."""
+"""A catalogue that lands: states that agree with it are taken over, others are named."""
 
 import os
 from datetime import UTC, datetime, timedelta
