@@ -12,7 +12,8 @@ from recsys_assets.commands.shared import example, home_option, json_option, log
 from recsys_assets.errors import ItemStateError
 from recsys_assets.intake.item_states import ItemState, StateChange
 from recsys_assets.intake.newest_catalogue import read_newest
-from recsys_assets.intake.state_store import LoggedChange, StateStore
+from recsys_assets.intake.state_rows import LoggedChange
+from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.state_takeover import compared
 from recsys_assets.release.current import read_current
 from recsys_assets.storage.home import Home

@@ -73,7 +73,7 @@ class BoundStates:
         return 0 if self.apart_I is None else int(np.count_nonzero(self.apart_I))
 
     def left_out(self, few: Collection[int]) -> Collection[int]:
-        """Return the items that a list leaves out, of which `few` are a request's own."""
+        """Return the items that a list leaves out: `few`, a request's own, and those of states."""
         return few if self.gone_I is None else LeftOut(few, self.gone_I, self.gone)
 
     def not_retrieved(self, few: Collection[int]) -> Collection[int]:
