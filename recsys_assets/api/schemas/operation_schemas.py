@@ -319,11 +319,20 @@ class FeatureRegistry(Struct, frozen=True, kw_only=True):
     features: list[dict[str, Any]]
 
 
+class FoundItem(Item, frozen=True, kw_only=True):
+    """One item that was searched for."""
+
+    state: Annotated[
+        Literal["hidden", "not available"] | None,
+        Meta(description="Why lists leave it out; null where they do not."),
+    ]
+
+
 class ItemSearch(Struct, frozen=True, kw_only=True):
     """Items with a matching title."""
 
     release: ReleaseId
-    items: list[Item]
+    items: list[FoundItem]
 
 
 class UserSearch(Struct, frozen=True, kw_only=True):
