@@ -22,6 +22,7 @@ from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
     EventsUnavailableError,
+    ExperimentsError,
     RecsysError,
     ReleaseError,
     RulesError,
@@ -54,6 +55,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownItemError, HTTP_404_NOT_FOUND),
     (UnknownCohortError, HTTP_404_NOT_FOUND),
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
+    (ExperimentsError, HTTP_503_SERVICE_UNAVAILABLE),  # a request can cause none
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
     (ReleaseError, HTTP_503_SERVICE_UNAVAILABLE),
@@ -78,6 +80,13 @@ def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -
     return _response(request, status, detail, errors=errors, headers=error.headers)
 
 
+_MISSING: tuple[tuple[type[RecsysError], str], ...] = (
+    (EventsUnavailableError, "the event store"),
+    (ExperimentsError, "the results of the experiment"),
+)
+"""Error -> the part that cannot be used, in words."""
+
+
 def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Response[bytes]:
     """Answer an error that this package raised on purpose; one of the server's own files is only logged in full."""
     status = next(
@@ -88,7 +97,9 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     if isinstance(error, ServerBusyError):
         return _response(request, status, str(error), headers={"retry-after": "1"})
     log.warning("not available", extra={"path": request.url.path, "why": str(error)})
-    missing = "the event store" if isinstance(error, EventsUnavailableError) else "the release, or its rules,"
+    missing = next(
+        (words for kind, words in _MISSING if isinstance(error, kind)), "the release, or its rules,"
+    )
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
     return _response(request, status, detail)
 
