@@ -83,7 +83,8 @@ LOCK_OF = {
     BUILD: {
         "commands/making.py", "drift/seen_snapshot.py", "embeddings/fold_in.py", "embeddings/ials.py",
         "embeddings/model_files.py", "embeddings/score_recipe.py", "evaluation/comparison.py",
-        "evaluation/evaluated_users.py", "evaluation/model_choice.py", "features/feature_database.py",
+        "evaluation/evaluated_users.py", "evaluation/model_choice.py", "experiments/impression_days.py",
+        "experiments/online_results.py", "features/feature_database.py",
         "index/build_index.py",
         "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py",
