@@ -81,7 +81,7 @@ class MetricsPeriod(Struct, frozen=True, kw_only=True):
 
 
 class OnlineMetrics(Struct, frozen=True, kw_only=True):
-    """Clicks and purchases of the answers, by day and over the newest weeks, with 95 % intervals that treat users as the unit."""
+    """Clicks and purchases of the answers, by day and over the newest weeks; users are the unit of the intervals."""
 
     release: ReleaseId
     made_at: Annotated[
