@@ -13,7 +13,7 @@ from recsys_assets.api.http.auth import CALLER_KEY, needs
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import KEY_NEEDED, UserIdPath, answers
-from recsys_assets.api.schemas.forget_schemas import ForgetState
+from recsys_assets.api.schemas.user_schemas import ForgetState
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.intake.merged_users import stored_merges, with_merged
 from recsys_assets.storage.forgotten import (

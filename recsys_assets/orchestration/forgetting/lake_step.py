@@ -56,7 +56,10 @@ def forget_in_lake(home: Home, ids: frozenset[str], *, number: int) -> StepResul
     if home.quality_db.exists():
         write_home_account(home, settings.source)
     days = {day for of_table in changes.tables.values() for day in of_table} | changes.versions.keys()
-    note = f"{len(days):,} days rewritten, {len(changes.versions):,} of them in earlier versions too"
+    note = (
+        f"{len(days):,} days rewritten, {len(changes.versions):,} of them in earlier versions too; the source is not "
+        "changed, and rows of before never land again"
+    )
     return StepResult(step=LAKE, detail=f"{removed:,} rows removed; {note}" if days else "", changed=removed)
 
 
