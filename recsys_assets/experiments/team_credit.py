@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from recsys_assets.experiments.teams import TeamRow
+from recsys_assets.experiments.teams import TeamRow, read_teams
+from recsys_assets.storage.home import Home
 
 
 def teams_frame(rows: Iterable[TeamRow]) -> pl.DataFrame:
@@ -35,3 +36,12 @@ def team_days(items: pl.DataFrame, teams: pl.DataFrame) -> pl.DataFrame:
         )
         .sort("arm", "user_id", "day")
     )
+
+
+def clicks_by_team(home: Home, items: pl.DataFrame) -> pl.DataFrame:
+    """Return `team_days` of items, with the teams that the home's servers kept.
+
+    Raises:
+        AnswersUnavailableError: the teams cannot be read.
+    """
+    return team_days(items, teams_frame(read_teams(home.answers_db)))
