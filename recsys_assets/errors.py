@@ -7,7 +7,7 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final, Self
 
 
@@ -93,6 +93,10 @@ class OtherFormatError(BrokenReleaseError):
 
 class RulesError(InputError):
     """A rules file is not valid; the message names file, line, the value found, and a suggestion."""
+
+
+class ExperimentsError(InputError):
+    """`experiments.toml` is not valid, or has no experiment of that name; the message names file, line and value."""
 
 
 class ExportError(InputError):
@@ -182,12 +186,49 @@ class EventsUnavailableError(RecsysError):
     """Events received by HTTP cannot be stored or read."""
 
 
+class IntakeFullError(RecsysError):
+    """More events wait to be stored than may; the same request can be accepted a second later."""
+
+
+class SendingError(RecsysError):
+    """An API did not take the events that were sent to it."""
+
+
+class EventConflictError(RecsysError):
+    """An event has the id of another one that is stored with another content."""
+
+    def __init__(self, message: str, *, event_ids: Sequence[str] = ()) -> None:
+        """Say which events; `event_ids` are theirs, each once."""
+        super().__init__(message)
+        self.event_ids = event_ids
+
+
+class ItemStateError(InputError):
+    """A change of an item's state cannot be used."""
+
+
+class ItemStatesUnavailableError(RecsysError):
+    """The states of items cannot be stored or read."""
+
+
+class MergeConflictError(RecsysError):
+    """Two users cannot be merged, since an earlier merge says something else."""
+
+
 class DeliveryError(RecsysError):
     """A notice did not arrive at one of its targets."""
 
 
 class AnswersUnavailableError(RecsysError):
     """The counts of answers cannot be written or read."""
+
+
+class NothingShownError(InputError):
+    """No answer was shown on the day whose online metrics are wanted."""
+
+
+class OnlineMetricsError(RecsysError):
+    """Online metrics cannot be read."""
 
 
 class LineageError(InputError):
@@ -226,3 +267,7 @@ class BuildInterruptedError(RecsysError):
 
 class VersionGoneError(RecsysError):
     """An earlier version of a day was removed, so that it cannot be said what was known then."""
+
+
+class ForgetError(RecsysError):
+    """A user cannot be forgotten yet, or the record of it cannot be read."""

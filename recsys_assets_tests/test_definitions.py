@@ -24,6 +24,8 @@ GROUPS = {
     "release": "release",
     "recalled_days": "lake",
     "recommendation_api": "serving",
+    "impressions": "online",
+    "online_metrics": "online",
 }
 DAILY = {"raw_interactions", "interactions", "increment_report"}
 
@@ -82,6 +84,8 @@ def test_everything_leads_to_what_the_api_serves():
         "increment_report",
         "recalled_days",
         "recommendation_api",
+        "impressions",
+        "online_metrics",
     }
 
 

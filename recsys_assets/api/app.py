@@ -25,22 +25,28 @@ from recsys_assets.api.http.problems import HANDLERS, StrictRequest
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.openapi import openapi_config
 from recsys_assets.api.routes.event_controller import EventController
+from recsys_assets.api.routes.experiment_controller import ExperimentController
 from recsys_assets.api.routes.feature_controller import FeatureController
+from recsys_assets.api.routes.forget_controller import ForgetController
 from recsys_assets.api.routes.health_controller import HealthController
+from recsys_assets.api.routes.impression_controller import ImpressionController
 from recsys_assets.api.routes.item_controller import ItemController
 from recsys_assets.api.routes.live_controller import LiveController
+from recsys_assets.api.routes.merge_controller import MergeController
 from recsys_assets.api.routes.page_controller import PageController
 from recsys_assets.api.routes.quality_controller import QualityController
 from recsys_assets.api.routes.recall_controller import RecallController
 from recsys_assets.api.routes.recommendation_controller import RecommendationController
 from recsys_assets.api.routes.release_controller import ReleaseController
 from recsys_assets.api.routes.rules_controller import RulesController
+from recsys_assets.api.routes.state_controller import StateController
 from recsys_assets.api.routes.user_controller import UserController
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.server import OPTIONS_VARIABLE, ServeOptions, end_with
 from recsys_assets.api.serving.service import Clock, Service
 from recsys_assets.api_settings import ApiSettings
+from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.storage.home import Home
 
 _VERSIONED = (
@@ -53,6 +59,11 @@ _VERSIONED = (
     QualityController,
     RecallController,
     EventController,
+    StateController,
+    ForgetController,
+    MergeController,
+    ExperimentController,
+    ImpressionController,
     LiveController,
 )
 """Controllers under `/v1`."""
@@ -67,6 +78,7 @@ def create_app(
     shared_events: bool = False,
     shared_limits: Path | None = None,
     port: int | None = None,
+    events: EventOptions | None = None,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Litestar:
     """Make an application that serves the current release of `home` and follows its changes.
@@ -79,6 +91,7 @@ def create_app(
         shared_events: other processes write events too, so read theirs before every personal answer.
         shared_limits: the file in which all workers count the requests of each caller.
         port: the port whose connections are watched; None where this process does not listen itself.
+        events: settings of events; the defaults where None.
         clock: time of stored events, and of the release's age.
 
     Raises:
@@ -86,7 +99,7 @@ def create_app(
     """
     settings = settings or ApiSettings()
     recalls = RecallNotices(home, days=settings.recall_header_days, clock=clock)
-    live = Live(home, shared_events=shared_events, recalls=recalls)
+    live = Live(home, shared_events=shared_events, recalls=recalls, options=events, clock=clock)
     live.start(verify=verify, fallback_previous=fallback_previous)
     keys = KeyRing(home)
     keys.refresh()
@@ -152,7 +165,7 @@ def _cors(settings: ApiSettings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
         expose_headers=["ETag", "Recall", "X-Release-Id", "X-Request-Id"],
         max_age=600,
@@ -175,6 +188,7 @@ def build_app() -> Litestar:
         shared_events=options.workers > 1,
         shared_limits=None if options.shared is None else Path(options.shared, "limits"),
         port=options.port,
+        events=options.events,
     )
     # Everything loaded so far stays in memory: garbage collection need not visit it in the middle of a request.
     gc.freeze()

@@ -2,7 +2,7 @@
 
 import re
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request
@@ -14,8 +14,19 @@ from litestar.openapi.spec import Components, Example, License, SecurityScheme, 
 from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
+from recsys_assets.api.http.event_bodies import document_events
+from recsys_assets.api.http.impression_bodies import document_impressions
 from recsys_assets.api.http.problems import PROBLEM_JSON
-from recsys_assets.api.schemas import live_schemas, operation_schemas, recommendation_schemas, release_schemas
+from recsys_assets.api.schemas import (
+    experiment_schemas,
+    forget_schemas,
+    live_schemas,
+    online_schemas,
+    operation_schemas,
+    recommendation_schemas,
+    release_schemas,
+    state_schemas,
+)
 
 K = Annotated[
     int, Parameter(ge=1, le=500, description="Number of items, 1-500.", examples=[Example(value=10)])
@@ -84,6 +95,10 @@ ItemIdPath = Annotated[
     str, Parameter(description="The source's id of the item.", examples=[Example(value="1082185")])
 ]
 
+EVENTS_OPERATION: Final = "addEvents"
+"""Operation whose body has several forms."""
+IMPRESSIONS_OPERATION: Final = "addImpressions"
+"""Another one."""
 KEY_NEEDED: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 """OpenAPI security of a route that needs a key, in either header."""
 
@@ -93,11 +108,12 @@ _PROBLEMS = {
     403: "The API key's scope is too small.",
     404: "The served release does not have it.",
     408: "The body took too long to arrive.",
-    409: "The release is damaged, recalled, of another source, or its lists break their rules.",
+    409: "The release is damaged, recalled, of another source, or its lists break their rules; an event's id is "
+    "there with another content; or two users were merged otherwise.",
     413: "The body is too large.",
     414: "The path or the query is too long.",
-    415: "The body is not sent as JSON.",
-    429: "This caller sent too many requests; see Retry-After.",
+    415: "The body is not sent as JSON, nor as another media type of the route.",
+    429: "This caller sent too many requests, or too many events wait to be stored; see Retry-After.",
     503: "No release is ready, or the event store cannot be used.",
 }
 
@@ -142,9 +158,19 @@ def release_headers() -> list[ResponseHeader]:
     return list(_RELEASE_HEADERS)
 
 
+_SCHEMAS = (
+    recommendation_schemas,
+    operation_schemas,
+    release_schemas,
+    state_schemas,
+    experiment_schemas,
+    forget_schemas,
+    online_schemas,
+    live_schemas,
+)
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (live_schemas, recommendation_schemas, operation_schemas, release_schemas)
+    for module in _SCHEMAS
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }
@@ -154,7 +180,7 @@ _DESCRIPTION = """\
 Recommendations from one immutable release at a time: every answer names the release it comes from.
 
 Items that a user has are left out unless `include_seen=true`. Answers carry entity tags that change
-with the release (and, for one user, with the user's events since): until then
+with the release and the states of items (and, for one user, with the user's events since): until then
 `If-None-Match` is answered by 304. Every list has an `id`; the tag of a list is weak, as the id is no part of it.
 After a recall of days, answers have the header `Recall`.
 Errors are problem bodies (RFC 9457).
@@ -162,9 +188,11 @@ Errors are problem bodies (RFC 9457).
 _TAGS = (
     ("Recommendations", "Lists of items to show."),
     ("Items", "Similar items, search and categories."),
+    ("Item states", "What holds of an item now, whatever the release says."),
     ("Users", "Users and the items that they have."),
     ("Features", "The feature store of the release."),
     ("Events", "Events after the release."),
+    ("Experiments", "Which list does better."),
     ("Releases", "The served release and the kept ones."),
     ("Operations", "For load balancers and Prometheus."),
 )
@@ -209,7 +237,13 @@ class Document(JsonRenderPlugin):
                 for operation in path.values():
                     for parameter in operation.get("parameters", ()):
                         _remove_null(parameter["schema"])
+                    if operation["operationId"] == EVENTS_OPERATION:
+                        document_events(operation)
+                    elif operation["operationId"] == IMPRESSIONS_OPERATION:
+                        document_impressions(operation)
             listed = openapi_schema["components"]["schemas"]
+            for named_by_forms_alone in ("Event", "ShownAnswer"):
+                listed.setdefault(named_by_forms_alone, {})
             # msgspec decodes the bodies and has the bounds of nested types, which Litestar's schemas lack
             bodies = [body for name, body in _BODIES.items() if name in listed]
             _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")

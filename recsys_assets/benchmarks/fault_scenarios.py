@@ -15,6 +15,9 @@ import polars as pl
 from click.testing import CliRunner
 
 from recsys_assets.api.http.auth import add_key, list_keys
+from recsys_assets.intake.event_store import store_rows
+from recsys_assets.intake.rows import EventRow
+from recsys_assets.intake.stored_events import read_events
 from recsys_assets.lake.initialise import initialise
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.raw_audit import RawAudit
@@ -23,7 +26,6 @@ from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.quality.audit_and_publish import publish_days
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import rejected_days
-from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 
@@ -40,7 +42,8 @@ _LANDED: Final = 2
 """Days that landed before: they land again, with more rows."""
 _USERS: Final = 20
 _ITEMS: Final = 30
-_AT: Final = "2024-04-02T00:00:00.000000+00:00"
+_AT: Final = 1_712_016_000_000_000
+"""2024-04-02, us since 1970."""
 _EVENTS: Final = 6
 
 
@@ -216,13 +219,12 @@ def _events(place: Path) -> CommandEnd:
     """Store events, those that are not there yet, a transaction each."""
 
     def act() -> None:
-        store = EventStore(home_of(place).events_db)
-        try:
-            store.refresh()
-            for number in range(store.count_of("a"), _EVENTS):
-                store.add([EventRow(user, f"x{number}", _AT, _AT) for user in ("a", "b")])
-        finally:
-            store.close()
+        file = home_of(place).events_db
+        for number in range(sum(event.user_id == "a" for _, event in read_events(file)), _EVENTS):
+            store_rows(
+                file,
+                [EventRow(f"{user}{number}", user, f"x{number}", "view", _AT, _AT) for user in ("a", "b")],
+            )
 
     return spoken(act)
 

@@ -11,7 +11,7 @@ from recsys_assets.commands.shared import example, home_option, json_option
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
-    from recsys_assets.orchestration.lineage import AnswerLineage, DayLineage, ReleaseLineage
+    from recsys_assets.orchestration.lineage_records import AnswerLineage, DayLineage, ReleaseLineage
     from recsys_assets.release.served_times import ServedTime
 
 _SHOWN: Final = 10
@@ -37,14 +37,15 @@ def lineage(home: Path | None, wanted: str, as_json: bool) -> None:
     """
     import msgspec  # noqa: PLC0415
 
-    from recsys_assets.orchestration import lineage as found_by  # noqa: PLC0415  polars
+    from recsys_assets.orchestration.lineage import lineage_of  # noqa: PLC0415  polars
+    from recsys_assets.orchestration.lineage_records import DayLineage, ReleaseLineage  # noqa: PLC0415
 
-    found = found_by.lineage_of(Home.locate(home), wanted)
+    found = lineage_of(Home.locate(home), wanted)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
-    elif isinstance(found, found_by.DayLineage):
+    elif isinstance(found, DayLineage):
         click.echo("\n".join(_day(found)))
-    elif isinstance(found, found_by.ReleaseLineage):
+    elif isinstance(found, ReleaseLineage):
         click.echo("\n".join(_release(found)))
     else:
         click.echo("\n".join(_answer(found)))
@@ -90,6 +91,8 @@ def _release(found: "ReleaseLineage") -> Iterator[str]:
         served = ", served now" if found.current else ""
         published = "" if found.created_at is None else f", published {_time(found.created_at)}"
         yield f"Release {found.release}{published}{served}."
+        if found.former:
+            yield f"Users were forgotten in it; before that it was {', '.join(found.former)}."
         yield f"Built on {len(found.days):,} days, {found.first_day} to {found.through_day}."
         yield from _lines("Of these, recalled since:", [str(day) for day in found.recalled])
         if len(found.replaced) > _SHOWN:
@@ -116,6 +119,11 @@ def _answer(found: "AnswerLineage") -> Iterator[str]:
     yield f"Answer {found.answer}: given {found.at:%Y-%m-%d %H:%M:%S.%f} UTC by release {release.release}."
     if not found.is_possible:
         yield "But that release was not current then: the answer is another home's, or a clock was wrong."
+    if found.list is None:
+        yield "Its kind of list is not known: no server of this home began its series, or the counts are pruned."
+    else:
+        arm = "" if found.arm is None else f", arm {found.arm} of experiment {found.experiment}"
+        yield f"List: {_kind(found.list)}{arm}."
     if release.recalled:
         days = ", ".join(map(str, release.recalled[:_SHOWN]))
         yield f"It was built on days that are recalled now: {days}{_rest(len(release.recalled))}."

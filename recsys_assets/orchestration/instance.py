@@ -15,6 +15,7 @@ from recsys_assets.orchestration.assets import (
     index,
     interactions,
     lake,
+    online,
     release,
 )
 from recsys_assets.orchestration.dagster_yaml import configure_dagster, require_server
@@ -56,7 +57,14 @@ def build_definitions(
         warnings.simplefilter("ignore", dg.PreviewWarning)
         by_day = [*lake.lake_assets(daily, source=source.spec), *interactions.interactions_assets(daily)]
     materialised = dg.Definitions(
-        assets=[*by_day, *embeddings.ASSETS, *features.ASSETS, *index.ASSETS, *release.ASSETS],
+        assets=[
+            *by_day,
+            *embeddings.ASSETS,
+            *features.ASSETS,
+            *index.ASSETS,
+            *release.ASSETS,
+            *online.ASSETS,
+        ],
         asset_checks=[*embeddings.CHECKS, *features.CHECKS, *index.CHECKS],
         resources={
             "lake": HeldLake(home_path=path, warm=warm),

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Final
@@ -18,99 +18,24 @@ from recsys_assets.errors import LineageError, QuarantineError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.exports.export_state import KnownExport, exports_of
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.orchestration.lineage_records import AnswerLineage, DayLineage, Lineage, ReleaseLineage
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import lineage_notes, rejected_on
 from recsys_assets.quality.rejected_in_words import in_one_line
 from recsys_assets.release.answer_counts import HourlyAnswers, read_answers
 from recsys_assets.release.answer_id import parse_answer_id
+from recsys_assets.release.answer_series import is_given, series_of
 from recsys_assets.release.current import RecalledDay, read_recalled
-from recsys_assets.release.gate_report import GateReport, read_gate
+from recsys_assets.release.gate_report import read_gate
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.release.rewritten import Rewritten
 from recsys_assets.release.served_times import ServedTime, served_times
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
 _RELEASE_ID: Final = re.compile(r"\d{8}-[0-9a-f]{10}", re.ASCII)
-
-
-class ReleaseLineage(msgspec.Struct, frozen=True, kw_only=True):
-    """The origin of a release, and its use."""
-
-    release: str
-    """Its id."""
-    kept: bool
-    """False where it was pruned: its days, checks and model are not known any more."""
-    current: bool
-    """True where it is served."""
-    created_at: datetime | None = None
-    """Time of its publication, UTC."""
-    first_day: date | None = None
-    """First UTC day of its events."""
-    through_day: date | None = None
-    """Last UTC day of its events."""
-    days: dict[date, str] = {}
-    """Day -> version, the checksum of its partition of `interactions`."""
-    replaced: list[date] = []
-    """Days that the lake has in another version now, or no longer."""
-    recalled: list[date] = []
-    """Days that were recalled in the version used."""
-    accepted: dict[date, list[str]] = {}
-    """Day that was rejected and accepted all the same -> by whom, why and when."""
-    warned: list[str] = []
-    """Checks of its days that warned, as the ledger has them now, a line each."""
-    gate: GateReport | None = None
-    """The gate's report; None where it never judged it."""
-    model: str = ""
-    """The model, in words."""
-    served: list[ServedTime] = []
-    """When it was current, the earliest first."""
-    answers: int = 0
-    """Answers that it gave by HTTP."""
-    by_day: dict[str, int] = {}
-    """UTC day -> its answers."""
-    by_list: dict[str, int] = {}
-    """Kind of list -> its answers: `plain`, `session`, `similar`, `popular`, `why`, `scenario:NAME`."""
-    exports: list[str] = []
-    """Paths or addresses that hold its lists."""
-
-
-class DayLineage(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a day, and its use."""
-
-    day: date
-    """UTC."""
-    version: str | None
-    """Checksum of its partition of `interactions` now; None where there is none."""
-    recalled: list[RecalledDay]
-    """Versions that were recalled."""
-    accepted: list[str]
-    """By whom a rejected delivery of it was accepted, why and when."""
-    quarantine: list[str]
-    """Its deliveries in quarantine, with the reason."""
-    warned: list[str]
-    """Its checks that warned, a line each."""
-    releases: list[ReleaseLineage]
-    """The releases built on it that are kept, the newest first."""
-    unknown: list[str]
-    """Ids of releases that were served, may have used it, and are no longer kept."""
-
-
-class AnswerLineage(msgspec.Struct, frozen=True, kw_only=True):
-    """The origin of one answer."""
-
-    answer: str
-    """Its id."""
-    at: datetime
-    """Its time, UTC, by the server's clock."""
-    is_possible: bool
-    """False where the release was not current then: the id is of another home, or the clock was wrong."""
-    release: ReleaseLineage
-    """The release that gave it."""
-
-
-Lineage = DayLineage | ReleaseLineage | AnswerLineage
 
 
 def lineage_of(home: Home, wanted: str) -> Lineage:
@@ -129,7 +54,12 @@ def lineage_of(home: Home, wanted: str) -> Lineage:
         is_possible = any(
             one.start <= answer.at and (one.end is None or answer.at <= one.end) for one in times
         )
-        return AnswerLineage(answer=wanted, at=answer.at, is_possible=is_possible, release=release)
+        found = AnswerLineage(answer=wanted, at=answer.at, is_possible=is_possible, release=release)
+        series = series_of(home.answers_db)
+        if not is_given(answer, series):
+            return found
+        own = series[answer.series]
+        return msgspec.structs.replace(found, list=own.list, experiment=own.experiment, arm=own.arm)
     if _RELEASE_ID.fullmatch(wanted):
         return records.release(wanted, wanted)
     try:
@@ -163,6 +93,10 @@ class _Records:
         return served_times(self._store.promotions(), self._current)
 
     @cached_property
+    def _rewritten(self) -> Rewritten:
+        return Rewritten.load(self.home.releases)
+
+    @cached_property
     def _answers(self) -> Sequence[HourlyAnswers]:
         return read_answers(self.home.answers_db)
 
@@ -191,7 +125,7 @@ class _Records:
 
     def _known_releases(self) -> list[str]:
         counted = (one.release for one in self._answers)
-        return sorted({*self._manifests, *self._served, *counted}, reverse=True)
+        return sorted({*self._manifests, *self._served, *counted, *self._rewritten.after}, reverse=True)
 
     def names(self) -> list[str]:
         """Return the days and ids that the home has something of."""
@@ -203,13 +137,16 @@ class _Records:
             near = get_close_matches(release_id, self._known_releases(), n=3, cutoff=0.3)
             known = f"did you mean {' or '.join(near)}?" if near else "see `recsys releases list`"
             raise LineageError(f"{wanted}: this home never had the release {release_id}; {known}")
-        answers = [one for one in self._answers if one.release == release_id]
+        release_id = self._rewritten.newest(release_id)
+        former = self._rewritten.former(release_id)
+        answers = [one for one in self._answers if one.release in {release_id, *former}]
         by_day, by_list = Counter[str](), Counter[str]()
         for one in answers:
             by_day[one.day] += one.answers
             by_list[one.list] += one.answers
         found = ReleaseLineage(
             release=release_id,
+            former=former,
             kept=release_id in self._manifests,
             current=release_id == self._current,
             served=self._served.get(release_id, []),
@@ -217,7 +154,10 @@ class _Records:
             by_day=dict(sorted(by_day.items())),
             by_list=dict(by_list.most_common()),
             exports=[
-                target for one in self._exports if release_id in one.releases for target in _places(one)
+                target
+                for one in self._exports
+                if {release_id, *former} & {*one.releases}
+                for target in _places(one)
             ],
             gate=read_gate(self.home.releases, release_id),
         )
@@ -258,22 +198,12 @@ class _Records:
             known = f"the lake has {days[0]} to {days[-1]}" if days else "the lake is empty"
             raise LineageError(f"{day}: nothing of this day is here, and no release was built on it; {known}")
         gone = self._served.keys() - self._manifests.keys()
+        notes = [note for one in used for note in self._manifests[one].accepted.get(day, [])]
         return DayLineage(
             day=day,
             version=None if file is None else file.checksum,
             recalled=recalled,
-            accepted=list(
-                dict.fromkeys(
-                    [
-                        *self._accepted.get(day, []),
-                        *(
-                            note
-                            for release in used
-                            for note in self._manifests[release].accepted.get(day, [])
-                        ),
-                    ]
-                )
-            ),
+            accepted=list(dict.fromkeys([*self._accepted.get(day, []), *notes])),
             quarantine=quarantine,
             warned=[_in_words(one) for one in self._warned(day) if one.day == day],
             releases=[self.release(release_id, str(day)) for release_id in used],

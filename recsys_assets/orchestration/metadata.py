@@ -100,6 +100,36 @@ def metric_figure(evaluation: pl.DataFrame, *, metric: str, k: int) -> "Figure":
     return figure
 
 
+def rate_figure(rates: Sequence[tuple[date, float | None, float, float | None]]) -> "Figure":
+    """Plot a rate by day with its interval.
+
+    Args:
+        rates: day, low end, value and high end of each; the ends are None where there is no interval.
+    """
+    figure = _figure((8, 2.8))
+    axes = figure.subplots()
+    days = np.array([day for day, *_ in rates], dtype="datetime64[D]")
+    values = np.array([value for _, _, value, _ in rates])
+    low = np.array([value if low is None else low for _, low, value, _ in rates])
+    high = np.array([value if high is None else high for _, _, value, high in rates])
+    axes.fill_between(days, low, high, alpha=0.2)
+    axes.plot(days, values, marker="o", markersize=3, linewidth=0.8)
+    axes.set(ylabel="share", ylim=(0, None), title="Answers clicked, of those shown")
+    axes.grid(alpha=0.3)
+    figure.autofmt_xdate()
+    return figure
+
+
+def curve_figure(curve: Sequence[tuple[int, float]]) -> "Figure":
+    """Plot the share that was clicked at each position, from 1."""
+    figure = _figure((6, 2.8))
+    axes = figure.subplots()
+    axes.bar([place for place, _ in curve], [value for _, value in curve])
+    axes.set(xlabel="position", ylabel="share", title="Items clicked, of those shown there; newest day")
+    axes.grid(alpha=0.3, axis="y")
+    return figure
+
+
 def _figure(size: tuple[float, float]) -> "Figure":
     from matplotlib.figure import Figure  # noqa: PLC0415  half a second of import, only where something is plotted
 

@@ -25,8 +25,9 @@ from recsys_assets.release.manifest import (
     check_sums_once,
     read_manifest,
 )
-from recsys_assets.release.retrieval import NOTHING, Candidates, Retrieval, first_of_row
+from recsys_assets.release.retrieval import NOTHING, Candidates, LeftOut, Retrieval, first_of_row
 from recsys_assets.release.taste import Taste
+from recsys_assets.release.vector_since import vector_since
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
 from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import StringTable, Vocabulary
@@ -123,7 +124,8 @@ class Release:
     def taste_of_user(self, user_num: int, since: Sequence[int] = ()) -> Taste:
         """Return the scores of a user; the items `since` the release, each once, count as the latest wishes."""
         related = None if self.related is None else self.related.of_user(user_num, since)
-        return Taste(self.retrieval, self.user_embeddings[user_num], related)
+        x_D = vector_since(self, user_num, since) if since else self.user_embeddings[user_num]
+        return Taste(self.retrieval, x_D, related)
 
     def taste_of_items(self, nums: Sequence[int]) -> Taste:
         """Return the scores of a session of items, each once.
@@ -158,7 +160,7 @@ class Release:
             user_num: the user.
             count: how many; fewer only where no more are left.
             blocked: more item numbers never to return.
-            since: the user's items since the release, each once; they change the scores of related items.
+            since: the user's items since the release, each once; they change the scores of all items.
             may_block: whether a search of a large catalogue may take its time here.
 
         Raises:
@@ -167,11 +169,15 @@ class Release:
         if count <= 0:
             return NOTHING
         items_UC, scores_UC = self.candidates_items, self.candidates_scores
-        if items_UC is not None and scores_UC is not None and not (since and self.related is not None):
+        if items_UC is not None and scores_UC is not None and not since:
             ahead = first_of_row(items_UC, scores_UC, user_num, count, blocked)
             if ahead is not None:
                 return ahead
-        every = frozenset(self.seen(user_num).tolist()).union(blocked)
+        seen = frozenset(self.seen(user_num).tolist())
+        if isinstance(blocked, LeftOut):
+            every: Collection[int] = LeftOut(seen.union(blocked.few), blocked.mask_I, blocked.masked)
+        else:
+            every = seen.union(blocked)
         return self.taste_of_user(user_num, since).top(count, blocked=every, may_block=may_block)
 
 

@@ -10,8 +10,9 @@ from recsys_assets.api.http.auth import add_key
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
 
-OPERATIONS = 26
+OPERATIONS = 31
 """Number of operations in the document; it falls where a route loses its documentation."""
+KNOWN_TO_THE_HOME = ("/v1/events", "/v1/impressions")
 LISTS = {"exclude"}
 """Parameters of a query that take several values."""
 QUIETLY = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
@@ -25,7 +26,14 @@ def secret(home: Home) -> str:
 @pytest.fixture(scope="module")
 def document(home: Home) -> schemathesis.BaseSchema:
     rejected = {"expected-statuses": ["400", "401", "403", "404", "405", "413", "414", "415", "429"]}
-    config = schemathesis.Config.from_dict({"checks": {"negative_data_rejection": rejected}})
+    # kinds and answers are known to the home alone, so that a body may fit the schema and still be rejected
+    accepted = {"expected-statuses": ["2xx", "400", "401", "403", "404", "409", "429"]}
+    of_home = [
+        {"include-path": path, "checks": {"positive_data_acceptance": accepted}} for path in KNOWN_TO_THE_HOME
+    ]
+    config = schemathesis.Config.from_dict(
+        {"checks": {"negative_data_rejection": rejected}, "operations": of_home}
+    )
     return schemathesis.openapi.from_asgi("/schema/openapi.json", create_app(home), config=config)
 
 

@@ -13,12 +13,14 @@ from recsys_assets.api.app import create_app
 from recsys_assets.cli import main
 from recsys_assets.errors import ExportError, ReleaseError, RulesError
 from recsys_assets.exports.export_lists import ExportOutcome, ExportRequest, export_lists
-from recsys_assets.release.event_store import EventRow, EventStore
+from recsys_assets.intake.event_store import store_rows
+from recsys_assets.intake.rows import EventRow
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.exports.half_done import half_done_export
 
-AT = "2024-04-02T00:00:00.000000+00:00"
+AT = 1_712_016_000_000_000
+"""2024-04-02, us since 1970."""
 
 
 def export(home: Home, to: Path | str, **given) -> ExportOutcome:
@@ -46,7 +48,8 @@ def api_lists(home: Home, users: list[str], **query) -> dict[str, list[tuple[str
 @pytest.mark.parametrize("scenario", [None, "home", "plain"])
 @pytest.mark.parametrize("k", [7, 30])
 def test_an_export_has_the_lists_that_the_api_answers(home, tmp_path, scenario, k):
-    EventStore(home.events_db).add([EventRow("u3", "i5", AT, AT), EventRow("new", "i7", AT, AT)])
+    rows = [EventRow(user, user, item, "view", AT, AT) for user, item in (("u3", "i5"), ("new", "i7"))]
+    store_rows(home.events_db, rows)
     ids = [f"u{n}" for n in range(40)] + ["new", "stranger"]
     file = tmp_path / "users.txt"
     file.write_text("\n".join(ids))

@@ -1,1 +1,1 @@
-"""Tests of recsys_assets.intake."""
+"""Tests of the intake."""

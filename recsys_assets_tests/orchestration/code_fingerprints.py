@@ -39,6 +39,8 @@ BODIES = {
     "item_index": [(f"{_ASSETS}.index", "item_index")],
     "release": [(f"{_ASSETS}.release", "release")],
     "exported_lists": [(f"{_ASSETS}.exports", "exported_lists")],
+    "impressions": [(f"{_ASSETS}.online", "impressions")],
+    "online_metrics": [(f"{_ASSETS}.online", "online_metrics")],
 }
 """Key of `CODE_VERSIONS` -> module and name of the asset's body; no name: the whole module."""
 _WITHOUT_RESULTS = (

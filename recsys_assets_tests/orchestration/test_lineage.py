@@ -8,11 +8,13 @@ from click.testing import CliRunner
 
 from recsys_assets.cli import main
 from recsys_assets.errors import LineageError
-from recsys_assets.orchestration.lineage import DayLineage, ReleaseLineage, lineage_of
+from recsys_assets.orchestration.lineage import lineage_of
+from recsys_assets.orchestration.lineage_records import DayLineage, ReleaseLineage
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Acceptance, Ledger
-from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
+from recsys_assets.release.answer_counts import AnswerCounts, HourlyAnswers, add_answers
 from recsys_assets.release.answer_id import AnswerId
+from recsys_assets.release.answer_series import ArmName, by_scenario, series_of
 from recsys_assets.release.current import RecordedMove
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.release.served_times import made_moves, served_times
@@ -131,6 +133,13 @@ def test_an_answer_names_its_release_its_time_and_its_recalled_days(home, ids):
     assert "not current then" not in shown
     late = AnswerId(release=ids[0], ms=answer.ms + 86_400_000, series="5f3a9c1e", number=3)
     assert "But that release was not current then" in show(home, str(late))
+
+
+def test_an_answer_names_its_list_and_arm_where_a_server_of_this_home_began_its_series(home, ids):
+    given = AnswerCounts(home.answers_db).give(ids[0], by_scenario("front"), ArmName("prices", "cheaper"))
+    assert "List: scenario front, arm cheaper of experiment prices." in show(home, given)
+    (series,) = series_of(home.answers_db)
+    assert "kind of list is not known" in show(home, given.replace(f".{series}", ".00000000"))
 
 
 def test_a_release_that_was_pruned_keeps_its_times_and_answers(home, ids):

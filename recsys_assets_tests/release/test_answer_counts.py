@@ -12,10 +12,10 @@ from recsys_assets.release.answer_counts import (
     AnswerCounts,
     HourlyAnswers,
     add_answers,
-    by_scenario,
     forget_answers,
     read_answers,
 )
+from recsys_assets.release.answer_series import by_scenario
 
 FIRST, SECOND = "20171231-3f9a1c0b7e", "20180101-0123456789"
 HOUR = 3_600 * 10**9

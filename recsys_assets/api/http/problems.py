@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -12,7 +13,9 @@ from litestar.response import Response
 from litestar.status_codes import (
     HTTP_400_BAD_REQUEST,
     HTTP_404_NOT_FOUND,
+    HTTP_409_CONFLICT,
     HTTP_415_UNSUPPORTED_MEDIA_TYPE,
+    HTTP_429_TOO_MANY_REQUESTS,
     HTTP_500_INTERNAL_SERVER_ERROR,
     HTTP_503_SERVICE_UNAVAILABLE,
 )
@@ -21,7 +24,15 @@ from litestar.types import ExceptionHandlersMap
 from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
+    AnswersUnavailableError,
+    EventConflictError,
     EventsUnavailableError,
+    ExperimentsError,
+    ForgetError,
+    IntakeFullError,
+    ItemStatesUnavailableError,
+    MergeConflictError,
+    OnlineMetricsError,
     RecsysError,
     ReleaseError,
     RulesError,
@@ -34,6 +45,8 @@ log = logging.getLogger("recsys.api")
 
 REQUEST_ID_KEY: Final = "recsys.request_id"
 """Key of the scope's state under which the request id is."""
+DECODER_KEY: Final = "recsys.decoder"
+"""Key of a route's options for a function of its own that decodes the body: of the body and its media type."""
 PROBLEM_JSON = "application/problem+json"
 _TITLES = {
     400: "The request is not valid",
@@ -54,10 +67,29 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownItemError, HTTP_404_NOT_FOUND),
     (UnknownCohortError, HTTP_404_NOT_FOUND),
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
+    (EventConflictError, HTTP_409_CONFLICT),
+    (IntakeFullError, HTTP_429_TOO_MANY_REQUESTS),
+    (MergeConflictError, HTTP_409_CONFLICT),
+    (AnswersUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (OnlineMetricsError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ExperimentsError, HTTP_503_SERVICE_UNAVAILABLE),  # a request can cause none
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),
     (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
     (ReleaseError, HTTP_503_SERVICE_UNAVAILABLE),
 )
+
+
+_MISSING: Final[Mapping[type[RecsysError], str]] = {
+    EventsUnavailableError: "the event store",
+    ItemStatesUnavailableError: "the store of item states",
+    ForgetError: "the record of users who were forgotten",
+    AnswersUnavailableError: "the record of answers",
+    OnlineMetricsError: "the file of online metrics",
+    ExperimentsError: "the results of the experiment",
+}
+"""Error that is only logged in full -> what clients read of it."""
 
 
 def problem(status: int, detail: str | None, *, instance: str | None = None, errors: Any = None) -> bytes:
@@ -83,12 +115,22 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     status = next(
         (status for kind, status in _STATUS_BY_ERROR if isinstance(error, kind)), HTTP_400_BAD_REQUEST
     )
+    if isinstance(error, IntakeFullError):
+        return _response(request, status, str(error), headers={"retry-after": "1"})
+    if isinstance(error, EventConflictError):
+        errors = [
+            {"message": "stored with another content", "key": event_id, "source": "body"}
+            for event_id in error.event_ids
+        ]
+        return _response(request, status, str(error), errors=errors)
     if status != HTTP_503_SERVICE_UNAVAILABLE:
         return _response(request, status, str(error))
     if isinstance(error, ServerBusyError):
         return _response(request, status, str(error), headers={"retry-after": "1"})
     log.warning("not available", extra={"path": request.url.path, "why": str(error)})
-    missing = "the event store" if isinstance(error, EventsUnavailableError) else "the release, or its rules,"
+    missing = next(
+        (words for kind, words in _MISSING.items() if isinstance(error, kind)), "the release, or its rules,"
+    )
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
     return _response(request, status, detail)
 
@@ -146,16 +188,31 @@ class StrictRequest(Request[Any, Any, Any]):
             ServerBusyError: too many long bodies wait.
         """
         given = self.headers.get("content-type")
-        if given is not None and not _is_json(given):
-            raise HTTPException(
-                status_code=HTTP_415_UNSUPPORTED_MEDIA_TYPE,
-                detail=f"the body is sent as {given[:100]!r}; send application/json in UTF-8",
-            )
+        own = self.route_handler.opt.get(DECODER_KEY)
+        if own is None:
+            require_json(given)
         kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
         body = await self.body()
+
+        def decode() -> Any:
+            return decoded(body, kind) if own is None else own(body, given)
+
         if len(body) <= _QUICK_BODY:
-            return _decoded(body, kind)
-        return await self.app.state.service.slow.run("bodies", lambda: _decoded(body, kind))
+            return decode()
+        return await self.app.state.service.slow.run("bodies", decode)
+
+
+def require_json(media_type: str | None, *, wanted: str = "application/json in UTF-8") -> None:
+    """Reject a body that is sent as something else than JSON; one without a media type is taken for JSON.
+
+    Raises:
+        HTTPException: 415, with the media types `wanted`.
+    """
+    if media_type is not None and not _is_json(media_type):
+        raise HTTPException(
+            status_code=HTTP_415_UNSUPPORTED_MEDIA_TYPE,
+            detail=f"the body is sent as {media_type[:100]!r}; send {wanted}",
+        )
 
 
 _JSON_TYPE: Final = re.compile(r"application/([\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
@@ -173,8 +230,13 @@ _QUICK_BODY: Final = 32_768
 """Bytes that are decoded in less than a millisecond."""
 
 
-def _decoded(body: bytes, kind: Any) -> Any:
-    """Decode a body; it can't be nested deeper than its type, as the decoder stops at the first value that differs."""
+def decoded(body: bytes, kind: Any) -> Any:
+    """Decode a body; it can't be nested deeper than its type, as the decoder stops at the first value that differs.
+
+    Raises:
+        ValidationException: the body is JSON of another shape.
+        SerializationException: the body is not JSON.
+    """
     try:
         try:
             return _decoder(kind).decode(body)

@@ -45,6 +45,18 @@ class Metrics:
             "Items left out because the user has them or excluded them.",
             registry=self.registry,
         )
+        self._events = Counter(
+            "recsys_events",
+            "Events received: accepted, duplicate, conflict (another content under the same id) or full (rejected).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        commits = Counter(
+            "recsys_event_commits",
+            "Commits of events, each with one sync of the disk.",
+            registry=self.registry,
+        )
+        live.after_commit.append(commits.inc)
         self._release_age = Gauge(
             "recsys_release_age_seconds",
             "Age of the release that is served.",
@@ -95,6 +107,11 @@ class Metrics:
             self._fallbacks_of[source].inc()
         if answer.blocked:
             self._seen_filtered.inc(answer.blocked)
+
+    def count_events(self, outcome: str, count: int) -> None:
+        """Count events received: `accepted`, `duplicate`, `conflict` or `full`."""
+        if count:
+            self._events.labels(outcome).inc(count)
 
     def exposition(self, now: datetime) -> bytes:
         """Return all metrics in the Prometheus text format; `now` gives the age of the release."""

@@ -1,19 +1,30 @@
-"""Events since the release, so that an item that a user just took is not recommended again."""
+"""Events since the release: an item that a user just took is not recommended again, and counts as a wish at once."""
 
 import asyncio
-from datetime import UTC, datetime
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final
 
 from litestar import post
-from litestar.exceptions import ValidationException
 from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.auth import needs
 from recsys_assets.api.http.bodies import Reply, encode
-from recsys_assets.api.openapi import KEY_NEEDED, answers
+from recsys_assets.api.http.event_bodies import decode_events
+from recsys_assets.api.http.problems import DECODER_KEY
+from recsys_assets.api.openapi import EVENTS_OPERATION, KEY_NEEDED, answers
+from recsys_assets.api.routes.stamps import stamp, wrong
 from recsys_assets.api.schemas.operation_schemas import Event, Events, EventsAccepted
 from recsys_assets.api.serving.service import ServiceController
-from recsys_assets.release.event_store import EventRow
+from recsys_assets.errors import EventConflictError, IntakeFullError
+from recsys_assets.intake.event_meaning import IMPRESSION
+from recsys_assets.intake.events_database import KIND_OF_NONE, microseconds
+from recsys_assets.intake.rows import EventRow, ImpressionRow
+
+_SHOWN_ITEMS: Final = 20
+_US: Final = 1_000_000
 
 
 class EventController(ServiceController):
@@ -25,31 +36,88 @@ class EventController(ServiceController):
         "/events",
         summary="Remember events",
         description=(
-            "Stored durably before the answer is sent, all or none. Needs scope `write`. Items are "
-            "left out of the user's recommendations at once; they enter training through the lake."
+            'One event, a list, `{"events": […]}` or lines of JSON (`application/x-ndjson`), up to 1,000, all or '
+            "none. They are on the disk before the answer is sent, and the user's next list honours them: items are "
+            "left out, and wishes change the order. An event with an `event_id` may be sent again safely. They enter "
+            "training through the lake. Needs scope `write`."
         ),
-        operation_id="addEvents",
+        operation_id=EVENTS_OPERATION,
         status_code=202,
         guards=[needs("write")],
         security=KEY_NEEDED,
-        responses=answers(EventsAccepted, status=202, also=(408, 413, 415)),
+        opt={DECODER_KEY: decode_events},
+        responses=answers(EventsAccepted, status=202, also=(408, 409, 413, 415)),
     )
     async def add(self, data: JSONBody[Events]) -> ASGIApp:
-        now = self.service.clock()
-        rows = [_row(place, event, now) for place, event in enumerate(data.events)]
-        count = await asyncio.to_thread(self.service.live.events.add, rows)
-        return Reply(encode(EventsAccepted(accepted=count)), status=202)
+        service = self.service
+        rows = self._rows(data.events, service.clock())
+        await self._require_answers(rows)
+        try:
+            receipt = await asyncio.wrap_future(service.live.intake.submit(rows))
+        except IntakeFullError:
+            service.metrics.count_events("full", len(rows))
+            raise
+        except EventConflictError as error:
+            service.metrics.count_events("conflict", len(error.event_ids))
+            raise
+        service.metrics.count_events("accepted", receipt.accepted)
+        service.metrics.count_events("duplicate", receipt.duplicates)
+        _, unknown = service.serving().known_items([row.item_id for row in rows])
+        accepted = EventsAccepted(
+            accepted=receipt.accepted,
+            duplicates=receipt.duplicates,
+            unknown_items=list(dict.fromkeys(unknown))[:_SHOWN_ITEMS],
+        )
+        return Reply(encode(accepted), status=202)
+
+    async def _require_answers(self, rows: Sequence[EventRow | ImpressionRow]) -> None:
+        """Reject an impression of an answer that no server of this home gave."""
+        shown = {place: row.answer_id for place, row in enumerate(rows) if isinstance(row, ImpressionRow)}
+        unknown = await self.service.series.first_unknown(list(shown.values())) if shown else None
+        if unknown is not None:
+            place, answer_id = list(shown.items())[unknown]
+            message = f"Expected the id of an answer of this server, got `{answer_id}`"
+            raise wrong(f"events[{place}].answer_id", message)
+
+    def _rows(self, events: Sequence[Event], now: datetime) -> list[EventRow | ImpressionRow]:
+        live = self.service.live
+        accepted, received_at = live.meaning.accepted, microseconds(now)
+        latest = received_at + live.options.events.future_seconds * _US
+        return [
+            _row(place, event, received_at, accepted=accepted, latest=latest)
+            for place, event in enumerate(events)
+        ]
 
 
-def _row(place: int, event: Event, now: datetime) -> EventRow:
-    try:
-        when = _stored(now if event.timestamp is None else event.timestamp)
-    except OverflowError:
-        message = f"Expected a time within the years 1-9999 UTC, got `{event.timestamp}`"
-        extra = [{"message": message, "key": f"events[{place}].timestamp", "source": "body"}]
-        raise ValidationException(message, extra=extra) from None
-    return EventRow(event.user_id, event.item_id, when, _stored(now))
+def _row(
+    place: int, event: Event, received_at: int, *, accepted: Collection[str], latest: int
+) -> EventRow | ImpressionRow:
+    """Return the row of an event, or of an impression.
 
-
-def _stored(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    Raises:
+        ValidationException: its kind is unknown, its time is in the future or none, or an impression names no answer
+            or no position; the message names the place.
+    """
+    kind = KIND_OF_NONE if event.kind is None else event.kind.strip().lower()
+    when = stamp(event.timestamp, received_at, latest=latest, key=f"events[{place}].timestamp")
+    if kind == IMPRESSION:
+        if event.answer_id is None or event.position is None:
+            missing = "answer_id" if event.answer_id is None else "position"
+            raise wrong(f"events[{place}].{missing}", f"Expected `{missing}`: an impression needs it")
+        return ImpressionRow(event.answer_id, event.item_id, event.position, event.user_id, when, received_at)
+    if kind not in accepted:
+        raise wrong(
+            f"events[{place}].kind", f"Expected one of {', '.join(sorted(accepted))}, got `{event.kind}`"
+        )
+    return EventRow(
+        event.event_id or f"{received_at:x}-{secrets.token_hex(8)}",
+        event.user_id,
+        event.item_id,
+        kind,
+        when,
+        received_at,
+        event.rating,
+        event.quantity,
+        event.value,
+        event.answer_id,
+    )

@@ -53,6 +53,7 @@ class ItemController(ServiceController):
         item_id = as_sent(item_id)
         serving = self.service.serving()
         num = serving.item_num(item_id)
+        etag = f"{serving.release_id}-{serving.states.version}"
         page = page_of(serving, after, SIMILAR, item_id, category)
         request = page.with_given(Request(k=k, exclude=serving.item_nums(exclude), category=category))
 
@@ -68,7 +69,7 @@ class ItemController(ServiceController):
             return Reply(
                 body.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 weak=True,
                 cache=self.service.public,
                 source=answer.source,
@@ -79,22 +80,27 @@ class ItemController(ServiceController):
     @get(
         "/items",
         summary="Search items by name",
+        description="Items that lists leave out are found too, with their state.",
         operation_id="searchItems",
         responses=answers(ItemSearch, cached=True),
         response_headers=release_headers(),
     )
     async def search(self, scope: Scope, words: Words, limit: Limit = 20) -> ASGIApp:
         serving = self.service.serving()
+        states = serving.states
 
         def reply() -> Reply:
             release = serving.release
             rows = release.features.search(words, limit)
             nums = [num for num in (release.items.num(row["item_id"]) for row in rows) if num is not None]
-            body = f'{{"release":"{serving.release_id}","items":{serving.items.plain(nums)}}}'
+            found = ",".join(
+                f'{serving.items.open(num)},"state":{quoted(states.word(num))}}}' for num in nums
+            )
+            body = f'{{"release":"{serving.release_id}","items":[{found}]}}'
             return Reply(
                 body.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=f"{serving.release_id}-{states.version}",
                 cache=self.service.public,
             )
 
@@ -109,13 +115,14 @@ class ItemController(ServiceController):
     )
     async def categories(self, scope: Scope) -> ASGIApp:
         serving = self.service.serving()
+        etag = f"{serving.release_id}-{serving.states.version}"
 
         def reply() -> Reply:
             found = serving.plain.lookups.categories()
             return Reply(
                 encode(Categories(release=serving.release_id, categories=found)),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 cache=self.service.public,
             )
 

@@ -31,6 +31,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     UserRecommendations,
 )
 from recsys_assets.api.serving.answers import Served, answered, takes_long
+from recsys_assets.api.serving.arm_answers import answered_by_arm
 from recsys_assets.api.serving.paging import page_of
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
 from recsys_assets.release.answer_counts import PLAIN, POPULAR, SESSION
@@ -48,7 +49,8 @@ class RecommendationController(ServiceController):
         description=(
             "From the user's embedding; for a user newer than the release from the items since; for a "
             "stranger what is popular in the `cohort` stated, else popular items. Scenarios know no cohorts. What "
-            "the user has is left out, events since the release included."
+            "the user has is left out, events since the release included. A user of an experiment gets the lists of "
+            "an arm, see /v1/experiments; a request with `explain` or `diversity` takes no part."
         ),
         operation_id="recommendForUser",
         responses=answers(UserRecommendations, also=(404,), cached=True),
@@ -72,41 +74,54 @@ class RecommendationController(ServiceController):
     ) -> ASGIApp:
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
-        serving = self.service.serving()
-        events = self.service.live.events_since(user_id)
+        person = self.service.live.merged.of(user_id)
+        serving, arm = self.service.serving(), None
+        running = self.service.live.experiments.running
+        if running and not explain and diversity is None and scenario in running:
+            arm = running[scenario].arm_of(person)
+            serving = serving if arm is None else arm.serving
+        states = serving.states.version
+        events = self.service.live.events_since(serving, person)
         request = Request(
             k=k,
-            user_id=user_id,
-            user_num=serving.release.users.num_of(user_id),
-            session=serving.items_since(user_id),
-            exclude=serving.item_nums(exclude),
+            user_id=person,
+            user_num=serving.release.users.num_of(person),
+            session=serving.items_since(person),
+            exclude=serving.left_out(person, exclude),
             include_seen=include_seen,
             category=category,
             cohort=cohort,
             budget_ms=budget_ms,
             spent_ms=0.0 if budget_ms is None else spent_ms(scope),
             diversity=diversity,
-            shown=partial(self.service.shown_to, serving, user_id),
+            shown=partial(self.service.shown_to, serving, person),
         )
+
+        tag, members = ("", "") if arm is None else (arm.tag, arm.members)
 
         def reply(served: Served) -> Reply:
             reason_items = serving.items_of(request) if reasons else None
             return Reply(
-                served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},'),
+                served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},{members}'),
                 release=serving.release_header,
-                etag=served.etag(f"{serving.release_id}-{events}", request),
+                etag=served.etag(f"{serving.release_id}-{events}-{states}{tag}", request),
                 weak=True,
                 cache=PRIVATE,
                 source=served.answer.source,
             )
 
+        page = page_of(serving, after, PLAIN, user_id, category, scenario)
+        if arm is not None:
+            return await answered_by_arm(
+                self.service, arm, request, scope, reply, page=page, scenario=scenario
+            )
         return await answered(
             self.service,
             serving,
             request,
             scope,
             reply,
-            page=page_of(serving, after, PLAIN, user_id, category, scenario),
+            page=page,
             kind=PLAIN,
             scenario=scenario,
             explain=explain,
@@ -173,6 +188,7 @@ class RecommendationController(ServiceController):
         after: After = None,
     ) -> ASGIApp:
         serving = self.service.serving()
+        etag = f"{serving.release_id}-{serving.states.version}"
         page = page_of(serving, after, POPULAR, category)
         request = page.with_given(Request(k=k, exclude=serving.item_nums(exclude), category=category))
 
@@ -187,7 +203,7 @@ class RecommendationController(ServiceController):
             return Reply(
                 body.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 weak=True,
                 cache=self.service.public,
                 source=answer.source,

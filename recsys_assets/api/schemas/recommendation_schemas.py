@@ -187,6 +187,13 @@ class UserRecommendations(ByScenario, frozen=True, kw_only=True):
         ),
     ]
     items: Annotated[list[ScoredItem], Meta(description="Best first.")]
+    experiment: Annotated[
+        str | UnsetType, Meta(description="The experiment that the answer is part of; only where one is.")
+    ] = UNSET
+    arm: Annotated[
+        str | UnsetType,
+        Meta(description="Its arm that answered; `interleaved` where the lists of two are one."),
+    ] = UNSET
 
 
 class SessionRecommendations(ByScenario, frozen=True, kw_only=True):

@@ -17,11 +17,14 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     Trace,
     UserRecommendations,
 )
-from recsys_assets.api.serving.live import Serving
+from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.paging import Page
 from recsys_assets.api.serving.service import LISTS, Service
-from recsys_assets.release.answer_counts import by_scenario, new_answer_id
-from recsys_assets.release.event_store import EventStore
+from recsys_assets.api.serving.serving_release import Serving
+from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
+from recsys_assets.intake.merged_users import MergedUsers
+from recsys_assets.release.answer_counts import new_answer_id
+from recsys_assets.release.answer_series import by_scenario
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine import trace as engine_trace
@@ -52,6 +55,8 @@ class Served(msgspec.Struct, frozen=True):
     """Its name; None where the request named none."""
     rules_version: str | None = None
     """Version of its rules."""
+    seen_version: str = ""
+    """Of the item states that its rules see as columns."""
     trace: engine_trace.RequestTrace | None = None
     """The effect of each stage, where the request wants it explained."""
     by_showings: bool = False
@@ -62,7 +67,7 @@ class Served(msgspec.Struct, frozen=True):
         if self.rules_version is None:
             return base if request.budget_ms is None else None
         held = self.trace is None and not self.by_showings
-        return f"{base}-{self.rules_version}" if held else None
+        return f"{base}-{self.rules_version}{self.seen_version}" if held else None
 
     def body(
         self, serving: Serving, reason_items: Sequence[int] | None, *, first: str = "", plain_last: str = ""
@@ -79,7 +84,8 @@ class Served(msgspec.Struct, frozen=True):
         if reason_items is None:
             items = serving.items.scored(answer.nums, answer.scores)
         else:
-            nearest = serving.plain.lookups.nearest(answer.nums, reason_items[:HISTORY_FOR_REASONS])
+            shown = serving.states.not_gone(reason_items[:HISTORY_FOR_REASONS])
+            nearest = serving.plain.lookups.nearest(answer.nums, shown)
             items = serving.items.because(answer.nums, answer.scores, nearest)
         reason = "null" if answer.reason is None else quoted(answer.reason)
         if self.scenario is None:
@@ -155,8 +161,8 @@ async def answered(
         answer = page.rest(answer, k)
         answer_id = service.give(serving, answer, by_scenario(pipeline.scenario.name))
         following = page.next_json(serving, answer.nums, k)
-        name, by_showings = pipeline.scenario.name, bool(pipeline.fatigue)
-        return reply(Served(answer, answer_id, following, name, engine.version, trace, by_showings))
+        by = (pipeline.scenario.name, engine.version, engine.seen_version)
+        return reply(Served(answer, answer_id, following, *by, trace, bool(pipeline.fatigue)))
 
     return await service.list_reply(scope, by_rules, long=explain or takes_long(request, by_rules=True))
 
@@ -257,9 +263,13 @@ def recommend_by_rules(
 
 
 def _serving(home: Home) -> Serving:
-    events = EventStore(home.events_db)
-    events.refresh()
-    return Serving(load_current(home.releases), events, home)
+    merged = MergedUsers(home.events_db)
+    merged.refresh()
+    meaning = EventMeaning.of(EventOptions.of(home))
+    serving = Serving(load_current(home.releases), home, meaning, merged)
+    serving.recent.refresh()
+    FollowedStates(home).refresh([serving])
+    return serving
 
 
 def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendations:
@@ -278,5 +288,12 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 
 
 def _request(serving: Serving, user_id: str, k: int) -> Request:
+    user_id = serving.merged.of(user_id)
     user_num = serving.release.users.num_of(user_id)
-    return Request(k=k, user_id=user_id, user_num=user_num, session=serving.items_since(user_id))
+    return Request(
+        k=k,
+        user_id=user_id,
+        user_num=user_num,
+        session=serving.items_since(user_id),
+        exclude=serving.hidden_since(user_id),
+    )

@@ -14,20 +14,25 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
-from recsys_assets.api.http.bodies import Headers, ItemJson
+from recsys_assets.api.serving.fallback_release import load_served_before
+from recsys_assets.api.serving.followed_experiments import FollowedExperiments
+from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
-from recsys_assets.errors import EventsUnavailableError, ReleaseError, UnknownItemError
+from recsys_assets.api.serving.serving_release import Serving
+from recsys_assets.errors import EventsUnavailableError, ExperimentsError, ForgetError, ReleaseError
+from recsys_assets.experiments.teams import AnswerTeams
+from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
+from recsys_assets.intake.event_store import Intake
+from recsys_assets.intake.events_database import Clock, utc_now
+from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
-from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
-from recsys_assets.release.event_store import EventStore
-from recsys_assets.release.load import Release, load_release
+from recsys_assets.release.current import CURRENT_FILE, require_current
+from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import MANIFEST_FILE
 from recsys_assets.release.release_store import ReleaseStore
-from recsys_assets.rules.engine.plain import PlainScenario
-from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.rules_file import FollowedRules
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -39,77 +44,42 @@ _STOPPING_SECONDS = 5.0
 """Longest wait for the threads that follow them, at the end."""
 
 
-class Serving:
-    """One release, ready to answer, and the events since it."""
-
-    def __init__(self, release: Release, events: EventStore, home: Home) -> None:
-        self.release = release
-        self.plain = PlainScenario(release)
-        self.rules = FollowedRules(self.plain, home)
-        self.release_id = release.release_id
-        self.release_header: Headers = ((b"x-release-id", self.release_id.encode()),)
-        """Headers of every answer from it: its id, and a recall that consumers have to know of."""
-        self.items = ItemJson(release.items, release.titles, release.categories)
-        self.served = bytearray(len(release.items))
-        """1 for every item recommended since the release was loaded, by item number."""
-        self._events = events
-
-    def item_num(self, item_id: str) -> int:
-        """Return an item's number.
-
-        Raises:
-            UnknownItemError: the release does not hold the item.
-        """
-        num = self.release.items.num_of(item_id)
-        if num is None:
-            raise UnknownItemError(f"item {item_id!r} is not in release {self.release_id}")
-        return num
-
-    def item_nums(self, item_ids: Sequence[str] | None) -> Sequence[int]:
-        """Return the numbers of the items that the release holds, each once; other ids are ignored."""
-        return self.known_items(item_ids)[0] if item_ids else ()
-
-    def known_items(self, item_ids: Sequence[str]) -> tuple[list[int], list[str]]:
-        """Return the numbers of the items that the release holds, each once, and the ids that it does not hold."""
-        known: dict[int, None] = {}
-        unknown = []
-        num_of = self.release.items.num_of
-        for item_id in item_ids:
-            num = num_of(item_id)
-            if num is None:
-                unknown.append(item_id)
-            else:
-                known[num] = None
-        return list(known), unknown
-
-    def items_since(self, user_id: str) -> Sequence[int]:
-        """Return the numbers of the known items of a user's events since the release, most recent first."""
-        return self._events.nums_of(user_id, self.release.items)
-
-    def items_of(self, request: Request) -> list[int]:
-        """Return the numbers of all items that a user has, most recent first; empty for a stranger."""
-        num = request.user_num
-        earlier = [] if num is None else self.release.history(num).tolist()
-        return list(dict.fromkeys([*request.session, *earlier]))
-
-    def covered(self) -> float:
-        """Return the share of the catalogue recommended at least once since the release was loaded, 0-1."""
-        return self.served.count(1) / max(1, len(self.served))
-
-
 class Live:
     """Holds the serving release of one process, and follows `current`."""
 
     def __init__(
-        self, home: Home, *, shared_events: bool = False, recalls: RecallNotices | None = None
+        self,
+        home: Home,
+        *,
+        shared_events: bool = False,
+        recalls: RecallNotices | None = None,
+        options: EventOptions | None = None,
+        clock: Clock = utc_now,
     ) -> None:
-        """Serve nothing yet; `recalls` are those that answers name, by default for the default time."""
+        """Serve nothing yet.
+
+        Args:
+            home: where releases and events are.
+            shared_events: other processes write events too, so read theirs before every personal answer.
+            recalls: those that answers name, by default for the default time.
+            options: settings of events, by default the default ones.
+            clock: the time, which decides the experiments that run.
+        """
         self.home = home
         self._shared_events = shared_events
+        self.options = options or EventOptions()
+        self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
-        self.events = EventStore(home.events_db)
+        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored)
+        self.after_commit: list[Callable[[], object]] = []
+        """Called after each commit of events."""
+        self.merged = MergedUsers(home.events_db)
         self.answers = AnswerCounts(home.answers_db)
+        self.teams = AnswerTeams(home.answers_db)
+        self.experiments = FollowedExperiments(self, clock)
         self.recalls = recalls or RecallNotices(home)
+        self.states = FollowedStates(home, clock=clock)
+        self.hidden = HiddenUsers(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -125,7 +95,10 @@ class Live:
         self.serving = self.choose(verify=verify, fallback_previous=fallback_previous)
         self.serving.rules.start()
         with contextlib.suppress(EventsUnavailableError):
-            self.events.refresh()
+            self._refresh_events()
+            self.merged.refresh()
+        with contextlib.suppress(ExperimentsError):  # the follower says why
+            self.experiments.refresh()
 
     def choose(self, *, verify: bool, fallback_previous: bool) -> Serving:
         """Return the release that `start` would serve. No thread is started: a process may call it before it forks.
@@ -139,14 +112,14 @@ class Live:
             if not fallback_previous:
                 raise
             log.warning("no current release", extra={"why": str(error)})
-            return self._load_served_before(None)
+            return load_served_before(self.store, self._load_verified, None)
         try:
             return self._load(current, verify=verify)
         except ReleaseError as error:
             if not fallback_previous:
                 raise
             self._reject(self._attempt(current), error)
-            return self._load_served_before(current)
+            return load_served_before(self.store, self._load_verified, current)
 
     @contextlib.asynccontextmanager
     async def following(self, keys: "KeyRing") -> AsyncIterator[None]:
@@ -155,12 +128,17 @@ class Live:
             "keys": keys.refresh,
             "release": self.swap,
             "rules": self._refresh_rules,
-            "events": self.events.refresh,
+            "events": self._refresh_events,
+            "merges": self.merged.refresh,
             "recalls": self._refresh_recalls,
+            "item states": lambda: self.states.refresh(self.opened()),
+            "experiments": self.experiments.refresh,
+            "forgets": self.hide_forgotten,
         }
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
+            Follower("teams", self.teams.flush, seconds=FLUSH_SECONDS, last_look=True),
             Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),
         ]
         stopped = threading.Event()
@@ -169,8 +147,12 @@ class Live:
             yield
         finally:
             stopped.set()
+            self.intake.close()
             _join(threads)
-            self.events.close()
+            for serving in self.opened():
+                serving.recent.close()
+            self.states.store.close()
+            self.merged.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -178,11 +160,22 @@ class Live:
         found["release"] = found.get("release") or self._rejection
         return {name: why.replace(f"{self.home.root}/", "") for name, why in found.items() if why is not None}
 
-    def events_since(self, user_id: str) -> int:
-        """Return the number of the user's events since the release, those of other workers included."""
+    def opened(self) -> Sequence[Serving]:
+        """Return the release served, and those that answer beside it in experiments."""
+        served = () if self.serving is None else (self.serving,)
+        return (*served, *self.experiments.beside.values())
+
+    def events_since(self, serving: Serving, user_id: str) -> int:
+        """Return the number of the user's newest event since a release, those of other workers included.
+
+        Another number means that the user's answers may have changed; 0 where there is none.
+        """
         if self._shared_events:
-            self.events.refresh()
-        return self.events.count_of(user_id)
+            with contextlib.suppress(
+                EventsUnavailableError
+            ):  # the follower says why, and what was read stays
+                serving.recent.refresh()
+        return serving.mark_of(user_id)
 
     def swap(self) -> bool:
         """Serve `current` if that is another release than the one served; return whether it was swapped.
@@ -199,8 +192,13 @@ class Live:
             return False
         try:
             started = perf_counter()
-            self.serving = self._load(current, verify=True)
-            self.serving.rules.start()
+            serving = self._load(current, verify=True)
+            with contextlib.suppress(EventsUnavailableError):  # the follower says why
+                serving.recent.refresh()
+            before, self.serving = self.serving, serving
+            serving.rules.start()
+            if before is not None:
+                before.recent.close()
         except ReleaseError as error:
             self._reject(attempt, error)
             return False
@@ -217,6 +215,15 @@ class Live:
         self._rejected, self._rejection = attempt, str(error)
         log.warning("release rejected", extra={"release": attempt[0], "why": str(error)})
 
+    def _stored(self) -> None:
+        for tell in self.after_commit:
+            tell()
+        self._refresh_events()
+
+    def _refresh_events(self) -> None:
+        for serving in self.opened():
+            serving.recent.refresh()
+
     def _refresh_rules(self) -> None:
         if self.serving is not None:
             self.serving.rules.refresh()
@@ -226,6 +233,10 @@ class Live:
         if self.serving is not None:
             self._mark(self.serving)
 
+    def hide_forgotten(self) -> None:
+        """Answer as to a stranger from now on where a forget was requested."""
+        self.hidden.refresh([serving.release for serving in self.opened()])
+
     def _mark(self, serving: Serving) -> None:
         """Have answers name the recalls, as they were read last."""
         serving.release_header = (
@@ -233,40 +244,32 @@ class Live:
             *self.recalls.headers(serving.release.manifest.lineage),
         )
 
-    def _load(self, release_id: str, *, verify: bool) -> Serving:
-        serving = Serving(
-            load_release(self.home.releases / release_id, verify=verify), self.events, self.home
-        )
-        with contextlib.suppress(ReleaseError):  # the follower says why
-            self.recalls.refresh()
-        self._mark(serving)
+    def load_beside(self, release_id: str) -> Serving:
+        """Open a release that answers beside the served one, after a check of every file; its rules are bound.
+
+        Raises:
+            ReleaseError: it is gone, broken, recalled, or was kept back by the gate.
+        """
+        fault = self.store.fault(release_id)
+        if fault is not None:
+            raise ReleaseError(fault)
+        serving = self._load_verified(release_id)
+        serving.rules.bind()
         return serving
 
-    def _load_served_before(self, broken: str | None) -> Serving:
-        """Load the last release served that is whole and not recalled, else the newest; not the broken one."""
-        for release_id in self._others(broken):
-            fault = self.store.fault(release_id)
-            if fault is None:
-                try:
-                    serving = self._load(release_id, verify=True)
-                except ReleaseError as error:
-                    fault = str(error)
-            if fault is not None:
-                log.warning("release rejected", extra={"release": release_id, "why": fault})
-                continue
-            log.warning("serving another release", extra={"release": release_id, "instead_of": broken})
-            return serving
-        raise ReleaseError(
-            f"{self.home.releases}: no earlier release is whole; publish one with `recsys build`"
-        )
+    def _load_verified(self, release_id: str) -> Serving:
+        return self._load(release_id, verify=True)
 
-    def _others(self, broken: str | None) -> Sequence[str]:
-        served: Sequence[str] = ()
-        with contextlib.suppress(ReleaseError):  # the log of moves cannot be read
-            last = self.store.served_id()
-            served = [*([last] if last else []), *earlier(self.store.promotions(), last)]
-        newest = (manifest.release_id for manifest in self.store.list())
-        return [found for found in dict.fromkeys([*served, *newest]) if found != broken]
+    def _load(self, release_id: str, *, verify: bool) -> Serving:
+        release = load_release(self.home.releases / release_id, verify=verify)
+        serving = Serving(release, self.home, self.meaning, self.merged)
+        with contextlib.suppress(ReleaseError):  # the follower says why
+            self.recalls.refresh()
+        with contextlib.suppress(ForgetError):  # as above
+            self.hidden.refresh([serving.release])
+        self._mark(serving)
+        self.states.begin(serving)
+        return serving
 
 
 _Attempt = tuple[str, int, int]

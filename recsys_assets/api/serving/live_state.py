@@ -13,7 +13,8 @@ import msgspec
 
 from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.live_schemas import LiveClicks, LiveEvent, LiveMessage, StreamProgress
-from recsys_assets.api.serving.live import Live, Serving
+from recsys_assets.api.serving.live import Live
+from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.errors import AnswersUnavailableError, RecsysError, ReleaseError
 from recsys_assets.intake.latest_rows import LatestEvent, LatestRows
 from recsys_assets.release.answer_id import parse_answer_id

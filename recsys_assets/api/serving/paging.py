@@ -15,7 +15,7 @@ from zlib import crc32
 
 import msgspec
 
-from recsys_assets.api.serving.live import Serving
+from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.errors import BrokenReleaseError, PageTokenError
 from recsys_assets.release.load import load_item_ids
 from recsys_assets.rules.engine.requests import Answer, Request

@@ -25,6 +25,7 @@ from recsys_assets.api.http.logs import configure_logs
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import PortInUseError
+from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 
@@ -48,6 +49,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Serve another release where the current one is broken."""
     api: ApiSettings
     """Limits and permissions of the API."""
+    events: EventOptions = EventOptions()
+    """Settings of events."""
     shared: str | None = None
     """A folder for the files that several workers share."""
 
@@ -105,6 +108,7 @@ def serve(
             supervisor=os.getpid(),
             fallback_previous=fallback_previous,
             api=allowed,
+            events=EventOptions.of(home),
             shared=shared,
         )
         os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()

@@ -14,13 +14,15 @@ from recsys_assets.api.http.auth import KeyRing
 from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.http.edge import STARTED_KEY
 from recsys_assets.api.http.request_metrics import Metrics
-from recsys_assets.api.serving.live import Live, Serving
+from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.live_state import LiveState
 from recsys_assets.api.serving.live_view import LiveView
+from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
 from recsys_assets.intake.shown_counts import Shown, ShownCounts
+from recsys_assets.release.answer_series import ArmName, KnownSeries
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine.requests import Answer
 
@@ -43,6 +45,7 @@ class Service:
         self.settings = settings
         self.clock = clock
         self.slow = SlowWork()
+        self.series = KnownSeries(live.home.answers_db)
         self.shown = ShownCounts(live.home.events_db)
         self.live_state = LiveState(live, clock=clock)
         self.live_view = LiveView(self.live_state.message, slow=self.slow, most=settings.max_live_views)
@@ -114,13 +117,17 @@ class Service:
 
         return await self.slow.run(kind, packed)
 
-    def give(self, serving: Serving, answer: Answer, kind: str) -> str:
+    def give(self, serving: Serving, answer: Answer, kind: str, arm: ArmName | None = None) -> str:
         """Count an answer that is about to be given, of a kind as `answer_counts` names them, and return its id."""
+        self.count(serving, answer)
+        return self.live.answers.give(serving.release_id, kind, arm)
+
+    def count(self, serving: Serving, answer: Answer) -> None:
+        """Count an answer in the metrics, and its items as served."""
         self.metrics.count(answer)
         served = serving.served
         for num in answer.nums:
             served[num] = 1
-        return self.live.answers.give(serving.release_id, kind)
 
 
 class ServiceController(Controller):

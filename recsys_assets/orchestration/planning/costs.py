@@ -16,6 +16,7 @@ import msgspec
 
 from recsys_assets.errors import ReleaseError
 from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.online_inputs import ONLINE
 from recsys_assets.orchestration.planning.stages import CATALOGUE, CLEANED, RAW, REPORT, BuildStep
 from recsys_assets.orchestration.repair.made_artifacts import written_parts
 from recsys_assets.release.release_store import ReleaseStore
@@ -54,6 +55,7 @@ _GUESSES: Final = {
     "index": (2.0, 2.0, 200.0),
     "release": (1.0, 0.5, 50.0),
     "exported_lists": (1.0, 2.0, 100.0),
+    ONLINE: (1.0, 1.0, 150.0),
 }
 """Stage -> seconds, seconds a million rows, and MB of memory a million rows, on the embedded default and two cores."""
 

@@ -16,6 +16,7 @@ from recsys_assets.orchestration.assets.lake import land_days, make_catalogue
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.landing_plan import follow
+from recsys_assets.orchestration.online_inputs import ONLINE, ONLINE_ASSETS
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.build_plan import BuildPlan, DayVerdict, PlannedStep, ProposedChange
 from recsys_assets.orchestration.planning.costs import (
@@ -135,7 +136,7 @@ class _Planner:
 
     def _walk(self, before: History | None) -> list[str]:
         self.history = _Simulated(before=before)
-        return walk(stage_names(self.settings), self._ask, self._perform)
+        return walk(stage_names(self.settings, self.home), self._ask, self._perform)
 
     @property
     def _inputs(self) -> Inputs:
@@ -155,7 +156,7 @@ class _Planner:
             why = ["days that are not staged come before it"]
         if step is None and name == CATALOGUE:
             return None
-        assets = list(ASSETS.get(name, [name]))
+        assets = list(ONLINE_ASSETS if name == ONLINE else ASSETS.get(name, [name]))
         return BuildStep(stage=name, assets=assets, why=[*(step.why if step else []), *why], days=days)
 
     def _perform(self, name: str, step: BuildStep | None) -> bool:

@@ -17,6 +17,7 @@ from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.jobs import EXPORTED_LISTS
 from recsys_assets.orchestration.landing_plan import kept_days, lost_days, stretches
+from recsys_assets.orchestration.online_inputs import ONLINE, ONLINE_ASSETS, OnlineInputs, has_impressions
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS, parts_of
 from recsys_assets.orchestration.planning.reasons import (
     days_in_words,
@@ -30,7 +31,7 @@ from recsys_assets.orchestration.repair.damaged_releases import release_folders
 from recsys_assets.orchestration.repair.made_artifacts import mended_inputs, written_inputs, written_parts
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
-from recsys_assets.storage.home import day_folder
+from recsys_assets.storage.home import Home, day_folder
 
 GAP_DAYS: Final = 7
 """Most fresh days between stale ones that are built again: another run would cost half a second."""
@@ -41,7 +42,7 @@ REPORT: Final = "increment_report"
 RELEASE: Final = "release"
 DAILY: Final = (RAW, CLEANED, REPORT)
 """The stages whose steps have days."""
-_GO_ON_AFTER_FAILURE: Final = (CATALOGUE, RAW, CLEANED)
+_GO_ON_AFTER_FAILURE: Final = (CATALOGUE, RAW, CLEANED, ONLINE)
 
 
 class BuildStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,10 +89,14 @@ class DagsterHistory:
         return {date.fromisoformat(key) for key in keys}
 
 
-def stage_names(settings: Settings) -> list[str]:
-    """Return the names of a build's stages, in their order; the catalogue is first: the audit looks items up in it."""
+def stage_names(settings: Settings, home: Home) -> list[str]:
+    """Return the names of a build's stages, in their order; the catalogue is first: the audit looks items up in it.
+
+    What came of the answers is measured last, also where training failed; not in a home that never reported any shown.
+    """
     exported = [EXPORTED_LISTS] if settings.export.to and settings.export.after_build else []
-    return [CATALOGUE, RAW, CLEANED, *ASSETS, *exported, REPORT]
+    measured = [ONLINE] if has_impressions(home) else []
+    return [CATALOGUE, RAW, CLEANED, *ASSETS, *exported, REPORT, *measured]
 
 
 def walk(
@@ -141,9 +146,23 @@ class Stages:
         if name == CATALOGUE:
             home = self.inputs.home
             return self._made(name, [CATALOGUE], home.catalogue, "catalogue", self.inputs.item_catalogue)
+        if name == ONLINE:
+            return self._online()
         wanted = self.inputs.exported_lists if name == EXPORTED_LISTS else self.inputs.of_artifact(name)
         assets = list(ASSETS.get(name, [name]))
         return self._made(name, assets, self.inputs.home.artifact(name), name, wanted)
+
+    def _online(self) -> BuildStep | None:
+        """Return the step that lands impressions and measures online; its only stale input may be in the intake."""
+        online, artifact = OnlineInputs(self.inputs), self.inputs.home.artifact(ONLINE)
+        parts = online.parts(waiting=True)
+        recorded, written = all(map(self.history.has, ONLINE_ASSETS)), written_inputs(artifact)
+        if recorded and written == online.fingerprint(waiting=True):
+            return None
+        why = why_artifact(
+            written_parts(artifact), parts, exists=artifact.exists(), written=bool(written), recorded=recorded
+        )
+        return BuildStep(stage=ONLINE, assets=list(ONLINE_ASSETS), why=why)
 
     def _judged_again(self) -> BuildStep | None:
         """Return the step of a release that the gate kept back, where it would judge by other things now."""

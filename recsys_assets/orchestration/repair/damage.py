@@ -115,7 +115,7 @@ def _of_wrong_kind(home: Home) -> Iterator[Damage]:
 
 def _of_artifacts(home: Home) -> Iterator[tuple[Path, Damage]]:
     """Yield each damaged artifact, and a damage of it."""
-    names = ("choice", "embeddings", "evaluation", "features", "index", "exported_lists")
+    names = ("choice", "embeddings", "evaluation", "features", "index", "exported_lists", "online_metrics")
     reports = (file.name[1:].removesuffix(RECORD_SUFFIX) for file in home.reports.glob(f".*{RECORD_SUFFIX}"))
     for artifact, remedy in (
         (home.catalogue, "it is read again from the source"),

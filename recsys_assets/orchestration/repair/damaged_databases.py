@@ -13,18 +13,24 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from recsys_assets.intake.event_store import store_rows
+from recsys_assets.intake.events_database import stored_event
+from recsys_assets.intake.rows import ImpressionRow, MergeRow
 from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_log
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
-from recsys_assets.release.event_store import EventRow, EventStore
+from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home, day_folder, days_under
+
+if TYPE_CHECKING:
+    from recsys_assets.intake.group import IntakeRow
 
 DAMAGED: Final = ".damaged-"
 """In the name of what was moved away, before the time of that."""
@@ -54,6 +60,9 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
         yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
     if fault := _fault(home.events_db, expected=False):
         yield home.events_db, fault, "lost are the events in it that cannot be read"
+    if fault := _fault(home.item_states_db, expected=False):
+        loss = "lost are the states of items and their log: hide again what must not be shown"
+        yield home.item_states_db, fault, loss
     if fault := _fault(home.answers_db, expected=False):
         yield home.answers_db, fault, "lost are the counts of answers in it that cannot be read"
     if fault := _fault(home.notices_db, expected=False):
@@ -161,25 +170,29 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
 
 
 def _keep_events(home: Home, damaged: Path) -> str:
-    """Take over the events of a damaged file up to the first that cannot be read."""
-    kept = []
+    """Take over the rows of a damaged file, of each table up to the first that cannot be read."""
+    kept: list[IntakeRow] = []
     with suppress(sqlite3.Error, ValueError, TypeError):
-        for _, user_id, item_id, timestamp, received_at in _rows(damaged, "events"):
-            kept.append(EventRow(user_id, item_id, timestamp, received_at))
+        for number, *values in _rows(damaged, "events"):
+            kept.append(stored_event(number, values))
+    for kind, table in ((ImpressionRow, "impressions"), (MergeRow, "merges")):
+        with suppress(sqlite3.Error, ValueError, TypeError):
+            for _, *values in _rows(damaged, table):
+                kept.append(kind(*values))
     if kept:
-        store = EventStore(home.events_db)
-        store.add(kept)
-        store.close()
+        store_rows(home.events_db, kept)
     return f"; {len(kept):,} were kept"
 
 
 def _keep_answers(home: Home, damaged: Path) -> str:
     """Take over the counts of answers of a damaged file up to the first that cannot be read."""
-    kept = []
+    kept, series = [], list[AnswerSeries]()
     with suppress(sqlite3.Error, ValueError, TypeError):
         for release, kind, hour, answers in _rows(damaged, "answers"):
             kept.append(HourlyAnswers(str(release), str(kind), str(hour), int(answers)))
-    add_answers(home.answers_db, kept)
+    with suppress(sqlite3.Error, TypeError):
+        series += [AnswerSeries(*row) for row in _rows(damaged, "series")]
+    add_answers(home.answers_db, kept, series=series)
     return f"; {sum(one.answers for one in kept):,} answers were kept" if kept else ""
 
 

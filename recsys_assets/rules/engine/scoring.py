@@ -1,7 +1,8 @@
 """Relevance on its stated scale, and the boosts that are added to it.
 
 relevance = clip(s / best s, 0, 1) with s the score of the asker (`release/taste`), or log popularity where
-there is none; all 0 where no s is positive. score = relevance + clip(sum of boosts, -1, 1).
+there is none; all 0 where no s is positive. score = relevance + clip(sum of boosts, -1, 1), and then the factor of the
+item's state, if it has one.
 """
 
 from dataclasses import dataclass
@@ -64,6 +65,15 @@ class Boosts:
             one = self.added_by(bound, nums, user)
             total = one if total is None else total + one
         return np.clip(total, -1, 1)  # type: ignore[arg-type]
+
+    def raised(self, nums: Nums, scores_n: Float32) -> Float32:
+        """Return (n,): scores with the factors of item states; see `BoundStates.raised`."""
+        return self._facts.lookups.states.raised(nums, scores_n)
+
+    def factors(self, nums: Nums) -> Float32 | None:
+        """Return (n,): the factor of each item's state; None where no state has any."""
+        factors_I = self._facts.lookups.states.boost_I
+        return None if factors_I is None else factors_I.take(nums)
 
     def added_by(self, bound: BoundBoost, nums: Nums, user: UserFeatures) -> Float32:
         """Return (n,): the part that one boost adds to each."""

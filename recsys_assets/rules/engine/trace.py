@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 
 from recsys_assets.rules.engine.fatigue import Tired
-from recsys_assets.rules.engine.filtering import Filters
+from recsys_assets.rules.engine.filtering import BY_STATE, Filters
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.reranking import BoundReranking, Places
 from recsys_assets.rules.engine.score_words import ScorePart
@@ -169,7 +169,8 @@ class Recorder(SilentRecorder):
             self._filtered(bound.name, bound.kind, bound.rule, nums[kept], mask[kept])
             kept &= mask
         for name, mask in filters.of_request(nums, request):
-            self._filtered(name, "asked", name, nums[kept], mask[kept])
+            kind = "state" if name == BY_STATE else "asked"
+            self._filtered(name, kind, name, nums[kept], mask[kept])
             kept &= mask
         return kept
 
@@ -200,6 +201,13 @@ class Recorder(SilentRecorder):
                     self.trace.item(num).effects.append((boost.name, f"{value:+.3f}"))
             rule = f"{boost.rule} ({np.count_nonzero(added)} items)"
             self._stage("scoring", boost.name, boost.kind, rule, len(nums), len(nums))
+        factors = boosts.factors(nums)
+        if factors is not None:
+            for num, factor in zip(nums.tolist(), factors.tolist(), strict=True):
+                if factor != 1:
+                    self.trace.item(num).effects.append((BY_STATE, f"x {factor:g}"))
+            rule = f"the factor of its state ({np.count_nonzero(factors != 1)} items)"
+            self._stage("scoring", BY_STATE, "state", rule, len(nums), len(nums))
 
     def demoted(self, tired: Sequence[Tired], nums: Nums) -> None:
         """Note the items of each stage, and how often each was shown."""

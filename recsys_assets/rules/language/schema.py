@@ -205,6 +205,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Most items of a list, whatever k is."""
     fallback: tuple[FallbackName, ...] = ("catalogue",)
     """Sources used in order while fewer than k items pass the filters; the filters apply to their items too."""
+    unavailable: Literal["drop", "keep"] = "drop"
+    """Fate of items whose state says that they are not available; rules see it as `available`. Hidden items are always
+    dropped."""
 
 
 Filter = SeenFilter | WhereFilter | ExcludedFilter | OwnFilter

@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
 from recsys_assets.api.serving.live import Live
-from recsys_assets.errors import ReleaseError
+from recsys_assets.errors import EventsUnavailableError, ReleaseError
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.world import publish_release
@@ -134,5 +134,5 @@ def test_a_home_that_cannot_be_written_serves_and_rejects_events_only(copy: Home
     app = create_app(copy)
     with TestClient(app) as client:
         assert client.get("/v1/users/u1/recommendations").status_code == 200
-    with pytest.raises(Exception, match="cannot be stored"):
-        app.state.service.live.events.add([])
+        with pytest.raises(EventsUnavailableError, match="cannot be stored"):
+            app.state.service.live.intake.submit([]).result(10)

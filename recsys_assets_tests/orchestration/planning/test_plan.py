@@ -32,7 +32,7 @@ def days_of(plan: BuildPlan) -> dict[str, list]:
 def test_all_of_a_new_home_is_planned_and_nothing_of_it_is_there(home):
     before = {file.name for file in home.root.iterdir()}
     plan = planned(home)
-    assert [step.stage for step in plan.steps] == stage_names(load_settings(home))
+    assert [step.stage for step in plan.steps] == stage_names(load_settings(home), home)
     assert days_of(plan)["raw_interactions"] == days_of(plan)["interactions"] == DAYS
     assert len(plan.verdicts) == 2 * len(DAYS)
     assert not any(step.measured for step in plan.steps)
@@ -49,5 +49,5 @@ def test_too_many_days_are_not_staged_and_all_that_follows_is_listed(home, monke
     plan = planned(home)
     assert plan.not_staged == len(DAYS)
     assert plan.verdicts == []
-    assert [step.stage for step in plan.steps] == stage_names(load_settings(home))
+    assert [step.stage for step in plan.steps] == stage_names(load_settings(home), home)
     assert days_of(plan)["interactions"] == DAYS

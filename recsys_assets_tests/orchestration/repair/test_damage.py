@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,19 @@ from click.testing import CliRunner
 
 from recsys_assets.cli import main
 from recsys_assets.commands.doctor import Findings, examine
-from recsys_assets.errors import EventsUnavailableError
+from recsys_assets.event_settings import EventsSettings
+from recsys_assets.intake.event_store import Intake, store_rows
+from recsys_assets.intake.rows import EventRow
+from recsys_assets.intake.stored_events import read_events
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.build_outcome import BuildOutcome
+from recsys_assets.orchestration.repair.damaged_databases import moved_away
 from recsys_assets.release.current import read_current
-from recsys_assets.release.event_store import EventRow, EventStore
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import SilentWatcher
 
-EVENT = EventRow("1", "2", "2017-01-01T00:00:00Z", "2017-01-01T00:00:01Z")
+EVENT = EventRow("e", "1", "2", "view", 1_483_228_800_000_000, 1_483_228_801_000_000)
 NOTHING_LOST = (
     "*.lock", ".days.jsonl", "*.complete", "*.err", "*.out", "artifacts/rules/*", ".verified/*",
     "dagster/history/runs/*-*.db", "*-wal", "*-shm", "landings.jsonl", "build_costs.json", ".gate/*",
@@ -235,24 +239,27 @@ def test_days_are_audited_again_and_accepted_days_kept_where_the_ledger_is_damag
 
 
 def test_events_that_can_be_read_are_kept_and_a_server_takes_the_new_file(home):
-    server = EventStore(home.events_db)
-    server.add([EVENT] * 2000)
-    server.close()
+    store_rows(home.events_db, [EVENT._replace(event_id=f"e{number}") for number in range(2000)])
     content = bytearray(home.events_db.read_bytes())
     content[-8192:] = bytes(8192)
     home.events_db.write_bytes(content)
-    with pytest.raises(EventsUnavailableError, match="recsys build"):
-        server.refresh()
     assert home.events_db in damaged(examine(home))
     _, lines = built(home)
     kept = next(line for line in lines if "events.sqlite" in line)
     assert "moved to events.sqlite.damaged-" in kept
-    assert server.add([EVENT._replace(item_id="3")]) == 1
-    with sqlite3.connect(home.events_db) as events:
-        (stored,) = events.execute("SELECT count(*) FROM events").fetchone()
-    events.close()
+    assert store_rows(home.events_db, [EVENT]).accepted == 1
+    stored = len(list(read_events(home.events_db)))
     assert f"{stored - 1:,} were kept" in kept
     assert stored > 1000
+
+
+def test_a_server_that_runs_takes_the_file_that_a_build_made(home):
+    intake = Intake(home.events_db, EventsSettings(), now=lambda: datetime.now(UTC))
+    intake.submit([EVENT]).result(10)
+    moved_away(home.events_db)
+    intake.submit([EVENT._replace(event_id="later")]).result(10)
+    intake.close()
+    assert [event.event_id for _, event in read_events(home.events_db)] == ["later"]
 
 
 def test_a_settings_file_that_is_gone_is_named_with_the_source_of_the_days(home):

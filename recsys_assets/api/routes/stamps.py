@@ -1,0 +1,40 @@
+"""Times in bodies of events and impressions, and the error of a field that cannot be used."""
+
+from datetime import datetime
+
+from litestar.exceptions import ValidationException
+
+from recsys_assets.intake.events_database import microseconds
+
+
+def stamp(given: datetime | None, received_at: int, *, latest: int, key: str) -> int:
+    """Return the time of what happened, us since 1970.
+
+    Args:
+        given: as the client sent it; None takes the time of arrival.
+        received_at: time of arrival, us since 1970.
+        latest: the latest time allowed.
+        key: the field, for the error.
+
+    Raises:
+        ValidationException: it is in the future, or no time of the years 1-9999.
+    """
+    if given is None:
+        return received_at
+    try:
+        when = microseconds(given)
+    except OverflowError:
+        raise wrong(key, f"Expected a time within the years 1-9999 UTC, got `{given}`") from None
+    if when > latest:
+        raise wrong(key, f"Expected a time that is not in the future, got `{given}`")
+    return when
+
+
+def wrong(key: str, message: str) -> ValidationException:
+    """Return the error of a field of a body.
+
+    Args:
+        key: its place, such as `events[3].kind`.
+        message: the value expected, and the one found.
+    """
+    return ValidationException(message, extra=[{"message": message, "key": key, "source": "body"}])
