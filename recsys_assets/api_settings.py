@@ -35,6 +35,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Time that a connection may stay open without a request."""
     write_timeout_seconds: Annotated[float, Meta(ge=1, le=3_600)] = 20.0
     """Time after which a client that reads less than 1 KB a second of its answer is cut."""
+    max_live_views: Annotated[int, Meta(ge=0, le=10_000)] = 64
+    """Open live views (`/v1/live`) of each worker; a request for one more is answered 503."""
     max_body_bytes: Count = 1_000_000
     """Larger bodies are rejected (413)."""
     max_query_bytes: Count = 8_192

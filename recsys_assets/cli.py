@@ -11,8 +11,11 @@ import click
 
 from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
+    experiments_commands,
     export_command,
+    forget_command,
     init_command,
+    items_command,
     lineage_command,
     making,
     notices_commands,
@@ -27,6 +30,7 @@ from recsys_assets.commands import (
     running,
     server_commands,
     sources_command,
+    stream_command,
 )
 from recsys_assets.errors import RecsysError, StorageError
 from recsys_assets.storage.private_files import keep_private
@@ -107,18 +111,22 @@ for command in (
     init_command.init,
     *running.COMMANDS,
     *sources_command.COMMANDS,
+    *stream_command.COMMANDS,
     *making.COMMANDS,
     *plan_command.COMMANDS,
     replay_command.replay,
     export_command.export,
     releases_commands.releases,
+    items_command.items,
     *rules_commands.COMMANDS,
+    experiments_commands.experiments,
     *quarantine_commands.COMMANDS,
     lineage_command.lineage,
     online_command.online,
     notices_commands.notices,
     *report_commands.COMMANDS,
     prune_command.prune,
+    forget_command.forget,
     server_commands.keys,
 ):
     main.add_command(command)

@@ -32,6 +32,10 @@ STATUS: Final = "status"
 ORDER_ID: Final = "order_id"
 LINE: Final = "line"
 
+EVENT_ID: Final = "event_id"
+RECEIVED_AT: Final = "received_at"
+ANSWER_ID: Final = "answer_id"
+
 STORE_ID: Final = "store_id"
 BASKET_ID: Final = "basket_id"
 VARIANT_ID: Final = "variant_id"

@@ -95,6 +95,10 @@ class RulesError(InputError):
     """A rules file is not valid; the message names file, line, the value found, and a suggestion."""
 
 
+class ExperimentsError(InputError):
+    """`experiments.toml` is not valid, or has no experiment of that name; the message names file, line and value."""
+
+
 class ExportError(InputError):
     """Lists cannot be exported: the target is not one, cannot be written, or the users' file cannot be read."""
 
@@ -166,6 +170,10 @@ class UnknownCohortError(InputError):
     """A cohort names a feature that users do not have."""
 
 
+class PageTokenError(InputError):
+    """The token of a list's next page cannot be used."""
+
+
 class SearchTooBroadError(InputError):
     """A search takes too much processor time."""
 
@@ -182,6 +190,10 @@ class IntakeFullError(RecsysError):
     """More events wait to be stored than may; the same request can be accepted a second later."""
 
 
+class SendingError(RecsysError):
+    """An API did not take the events that were sent to it."""
+
+
 class EventConflictError(RecsysError):
     """An event has the id of another one that is stored with another content."""
 
@@ -189,6 +201,18 @@ class EventConflictError(RecsysError):
         """Say which events; `event_ids` are theirs, each once."""
         super().__init__(message)
         self.event_ids = event_ids
+
+
+class ItemStateError(InputError):
+    """A change of an item's state cannot be used."""
+
+
+class ItemStatesUnavailableError(RecsysError):
+    """The states of items cannot be stored or read."""
+
+
+class MergeConflictError(RecsysError):
+    """Two users cannot be merged, since an earlier merge says something else."""
 
 
 class DeliveryError(RecsysError):
@@ -243,3 +267,7 @@ class BuildInterruptedError(RecsysError):
 
 class VersionGoneError(RecsysError):
     """An earlier version of a day was removed, so that it cannot be said what was known then."""
+
+
+class ForgetError(RecsysError):
+    """A user cannot be forgotten yet, or the record of it cannot be read."""

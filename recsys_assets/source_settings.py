@@ -81,6 +81,9 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """First daily partition (UTC)."""
     last_day: date
     """Last daily partition (UTC), inclusive; not before `first_day`."""
+    rows_to: date | None = None
+    """Last day whose rows in the source count, where events by HTTP moved `last_day` on: a later day is landed only if
+    it has events. Left out, `last_day`."""
     columns: dict[str, str] = {}
     """For tables: our column name -> the file's column name."""
     bad_rows: Share = BAD_ROWS
@@ -104,7 +107,14 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 return name, f"{day} is not allowed; give a day, {FIRST_DAY} to {LAST_DAY}"
         if self.last_day < self.first_day:
             return "last_day", f"{self.last_day} is before first_day, {self.first_day}"
+        if not self.first_day <= self.own_last_day <= self.last_day:
+            return "rows_to", f"{self.rows_to} is outside of {self.first_day} to {self.last_day}"
         return None
+
+    @property
+    def own_last_day(self) -> date:
+        """Last day whose rows in the source count."""
+        return self.rows_to or self.last_day
 
     def days(self) -> list[date]:
         """Return every daily partition from `first_day` to `last_day`."""

@@ -7,7 +7,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,16 +25,21 @@ from recsys_assets.api.http.problems import HANDLERS, StrictRequest
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.openapi import openapi_config
 from recsys_assets.api.routes.event_controller import EventController
+from recsys_assets.api.routes.experiment_controller import ExperimentController
 from recsys_assets.api.routes.feature_controller import FeatureController
+from recsys_assets.api.routes.forget_controller import ForgetController
 from recsys_assets.api.routes.health_controller import HealthController
 from recsys_assets.api.routes.impression_controller import ImpressionController
 from recsys_assets.api.routes.item_controller import ItemController
+from recsys_assets.api.routes.live_controller import LiveController
+from recsys_assets.api.routes.merge_controller import MergeController
 from recsys_assets.api.routes.page_controller import PageController
 from recsys_assets.api.routes.quality_controller import QualityController
 from recsys_assets.api.routes.recall_controller import RecallController
 from recsys_assets.api.routes.recommendation_controller import RecommendationController
 from recsys_assets.api.routes.release_controller import ReleaseController
 from recsys_assets.api.routes.rules_controller import RulesController
+from recsys_assets.api.routes.state_controller import StateController
 from recsys_assets.api.routes.user_controller import UserController
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.recall_notices import RecallNotices
@@ -54,7 +59,12 @@ _VERSIONED = (
     QualityController,
     RecallController,
     EventController,
+    StateController,
+    ForgetController,
+    MergeController,
+    ExperimentController,
     ImpressionController,
+    LiveController,
 )
 """Controllers under `/v1`."""
 
@@ -95,7 +105,7 @@ def create_app(
     keys.refresh()
     service = Service(live=live, metrics=Metrics(live), keys=keys, settings=settings, clock=clock)
     connections = Connections(settings, port)
-    app = _application(service, connections)
+    app = _application(service, connections, listens=port is not None)
     app.asgi_handler = Edge(
         app.asgi_handler,
         settings=settings,
@@ -107,14 +117,17 @@ def create_app(
     return app
 
 
-def _application(service: Service, connections: Connections) -> Litestar:
+def _application(service: Service, connections: Connections, *, listens: bool) -> Litestar:
     @asynccontextmanager
     async def following(_: Litestar) -> AsyncIterator[None]:
         watching = asyncio.create_task(connections.watch())
+        if listens:
+            end_before_waiting(service.live_view.close)
         async with service.live.following(service.keys):
             yield
+        service.live_view.close()
         watching.cancel()
-        service.slow.close()
+        service.close()
 
     versioned = Router(
         "/v1",
@@ -134,12 +147,25 @@ def _application(service: Service, connections: Connections) -> Litestar:
     return app
 
 
+def end_before_waiting(end: Callable[[], None]) -> None:
+    """Have a worker end its endless answers at SIGTERM, before it ends as by SIGINT.
+
+    The HTTP server waits for answers under way before it ends the application, so they may not wait for that.
+    """
+
+    def ending() -> None:
+        end()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending)
+
+
 def _cors(settings: ApiSettings) -> CORSConfig | None:
     if not settings.cors_origins:
         return None
     return CORSConfig(
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
         expose_headers=["ETag", "Recall", "X-Release-Id", "X-Request-Id"],
         max_age=600,

@@ -18,10 +18,15 @@ from recsys_assets.api.http.event_bodies import document_events
 from recsys_assets.api.http.impression_bodies import document_impressions
 from recsys_assets.api.http.problems import PROBLEM_JSON
 from recsys_assets.api.schemas import (
+    experiment_schemas,
+    feature_schemas,
+    live_schemas,
     online_schemas,
     operation_schemas,
     recommendation_schemas,
     release_schemas,
+    state_schemas,
+    user_schemas,
 )
 
 K = Annotated[
@@ -74,6 +79,16 @@ Explain = Annotated[
     bool,
     Parameter(description="Return the trace of the list; implies the default scenario."),
 ]
+After = Annotated[
+    str | None,
+    QueryParameter(
+        name="after",
+        max_length=3_000,
+        description="`next` of the answer before: the items that come after its own, with none of the pages before "
+        "again. The list has to be the same one; k may differ. After a change of the served release the page is one "
+        "of the new list, without the items given so far.",
+    ),
+]
 UserIdPath = Annotated[
     str, Parameter(description="The source's id of the user.", examples=[Example(value="1")])
 ]
@@ -94,8 +109,8 @@ _PROBLEMS = {
     403: "The API key's scope is too small.",
     404: "The served release does not have it.",
     408: "The body took too long to arrive.",
-    409: "The release is damaged, recalled, of another source, or its lists break their rules; or an event's id is "
-    "there with another content.",
+    409: "The release is damaged, recalled, of another source, or its lists break their rules; an event's id is "
+    "there with another content; or two users were merged otherwise.",
     413: "The body is too large.",
     414: "The path or the query is too long.",
     415: "The body is not sent as JSON, nor as another media type of the route.",
@@ -144,9 +159,20 @@ def release_headers() -> list[ResponseHeader]:
     return list(_RELEASE_HEADERS)
 
 
+_SCHEMAS = (
+    recommendation_schemas,
+    operation_schemas,
+    release_schemas,
+    state_schemas,
+    experiment_schemas,
+    user_schemas,
+    feature_schemas,
+    online_schemas,
+    live_schemas,
+)
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (recommendation_schemas, operation_schemas, release_schemas, online_schemas)
+    for module in _SCHEMAS
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }
@@ -156,7 +182,7 @@ _DESCRIPTION = """\
 Recommendations from one immutable release at a time: every answer names the release it comes from.
 
 Items that a user has are left out unless `include_seen=true`. Answers carry entity tags that change
-with the release (and, for one user, with the user's events since): until then
+with the release and the states of items (and, for one user, with the user's events since): until then
 `If-None-Match` is answered by 304. Every list has an `id`; the tag of a list is weak, as the id is no part of it.
 After a recall of days, answers have the header `Recall`.
 Errors are problem bodies (RFC 9457).
@@ -164,9 +190,11 @@ Errors are problem bodies (RFC 9457).
 _TAGS = (
     ("Recommendations", "Lists of items to show."),
     ("Items", "Similar items, search and categories."),
+    ("Item states", "What holds of an item now, whatever the release says."),
     ("Users", "Users and the items that they have."),
     ("Features", "The feature store of the release."),
     ("Events", "Events after the release."),
+    ("Experiments", "Which list does better."),
     ("Releases", "The served release and the kept ones."),
     ("Operations", "For load balancers and Prometheus."),
 )

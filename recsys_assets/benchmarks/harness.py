@@ -22,6 +22,8 @@ BENCHMARKS: Final = {
     "attack": "bench_attack:run",
     "build": "bench_build:run",
     "days": "bench_days:run",
+    "events": "bench_events:run",
+    "experiments": "bench_experiments:run",
     "export": "bench_export:run",
     "index": "bench_index:run",
     "ingest": "bench_ingest:run",

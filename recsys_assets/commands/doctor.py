@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,10 @@ from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.errors import BrokenReleaseError, RecsysError, ReleaseError
+from recsys_assets.intake.newest_catalogue import read_newest
+from recsys_assets.intake.state_store import StateStore
+from recsys_assets.intake.state_takeover import compared
+from recsys_assets.intake.stored_events import read_events
 from recsys_assets.notices.outbox import Outbox
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
 from recsys_assets.release.current import check_not_recalled, read_current
@@ -75,6 +80,8 @@ def examine(home: Home) -> Findings:
     found.facts.append(("event log", event_log_in_use(home)))
     with _named(found, "notices"):
         found.facts += _facts_of_notices(home)
+    with _named(found, "item states"):
+        found.facts += _facts_of_states(home)
     _examine_assets(home, settings, found)
     return found
 
@@ -91,6 +98,33 @@ def _facts_of_notices(home: Home) -> list[tuple[str, str]]:
     worst = {one.shown: one.problem for found in left.values() for one in found if one.problem}
     see = f"; recsys notices list{home.option}" if left["given up"] else ""
     return [("notices", f"{counts}{see}"), *(("", f"{shown}: {why}") for shown, why in worst.items())]
+
+
+def _facts_of_events(inputs: "Inputs") -> list[tuple[str, str]]:
+    """Return the events by HTTP that have not landed."""
+    from recsys_assets.lake.event_days import taken_through  # noqa: PLC0415  polars
+    from recsys_assets.orchestration.landing_plan import days_with_new_events  # noqa: PLC0415  polars
+
+    home = inputs.home
+    waiting = sum(1 for _ in read_events(home.events_db, after_seq=taken_through(home)))
+    days = len(days_with_new_events(inputs))
+    parts = [f"{waiting:,} new ones"] if waiting else []
+    parts += [f"those of {days:,} days have not landed"] if days else []
+    return [("events by HTTP", f"{', '.join(parts)}; recsys land --events{home.option}")] if parts else []
+
+
+def _facts_of_states(home: Home) -> list[tuple[str, str]]:
+    """Return the number of items with a state, and the first of those that the catalogue contradicts."""
+    states = StateStore(home.item_states_db).refresh(datetime.now(UTC)).states
+    if not states:
+        return []
+    gone = sum(one.gone for one in states.values())
+    facts = [("item states", f"{len(states)} items, {gone} of them off all lists")]
+    disagreements = compared(states, read_newest(home.catalogue_now)).disagreements
+    if disagreements:
+        more = f"; {len(disagreements)} in all: recsys items states{home.option}"
+        facts.append(("", f"{disagreements[0].in_words()}{more}"))
+    return facts
 
 
 def _way_to_settings(home: Home) -> str:
@@ -133,18 +167,21 @@ def _examine_assets(home: Home, settings: Settings, found: Findings) -> None:
     from recsys_assets.orchestration.repair.damage import find_damage  # noqa: PLC0415  polars
 
     inputs = Inputs(home, settings)
-    total, landed = len(settings.source.days()), len(inputs.raw_store.days())
+    counted, partitions, landed = inputs.source_days, settings.source.days(), len(inputs.raw_store.days())
+    total = len(partitions) if counted is None else sum(not counted.is_idle(day) for day in partitions)
     found.damage = list(find_damage(home, settings))
     with _named(found, "rows"):
         headline, *lines = home_account(home, settings.source).in_words() or [""]
         if headline:
             found.facts += [("rows", headline.removeprefix("Rows: ")), *(("", line) for line in lines)]
+    with _named(found, "events by HTTP"):
+        found.facts += _facts_of_events(inputs)
     found.facts.append(("raw_interactions", f"{landed} of {total} days"))
     found.facts.append(("interactions", f"{len(inputs.interaction_store.days())} of {total} days"))
     rejected = [day.isoformat() for day in days_under(home.quarantine)]
     if rejected:
-        days = "day" if len(rejected) == 1 else "days"
-        found.facts.append(("quarantine", f"{len(rejected)} {days}, the first {rejected[0]}"))
+        noun = "day" if len(rejected) == 1 else "days"
+        found.facts.append(("quarantine", f"{len(rejected)} {noun}, the first {rejected[0]}"))
     states = _states_of_artifacts(home, inputs)
     found.facts += states.items()
     if states["choice"] == "fresh":

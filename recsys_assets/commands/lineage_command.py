@@ -91,6 +91,8 @@ def _release(found: "ReleaseLineage") -> Iterator[str]:
         served = ", served now" if found.current else ""
         published = "" if found.created_at is None else f", published {_time(found.created_at)}"
         yield f"Release {found.release}{published}{served}."
+        if found.former:
+            yield f"Users were forgotten in it; before that it was {', '.join(found.former)}."
         yield f"Built on {len(found.days):,} days, {found.first_day} to {found.through_day}."
         yield from _lines("Of these, recalled since:", [str(day) for day in found.recalled])
         if len(found.replaced) > _SHOWN:

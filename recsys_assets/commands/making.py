@@ -28,6 +28,7 @@ from recsys_assets.training_settings import TrainingSettings
 if TYPE_CHECKING:
     from recsys_assets.commands.progress import ConsoleWatcher
     from recsys_assets.orchestration.build_outcome import BuildOutcome
+    from recsys_assets.orchestration.fingerprints import Inputs
 
 _NAME_WIDTH: Final = 10
 _FIGURE_WIDTH: Final = 28
@@ -56,34 +57,65 @@ def build(home: Path | None, spec: str | None, days: int | None, landed: bool) -
         sys.exit(1)
 
 
-@click.command(epilog=example("recsys land --next 14", "recsys land --from 2017-03-01 --to 2017-03-31"))
+@click.command(
+    epilog=example(
+        "recsys land --next 14",
+        "recsys land --from 2017-03-01 --to 2017-03-31",
+        "recsys land --events --through 2017-03-31",
+    )
+)
 @home_option
 @click.option(
     "--next", "count", type=click.IntRange(min=1), metavar="N", help="Land the first N days that are missing."
 )
 @click.option("--from", "first", type=DAY, help="First day to land; a day that has landed is landed again.")
 @click.option("--to", "last", type=DAY, help="Last day to land; default the day of --from.")
-def land(home: Path | None, count: int | None, first: datetime | None, last: datetime | None) -> None:
+@click.option("--events", is_flag=True, help="Land the days of the events by HTTP that have not landed.")
+@click.option(
+    "--through", type=DAY, help="With --events: the last day whose events land; default today, UTC."
+)
+def land(
+    home: Path | None,
+    count: int | None,
+    first: datetime | None,
+    last: datetime | None,
+    *,
+    events: bool,
+    through: datetime | None,
+) -> None:
     """Land days, again or for the first time.
 
     Their raw events are audited and cleaned, and the last days get an increment report.
     """
     place, wanted = Home.locate(home), list[date]()
+    if events + (count is not None) + (first is not None) != 1 or (through is not None and not events):
+        raise InputError(
+            "give one of --next N, --from DATE [--to DATE] and --events [--through DATE]; recsys land --help shows "
+            "examples"
+        )
 
     def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
         from recsys_assets.orchestration.build import land as land_days  # noqa: PLC0415
         from recsys_assets.orchestration.fingerprints import Inputs  # noqa: PLC0415
-        from recsys_assets.orchestration.landing_plan import follow  # noqa: PLC0415
+        from recsys_assets.orchestration.landing_plan import days_with_new_events, follow  # noqa: PLC0415
 
         settings = settings_for(place, watcher=watcher)
+        until = through.date() if through else None
         with build_lock(place):  # until the days have landed: following the source writes the settings
-            settings = follow(place, settings, watcher, by_hand=True)
-            landed = Inputs(place, settings).raw_store.days()
-            wanted.extend(_wanted_days(settings, landed, count=count, first=first, last=last))
+            settings = follow(place, settings, watcher, by_hand=True, through=until)
+            inputs = Inputs(place, settings)
+            wanted.extend(
+                [day for day in days_with_new_events(inputs) if until is None or day <= until]
+                if events
+                else _wanted_days(inputs, count=count, first=first, last=last)
+            )
             return land_days(place, settings, watcher, wanted)
 
     if run_build(f"Landing into {place.root}", run).failed:
         sys.exit(1)
+    if not wanted:
+        click.echo("All events by HTTP have landed.")
+        return
     click.echo(f"Landed {wanted[0]} to {wanted[-1]}. Reports: {place.reports}")
 
 
@@ -175,18 +207,16 @@ def _changed(best: TrainingSettings, before: TrainingSettings) -> dict[str, Any]
 
 
 def _wanted_days(
-    settings: Settings,
-    landed: list[date],
+    inputs: "Inputs",
     *,
     count: int | None,
     first: datetime | None,
     last: datetime | None,
 ) -> list[date]:
-    days = settings.source.days()
-    if (count is None) == (first is None):
-        raise InputError("give either --next N or --from DATE [--to DATE]; recsys land --help shows examples")
+    days, counted = inputs.settings.source.days(), inputs.source_days
     if count is not None:
-        missing = sorted(set(days) - set(landed))
+        idle = {day for day in days if counted is not None and counted.is_idle(day)}
+        missing = sorted({*days} - {*inputs.raw_store.days()} - idle)
         if not missing:
             raise InputError(
                 f"all {len(days)} days of the source have landed, to {days[-1]}; land some of them again by "

@@ -154,8 +154,11 @@ def verify(home: Path | None, release_id: str | None) -> None:
     "--keep", default=5, show_default=True, type=click.IntRange(min=1), help="Newest releases to keep."
 )
 def prune(home: Path | None, keep: int) -> None:
-    """Remove old releases, never the current one."""
-    click.echo(f"Removed: {', '.join(_store(home).prune(keep=keep)) or 'none'}")
+    """Remove old releases, never the current one, nor one that an experiment needs."""
+    from recsys_assets.experiments.model_releases import needed_releases  # noqa: PLC0415
+
+    needed = needed_releases(Home.locate(home), today=datetime.now(UTC).date())
+    click.echo(f"Removed: {', '.join(_store(home).prune(keep=keep, needed=needed)) or 'none'}")
 
 
 @releases.command(epilog=example("recsys releases history"))

@@ -45,6 +45,8 @@ _HOURS: Final = frozenset({"hour_shape", "missing_hours"})
 """Scores that are left out beside a closed day, too: its evening, or its morning, is in another UTC day."""
 _VOLUME: Final = frozenset({*COUNTS, *_HOURS})
 """Scores that are left out on a day on which shops are closed."""
+OF_WHOLE_DAYS: Final = frozenset(f"{PREFIX}{name}" for name in _VOLUME)
+"""Checks that say nothing of a day that is not over: amounts, and hours."""
 _NARROW: Final = frozenset({"top_user_visits", "repeat_visits", "regular_users"})
 """Shares that vary less than independent events do: most users come once a day."""
 _LIGHT: Final = frozenset(

@@ -19,6 +19,7 @@ from recsys_assets.storage.private_files import open_as_user
 
 TABLE: Final = "recommendations"
 """The table where the address names none."""
+_GONE: Final = "recsys_gone_users"
 _COLUMNS: Final = [name for name in SCHEMA.names if name != columns.DELETED]
 _WAIT_MS: Final = 60_000
 _CACHE_KIB: Final = 64 << 10
@@ -111,6 +112,32 @@ class _DatabaseTarget(ExportTarget):
             cursor.execute(f"DROP TABLE {users}")
             return self._describe(cursor, run)
 
+    def forget(self, users: Sequence[str]) -> int:
+        """Delete the rows of users from the table, and from one that a killed export left beside it."""
+        ids = pa.table({columns.USER_ID: pa.array(users, pa.large_string())})
+        gone = 0
+        with self._transaction() as cursor:
+            for table in (self._live, self._staged):
+                if not self._is_there(cursor, table):
+                    continue
+                cursor.adbc_ingest(_GONE, ids, mode="create", temporary=True)
+                of_users = f"FROM {table} WHERE user_id IN (SELECT user_id FROM {_GONE})"  # noqa: S608
+                cursor.execute(f"SELECT count(*) {of_users}")
+                gone += cursor.fetchone()[0]
+                cursor.execute(f"DELETE {of_users}")
+                cursor.execute(f"DROP TABLE {_GONE}")
+        if gone:
+            self._give_back()
+        return gone
+
+    @abstractmethod
+    def _is_there(self, cursor: Any, table: str) -> bool:
+        """Return True where a table, by its quoted name, exists."""
+
+    @abstractmethod
+    def _give_back(self) -> None:
+        """Have the server free the pages of deleted rows."""
+
     def _ingest(self, cursor: Any, batches: Iterator[pa.RecordBatch], table: str, **place: Any) -> None:
         """Create a table and stream rows into it."""
         some = self._sendable(pa.RecordBatch.from_pylist([], SCHEMA).select(_COLUMNS))
@@ -164,6 +191,22 @@ class _SQLite(_DatabaseTarget):
                 open_as_user(file)
         super().check()
 
+    def forget(self, users: Sequence[str]) -> int:
+        """Delete the rows; a file that is gone has none, and is not made again."""
+        return super().forget(users) if Path(self._url.connection).exists() else 0
+
+    def _is_there(self, cursor: Any, table: str) -> bool:
+        cursor.execute(
+            "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", (_unquoted(table),)
+        )
+        return bool(cursor.fetchone()[0])
+
+    def _give_back(self) -> None:
+        with closing(self._connect()) as connection:
+            connection.adbc_connection.set_autocommit(True)
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM")
+
     def _connect(self) -> Any:
         connection = self._driver.connect(self._url.connection)
         connection.adbc_connection.set_autocommit(True)  # within a transaction `synchronous` cannot be set
@@ -189,11 +232,25 @@ class _Postgres(_DatabaseTarget):
     def __init__(self, url: DatabaseUrl) -> None:
         super().__init__(url, optional_module("adbc_driver_postgresql.dbapi", extra="postgres"))
 
+    def _is_there(self, cursor: Any, table: str) -> bool:
+        cursor.execute("SELECT to_regclass($1) IS NOT NULL", (table,))
+        return bool(cursor.fetchone()[0])
+
+    def _give_back(self) -> None:
+        with closing(self._connect()) as connection:
+            connection.adbc_connection.set_autocommit(True)
+            with connection.cursor() as cursor:
+                cursor.execute(f"VACUUM {self._live}")
+
     def _connect(self) -> Any:
         return self._driver.connect(self._url.connection)
 
     def _sendable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch
+
+
+def _unquoted(name: str) -> str:
+    return name.strip('"').replace('""', '"')
 
 
 def _as_text(field: pa.Field) -> pa.Field:

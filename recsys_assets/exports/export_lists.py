@@ -84,7 +84,7 @@ def export_lists(
     state = ExportState(home, target.shown)
     with state.locked():
         target.check()
-        maker = ListMaker(home, release_id, scenario=request.scenario, k=request.k)
+        maker = ListMaker(home, release_id, scenario=request.scenario, k=request.k, now=started)
         try:
             users = choose_users(maker.release, request.users)
             before = _before(state, target) if request.delta else None

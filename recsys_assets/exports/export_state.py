@@ -1,12 +1,13 @@
 """The lists of the last export to each target, a number a list, so that the next one can write only the changes."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from recsys_assets import columns
@@ -122,6 +123,8 @@ class ExportState:
         """Name the target, without a password."""
         self._target = target
         folder = home.exports / hashlib.sha256(target.encode()).hexdigest()[:16]
+        self.folder = folder
+        """The folder that keeps it; without it the home knows nothing of the target."""
         self._file = folder / _STATE
         self._lock = folder / ".lock"
 
@@ -152,6 +155,31 @@ class ExportState:
             return LastExport(pl.read_parquet(self._file), notes)
         except (OSError, pa.ArrowException, pl.exceptions.PolarsError):
             return None
+
+    def forget(self, users: Collection[str]) -> int:
+        """Take users out of the state, and return the number of those that were in it; the caller holds the target.
+
+        Raises:
+            ExportError: it cannot be read.
+        """
+        if not self._file.exists():
+            return 0
+        try:
+            table = pq.read_table(self._file, partitioning=None)
+        except (OSError, pa.ArrowException) as error:
+            raise ExportError(f"{self._file}: cannot be read ({error}); remove its folder") from None
+        kept = table.filter(
+            pa.compute.invert(pa.compute.is_in(table[columns.USER_ID], pa.array(list(users))))
+        )
+        if kept.num_rows < table.num_rows:
+            staged = staging_path(self._file)
+            try:
+                with named(staged):
+                    pq.write_table(kept, staged, compression="zstd")
+                put_in_place(staged, self._file)
+            finally:
+                staged.unlink(missing_ok=True)
+        return int(table.num_rows - kept.num_rows)
 
     @contextmanager
     def writing(

@@ -134,6 +134,16 @@ class ExportTarget(ABC):
     ) -> ExportManifest:
         """Write the lists that changed, and mark or remove those of the users `gone`."""
 
+    @abstractmethod
+    def forget(self, users: Sequence[str]) -> int:
+        """Delete the lists of users wherever this target keeps them, and return the number of rows or keys.
+
+        Deltas and what an export left unfinished are searched too. A target that is gone has none.
+
+        Raises:
+            ExportError: it cannot be reached, read or written.
+        """
+
 
 def as_rows(batches: Iterator[ListBatch], rows: ListRows) -> Iterator[pa.RecordBatch]:
     """Yield batches of lists as rows; none is empty."""

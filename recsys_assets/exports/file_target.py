@@ -4,7 +4,9 @@ A delta is a file of its own, `lists.delta-000001.parquet` beside `lists.parquet
 row with `deleted` for each user without a list.
 """
 
+import glob
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,12 +23,18 @@ from recsys_assets.errors import ExportError
 from recsys_assets.exports.export_target import FORMS, ExportManifest, ExportRun, ExportTarget, as_rows
 from recsys_assets.exports.list_batch import SCHEMA, ListBatch, ListRows
 from recsys_assets.release.manifest import sha256
-from recsys_assets.storage.atomic import replaced_file
+from recsys_assets.storage.atomic import replaced_file, staging_path
 from recsys_assets.storage.private_files import make_users_folder, open_as_user
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
 
+_TYPES: Final = {
+    name: dtype
+    for name, dtype in pl.Schema(pl.from_arrow(SCHEMA.empty_table()).schema).items()  # type: ignore[union-attr]
+    if name not in {columns.EXPORTED_AT, columns.DELETED}
+}
+"""Types of the columns that every file of texts has; times are texts there."""
 Write = Callable[[pa.RecordBatch], None]
 
 
@@ -88,6 +96,55 @@ class FileTarget(ExportTarget):
         stem = self.path.name.removesuffix(self._ending)
         path = self.path.with_name(f"{stem}.delta-{run.sequence:06}{self._ending}")
         return self._write(path, run, (found for found in changes() if found.num_rows))
+
+    def forget(self, users: Sequence[str]) -> int:
+        """Write the file and its deltas again without the users' rows, and the manifest of each."""
+        stem = self.path.name.removesuffix(self._ending)
+        deltas = sorted(self.path.parent.glob(f"{glob.escape(stem)}.delta-*{self._ending}"))
+        return sum(self._forget_in(path, users) for path in (self.path, *deltas) if path.is_file())
+
+    def _forget_in(self, path: Path, users: Sequence[str]) -> int:
+        try:
+            staging_path(path).unlink(missing_ok=True)  # of an export that was killed
+            before = self._read(path)
+            kept = before.filter(~pl.col(columns.USER_ID).is_in(list(users)))
+            if kept.height == before.height:
+                return 0
+            schema = pa.schema([field for field in SCHEMA if field.name in before.columns])
+            with replaced_file(path) as staged:
+                with self._open(staged, schema) as write:
+                    for batch in kept.to_arrow().cast(schema).to_batches():
+                        write(batch)
+                shutil.copymode(path, staged)
+            self._note_again(path)
+        except (OSError, pl.exceptions.PolarsError, pa.ArrowException) as error:
+            raise ExportError(f"{path}: cannot be read or written ({error})") from None
+        return before.height - kept.height
+
+    def _read(self, path: Path) -> pl.DataFrame:
+        if self._ending == ".parquet":
+            return pl.read_parquet(path, hive_partitioning=False, glob=False)
+        types = dict(_TYPES)
+        if self._ending.startswith(".csv"):
+            frame = pl.read_csv(path, schema_overrides=types)
+        else:
+            content = path.read_bytes()
+            text = igzip.decompress(content) if self._ending.endswith(".gz") else content
+            frame = pl.read_ndjson(text, schema_overrides=types)
+        return frame.with_columns(
+            pl.col(columns.EXPORTED_AT).str.to_datetime(_TIME, time_unit="us", time_zone="UTC")
+        )
+
+    def _note_again(self, path: Path) -> None:
+        """Give the manifest the checksum of the file as it is now."""
+        file = _manifest_of(path)
+        if not file.is_file():
+            return
+        manifest = msgspec.json.decode(file.read_bytes(), type=ExportManifest)
+        new = msgspec.structs.replace(manifest, sha256=sha256(path))
+        with replaced_file(file) as staged:
+            staged.write_bytes(msgspec.json.format(msgspec.json.encode(new), indent=1) + b"\n")
+            shutil.copymode(file, staged)
 
     def _write(
         self, path: Path, run: ExportRun, batches: Iterator[pa.RecordBatch], without: Sequence[str] = ()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime
 from multiprocessing import get_context
 from typing import Final, Self
 
@@ -19,7 +20,10 @@ from recsys_assets.errors import ExportError, ReleaseError
 from recsys_assets.exports.chosen_users import UserBatch
 from recsys_assets.exports.list_batch import ListBatch
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
+from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.stored_events import users_with_events
+from recsys_assets.release.bound_states import bind_states
+from recsys_assets.release.catalogue_over import FollowedCatalogue
 from recsys_assets.release.learnt_events import events_since
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.retrieval import first_of_rows
@@ -38,9 +42,9 @@ _USERS_WORTH_PROCESSES: Final = 8_000
 
 
 class ListMaker:
-    """Lists of one release by one scenario, with the rules and the events of the moment that it is opened."""
+    """Lists of one release by one scenario, with the rules, events and item states of the moment that it is opened."""
 
-    def __init__(self, home: Home, release_id: str, *, scenario: str | None, k: int) -> None:
+    def __init__(self, home: Home, release_id: str, *, scenario: str | None, k: int, now: datetime) -> None:
         """Open the release.
 
         Args:
@@ -48,15 +52,21 @@ class ListMaker:
             release_id: one of its releases.
             scenario: of the rules; None for the plain lists.
             k: items a list.
+            now: the time at which item states hold, UTC.
 
         Raises:
+            ItemStatesUnavailableError: the item states cannot be read.
             ReleaseError: the release is broken, or no rules can be bound to it.
             RulesError: there is no such scenario.
         """
-        self.home, self.scenario, self.k = home, scenario, k
+        self.home, self.scenario, self.k, self.now = home, scenario, k, now
         self.release: Release = load_release(home.releases / release_id, verify=False)
         self._plain = PlainScenario(self.release)
         self._events = events_since(self.release, home.events_db, EventMeaning.of(EventOptions.of(home)))
+        store = StateStore(home.item_states_db)
+        over = FollowedCatalogue(home).over(self.release)
+        self._plain.lookups.take_up(bind_states(store.refresh(now), self.release.items, catalogue=over))
+        store.close()
         self._events.refresh()
         followed = FollowedRules(self._plain, home)
         followed.bind()
@@ -138,6 +148,11 @@ class ListMaker:
         for mapped in (items_UC, scores_UC):
             release_pages(mapped)  # else all pages of all users stay in this process's memory
         whole &= nums >= 0
+        states = self._plain.lookups.states
+        if states.gone_I is not None:
+            whole &= ~(states.gone_I[np.maximum(items_Nk, 0)] & (items_Nk >= 0)).any(axis=1)
+        if len(states.boosted):
+            whole[:] = False  # any list may have another order
         if len(self._with_events):
             whole &= ~np.isin(nums, self._with_events)
         return items_Nk, scores_Nk, whole
@@ -159,7 +174,7 @@ class ListProcesses:
     """Processes that each open the same release, and share the users of a batch."""
 
     def __init__(self, maker: ListMaker, *, workers: int) -> None:
-        given = (maker.home, maker.release.release_id, maker.scenario, maker.k, maker.rules)
+        given = (maker.home, maker.release.release_id, maker.scenario, maker.k, maker.now, maker.rules)
         # not forked: polars' threads would not be there in a child
         self._pool = ProcessPoolExecutor(
             workers, mp_context=get_context("spawn"), initializer=_open, initargs=given
@@ -193,10 +208,12 @@ _OPEN: dict[str, ListMaker] = {}
 """The maker of this process, under its scenario."""
 
 
-def _open(home: Home, release_id: str, scenario: str | None, k: int, rules: str) -> None:
+def _open(  # noqa: PLR0917  initialisers get no names
+    home: Home, release_id: str, scenario: str | None, k: int, now: datetime, rules: str
+) -> None:
     limit_spinning()
     threadpool_limits(limits=1, user_api="blas")  # the processes together use the cores
-    maker = ListMaker(home, release_id, scenario=scenario, k=k)
+    maker = ListMaker(home, release_id, scenario=scenario, k=k, now=now)
     if maker.rules != rules:
         raise ExportError(f"{home.root}: the rules were changed while lists were made; export again")
     _OPEN["maker"] = maker

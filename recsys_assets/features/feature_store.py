@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import thread_time
+from time import monotonic, sleep, thread_time
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -29,6 +29,9 @@ _CPU_SECONDS: Final = 0.5
 """Processor time of one search."""
 _OPCODES: Final = 20_000
 """Steps of SQLite's machine between two looks at the time spent, about 2 ms."""
+_PATIENCE: Final = 5.0
+"""Seconds to wait for a connection where no other can be opened."""
+_POLL_SECONDS: Final = 0.001
 _BY_WORDS: Final = "bm25(item_features_fts)"
 _SEARCH: Final = """
 WITH found AS MATERIALIZED (
@@ -44,6 +47,9 @@ class FeatureStore:
 
     Threads may share it: each call has a connection of its own meanwhile. They are closed with the store.
     """
+
+    hidden: frozenset[str] = frozenset()
+    """Users of whom it returns nothing, since they are being forgotten."""
 
     def __init__(self, path: Path) -> None:
         """Open the database at `path`.
@@ -62,7 +68,7 @@ class FeatureStore:
 
     def user(self, user_id: str) -> dict[str, Any] | None:
         """Return all features of a user, or None for an unknown id."""
-        return self._one("user", user_id)
+        return None if user_id in self.hidden else self._one("user", user_id)
 
     def item(self, item_id: str) -> dict[str, Any] | None:
         """Return all features of an item, or None for an id that is neither in the catalogue nor in any event."""
@@ -70,7 +76,10 @@ class FeatureStore:
 
     def users(self, user_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the features of those users that exist, by id."""
-        return self._many("user", user_ids)
+        found = self._many("user", user_ids)
+        for user_id in self.hidden.intersection(found):
+            del found[user_id]
+        return found
 
     def items(self, item_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the features of those items that exist, by id."""
@@ -87,7 +96,7 @@ class FeatureStore:
         table, key = _TABLES["user"]
         with self._connection() as connection:
             rows = connection.execute(f'SELECT {key} FROM {table} WHERE "{column}" = ?', (value,))  # noqa: S608
-            return [row[0] for row in rows]
+            return [row[0] for row in rows if row[0] not in self.hidden]
 
     def search(self, q: str, limit: int = 20) -> list[dict[str, Any]]:
         """Find items whose title, brand, category or department have every word of a query, best match first.
@@ -129,10 +138,7 @@ class FeatureStore:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that no other thread uses meanwhile."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False, cached_statements=64)
+        connection = self._lent()
         try:
             yield connection
         finally:
@@ -140,6 +146,22 @@ class FeatureStore:
                 self._idle.append(connection)
             else:
                 connection.close()
+
+    def _lent(self) -> sqlite3.Connection:
+        """Return an idle connection, or another one; where the file was removed since, the next that is free."""
+        end = monotonic() + _PATIENCE
+        while True:
+            try:
+                return self._idle.pop()
+            except IndexError:
+                pass
+            try:
+                return sqlite3.connect(self._uri, uri=True, check_same_thread=False, cached_statements=64)
+            except sqlite3.OperationalError:
+                # a release that was rewritten is gone from the disk while a server still answers from it
+                if self._path.exists() or monotonic() > end:
+                    raise
+            sleep(_POLL_SECONDS)
 
     def _read_columns(self, table: str) -> list[str]:
         with self._connection() as connection:

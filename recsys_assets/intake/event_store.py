@@ -78,7 +78,7 @@ class Intake:
             IntakeFullError: too many rows wait.
             EventsUnavailableError: the intake is closed.
         """
-        submission = Submission(tuple(rows), Future())
+        submission = Submission(tuple(rows), Future(), monotonic())
         with self._changed:
             if self._closed:
                 raise EventsUnavailableError(f"{self._path}: the server ends; send the events again later")
@@ -116,11 +116,14 @@ class Intake:
         self._disconnect()
 
     def _next_group(self) -> list[Submission]:
-        """Wait for rows, then for those that arrive shortly after them; nothing once it is closed and empty."""
+        """Wait for rows, then for those that arrive shortly after them; nothing once it is closed and empty.
+
+        Rows that arrived while another group was written have waited already.
+        """
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
-            end = monotonic() + self._settings.group_ms / 1000
+            end = self._waiting[0].arrived + self._settings.group_ms / 1000 if self._waiting else 0.0
             while not self._closed and self._rows < _GROUP_ROWS and (left := end - monotonic()) > 0:
                 self._changed.wait(left)
             group, self._waiting = self._waiting, []

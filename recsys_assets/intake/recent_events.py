@@ -82,6 +82,7 @@ class RecentEvents:
         self._edition = 0
         self._added = 0
         self._columns = _Columns()
+        self._last: tuple[str, _Columns, int, Since] = ("", self._columns, -1, NONE_SINCE)
 
     def __len__(self) -> int:
         return len(self._columns.seqs)
@@ -90,13 +91,20 @@ class RecentEvents:
         """Return the items of a user's events."""
         columns = self._columns  # replaced as a whole, only ever appended to
         wanted = hash(user_id)
-        place = columns.heads[wanted & columns.mask]
+        place = head = columns.heads[wanted & columns.mask]
+        if place < 0:
+            return NONE_SINCE
+        last = self._last  # a request wants this several times
+        if last[0] == user_id and last[1] is columns and last[2] == head:
+            return last[3]
         found = []
         while place >= 0:
             if columns.users[place] == wanted:
                 found.append(place)
             place = columns.earlier[place]
-        return columns.of_rows(found) if found else NONE_SINCE
+        since = columns.of_rows(found) if found else NONE_SINCE
+        self._last = (user_id, columns, head, since)
+        return since
 
     def refresh(self) -> None:
         """Take over rows that were stored. Costs microseconds where there are none.

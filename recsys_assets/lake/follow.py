@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from recsys_assets.errors import InputError, SourceChangedError
+from recsys_assets.lake.day_content import source_part
 from recsys_assets.lake.initialise import write_source
 from recsys_assets.lake.source_days import DaysReading, SourceDays
 from recsys_assets.lake.sources.date_range import RowsByDay, choose_range
@@ -49,6 +50,8 @@ class SourceChanges:
     """Landed days that have other rows now: the rows landed, and those in the source."""
     gone: list[date]
     """Days that landed with rows, and have none in the source any more: they stay as they landed."""
+    events: dict[date, int] = field(default_factory=dict)
+    """Landed days with the same rows in the source, and other events by HTTP since: their events now."""
     late: frozenset[date] = frozenset()
     """Changed days among the source's last ones (`[source] lookback_days`): they land again by every rule."""
 
@@ -71,19 +74,26 @@ class SourceChanges:
             rejected: days in quarantine, which are not new.
             lookback_days: the changed days among the last N of the source are late, counted from its last row.
         """
-        new, changed, gone, last = {}, {}, [], date.min
+        new, changed, gone, events, last = {}, {}, [], {}, date.min
         for day in days:
             now, file = counted.of_day(day), landed.get(day)
-            last = day if now.rows else last
+            last = day if now.of_source else last
             if file is None:
                 if now.rows and landed and day not in rejected:
                     new[day] = now.rows
-            elif not now.rows:
+                continue
+            given = file.provenance.get(CONTENT_KEY, str(now))
+            if given == str(now) and now.rows:
+                continue
+            source_then, source_now = map(source_part, (given, str(now)))
+            if not now.rows or (not now.of_source and source_then.partition(":")[0] != "0"):
                 gone += [day] if file.rows else []
-            elif file.provenance.get(CONTENT_KEY, str(now)) != str(now):
+            elif source_then == source_now:
+                events[day] = now.events.rows if now.events else 0
+            else:
                 changed[day] = (file.rows or 0, now.rows)
         late = frozenset(day for day in changed if (last - day).days < lookback_days)
-        return cls(new=new, changed=changed, gone=gone, late=late)
+        return cls(new=new, changed=changed, gone=gone, events=events, late=late)
 
     def kept(self, rule: ChangedPast) -> set[date]:
         """Return the days that stay as they landed, by `[source] changed_past`."""
@@ -91,7 +101,7 @@ class SourceChanges:
 
     def landed_again(self, rule: ChangedPast) -> set[date]:
         """Return the changed days that a build lands by itself."""
-        return {*self.changed} if rule == "land" else {*self.late}
+        return {*self.events, *(self.changed if rule == "land" else self.late)}
 
     def _older(self) -> dict[date, tuple[int, int]]:
         return {day: rows for day, rows in self.changed.items() if day not in self.late}
@@ -118,6 +128,12 @@ class SourceChanges:
             days = [*self.new]
             span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
             lines.append(f"Source: {_days(len(days), 'new ')}, {span} ({_rows(sum(self.new.values()))}).")
+        if self.events:
+            late = _rows(sum(self.events.values()), "event")
+            lines.append(
+                f"Events by HTTP: {_days(len(self.events))} with others than landed, {_named([*self.events])}"
+                f" ({late}); landed again."
+            )
         again = self.landed_again(rule)
         landed = {day: rows for day, rows in self.changed.items() if day in again}
         kept = {day: rows for day, rows in self.changed.items() if day not in again}
@@ -174,13 +190,14 @@ def follow_source(
     notes = [f"Source: {busy}: written to while it was read; the rest is taken next time."] if busy else []
     if not home.settings_file.exists():  # the embedded default, which does not grow
         counted.save(home, given)
-        return Followed(settings=settings, counted=counted, is_new=True, notes=notes)
-    days = {"first_day": given.first_day, "last_day": given.last_day}
+        return Followed(settings=settings, counted=counted.with_events(home, given), is_new=True, notes=notes)
+    days = {"first_day": given.first_day, "last_day": given.last_day, "rows_to": given.rows_to}
     if given.follow and counted.rows.total:
         days = _days_now(given, counted, before, read_on or datetime.now(UTC).date())
     settings = write_source(home, days, counted)
     if given.follow and before is not None:
         notes += _left_out_in_words(before.rows, counted.rows, settings)
+    counted = counted.with_events(home, settings.source)
     return Followed(settings=settings, counted=counted, is_new=True, notes=notes)
 
 
@@ -227,19 +244,21 @@ def count_now(home: Home, settings: Settings) -> SourceDays:
     if before is not None and not reading.is_new:
         return before
     deque(reading.batches(), maxlen=0)
-    counted = reading.result()
+    counted = reading.result().with_events(home, settings.source)
     counted.save(home, settings.source)
     return counted
 
 
 def _days_now(
     given: SourceSettings, counted: SourceDays, before: SourceDays | None, today: date
-) -> dict[str, date]:
-    """Return the first and the last day to write."""
+) -> dict[str, date | None]:
+    """Return the first and the last day to write, and the last one of the source where events went on after it."""
     found, first = choose_range(counted.rows, name=given.spec, read_on=today), given.first_day
     if found.first_day < first and before is not None and first <= (_begins(before.rows, today) or first):
         first = found.first_day
-    return {"first_day": first, "last_day": max(given.last_day, found.last_day)}
+    last = max(given.last_day, found.last_day)
+    own_last = max(given.own_last_day, found.last_day)
+    return {"first_day": first, "last_day": last, "rows_to": own_last if own_last < last else None}
 
 
 def _begins(rows: RowsByDay, today: date) -> date | None:
@@ -257,7 +276,7 @@ def _changed_in_words(changed: Mapping[date, tuple[int, int]]) -> str:
 
 
 def _left_out_in_words(before: RowsByDay, now: RowsByDay, settings: Settings) -> list[str]:
-    first, last = settings.source.first_day, settings.source.last_day
+    first, last = settings.source.first_day, settings.source.own_last_day
     outside = now.outside(first, last)
     came = outside.total - before.outside(first, last).total
     if came <= 0:
@@ -271,8 +290,8 @@ def _days(count: int, adjective: str = "") -> str:
     return f"{count:,} {adjective}day{'' if count == 1 else 's'}"
 
 
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
+def _rows(count: int, noun: str = "row") -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _named(days: Sequence[date]) -> str:

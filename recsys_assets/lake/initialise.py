@@ -165,6 +165,7 @@ def initialise(
     limit = found.last_day if days is None else found.first_day + timedelta(days=days - 1)
     last_day = min(found.last_day, limit)
     source: dict[str, Any] = {"spec": written, "first_day": found.first_day, "last_day": last_day}
+    source["rows_to"] = None
     source |= {"columns": dict(given.columns) or None, "bad_rows": bad_rows, "amazon_url": url or None}
     source |= {"follow": days is None and last is None, **_reading_values(given.reading, kept)}
     write_source(home, source, counted)
@@ -274,7 +275,7 @@ def write_source(home: Home, source: Mapping[str, Any], counted: SourceDays) -> 
     Returns:
         The settings in force now.
     """
-    first, last = source["first_day"], source["last_day"]
+    first, last = source["first_day"], source.get("rows_to") or source["last_day"]
     note = f"{counted.rows.inside(first, last).total:,} events from {first} to {last} when `recsys init` read it."
     left_out = counted.rows.outside(first, last)
     if left_out.total:

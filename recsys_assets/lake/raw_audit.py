@@ -1,6 +1,6 @@
 """The audit of raw days: expectations that hold for every source, and drift against published days."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.drift.day_scores import DRIFT_CHECKS
+from recsys_assets.drift.day_scores import DRIFT_CHECKS, OF_WHOLE_DAYS
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import CheckResult, RowExpectation, expect
@@ -44,6 +44,7 @@ RAW_EXPECTATIONS: Final[tuple[RowExpectation, ...]] = (
 )
 """The expectations of a day's raw events, the same for every source and day."""
 
+_IN_PART: Final = "the day is not over, or has events by HTTP alone so far"
 _SHARES: Final = {
     "timestamp_not_null": "rows_outside_day",
     "timestamp_between": "rows_outside_day",
@@ -67,16 +68,36 @@ RAW_CHECKS: Final[tuple[str, ...]] = (
 """Names of the checks of a raw day, the same for every source."""
 
 
+def of_part(result: CheckResult) -> CheckResult:
+    """Return a result of drift as it is of a day in part: amount and hours say nothing, the others do not block."""
+    if result.check in OF_WHOLE_DAYS:
+        return CheckResult(
+            table=result.table,
+            day=result.day,
+            check=result.check,
+            verdict="ok",
+            detail=f"not judged: {_IN_PART}",
+        )
+    if result.verdict != "block":
+        return result
+    return replace(result, verdict="warn", detail=f"{result.detail}; no reason to reject: {_IN_PART}")
+
+
 class RawAudit:
     """Judges raw days: the contract's columns, RAW_EXPECTATIONS, and drift against published days."""
 
-    def __init__(self, contract: Contract, *, monitor: Monitor | None = None) -> None:
+    def __init__(
+        self, contract: Contract, *, monitor: Monitor | None = None, in_part: Collection[date] = ()
+    ) -> None:
         """Audit days of a source.
 
         Args:
             contract: the source's `raw_interactions`: the common columns, then its own.
             monitor: judges drift; None for no drift checks.
+            in_part: days that are not over, or have events by HTTP alone so far: drift does not block them, and
+                amount and hours are not judged. They land again when they are complete, and are judged in full.
         """
+        self._in_part = in_part
         self._contract, self._monitor = contract, monitor
         self._schema = contract.polars_schema()
         self._prepared: dict[date, tuple[pl.DataFrame, list[CheckResult]]] = {}
@@ -98,6 +119,8 @@ class RawAudit:
         if self._monitor is None:
             return [columns_found, *expected]
         drift = self._monitor.judge(frame, day=day)
+        if day in self._in_part:
+            drift = list(map(of_part, drift))
         return [columns_found, *map(self._without_news, expected), *drift]
 
     def published(self, day: date, frame: pl.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Final, Self
@@ -12,6 +12,8 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.errors import InputError
+from recsys_assets.lake.day_content import DayContent, EventDay
+from recsys_assets.lake.event_days import event_days
 from recsys_assets.lake.file_contents import FileContent, contents_of
 from recsys_assets.lake.files.rows_aside import DUPLICATE_FILE, RowsAside
 from recsys_assets.lake.sources.date_range import RowsByDay
@@ -52,20 +54,6 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DayContent:
-    """The rows of one day in a source."""
-
-    rows: int = 0
-    """Their number."""
-    content: int = 0
-    """A hash of them that their order does not change; 0 where there is none."""
-
-    def __str__(self) -> str:
-        """Return both, as a landed day records them."""
-        return f"{self.rows}:{self.content:016x}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class SourceDays:
     """Rows of each file and day of a source."""
 
@@ -79,10 +67,14 @@ class SourceDays:
     """Path of each file, those of the catalogue too, and its content; empty where the source is no files."""
     counts: pl.DataFrame = field(default_factory=_COUNTS.to_frame)
     """One row a file and day that has events: `file`, `day`, `rows`, `content`."""
+    events: Mapping[date, EventDay] = field(default_factory=dict)
+    """Day -> its events by HTTP, which are not saved here."""
+    rows_to: date = date.max
+    """The last day whose rows in the source count."""
 
     @classmethod
     def load(cls, home: Home, source: SourceSettings) -> Self | None:
-        """Read what `save` wrote; None where it is missing, damaged, of another version, or of another source."""
+        """Read what `save` wrote, with events; None where it is missing, damaged, of another version or source."""
         try:
             stored = pl.read_parquet_metadata(home.source_days)[_NOTE]
             note = msgspec.json.decode(stored.encode(), type=_Note)
@@ -95,9 +87,13 @@ class SourceDays:
                 files=note.files,
                 contents=note.contents,
                 counts=counts.match_to_schema(_COUNTS),
-            )
+            ).with_events(home, source)
         except (OSError, KeyError, msgspec.MsgspecError, pl.exceptions.PolarsError):
             return None
+
+    def with_events(self, home: Home, source: SourceSettings, *, today: date | None = None) -> Self:
+        """Return the same source with the events by HTTP as they are now; `today` as in `event_days`."""
+        return replace(self, events=event_days(home, today=today), rows_to=source.own_last_day)
 
     def save(self, home: Home, source: SourceSettings) -> None:
         """Write the counts, and the account of the whole source for the days of `source`, atomically."""
@@ -141,11 +137,17 @@ class SourceDays:
 
     def of_day(self, day: date) -> DayContent:
         """Return the rows of one day, without those of duplicate files."""
-        return self._by_day.get(day, DayContent())
+        found = self._by_day.get(day, DayContent()) if day <= self.rows_to else DayContent()
+        return replace(found, events=self.events.get(day))
+
+    def is_idle(self, day: date) -> bool:
+        """Return True of a day after the source's last one that has no event: there is nothing to land."""
+        return day > self.rows_to and day not in self.events
 
     def files_with(self, days: Iterable[date]) -> list[str]:
         """Return the files that have rows of these days, in the source's order, without duplicate files."""
-        found = set(self._landed.filter(pl.col("day").is_in(list(days)))["file"])
+        wanted = [day for day in days if day <= self.rows_to]
+        found = set(self._landed.filter(pl.col("day").is_in(wanted))["file"])
         return [name for name in self.files if name in found]
 
     def account(self, source: SourceSettings) -> RowAccount:
@@ -157,7 +159,7 @@ class SourceDays:
                 if name in self.duplicates
                 else file.account
             )
-        outside = self.rows.outside(source.first_day, source.last_day)
+        outside = self.rows.outside(source.first_day, source.own_last_day)
         if not outside.total:
             return total
         left_out = RowsOfReason(rows=outside.total, example=str(outside))
@@ -171,7 +173,7 @@ class SourceDays:
     @cached_property
     def _by_day(self) -> dict[date, DayContent]:
         of_day = self._landed.group_by("day").agg(pl.col("rows", "content").sum())
-        return {day: DayContent(rows=rows, content=content) for day, rows, content in of_day.iter_rows()}
+        return {day: DayContent(of_source=rows, content=content) for day, rows, content in of_day.iter_rows()}
 
 
 class DaysReading:

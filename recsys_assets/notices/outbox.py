@@ -16,7 +16,9 @@ import msgspec
 from recsys_assets.storage.atomic import make_folder, named, sync
 from recsys_assets.storage.database_urls import open_to_read
 
-Kind = Literal["recall", "recall_taken_back", "rejected_day", "failed_gate", "failed_build", "replay"]
+Kind = Literal[
+    "recall", "recall_taken_back", "rejected_day", "failed_gate", "failed_build", "replay", "ended_arm"
+]
 State = Literal["waiting", "sent", "given up"]
 LONGEST_WAIT: Final = 6 * 3600.0
 """Most seconds between two attempts."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import dagster as dg
@@ -17,10 +17,10 @@ from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.follow import count_now
-from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.build_notices import Noted, noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.forgetting.forget_users import finish_forgets
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
 from recsys_assets.orchestration.interrupts import (
     BUILD_TAG,
@@ -29,7 +29,13 @@ from recsys_assets.orchestration.interrupts import (
     close_killed_runs,
 )
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT, MEASURE_ONLINE, RETRAIN_AND_RELEASE
-from recsys_assets.orchestration.landing_plan import follow, move_broken, stretches, with_touched
+from recsys_assets.orchestration.landing_plan import (
+    follow,
+    move_broken,
+    settle_rows,
+    stretches,
+    with_touched,
+)
 from recsys_assets.orchestration.online_inputs import ONLINE
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
@@ -81,9 +87,9 @@ def build(
         SourceChangedError: landed days changed in the source, and `changed_past` is `reject`.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with _begun(home, settings, watcher) as noted:
+    with begun(home, settings, watcher) as noted:
         settings = settings if landed_only else follow(home, settings, watcher)
-        with _builder(home, settings, watcher) as builder:
+        with builder_of(home, settings, watcher) as builder:
             noted.outcome = builder.run(landed_only=landed_only, through=through)
         finish_replay(home, settings, watcher, builder.outcome)
     return builder.outcome
@@ -98,7 +104,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with _begun(home, settings, watcher) as noted, _builder(home, settings, watcher) as builder:
+    with begun(home, settings, watcher) as noted, builder_of(home, settings, watcher) as builder:
         noted.outcome = builder.outcome
         if recalled := left_out(Inputs(home, settings)):
             count_now(home, settings)  # the source may have been corrected since
@@ -132,26 +138,30 @@ def rebuild(
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with _begun(home, settings, watcher) as noted, _builder(home, settings, watcher, warm=warm) as builder:
+    with begun(home, settings, watcher) as noted, builder_of(home, settings, watcher, warm=warm) as builder:
         noted.outcome = builder.run_again(days)
     return builder.outcome
 
 
 @contextmanager
-def _begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
+def begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
     """Hold the lock, and end what earlier commands left unfinished; the outcome is noticed at the end."""
     with noticed(home, settings, watcher.say) as noted, build_lock(home):
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
+        finish_forgets(home, watcher.say)
         yield noted
 
 
 @contextmanager
-def _builder(home: Home, settings: Settings, watcher: Watcher, *, warm: bool = False) -> Iterator["_Builder"]:
+def builder_of(
+    home: Home, settings: Settings, watcher: Watcher, *, warm: bool = False
+) -> Iterator["Builder"]:
+    """Yield what builds a home; after the block the intake is pruned, and the rows are added up."""
     mend(home, settings, watcher.say)
     with open_instance(home) as instance, Interrupts() as interrupts:
         close_killed_runs(instance)
-        builder = _Builder(
+        builder = Builder(
             home=home,
             settings=settings,
             watcher=watcher,
@@ -162,12 +172,14 @@ def _builder(home: Home, settings: Settings, watcher: Watcher, *, warm: bool = F
         yield builder
         if builder.outcome.built:
             mend(home, settings, watcher.say)  # a release that a new one replaced as the current one
-        builder.outcome.rows_left_out = write_home_account(home, settings.source).in_words()
+        builder.outcome.rows_left_out = settle_rows(home, settings, now=datetime.now(UTC))
     settle_history(home)
 
 
 @dataclass(kw_only=True)
-class _Builder:
+class Builder:
+    """Builds the stages of one home, under its lock."""
+
     home: Home
     settings: Settings
     watcher: Watcher
@@ -188,6 +200,7 @@ class _Builder:
         return Inputs(self.home, self.settings, warm=self.warm)
 
     def run_again(self, days: Sequence[date]) -> BuildOutcome:
+        """Land and clean days, stale or not, then build what follows."""
         first, raw, cleaned, *later = stage_names(self.settings, self.home)
         self._perform(first, self._ask(first))
         self.build_days(raw, days, without=set(self.inputs.raw_files) - set(days))
@@ -198,16 +211,14 @@ class _Builder:
                 self._perform(name, self._ask(name))
         return self.outcome
 
-    def _ask(self, name: str) -> BuildStep | None:
-        return Stages(inputs=self.inputs, history=DagsterHistory(self.instance), landed_only=True).step(name)
+    def _ask(self, name: str, *, landed_only: bool = True, through: date | None = None) -> BuildStep | None:
+        history = DagsterHistory(self.instance)
+        found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
+        return found.step(name)
 
     def run(self, *, landed_only: bool, through: date | None) -> BuildOutcome:
-        history = DagsterHistory(self.instance)
-
-        def ask(name: str) -> BuildStep | None:
-            found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
-            return found.step(name)
-
+        """Build whatever is stale; arguments as in `build`."""
+        ask = partial(self._ask, landed_only=landed_only, through=through)
         walk(stage_names(self.settings, self.home), ask, self._perform)
         if not self.outcome.failed:
             self.outcome.model = ModelChoice.load(self.home.artifact("choice")).in_words()
@@ -240,10 +251,10 @@ class _Builder:
         with measured(lambda: self.inputs, step) as cost:
             if name in DAILY:
                 for first, last in step.stretches:
-                    problems += self._materialise(DAILY_INCREMENT, step.assets, tags=range_tags(first, last))
+                    problems += self.run_job(DAILY_INCREMENT, step.assets, tags=range_tags(first, last))
             else:
                 job = MEASURE_ONLINE if name == ONLINE else RETRAIN_AND_RELEASE
-                problems = self._materialise(job, step.assets)
+                problems = self.run_job(job, step.assets)
             cost.succeeded = not problems
         self.end(
             StageRow(
@@ -255,9 +266,8 @@ class _Builder:
         )
         return not problems
 
-    def _materialise(
-        self, job: str, assets: Sequence[str], *, tags: dict[str, str] | None = None
-    ) -> list[str]:
+    def run_job(self, job: str, assets: Sequence[str], *, tags: dict[str, str] | None = None) -> list[str]:
+        """Run some assets of a job, and return why they failed, a line each; an interrupt raises."""
         vars(self).pop("inputs", None)
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,

@@ -1,15 +1,21 @@
 """The jobs, the daily schedule, and the sensors: one starts a run when the source has new days, one sends notices."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.lake.follow import follow_source
+from recsys_assets.lake.live_days import follow_events, last_day_due
 from recsys_assets.orchestration.build_notices import deliver_notices
 from recsys_assets.orchestration.fingerprints import Inputs, fingerprint
-from recsys_assets.orchestration.landing_plan import days_to_clean, days_to_request, stretches
+from recsys_assets.orchestration.landing_plan import (
+    days_to_clean,
+    days_to_request,
+    prune_intake,
+    stretches,
+)
 from recsys_assets.orchestration.online_inputs import ONLINE_ASSETS, has_impressions
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.orchestration.resources import Lake
@@ -140,6 +146,8 @@ def measure_yesterday() -> dg.ScheduleDefinition:
 def landed_day(source: SourceSettings) -> dg.SensorDefinition:
     """Return the sensor that requests the days which the source has and the lake has not, or has otherwise.
 
+    Events by HTTP are taken into `lake/events` first: those of finished days at every tick, those of the open day every
+    `land_minutes`. A late event opens its day again. What has landed is removed from the intake after `keep_days`.
     Where the files changed it counts their days again. A day outside of those of `source`, which this code
     location was loaded with, is requested at the first tick after Dagster has reloaded the location by itself.
     Once these have landed, cleaned days that their returns touch are requested, to be cleaned again.
@@ -150,8 +158,8 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
         name="landed_day",
         job_name=DAILY_INCREMENT,
         minimum_interval_seconds=60,
-        description="Starts a run for the days that came to the source, or changed in it, since they landed, and for "
-        "those that must be cleaned again.",
+        description="Starts a run for the days that came to the source, or changed in it, since they landed, for those "
+        "with new events by HTTP, and for those that must be cleaned again.",
     )
     def request_new_days(
         _context: dg.SensorEvaluationContext, lake: Lake
@@ -159,7 +167,9 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
         landed = lake.raw().days()
         if not landed:
             return dg.SkipReason("nothing has landed yet; run full_build, or `recsys build`")
-        followed = follow_source(lake.home, lake.settings())
+        at, settings = datetime.now(UTC), lake.settings()
+        settings, _ = follow_events(lake.home, settings, through=last_day_due(lake.home, settings, at))
+        followed = follow_source(lake.home, settings)
         now = followed.settings.source
         if (now.first_day, now.last_day) != (source.first_day, source.last_day):
             return dg.SkipReason(
@@ -170,6 +180,7 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
         if not wanted and (stale := days_to_clean(inputs)):
             return [_cleaning(first, last, inputs) for first, last in stretches(stale, gap=0)]
         if not wanted:
+            prune_intake(inputs, now=at)
             return dg.SkipReason(f"nothing new: the days of the source, to {source.last_day}, have landed")
         return [
             dg.RunRequest(

@@ -2,12 +2,16 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.lake.follow import follow_source
+from recsys_assets.lake.day_content import event_part
+from recsys_assets.lake.event_days import prune_events
+from recsys_assets.lake.follow import CONTENT_KEY, follow_source
+from recsys_assets.lake.home_account import write_home_account
+from recsys_assets.lake.live_days import follow_events, last_day_to_take
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.recalled_days import landing_of_accepted, left_out, left_out_in_words
 from recsys_assets.orchestration.repair.damaged_databases import moved_away
@@ -28,9 +32,15 @@ class Speaker(Protocol):
 
 
 def follow(
-    home: Home, settings: Settings, speaker: Speaker, *, named: Home | None = None, by_hand: bool = False
+    home: Home,
+    settings: Settings,
+    speaker: Speaker,
+    *,
+    named: Home | None = None,
+    by_hand: bool = False,
+    through: date | None = None,
 ) -> Settings:
-    """Count the source again where it changed, say what is new, and return the settings in force now.
+    """Take events by HTTP, count the source again where it changed, say what is new, and return the settings now.
 
     Args:
         home: the home.
@@ -38,8 +48,10 @@ def follow(
         speaker: shows the lines.
         named: the home that a message names, where `home` is a copy of it.
         by_hand: a person names the days to land, so that changed ones are no reason to stop.
+        through: the last day whose events are taken; None: as `last_day_to_take` says.
 
     Raises:
+        EventsUnavailableError: the intake cannot be read.
         InputError: the source cannot be read.
         SourceChangedError: landed days changed in the source, and `changed_past` is `reject`.
     """
@@ -47,6 +59,12 @@ def follow(
     def begin(files: int) -> None:
         speaker.begin("source", counted(files, "file"))
 
+    until = through or last_day_to_take(settings, datetime.now(UTC))
+    settings, taken = follow_events(home, settings, through=until)
+    if taken.rows:
+        speaker.say(
+            f"Events by HTTP: {counted(taken.rows, 'event')} on {counted(len(taken.days), 'day')} taken."
+        )
     followed = follow_source(home, settings, on_reading=begin)
     settings, rule = followed.settings, followed.settings.source.changed_past
     changes = Inputs(home, settings).source_changes(followed.counted)
@@ -70,7 +88,8 @@ def kept_days(inputs: Inputs, stale: Sequence[date] = ()) -> set[date]:
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
         return set(inputs.raw_files) | recalled
     changes = inputs.source_changes(inputs.source_days)
-    return changes.kept(source.changed_past) | lost_days(inputs, stale) | recalled
+    idle = {day for day in source.days() if inputs.source_days.is_idle(day)}
+    return changes.kept(source.changed_past) | lost_days(inputs, stale) | recalled | idle
 
 
 def lost_days(inputs: Inputs, stale: Iterable[date]) -> set[date]:
@@ -101,10 +120,67 @@ def days_to_request(inputs: Inputs) -> list[date]:
     if not landed or inputs.source_days is None:
         return []
     changes = inputs.source_changes(inputs.source_days)
-    later = [day for day in source.days() if day > landed[-1]]
+    counted_days = inputs.source_days
+    later = [day for day in source.days() if day > landed[-1] and not counted_days.is_idle(day)]
     between = (day for day in changes.new if day > landed[0])
     wanted = {*later, *between, *changes.landed_again(source.changed_past)}
     return sorted(wanted - left_out(inputs).keys())
+
+
+def days_with_new_events(inputs: Inputs) -> list[date]:
+    """Return the days whose events by HTTP are not those that landed, oldest first; rejected days are among them.
+
+    A day that landed before it was over is one of them once it is over, to be judged in full.
+    """
+    kept = kept_days(inputs)
+    return [day for day in _days_with_events(inputs) if day not in kept and not _events_landed(inputs, day)]
+
+
+def days_in_part(inputs: Inputs) -> set[date]:
+    """Return the days whose amount and hours say nothing yet.
+
+    They are not over; or they have events by HTTP alone, after the source's last day, and fewer than
+    `least_history_days` such days landed before, with which to compare.
+    """
+    own_last, least = inputs.settings.source.own_last_day, inputs.settings.quality.least_history_days
+    alone = [day for day in inputs.raw_files if day > own_last]
+    return {
+        day
+        for day, found in (inputs.source_days.events if inputs.source_days else {}).items()
+        if found.is_open or (day > own_last and sum(other < day for other in alone) < least)
+    }
+
+
+def prune_intake(inputs: Inputs, *, now: datetime) -> int:
+    """Remove landed events from the intake that arrived more than `keep_days` ago; return their number.
+
+    Raises:
+        EventsUnavailableError: the intake cannot be written.
+    """
+    inside = set(_days_with_events(inputs))
+    return prune_events(
+        inputs.home,
+        landed=lambda day: day not in inside or _events_landed(inputs, day),
+        received_before=now - timedelta(days=inputs.settings.events.keep_days),
+    )
+
+
+def settle_rows(home: Home, settings: Settings, *, now: datetime) -> list[str]:
+    """Remove landed events from the intake, and keep the account of all rows; return it in words, a line each."""
+    prune_intake(Inputs(home, settings), now=now)
+    return write_home_account(home, settings.source).in_words()
+
+
+def _days_with_events(inputs: Inputs) -> list[date]:
+    """Return the partitions that have events by HTTP."""
+    source, events = inputs.settings.source, inputs.source_days.events if inputs.source_days else {}
+    return [day for day in events if source.first_day <= day <= source.last_day]
+
+
+def _events_landed(inputs: Inputs, day: date) -> bool:
+    """Return whether a raw day landed with the events that it has now."""
+    file, now = inputs.raw_files.get(day), inputs.landing(day)[CONTENT_KEY]
+    return file is not None and event_part(file.provenance.get(CONTENT_KEY, "")) == event_part(now)
 
 
 def days_to_clean(inputs: Inputs) -> list[date]:

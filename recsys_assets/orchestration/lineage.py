@@ -30,6 +30,7 @@ from recsys_assets.release.current import RecalledDay, read_recalled
 from recsys_assets.release.gate_report import read_gate
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.release.rewritten import Rewritten
 from recsys_assets.release.served_times import ServedTime, served_times
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
@@ -92,6 +93,10 @@ class _Records:
         return served_times(self._store.promotions(), self._current)
 
     @cached_property
+    def _rewritten(self) -> Rewritten:
+        return Rewritten.load(self.home.releases)
+
+    @cached_property
     def _answers(self) -> Sequence[HourlyAnswers]:
         return read_answers(self.home.answers_db)
 
@@ -120,7 +125,7 @@ class _Records:
 
     def _known_releases(self) -> list[str]:
         counted = (one.release for one in self._answers)
-        return sorted({*self._manifests, *self._served, *counted}, reverse=True)
+        return sorted({*self._manifests, *self._served, *counted, *self._rewritten.after}, reverse=True)
 
     def names(self) -> list[str]:
         """Return the days and ids that the home has something of."""
@@ -132,13 +137,16 @@ class _Records:
             near = get_close_matches(release_id, self._known_releases(), n=3, cutoff=0.3)
             known = f"did you mean {' or '.join(near)}?" if near else "see `recsys releases list`"
             raise LineageError(f"{wanted}: this home never had the release {release_id}; {known}")
-        answers = [one for one in self._answers if one.release == release_id]
+        release_id = self._rewritten.newest(release_id)
+        former = self._rewritten.former(release_id)
+        answers = [one for one in self._answers if one.release in {release_id, *former}]
         by_day, by_list = Counter[str](), Counter[str]()
         for one in answers:
             by_day[one.day] += one.answers
             by_list[one.list] += one.answers
         found = ReleaseLineage(
             release=release_id,
+            former=former,
             kept=release_id in self._manifests,
             current=release_id == self._current,
             served=self._served.get(release_id, []),
@@ -146,7 +154,10 @@ class _Records:
             by_day=dict(sorted(by_day.items())),
             by_list=dict(by_list.most_common()),
             exports=[
-                target for one in self._exports if release_id in one.releases for target in _places(one)
+                target
+                for one in self._exports
+                if {release_id, *former} & {*one.releases}
+                for target in _places(one)
             ],
             gate=read_gate(self.home.releases, release_id),
         )
@@ -187,22 +198,12 @@ class _Records:
             known = f"the lake has {days[0]} to {days[-1]}" if days else "the lake is empty"
             raise LineageError(f"{day}: nothing of this day is here, and no release was built on it; {known}")
         gone = self._served.keys() - self._manifests.keys()
+        notes = [note for one in used for note in self._manifests[one].accepted.get(day, [])]
         return DayLineage(
             day=day,
             version=None if file is None else file.checksum,
             recalled=recalled,
-            accepted=list(
-                dict.fromkeys(
-                    [
-                        *self._accepted.get(day, []),
-                        *(
-                            note
-                            for release in used
-                            for note in self._manifests[release].accepted.get(day, [])
-                        ),
-                    ]
-                )
-            ),
+            accepted=list(dict.fromkeys([*self._accepted.get(day, []), *notes])),
             quarantine=quarantine,
             warned=[_in_words(one) for one in self._warned(day) if one.day == day],
             releases=[self.release(release_id, str(day)) for release_id in used],

@@ -14,6 +14,8 @@ class ReleaseLineage(msgspec.Struct, frozen=True, kw_only=True):
 
     release: str
     """Its id."""
+    former: list[str] = []
+    """Ids that it had before users were forgotten in it, the last first."""
     kept: bool
     """False where it was pruned: its days, checks and model are not known any more."""
     current: bool

@@ -30,6 +30,7 @@ from recsys_assets.release.recalls import (
     write_unfinished,
 )
 from recsys_assets.release.release_store import MOVING, ReleaseStore
+from recsys_assets.release.rewritten import Rewritten
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock, locked
@@ -209,8 +210,13 @@ def _declare(home: Home, settings: Settings, recall: UnfinishedRecall) -> Record
 
 
 def _answers(home: Home, releases: Sequence[str]) -> Mapping[str, int]:
+    rewritten = Rewritten.load(home.releases)
     counts = {
-        release: sum(one.answers for one in read_answers(home.answers_db, release=release))
+        release: sum(
+            one.answers
+            for name in (release, *rewritten.former(release))
+            for one in read_answers(home.answers_db, release=name)
+        )
         for release in releases
     }
     return {release: number for release, number in counts.items() if number}

@@ -3,7 +3,7 @@
 A resource holds a path and opens nothing until an asset calls it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -97,8 +97,14 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Read the item catalogue; None before it is landed."""
         return read_catalogue(self.home.catalogue) if self.home.catalogue.exists() else None
 
-    def raw_audit(self, source: Source, ledger: Ledger) -> RawAudit:
-        """Return the audit of raw days: expectations, and drift against the days published before."""
+    def raw_audit(self, source: Source, ledger: Ledger, *, in_part: Collection[date] = ()) -> RawAudit:
+        """Return the audit of raw days: expectations, and drift against the days published before.
+
+        Args:
+            source: the source.
+            ledger: the record of results.
+            in_part: days whose amount and hours say nothing yet.
+        """
         catalogue = self.catalogue()
         settings = self.settings()
         monitor = Monitor(
@@ -111,7 +117,7 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
                 day: {one.fingerprint for one in rows} for day, rows in recalled_rows(self.home).items()
             },
         )
-        return RawAudit(source.contract, monitor=monitor)
+        return RawAudit(source.contract, monitor=monitor, in_part=in_part)
 
 
 class HeldLake(Lake):

@@ -9,13 +9,15 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 import msgspec
 
+from recsys_assets.experiments.model_releases import needed_releases
+from recsys_assets.experiments.teams import remove_teams
 from recsys_assets.notices.delivery import remove_old_notices
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
@@ -101,6 +103,13 @@ def prune_locked(
             remove=lambda: forget_answers(home.answers_db, before=old(kept.answer_days), dry_run=dry_run),
             dry_run=dry_run,
         ),
+        _prune_rows(
+            "teams of interleaved answers",
+            "interleaved answer",
+            home.answers_db,
+            remove=lambda: remove_teams(home.answers_db, before=old(kept.answer_days), dry_run=dry_run),
+            dry_run=dry_run,
+        ),
         _prune_days(
             "reports",
             home.reports,
@@ -121,7 +130,7 @@ def prune_locked(
             remove=lambda: remove_old_notices(home, before=old(kept.notice_days), dry_run=dry_run),
             dry_run=dry_run,
         ),
-        _prune_releases(home, keep=kept.releases, dry_run=dry_run),
+        _prune_releases(home, today=now.date(), keep=kept.releases, dry_run=dry_run),
     ]
 
 
@@ -232,9 +241,10 @@ def _prune_files(kind: str, root: Path, *, before: datetime, dry_run: bool) -> P
     )
 
 
-def _prune_releases(home: Home, *, keep: int, dry_run: bool) -> PrunedKind:
+def _prune_releases(home: Home, *, keep: int, today: date, dry_run: bool) -> PrunedKind:
     store, size = ReleaseStore(home.releases), _bytes_under(home.releases)
-    old = store.superseded(keep=keep) if dry_run else store.prune(keep=keep)
+    needed = needed_releases(home, today=today)
+    old = (store.superseded if dry_run else store.prune)(keep=keep, needed=needed)
     freed = sum(_bytes_under(home.releases / release) for release in old)
     return PrunedKind(
         kind="releases",

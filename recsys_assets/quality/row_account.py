@@ -14,6 +14,8 @@ REASONS: Final = {
     "outside_range": "outside of the days that are landed",
     "not_landed": "of days that have not landed yet",
     "rejected": "of days in quarantine",
+    "forgotten": "of users who were forgotten",
+    "event_in_source": "that are events by HTTP which the source has too",
     "no_user": "without a user",
     "no_item": "without an item",
     "outside_day": "with a time outside of their day",
@@ -91,6 +93,8 @@ class HomeAccount(msgspec.Struct, frozen=True, kw_only=True):
 
     source_rows: int | None = None
     """Rows of the source when it was read last; None of a home that was set up before they were counted."""
+    events: int = 0
+    """Events by HTTP in the lake."""
     account: RowAccount = RowAccount()
     """Interactions, and the rows left out by reason."""
     differences: str = ""
@@ -99,13 +103,14 @@ class HomeAccount(msgspec.Struct, frozen=True, kw_only=True):
     def in_words(self) -> list[str]:
         """Return a headline, one line a reason, and the differences; nothing where every row is an interaction."""
         account = self.account
-        if not account.reasons and not self.differences:
+        if not account.reasons and not self.differences and not self.events:
             return []
         rows = account.rows if self.source_rows is None else self.source_rows
         left_out = account.rows - account.kept
-        headline = (
-            f"Rows: {rows:,} of the source, {account.kept:,} interactions, {left_out:,} left out or joined"
+        delivered = f"{rows:,} of the source" + (
+            f" and {self.events:,} events by HTTP" if self.events else ""
         )
+        headline = f"Rows: {delivered}, {account.kept:,} interactions, {left_out:,} left out or joined"
         lines = [f"  {line}" for line in account.lines()]
         return [f"{headline}:" if lines else headline, *lines, *filter(None, [self.differences])]
 

@@ -6,7 +6,7 @@ what, from where, to where; its order is that of the moves, whatever the clock s
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -202,6 +202,17 @@ def take_back(root: Path, day: date, raw_fingerprints: Collection[str]) -> bool:
     if len(kept) < len(before):
         _replace_recalled(root, kept)
     return len(kept) < len(before)
+
+
+def follow_recalled(root: Path, new: Mapping[str, str]) -> None:
+    """Let recalls hold for the rows that are left of those recalled: fingerprint before -> fingerprint now."""
+    before = read_recalled(root)
+    found = [
+        msgspec.structs.replace(one, raw_fingerprint=new.get(one.raw_fingerprint, one.raw_fingerprint))
+        for one in before
+    ]
+    if found != list(before):
+        _replace_recalled(root, found)
 
 
 def _replace_recalled(root: Path, entries: Iterable[RecalledDay]) -> None:

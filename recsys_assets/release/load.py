@@ -25,7 +25,7 @@ from recsys_assets.release.manifest import (
     check_sums_once,
     read_manifest,
 )
-from recsys_assets.release.retrieval import NOTHING, Candidates, Retrieval, first_of_row
+from recsys_assets.release.retrieval import NOTHING, Candidates, LeftOut, Retrieval, first_of_row
 from recsys_assets.release.taste import Taste
 from recsys_assets.release.vector_since import vector_since
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
@@ -173,7 +173,11 @@ class Release:
             ahead = first_of_row(items_UC, scores_UC, user_num, count, blocked)
             if ahead is not None:
                 return ahead
-        every = frozenset(self.seen(user_num).tolist()).union(blocked)
+        seen = frozenset(self.seen(user_num).tolist())
+        if isinstance(blocked, LeftOut):
+            every: Collection[int] = LeftOut(seen.union(blocked.few), blocked.mask_I, blocked.masked)
+        else:
+            every = seen.union(blocked)
         return self.taste_of_user(user_num, since).top(count, blocked=every, may_block=may_block)
 
 
@@ -240,6 +244,18 @@ def load_current(releases: Path, *, verify: bool = False) -> Release:
         ReleaseError: no release is current, or it is broken.
     """
     return load_release(releases / require_current(releases), verify=verify)
+
+
+def load_item_ids(folder: Path) -> StringTable:
+    """Open the item ids of the release in `folder` by number, and nothing else of it.
+
+    Raises:
+        BrokenReleaseError: they cannot be opened.
+    """
+    try:
+        return StringTable.load(folder, "items")
+    except _UNREADABLE as error:
+        raise BrokenReleaseError(f"{folder}: cannot be opened ({error}); {WAY_OUT}") from error
 
 
 def _check_lengths(release: Release) -> None:

@@ -63,6 +63,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Rejected day that was accepted all the same -> by whom, why and when; no part of the id."""
     format: int = FORMAT
     """Version of the layout."""
+    rewritten_from: str = ""
+    """Id of the release that this one was, before users were forgotten in it; empty where none were."""
+    forgets: list[int] = []
+    """Numbers of the forgets that rewrote it, the first one first; no part of the id."""
     sequence: int = 0
     """Place among the releases of its home in the order of publication, from 1; 0 of an earlier version's."""
     seal: str = ""

@@ -3,7 +3,7 @@
 Nothing becomes current unchecked: a release is read whole first, its manifest compared with its id, and its lists made.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,7 @@ from recsys_assets.release.manifest import (
 )
 from recsys_assets.release.promotion_checks import check_lists, check_source, source_of
 from recsys_assets.release.recalls import RecallOutcome
+from recsys_assets.release.rewritten import Rewritten
 from recsys_assets.storage.atomic import remove_folder
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
@@ -91,7 +92,9 @@ class ReleaseStore:
         plain = release_id and not release_id.startswith(".") and Path(release_id).name == release_id
         if not plain or "\0" in release_id or not folder.is_dir():
             known = ", ".join(manifest.release_id for manifest in self.list()[:5]) or "none"
-            raise ReleaseError(f"{self.root}: no release {release_id!r}; there are: {known}")
+            newest = Rewritten.load(self.root).newest(release_id)
+            since = "" if newest == release_id else f" (it is {newest} since users were forgotten in it)"
+            raise ReleaseError(f"{self.root}: no release {release_id!r}{since}; there are: {known}")
         return folder
 
     def manifest(self, release_id: str) -> Manifest:
@@ -270,13 +273,13 @@ class ReleaseStore:
             return manifest.release_id
         return None
 
-    def prune(self, *, keep: int) -> Sequence[str]:
+    def prune(self, *, keep: int, needed: Collection[str] = ()) -> Sequence[str]:
         """Delete all but the `keep` newest releases, and return their ids.
 
-        The current release and the one to roll back to are always kept.
+        The current release, the one to roll back to and those `needed` are always kept.
         """
         with locked(self.root / PUBLISHING), locked(self.root / MOVING):
-            old = self.superseded(keep=keep)
+            old = self.superseded(keep=keep, needed=needed)
             for left_over in self.root.glob(".pruned-*"):
                 remove_folder(left_over)
             for release_id in old:
@@ -285,10 +288,10 @@ class ReleaseStore:
                 report_file(self.root, release_id).unlink(missing_ok=True)
         return old
 
-    def superseded(self, *, keep: int) -> Sequence[str]:
+    def superseded(self, *, keep: int, needed: Collection[str] = ()) -> Sequence[str]:
         """Return the ids of the releases that `prune` would delete."""
-        needed = {self.served_id(), self.previous_id()}
-        return [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in needed]
+        kept = {self.served_id(), self.previous_id(), *needed}
+        return [m.release_id for m in self.list()[max(0, keep) :] if m.release_id not in kept]
 
     def _move(self, move: Move, after: str, *, who: str, why: str) -> None:
         recorded = RecordedMove(

@@ -4,6 +4,7 @@ Shapes: I items of the catalogue, D embedding_size, n items found. No rules here
 """
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -44,6 +45,27 @@ class Candidates(NamedTuple):
 
 NO_ITEMS: Final = np.empty(0, dtype=np.int32)
 NOTHING: Final = Candidates(NO_ITEMS, np.empty(0, dtype=np.float32))
+
+
+class LeftOut(Collection[int]):
+    """Items that are left out of a list: some of one request, and those of a mask, the same for every request."""
+
+    __slots__ = ("few", "mask_I", "masked")
+
+    def __init__(self, few: Collection[int], mask_I: Bools, masked: int) -> None:
+        """Take a request's own item numbers, a mask (I,) of items, and how many it holds."""
+        self.few = few
+        self.mask_I = mask_I
+        self.masked = masked
+
+    def __contains__(self, num: object) -> bool:
+        return num in self.few or (isinstance(num, int) and bool(self.mask_I.item(num)))
+
+    def __len__(self) -> int:
+        return len(self.few) + self.masked
+
+    def __iter__(self) -> Iterator[int]:
+        return chain(self.few, np.flatnonzero(self.mask_I).tolist())
 
 
 class Retrieval:
@@ -119,6 +141,11 @@ def best(scores_n: Float32, k: int, blocked: Collection[int], among: Int32 | Non
 
     Equal scores are ordered by item number, so that the same question has the same answer.
     """
+    if isinstance(blocked, LeftOut):
+        left = np.flatnonzero(~(blocked.mask_I if among is None else blocked.mask_I.take(among)))
+        nums = left.astype(np.int32) if among is None else among[left]
+        found = best(scores_n.take(left), k, blocked.few, nums)
+        return found._replace(examined=len(scores_n), blocked=len(blocked))
     reach = min(len(scores_n), k + len(blocked))
     if reach == 0:
         return NOTHING._replace(blocked=len(blocked))
@@ -139,6 +166,10 @@ def without(
     seen = len(nums_n) if examined is None else examined
     if not blocked:
         return Candidates(nums_n[:k], scores_n[:k], seen)
+    if isinstance(blocked, LeftOut):
+        left = np.flatnonzero(~blocked.mask_I.take(nums_n))
+        found = without(nums_n.take(left), scores_n.take(left), k, blocked.few)
+        return found._replace(examined=seen, blocked=len(blocked))
     kept = np.array([place for place, num in enumerate(nums_n.tolist()) if num not in blocked][:k], np.intp)
     return Candidates(nums_n[kept], scores_n[kept], seen, len(blocked))
 
@@ -152,8 +183,11 @@ def first_of_row(
     """
     if k > items_RC.shape[1] or items_RC.item(row, k - 1) < 0:
         return None
-    if not blocked:
-        return Candidates(items_RC[row, :k], scores_RC[row, :k], k)
+    first = items_RC[row, :k]
+    if not blocked or (
+        isinstance(blocked, LeftOut) and not blocked.few and not blocked.mask_I.take(first).any()
+    ):
+        return Candidates(first, scores_RC[row, :k], k)
     found = without(items_RC[row], scores_RC[row], k, blocked)
     return found if len(found.nums) == k and found.nums[-1] >= 0 else None
 

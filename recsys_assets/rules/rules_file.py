@@ -9,9 +9,8 @@ import hashlib
 import logging
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import rmtree
 from typing import Final
 
 from recsys_assets.errors import ReleaseError, RulesError
@@ -19,17 +18,15 @@ from recsys_assets.release.load import Release
 from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.language.expression_tree import columns_of
-from recsys_assets.rules.language.reading import Rules, parse_rules, read_rules
+from recsys_assets.rules.language.reading import parse_rules, read_rules
+from recsys_assets.rules.last_good_rules import RULES_FILE, keep_last_good
 from recsys_assets.rules.rules_stamp import Stamp, rules_stamp
-from recsys_assets.storage.atomic import read_file, replaced_folder
+from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.storage.home import FEATURE_DATABASE, Home
-from recsys_assets.storage.locks import locked
 from recsys_assets.storage.toml_files import TomlError, content_of, parse_toml
 
 log = logging.getLogger("recsys.api")
 
-RULES_FILE: Final = "rules.toml"
-"""The file's name in a home and in a release."""
 PACKAGED: Final = Path(__file__).with_name("default.toml")
 """The rules where nobody wrote any."""
 
@@ -177,6 +174,7 @@ class FollowedRules:
         self._home = home
         self._stamp: Stamp = ()
         self._tried = threading.Event()
+        self._swapping = threading.Lock()
         self._failure: str | None = None
         self.bound: BoundRules | None = None
         """The rules served; None until `bind` is done."""
@@ -222,6 +220,12 @@ class FollowedRules:
             self._serve(BoundRules(engine=self.bound.engine, problem=str(error)))
         return True
 
+    def rebind(self) -> None:
+        """Bind the rules in force to the item states in force, where they see a difference; takes a moment then."""
+        with self._swapping:  # so that no newer rules are replaced by these
+            if self.bound is not None:
+                self.bound = replace(self.bound, engine=self.bound.engine.under_states())
+
     async def engine(self) -> Engine:
         """Return the engine to answer this request from; take it once a request.
 
@@ -253,7 +257,8 @@ class FollowedRules:
         return load_engine(release, home=home, path=path, plain=self._plain, lists_folder=lists_folder)
 
     def _serve(self, bound: BoundRules) -> None:
-        self.bound = bound
+        with self._swapping:
+            self.bound = bound
         rules = bound.engine.rules
         if bound.problem is not None:
             log.warning("rules rejected; the last good ones stay", extra={"why": bound.problem})
@@ -266,29 +271,3 @@ class FollowedRules:
 
     def _stamp_now(self) -> Stamp:
         return rules_stamp(self._home, rules_in_force(self._home, self._plain.release.folder))
-
-
-def keep_last_good(home: Home, rules: Rules) -> None:
-    """Keep a home's own rules and their lists for a start while they are broken; remove those where others are bound.
-
-    Raises:
-        OSError, TomlError: a file cannot be read or written.
-    """
-    kept = home.last_good_rules
-    with (
-        contextlib.suppress(BlockingIOError),
-        locked(home.lock("rules"), wait=False),
-    ):  # a worker's turn is enough
-        if rules.path != home.rules_file:
-            rmtree(kept, ignore_errors=True)
-            return
-        lists = {str(file): read_file(home.root / file) for file in rules.lists.values()}
-        files = {**lists, RULES_FILE: content_of(rules.path)}
-        if all(
-            (kept / name).is_file() and (kept / name).read_bytes() == text for name, text in files.items()
-        ):
-            return
-        with replaced_folder(kept) as staged:
-            for name, text in files.items():
-                (staged / name).parent.mkdir(parents=True, exist_ok=True)
-                (staged / name).write_bytes(text)

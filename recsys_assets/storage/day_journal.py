@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -128,10 +129,8 @@ class DayJournal:
             provenance: the inputs of the file.
             versions: keeps the file before, where its content is another; None keeps none.
         """
-        of_rows = _checksum_of_rows(content, columns)
-        content = _with_seal(content, _NO_ROWS, of_rows)
-        content = _with_seal(content, _NO_SEAL, _seal_of(content))
-        provenance = {**provenance, _ROWS_KEY: of_rows.decode()}
+        content, of_rows = sealed(content, columns)
+        provenance = {**provenance, _ROWS_KEY: of_rows}
         checksum = hashlib.sha256(content).hexdigest()
         before = self.find(day, file) if versions is not None else None
         if versions is not None and before is not None and before.checksum != checksum:
@@ -184,6 +183,23 @@ class DayJournal:
         with suppress(OSError):
             replace_file(self._path, lines)
             self._read, self._inode, self._lines = 0, 0, 0
+
+
+def sealed(content: bytes, columns: str) -> tuple[bytes, str]:
+    """Return a Parquet file with both checksums in the places of `UNSEALED`, and that of its rows.
+
+    Args:
+        content: the file, with `UNSEALED` among its metadata.
+        columns: names and types of its columns.
+    """
+    of_rows = _checksum_of_rows(content, columns)
+    content = _with_seal(content, _NO_ROWS, of_rows)
+    return _with_seal(content, _NO_SEAL, _seal_of(content)), of_rows.decode()
+
+
+def without_checksums(provenance: Mapping[str, str]) -> dict[str, str]:
+    """Return a file's provenance as it was given to `DayJournal.write`."""
+    return {key: value for key, value in provenance.items() if key not in UNSEALED}
 
 
 def _examine(day: date, file: Path) -> DayFile:

@@ -5,8 +5,9 @@ by the times at which it landed and was replaced and by its checksum, in a folde
 be removed or rewritten by themselves.
 """
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -17,7 +18,16 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import VersionGoneError
-from recsys_assets.storage.atomic import make_folder, named, put_in_place, remove_folder, staging_path, sync
+from recsys_assets.storage.atomic import (
+    make_folder,
+    named,
+    put_in_place,
+    remove_file,
+    remove_folder,
+    replace_file,
+    staging_path,
+    sync,
+)
 from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import day_folder, days_under
 from recsys_assets.storage.line_log import read_records
@@ -120,6 +130,29 @@ class DayVersions:
         sync(version.path.parent)
         if not any(version.path.parent.iterdir()):
             remove_folder(version.path.parent)
+
+    def rewrite(self, version: DayVersion, content: bytes) -> None:
+        """Replace a version's file by one with other bytes, which landed and was replaced when it was."""
+        name = version.path.name.replace(version.checksum, hashlib.sha256(content).hexdigest())
+        replace_file(version.path.with_name(name), content)
+        remove_file(version.path)
+
+    def rename(self, checksums: Mapping[tuple[date, str], str]) -> None:
+        """Note that files were rewritten: landings name the new checksums from now on.
+
+        Args:
+            checksums: day and checksum before -> checksum now.
+        """
+        journal = self.root / LANDINGS
+        landings = self._landings()
+        if not any((one.day, one.checksum) in checksums for one in landings):
+            return
+        now = (
+            _Landing(one.day, one.at, checksums.get((one.day, one.checksum), one.checksum))
+            for one in landings
+        )
+        replace_file(journal, b"".join(msgspec.json.encode(one) + b"\n" for one in now))
+        vars(self).pop("_noted", None)
 
     def known_at(
         self, at: datetime, files: dict[date, DayFile], place: Callable[[date], Path]

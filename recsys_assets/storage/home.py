@@ -16,7 +16,9 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 _DAY_PREFIX: Final = "date="
-LockName = Literal["build", "source", "rules", "keys", "reports", "notices"]
+LockName = Literal[
+    "build", "source", "events", "rules", "keys", "reports", "notices", "forgets", "experiments"
+]
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -103,6 +105,11 @@ class Home(msgspec.Struct, frozen=True):
     def catalogue(self) -> Path:
         """`item_catalogue`: one Parquet file."""
         return self.root / "lake" / "item_catalogue.parquet"
+
+    @property
+    def catalogue_now(self) -> Path:
+        """The categories and prices of the newest catalogue, as arrays that servers read."""
+        return self.root / "lake" / "catalogue_now"
 
     @property
     def source_days(self) -> Path:
@@ -219,6 +226,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "events"
 
     @property
+    def stream_state(self) -> Path:
+        """The days that `recsys stream` played last: JSON, a `StreamState`."""
+        return self.root / "stream.json"
+
+    @property
     def impression_days(self) -> Path:
         """Impressions that landed from the intake, a folder a day."""
         return self.root / "lake" / "impressions"
@@ -227,6 +239,11 @@ class Home(msgspec.Struct, frozen=True):
     def online_metrics(self) -> Path:
         """`online_metrics`, a folder a day."""
         return self.root / "lake" / "online_metrics"
+
+    @property
+    def merged_days(self) -> Path:
+        """The raw days that have rows of merged users: JSON without their ids; made again where it is missing."""
+        return self.root / "lake" / "merged_days.json"
 
     @property
     def item_states_db(self) -> Path:
@@ -244,6 +261,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "experiments.jsonl"
 
     @property
+    def experiment_results(self) -> Path:
+        """The daily looks at experiments as JSON, an `ExperimentResult` each."""
+        return self.root / "experiment_results"
+
+    @property
     def forgotten(self) -> Path:
         """Users who were forgotten, as salted hashes, with the proof of each: JSON lines."""
         return self.root / "forgotten.jsonl"
@@ -252,6 +274,11 @@ class Home(msgspec.Struct, frozen=True):
     def unfinished_forgets(self) -> Path:
         """Users being forgotten: JSON, a list; there only until they are."""
         return self.root / "unfinished_forgets.json"
+
+    @property
+    def forget_changes(self) -> Path:
+        """The files that a forget under way changes, as they were before: JSON, a `ChangedFiles`."""
+        return self.root / ".forget_changes.json"
 
     @property
     def notices_db(self) -> Path:

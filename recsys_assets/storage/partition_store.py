@@ -52,6 +52,13 @@ def in_chunks(items: Iterable[_Item], *, rows: Callable[[_Item], int]) -> Iterat
         yield chunk
 
 
+def file_content(frame: pl.DataFrame, provenance: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return a day's Parquet file before it is sealed, and the names and types of its columns."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
+    return buffer.getvalue(), ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartitionStore:
     """The files of one table, one a UTC day: `<root>/date=YYYY-MM-DD/part-0.parquet`."""
@@ -142,13 +149,11 @@ class PartitionStore:
         target = self.path(day)
         provenance = dict(self.provenance(day)) if self.provenance else {}
         provenance |= self.note(frame) if self.note else {}
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
-        columns = ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
+        content, columns = file_content(frame, provenance)
         self._journal.write(
             day,
             target,
-            buffer.getvalue(),
+            content,
             rows=frame.height,
             columns=columns,
             provenance=provenance,

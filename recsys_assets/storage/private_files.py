@@ -93,7 +93,7 @@ def _written_here(home: Home) -> list[Path]:
         home.forgotten,
         home.unfinished_forgets,
     )
-    records = (home.build_costs, home.plan, home.before_plan)
+    records = (home.build_costs, home.plan, home.before_plan, home.stream_state)
     databases = [
         database.with_name(database.name + suffix)
         for database in (

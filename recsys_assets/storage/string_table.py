@@ -65,6 +65,9 @@ class Vocabulary(StringTable):
     `buckets` is one int32 array: 2**b + 1 bucket starts, then the numbers, bucket by bucket.
     """
 
+    hidden: frozenset[str] = frozenset()
+    """Ids that `num` does not find, though the vocabulary holds them: of users who are being forgotten."""
+
     def __init__(self, offsets: Int64, data: UInt8, buckets: Int32) -> None:
         """Take the arrays of a `StringTable` and `buckets` as `_fill_buckets` returns them."""
         super().__init__(offsets, data)
@@ -83,7 +86,9 @@ class Vocabulary(StringTable):
         return cls(offsets, np.frombuffer(b"".join(encoded), dtype=np.uint8), _fill_buckets(encoded))
 
     def num(self, key: str) -> int | None:
-        """Return the number of an id, or None if the vocabulary doesn't hold it."""
+        """Return the number of an id, or None if the vocabulary doesn't hold it, or it is hidden."""
+        if key in self.hidden:
+            return None
         try:
             wanted = key.encode()
         except UnicodeEncodeError:  # half of a character, which no id has

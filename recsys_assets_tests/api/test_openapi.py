@@ -10,7 +10,7 @@ from recsys_assets.api.http.auth import add_key
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
 
-OPERATIONS = 27
+OPERATIONS = 31
 """Number of operations in the document; it falls where a route loses its documentation."""
 KNOWN_TO_THE_HOME = ("/v1/events", "/v1/impressions")
 LISTS = {"exclude"}
@@ -45,6 +45,8 @@ def validate_every_operation(
     for operation in operations:
         if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
             continue  # there is nothing to get wrong
+        if operation.path == "/v1/live":
+            continue  # its answer does not end; it has tests of its own
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
@@ -59,6 +61,12 @@ def validate_every_operation(
             assume(
                 not any(isinstance(value, list) for name, value in case.query.items() if name not in LISTS)
             )
+            if (
+                mode is GenerationMode.POSITIVE
+            ):  # only an answer's own `next` is a token, which a schema cannot say
+                case.query.pop("after", None)
+                if isinstance(case.body, dict):
+                    case.body.pop("after", None)
             case.call_and_validate(headers={"X-API-Key": secret})
 
         answers_as_documented()

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 
 from recsys_assets.cli import main
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
+from recsys_assets_tests.lake.sent_events import event, store
 
 FIRST = date(2024, 5, 1)
 DAYS = 8
@@ -77,6 +78,17 @@ def corrected(place: Path) -> None:
     add(place, [f"u{n % USERS},i{n % 11},{FIRST + timedelta(days=n % 4)}T11:00:00Z\n" for n in range(40)])
 
 
+def events_came(place: Path) -> None:
+    """Events by HTTP came for all landed days, some that the source has too, and for the day after them."""
+    days = [datetime.combine(day, time(10), UTC) for day in days_until(LAST + timedelta(days=1))]
+    rows = [
+        event(n, day + timedelta(seconds=n % 60), user=f"u{n % USERS}", item=f"i{n % ITEMS}", kind="purchase")
+        for n in range(40 * len(days))
+        for day in [days[n % len(days)]]
+    ]
+    store(Home(place / "home"), rows)
+
+
 def other_settings(place: Path) -> None:
     file = place / "home" / "recsys.toml"
     file.write_text(file.read_text().replace("embedding_size = 8", "embedding_size = 12"))
@@ -93,6 +105,12 @@ _ALL = (
         name="land",
         change=corrected,
         arguments=lambda _: ["land", "--from", f"{FIRST}", "--to", f"{LAST}"],
+        share=4,
+    ),
+    CrashScenario(
+        name="land --events",
+        change=events_came,
+        arguments=lambda _: ["land", "--events"],
         share=4,
     ),
     CrashScenario(

@@ -220,7 +220,7 @@ def content(home: Home) -> dict[str, Any]:
     """Read all that people use: the files of the lake, rejected days, releases, `current` and recalls."""
     store = ReleaseStore(home.releases)
     found: dict[str, Any] = {"current": store.current_id()}
-    for table in (home.raw, home.interactions):
+    for table in (home.raw, home.interactions, home.event_days):
         for file in sorted(table.rglob("*.parquet")):
             found[str(file.relative_to(home.root))] = sha256(file.read_bytes()).hexdigest()
     for manifest in store.list():

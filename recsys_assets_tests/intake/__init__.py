@@ -1,1 +1,1 @@
-"""Tests of what arrives while the product runs, before the lake has it."""
+"""Tests of the intake."""

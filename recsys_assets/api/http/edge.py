@@ -32,6 +32,11 @@ log = logging.getLogger("recsys.api.requests")
 STARTED_KEY: Final = "recsys.started"
 """Key of the scope's state under which the time of arrival is, s by `perf_counter`."""
 
+BODILESS_KEY: Final = "recsys.bodiless"
+"""Key of the scope's state that is true where the request is a HEAD."""
+STREAMED_KEY: Final = "recsys.streamed"
+"""Key of the scope's state under which an endless answer puts the time until its head, s."""
+
 _SLOW_SECONDS = 0.25
 _LINES_A_SECOND = 20
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -98,6 +103,7 @@ class Edge:
         bodiless = method == "HEAD"
         if bodiless:
             scope["method"] = "GET"
+            state[BODILESS_KEY] = True
         status = 0
         common = _COMMON_HEADERS if scope["path"].startswith("/v1/") else _PAGE_HEADERS
         own_headers = ((b"x-request-id", request_id.encode()), *common)
@@ -215,6 +221,7 @@ class Edge:
     def _finish(self, scope: HTTPScope, method: str, status: int, seconds: float) -> None:
         route = str(scope.get("path_template") or _UNROUTED)
         source = scope["state"].get(SOURCE_KEY, "")
+        seconds = scope["state"].get(STREAMED_KEY, seconds)
         self._metrics.observe(route, method if route != _UNROUTED else "ANY", status, source, seconds)
         dropped: int | None = 0
         if not self._settings.log_requests:

@@ -27,7 +27,11 @@ from recsys_assets.errors import (
     AnswersUnavailableError,
     EventConflictError,
     EventsUnavailableError,
+    ExperimentsError,
+    ForgetError,
     IntakeFullError,
+    ItemStatesUnavailableError,
+    MergeConflictError,
     OnlineMetricsError,
     RecsysError,
     ReleaseError,
@@ -65,9 +69,13 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
     (EventConflictError, HTTP_409_CONFLICT),
     (IntakeFullError, HTTP_429_TOO_MANY_REQUESTS),
+    (MergeConflictError, HTTP_409_CONFLICT),
     (AnswersUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (OnlineMetricsError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ExperimentsError, HTTP_503_SERVICE_UNAVAILABLE),  # a request can cause none
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),
     (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
     (ReleaseError, HTTP_503_SERVICE_UNAVAILABLE),
 )
@@ -75,8 +83,11 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
 
 _MISSING: Final[Mapping[type[RecsysError], str]] = {
     EventsUnavailableError: "the event store",
+    ItemStatesUnavailableError: "the store of item states",
+    ForgetError: "the record of users who were forgotten",
     AnswersUnavailableError: "the record of answers",
     OnlineMetricsError: "the file of online metrics",
+    ExperimentsError: "the results of the experiment",
 }
 """Error that is only logged in full -> what clients read of it."""
 

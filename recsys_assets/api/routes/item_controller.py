@@ -8,10 +8,11 @@ from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import Reply, encode, quoted
 from recsys_assets.api.http.edge import as_sent
-from recsys_assets.api.openapi import Category, Exclude, ItemIdPath, K, answers, release_headers
+from recsys_assets.api.openapi import After, Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Categories, ItemSearch
 from recsys_assets.api.schemas.recommendation_schemas import SimilarItems
 from recsys_assets.api.serving.answers import takes_long
+from recsys_assets.api.serving.paging import page_of
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.release.answer_counts import SIMILAR
 from recsys_assets.rules.engine.requests import Request
@@ -40,26 +41,35 @@ class ItemController(ServiceController):
         responses=answers(SimilarItems, also=(404,), cached=True),
         response_headers=release_headers(),
     )
-    async def similar(
-        self, scope: Scope, item_id: ItemIdPath, k: K = 10, exclude: Exclude = None, category: Category = None
+    async def similar(  # noqa: PLR0917  query parameters, which come by name
+        self,
+        scope: Scope,
+        item_id: ItemIdPath,
+        k: K = 10,
+        exclude: Exclude = None,
+        category: Category = None,
+        after: After = None,
     ) -> ASGIApp:
         item_id = as_sent(item_id)
         serving = self.service.serving()
         num = serving.item_num(item_id)
-        request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
+        etag = f"{serving.release_id}-{serving.states.version}"
+        page = page_of(serving, after, SIMILAR, item_id, category)
+        request = page.with_given(Request(k=k, exclude=serving.item_nums(exclude), category=category))
 
         def reply(may_block: bool) -> Reply:  # noqa: FBT001  the only argument
-            answer = serving.plain.similar(num, request, may_block=may_block)
+            answer = page.rest(serving.plain.similar(num, request, may_block=may_block), k)
             answer_id = self.service.give(serving, answer, SIMILAR)
             items = serving.items.scored(answer.nums, answer.scores)
+            following = page.next_json(serving, answer.nums, k)
             body = (
-                f'{{"release":"{serving.release_id}","id":"{answer_id}","item_id":{quoted(item_id)},'
-                f'"items":{items}}}'
+                f'{{"release":"{serving.release_id}","id":"{answer_id}","next":{following},'
+                f'"item_id":{quoted(item_id)},"items":{items}}}'
             )
             return Reply(
                 body.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 weak=True,
                 cache=self.service.public,
                 source=answer.source,
@@ -70,22 +80,27 @@ class ItemController(ServiceController):
     @get(
         "/items",
         summary="Search items by name",
+        description="Items that lists leave out are found too, with their state.",
         operation_id="searchItems",
         responses=answers(ItemSearch, cached=True),
         response_headers=release_headers(),
     )
     async def search(self, scope: Scope, words: Words, limit: Limit = 20) -> ASGIApp:
         serving = self.service.serving()
+        states = serving.states
 
         def reply() -> Reply:
             release = serving.release
             rows = release.features.search(words, limit)
             nums = [num for num in (release.items.num(row["item_id"]) for row in rows) if num is not None]
-            body = f'{{"release":"{serving.release_id}","items":{serving.items.plain(nums)}}}'
+            found = ",".join(
+                f'{serving.items.open(num)},"state":{quoted(states.word(num))}}}' for num in nums
+            )
+            body = f'{{"release":"{serving.release_id}","items":[{found}]}}'
             return Reply(
                 body.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=f"{serving.release_id}-{states.version}",
                 cache=self.service.public,
             )
 
@@ -100,13 +115,14 @@ class ItemController(ServiceController):
     )
     async def categories(self, scope: Scope) -> ASGIApp:
         serving = self.service.serving()
+        etag = f"{serving.release_id}-{serving.states.version}"
 
         def reply() -> Reply:
             found = serving.plain.lookups.categories()
             return Reply(
                 encode(Categories(release=serving.release_id, categories=found)),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 cache=self.service.public,
             )
 

@@ -1,5 +1,7 @@
 """Recommendations: for a user, for a session, and what is popular. Bodies are joined from encoded pieces."""
 
+from functools import partial
+
 from litestar import get, post
 from litestar.params import JSONBody
 from litestar.types import ASGIApp, Scope
@@ -7,6 +9,7 @@ from litestar.types import ASGIApp, Scope
 from recsys_assets.api.http.bodies import PRIVATE, Reply, quoted
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import (
+    After,
     BudgetMs,
     Category,
     CohortName,
@@ -28,6 +31,8 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     UserRecommendations,
 )
 from recsys_assets.api.serving.answers import Served, answered, takes_long
+from recsys_assets.api.serving.arm_answers import answered_by_arm
+from recsys_assets.api.serving.paging import page_of
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
 from recsys_assets.release.answer_counts import PLAIN, POPULAR, SESSION
 from recsys_assets.rules.engine.requests import Request
@@ -44,7 +49,8 @@ class RecommendationController(ServiceController):
         description=(
             "From the user's embedding; for a user newer than the release from the items since; for a "
             "stranger what is popular in the `cohort` stated, else popular items. Scenarios know no cohorts. What "
-            "the user has is left out, events since the release included."
+            "the user has is left out, events since the release included. A user of an experiment gets the lists of "
+            "an arm, see /v1/experiments; a request with `explain` or `diversity` takes no part."
         ),
         operation_id="recommendForUser",
         responses=answers(UserRecommendations, also=(404,), cached=True),
@@ -64,38 +70,61 @@ class RecommendationController(ServiceController):
         scenario: ScenarioName = None,
         diversity: DiversityStrength = None,
         explain: Explain = False,
+        after: After = None,
     ) -> ASGIApp:
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
-        serving = self.service.serving()
-        events = self.service.live.events_since(user_id)
+        person = self.service.live.merged.of(user_id)
+        serving, arm = self.service.serving(), None
+        running = self.service.live.experiments.running
+        if running and not explain and diversity is None and scenario in running:
+            arm = running[scenario].arm_of(person)
+            serving = serving if arm is None else arm.serving
+        states = serving.states.version
+        events = self.service.live.events_since(serving, person)
         request = Request(
             k=k,
-            user_id=user_id,
-            user_num=serving.release.users.num_of(user_id),
-            session=serving.items_since(user_id),
-            exclude=serving.left_out(user_id, exclude),
+            user_id=person,
+            user_num=serving.release.users.num_of(person),
+            session=serving.items_since(person),
+            exclude=serving.left_out(person, exclude),
             include_seen=include_seen,
             category=category,
             cohort=cohort,
             budget_ms=budget_ms,
             spent_ms=0.0 if budget_ms is None else spent_ms(scope),
             diversity=diversity,
+            shown=partial(self.service.shown_to, serving, person),
         )
+
+        tag, members = ("", "") if arm is None else (arm.tag, arm.members)
 
         def reply(served: Served) -> Reply:
             reason_items = serving.items_of(request) if reasons else None
             return Reply(
-                served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},'),
+                served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},{members}'),
                 release=serving.release_header,
-                etag=served.etag(f"{serving.release_id}-{events}", request),
+                etag=served.etag(f"{serving.release_id}-{events}-{states}{tag}", request),
                 weak=True,
                 cache=PRIVATE,
                 source=served.answer.source,
             )
 
+        page = page_of(serving, after, PLAIN, user_id, category, scenario)
+        if arm is not None:
+            return await answered_by_arm(
+                self.service, arm, request, scope, reply, page=page, scenario=scenario
+            )
         return await answered(
-            self.service, serving, request, scope, reply, kind=PLAIN, scenario=scenario, explain=explain
+            self.service,
+            serving,
+            request,
+            scope,
+            reply,
+            page=page,
+            kind=PLAIN,
+            scenario=scenario,
+            explain=explain,
         )
 
     @post(
@@ -136,6 +165,7 @@ class RecommendationController(ServiceController):
             request,
             scope,
             reply,
+            page=page_of(serving, data.after, SESSION, data.category, data.scenario),
             kind=SESSION,
             scenario=data.scenario,
             explain=data.explain,
@@ -150,19 +180,30 @@ class RecommendationController(ServiceController):
         response_headers=release_headers(),
     )
     async def popular(
-        self, scope: Scope, k: K = 10, exclude: Exclude = None, category: Category = None
+        self,
+        scope: Scope,
+        k: K = 10,
+        exclude: Exclude = None,
+        category: Category = None,
+        after: After = None,
     ) -> ASGIApp:
         serving = self.service.serving()
-        request = Request(k=k, exclude=serving.item_nums(exclude), category=category)
+        etag = f"{serving.release_id}-{serving.states.version}"
+        page = page_of(serving, after, POPULAR, category)
+        request = page.with_given(Request(k=k, exclude=serving.item_nums(exclude), category=category))
 
         def reply(_: bool) -> Reply:  # noqa: FBT001  the only argument
-            answer = serving.plain.popular(request)
+            answer = page.rest(serving.plain.popular(request), k)
             answer_id = self.service.give(serving, answer, POPULAR)
             items = serving.items.scored(answer.nums, answer.scores)
+            following = page.next_json(serving, answer.nums, k)
+            body = (
+                f'{{"release":"{serving.release_id}","id":"{answer_id}","next":{following},"items":{items}}}'
+            )
             return Reply(
-                f'{{"release":"{serving.release_id}","id":"{answer_id}","items":{items}}}'.encode(),
+                body.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=etag,
                 weak=True,
                 cache=self.service.public,
                 source=answer.source,

@@ -1,5 +1,6 @@
 """The rules over HTTP: the scenarios in force, and why an item is or is not in a user's list."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import get
@@ -100,19 +101,21 @@ class RulesController(ServiceController):
         reject_null(scope, "diversity")
         user_id = as_sent(user_id)
         serving = self.service.serving()
-        self.service.live.events_since(user_id)
+        person = self.service.live.merged.of(user_id)
+        self.service.live.events_since(serving, person)
         num = serving.item_num(item_id)
         engine = await serving.rules.engine()
         pipeline = engine.scenario(scenario)
         request = Request(
             k=k,
-            user_id=user_id,
-            user_num=serving.release.users.num_of(user_id),
-            session=serving.items_since(user_id),
-            exclude=serving.left_out(user_id, exclude),
+            user_id=person,
+            user_num=serving.release.users.num_of(person),
+            session=serving.items_since(person),
+            exclude=serving.left_out(person, exclude),
             include_seen=include_seen,
             category=category,
             diversity=diversity,
+            shown=partial(self.service.shown_to, serving, user_id),
         )
 
         def reply() -> Reply:

@@ -12,8 +12,8 @@ from litestar.types import ASGIApp, Scope
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import K, UserIdPath, answers, release_headers
-from recsys_assets.api.schemas.operation_schemas import UserSearch
 from recsys_assets.api.schemas.recommendation_schemas import HistoryItem, UserHistory
+from recsys_assets.api.schemas.user_schemas import UserSearch
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.storage.arrays import EPOCH
@@ -45,9 +45,10 @@ class UserController(ServiceController):
     def _history(self, user_id: str, k: int) -> Reply:
         serving = self.service.serving()
         release = serving.release
-        events = self.service.live.events_since(user_id)
-        user_num = release.users.num_of(user_id)
-        since = serving.items_since(user_id)
+        person = self.service.live.merged.of(user_id)
+        events = self.service.live.events_since(serving, person)
+        user_num = release.users.num_of(person)
+        since = serving.items_since(person)
         if user_num is None and not since:
             raise NotFoundException(f"user {user_id!r} is not in release {serving.release_id}")
         rows = [_item(serving, num, None) for num in since[:k]]
@@ -89,12 +90,13 @@ def users_beginning(users: Vocabulary, beginning: str, limit: int) -> list[str]:
             low = middle + 1
         else:
             high = middle
-    found = []
-    for num in range(low, min(low + limit, len(users))):
+    found: list[str] = []
+    for num in range(low, len(users)):
         user_id = users[num]
-        if not user_id.startswith(beginning):
+        if len(found) == limit or not user_id.startswith(beginning):
             break
-        found.append(user_id)
+        if user_id not in users.hidden:
+            found.append(user_id)
     return found
 
 

@@ -19,6 +19,13 @@ AnswerIdText = Annotated[
         examples=["20171231-3f9a1c0b7e.19ac5d0f3a2.5f3a9c1e2b"],
     ),
 ]
+NextPage = Annotated[
+    str | None,
+    Meta(
+        description="Send it as `after` for the next page; null at the list's end, and after 500 items.",
+        examples=["kQ0aWm3cV1pEFDIwMTcxMjMxLTNmOWExYzBiN2VIAQACAAMA"],
+    ),
+]
 ItemId = Annotated[
     str, Meta(description="The source's id of the item.", examples=["1082185"], min_length=1, max_length=512)
 ]
@@ -63,7 +70,13 @@ class Effect(Struct, frozen=True, kw_only=True):
     """The effect of one rule on one item."""
 
     stage: str
-    effect: Annotated[str, Meta(description="`+0.100` is added to the score; `4 -> 2` is a move.")]
+    effect: Annotated[
+        str,
+        Meta(
+            description="`+0.100` is added to the score; `shown 4 times since 2017-12-24: x 0.5` multiplies it; "
+            "`4 -> 2` is a move."
+        ),
+    ]
 
 
 class ItemReason(Struct, frozen=True, kw_only=True):
@@ -164,6 +177,7 @@ class UserRecommendations(ByScenario, frozen=True, kw_only=True):
 
     release: ReleaseId
     id: AnswerIdText
+    next: NextPage = None
     user_id: UserId
     source: Source
     reason: Annotated[
@@ -173,6 +187,13 @@ class UserRecommendations(ByScenario, frozen=True, kw_only=True):
         ),
     ]
     items: Annotated[list[ScoredItem], Meta(description="Best first.")]
+    experiment: Annotated[
+        str | UnsetType, Meta(description="The experiment that the answer is part of; only where one is.")
+    ] = UNSET
+    arm: Annotated[
+        str | UnsetType,
+        Meta(description="Its arm that answered; `interleaved` where the lists of two are one."),
+    ] = UNSET
 
 
 class SessionRecommendations(ByScenario, frozen=True, kw_only=True):
@@ -180,6 +201,7 @@ class SessionRecommendations(ByScenario, frozen=True, kw_only=True):
 
     release: ReleaseId
     id: AnswerIdText
+    next: NextPage = None
     source: Source
     reason: Annotated[
         str | None,
@@ -196,6 +218,7 @@ class SimilarItems(Struct, frozen=True, kw_only=True):
 
     release: ReleaseId
     id: AnswerIdText
+    next: NextPage = None
     item_id: ItemId
     items: Annotated[
         list[ScoredItem], Meta(description="Nearest first; the score is the cosine of the embeddings.")
@@ -207,6 +230,7 @@ class PopularItems(Struct, frozen=True, kw_only=True):
 
     release: ReleaseId
     id: AnswerIdText
+    next: NextPage = None
     items: Annotated[list[ScoredItem], Meta(description="Most popular first; recent events count more.")]
 
 
@@ -259,3 +283,14 @@ class Session(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         | None
     ) = None
     explain: Annotated[bool, Meta(description="Return the trace of the list.")] = False
+    after: (
+        Annotated[
+            str,
+            Meta(
+                description="`next` of the answer before: the items that come after its own. The session may have "
+                "other items by then.",
+                max_length=3_000,
+            ),
+        ]
+        | None
+    ) = None

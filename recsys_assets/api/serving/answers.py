@@ -17,9 +17,12 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     Trace,
     UserRecommendations,
 )
+from recsys_assets.api.serving.followed_states import FollowedStates
+from recsys_assets.api.serving.paging import Page
 from recsys_assets.api.serving.service import LISTS, Service
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
+from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.release.answer_counts import new_answer_id
 from recsys_assets.release.answer_series import by_scenario
 from recsys_assets.release.load import Release, load_current
@@ -46,18 +49,25 @@ class Served(msgspec.Struct, frozen=True):
     """By item number."""
     id: str
     """Of this answer."""
+    next: str = "null"
+    """JSON of the token of the next page."""
     scenario: str | None = None
     """Its name; None where the request named none."""
     rules_version: str | None = None
     """Version of its rules."""
+    seen_version: str = ""
+    """Of the item states that its rules see as columns."""
     trace: engine_trace.RequestTrace | None = None
     """The effect of each stage, where the request wants it explained."""
+    by_showings: bool = False
+    """The items shown to the user count, so an answer holds until the next one only."""
 
     def etag(self, base: str, request: Request) -> str | None:
-        """Return the entity tag: `base` and the rules' version; None where the time of the request counts."""
+        """Return the entity tag: `base` and the rules' version; None where it would not hold."""
         if self.rules_version is None:
             return base if request.budget_ms is None else None
-        return f"{base}-{self.rules_version}" if self.trace is None else None
+        held = self.trace is None and not self.by_showings
+        return f"{base}-{self.rules_version}{self.seen_version}" if held else None
 
     def body(
         self, serving: Serving, reason_items: Sequence[int] | None, *, first: str = "", plain_last: str = ""
@@ -67,23 +77,24 @@ class Served(msgspec.Struct, frozen=True):
         Args:
             serving: the release that answered.
             reason_items: item numbers that reasons may name, most recent first; None for no reasons.
-            first: JSON members of one route, each followed by a comma, put after `release` and `id`.
+            first: JSON members of one route, each followed by a comma, put after `release`, `id` and `next`.
             plain_last: the same, put after `reason`; with rules, after `first`.
         """
         answer = self.answer
         if reason_items is None:
             items = serving.items.scored(answer.nums, answer.scores)
         else:
-            nearest = serving.plain.lookups.nearest(answer.nums, reason_items[:HISTORY_FOR_REASONS])
+            shown = serving.states.not_gone(reason_items[:HISTORY_FOR_REASONS])
+            nearest = serving.plain.lookups.nearest(answer.nums, shown)
             items = serving.items.because(answer.nums, answer.scores, nearest)
         reason = "null" if answer.reason is None else quoted(answer.reason)
         if self.scenario is None:
             return (
-                f'{{"release":"{serving.release_id}","id":"{self.id}",{first}"source":"{answer.source}","reason":{reason},'
+                f'{{"release":"{serving.release_id}","id":"{self.id}","next":{self.next},{first}"source":"{answer.source}","reason":{reason},'
                 f'{plain_last}"items":{items}}}'
             ).encode()
         body = (
-            f'{{"release":"{serving.release_id}","id":"{self.id}",{first}{plain_last}'
+            f'{{"release":"{serving.release_id}","id":"{self.id}","next":{self.next},{first}{plain_last}'
             f'"scenario":"{self.scenario}","rules":"{self.rules_version}","source":"{answer.source}","reason":{reason},"items":{items}'
         ).encode()
         if self.trace is not None:
@@ -109,6 +120,7 @@ async def answered(
     scope: Scope,
     reply: Callable[[Served], Reply],
     *,
+    page: Page,
     kind: str,
     scenario: str | None,
     explain: bool,
@@ -122,19 +134,21 @@ async def answered(
         ReleaseError: the release's rules cannot be bound.
         ServerBusyError: too much slow work is under way.
     """
+    k, request = request.k, page.with_given(request)
+
+    def plainly(answer: Answer) -> Reply:
+        answer = page.rest(answer, k)
+        answer_id = service.give(serving, answer, kind)
+        return reply(Served(answer, answer_id, page.next_json(serving, answer.nums, k)))
+
     if scenario is None and not explain and request.diversity is None:
         if not takes_long(request):
             try:  # without `list_reply`, whose coroutine would be 1 % of a plain request
-                answer = serving.plain.recommend(request, may_block=False)
-                return reply(Served(answer, service.give(serving, answer, kind)))
+                return plainly(serving.plain.recommend(request, may_block=False))
             except WouldBlockError:
                 pass
 
-        def plain() -> Reply:
-            answer = serving.plain.recommend(request)
-            return reply(Served(answer, service.give(serving, answer, kind)))
-
-        return await service.slowly(scope, LISTS, plain)
+        return await service.slowly(scope, LISTS, lambda: plainly(serving.plain.recommend(request)))
     engine = await serving.rules.engine()
     pipeline = engine.scenario(scenario)
 
@@ -144,8 +158,11 @@ async def answered(
             answer, trace = pipeline.explain(request, may_block=may_block)
         else:
             answer = pipeline.recommend(request, may_block=may_block)
+        answer = page.rest(answer, k)
         answer_id = service.give(serving, answer, by_scenario(pipeline.scenario.name))
-        return reply(Served(answer, answer_id, pipeline.scenario.name, engine.version, trace))
+        following = page.next_json(serving, answer.nums, k)
+        by = (pipeline.scenario.name, engine.version, engine.seen_version)
+        return reply(Served(answer, answer_id, following, *by, trace, bool(pipeline.fatigue)))
 
     return await service.list_reply(scope, by_rules, long=explain or takes_long(request, by_rules=True))
 
@@ -246,8 +263,12 @@ def recommend_by_rules(
 
 
 def _serving(home: Home) -> Serving:
-    serving = Serving(load_current(home.releases), home, EventMeaning.of(EventOptions.of(home)))
+    merged = MergedUsers(home.events_db)
+    merged.refresh()
+    meaning = EventMeaning.of(EventOptions.of(home))
+    serving = Serving(load_current(home.releases), home, meaning, merged)
     serving.recent.refresh()
+    FollowedStates(home).refresh([serving])
     return serving
 
 
@@ -267,6 +288,7 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 
 
 def _request(serving: Serving, user_id: str, k: int) -> Request:
+    user_id = serving.merged.of(user_id)
     user_num = serving.release.users.num_of(user_id)
     return Request(
         k=k,

@@ -14,16 +14,22 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
+from recsys_assets.api.serving.fallback_release import load_served_before
+from recsys_assets.api.serving.followed_experiments import FollowedExperiments
+from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.serving_release import Serving
-from recsys_assets.errors import EventsUnavailableError, ReleaseError
+from recsys_assets.errors import EventsUnavailableError, ExperimentsError, ForgetError, ReleaseError
+from recsys_assets.experiments.teams import AnswerTeams
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
+from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
-from recsys_assets.release.current import CURRENT_FILE, earlier, require_current
+from recsys_assets.release.current import CURRENT_FILE, require_current
 from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import MANIFEST_FILE
 from recsys_assets.release.release_store import ReleaseStore
@@ -57,7 +63,7 @@ class Live:
             shared_events: other processes write events too, so read theirs before every personal answer.
             recalls: those that answers name, by default for the default time.
             options: settings of events, by default the default ones.
-            clock: the time.
+            clock: the time, which decides the experiments that run.
         """
         self.home = home
         self._shared_events = shared_events
@@ -67,8 +73,13 @@ class Live:
         self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored)
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
+        self.merged = MergedUsers(home.events_db)
         self.answers = AnswerCounts(home.answers_db)
+        self.teams = AnswerTeams(home.answers_db)
+        self.experiments = FollowedExperiments(self, clock)
         self.recalls = recalls or RecallNotices(home)
+        self.states = FollowedStates(home, clock=clock)
+        self.hidden = HiddenUsers(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -85,6 +96,9 @@ class Live:
         self.serving.rules.start()
         with contextlib.suppress(EventsUnavailableError):
             self._refresh_events()
+            self.merged.refresh()
+        with contextlib.suppress(ExperimentsError):  # the follower says why
+            self.experiments.refresh()
 
     def choose(self, *, verify: bool, fallback_previous: bool) -> Serving:
         """Return the release that `start` would serve. No thread is started: a process may call it before it forks.
@@ -98,14 +112,14 @@ class Live:
             if not fallback_previous:
                 raise
             log.warning("no current release", extra={"why": str(error)})
-            return self._load_served_before(None)
+            return load_served_before(self.store, self._load_verified, None)
         try:
             return self._load(current, verify=verify)
         except ReleaseError as error:
             if not fallback_previous:
                 raise
             self._reject(self._attempt(current), error)
-            return self._load_served_before(current)
+            return load_served_before(self.store, self._load_verified, current)
 
     @contextlib.asynccontextmanager
     async def following(self, keys: "KeyRing") -> AsyncIterator[None]:
@@ -115,11 +129,16 @@ class Live:
             "release": self.swap,
             "rules": self._refresh_rules,
             "events": self._refresh_events,
+            "merges": self.merged.refresh,
             "recalls": self._refresh_recalls,
+            "item states": lambda: self.states.refresh(self.opened()),
+            "experiments": self.experiments.refresh,
+            "forgets": self.hide_forgotten,
         }
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
+            Follower("teams", self.teams.flush, seconds=FLUSH_SECONDS, last_look=True),
             Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),
         ]
         stopped = threading.Event()
@@ -130,8 +149,10 @@ class Live:
             stopped.set()
             self.intake.close()
             _join(threads)
-            if self.serving is not None:
-                self.serving.recent.close()
+            for serving in self.opened():
+                serving.recent.close()
+            self.states.store.close()
+            self.merged.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -139,20 +160,22 @@ class Live:
         found["release"] = found.get("release") or self._rejection
         return {name: why.replace(f"{self.home.root}/", "") for name, why in found.items() if why is not None}
 
-    def events_since(self, user_id: str) -> int:
-        """Return the number of the user's newest event since the release, those of other workers included.
+    def opened(self) -> Sequence[Serving]:
+        """Return the release served, and those that answer beside it in experiments."""
+        served = () if self.serving is None else (self.serving,)
+        return (*served, *self.experiments.beside.values())
+
+    def events_since(self, serving: Serving, user_id: str) -> int:
+        """Return the number of the user's newest event since a release, those of other workers included.
 
         Another number means that the user's answers may have changed; 0 where there is none.
         """
-        serving = self.serving
-        if serving is None:
-            return 0
         if self._shared_events:
             with contextlib.suppress(
                 EventsUnavailableError
             ):  # the follower says why, and what was read stays
                 serving.recent.refresh()
-        return serving.recent.since(user_id).mark
+        return serving.mark_of(user_id)
 
     def swap(self) -> bool:
         """Serve `current` if that is another release than the one served; return whether it was swapped.
@@ -198,8 +221,8 @@ class Live:
         self._refresh_events()
 
     def _refresh_events(self) -> None:
-        if self.serving is not None:
-            self.serving.recent.refresh()
+        for serving in self.opened():
+            serving.recent.refresh()
 
     def _refresh_rules(self) -> None:
         if self.serving is not None:
@@ -210,6 +233,10 @@ class Live:
         if self.serving is not None:
             self._mark(self.serving)
 
+    def hide_forgotten(self) -> None:
+        """Answer as to a stranger from now on where a forget was requested."""
+        self.hidden.refresh([serving.release for serving in self.opened()])
+
     def _mark(self, serving: Serving) -> None:
         """Have answers name the recalls, as they were read last."""
         serving.release_header = (
@@ -217,39 +244,32 @@ class Live:
             *self.recalls.headers(serving.release.manifest.lineage),
         )
 
-    def _load(self, release_id: str, *, verify: bool) -> Serving:
-        release = load_release(self.home.releases / release_id, verify=verify)
-        serving = Serving(release, self.home, self.meaning)
-        with contextlib.suppress(ReleaseError):  # the follower says why
-            self.recalls.refresh()
-        self._mark(serving)
+    def load_beside(self, release_id: str) -> Serving:
+        """Open a release that answers beside the served one, after a check of every file; its rules are bound.
+
+        Raises:
+            ReleaseError: it is gone, broken, recalled, or was kept back by the gate.
+        """
+        fault = self.store.fault(release_id)
+        if fault is not None:
+            raise ReleaseError(fault)
+        serving = self._load_verified(release_id)
+        serving.rules.bind()
         return serving
 
-    def _load_served_before(self, broken: str | None) -> Serving:
-        """Load the last release served that is whole and not recalled, else the newest; not the broken one."""
-        for release_id in self._others(broken):
-            fault = self.store.fault(release_id)
-            if fault is None:
-                try:
-                    serving = self._load(release_id, verify=True)
-                except ReleaseError as error:
-                    fault = str(error)
-            if fault is not None:
-                log.warning("release rejected", extra={"release": release_id, "why": fault})
-                continue
-            log.warning("serving another release", extra={"release": release_id, "instead_of": broken})
-            return serving
-        raise ReleaseError(
-            f"{self.home.releases}: no earlier release is whole; publish one with `recsys build`"
-        )
+    def _load_verified(self, release_id: str) -> Serving:
+        return self._load(release_id, verify=True)
 
-    def _others(self, broken: str | None) -> Sequence[str]:
-        served: Sequence[str] = ()
-        with contextlib.suppress(ReleaseError):  # the log of moves cannot be read
-            last = self.store.served_id()
-            served = [*([last] if last else []), *earlier(self.store.promotions(), last)]
-        newest = (manifest.release_id for manifest in self.store.list())
-        return [found for found in dict.fromkeys([*served, *newest]) if found != broken]
+    def _load(self, release_id: str, *, verify: bool) -> Serving:
+        release = load_release(self.home.releases / release_id, verify=verify)
+        serving = Serving(release, self.home, self.meaning, self.merged)
+        with contextlib.suppress(ReleaseError):  # the follower says why
+            self.recalls.refresh()
+        with contextlib.suppress(ForgetError):  # as above
+            self.hidden.refresh([serving.release])
+        self._mark(serving)
+        self.states.begin(serving)
+        return serving
 
 
 _Attempt = tuple[str, int, int]

@@ -1,7 +1,7 @@
 """The parts that the routes share: the live release, metrics, and replies made on or beside the event loop."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import ClassVar, Final, Self
 from urllib.parse import parse_qsl
@@ -15,11 +15,14 @@ from recsys_assets.api.http.bodies import PRIVATE, PUBLIC, Reply
 from recsys_assets.api.http.edge import STARTED_KEY
 from recsys_assets.api.http.request_metrics import Metrics
 from recsys_assets.api.serving.live import Live
+from recsys_assets.api.serving.live_state import LiveState
+from recsys_assets.api.serving.live_view import LiveView
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
-from recsys_assets.release.answer_series import KnownSeries
+from recsys_assets.intake.shown_counts import Shown, ShownCounts
+from recsys_assets.release.answer_series import ArmName, KnownSeries
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine.requests import Answer
 
@@ -43,6 +46,9 @@ class Service:
         self.clock = clock
         self.slow = SlowWork()
         self.series = KnownSeries(live.home.answers_db)
+        self.shown = ShownCounts(live.home.events_db)
+        self.live_state = LiveState(live, clock=clock)
+        self.live_view = LiveView(self.live_state.message, slow=self.slow, most=settings.max_live_views)
         self.public = PRIVATE if settings.require_key_for_reads else PUBLIC
         """Cache control of an answer that is the same for everyone."""
 
@@ -56,6 +62,23 @@ class Service:
         if serving is None:
             raise ReleaseError("no release is loaded; see /health/ready")
         return serving
+
+    def close(self) -> None:
+        """Let go of threads and files, at the end."""
+        self.slow.close()
+        self.shown.close()
+        self.live_state.close()
+
+    def shown_to(self, serving: Serving, user_id: str, days: int) -> Mapping[int, Shown]:
+        """Return the items of a release that were shown to a user in the last N days, by number.
+
+        Raises:
+            EventsUnavailableError: the impressions cannot be read.
+        """
+        since = self.clock() - timedelta(days=days)
+        found = self.shown.of(user_id, since=int(since.timestamp() * 1_000_000))
+        nums = serving.release.items.nums(list(found)).tolist()
+        return {num: one for num, one in zip(nums, found.values(), strict=True) if num >= 0}
 
     def without_paths(self, text: str | None) -> str | None:
         """Return a message for clients, which need not know where the home is."""
@@ -94,13 +117,17 @@ class Service:
 
         return await self.slow.run(kind, packed)
 
-    def give(self, serving: Serving, answer: Answer, kind: str) -> str:
+    def give(self, serving: Serving, answer: Answer, kind: str, arm: ArmName | None = None) -> str:
         """Count an answer that is about to be given, of a kind as `answer_counts` names them, and return its id."""
+        self.count(serving, answer)
+        return self.live.answers.give(serving.release_id, kind, arm)
+
+    def count(self, serving: Serving, answer: Answer) -> None:
+        """Count an answer in the metrics, and its items as served."""
         self.metrics.count(answer)
         served = serving.served
         for num in answer.nums:
             served[num] = 1
-        return self.live.answers.give(serving.release_id, kind)
 
 
 class ServiceController(Controller):

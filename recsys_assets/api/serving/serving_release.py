@@ -1,10 +1,13 @@
-"""One release, ready to answer, with the events since it; a request takes it once and keeps it."""
+"""One release, ready to answer: its rules, the events since it, the item states in force, and its items as JSON."""
 
 from collections.abc import Sequence
 
 from recsys_assets.api.http.bodies import Headers, ItemJson
+from recsys_assets.api.serving.merged_items import mark_with, with_hidden_of, with_items_of
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.intake.event_meaning import EventMeaning
+from recsys_assets.intake.merged_users import MergedUsers
+from recsys_assets.release.bound_states import BoundStates
 from recsys_assets.release.learnt_events import events_since
 from recsys_assets.release.load import Release
 from recsys_assets.rules.engine.plain import PlainScenario
@@ -16,8 +19,22 @@ from recsys_assets.storage.home import Home
 class Serving:
     """One release, ready to answer, and the events since it."""
 
-    def __init__(self, release: Release, home: Home, meaning: EventMeaning | None = None) -> None:
-        """Open nothing yet; `meaning` is that of the events' kinds, by default that of the default settings."""
+    def __init__(
+        self,
+        release: Release,
+        home: Home,
+        meaning: EventMeaning | None = None,
+        merged: MergedUsers | None = None,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            release: the release.
+            home: where its rules and the events are.
+            meaning: that of the events' kinds, by default that of the default settings.
+            merged: users who are one; nobody by default.
+        """
+        self.merged = merged or MergedUsers(home.events_db)
         self.release = release
         self.plain = PlainScenario(release)
         self.rules = FollowedRules(self.plain, home)
@@ -29,6 +46,11 @@ class Serving:
         """1 for every item recommended since the release was loaded, by item number."""
         self.recent = events_since(release, home.events_db, meaning or EventMeaning())
         """The events since the release."""
+
+    @property
+    def states(self) -> BoundStates:
+        """The item states in force; their version is part of every entity tag."""
+        return self.plain.lookups.states
 
     def item_num(self, item_id: str) -> int:
         """Return an item's number.
@@ -60,12 +82,28 @@ class Serving:
 
     def items_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of a user's wishes since the release, the latest first, each once."""
-        return self.recent.since(user_id).wishes
+        if user_id in self.release.users.hidden:
+            return ()
+        own, others = self.recent.since(user_id).wishes, self.merged.merged_into(user_id)
+        if not others:
+            return own
+        return with_items_of(others, own, lambda user: self.recent.since(user).wishes, self.release)
 
     def hidden_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of the items that a user's events since the release only hide."""
+        if user_id in self.release.users.hidden:
+            return ()
+        own, others = self._hidden_by(user_id), self.merged.merged_into(user_id)
+        return own if not others else with_hidden_of(others, own, self._hidden_by, self.release)
+
+    def _hidden_by(self, user_id: str) -> Sequence[int]:
         since = self.recent.since(user_id)
         return (*since.hidden, *since.late) if since.late else since.hidden
+
+    def mark_of(self, user_id: str) -> int:
+        """Return a number that is another one after each event of a user, and after each merge into it."""
+        own, others = self.recent.since(user_id).mark, self.merged.merged_into(user_id)
+        return mark_with(others, own, lambda user: self.recent.since(user).mark) if others else own
 
     def left_out(self, user_id: str, item_ids: Sequence[str] | None) -> Sequence[int]:
         """Return the numbers of items never to return to a user: those that the request names, and hidden ones."""

@@ -2,11 +2,19 @@
 
 const running = new Map();
 
+// The key that a person typed in is kept by this tab alone, and sent in a header, which no log has.
+const KEY = "recsys-key";
+export const hasKey = () => Boolean(sessionStorage.getItem(KEY));
+export const useKey = (key) => sessionStorage.setItem(KEY, key);
+export const forgetKey = () => sessionStorage.removeItem(KEY);
+export const keyHeader = () => (hasKey() ? { "x-api-key": sessionStorage.getItem(KEY) } : {});
+
 async function call(kind, path, options = {}) {
   running.get(kind)?.abort();
   const controller = new AbortController();
   running.set(kind, controller);
-  const response = await fetch(path, { ...options, signal: controller.signal });
+  const headers = { ...options.headers, ...keyHeader() };
+  const response = await fetch(path, { ...options, headers, signal: controller.signal });
   const body = await response.json();
   if (!response.ok) {
     const error = new Error(body.detail || body.title);
@@ -16,8 +24,9 @@ async function call(kind, path, options = {}) {
   return body;
 }
 
-const post = (kind, path, body) =>
-  call(kind, path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+const send = (method, kind, path, body) =>
+  call(kind, path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+const post = (kind, path, body) => send("POST", kind, path, body);
 
 const query = (values) => {
   const parts = new URLSearchParams();
@@ -54,3 +63,10 @@ export const scenarios = () => call("scenarios", "/v1/scenarios");
 export const quality = () => call("quality", "/v1/quality?days=60");
 export const popular = ({ k, category }) => call("list", `/v1/popular${query({ k, category })}`);
 export const prices = (ids) => post("prices", "/v1/features:batchGet", { entity: "item", ids, names: ["item_id", "price"] });
+export const experiments = () => call("experiments", "/v1/experiments");
+export const experiment = (name) => call("experiment", `/v1/experiments/${encodeURIComponent(name)}`);
+const stateOf = (item) => `/v1/items/${encodeURIComponent(item)}/state`;
+export const itemState = (item) => call("state", stateOf(item));
+export const setItemState = (item, change) => send("PUT", "set-state", stateOf(item), change);
+export const takeBackState = (item, why) => call("set-state", `${stateOf(item)}${query({ why })}`, { method: "DELETE" });
+export const stateLog = (item) => call("state-log", `/v1/item-states/log${query({ item_id: item, limit: 30 })}`);

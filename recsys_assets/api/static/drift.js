@@ -1,6 +1,6 @@
 // Drift on the Quality tab: one small line for each profile value, all on one scale, with its threshold.
 
-import { make } from "/static/dom.js";
+import { make, svg } from "/static/dom.js";
 
 const WIDTH = 240;
 const HEIGHT = 56;
@@ -8,12 +8,6 @@ const CEILING = 2; // in thresholds: without it a broken day would flatten all o
 const GAP_DAYS = 1.5 * 86400e3;
 const prefix = "drift_";
 
-const svg = (tag, attributes, ...children) => {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-};
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const short = (number) => String(Number(number.toPrecision(2)));
 

@@ -3,6 +3,7 @@
 import * as api from "/static/api.js";
 import { ago, by, make, nameOf, readable } from "/static/dom.js";
 import { combobox } from "/static/combobox.js";
+import { leaveLive, showLive } from "/static/live.js";
 import { showQuality } from "/static/quality.js";
 import { showReleases } from "/static/releases.js";
 import { explain as explainItem } from "/static/why.js";
@@ -194,6 +195,8 @@ function showTab(name) {
   }
   if (name === "releases") guarded(showReleases);
   if (name === "quality") guarded(showQuality);
+  if (name === "live") guarded(showLive);
+  else leaveLive();
 }
 
 function wire() {

@@ -20,7 +20,8 @@ from recsys_assets.orchestration.planning.stages import CLEANED
 from recsys_assets.release.load import Release, load_current
 from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.engine.requests import Request
-from recsys_assets.rules.rules_file import RULES_FILE, load_engine, rules_source
+from recsys_assets.rules.last_good_rules import RULES_FILE
+from recsys_assets.rules.rules_file import load_engine, rules_source
 from recsys_assets.rules.testing.cases import CASES_FILE, read_cases, run_case
 from recsys_assets.rules.testing.golden import GoldenResult, run_golden
 from recsys_assets.settings import Settings, load_or_default_settings

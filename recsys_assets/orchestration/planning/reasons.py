@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
+from recsys_assets.lake.day_content import DayContent, source_part
+from recsys_assets.lake.event_rows import events_of
 from recsys_assets.lake.follow import CONTENT_KEY
 from recsys_assets.orchestration.fingerprints import (
     CODE_KEY,
@@ -54,12 +56,16 @@ def why_raw(inputs: Inputs, day: date, *, recorded: bool) -> str:
     if file is None:
         if day in days_under(inputs.home.quarantine):
             return "in quarantine, tried again"
-        return NEW_IN_SOURCE if inputs.raw_files else "not landed yet"
+        if inputs.raw_files:
+            return _events_in_words(inputs, day) if only_events(inputs, day) else NEW_IN_SOURCE
+        return "not landed yet"
     now = inputs.landing(day)
     if file.rows is None:
         return "damaged"
     if CONTENT_KEY in file.provenance and file.provenance[CONTENT_KEY] != now[CONTENT_KEY]:
-        return CHANGED_IN_SOURCE
+        given, wanted = file.provenance[CONTENT_KEY], now[CONTENT_KEY]
+        by_source = source_part(given) != source_part(wanted)
+        return CHANGED_IN_SOURCE if by_source else _events_in_words(inputs, day)
     return _why_day(
         file,
         now,
@@ -67,6 +73,24 @@ def why_raw(inputs: Inputs, day: date, *, recorded: bool) -> str:
         names={READING_KEY: _OTHERS[MAPPING]},
         recorded=recorded,
     )
+
+
+def only_events(inputs: Inputs, day: date) -> bool:
+    """Return True for a day of which the source has no row, and that has events by HTTP."""
+    found = inputs.source_days.of_day(day) if inputs.source_days else DayContent()
+    return found.events is not None and not found.of_source
+
+
+def _events_in_words(inputs: Inputs, day: date) -> str:
+    """Return in words why a day's events by HTTP make it stale."""
+    events = inputs.source_days.events.get(day) if inputs.source_days else None
+    file = inputs.raw_files.get(day)
+    landed = sum(events_of(file)) if file is not None else 0
+    if events is None:
+        return "its events by HTTP are gone"
+    if events.rows == landed:
+        return "landed before it was over"
+    return f"{counted(events.rows - landed, 'event')} by HTTP"
 
 
 def why_cleaned(inputs: Inputs, day: date, *, recorded: bool) -> str:

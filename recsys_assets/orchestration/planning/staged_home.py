@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from recsys_assets.lake.event_days import taken_note
 from recsys_assets.lake.landing import remove_left_overs
 from recsys_assets.rules.testing.cases import CASES_FILE
 from recsys_assets.storage.home import Home, day_folder, days_under
@@ -41,8 +42,10 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
             (home.rules_file.with_name(CASES_FILE), staged.rules_file.with_name(CASES_FILE)),
             (home.source_days, staged.source_days),
             (home.source_account, staged.source_account),
+            (taken_note(home), taken_note(staged)),
         ):
             if given.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(given, target)
         for real, copy in (
             (home.raw, staged.raw),
@@ -56,6 +59,9 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
                 shutil.copyfile(real / JOURNAL, copy / JOURNAL)
         _link_entries(home.raw.parent, staged.raw.parent, folders=False)
         _link_entries(home.quarantine, staged.quarantine)
+        _link_days(home.event_days, staged.event_days)
+        if home.events_db.exists():
+            staged.events_db.symlink_to(home.events_db)
         for name in (home.artifacts, home.reports, home.releases):
             if name.is_dir():
                 (staged.root / name.name).symlink_to(name)
@@ -108,6 +114,17 @@ def _link_entries(real: Path, copy: Path, *, folders: bool = True) -> None:
     for entry in real.iterdir():
         if folders or entry.is_file():
             (copy / entry.name).symlink_to(entry)
+
+
+def _link_days(real: Path, copy: Path) -> None:
+    """Link each day's file: one that is written replaces the link. The journal is copied."""
+    for day in days_under(real):
+        folder = day_folder(copy, day)
+        folder.mkdir(parents=True)
+        (folder / PART).symlink_to(day_folder(real, day) / PART)
+    if (real / JOURNAL).exists():
+        copy.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(real / JOURNAL, copy / JOURNAL)
 
 
 def _copy_database(real: Path, copy: Path) -> None:

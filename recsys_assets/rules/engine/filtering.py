@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from recsys_assets.rules.language.reading import Checked, CheckedScenario
 from recsys_assets.rules.language.schema import ExcludedFilter, Filter, OwnFilter, SeenFilter, WhereFilter
 from recsys_assets.storage.arrays import EPOCH
 
+BY_STATE: Final = "item state"
+"""The stage that drops hidden items and, unless the scenario keeps them, those that are not available."""
 Keep = Callable[[Nums, Request, UserFeatures], Mask]
 """Returns (n,): whether each of n item numbers passes, for this request and user."""
 
@@ -37,6 +39,7 @@ class Filters:
 
     def __init__(self, scenario: CheckedScenario, facts: Facts) -> None:
         self._facts = facts
+        self._keeps_unavailable = scenario.limits.unavailable == "keep"
         self.bound = [_bind(stage, facts) for stage in scenario.filters]
         masks = [bound.mask_I for bound in self.bound if bound.mask_I is not None]
         self.mask_I: Mask | None = np.logical_and.reduce(masks) if masks else None
@@ -55,8 +58,12 @@ class Filters:
         return kept
 
     def of_request(self, nums: Nums, request: Request) -> list[tuple[str, Mask]]:
-        """Return the request's own conditions: name and (n,) mask of each."""
+        """Return the conditions of the moment, of item states and of the request: name and (n,) mask of each."""
         found: list[tuple[str, Mask]] = []
+        states = self._facts.lookups.states
+        left_out_I = states.hidden_I if self._keeps_unavailable else states.gone_I
+        if left_out_I is not None:
+            found.append((BY_STATE, ~left_out_I.take(nums)))
         if request.exclude:
             found.append(("asked: exclude", ~np.isin(nums, list(request.exclude))))
         if request.category is not None:

@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from recsys_assets import columns
 from recsys_assets.errors import RulesError, UnknownCohortError
+from recsys_assets.release.bound_states import NO_STATES, BoundStates
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import NO_ITEMS, Candidates, WouldBlockError
+from recsys_assets.rules.engine.live_items import LiveItems, ReleasedItems
 from recsys_assets.rules.language.evaluator import Evaluator, Mask
 from recsys_assets.rules.language.expression_tree import ItemTable, columns_of, load_items
 from recsys_assets.rules.language.expressions import closest
@@ -36,45 +37,38 @@ _USERS_AT_ONCE: Final = 50_000
 
 
 class ItemLookups:
-    """The items of one release: popular ones, categories, and the nearest to some."""
+    """The items of one release: popular ones and categories under the states of now, and the nearest to some."""
 
     def __init__(self, release: Release) -> None:
         self._items_IF = release.item_factors
-        self._names = release.categories
-        self._popular_items = release.popular_items
-        self._popular_scores = release.popular_scores
+        self._released = ReleasedItems(release)
+        self.live = LiveItems(self._released, NO_STATES)
+        """The items under the states in force; swapped as one reference, so a request takes it once."""
+
+    @property
+    def states(self) -> BoundStates:
+        """The states in force."""
+        return self.live.states
+
+    def take_up(self, states: BoundStates) -> None:
+        """Put states in force: from the next request on every list heeds them."""
+        self.live = LiveItems(self._released, states)
 
     def popular(self, k: int, *, blocked: Collection[int], category: str | None) -> Candidates:
         """Return the k most popular items that are not blocked, of one category where given."""
-        reach = k + len(blocked)
-        if category is None:
-            nums, scores = self._popular_items[:reach], self._popular_scores[:reach]
-        else:
-            places = self._places.get(category, NO_ITEMS)[:reach]
-            nums, scores = self._popular_items[places], self._popular_scores[places]
-        if not blocked:
-            return Candidates(nums, scores, len(nums))
-        kept = [place for place, num in enumerate(nums.tolist()) if num not in blocked][:k]
-        return Candidates(nums[kept], scores[kept], len(nums), len(blocked))
+        return self.live.popular(k, blocked=blocked, category=category)
 
     def of_category(self, category: str) -> Int32:
-        """Return the item numbers of a category, most popular first; none for an unknown one.
-
-        An item of several, `Comedy | Drama`, is found by each, and by all together as the catalogue has them.
-        """
-        return self._popular_items[self._places.get(category, NO_ITEMS)]
+        """Return the item numbers of a category now, most popular first; none for an unknown one."""
+        return self.live.of_category(category)
 
     def categories(self) -> dict[str, int]:
-        """Return category -> number of its items, largest first; several of one item are each counted alone."""
-        sizes = {name: len(places) for name, places in self._places.items() if columns.SEVERAL not in name}
-        return dict(sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])))
+        """Return category -> number of its items now, largest first."""
+        return self.live.categories()
 
     def in_category(self, nums: Int32, category: str) -> Mask:
-        """Return (n,): whether each of these item numbers is of a category."""
-        among_I = np.zeros(len(self._names), dtype=np.bool_)
-        among_I[self.of_category(category)] = True
-        found: Mask = among_I[nums]
-        return found
+        """Return (n,): whether each of these item numbers is of a category now."""
+        return self.live.in_category(nums, category)
 
     def nearest(self, nums: Sequence[int], among: Sequence[int]) -> list[int | None]:
         """Return for each of `nums` the item of `among` of the highest cosine; None where none is above 0."""
@@ -84,27 +78,27 @@ class ItemLookups:
         best = cosines_nm.argmax(axis=1).tolist()
         return [among[place] if cosines_nm[row, place] > 0 else None for row, place in enumerate(best)]
 
+    def cosines(self, num: int, nums: Int32) -> Float32:
+        """Return (n,): the cosine of one item with each of n."""
+        found: Float32 = _unit_rows(self._items_IF[nums]) @ _unit_rows(self._items_IF[[num]])[0]
+        return found
+
     def by_cosine(self, num: int, found: Candidates, k: int) -> Candidates:
         """Return the k of the items found that are nearest to one item by cosine; the score is the cosine."""
-        items_nF = _unit_rows(self._items_IF[found.nums])
-        cosines_n = items_nF @ _unit_rows(self._items_IF[[num]])[0]
+        cosines_n = self.cosines(num, found.nums)
         order = np.lexsort((found.nums, -cosines_n))[:k]
         return Candidates(found.nums[order], cosines_n[order], found.examined)
 
-    @cached_property
-    def _places(self) -> dict[str, Int32]:
-        """Category -> places in `popular_items` of its items, so most popular first."""
-        groups: dict[str, list[int]] = {}
-        names_of = {name: tuple(_alone_and_together(name)) if name else () for name in set(self._names)}
-        for place, num in enumerate(self._popular_items.tolist()):
-            for name in names_of[self._names[num]]:
-                groups.setdefault(name, []).append(place)
-        return {name: np.asarray(places, dtype=np.int32) for name, places in groups.items()}
 
+class LikenessTo:
+    """The scores that one item gives others: their cosines with it."""
 
-def _alone_and_together(category: str) -> Iterable[str]:
-    """Return a category as the catalogue has it, and each of several on its own."""
-    return dict.fromkeys([category, *category.split(columns.SEVERAL)])
+    def __init__(self, lookups: ItemLookups, num: int) -> None:
+        self._lookups, self._num = lookups, num
+
+    def products(self, nums: Int32) -> Float32:
+        """Return (n,): the cosine of each of n items."""
+        return self._lookups.cosines(self._num, nums)
 
 
 def _unit_rows(rows_nF: Float32) -> Float32:

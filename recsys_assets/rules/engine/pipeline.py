@@ -5,6 +5,8 @@ are equal.
 """
 
 import hashlib
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,7 +15,8 @@ import numpy as np
 from recsys_assets.errors import RulesError
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import EXACT_AT_ONCE, WouldBlockError
-from recsys_assets.rules.engine.filtering import Filters
+from recsys_assets.rules.engine.fatigue import FatigueStages, Tired, demoted
+from recsys_assets.rules.engine.filtering import BY_STATE, Filters
 from recsys_assets.rules.engine.item_facts import Facts, gather_facts
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import UNKNOWN_USER, Answer, Request, Source, newer_user
@@ -21,6 +24,7 @@ from recsys_assets.rules.engine.reranking import Places, Pool, bind_reranking, p
 from recsys_assets.rules.engine.score_words import parts_of_scores
 from recsys_assets.rules.engine.scoring import Boosts, best_first, relevance
 from recsys_assets.rules.engine.sources import Asker, Sources
+from recsys_assets.rules.engine.state_columns import ColumnStates
 from recsys_assets.rules.engine.trace import SILENT, Recorder, RequestTrace, SilentRecorder
 from recsys_assets.rules.language.evaluator import Evaluator, Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import load_items
@@ -46,6 +50,7 @@ class _Run(NamedTuple):
     user: UserFeatures
     recorder: SilentRecorder
     may_block: bool
+    tired: list[Tired]
 
 
 class Pipeline:
@@ -56,6 +61,7 @@ class Pipeline:
         self._facts = facts
         self.filters = Filters(scenario, facts)
         self.boosts = Boosts(scenario, facts)
+        self.fatigue = FatigueStages(scenario)
         self.reranking = bind_reranking(scenario, facts)
         self._sources = Sources(scenario, facts, also=pinned(scenario, facts))
         stages: tuple[Checked[Any], ...] = (*scenario.filters, *scenario.scoring)
@@ -94,6 +100,9 @@ class Pipeline:
         )
         for num, found in zip(nums.tolist(), parts, strict=True):
             recorder.trace.items[num].parts = found
+        for record in recorder.trace.items.values():
+            if record.dropped_by == BY_STATE:
+                record.why = self._facts.lookups.states.why_gone(record.num) or BY_STATE
         return answer, recorder.trace
 
     def _recommend(self, request: Request, recorder: SilentRecorder, *, may_block: bool) -> Answer:
@@ -105,6 +114,7 @@ class Pipeline:
             user=self.user_features(request),
             recorder=recorder,
             may_block=may_block,
+            tired=self.fatigue.tired(request) if self.fatigue else [],
         )
         recorder.begin()
         brought, products = self._sources.gather(request, asker, recorder, may_block=may_block)
@@ -184,9 +194,13 @@ class Pipeline:
         added = self.boosts.added(nums, run.user)
         if added is not None:
             scores = relevant + added
+        scores = self.boosts.raised(nums, scores)
+        if run.tired:
+            scores = demoted(scores, nums, run.tired)
         order = best_first(scores, nums)
         recorder.scored(nums, relevant, scores)
         recorder.boosted(self.boosts, nums, run.user)
+        recorder.demoted(run.tired, nums)
         pool = Pool(nums=nums, scores=scores, request=run.request)
         for bound in self.reranking:
             after = bound.apply(order, pool, run.k)
@@ -225,11 +239,32 @@ class Engine:
         self.release = release
         self.rules = rules
         self.plain = plain or PlainScenario(release)
-        self.facts = gather_facts(release, rules, lists_folder, self.plain.lookups)
-        self.pipelines = {name: Pipeline(scenario, self.facts) for name, scenario in rules.scenarios.items()}
+        self._released = gather_facts(release, rules, lists_folder, self.plain.lookups)
+        self._compared = self.plain.lookups.states
+        self._bind(ColumnStates.of(self._compared))
         lists = b"".join(self.facts.lists[name].tobytes() for name in sorted(self.facts.lists))
         self.version = hashlib.sha256(rules.version.encode() + lists).hexdigest()[:_VERSION_DIGITS]
         """Changes with the file's content and its lists'; belongs into every entity tag."""
+
+    def _bind(self, seen: ColumnStates) -> None:
+        self._seen = seen
+        self.seen_version = seen.version
+        """Changes with the states that the rules see as columns; belongs into every entity tag beside `version`."""
+        self.facts = replace(self._released, table=seen.over(self._released.table))
+        scenarios = self.rules.scenarios
+        self.pipelines = {name: Pipeline(scenario, self.facts) for name, scenario in scenarios.items()}
+
+    def under_states(self) -> "Engine":
+        """Return the engine under the states in force: this one where its rules see no difference, else a new one."""
+        states = self.plain.lookups.states
+        if states is self._compared:
+            return self
+        seen, self._compared = ColumnStates.of(states), states
+        if seen == self._seen:
+            return self
+        found = copy(self)
+        found._bind(seen)  # noqa: SLF001  a new object of this class
+        return found
 
     def scenario(self, name: str | None = None) -> Pipeline:
         """Return a scenario of the rules by name, the file's default where None.

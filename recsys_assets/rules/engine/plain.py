@@ -14,7 +14,7 @@ import msgspec
 from recsys_assets.release.load import Release
 from recsys_assets.release.retrieval import Candidates, first_of_row
 from recsys_assets.release.taste import Taste
-from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts, ItemLookups
+from recsys_assets.rules.engine.item_facts import LEAST_USERS, Cohorts, ItemLookups, LikenessTo
 from recsys_assets.rules.engine.requests import UNKNOWN_USER, Answer, Request, Source, newer_user
 
 SIMILAR_REACH: Final = 50
@@ -67,22 +67,31 @@ class PlainScenario:
             WouldBlockError: a search takes long, and `may_block` is False.
         """
         if not self.release.item_factors[num].any():
-            category = request.category or self.release.categories[num] or None
+            category = request.category or self.lookups.live.category(num) or None
             reason = "the item is new, and no known one has its words"
             return self.popular(
                 msgspec.structs.replace(request, category=category), reason=reason, seen=[num]
             )
+        live = self.lookups.live
         items_IN, scores_IN = self.release.neighbours_items, self.release.neighbours_scores
         if items_IN is not None and scores_IN is not None and request.category is None:
             # no row holds the item itself
-            ahead = first_of_row(items_IN, scores_IN, num, request.k, request.exclude)
+            others = live.states.not_retrieved(request.exclude)
+            ahead = first_of_row(items_IN, scores_IN, num, request.k, others)
             if ahead is not None:
+                if live.states.boost_I is not None:
+                    few = frozenset([num, *request.exclude])
+                    ahead = live.states.merged(ahead, LikenessTo(self.lookups, num), request.k, few)
                 return _answer(ahead, "similar", blocked=0)
         taste = self.release.taste_like_item(num)
         blocked = frozenset([num, *request.exclude])
-        reach = max(request.k, SIMILAR_REACH)
-        found = self._search(taste, reach, blocked, request.category, may_block=may_block)
-        return _answer(self.lookups.by_cosine(num, found, request.k), "similar", blocked=0)
+        among = None if request.category is None else live.of_category(request.category)
+        left_out, reach = live.states.not_retrieved(blocked), max(request.k, SIMILAR_REACH)
+        found = taste.top(reach, blocked=left_out, among=among, may_block=may_block)
+        found = self.lookups.by_cosine(num, found, request.k)
+        like = LikenessTo(self.lookups, num)
+        found = live.states.merged(found, like, request.k, blocked, among=among)
+        return _answer(found, "similar", blocked=0)
 
     def popular(self, request: Request, *, reason: str | None = None, seen: Sequence[int] = ()) -> Answer:
         """Return the most popular items, of one category where the request names one, without those `seen`."""
@@ -109,9 +118,14 @@ class PlainScenario:
             found = self._search(taste, request.k, blocked, request.category, may_block=may_block)
         else:
             blocked = _blocked(request.session, request)
+            states, since = self.lookups.live.states, request.session
             found = self.release.best_unseen(
-                user_num, request.k, blocked=blocked, since=request.session, may_block=may_block
+                user_num, request.k, blocked=states.not_retrieved(blocked), since=since, may_block=may_block
             )
+            if states.boost_I is not None:
+                few = frozenset(self.release.seen(user_num).tolist()).union(blocked)
+                taste = self.release.taste_of_user(user_num, since)
+                found = states.merged(found, taste, request.k, few)
         self.costs.learn("user", perf_counter() - started)
         return _answer(found, "user")
 
@@ -149,9 +163,10 @@ class PlainScenario:
             why = f"{UNKNOWN_USER}, and {cohort.users} users are {name}, too few for a list"
             return self.popular(request, reason=why)
         blocked = _blocked((), request)
-        nums, scores, category = cohort.nums, cohort.scores, request.category
+        live, category = self.lookups.live, request.category
+        nums, scores = live.states.on_lists(cohort.nums, cohort.scores)
         if category is not None:
-            kept_n = self.lookups.in_category(nums, category)
+            kept_n = live.in_category(nums, category)
             nums, scores = nums[kept_n], scores[kept_n]
         reach = request.k + len(blocked)
         kept = [
@@ -162,7 +177,7 @@ class PlainScenario:
         reason = f"{UNKNOWN_USER}; what the {cohort.users} users who are {name} want most"
         if len(kept) < request.k:
             left_out = frozenset(blocked).union(num for num, _ in kept)
-            more = self.lookups.popular(request.k - len(kept), blocked=left_out, category=category)
+            more = live.popular(request.k - len(kept), blocked=left_out, category=category)
             kept += [(num, 0.0) for num in more.nums.tolist()]
             reason += f", then {len(more.nums)} popular items"
         return Answer(
@@ -177,8 +192,10 @@ class PlainScenario:
     def _search(
         self, taste: Taste, k: int, blocked: Collection[int], category: str | None, *, may_block: bool
     ) -> Candidates:
-        among = None if category is None else self.lookups.of_category(category)
-        return taste.top(k, blocked=blocked, among=among, may_block=may_block)
+        live = self.lookups.live
+        among = None if category is None else live.of_category(category)
+        found = taste.top(k, blocked=live.states.not_retrieved(blocked), among=among, may_block=may_block)
+        return live.states.merged(found, taste, k, blocked, among=among)
 
 
 def _blocked(seen: Sequence[int], request: Request) -> Collection[int]:

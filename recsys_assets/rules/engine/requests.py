@@ -1,9 +1,11 @@
 """One request for recommendations and its answer, by item number; the same for every scenario."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 import msgspec
+
+from recsys_assets.intake.shown_counts import Shown
 
 Source = Literal["user", "session", "similar", "cohort", "popular"]
 """The context that answered."""
@@ -37,6 +39,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """In place of the strength of `diversity` stages, 0-1."""
     features: Mapping[str, Any] | None = None
     """The user's features where the caller has them already; else they are looked up when a rule reads them."""
+
+    shown: Callable[[int], Mapping[int, Shown]] | None = None
+    """Returns the items shown to the user in the last N days, by item number; it is called where a rule reads them."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Relevance on its stated scale, and the boosts that are added to it.
 
 relevance = clip(s / best s, 0, 1) with s the score of the asker (`release/taste`), or log popularity where
-there is none; all 0 where no s is positive. score = relevance + clip(sum of boosts, -1, 1).
+there is none; all 0 where no s is positive. score = relevance + clip(sum of boosts, -1, 1), and then the factor of the
+item's state, if it has one.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,14 @@ from recsys_assets.rules.engine.item_facts import Facts
 from recsys_assets.rules.language.evaluator import Nums, UserFeatures
 from recsys_assets.rules.language.expression_tree import Expression
 from recsys_assets.rules.language.reading import Checked, CheckedScenario
-from recsys_assets.rules.language.schema import Boost, FeatureBoost, Newness, PopularityDebias, Scoring
+from recsys_assets.rules.language.schema import (
+    Boost,
+    Fatigue,
+    FeatureBoost,
+    Newness,
+    PopularityDebias,
+    Scoring,
+)
 from recsys_assets.storage.arrays import Float32
 
 _LOWER_31: Final = np.int32(2**31 - 1)
@@ -39,7 +47,9 @@ class Boosts:
 
     def __init__(self, scenario: CheckedScenario, facts: Facts) -> None:
         self._facts = facts
-        self.bound = [_bind(stage, facts) for stage in scenario.scoring]
+        self.bound = [
+            _bind(stage, facts) for stage in scenario.scoring if not isinstance(stage.spec, Fatigue)
+        ]
         added = [bound.added_I for bound in self.bound if bound.added_I is not None]
         self._of_request = [bound for bound in self.bound if bound.added_I is None]
         self._added_I: Float32 | None = np.sum(added, axis=0, dtype=np.float32) if added else None
@@ -55,6 +65,15 @@ class Boosts:
             one = self.added_by(bound, nums, user)
             total = one if total is None else total + one
         return np.clip(total, -1, 1)  # type: ignore[arg-type]
+
+    def raised(self, nums: Nums, scores_n: Float32) -> Float32:
+        """Return (n,): scores with the factors of item states; see `BoundStates.raised`."""
+        return self._facts.lookups.states.raised(nums, scores_n)
+
+    def factors(self, nums: Nums) -> Float32 | None:
+        """Return (n,): the factor of each item's state; None where no state has any."""
+        factors_I = self._facts.lookups.states.boost_I
+        return None if factors_I is None else factors_I.take(nums)
 
     def added_by(self, bound: BoundBoost, nums: Nums, user: UserFeatures) -> Float32:
         """Return (n,): the part that one boost adds to each."""

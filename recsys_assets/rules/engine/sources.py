@@ -136,7 +136,7 @@ def asker_source(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
     """Return a source whose items depend on the asker."""
     match spec.source:
         case "user":
-            return _user(spec, facts.release)
+            return _user(spec, facts)
         case "session":
             return _session(spec, facts.release)
         case "recent":
@@ -168,7 +168,8 @@ def seen_of(request: Request, release: Release) -> Nums:
     return np.concatenate([np.asarray(request.session, dtype=np.int32), earlier])
 
 
-def _user(spec: CandidateSource, release: Release) -> SourceOfAsker:
+def _user(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
+    release, lookups = facts.release, facts.lookups
     items_UC, items, starts = release.candidates_items, len(release.items), release.seen_indptr
     # a row computed ahead is enough, though it may hold less than the quota
     quota = spec.quota if items_UC is None else min(spec.quota, items_UC.shape[1])
@@ -179,8 +180,14 @@ def _user(spec: CandidateSource, release: Release) -> SourceOfAsker:
             return NO_CANDIDATES
         if request.include_seen:
             return asker.top(spec.quota, blocked=(), may_block=may_block)
-        unseen = items - int(starts[num + 1] - starts[num])
-        return release.best_unseen(num, min(quota, unseen), since=request.session, may_block=may_block)
+        most = min(quota, items - int(starts[num + 1] - starts[num]))
+        since, states = request.session, lookups.states
+        found = release.best_unseen(num, most, since=since, may_block=may_block)
+        if states.gone_I is None or np.count_nonzero(~states.gone_I.take(found.nums)) >= min(request.k, most):
+            return found
+        # states would leave the row too short
+        left_out = states.left_out(())
+        return release.best_unseen(num, most, blocked=left_out, since=since, may_block=may_block)
 
     return bring
 
@@ -230,7 +237,7 @@ def _category(spec: CandidateSource, facts: Facts) -> SourceOfAsker:
 
     def bring(request: Request, _: Asker, __: bool) -> Candidates:  # noqa: FBT001
         last = history_of(request, release)[: spec.last].tolist()
-        named = (name for num in last for name in release.categories[num].split(columns.SEVERAL))
+        named = (name for num in last for name in lookups.live.category(num).split(columns.SEVERAL))
         wanted = [name for name in dict.fromkeys(named) if name]
         if not wanted:
             return NO_CANDIDATES

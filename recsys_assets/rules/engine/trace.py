@@ -1,13 +1,14 @@
 """The trace of one request through a scenario: the effect of each stage on each item. Made on request only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, Literal
 
 import numpy as np
 
-from recsys_assets.rules.engine.filtering import Filters
+from recsys_assets.rules.engine.fatigue import Tired
+from recsys_assets.rules.engine.filtering import BY_STATE, Filters
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.reranking import BoundReranking, Places
 from recsys_assets.rules.engine.score_words import ScorePart
@@ -119,6 +120,9 @@ class SilentRecorder:
     def boosted(self, boosts: Boosts, nums: Nums, user: UserFeatures) -> None:
         """Boosts added something to some of `nums`."""
 
+    def demoted(self, tired: Sequence[Tired], nums: Nums) -> None:
+        """Fatigue took from the scores of some of `nums`."""
+
     def reranked(self, stage: BoundReranking, nums: Nums, before: Places, after: Places) -> None:
         """A re-ranking stage gave the list a new order."""
 
@@ -165,7 +169,8 @@ class Recorder(SilentRecorder):
             self._filtered(bound.name, bound.kind, bound.rule, nums[kept], mask[kept])
             kept &= mask
         for name, mask in filters.of_request(nums, request):
-            self._filtered(name, "asked", name, nums[kept], mask[kept])
+            kind = "state" if name == BY_STATE else "asked"
+            self._filtered(name, kind, name, nums[kept], mask[kept])
             kept &= mask
         return kept
 
@@ -196,6 +201,22 @@ class Recorder(SilentRecorder):
                     self.trace.item(num).effects.append((boost.name, f"{value:+.3f}"))
             rule = f"{boost.rule} ({np.count_nonzero(added)} items)"
             self._stage("scoring", boost.name, boost.kind, rule, len(nums), len(nums))
+        factors = boosts.factors(nums)
+        if factors is not None:
+            for num, factor in zip(nums.tolist(), factors.tolist(), strict=True):
+                if factor != 1:
+                    self.trace.item(num).effects.append((BY_STATE, f"x {factor:g}"))
+            rule = f"the factor of its state ({np.count_nonzero(factors != 1)} items)"
+            self._stage("scoring", BY_STATE, "state", rule, len(nums), len(nums))
+
+    def demoted(self, tired: Sequence[Tired], nums: Nums) -> None:
+        """Note the items of each stage, and how often each was shown."""
+        for one in tired:
+            effects = [(num, effect) for num in nums.tolist() if (effect := one.effect_on(num))]
+            for num, effect in effects:
+                self.trace.item(num).effects.append((one.name, effect))
+            rule = f"{one.rule} ({len(effects)} items)"
+            self._stage("scoring", one.name, one.spec.kind, rule, len(nums), len(nums))
 
     def reranked(self, stage: BoundReranking, nums: Nums, before: Places, after: Places) -> None:
         """Note dropped and moved items."""

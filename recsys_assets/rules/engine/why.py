@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from recsys_assets.rules.engine.filtering import BY_STATE
 from recsys_assets.rules.engine.pipeline import Engine, Pipeline
 from recsys_assets.rules.engine.requests import Request
 from recsys_assets.rules.engine.trace import ItemRecord, RequestTrace
@@ -47,8 +48,10 @@ def why(engine: Engine, pipeline: Pipeline, request: Request, num: int) -> Why:
     elif record.dropped_by is not None:
         verdict, rules = "dropped", [(record.dropped_by, record.why or "")]
         words = f"The rule “{record.dropped_by}” dropped it: {record.why}."
+        if record.dropped_by == BY_STATE:
+            words = f"Its state leaves it out: {record.why}."
     else:
-        verdict, rules = "no candidate", _would_drop(pipeline, request, num)
+        verdict, rules = "no candidate", _would_drop(engine, pipeline, request, num)
         words = "No source brought it."
         if rules:
             words += f" The rule “{rules[0][0]}” would drop it too: {rules[0][1]}."
@@ -64,13 +67,15 @@ def why(engine: Engine, pipeline: Pipeline, request: Request, num: int) -> Why:
     )
 
 
-def _would_drop(pipeline: Pipeline, request: Request, num: int) -> list[tuple[str, str]]:
+def _would_drop(engine: Engine, pipeline: Pipeline, request: Request, num: int) -> list[tuple[str, str]]:
     nums = np.array([num], dtype=np.int32)
     user = pipeline.user_features(request)
     found = [
         (bound.name, bound.rule) for bound in pipeline.filters.bound if not bound.keep(nums, request, user)[0]
     ]
-    return found + [(name, name) for name, mask in pipeline.filters.of_request(nums, request) if not mask[0]]
+    said = {BY_STATE: engine.plain.lookups.states.why_gone(num)}
+    of_request = pipeline.filters.of_request(nums, request)
+    return found + [(name, said.get(name) or name) for name, mask in of_request if not mask[0]]
 
 
 def _relevance_rank(engine: Engine, pipeline: Pipeline, request: Request, num: int) -> int | None:

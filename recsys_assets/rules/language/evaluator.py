@@ -128,6 +128,9 @@ class Evaluator:
             return np.arange(len(self._table), dtype=np.int32)
         if node.kind == "text":
             return self._table.text(node.name).codes
+        if node.kind == "boolean":
+            holds = self._table.number(node.name) > 0
+            return ThreeValued(holds, ~holds)
         return self._table.number(node.name)
 
     def _compare(self, op: str, node: Node, one: Any, other: Any) -> ThreeValued:

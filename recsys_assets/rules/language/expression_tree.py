@@ -111,6 +111,8 @@ ITEM_TABLE: Final = "item_features"
 USER_TABLE: Final = "user_features"
 UNKNOWN: Final = -1
 """The code of a text that is null."""
+AVAILABLE: Final = "available"
+"""A truth value of each item that no feature table has: false where the item's state says so."""
 NO_SUCH_TEXT: Final = -2
 """Stands for a text that no item has: it equals no code."""
 _ROWS_AT_ONCE: Final = 8192
@@ -173,7 +175,7 @@ def columns_of(database: Path) -> Columns:
                     f"{database}: no table {table}; publish the release again or roll back"
                 )
             tables[table] = {row[1]: _kind(row[2]) for row in rows}
-    return Columns(items=tables[ITEM_TABLE], users=tables[USER_TABLE])
+    return Columns(items={AVAILABLE: "boolean", **tables[ITEM_TABLE]}, users=tables[USER_TABLE])
 
 
 def load_items(database: Path, items: Vocabulary, wanted: Iterable[str]) -> ItemTable:
@@ -182,12 +184,15 @@ def load_items(database: Path, items: Vocabulary, wanted: Iterable[str]) -> Item
     Args:
         database: a release's `features.sqlite`.
         items: vocabulary that gives each row its item number.
-        wanted: columns of `columns_of(database)`; `item_id` is not read, since the vocabulary has it.
+        wanted: columns of `columns_of(database)`; `item_id` is not read, since the vocabulary has it. Every item is
+            `available`, as no release knows better.
     """
     kinds = columns_of(database).items
-    names = sorted(set(wanted) - {"item_id"})
+    named = set(wanted)
+    made: dict[str, Column] = {name: np.ones(len(items)) for name in named if kinds.get(name) == "boolean"}
+    names = sorted(named - made.keys() - {"item_id"})
     if not names:
-        return ItemTable(items=items, columns={})
+        return ItemTable(items=items, columns=made)
     numbers = {name: np.full(len(items), np.nan) for name in names if kinds[name] != "text"}
     codes = {name: np.full(len(items), UNKNOWN, dtype=np.int32) for name in names if kinds[name] == "text"}
     code_of: dict[str, dict[str, int]] = {name: {} for name in codes}
@@ -204,7 +209,7 @@ def load_items(database: Path, items: Vocabulary, wanted: Iterable[str]) -> Item
                 else:
                     codes[name][nums[known]] = _coded(column, code_of[name])[known]
     texts = {name: _text_column(column, code_of[name]) for name, column in codes.items()}
-    return ItemTable(items=items, columns={**numbers, **texts})
+    return ItemTable(items=items, columns={**numbers, **texts, **made})
 
 
 def _coded(values: Sequence[str | None], code_of: dict[str, int]) -> Int32:

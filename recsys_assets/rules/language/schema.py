@@ -121,6 +121,21 @@ class PopularityDebias(_Stage, frozen=True, kw_only=True):
     weight: Signed
 
 
+class Fatigue(_Stage, frozen=True, kw_only=True):
+    """Multiply the score of an item that the user was shown often and did not touch; a negative one moves away from 0.
+
+    It counts the impressions that were reported, and the user's events since the release as touches.
+    """
+
+    kind: Literal["fatigue"]
+    shown: Annotated[int, Meta(ge=1, le=1_000)]
+    """Showings from which it applies."""
+    window_days: Annotated[int, Meta(ge=1, le=90)] = 7
+    """Days back that showings count."""
+    factor: Share = 0.5
+    """Factor, 0-1."""
+
+
 class Diversity(_Stage, frozen=True, kw_only=True):
     """Choose as the next item the one with the greatest (1 - w) x score - w x (greatest cosine with an item above).
 
@@ -190,10 +205,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Most items of a list, whatever k is."""
     fallback: tuple[FallbackName, ...] = ("catalogue",)
     """Sources used in order while fewer than k items pass the filters; the filters apply to their items too."""
+    unavailable: Literal["drop", "keep"] = "drop"
+    """Fate of items whose state says that they are not available; rules see it as `available`. Hidden items are always
+    dropped."""
 
 
 Filter = SeenFilter | WhereFilter | ExcludedFilter | OwnFilter
-Scoring = Boost | FeatureBoost | Newness | PopularityDebias
+Scoring = Boost | FeatureBoost | Newness | PopularityDebias | Fatigue
 Reranking = Diversity | AtMost | Variants | Promote | Explore | Pin
 AnyStage = CandidateSource | Filter | Scoring | Reranking
 
@@ -202,6 +220,7 @@ FILTERS: Final[dict[str, type[Filter]]] = {
 }  # fmt: skip
 SCORINGS: Final[dict[str, type[Scoring]]] = {
     "boost": Boost, "feature": FeatureBoost, "newness": Newness, "popularity": PopularityDebias,
+    "fatigue": Fatigue,
 }  # fmt: skip
 RERANKINGS: Final[dict[str, type[Reranking]]] = {
     "diversity": Diversity, "at_most": AtMost, "variants": Variants, "promote": Promote, "explore": Explore,

@@ -1,0 +1,48 @@
+"""Two users who are one: an anonymous id, and the account that it logged in to."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from litestar import post
+from litestar.params import JSONBody
+from litestar.types import ASGIApp
+
+from recsys_assets.api.http.auth import needs
+from recsys_assets.api.http.bodies import Reply, encode
+from recsys_assets.api.openapi import KEY_NEEDED, answers
+from recsys_assets.api.schemas.user_schemas import UserMerge, UserMerged
+from recsys_assets.api.serving.service import ServiceController
+from recsys_assets.intake.rows import MergeRow
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class MergeController(ServiceController):
+    """Merges of two users."""
+
+    tags = ("Users",)
+
+    @post(
+        "/users/merge",
+        summary="Merge two users",
+        description=(
+            "From now on the id `from` means the user `to`: what both have counts for both, in lists, in histories and "
+            "in what is left out. It is stored durably before the answer is sent; every worker follows within "
+            "a quarter of a second. The next landing gives the rows of `from` to `to`. Merges form chains: where `to` "
+            "was merged before, `from` means the last one. The same merge again is answered as before. A user who was "
+            "merged into another one cannot be merged into a third, nor a user into itself, nor two into each other: "
+            "409. Needs scope `write`."
+        ),
+        operation_id="mergeUsers",
+        status_code=202,
+        guards=[needs("write")],
+        security=KEY_NEEDED,
+        responses=answers(UserMerged, status=202, also=(408, 409, 413, 415)),
+    )
+    async def merge(self, data: JSONBody[UserMerge]) -> ASGIApp:
+        merged = self.service.live.merged
+        row = MergeRow(data.from_user, data.to_user, (self.service.clock() - _EPOCH) // _MICROSECOND)
+        is_new = await asyncio.to_thread(merged.add, row)
+        return Reply(encode(UserMerged(user_id=merged.of(data.from_user), new=is_new)), status=202)
