@@ -2,7 +2,7 @@
 
 import re
 from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request
@@ -16,7 +16,12 @@ from msgspec import Struct
 
 from recsys_assets.api.http.event_bodies import document_events
 from recsys_assets.api.http.problems import PROBLEM_JSON
-from recsys_assets.api.schemas import operation_schemas, recommendation_schemas, release_schemas
+from recsys_assets.api.schemas import (
+    event_schemas,
+    operation_schemas,
+    recommendation_schemas,
+    release_schemas,
+)
 
 K = Annotated[
     int, Parameter(ge=1, le=500, description="Number of items, 1-500.", examples=[Example(value=10)])
@@ -75,8 +80,6 @@ ItemIdPath = Annotated[
     str, Parameter(description="The source's id of the item.", examples=[Example(value="1082185")])
 ]
 
-EVENTS_OPERATION: Final = "addEvents"
-"""Operation whose body has several forms."""
 KEY_NEEDED: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 """OpenAPI security of a route that needs a key, in either header."""
 
@@ -138,7 +141,7 @@ def release_headers() -> list[ResponseHeader]:
 
 _BODIES: dict[str, type[Struct]] = {
     name: body
-    for module in (recommendation_schemas, operation_schemas, release_schemas)
+    for module in (recommendation_schemas, operation_schemas, release_schemas, event_schemas)
     for name, body in vars(module).items()
     if isinstance(body, type) and issubclass(body, Struct)
 }
@@ -203,8 +206,6 @@ class Document(JsonRenderPlugin):
                 for operation in path.values():
                     for parameter in operation.get("parameters", ()):
                         _remove_null(parameter["schema"])
-                    if operation["operationId"] == EVENTS_OPERATION:
-                        document_events(operation)
             listed = openapi_schema["components"]["schemas"]
             listed.setdefault("Event", {})  # named by the forms of the events' body alone
             # msgspec decodes the bodies and has the bounds of nested types, which Litestar's schemas lack
@@ -212,6 +213,11 @@ class Document(JsonRenderPlugin):
             _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
             _describe_fields(schemas)
             listed.update(schemas)
+            document_events(
+                openapi_schema["paths"]["/v1/events"]["post"],
+                listed,
+                request.app.state.service.live.meaning.accepted,
+            )
             self._encoded = self.render_json(request, openapi_schema)
         return self._encoded
 

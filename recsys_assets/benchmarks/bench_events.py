@@ -1,4 +1,4 @@
-"""`recsys bench events`: events over HTTP to a real server: their rate, their effect on lists, and what SIGKILLs lose.
+"""`recsys bench events`: events over HTTP to a real server: their rate, their effect on lists, and losses by SIGKILL.
 
 The rate is compared with the disk's own rate of syncs in the same folder, measured in the same run.
 """
@@ -36,7 +36,7 @@ from recsys_assets.intake.stored_events import read_events
 from recsys_assets.storage.home import Home
 
 KILLS: Final[Sequence[Kill]] = (kill_worker,)
-"""What is killed, each in turn."""
+"""Kinds of kills, each in turn: of a worker here; of other processes by other benchmarks."""
 _REQUESTED: Final = 2_000
 """Users whose lists are requested under events."""
 _EVENTS_A_SECOND: Final = 1_000

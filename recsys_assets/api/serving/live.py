@@ -122,6 +122,7 @@ class Live:
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
             Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),
         ]
+        self.intake.open()
         stopped = threading.Event()
         threads = [follower.follow(stopped) for follower in self.followers]
         try:
