@@ -59,7 +59,7 @@ def run(
         items: items of the release.
         seconds: duration of each measurement of a rate.
         kills: SIGKILLs at random moments, while a client sends.
-        clients: numbers of connections at each of which the rate is measured.
+        clients: numbers of connections; the rate is measured at each.
         tried: events whose effect on the user's list is timed.
 
     Returns:
