@@ -49,6 +49,7 @@ SHORT = {
     "columns",
     "definitions",
     "errors",
+    "event_settings",
     "locks",
     "partitions",
     "postgres_event_log",

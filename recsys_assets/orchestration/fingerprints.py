@@ -52,7 +52,7 @@ CODE_VERSIONS: Final = {
     "features": "3",
     "item_index": "3",
     "release": "2",
-    "exported_lists": "1",
+    "exported_lists": "2",
     "impressions": "1",
     "online_metrics": "1",
 }

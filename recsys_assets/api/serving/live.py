@@ -141,6 +141,7 @@ class Live:
             Follower("teams", self.teams.flush, seconds=FLUSH_SECONDS, last_look=True),
             Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),
         ]
+        self.intake.open()
         stopped = threading.Event()
         threads = [follower.follow(stopped) for follower in self.followers]
         try:
