@@ -88,7 +88,8 @@ _PROBLEMS = {
     403: "The API key's scope is too small.",
     404: "The served release does not have it.",
     408: "The body took too long to arrive.",
-    409: "The release is damaged, recalled, of another source, or its lists break their rules.",
+    409: "The release is damaged, recalled, of another source, or its lists break their rules; or an item's state "
+    "would end before now, or is given twice.",
     413: "The body is too large.",
     414: "The path or the query is too long.",
     415: "The body is not sent as JSON.",

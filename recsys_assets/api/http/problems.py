@@ -12,6 +12,7 @@ from litestar.response import Response
 from litestar.status_codes import (
     HTTP_400_BAD_REQUEST,
     HTTP_404_NOT_FOUND,
+    HTTP_409_CONFLICT,
     HTTP_415_UNSUPPORTED_MEDIA_TYPE,
     HTTP_500_INTERNAL_SERVER_ERROR,
     HTTP_503_SERVICE_UNAVAILABLE,
@@ -22,6 +23,7 @@ from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
     EventsUnavailableError,
+    ItemStateError,
     ItemStatesUnavailableError,
     RecsysError,
     ReleaseError,
@@ -55,6 +57,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (UnknownItemError, HTTP_404_NOT_FOUND),
     (UnknownCohortError, HTTP_404_NOT_FOUND),
     (RulesError, HTTP_404_NOT_FOUND),  # a request can only name a scenario that does not exist
+    (ItemStateError, HTTP_409_CONFLICT),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ServerBusyError, HTTP_503_SERVICE_UNAVAILABLE),
