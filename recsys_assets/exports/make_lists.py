@@ -21,10 +21,10 @@ from recsys_assets.exports.chosen_users import UserBatch
 from recsys_assets.exports.list_batch import ListBatch
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.release.bound_states import bind_states
-from recsys_assets.release.catalogue_over import FollowedCatalogue
 from recsys_assets.release.event_store import EventStore
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.retrieval import first_of_rows
+from recsys_assets.rules.engine.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Answer, Request
 from recsys_assets.rules.rules_file import FollowedRules

@@ -9,7 +9,7 @@ from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.errors import ItemStatesUnavailableError
 from recsys_assets.intake.state_store import StatesSnapshot, StateStore
 from recsys_assets.release.bound_states import CatalogueOver, bind_states
-from recsys_assets.release.catalogue_over import FollowedCatalogue
+from recsys_assets.rules.engine.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.live_items import LiveCategories
 from recsys_assets.storage.home import Home
 
@@ -38,14 +38,19 @@ class FollowedStates:
         """
         with self._lock:
             self.store.refresh(self._clock())
-            if serving is None:
-                return
-            try:
-                over = self._catalogue.over(serving.release)
-            except ItemStatesUnavailableError:  # states do not wait for it
-                self._put_in_force(serving, self._catalogue.last_over(serving.release))
-                raise
-            self._put_in_force(serving, over)
+            if serving is not None:
+                self._put_in_force(serving)
+
+    def refresh_catalogue(self, serving: "Serving | None") -> None:
+        """Take up a catalogue that landed after the release; states do not wait for it.
+
+        Raises:
+            ItemStatesUnavailableError: the catalogue cannot be read; the one before stays in force.
+        """
+        if serving is not None:
+            self._catalogue.over(serving.release)  # outside of the lock, since it takes a moment
+            with self._lock:
+                self._put_in_force(serving)
 
     def begin(self, serving: "Serving") -> None:
         """Put the states in force before a release is served; those read before where the store cannot be read."""
@@ -53,11 +58,12 @@ class FollowedStates:
             self.refresh(serving)
         except ItemStatesUnavailableError:  # the follower says why
             with self._lock:
-                self._put_in_force(serving, self._catalogue.last_over(serving.release))
+                self._put_in_force(serving)
 
-    def _put_in_force(self, serving: "Serving", catalogue: CatalogueOver) -> None:
+    def _put_in_force(self, serving: "Serving") -> None:
         lookups, release = serving.plain.lookups, serving.release
         before = lookups.states
+        catalogue = self._catalogue.last_over(release)
         wanted = (serving, self.store.snapshot, catalogue)
         if self._in_force != wanted:
             states = bind_states(self.store.snapshot, release.items, catalogue=catalogue)

@@ -166,6 +166,7 @@ class Live:
             "events": self.events.refresh,
             "recalls": self._refresh_recalls,
             "item states": lambda: self.states.refresh(self.serving),
+            "catalogue": lambda: self.states.refresh_catalogue(self.serving),
         }
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
