@@ -109,7 +109,8 @@ _PROBLEMS = {
     404: "The served release does not have it.",
     408: "The body took too long to arrive.",
     409: "The release is damaged, recalled, of another source, or its lists break their rules; an event's id is "
-    "there with another content; or two users were merged otherwise.",
+    "there with another content; two users were merged otherwise; or an item's state would end before now, or is "
+    "given twice.",
     413: "The body is too large.",
     414: "The path or the query is too long.",
     415: "The body is not sent as JSON, nor as another media type of the route.",

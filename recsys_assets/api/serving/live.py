@@ -132,6 +132,7 @@ class Live:
             "merges": self.merged.refresh,
             "recalls": self._refresh_recalls,
             "item states": lambda: self.states.refresh(self.opened()),
+            "catalogue": lambda: self.states.refresh_catalogue(self.opened()),
             "experiments": self.experiments.refresh,
             "forgets": self.hide_forgotten,
         }
