@@ -261,11 +261,20 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = None
 
 
+class FoundItem(Item, frozen=True, kw_only=True):
+    """One item that was searched for."""
+
+    state: Annotated[
+        Literal["hidden", "not available"] | None,
+        Meta(description="Why lists leave it out; null where they do not."),
+    ]
+
+
 class ItemSearch(Struct, frozen=True, kw_only=True):
     """Items with a matching title."""
 
     release: ReleaseId
-    items: list[Item]
+    items: list[FoundItem]
 
 
 class Categories(Struct, frozen=True, kw_only=True):
