@@ -2,9 +2,7 @@
 
 A day's Parquet file carries its fingerprint in its own metadata; an artifact has a record beside it
 (`made_artifacts`). An asset is fresh when the fingerprint of today's inputs is the recorded one.
-
-Code is part of a fingerprint by its version (`CODE_VERSIONS`), not by its text: a home keeps its results over a
-refactoring or an upgrade that changes none of them. A test compares the code with the one accepted last.
+Code is part of a fingerprint by its version (`CODE_VERSIONS`); a test compares it with the one accepted last.
 """
 
 import hashlib
