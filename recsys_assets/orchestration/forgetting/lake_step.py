@@ -19,7 +19,7 @@ from recsys_assets.interactions.cleaning import clean_days
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.event_rows import ADDED_KEY, IN_SOURCE_KEY, events_in
-from recsys_assets.lake.forgotten_rows import LeftOut, is_of
+from recsys_assets.lake.forgotten_rows import LeftOutRows, is_of
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.lake.raw_returns import note_of_returns
 from recsys_assets.orchestration.fingerprints import Inputs
@@ -88,7 +88,7 @@ def _said_now(
     gone = frame.select(is_of(ids)).to_series()
     rows = int(gone.head(frame.height - counts.added).sum())
     added = int(gone.sum()) - rows
-    found = {**without_checksums(given), **LeftOut.of(given).plus(rows, [number]).provenance}
+    found = {**without_checksums(given), **LeftOutRows.of(given).plus(rows, [number]).provenance}
     if added or events:
         found[ADDED_KEY] = str(counts.added - added)
         found[IN_SOURCE_KEY] = str(max(0, counts.in_source - max(0, events - added)))
