@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from recsys_assets.errors import ExperimentsError
+from recsys_assets.release.rewritten import id_now
 from recsys_assets.storage.bounds import Line, mistake_in
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.toml_files import Step, TomlError, content_of, line_of, parse_toml
@@ -157,7 +158,7 @@ def missing_parts(home: Home, experiment: Experiment) -> str | None:
     for arm in experiment.arms:
         if arm.rules is not None and not (home.root / arm.rules).is_file():
             return f"{experiment.name}: arm {arm.name}: no rules file {home.root / arm.rules}; write it"
-        if arm.release is not None and not (home.releases / arm.release).is_dir():
+        if arm.release is not None and not (home.releases / id_now(home.releases, arm.release)).is_dir():
             return f"{experiment.name}: arm {arm.name}: no release {arm.release!r}; `recsys releases list` shows them"
     return None
 

@@ -23,6 +23,7 @@ from recsys_assets.experiments.model_releases import newest_of_models
 from recsys_assets.experiments.standing import Standing, standing_of
 from recsys_assets.release.answer_series import ArmName
 from recsys_assets.release.current import RECALLED_FILE
+from recsys_assets.release.rewritten import id_now
 from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.rules_file import load_engine
 from recsys_assets.rules.rules_stamp import rules_stamp
@@ -162,7 +163,7 @@ class FollowedExperiments:
         serving = live.serving
         if serving is None:
             raise ReleaseError("no release is loaded; see /health/ready")
-        release_id = arm.release
+        release_id = None if arm.release is None else id_now(live.store.root, arm.release)
         if arm.model is not None and arm.model != POPULAR:
             newest = newest_of_models(live.store)
             release_id = newest.get(arm.model)

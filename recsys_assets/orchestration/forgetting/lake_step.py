@@ -14,10 +14,12 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from recsys_assets.drift.seen_snapshot import SNAPSHOT_FILE
 from recsys_assets.interactions.cleaning import clean_days
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.event_rows import ADDED_KEY, IN_SOURCE_KEY, events_in
-from recsys_assets.lake.forgotten_rows import LeftOut, is_of
+from recsys_assets.lake.forgotten_rows import LeftOutRows, is_of
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.lake.raw_returns import note_of_returns
 from recsys_assets.orchestration.fingerprints import Inputs
@@ -44,6 +46,7 @@ def forget_in_lake(home: Home, ids: frozenset[str], *, number: int) -> StepResul
     raw, cleaned = name_of(home, home.raw), name_of(home, home.interactions)
     removed = _rewrite_versions(home, ids, changes.versions, number)
     removed += _rewrite_raw(home, ids, changes.tables[raw], number)
+    _forget_drift(home, changes.tables[raw])
     _forget_returns(home, ids)
     again = changes.fresh_days & (changes.tables[raw].keys() | changes.tables[cleaned].keys())
     _clean_again(home, settings, sorted(again))
@@ -85,7 +88,7 @@ def _said_now(
     gone = frame.select(is_of(ids)).to_series()
     rows = int(gone.head(frame.height - counts.added).sum())
     added = int(gone.sum()) - rows
-    found = {**without_checksums(given), **LeftOut.of(given).plus(rows, [number]).provenance}
+    found = {**without_checksums(given), **LeftOutRows.of(given).plus(rows, [number]).provenance}
     if added or events:
         found[ADDED_KEY] = str(counts.added - added)
         found[IN_SOURCE_KEY] = str(max(0, counts.in_source - max(0, events - added)))
@@ -153,6 +156,16 @@ def _rewrite_version(versions: DayVersions, version: DayVersion, ids: frozenset[
     content, _ = sealed(*file_content(kept, provenance))
     versions.rewrite(version, content)
     return frame.height - kept.height
+
+
+def _forget_drift(home: Home, days: Iterable[date]) -> None:
+    """Remove what was measured of rewritten raw days, where users have hashes; the next landing measures it again."""
+    if rewritten := list(days):
+        remove_file(home.raw / SNAPSHOT_FILE)
+        with Ledger(home.quality_db) as ledger:
+            for day in rewritten:
+                ledger.forget_profile(RAW_INTERACTIONS.name, day)
+            ledger.flush()
 
 
 def _forget_returns(home: Home, ids: frozenset[str]) -> None:

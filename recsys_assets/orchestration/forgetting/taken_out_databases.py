@@ -14,7 +14,7 @@ import msgspec
 
 from recsys_assets.errors import ForgetError
 from recsys_assets.orchestration.forgetting.scanned_databases import (
-    BESIDE,
+    SHORTEST_IN_BYTES,
     rows_with_ids,
     tables_of,
 )
@@ -68,6 +68,7 @@ def take_out_of_database(
                     connection.execute(f"PRAGMA user_version = {(version + 1) % _VERSIONS}")
             if changed or _has_spelling(path, wanted):
                 connection.execute("VACUUM")
+            if path.with_name(f"{path.name}-wal").exists():
                 _empty_journal(connection, path, busy_seconds)
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) and "busy" not in str(error):
@@ -148,10 +149,13 @@ def _column(key: str) -> str:
 
 
 def _has_spelling(path: Path, wanted: WantedIds) -> bool:
-    """Return True where bytes of the file or its journal are those of an id: a look that errs on the safe side."""
-    files = [path, *(path.with_name(path.name + ending) for ending in BESIDE)]
-    contents = [file.read_bytes() for file in files if file.exists()]
-    return any(one.encode() in content for content in contents for one in wanted.spellings)
+    """Return True where bytes of the file are those of an id, which a run that was cut short may have left.
+
+    A short id is anywhere by chance. Its deleted rows are overwritten all the same, by SQLite's `secure_delete`.
+    """
+    long = [form.encode() for form in wanted.spellings if len(form.encode()) >= SHORTEST_IN_BYTES]
+    content = path.read_bytes() if long else b""
+    return any(form in content for form in long)
 
 
 def _empty_journal(connection: sqlite3.Connection, path: Path, busy_seconds: float) -> None:
