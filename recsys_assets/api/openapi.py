@@ -19,13 +19,14 @@ from recsys_assets.api.http.impression_bodies import document_impressions
 from recsys_assets.api.http.problems import PROBLEM_JSON
 from recsys_assets.api.schemas import (
     experiment_schemas,
-    forget_schemas,
+    feature_schemas,
     live_schemas,
     online_schemas,
     operation_schemas,
     recommendation_schemas,
     release_schemas,
     state_schemas,
+    user_schemas,
 )
 
 K = Annotated[
@@ -164,7 +165,8 @@ _SCHEMAS = (
     release_schemas,
     state_schemas,
     experiment_schemas,
-    forget_schemas,
+    user_schemas,
+    feature_schemas,
     online_schemas,
     live_schemas,
 )

@@ -198,8 +198,11 @@ def _contradictions(one: Experiment) -> Iterator[Found]:
         yield ("arms",), f"{len(one.arms)} arms; write {_LEAST_ARMS} to {_MOST_ARMS}, the control first"
     if one.kind == "interleave" and len(one.arms) != _LEAST_ARMS:
         yield ("arms",), f"{len(one.arms)} arms; two can be interleaved"
-    if one.kind == "interleave" and one.metric == "conversion":
-        yield ("metric",), "`conversion` is a user's, who sees both arms; write `ctr` or `value_per_answer`"
+    if one.kind == "interleave" and one.metric != "ctr":
+        yield ("metric",), f"`{one.metric}` has no team in an interleaved list, clicks have; write `ctr`"
+    for number, guard in enumerate(one.guards if one.kind == "interleave" else ()):
+        if guard.metric != "ctr":
+            yield ("guards", number, "metric"), "an interleaved list has teams of clicks only; write `ctr`"
     if one.scenario is not None and not _NAME.fullmatch(one.scenario):
         yield ("scenario",), f"{one.scenario!r} is no scenario's name"
     total = sum(arm.share for arm in one.arms)

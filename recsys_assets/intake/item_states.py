@@ -48,7 +48,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What holds of one item now. A field that is None says nothing: the catalogue counts."""
+    """The state of one item now. A field that is None says nothing: the catalogue counts."""
 
     hidden: bool = False
     """On no list at all."""

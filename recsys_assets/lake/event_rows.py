@@ -13,7 +13,7 @@ second, to the minute, or the day alone:
 Two events with different ids are two events, however alike.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
@@ -52,22 +52,25 @@ class EventRows:
     """The table `lake/events`."""
     last_day: date
     """The last day whose rows in the source count."""
-    users_now: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame
-    """Returns rows with the users as they are known now, without those that are forgotten: of both sides."""
+    users_now: Mapping[str, str] = field(default_factory=dict)
+    """User who was merged -> the one whom the id means now (`last_users`): of both sides, before they are compared."""
     counts: dict[date, EventCounts] = field(default_factory=dict)
     """Day -> its events, once it was joined."""
 
     def joined(self, days: Iterable[tuple[date, pl.DataFrame]]) -> Iterator[tuple[date, pl.DataFrame]]:
         """Yield each day with its rows of the source, then its events in the order of time."""
         for day, rows in days:
-            of_source = self.users_now(rows if day <= self.last_day else rows.clear())
+            of_source = self._known(rows if day <= self.last_day else rows.clear())
             if self.store.file(day) is None:
                 yield day, of_source
                 continue
-            events = self.users_now(self.store.read(day))
+            events = self._known(self.store.read(day))
             new = events_not_in(of_source, events)
             self.counts[day] = EventCounts(new.height, events.height - new.height)
             yield day, pl.concat([of_source, as_rows_of(of_source.schema, new)])
+
+    def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(pl.col(columns.USER_ID).replace(self.users_now)) if self.users_now else rows
 
     def provenance(self, day: date) -> dict[str, str]:
         """Return the numbers of a joined day's events, for its file; empty without any."""
@@ -79,7 +82,11 @@ class EventRows:
 
 def events_of(file: DayFile) -> EventCounts:
     """Return the events by HTTP of a landed raw day."""
-    found = file.provenance
+    return events_in(file.provenance)
+
+
+def events_in(found: Mapping[str, str]) -> EventCounts:
+    """Return the events by HTTP that the metadata of a raw day's file say."""
     return EventCounts(int(found.get(ADDED_KEY, "0")), int(found.get(IN_SOURCE_KEY, "0")))
 
 

@@ -17,7 +17,6 @@ from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.follow import count_now
-from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.orchestration.build_notices import Noted, noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import Inputs
@@ -33,7 +32,7 @@ from recsys_assets.orchestration.jobs import DAILY_INCREMENT, MEASURE_ONLINE, RE
 from recsys_assets.orchestration.landing_plan import (
     follow,
     move_broken,
-    prune_intake,
+    settle_rows,
     stretches,
     with_touched,
 )
@@ -173,8 +172,7 @@ def builder_of(
         yield builder
         if builder.outcome.built:
             mend(home, settings, watcher.say)  # a release that a new one replaced as the current one
-        prune_intake(Inputs(home, settings), now=datetime.now(UTC))
-        builder.outcome.rows_left_out = write_home_account(home, settings.source).in_words()
+        builder.outcome.rows_left_out = settle_rows(home, settings, now=datetime.now(UTC))
     settle_history(home)
 
 
@@ -253,10 +251,10 @@ class Builder:
         with measured(lambda: self.inputs, step) as cost:
             if name in DAILY:
                 for first, last in step.stretches:
-                    problems += self.materialise(DAILY_INCREMENT, step.assets, tags=range_tags(first, last))
+                    problems += self.run_job(DAILY_INCREMENT, step.assets, tags=range_tags(first, last))
             else:
                 job = MEASURE_ONLINE if name == ONLINE else RETRAIN_AND_RELEASE
-                problems = self.materialise(job, step.assets)
+                problems = self.run_job(job, step.assets)
             cost.succeeded = not problems
         self.end(
             StageRow(
@@ -268,9 +266,7 @@ class Builder:
         )
         return not problems
 
-    def materialise(
-        self, job: str, assets: Sequence[str], *, tags: dict[str, str] | None = None
-    ) -> list[str]:
+    def run_job(self, job: str, assets: Sequence[str], *, tags: dict[str, str] | None = None) -> list[str]:
         """Run some assets of a job, and return why they failed, a line each; an interrupt raises."""
         vars(self).pop("inputs", None)
         result = self.definitions.resolve_job_def(job).execute_in_process(

@@ -43,7 +43,7 @@ RULES_KEY: Final = "recsys.cleaning"
 
 CODE_VERSIONS: Final = {
     "raw_interactions": "3",
-    "item_catalogue": "3",
+    "item_catalogue": "4",
     "interactions": "3",
     "increment_report": "4",
     "model_choice": "2",

@@ -10,6 +10,7 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.day_content import event_part
 from recsys_assets.lake.event_days import prune_events
 from recsys_assets.lake.follow import CONTENT_KEY, follow_source
+from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.lake.live_days import follow_events, last_day_to_take
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.recalled_days import landing_of_accepted, left_out, left_out_in_words
@@ -162,6 +163,12 @@ def prune_intake(inputs: Inputs, *, now: datetime) -> int:
         landed=lambda day: day not in inside or _events_landed(inputs, day),
         received_before=now - timedelta(days=inputs.settings.events.keep_days),
     )
+
+
+def settle_rows(home: Home, settings: Settings, *, now: datetime) -> list[str]:
+    """Remove landed events from the intake, and keep the account of all rows; return it in words, a line each."""
+    prune_intake(Inputs(home, settings), now=now)
+    return write_home_account(home, settings.source).in_words()
 
 
 def _days_with_events(inputs: Inputs) -> list[date]:

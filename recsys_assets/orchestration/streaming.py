@@ -126,7 +126,7 @@ class _Player:
         take_events(builder.home, through=day)
         if day not in days_with_new_events(Inputs(builder.home, builder.settings)):
             return
-        problems = builder.materialise(DAILY_INCREMENT, _ASSETS, tags=range_tags(day, day))
+        problems = builder.run_job(DAILY_INCREMENT, _ASSETS, tags=range_tags(day, day))
         if problems:
             self._rejected.append(f"{day}")
             builder.watcher.say("\n".join(problems))

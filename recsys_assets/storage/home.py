@@ -107,6 +107,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "item_catalogue.parquet"
 
     @property
+    def catalogue_now(self) -> Path:
+        """The categories and prices of the newest catalogue, as arrays that servers read."""
+        return self.root / "lake" / "catalogue_now"
+
+    @property
     def source_days(self) -> Path:
         """The source's events by day when it was read last, those outside of the partitions too: a Parquet file."""
         return self.root / "source_days.parquet"

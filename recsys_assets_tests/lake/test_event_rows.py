@@ -126,7 +126,6 @@ def test_users_are_those_known_now_before_rows_are_compared(tmp_path):
     store = event_store(Home(tmp_path))
     merge_events(store, [event(1, on(1), user="anonymous")], TakenEvents())
     store.settle()
-    merged = lambda frame: frame.with_columns(pl.col("user_id").replace("anonymous", "u1"))  # noqa: E731  a seam
-    rows = EventRows(store=store, last_day=DAY, users_now=merged)
+    rows = EventRows(store=store, last_day=DAY, users_now={"anonymous": "u1"})
     ((_, joined),) = rows.joined([(DAY, source(("u1", "i1", "view", on(1))))])
     assert joined["user_id"].to_list() == ["u1"]

@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 from recsys_assets.api.http.auth import needs
 from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers
-from recsys_assets.api.schemas.operation_schemas import UserMerge, UserMerged
+from recsys_assets.api.schemas.user_schemas import UserMerge, UserMerged
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.intake.rows import MergeRow
 

@@ -144,7 +144,7 @@ class StateController(ServiceController):
         serving = self.service.serving()
         body = StatesChanged(
             release=serving.release_id,
-            version=self.service.live.states.store.snapshot.version,
+            version=serving.states.version,
             items=_listed(serving, list(states.items())),
         )
         return Reply(encode(body), release=serving.release_header)
@@ -168,7 +168,7 @@ class StateController(ServiceController):
             page = [(name, snapshot.states[name]) for name in ids[:limit]]
             body = ItemStates(
                 release=serving.release_id,
-                version=snapshot.version,
+                version=serving.states.version,
                 total=len(snapshot.states),
                 items=_listed(serving, page),
                 next=page[-1][0] if len(ids) > limit else None,
@@ -218,7 +218,7 @@ class StateController(ServiceController):
         serving = self.service.serving()
         body = OneState(
             release=serving.release_id,
-            version=self.service.live.states.store.snapshot.version,
+            version=serving.states.version,
             item_id=item_id,
             known=item_id in serving.release.items,
             state=state,

@@ -44,7 +44,7 @@ class StreamProgress(Struct, frozen=True, kw_only=True):
     of: Annotated[int, Meta(description="Days to play.", ge=0)] = 0
     events: Annotated[int, Meta(description="Events of these days that were new.", ge=0)] = 0
     days_per_second: Annotated[
-        float | None, Meta(description="Most days a second; null for as fast as they land.", ge=0)
+        float | None, Meta(description="Most days a second; null for as fast as they land.")
     ] = None
     running: Annotated[bool, Meta(description="False after the last day, and where it was interrupted.")] = (
         False

@@ -1,4 +1,4 @@
-"""JSON bodies of events, quality, health, problems, features and search.
+"""JSON bodies of events, quality, recalls, health, problems, and search of items.
 
 The docstring and the descriptions of a struct are in the OpenAPI document.
 """
@@ -102,30 +102,6 @@ class EventsAccepted(Struct, frozen=True, kw_only=True):
             "once a release does."
         ),
     ]
-
-
-class UserMerge(
-    Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    rename={"from_user": "from", "to_user": "to"},
-):
-    """Two ids of one person: an anonymous one, and the account that it logged in to."""
-
-    from_user: Annotated[
-        UserId, Meta(description="The id that means another user from now on.", examples=["anon-7"])
-    ]
-    to_user: Annotated[UserId, Meta(description="The user whom it means.", examples=["1"])]
-
-
-class UserMerged(Struct, frozen=True, kw_only=True):
-    """The user whom an id means now."""
-
-    user_id: Annotated[
-        str, Meta(description="The user whom both ids mean, through every merge.", examples=["1"])
-    ]
-    new: Annotated[bool, Meta(description="False where this merge was stored before.")]
 
 
 class CheckDay(Struct, frozen=True, kw_only=True):
@@ -285,53 +261,20 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = None
 
 
-class FeatureRow(Struct, frozen=True, kw_only=True):
-    """The features of one user or item."""
+class FoundItem(Item, frozen=True, kw_only=True):
+    """One item that was searched for."""
 
-    release: ReleaseId
-    id: str
-    features: Annotated[dict[str, Any], Meta(description="Feature name -> value.")]
-
-
-class FeatureRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Features of many users or items at once."""
-
-    entity: Literal["user", "item"]
-    ids: Annotated[list[Annotated[str, Meta(max_length=512)]], Meta(min_length=1, max_length=500)]
-    names: Annotated[
-        list[str], Meta(description="Names of the features to return; all where empty.", max_length=100)
-    ] = []
-
-
-class FeatureBatch(Struct, frozen=True, kw_only=True):
-    """The answer to a `FeatureRequest`, in the order of its ids."""
-
-    release: ReleaseId
-    rows: Annotated[
-        list[dict[str, Any] | None], Meta(description="A row for each id; null where the id is unknown.")
+    state: Annotated[
+        Literal["hidden", "not available"] | None,
+        Meta(description="Why lists leave it out; null where they do not."),
     ]
-
-
-class FeatureRegistry(Struct, frozen=True, kw_only=True):
-    """Every feature: name, type, unit, meaning, owner, source asset, freshness, version."""
-
-    release: ReleaseId
-    features: list[dict[str, Any]]
 
 
 class ItemSearch(Struct, frozen=True, kw_only=True):
     """Items with a matching title."""
 
     release: ReleaseId
-    items: list[Item]
-
-
-class UserSearch(Struct, frozen=True, kw_only=True):
-    """Users with an id that begins with the given text."""
-
-    release: ReleaseId
-    total: Annotated[int, Meta(description="Users in the release.", ge=0)]
-    user_ids: list[str]
+    items: list[FoundItem]
 
 
 class Categories(Struct, frozen=True, kw_only=True):

@@ -67,7 +67,8 @@ class FollowedExperiments:
         """Take up changes; cheap where nothing changed.
 
         Raises:
-            ExperimentsError: the file or the log of ends cannot be read; the last good ones stay in force.
+            ExperimentsError: the file or the log of ends cannot be read, and the last good ones stay in force; or an
+                experiment is not in force, and the others are.
         """
         for serving in self.beside.values():
             serving.rules.refresh()
@@ -81,6 +82,8 @@ class FollowedExperiments:
             self._bind()
         if self._problem is not None:
             raise self._problem
+        if self.problems:
+            raise ExperimentsError("; ".join(self.problems.values()))
 
     def _stamps(self) -> tuple[object, ...]:
         """Return values that are others after anything changed that decides who answers."""

@@ -1,13 +1,14 @@
 """The lake's assets: raw events, one file a day, and the item catalogue."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from recsys_assets.intake.merged_users import last_users, stored_merges
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
 from recsys_assets.lake.event_days import event_store
 from recsys_assets.lake.event_rows import EventRows
@@ -17,6 +18,7 @@ from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, wri
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.source_days import SourceDays, files_as_counted
 from recsys_assets.lake.sources.source import Source
+from recsys_assets.orchestration.catalogue_in_force import put_catalogue_in_force, takeover_metadata
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.landing_plan import days_in_part
@@ -66,7 +68,11 @@ def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tupl
     gone = inputs.source_changes(counted).gone  # they stay as they landed
     wanted = [day for day in days if day not in gone]
     read, forgotten = source.only(counted.files_with(wanted)), ForgottenRows(Forgotten.load(lake.home))
-    rows = EventRows(store=event_store(lake.home), last_day=settings.source.own_last_day)
+    rows = EventRows(
+        store=event_store(lake.home),
+        last_day=settings.source.own_last_day,
+        users_now=last_users(stored_merges(lake.home.events_db)),
+    )
     with lake.ledger() as ledger:
         outcome = publish_days(
             forgotten.without(rows.joined(iter_days(read, wanted, scratch=lake.home.scratch))),
@@ -97,6 +103,7 @@ def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetC
     if blocking:
         yield from checks
         raise dg.Failure(f"item_catalogue: rejected: {blocking[0]}", allow_retries=False)
+    found = put_catalogue_in_force(lake.home, frame, now=datetime.now(UTC))
     known = {name: f"{1 - frame[name].null_count() / max(frame.height, 1):.1%}" for name in frame.columns[1:]}
     yield dg.MaterializeResult(
         metadata={
@@ -104,6 +111,7 @@ def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetC
             "known": known,
             "first_items": rows_table(frame.head(5).to_dicts()),
             "file": dg.MetadataValue.path(str(lake.home.catalogue)),
+            **takeover_metadata(found),
         },
         check_results=checks,
     )

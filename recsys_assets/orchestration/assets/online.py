@@ -1,4 +1,4 @@
-"""What came of the answers: impressions landed from the intake, and online metrics by release, list and arm."""
+"""Use of the answers: impressions landed from the intake, and online metrics by release, list and arm."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -218,5 +218,13 @@ def test_a_change_by_another_process_counts_from_the_next_look(client):
     store = client.app.state.service.live.states.store
     first = ids(client, "/v1/popular")[0]
     type(store)(client.home.item_states_db).put({first: StateChange(hidden=True)}, by="shell", now=NOW)
-    client.app.state.service.live.states.refresh(client.app.state.service.serving())
+    client.app.state.service.live.states.refresh([client.app.state.service.serving()])
     assert first not in ids(client, "/v1/popular")
+
+
+def test_a_search_finds_hidden_items_and_says_their_state(client, write):
+    client.put("/v1/items/i5/state", json={"hidden": True}, headers=write)
+    client.put("/v1/items/i9/state", json={"available": False}, headers=write)
+    found = client.get("/v1/items", params={"q": "Coffee", "limit": 100}).json()["items"]
+    states = {item["item_id"]: item["state"] for item in found}
+    assert (states["i5"], states["i9"], states["i13"]) == ("hidden", "not available", None)

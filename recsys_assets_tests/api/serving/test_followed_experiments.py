@@ -202,6 +202,7 @@ def test_a_recalled_release_answers_no_arm_any_more(two_releases: tuple[Home, st
         store = ReleaseStore(place.releases)
         (day, *_) = store.manifest(earlier).lineage
         store.recall([day], why="wrong", who="me")
-        follow(client).refresh()
+        with pytest.raises(ExperimentsError, match="recalled"):
+            follow(client).refresh()
         assert "arm" not in ask(client, user_of(place, "popular"))
         assert "recalled" in follow(client).problems["taste"]
