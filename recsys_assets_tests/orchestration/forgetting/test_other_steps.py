@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.errors import ForgetError
@@ -161,6 +161,7 @@ def test_no_finding_names_the_user(home):
 
 
 @settings(max_examples=8, deadline=None)
+@example(users=['a"b,c', "7"])
 @given(users=st.lists(IDS, min_size=2, max_size=4, unique=True))
 def test_whatever_the_ids_the_first_is_forgotten_and_the_others_keep_their_rows(users):
     with tempfile.TemporaryDirectory() as folder:
