@@ -130,6 +130,13 @@ def test_a_user_in_the_settings_is_left_to_people(home):
     assert "2056" not in result.unfinished
 
 
+def test_a_row_of_csv_with_several_lines_goes_whole(tmp_path):
+    home = Home(tmp_path)
+    (tmp_path / "lists.csv").write_text('user_id,title\nu-17,"two\nlines"\nu-18,"three\n\u2028lines"\n')
+    forget(home, "u-17")
+    assert (tmp_path / "lists.csv").read_text() == 'user_id,title\nu-18,"three\n\u2028lines"\n'
+
+
 def test_bytes_of_deleted_rows_are_found(tmp_path):
     home = Home(tmp_path)
     with closing(sqlite3.connect(home.events_db)) as events, events:
