@@ -36,7 +36,8 @@ from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.publish import publish
 from recsys_assets.rules.rules_file import rules_part
 from recsys_assets.storage.atomic import replaced_folder
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 
 _POLL_SECONDS = 0.1
 

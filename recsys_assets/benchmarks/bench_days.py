@@ -26,7 +26,8 @@ from recsys_assets.benchmarks.harness import machine
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.day_folders import day_folder
+from recsys_assets.storage.home import Home
 
 ROUNDS: Final = 3
 SPARSE_DAYS: Final = 1_000

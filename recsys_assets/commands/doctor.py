@@ -27,7 +27,8 @@ from recsys_assets.release.current import check_not_recalled, read_current
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.release.manifest import MANIFEST_FILE, read_manifest
 from recsys_assets.settings import Settings, load_or_default_settings, load_settings
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.orchestration.fingerprints import Inputs

@@ -21,7 +21,8 @@ from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE
 from recsys_assets.source_settings import Given, with_changes
 from recsys_assets.storage.database_urls import without_password
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.source_settings import ReadingSettings

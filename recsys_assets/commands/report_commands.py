@@ -10,7 +10,8 @@ import click
 from recsys_assets.commands.shared import DAY, example, home_option, progress_shown, settings_for
 from recsys_assets.errors import InputError
 from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import FEATURE_DATABASE, Home, day_folder
+from recsys_assets.storage.day_folders import day_folder
+from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 

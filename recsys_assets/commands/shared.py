@@ -18,7 +18,8 @@ from recsys_assets.errors import ReleaseError, SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 from recsys_assets.storage.database_urls import is_database, without_password
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock
 from recsys_assets.storage.private_files import close_to_others
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init

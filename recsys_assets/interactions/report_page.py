@@ -15,7 +15,8 @@ from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.settings import ReportSettings
 from recsys_assets.storage.atomic import replace_file
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.day_folders import day_folder
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
 from recsys_assets.storage.partition_store import PartitionStore
 

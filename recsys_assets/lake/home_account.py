@@ -16,8 +16,9 @@ from recsys_assets.quality.row_account import HomeAccount, RowAccount, RowsOfRea
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.arrays import EPOCH
 from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.day_folders import days_under
 from recsys_assets.storage.day_journal import DayFile
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
 _NOT_LANDED: Final = "not_landed"

@@ -1,8 +1,7 @@
 """One fingerprint of everything that an asset is made from, and the record of the last one.
 
-A day's Parquet file carries its fingerprint in its own metadata; an artifact has a record beside it
-(`made_artifacts`). An asset is fresh when the fingerprint of today's inputs is the recorded one.
-Code is part of a fingerprint by its version (`CODE_VERSIONS`); a test compares it with the one accepted last.
+A day's Parquet file carries its fingerprint in its own metadata; an artifact has a record beside it (`made_artifacts`).
+An asset is fresh when the fingerprint of today's inputs is the recorded one. Code is part of it by its version.
 """
 
 import hashlib
@@ -27,8 +26,9 @@ from recsys_assets.orchestration.repair.made_artifacts import making, written_in
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.rules_file import rules_fingerprint
 from recsys_assets.settings import Settings
+from recsys_assets.storage.day_folders import days_under
 from recsys_assets.storage.day_journal import DayFile
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
 INPUTS_KEY: Final = "recsys.inputs"

@@ -17,7 +17,8 @@ from recsys_assets.orchestration.recalled_days import landing_of_accepted, left_
 from recsys_assets.orchestration.repair.damaged_databases import moved_away
 from recsys_assets.orchestration.run_results import counted
 from recsys_assets.settings import Settings
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
 

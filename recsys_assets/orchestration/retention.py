@@ -28,8 +28,9 @@ from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.release_settings import RetentionSettings
 from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import remove_file, sync
+from recsys_assets.storage.day_folders import day_folder, days_under
 from recsys_assets.storage.day_versions import DayVersions
-from recsys_assets.storage.home import Home, day_folder, days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
 
 _REMOVED_PREFIX: Final = ".pruned-"

@@ -22,7 +22,7 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.atomic import remove_file, remove_folder, replace_file, replaced_file
-from recsys_assets.storage.home import day_folder, days_under
+from recsys_assets.storage.day_folders import day_folder, days_under
 
 
 class RejectedDay(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from recsys_assets.release.manifest import (
     check_sums_once,
     read_manifest,
 )
+from recsys_assets.release.release_lengths import check_lengths
 from recsys_assets.release.retrieval import NOTHING, Candidates, LeftOut, Retrieval, first_of_row
 from recsys_assets.release.taste import Taste
 from recsys_assets.release.vector_since import VectorsSince
@@ -204,7 +205,7 @@ def load_release(folder: Path, *, verify: bool = True) -> Release:
     except _UNREADABLE as error:
         check_sums(folder, manifest)  # names the file whose content is not as published
         raise BrokenReleaseError(f"{folder}: cannot be opened ({error}); {WAY_OUT}") from error
-    _check_lengths(release)
+    check_lengths(release)
     return release
 
 
@@ -261,42 +262,6 @@ def load_item_ids(folder: Path) -> StringTable:
         return StringTable.load(folder, "items")
     except _UNREADABLE as error:
         raise BrokenReleaseError(f"{folder}: cannot be opened ({error}); {WAY_OUT}") from error
-
-
-def _check_lengths(release: Release) -> None:
-    users, items = len(release.users), len(release.items)
-    lengths = {
-        "user_embeddings": (len(release.user_embeddings), users),
-        "item_embeddings": (len(release.item_embeddings), items),
-        "history_indptr": (len(release.history_indptr), users + 1),
-        "history_items": (len(release.history_items), int(release.history_indptr[-1])),
-        "seen_indptr": (len(release.seen_indptr), users + 1),
-        "seen_items": (len(release.seen_items), int(release.seen_indptr[-1])),
-        "popular_items": (len(release.popular_items), items),
-        "titles": (len(release.titles), items),
-        "item_index": (len(release.index), items),
-    }
-    score = release.score
-    optional = {
-        "candidates_items": (release.candidates_items, users),
-        "neighbours_items": (release.neighbours_items, items),
-        "related_items": (None if score.related is None else score.related.items_IN, items),
-        "like_items": (score.like_items, items),
-    }
-    lengths |= {
-        name: (len(rows), expected) for name, (rows, expected) in optional.items() if rows is not None
-    }
-    for name, (found, expected) in lengths.items():
-        if found != expected:
-            raise BrokenReleaseError(
-                f"{release.folder}: {name} has {found} rows, expected {expected}; {WAY_OUT}"
-            )
-    size = release.item_embeddings.shape[1]
-    if score.recipe.size != size:
-        raise BrokenReleaseError(
-            f"{release.folder}: scoring.json names {score.recipe.size} dimensions, the embeddings have {size};"
-            f" {WAY_OUT}"
-        )
 
 
 def _map(folder: Path, name: str) -> npt.NDArray[Any]:

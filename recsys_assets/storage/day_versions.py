@@ -28,8 +28,8 @@ from recsys_assets.storage.atomic import (
     staging_path,
     sync,
 )
+from recsys_assets.storage.day_folders import day_folder, days_under
 from recsys_assets.storage.day_journal import DayFile
-from recsys_assets.storage.home import day_folder, days_under
 from recsys_assets.storage.line_log import read_records
 
 LANDINGS: Final = "landings.jsonl"

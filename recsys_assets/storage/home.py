@@ -5,7 +5,6 @@ A daily table, quarantine and reports keep one folder a day, named `date=YYYY-MM
 
 import os
 import shlex
-from datetime import date
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,7 +14,6 @@ HOME_VARIABLE: Final = "RECSYS_HOME"
 DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
-_DAY_PREFIX: Final = "date="
 LockName = Literal[
     "build", "source", "events", "rules", "keys", "reports", "notices", "forgets", "experiments"
 ]
@@ -294,24 +292,3 @@ class Home(msgspec.Struct, frozen=True):
     def answers_db(self) -> Path:
         """The number of answers that each release gave, by list and hour."""
         return self.root / "answers.sqlite"
-
-
-def day_folder(root: Path, day: date) -> Path:
-    """Return the folder of one day under `root`: a daily table, `Home.quarantine` or `Home.reports`."""
-    return root / day_name(day)
-
-
-def day_name(day: date) -> str:
-    """Return the name of a day's folder, as `date=2017-01-01`."""
-    return f"{_DAY_PREFIX}{day.isoformat()}"
-
-
-def days_under(root: Path) -> list[date]:
-    """Return the days that have a folder under `root`, oldest first; none if `root` is missing."""
-    try:
-        names = os.listdir(root)  # noqa: PTH208  half the time of a Path a folder
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(
-        date.fromisoformat(name.removeprefix(_DAY_PREFIX)) for name in names if name.startswith(_DAY_PREFIX)
-    )

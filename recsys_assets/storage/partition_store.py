@@ -15,9 +15,9 @@ from typing import Final, Literal, TypeVar
 import polars as pl
 
 from recsys_assets.storage.atomic import remove_folder
+from recsys_assets.storage.day_folders import day_folder, day_name, days_under
 from recsys_assets.storage.day_journal import UNSEALED, DayFile, DayJournal
 from recsys_assets.storage.day_versions import DayVersions
-from recsys_assets.storage.home import day_folder, day_name, days_under
 
 CHUNK_DAYS: Final = 64
 """Most days that are read or judged together."""

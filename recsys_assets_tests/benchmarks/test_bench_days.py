@@ -8,7 +8,7 @@ from recsys_assets.benchmarks.bench_days import floor
 from recsys_assets.interactions.cleaning import clean
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
-from recsys_assets.storage.home import day_folder
+from recsys_assets.storage.day_folders import day_folder
 
 DAY = date(2017, 3, 5)
 

@@ -7,7 +7,8 @@ import pytest
 
 from recsys_assets.benchmarks.bench_ingest import land_audited, run, write_reviews
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 
 pytest.importorskip("duckdb")
 

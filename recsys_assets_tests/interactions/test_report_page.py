@@ -12,7 +12,8 @@ from recsys_assets.interactions import day_in_window
 from recsys_assets.interactions.report_page import write_pdf, write_report
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.quarantine import RejectedDay
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.day_folders import day_folder
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
 

@@ -23,7 +23,8 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import accept_day
 from recsys_assets.source_settings import SourceSettings
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
 FIRST, DAYS = date(2024, 1, 1), 4

@@ -7,7 +7,8 @@ import pytest
 from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.instance import build_definitions
 from recsys_assets.release.current import read_current
-from recsys_assets.storage.home import HOME_VARIABLE, Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import HOME_VARIABLE, Home
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
 
 DAYS = 3

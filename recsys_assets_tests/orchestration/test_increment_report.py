@@ -12,7 +12,7 @@ from recsys_assets.orchestration.jobs import DAILY_INCREMENT
 from recsys_assets.orchestration.partitions import range_tags
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import days_under
+from recsys_assets.storage.day_folders import days_under
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
 
 FIRST = date(2020, 5, 1)

@@ -15,7 +15,8 @@ import pytest
 from recsys_assets.benchmarks.bench_days import sparse_log
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.conftest import environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

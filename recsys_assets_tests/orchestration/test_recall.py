@@ -23,7 +23,8 @@ from recsys_assets.release.current import read_recalled
 from recsys_assets.release.recalls import read_recalls, read_unfinished
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock, locked
 from recsys_assets_tests.orchestration.homes import SilentWatcher
 from recsys_assets_tests.orchestration.recalls import (

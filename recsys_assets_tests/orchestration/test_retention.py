@@ -25,7 +25,8 @@ from recsys_assets.release.answer_counts import HourlyAnswers, add_answers, read
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.release_settings import RetentionSettings
 from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import Home, day_folder, days_under
+from recsys_assets.storage.day_folders import day_folder, days_under
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
 
 FIRST = date(2024, 3, 1)

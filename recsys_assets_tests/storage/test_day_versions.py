@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from recsys_assets.errors import VersionGoneError
+from recsys_assets.storage.day_folders import day_folder
 from recsys_assets.storage.day_versions import LANDINGS, DayVersions
-from recsys_assets.storage.home import day_folder
 from recsys_assets.storage.partition_store import PartitionStore
 
 SCHEMA = pl.Schema({"user_id": pl.String})

@@ -12,7 +12,8 @@ from recsys_assets.cli import main
 from recsys_assets.errors import InputError, SettingsError
 from recsys_assets.orchestration.instance import build_definitions
 from recsys_assets.settings import load_or_default_settings
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.day_folders import day_folder
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 
 STARTED = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)

@@ -32,6 +32,7 @@ from recsys_assets.api.schemas.recommendation_schemas import (
 )
 from recsys_assets.api.serving.answers import Served, answered, takes_long
 from recsys_assets.api.serving.arm_answers import answered_by_arm
+from recsys_assets.api.serving.bound_arms import BoundArm
 from recsys_assets.api.serving.paging import page_of
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
 from recsys_assets.release.answer_counts import PLAIN, POPULAR, SESSION
@@ -75,13 +76,9 @@ class RecommendationController(ServiceController):
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
         person = self.service.live.merged.of(user_id)
-        serving, arm = self.service.serving(), None
-        running = self.service.live.experiments.running
-        if running and not explain and diversity is None and scenario in running:
-            arm = running[scenario].arm_of(person)
-            serving = serving if arm is None else arm.serving
-        states = serving.states.version
-        events = self.service.live.events_since(serving, person)
+        arm = None if explain or diversity is not None else self._arm_of(person, scenario)
+        serving = self.service.serving() if arm is None else arm.serving
+        mark = f"{self.service.live.events_since(serving, person)}-{serving.states.version}"
         request = Request(
             k=k,
             user_id=person,
@@ -100,32 +97,31 @@ class RecommendationController(ServiceController):
         tag, members = ("", "") if arm is None else (arm.tag, arm.members)
 
         def reply(served: Served) -> Reply:
-            reason_items = serving.items_of(request) if reasons else None
             return Reply(
-                served.body(serving, reason_items, first=f'"user_id":{quoted(user_id)},{members}'),
+                served.body(
+                    serving,
+                    serving.items_of(request) if reasons else None,
+                    first=f'"user_id":{quoted(user_id)},{members}',
+                ),
                 release=serving.release_header,
-                etag=served.etag(f"{serving.release_id}-{events}-{states}{tag}", request),
+                etag=served.etag(f"{serving.release_id}-{mark}{tag}", request),
                 weak=True,
                 cache=PRIVATE,
                 source=served.answer.source,
             )
 
         page = page_of(serving, after, PLAIN, user_id, category, scenario)
+        given = (request, scope, reply)
         if arm is not None:
-            return await answered_by_arm(
-                self.service, arm, request, scope, reply, page=page, scenario=scenario
-            )
+            return await answered_by_arm(self.service, arm, *given, page=page, scenario=scenario)
         return await answered(
-            self.service,
-            serving,
-            request,
-            scope,
-            reply,
-            page=page,
-            kind=PLAIN,
-            scenario=scenario,
-            explain=explain,
+            self.service, serving, *given, page=page, kind=PLAIN, scenario=scenario, explain=explain
         )
+
+    def _arm_of(self, person: str, scenario: str | None) -> BoundArm | None:
+        """Return the arm of a running experiment that answers a user; None where there is none."""
+        running = self.service.live.experiments.running
+        return running[scenario].arm_of(person) if running and scenario in running else None
 
     @post(
         "/recommendations",

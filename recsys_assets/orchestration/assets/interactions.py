@@ -26,7 +26,7 @@ from recsys_assets.orchestration.recalled_days import left_out
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
 from recsys_assets.quality.row_account import RowAccount
-from recsys_assets.storage.home import day_folder
+from recsys_assets.storage.day_folders import day_folder
 
 
 def interactions(

@@ -21,7 +21,8 @@ from recsys_assets.orchestration.planning.stages import CATALOGUE, CLEANED, RAW,
 from recsys_assets.orchestration.repair.made_artifacts import written_parts
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.atomic import replace_file
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.day_folders import day_folder
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.peak_memory import MEGABYTE, PeakMemory
 from recsys_assets.training_settings import TrainingSettings
 

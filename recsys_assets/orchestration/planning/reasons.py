@@ -24,8 +24,8 @@ from recsys_assets.orchestration.planning.artifact_parts import (
     SOURCE,
 )
 from recsys_assets.orchestration.run_results import counted
+from recsys_assets.storage.day_folders import days_under
 from recsys_assets.storage.day_journal import DayFile
-from recsys_assets.storage.home import days_under
 
 NO_HISTORY: Final = "missing in Dagster's history"
 MISSING: Final = "missing"

@@ -16,7 +16,8 @@ from typing import Final
 from recsys_assets.lake.event_days import taken_note
 from recsys_assets.lake.landing import remove_left_overs
 from recsys_assets.rules.testing.cases import CASES_FILE
-from recsys_assets.storage.home import Home, day_folder, days_under
+from recsys_assets.storage.day_folders import day_folder, days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import JOURNAL, PART
 
 _PREFIX: Final = "plan-"

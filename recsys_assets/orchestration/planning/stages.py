@@ -31,7 +31,8 @@ from recsys_assets.orchestration.repair.damaged_releases import release_folders
 from recsys_assets.orchestration.repair.made_artifacts import mended_inputs, written_inputs, written_parts
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
-from recsys_assets.storage.home import Home, day_folder
+from recsys_assets.storage.day_folders import day_folder
+from recsys_assets.storage.home import Home
 
 GAP_DAYS: Final = 7
 """Most fresh days between stale ones that are built again: another run would cost half a second."""

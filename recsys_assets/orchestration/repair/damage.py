@@ -37,7 +37,8 @@ from recsys_assets.release.current import CURRENT_FILE
 from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import read_rules
 from recsys_assets.settings import Settings
-from recsys_assets.storage.home import Home, day_folder, day_name, days_under
+from recsys_assets.storage.day_folders import day_folder, day_name, days_under
+from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import JOURNAL, PART, PartitionStore
 
 _MADE_AGAIN: Final = "what belongs there is made again"

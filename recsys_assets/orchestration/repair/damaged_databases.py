@@ -27,7 +27,8 @@ from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
 from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.settings import Settings
-from recsys_assets.storage.home import Home, day_folder, days_under
+from recsys_assets.storage.day_folders import day_folder, days_under
+from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.intake.group import IntakeRow

@@ -90,19 +90,14 @@ class Pipeline:
         answer = self._recommend(request, recorder, may_block=may_block)
         ranked = sorted((record.rank, num) for num, record in recorder.trace.items.items() if record.rank)
         nums = np.array([num for _, num in ranked], dtype=np.int32)
-        parts = parts_of_scores(
-            self._facts.release,
-            self._facts.lookups,
-            self.asker(request),
-            request,
-            nums,
-            shown=len(answer.nums),
-        )
+        release, lookups = self._facts.release, self._facts.lookups
+        shown = len(answer.nums)
+        parts = parts_of_scores(release, lookups, self.asker(request), request, nums, shown=shown)
         for num, found in zip(nums.tolist(), parts, strict=True):
             recorder.trace.items[num].parts = found
         for record in recorder.trace.items.values():
             if record.dropped_by == BY_STATE:
-                record.why = self._facts.lookups.states.why_gone(record.num) or BY_STATE
+                record.why = lookups.states.why_gone(record.num) or BY_STATE
         return answer, recorder.trace
 
     def _recommend(self, request: Request, recorder: SilentRecorder, *, may_block: bool) -> Answer:

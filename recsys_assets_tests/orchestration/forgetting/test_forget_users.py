@@ -18,9 +18,10 @@ from recsys_assets.release.load import load_current
 from recsys_assets.release.publish import publish
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.settings import load_settings
+from recsys_assets.storage.day_folders import day_folder, days_under
 from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.forgotten import read_forgets, read_unfinished_forgets, request_forget
-from recsys_assets.storage.home import Home, day_folder, days_under
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import SilentWatcher
 from recsys_assets_tests.orchestration.recalls import BAD, FIRST, build_shop, copy_of, recall, write_log
 

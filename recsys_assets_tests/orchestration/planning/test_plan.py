@@ -8,7 +8,8 @@ from recsys_assets.orchestration.planning import plan as planning
 from recsys_assets.orchestration.planning.build_plan import BuildPlan, ProposedChange
 from recsys_assets.orchestration.planning.stages import stage_names
 from recsys_assets.settings import load_settings
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import small_home
 from recsys_assets_tests.orchestration.planning.shops import FIRST
 

@@ -10,7 +10,8 @@ from recsys_assets.orchestration.planning.applying import StoredPlan, apply_plan
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.build_plan import ProposedChange
 from recsys_assets.rules.rules_file import PACKAGED
-from recsys_assets.storage.home import Home, days_under
+from recsys_assets.storage.day_folders import days_under
+from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import SilentWatcher
 from recsys_assets_tests.orchestration.planning.shops import DAYS, day, open_shop, write_day
 

@@ -5,7 +5,6 @@ import random
 import re
 import shutil
 import sqlite3
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,11 @@ from click.testing import CliRunner
 
 from recsys_assets.cli import main
 from recsys_assets.commands.doctor import Findings, examine
-from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.event_store import Intake, store_rows
+from recsys_assets.intake.event_store import store_rows
 from recsys_assets.intake.rows import EventRow
 from recsys_assets.intake.stored_events import read_events
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.build_outcome import BuildOutcome
-from recsys_assets.orchestration.repair.damaged_databases import moved_away
 from recsys_assets.release.current import read_current
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
@@ -251,15 +248,6 @@ def test_events_that_can_be_read_are_kept_and_a_server_takes_the_new_file(home):
     stored = len(list(read_events(home.events_db)))
     assert f"{stored - 1:,} were kept" in kept
     assert stored > 1000
-
-
-def test_a_server_that_runs_takes_the_file_that_a_build_made(home):
-    intake = Intake(home.events_db, EventsSettings(), now=lambda: datetime.now(UTC))
-    intake.submit([EVENT]).result(10)
-    moved_away(home.events_db)
-    intake.submit([EVENT._replace(event_id="later")]).result(10)
-    intake.close()
-    assert [event.event_id for _, event in read_events(home.events_db)] == ["later"]
 
 
 def test_a_settings_file_that_is_gone_is_named_with_the_source_of_the_days(home):

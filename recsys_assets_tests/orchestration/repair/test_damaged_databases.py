@@ -1,11 +1,15 @@
-"""A damaged file of counts is moved away, and what can be read of it is taken over."""
+"""A damaged database is moved away, and what can be read of it is taken over."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from recsys_assets.errors import AnswersUnavailableError
-from recsys_assets.orchestration.repair.damaged_databases import damaged_databases, mend_databases
+from recsys_assets.event_settings import EventsSettings
+from recsys_assets.intake.event_store import Intake
+from recsys_assets.intake.rows import EventRow
+from recsys_assets.intake.stored_events import read_events
+from recsys_assets.orchestration.repair.damaged_databases import damaged_databases, mend_databases, moved_away
 from recsys_assets.release.answer_counts import AnswerCounts, HourlyAnswers, add_answers, read_answers
 from recsys_assets.settings import Settings
 from recsys_assets.source_settings import SourceSettings
@@ -63,3 +67,14 @@ def test_what_is_no_database_is_moved_away_and_counts_begin_again(home):
     mend_databases(home, SETTINGS, lambda _: None)
     server.flush()
     assert total(home) == 1
+
+
+def test_a_server_that_runs_takes_the_file_that_a_build_made(tmp_path):
+    home = Home(tmp_path)
+    event = EventRow("e", "1", "2", "view", 1_483_228_800_000_000, 1_483_228_801_000_000)
+    intake = Intake(home.events_db, EventsSettings(), now=lambda: datetime.now(UTC))
+    intake.submit([event]).result(10)
+    moved_away(home.events_db)
+    intake.submit([event._replace(event_id="later")]).result(10)
+    intake.close()
+    assert [event.event_id for _, event in read_events(home.events_db)] == ["later"]
