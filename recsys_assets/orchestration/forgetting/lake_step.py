@@ -82,7 +82,7 @@ def _said_now(
         ids: the users.
         given: its metadata before.
         number: of the forget.
-        events: rows of the users among the day's events, of which the source may have some.
+        events: rows of the users among the day's events; the source may have some of them.
     """
     counts = events_in(given)
     gone = frame.select(is_of(ids)).to_series()
