@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, Final
 
 import dagster as dg
 
+from recsys_assets.experiments.activity import activity_of
 from recsys_assets.experiments.daily_metrics import CTR, CTR_AT, ONLINE_METRICS
 from recsys_assets.experiments.impression_days import IMPRESSIONS, land_impressions
+from recsys_assets.experiments.judgement import judge
 from recsys_assets.experiments.measure_online import measure_online
 from recsys_assets.experiments.online_results import OnlineResults, select
 from recsys_assets.orchestration.checks.online import ONLINE_CHECKS, answers_on, answers_without
@@ -70,7 +73,7 @@ def impressions(lake: Lake) -> dg.MaterializeResult[Any]:
 def online_metrics(
     lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Make the days that are missing or stale."""
+    """Make the days that are missing or stale, then look at the experiments that run."""
     online, folder = OnlineInputs(lake.inputs()), artifacts.folder(ONLINE)
     if not online.impression_files:
         yield dg.MaterializeResult(metadata={"impressions": NONE_YET}, check_results=answers_without())
@@ -85,9 +88,19 @@ def online_metrics(
             now=datetime.now(UTC),
             progress=lambda done, total: progress.report(ONLINE, done, total),
         )
+    judged = judge(
+        lake.home,
+        datetime.now(UTC),
+        days_of=partial(activity_of, lake.home, attribution_days=online.attribution_days),
+        settings=lake.settings().notify,
+        late_days=online.attribution_days,
+    )
     yield dg.MaterializeResult(
         metadata={
             "days_made": len(found.days),
+            "experiments": ", ".join(one.result.name for one in judged) or "none runs",
+            "ended_arms": ", ".join(f"{end.experiment}/{end.arm}" for one in judged for end in one.ended)
+            or "none",
             "impressions": found.impressions,
             **_metadata_of(found.results),
         },
