@@ -73,7 +73,7 @@ def impressions(lake: Lake) -> dg.MaterializeResult[Any]:
 def online_metrics(
     lake: Lake, artifacts: Artifacts, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Make the days that are missing or stale."""
+    """Make the days that are missing or stale, then look at the experiments that run."""
     online, folder = OnlineInputs(lake.inputs()), artifacts.folder(ONLINE)
     if not online.impression_files:
         yield dg.MaterializeResult(metadata={"impressions": NONE_YET}, check_results=answers_without())
@@ -88,9 +88,19 @@ def online_metrics(
             now=datetime.now(UTC),
             progress=lambda done, total: progress.report(ONLINE, done, total),
         )
+    judged = judge(
+        lake.home,
+        datetime.now(UTC),
+        days_of=partial(activity_of, lake.home, attribution_days=online.attribution_days),
+        settings=lake.settings().notify,
+        late_days=online.attribution_days,
+    )
     yield dg.MaterializeResult(
         metadata={
             "days_made": len(found.days),
+            "experiments": ", ".join(one.result.name for one in judged) or "none runs",
+            "ended_arms": ", ".join(f"{end.experiment}/{end.arm}" for one in judged for end in one.ended)
+            or "none",
             "impressions": found.impressions,
             **_metadata_of(found.results),
             **_judged(lake, online.attribution_days),
