@@ -62,7 +62,7 @@ class FatigueStages:
         Raises:
             EventsUnavailableError: the impressions cannot be read.
         """
-        if request.shown is None:
+        if request.shown is None or not self._stages:
             return []
         touched = frozenset(request.session)
         windows = {days: request.shown(days) for days in {spec.window_days for _, spec in self._stages}}

@@ -109,7 +109,7 @@ class Pipeline:
             user=self.user_features(request),
             recorder=recorder,
             may_block=may_block,
-            tired=self.fatigue.tired(request) if self.fatigue else [],
+            tired=self.fatigue.tired(request),
         )
         recorder.begin()
         brought, products = self._sources.gather(request, asker, recorder, may_block=may_block)
@@ -190,8 +190,7 @@ class Pipeline:
         if added is not None:
             scores = relevant + added
         scores = self.boosts.raised(nums, scores)
-        if run.tired:
-            scores = demoted(scores, nums, run.tired)
+        scores = demoted(scores, nums, run.tired)
         order = best_first(scores, nums)
         recorder.scored(nums, relevant, scores)
         recorder.boosted(self.boosts, nums, run.user)
@@ -246,8 +245,7 @@ class Engine:
         self.seen_version = seen.version
         """Changes with the states that the rules see as columns; belongs into every entity tag beside `version`."""
         self.facts = replace(self._released, table=seen.over(self._released.table))
-        scenarios = self.rules.scenarios
-        self.pipelines = {name: Pipeline(scenario, self.facts) for name, scenario in scenarios.items()}
+        self.pipelines = {name: Pipeline(one, self.facts) for name, one in self.rules.scenarios.items()}
 
     def under_states(self) -> "Engine":
         """Return the engine under the states in force: this one where its rules see no difference, else a new one."""
