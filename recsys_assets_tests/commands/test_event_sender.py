@@ -73,7 +73,7 @@ def test_a_full_intake_is_tried_again(api):
 
 def test_another_answer_is_an_error_of_one_line(api):
     api.answers.append(401)
-    with pytest.raises(SendingError, match="answered 401: .*not now") as raised:
+    with pytest.raises(SendingError, match=r"answered 401: .*not now") as raised:
         by_http(api.url, None)([event(1, on(1))])
     assert "\n" not in str(raised.value)
 
