@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,9 @@ from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.errors import BrokenReleaseError, RecsysError, ReleaseError
+from recsys_assets.intake.newest_catalogue import read_newest
+from recsys_assets.intake.state_store import StateStore
+from recsys_assets.intake.state_takeover import compared
 from recsys_assets.intake.stored_events import read_events
 from recsys_assets.notices.outbox import Outbox
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
@@ -76,6 +80,8 @@ def examine(home: Home) -> Findings:
     found.facts.append(("event log", event_log_in_use(home)))
     with _named(found, "notices"):
         found.facts += _facts_of_notices(home)
+    with _named(found, "item states"):
+        found.facts += _facts_of_states(home)
     _examine_assets(home, settings, found)
     return found
 
@@ -105,6 +111,20 @@ def _facts_of_events(inputs: "Inputs") -> list[tuple[str, str]]:
     parts = [f"{waiting:,} new ones"] if waiting else []
     parts += [f"those of {days:,} days have not landed"] if days else []
     return [("events by HTTP", f"{', '.join(parts)}; recsys land --events{home.option}")] if parts else []
+
+
+def _facts_of_states(home: Home) -> list[tuple[str, str]]:
+    """Return the number of items with a state, and the first of those that the catalogue contradicts."""
+    states = StateStore(home.item_states_db).refresh(datetime.now(UTC)).states
+    if not states:
+        return []
+    gone = sum(one.gone for one in states.values())
+    facts = [("item states", f"{len(states)} items, {gone} of them off all lists")]
+    disagreements = compared(states, read_newest(home.catalogue_now)).disagreements
+    if disagreements:
+        more = f"; {len(disagreements)} in all: recsys items states{home.option}"
+        facts.append(("", f"{disagreements[0].in_words()}{more}"))
+    return facts
 
 
 def _way_to_settings(home: Home) -> str:

@@ -11,7 +11,10 @@ import msgspec
 from recsys_assets.commands.shared import example, home_option, json_option, login
 from recsys_assets.errors import ItemStateError
 from recsys_assets.intake.item_states import ItemState, StateChange
-from recsys_assets.intake.state_store import LoggedChange, StateStore
+from recsys_assets.intake.newest_catalogue import read_newest
+from recsys_assets.intake.state_rows import LoggedChange
+from recsys_assets.intake.state_store import StateStore
+from recsys_assets.intake.state_takeover import compared
 from recsys_assets.release.current import read_current
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.string_table import Vocabulary
@@ -110,17 +113,25 @@ def state(
 @home_option
 @json_option
 def states(home: Path | None, as_json: bool) -> None:
-    """List the items that have a state."""
-    snapshot = StateStore(Home.locate(home).item_states_db).refresh(datetime.now(UTC))
+    """List the items that have a state, and where the newest catalogue disagrees."""
+    place = Home.locate(home)
+    snapshot = StateStore(place.item_states_db).refresh(datetime.now(UTC))
     every = sorted(snapshot.states.items())
+    disagreements = compared(snapshot.states, read_newest(place.catalogue_now)).disagreements
     if as_json:
         rows = [{"item_id": item_id, "state": msgspec.to_builtins(one)} for item_id, one in every]
-        click.echo(msgspec.json.encode({"version": snapshot.version, "items": rows}))
+        otherwise = [one._asdict() for one in disagreements]
+        body = {"version": snapshot.version, "items": rows, "disagreements": otherwise}
+        click.echo(msgspec.json.encode(body))
         return
     for item_id, one in every:
         click.echo(f"{item_id}  {state_in_words(one)}")
     if not every:
         click.echo("No item has a state: the catalogue counts.")
+    if disagreements:
+        click.echo("\nThe newest catalogue says otherwise; the states stay in force:")
+    for difference in disagreements:
+        click.echo(f"  {difference.in_words()}")
 
 
 @items.command("log", epilog=example("recsys items log", "recsys items log --item 1082185 --limit 20"))

@@ -24,6 +24,8 @@ from recsys_assets.storage.arrays import UInt64
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.day_journal import DayFile
 
+SNAPSHOT_FILE: Final = ".seen.npz"
+"""The file's name, in the folder of the table."""
 _SPARE_DAYS: Final = 64
 """Days beyond the snapshot that are read again each time, before another one is written."""
 _KEYS: Final = ("users", "items", "pairs")
@@ -71,7 +73,7 @@ def load_seen(
     """
     files = store.files().items()
     checksums = {day: file.checksum for day, file in files if day <= days[-1] and day not in left_out}
-    place = store.root / ".seen.npz"
+    place = store.root / SNAPSHOT_FILE
     snapshot = _read(place, checksums)
     if snapshot is not None:
         seen.add_known(snapshot.known)

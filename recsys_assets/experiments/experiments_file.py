@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from recsys_assets.errors import ExperimentsError
+from recsys_assets.release.rewritten import id_now
 from recsys_assets.storage.bounds import Line, mistake_in
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.toml_files import Step, TomlError, content_of, line_of, parse_toml
@@ -100,13 +101,35 @@ def read_experiments(home: Home) -> tuple[Experiment, ...]:
     Raises:
         ExperimentsError: the file cannot be read or is not valid; with file, line, the value found and what to write.
     """
+    content = experiments_content(home)
+    return () if content is None else parse_experiments(content, home.experiments_file)
+
+
+def experiments_content(home: Home) -> bytes | None:
+    """Return the content of a home's `experiments.toml`; None where there is none.
+
+    Raises:
+        ExperimentsError: the file cannot be read.
+    """
     file = home.experiments_file
     try:
-        text, table = parse_toml(content_of(file))
+        return content_of(file)
     except FileNotFoundError:
-        return ()
+        return None
     except OSError as error:
         raise ExperimentsError(f"{file}: cannot be read ({error.strerror}); mend or remove it") from None
+    except TomlError as error:
+        raise ExperimentsError(f"{file}: {error.found}; mend the file") from None
+
+
+def parse_experiments(content: bytes, file: Path) -> tuple[Experiment, ...]:
+    """Check the content of an experiments file; `file` is for messages.
+
+    Raises:
+        ExperimentsError: it is not valid.
+    """
+    try:
+        text, table = parse_toml(content)
     except TomlError as error:
         place = file if error.line is None else f"{file}:{error.line}"
         raise ExperimentsError(f"{place}: {error.found}; mend the file") from None
@@ -135,7 +158,7 @@ def missing_parts(home: Home, experiment: Experiment) -> str | None:
     for arm in experiment.arms:
         if arm.rules is not None and not (home.root / arm.rules).is_file():
             return f"{experiment.name}: arm {arm.name}: no rules file {home.root / arm.rules}; write it"
-        if arm.release is not None and not (home.releases / arm.release).is_dir():
+        if arm.release is not None and not (home.releases / id_now(home.releases, arm.release)).is_dir():
             return f"{experiment.name}: arm {arm.name}: no release {arm.release!r}; `recsys releases list` shows them"
     return None
 
@@ -198,8 +221,11 @@ def _contradictions(one: Experiment) -> Iterator[Found]:
         yield ("arms",), f"{len(one.arms)} arms; write {_LEAST_ARMS} to {_MOST_ARMS}, the control first"
     if one.kind == "interleave" and len(one.arms) != _LEAST_ARMS:
         yield ("arms",), f"{len(one.arms)} arms; two can be interleaved"
-    if one.kind == "interleave" and one.metric == "conversion":
-        yield ("metric",), "`conversion` is a user's, who sees both arms; write `ctr` or `value_per_answer`"
+    if one.kind == "interleave" and one.metric != "ctr":
+        yield ("metric",), f"`{one.metric}` has no team in an interleaved list, clicks have; write `ctr`"
+    for number, guard in enumerate(one.guards if one.kind == "interleave" else ()):
+        if guard.metric != "ctr":
+            yield ("guards", number, "metric"), "an interleaved list has teams of clicks only; write `ctr`"
     if one.scenario is not None and not _NAME.fullmatch(one.scenario):
         yield ("scenario",), f"{one.scenario!r} is no scenario's name"
     total = sum(arm.share for arm in one.arms)

@@ -8,6 +8,7 @@ from recsys_assets.errors import ReleaseError
 from recsys_assets.experiments.experiments_file import POPULAR
 from recsys_assets.experiments.standing import standing_of
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.release.rewritten import id_now
 from recsys_assets.storage.home import Home
 
 
@@ -44,5 +45,5 @@ def needed_releases(home: Home, *, today: date) -> Collection[str]:
     arms = [arm for one in lasting for arm in one.arms_left()]
     models = {arm.model for arm in arms if arm.model not in {None, POPULAR}}
     newest = newest_of_models(ReleaseStore(home.releases)) if models else {}
-    named = {arm.release for arm in arms if arm.release is not None}
+    named = {id_now(home.releases, arm.release) for arm in arms if arm.release is not None}
     return named | {newest[model] for model in models if model is not None and model in newest}

@@ -1,13 +1,11 @@
 """Credit by team: the activity of users on interleaved lists, a row an arm, from the items that they were shown."""
 
 from collections.abc import Iterable
-from typing import Final
 
 import polars as pl
 
-from recsys_assets.experiments.teams import TeamRow
-
-_KEYS: Final = ("answer_id", "item_id")
+from recsys_assets.experiments.teams import TeamRow, read_teams
+from recsys_assets.storage.home import Home
 
 
 def teams_frame(rows: Iterable[TeamRow]) -> pl.DataFrame:
@@ -16,26 +14,34 @@ def teams_frame(rows: Iterable[TeamRow]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
-def team_days(items: pl.DataFrame, outcomes: pl.DataFrame, teams: pl.DataFrame) -> pl.DataFrame:
-    """Return the activity of each user, arm and day; a user is in both arms, so the test compares within users.
+def team_days(items: pl.DataFrame, teams: pl.DataFrame) -> pl.DataFrame:
+    """Return the clicks of each user, arm and day; a user is in both arms, so the test compares within users.
 
     Args:
-        items: `answer_id, item_id, user_id, day`, an item shown a row.
-        outcomes: `answer_id, item_id, clicks, conversions, value`, an item with attributed events a row.
+        items: `answer_id, item_id, unit, day, clicked`, an item shown a row: the unit is the user, `clicked` 0 or 1.
         teams: as of `teams_frame`; an item without a team counts for no arm.
 
     Returns:
-        `arm, user_id, day, shown, clicks, conversions, value`: shown items of the arm's team, those clicked, purchases
-        and value.
+        `arm, user_id, day, shown, clicks, conversions, value`: shown items of the arm's team, and those clicked;
+        purchases and value have no team, and are 0.
     """
-    shown = items.join(teams, on=_KEYS, how="inner").join(outcomes, on=_KEYS, how="left")
     return (
-        shown.group_by("arm", "user_id", "day")
+        items.join(teams, on=["answer_id", "item_id"], how="inner")
+        .group_by("arm", pl.col("unit").alias("user_id"), "day")
         .agg(
             pl.len().cast(pl.Int64).alias("shown"),
-            (pl.col("clicks").fill_null(0) > 0).sum().cast(pl.Int64).alias("clicks"),
-            pl.col("conversions").fill_null(0).sum().cast(pl.Int64),
-            pl.col("value").fill_null(0.0).sum().cast(pl.Float64),
+            pl.col("clicked").sum().cast(pl.Int64).alias("clicks"),
+            pl.lit(0, pl.Int64).alias("conversions"),
+            pl.lit(0.0, pl.Float64).alias("value"),
         )
         .sort("arm", "user_id", "day")
     )
+
+
+def clicks_by_team(home: Home, items: pl.DataFrame) -> pl.DataFrame:
+    """Return `team_days` of items, with the teams that the home's servers kept.
+
+    Raises:
+        AnswersUnavailableError: the teams cannot be read.
+    """
+    return team_days(items, teams_frame(read_teams(home.answers_db)))

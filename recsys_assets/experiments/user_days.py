@@ -1,4 +1,4 @@
-"""What the users of an experiment did, a row a user, arm and day: the frame that its test looks at every day."""
+"""The clicks and purchases of an experiment, a row a user, arm and day: the frame that its test looks at every day."""
 
 from datetime import date
 from typing import Final

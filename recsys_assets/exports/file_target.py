@@ -32,9 +32,9 @@ _TIME: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
 _TYPES: Final = {
     name: dtype
     for name, dtype in pl.Schema(pl.from_arrow(SCHEMA.empty_table()).schema).items()  # type: ignore[union-attr]
-    if name != columns.EXPORTED_AT
+    if name not in {columns.EXPORTED_AT, columns.DELETED}
 }
-"""Types of the columns in a file of texts; times are texts there."""
+"""Types of the columns that every file of texts has; times are texts there."""
 Write = Callable[[pa.RecordBatch], None]
 
 

@@ -26,6 +26,7 @@ from recsys_assets.release.bound_states import bind_states
 from recsys_assets.release.learnt_events import events_since
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.retrieval import first_of_rows
+from recsys_assets.rules.engine.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Answer, Request
 from recsys_assets.rules.rules_file import FollowedRules
@@ -63,7 +64,8 @@ class ListMaker:
         self._plain = PlainScenario(self.release)
         self._events = events_since(self.release, home.events_db, EventMeaning.of(EventOptions.of(home)))
         store = StateStore(home.item_states_db)
-        self._plain.lookups.take_up(bind_states(store.refresh(now), self.release.items))
+        over = FollowedCatalogue(home).over(self.release)
+        self._plain.lookups.take_up(bind_states(store.refresh(now), self.release.items, catalogue=over))
         store.close()
         self._events.refresh()
         followed = FollowedRules(self._plain, home)

@@ -113,17 +113,16 @@ class RedisTarget(ExportTarget):
         return manifest
 
     def forget(self, users: Sequence[str]) -> int:
-        """Delete the keys of users in every generation, and their names in what a killed export left."""
+        """Delete the keys of users in every generation, one that expires soon too, and in what a killed export left."""
         gone = 0
         with self._client() as client:
-            current = client.get(self._key("current"))
-            generations = client.smembers(self._key("generations")) | ({current} if current else set())
-            for name in (generation.decode() for generation in generations):
-                for start in range(0, len(users), _AT_ONCE):
-                    some = users[start : start + _AT_ONCE]
-                    gone += client.unlink(*(self._key(f"{name}:{user}") for user in some))
-                    for note in (self._key(f"staged:{name}"), self._key(f"gone:{name}")):
-                        gone += sum(client.lrem(note, 0, user) for user in some)
+            for user in users:
+                keys = list(
+                    client.scan_iter(match=f"{_escaped(self._key(''))}*:{_escaped(user)}", count=_AT_ONCE)
+                )
+                gone += client.unlink(*keys) if keys else 0
+            for note in client.scan_iter(match=f"{_escaped(self._key(''))}*", count=_AT_ONCE, _type="list"):
+                gone += sum(client.lrem(note, 0, user) for user in users)
         return int(gone)
 
     def _key(self, name: str) -> str:
@@ -146,7 +145,7 @@ class RedisTarget(ExportTarget):
         current = client.get(self._key("current"))
         for generation in client.smembers(generations) - {current}:
             name = generation.decode()
-            pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self._key(f"{name}:")) + "*"
+            pattern = _escaped(self._key(f"{name}:")) + "*"
             keys = client.scan_iter(match=pattern, count=_AT_ONCE)
             while some := list(islice(keys, _AT_ONCE)):
                 with client.pipeline(transaction=False) as pipe:
@@ -172,3 +171,8 @@ class RedisTarget(ExportTarget):
             raise ExportError(
                 f"{self.shown}: cannot be written ({self._url.one_line(error)}); what it held is unchanged"
             ) from None
+
+
+def _escaped(text: str) -> str:
+    """Return the pattern of Redis that a text alone has."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", text)

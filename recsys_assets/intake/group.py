@@ -30,7 +30,6 @@ _IDS_AT_ONCE: Final = 500
 _SHOWN_IDS: Final = 20
 _LOCK_PATIENCE_SECONDS: Final = 5.0
 _LOCK_POLL_SECONDS: Final = 0.000_5
-_Content = tuple[object, ...]
 
 
 class Receipt(NamedTuple):
@@ -69,13 +68,15 @@ def write_group(connection: sqlite3.Connection, group: Sequence[Submission]) -> 
     return outcomes
 
 
-def content(row: EventRow) -> _Content:
-    """Return what must be equal for two events of one id to be the same event.
+def is_same(one: EventRow, other: EventRow) -> bool:
+    """Return True where two events of one id have the same content.
 
-    The time of arrival does not count, and neither does the time of an event that was stamped at its arrival.
+    The time of arrival does not count, and neither does the time of events that were stamped at their arrival.
     """
-    stamp = None if row.timestamp == row.received_at else row.timestamp
-    return (*row[1:4], stamp, *row[6:])
+    if one[1:4] != other[1:4] or one[6:] != other[6:]:
+        return False
+    at_arrival = one.timestamp == one.received_at and other.timestamp == other.received_at
+    return at_arrival or one.timestamp == other.timestamp
 
 
 def _begin(connection: sqlite3.Connection) -> None:
@@ -93,38 +94,34 @@ def _begin(connection: sqlite3.Connection) -> None:
             return
 
 
-def _known(connection: sqlite3.Connection, group: Sequence[Submission]) -> dict[str, _Content]:
-    """Return the contents of the group's events that are stored already, by id."""
+def _known(connection: sqlite3.Connection, group: Sequence[Submission]) -> dict[str, EventRow]:
+    """Return the stored events that have the ids of the group's, by id."""
     ids = [row.event_id for one in group for row in one.rows if isinstance(row, EventRow)]
     known = {}
     for start in range(0, len(ids), _IDS_AT_ONCE):
         some = ids[start : start + _IDS_AT_ONCE]
         query = f"SELECT {EVENT_COLUMNS} FROM events WHERE event_id IN ({', '.join('?' * len(some))})"  # noqa: S608  constants
         for values in connection.execute(query, some):
-            row = EventRow(*values)
-            known[row.event_id] = content(row)
+            known[values[0]] = EventRow(*values)
     return known
 
 
 def _write_batch(
-    connection: sqlite3.Connection, rows: Sequence[IntakeRow], known: dict[str, _Content]
+    connection: sqlite3.Connection, rows: Sequence[IntakeRow], known: dict[str, EventRow]
 ) -> Receipt | RecsysError:
     events = [row for row in rows if isinstance(row, EventRow)]
     new: dict[str, EventRow] = {}
-    contents: dict[str, _Content] = {}
     conflicts: dict[str, None] = {}
     for row in events:
-        mine = content(row)
-        earlier = known.get(row.event_id) or contents.get(row.event_id)
+        earlier = known.get(row.event_id) or new.get(row.event_id)
         if earlier is None:
             new[row.event_id] = row
-            contents[row.event_id] = mine
-        elif earlier != mine:
+        elif not is_same(earlier, row):
             conflicts[row.event_id] = None
     if conflicts:
         return _conflict(conflicts)
     connection.executemany(_ADD_EVENT, new.values())
-    known.update(contents)
+    known.update(new)
     before = connection.total_changes
     connection.executemany(_ADD_IMPRESSION, _of(rows, ImpressionRow))
     connection.executemany(_ADD_MERGE, _of(rows, MergeRow))

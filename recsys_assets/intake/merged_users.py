@@ -65,7 +65,7 @@ class MergedUsers:
         """Store a merge, durably, and return True; False where it is stored already.
 
         Raises:
-            MergeConflictError: `from_user` was merged into another user, or `to_user` means `from_user`.
+            MergeConflictError: `from_user` was merged into another user, or `to_user` is or means `from_user`.
             EventsUnavailableError: the file cannot be written.
         """
         with self._lock:
@@ -114,6 +114,8 @@ class MergedUsers:
         Raises:
             MergeConflictError: it contradicts a stored one.
         """
+        if row.from_user == row.to_user:
+            raise MergeConflictError(f"user {row.from_user!r} cannot be merged into itself; name two users")
         before = next((one for one in stored if one.from_user == row.from_user), None)
         if before is not None and before.to_user == row.to_user:
             return False

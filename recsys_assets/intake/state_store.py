@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,42 +17,19 @@ import msgspec
 
 from recsys_assets.errors import ItemStatesUnavailableError
 from recsys_assets.intake.item_states import ItemState, Mark, StateChange, changed, same
+from recsys_assets.intake.state_rows import (
+    EXPIRED,
+    SCHEMA,
+    LoggedChange,
+    decoded,
+    logged_change,
+    sortable,
+    state_of,
+    store_change,
+)
 from recsys_assets.storage.atomic import make_folder
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS states (item_id TEXT PRIMARY KEY, state TEXT NOT NULL, until TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS changes (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    item_id TEXT NOT NULL,
-    at TEXT NOT NULL,
-    by TEXT NOT NULL,
-    why TEXT NOT NULL,
-    before TEXT,
-    after TEXT
-);
-CREATE INDEX IF NOT EXISTS changes_by_item ON changes (item_id);
-"""
 _BUSY_SECONDS: Final = 10.0
-EXPIRED: Final = "(its time was up)"
-"""Who took back a state that ended by itself, in the log."""
-
-
-class LoggedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of one item's state, as the log keeps it."""
-
-    seq: int
-    """Number of the change, ascending."""
-    item_id: str
-    at: datetime
-    """Its time, UTC."""
-    by: str
-    """Name of the API key, or login of the shell's user."""
-    why: str
-    """The reason given; empty where none was."""
-    before: ItemState | None
-    """The state before; None where there was none."""
-    after: ItemState | None
-    """The state after; None where none is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +75,11 @@ class StateStore:
             self._log_expired(connection, now)
             found: dict[str, ItemState | None] = {}
             for item_id, change in changes.items():
-                before = _state_of(connection, item_id)
+                before = state_of(connection, item_id)
                 found[item_id] = after = changed(before, change, by=by, now=now)
                 if not same(before, after):
                     mark = Mark(at=now, by=by, why=change.why)
-                    _store(connection, item_id, before, after, mark)
+                    store_change(connection, item_id, before, after, mark)
             return found
 
     def take_back(self, item_ids: Sequence[str], *, by: str, why: str, now: datetime) -> list[str]:
@@ -113,10 +90,10 @@ class StateStore:
         """
         with self._writing() as connection:
             self._log_expired(connection, now)
-            befores = {item_id: _state_of(connection, item_id) for item_id in item_ids}
+            befores = {item_id: state_of(connection, item_id) for item_id in item_ids}
             had = {item_id: before for item_id, before in befores.items() if before is not None}
             for item_id, before in had.items():
-                _store(connection, item_id, before, None, Mark(at=now, by=by, why=why))
+                store_change(connection, item_id, before, None, Mark(at=now, by=by, why=why))
             return list(had)
 
     def log(
@@ -143,7 +120,7 @@ class StateStore:
             if connection is None:
                 return []
             with self._readable():
-                return [_logged(row) for row in connection.execute(sql, (*values, limit))]
+                return [logged_change(row) for row in connection.execute(sql, (*values, limit))]
 
     def refresh(self, now: datetime) -> StatesSnapshot:
         """Take up changes by any process, and the states that have ended, and return the newest snapshot.
@@ -187,7 +164,7 @@ class StateStore:
             connection.execute("BEGIN")
             try:
                 rows = connection.execute("SELECT item_id, state FROM states")
-                self._all = {item_id: _decoded(state) for item_id, state in rows}
+                self._all = {item_id: decoded(state) for item_id, state in rows}
                 self._seq = connection.execute("SELECT coalesce(max(seq), 0) FROM changes").fetchone()[0]
             finally:
                 connection.execute("COMMIT")
@@ -197,7 +174,7 @@ class StateStore:
             if after is None:
                 self._all.pop(item_id, None)
             else:
-                self._all[item_id] = _decoded(after)
+                self._all[item_id] = decoded(after)
             self._seq = seq
 
     def _open_reader(self) -> sqlite3.Connection | None:
@@ -210,7 +187,7 @@ class StateStore:
             if self._reader is None and inode:
                 connection = sqlite3.connect(self._path, check_same_thread=False, timeout=_BUSY_SECONDS)
                 try:
-                    connection.executescript(_SCHEMA)
+                    connection.executescript(SCHEMA)
                 except sqlite3.Error:
                     connection.close()
                     raise
@@ -236,7 +213,7 @@ class StateStore:
             ) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(_SCHEMA)
+                connection.executescript(SCHEMA)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -255,56 +232,6 @@ class StateStore:
         sql = (
             "SELECT item_id, state FROM states WHERE until IS NOT NULL AND until <= ? ORDER BY until, item_id"
         )
-        for item_id, state in connection.execute(sql, (_sortable(now),)).fetchall():
-            before = _decoded(state)
-            _store(connection, item_id, before, None, Mark(at=before.until or now, by=EXPIRED))
-
-
-def _state_of(connection: sqlite3.Connection, item_id: str) -> ItemState | None:
-    row = connection.execute("SELECT state FROM states WHERE item_id = ?", (item_id,)).fetchone()
-    return None if row is None else _decoded(row[0])
-
-
-def _store(
-    connection: sqlite3.Connection,
-    item_id: str,
-    before: ItemState | None,
-    after: ItemState | None,
-    mark: Mark,
-) -> None:
-    if after is None:
-        connection.execute("DELETE FROM states WHERE item_id = ?", (item_id,))
-    else:
-        until = None if after.until is None else _sortable(after.until)
-        connection.execute(
-            "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", (item_id, _encoded(after), until)
-        )
-    logged = (item_id, _sortable(mark.at), mark.by, mark.why, _encoded(before), _encoded(after))
-    connection.execute(
-        "INSERT INTO changes (item_id, at, by, why, before, after) VALUES (?, ?, ?, ?, ?, ?)", logged
-    )
-
-
-def _logged(row: tuple[int, str, str, str, str, str | None, str | None]) -> LoggedChange:
-    seq, item_id, at, by, why, before, after = row
-    return LoggedChange(
-        seq=seq,
-        item_id=item_id,
-        at=datetime.fromisoformat(at),
-        by=by,
-        why=why,
-        before=None if before is None else _decoded(before),
-        after=None if after is None else _decoded(after),
-    )
-
-
-def _sortable(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _encoded(state: ItemState | None) -> str | None:
-    return None if state is None else msgspec.json.encode(state).decode()
-
-
-def _decoded(text: str) -> ItemState:
-    return msgspec.json.decode(text, type=ItemState)
+        for item_id, state in connection.execute(sql, (sortable(now),)).fetchall():
+            before = decoded(state)
+            store_change(connection, item_id, before, None, Mark(at=before.until or now, by=EXPIRED))

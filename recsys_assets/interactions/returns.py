@@ -13,6 +13,7 @@ import polars as pl
 from recsys_assets import columns
 from recsys_assets.interactions.event_lines import one_row_an_event, together
 from recsys_assets.interactions.row_rule import REASON, RowRule, judged, tidied
+from recsys_assets.lake.merged_rows import user_of
 from recsys_assets.lake.raw_returns import is_return, may_have_returns
 from recsys_assets.quality.contract import UTC_MICROSECONDS
 from recsys_assets.storage.atomic import replaced_file
@@ -143,7 +144,8 @@ def _purchases(
     def of_pairs(rows: pl.DataFrame) -> pl.DataFrame:
         items = pairs[columns.ITEM_ID].unique().implode()
         near = rows.filter(pl.col(columns.ITEM_ID).str.strip_chars().is_in(items))
-        return near.filter(pl.struct(pl.col(name).str.strip_chars() for name in _PAIR).is_in(wanted))
+        pair = pl.struct(user_of(rule.merged), pl.col(columns.ITEM_ID).str.strip_chars())
+        return near.filter(pair.is_in(wanted))
 
     wanted = pairs.to_struct().implode()
     found = [_WITH_PIECES.to_frame()]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal, Self
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.merged_rows import merge_users
 from recsys_assets.lake.raw_returns import is_return
 from recsys_assets.quality.contract import UTC_MICROSECONDS
 from recsys_assets.quality.row_account import RowAccount, RowsOfReason
@@ -46,14 +47,19 @@ class RowRule:
     not_products: tuple[str, ...] = ()
     """Item ids that are no products; `*` is any text."""
 
+    merged: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """Merged user -> the user whom the id means now. It is no part of the rule's text: only days that have rows of
+    such users differ by it."""
+
     @classmethod
-    def of(cls, settings: InteractionsSettings) -> Self:
-        """Return the rule of a home's `[interactions]`."""
+    def of(cls, settings: InteractionsSettings, merged: Mapping[str, str] | None = None) -> Self:
+        """Return the rule of a home's `[interactions]` and merges."""
         return cls(
             returns=settings.returns,
             identical_rows=settings.identical_rows,
             cancelled=tuple(settings.cancelled),
             not_products=tuple(settings.not_products),
+            merged=merged or {},
         )
 
     def is_cancelled(self, has: frozenset[str]) -> pl.Expr | None:
@@ -94,10 +100,13 @@ def tidied(raw: pl.DataFrame) -> pl.DataFrame:
 def judged(rows: pl.DataFrame, rule: RowRule) -> pl.DataFrame:
     """Return tidied rows with the first `REASON` that leaves them out, null where none does.
 
+    Rows of merged users come under the users whom their ids mean now.
+
     Args:
         rows: with RAW_INTERACTIONS' columns, PARTITION, and any of the source's own.
         rule: the choices of the shop.
     """
+    rows = merge_users(rows, rule.merged)
     start = pl.col(columns.PARTITION).cast(UTC_MICROSECONDS)
     timestamp, quantity, value = pl.col(columns.TIMESTAMP), pl.col(columns.QUANTITY), pl.col(columns.VALUE)
     within = timestamp.is_between(start, start + pl.duration(days=1), closed="left").fill_null(value=False)

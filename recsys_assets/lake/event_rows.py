@@ -82,7 +82,11 @@ class EventRows:
 
 def events_of(file: DayFile) -> EventCounts:
     """Return the events by HTTP of a landed raw day."""
-    found = file.provenance
+    return events_in(file.provenance)
+
+
+def events_in(found: Mapping[str, str]) -> EventCounts:
+    """Return the events by HTTP that the metadata of a raw day's file say."""
     return EventCounts(int(found.get(ADDED_KEY, "0")), int(found.get(IN_SOURCE_KEY, "0")))
 
 

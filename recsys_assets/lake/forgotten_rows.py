@@ -14,12 +14,12 @@ from recsys_assets.storage.forgotten import Forgotten
 from recsys_assets.storage.id_form import BLANKS
 
 FORGOTTEN_KEY: Final = "recsys.forgotten"
-"""Key of a raw day's `LeftOut` in its Parquet file's metadata; a day without such rows has none."""
+"""Key of a raw day's `LeftOutRows` in its Parquet file's metadata; a day without such rows has none."""
 FORGOTTEN: Final = "forgotten"
 """Reason of the row account."""
 
 
-class LeftOut:
+class LeftOutRows:
     """The rows of a day that were left out, as its file records them: `12 #1 #4`."""
 
     def __init__(self, rows: int = 0, forgets: Iterable[int] = ()) -> None:
@@ -28,14 +28,14 @@ class LeftOut:
         self.forgets = frozenset(forgets)
 
     @classmethod
-    def of(cls, provenance: Mapping[str, str]) -> "LeftOut":
+    def of(cls, provenance: Mapping[str, str]) -> "LeftOutRows":
         """Return what a file's metadata says; no rows where it says nothing."""
         rows, *forgets = provenance.get(FORGOTTEN_KEY, "0").split()
         return cls(int(rows), (int(one.removeprefix("#")) for one in forgets))
 
-    def plus(self, rows: int, forgets: Iterable[int]) -> "LeftOut":
+    def plus(self, rows: int, forgets: Iterable[int]) -> "LeftOutRows":
         """Return the rows with those of more users."""
-        return LeftOut(self.rows + rows, self.forgets.union(forgets)) if rows else self
+        return LeftOutRows(self.rows + rows, self.forgets.union(forgets)) if rows else self
 
     def __str__(self) -> str:
         """Return both, as a file records them."""
@@ -68,7 +68,7 @@ class ForgottenRows:
     def __init__(self, forgotten: Forgotten) -> None:
         """Take the users."""
         self._forgotten = forgotten
-        self._left_out: dict[date, LeftOut] = {}
+        self._left_out: dict[date, LeftOutRows] = {}
 
     def without(self, days: Iterable[tuple[date, pl.DataFrame]]) -> Iterator[tuple[date, pl.DataFrame]]:
         """Yield each day without their rows."""
@@ -78,12 +78,12 @@ class ForgottenRows:
 
     def provenance(self, day: date) -> dict[str, str]:
         """Return the entry of the metadata of a day that `without` has yielded."""
-        return self._left_out.get(day, LeftOut()).provenance
+        return self._left_out.get(day, LeftOutRows()).provenance
 
 
-def _parted(frame: pl.DataFrame, forgotten: Forgotten) -> tuple[pl.DataFrame, LeftOut]:
+def _parted(frame: pl.DataFrame, forgotten: Forgotten) -> tuple[pl.DataFrame, LeftOutRows]:
     if not forgotten.times or frame.is_empty():
-        return frame, LeftOut()
+        return frame, LeftOutRows()
     users = pl.col(columns.USER_ID).str.strip_chars(BLANKS)
     times = {
         user: at
@@ -91,10 +91,10 @@ def _parted(frame: pl.DataFrame, forgotten: Forgotten) -> tuple[pl.DataFrame, Le
         if user is not None and (at := forgotten.forgotten_at(user)) is not None
     }
     if not times:
-        return frame, LeftOut()
+        return frame, LeftOutRows()
     until = users.replace_strict(times, default=None, return_dtype=pl.Datetime("us", "UTC"))
     time = pl.col(columns.TIMESTAMP)
     is_before = until.is_not_null() & (time.is_null() | (time < until))
     kept, left_out = frame.filter(~is_before), frame.filter(is_before)
     numbers = {forgotten.number_of(user) for user in left_out.select(users).to_series().unique()}
-    return kept, LeftOut().plus(left_out.height, numbers)
+    return kept, LeftOutRows().plus(left_out.height, numbers)

@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from recsys_assets.lake.event_rows import events_of
-from recsys_assets.lake.forgotten_rows import FORGOTTEN, LeftOut
+from recsys_assets.lake.forgotten_rows import FORGOTTEN, LeftOutRows
 from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.lake.source_days import OUTSIDE_RANGE, SourceDays
 from recsys_assets.quality.ledger import Ledger
@@ -88,7 +88,7 @@ def write_home_account(home: Home, source: SourceSettings) -> HomeAccount:
 
 def _forgotten(raw: DayFile | None) -> RowAccount:
     """Return the rows of forgotten users that a raw day left out."""
-    rows = 0 if raw is None else LeftOut.of(raw.provenance).rows
+    rows = 0 if raw is None else LeftOutRows.of(raw.provenance).rows
     return RowAccount(reasons={FORGOTTEN: RowsOfReason(rows=rows)} if rows else {})
 
 

@@ -1,12 +1,8 @@
 """One fingerprint of everything that an asset is made from, and the record of the last one.
 
 A day's Parquet file carries its fingerprint in its own metadata; an artifact has a record beside it
-(`made_artifacts`). An asset is fresh when the fingerprint of today's inputs is the recorded one (`build.py`
-compares them), so a killed build resumes where it stopped, and an unchanged home builds nothing.
-
-Code is part of a fingerprint by its version (`CODE_VERSIONS`), not by its text: a home keeps its results over
-a refactoring or an upgrade that changes none of them, which on a large log is hours of landing and training.
-A test compares the code of each asset with the one accepted last, so that nobody forgets to raise a version.
+(`made_artifacts`). An asset is fresh when the fingerprint of today's inputs is the recorded one.
+Code is part of a fingerprint by its version (`CODE_VERSIONS`); a test compares it with the one accepted last.
 """
 
 import hashlib
@@ -24,6 +20,7 @@ from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.day_content import source_part
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
+from recsys_assets.lake.merged_rows import merged_users, touched_days
 from recsys_assets.lake.raw_returns import may_have_returns, raw_store
 from recsys_assets.lake.source_days import SourceDays, meaning_of, reading_of
 from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
@@ -47,7 +44,7 @@ RULES_KEY: Final = "recsys.cleaning"
 
 CODE_VERSIONS: Final = {
     "raw_interactions": "3",
-    "item_catalogue": "3",
+    "item_catalogue": "4",
     "interactions": "3",
     "increment_report": "4",
     "model_choice": "2",
@@ -56,7 +53,7 @@ CODE_VERSIONS: Final = {
     "features": "3",
     "item_index": "3",
     "release": "2",
-    "exported_lists": "1",
+    "exported_lists": "2",
     "impressions": "1",
     "online_metrics": "1",
 }
@@ -156,8 +153,15 @@ class Inputs:
 
     @cached_property
     def row_rule(self) -> RowRule:
-        """The rule that says which rows are events: `[interactions]`."""
-        return RowRule.of(self.settings.interactions)
+        """The rule that says which rows are events, and whose they are: `[interactions]` and the merges of users."""
+        return RowRule.of(self.settings.interactions, merged_users(self.home))
+
+    @cached_property
+    def _merged(self) -> Mapping[date, str]:
+        return touched_days(self.home, self.raw_store, self.raw_files, self.row_rule.merged)
+
+    def _raw(self, day: date) -> str:
+        return self.raw_files[day].content + self._merged.get(day, "")
 
     @cached_property
     def taken_off(self) -> TakenOff:
@@ -165,7 +169,7 @@ class Inputs:
         files = self.raw_files
         if not any(map(may_have_returns, files.values())):
             return TakenOff.none()
-        of_days = (f"{day} {file.content}" for day, file in files.items())
+        of_days = (f"{day} {self._raw(day)}" for day in files)
         inputs = fingerprint([CODE_VERSIONS["interactions"], self.row_rule, *of_days])
         if written_inputs(self.home.taken_off) == inputs:
             return TakenOff.load(self.home.taken_off)
@@ -179,13 +183,9 @@ class Inputs:
         return str(self.wish_rule), str(self.row_rule)
 
     def interactions(self, day: date) -> str:
-        """Covers the day's raw file, the weights of events, and returns that take pieces off the day."""
-        parts = [
-            self.raw_files[day].content,
-            *self._rules_of_cleaning,
-            *self.taken_off.fingerprint(day),
-        ]
-        return fingerprint([CODE_VERSIONS["interactions"], *parts])
+        """Covers the day's raw file, the weights of events, returns that take pieces off the day, and merged users."""
+        of_day = (self._raw(day), *self._rules_of_cleaning, *self.taken_off.fingerprint(day))
+        return fingerprint([CODE_VERSIONS["interactions"], *of_day])
 
     def cleaning(self, day: date) -> dict[str, str]:
         """Return the day's provenance in `interactions`."""

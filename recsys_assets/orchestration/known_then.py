@@ -53,6 +53,8 @@ def home_as_known(home: Home, settings: Settings, at: datetime) -> Iterator[Home
         _link_raw(then, home, known)
         if home.catalogue.exists():
             then.catalogue.symlink_to(home.catalogue)
+        if home.events_db.exists():  # users are merged as they are today
+            then.events_db.symlink_to(home.events_db)
         _clean(then, now, settings)
         yield then
 

@@ -6,7 +6,8 @@ Shapes: I items, b boosted ones.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from recsys_assets.release.retrieval import NO_ITEMS, Candidates, LeftOut
 from recsys_assets.storage.arrays import Bools, Float32, Int32
 from recsys_assets.storage.string_table import Vocabulary
 
+OffLists = Literal["hidden", "not available"]
+"""A state by which lists leave an item out."""
+
 
 class Scores(Protocol):
     """The scores of one asker."""
@@ -24,18 +28,18 @@ class Scores(Protocol):
         """Return the scores of n items, (n,)."""
 
 
-class NewerCatalogue(Protocol):
-    """What the newest catalogue says otherwise than a release."""
+class CatalogueOver(NamedTuple):
+    """The values of the newest catalogue over a release that is older, by item number."""
 
-    @property
-    def stamp(self) -> int:
-        """Changes with it."""
+    number: int = 0
+    """The catalogue's number; 0 where there is none, or the release is as new."""
+    categories: Mapping[int, str] = MappingProxyType({})
+    """Categories other than the release's."""
+    prices: Mapping[int, float] = MappingProxyType({})
+    """Prices other than the release's."""
 
-    def categories_over(self, items: Vocabulary) -> Mapping[int, str]:
-        """Return the category of the items that have another one now, by item number."""
 
-    def prices_over(self, items: Vocabulary) -> Mapping[int, float]:
-        """Return the price of the items that have another one now, by item number."""
+NOTHING_NEWER: Final = CatalogueOver()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,7 @@ class BoundStates:
         return 0 if self.apart_I is None else int(np.count_nonzero(self.apart_I))
 
     def left_out(self, few: Collection[int]) -> Collection[int]:
-        """Return the items that a list leaves out, of which `few` are a request's own."""
+        """Return the items that a list leaves out: `few`, a request's own, and those of states."""
         return few if self.gone_I is None else LeftOut(few, self.gone_I, self.gone)
 
     def not_retrieved(self, few: Collection[int]) -> Collection[int]:
@@ -124,6 +128,13 @@ class BoundStates:
         gone_I = self.gone_I
         return nums if gone_I is None else [num for num in nums if not gone_I.item(num)]
 
+    def word(self, num: int) -> OffLists | None:
+        """Return the state by which lists leave an item out; None where they do not."""
+        state = self.by_num.get(num)
+        if state is None or not state.gone:
+            return None
+        return "hidden" if state.hidden else "not available"
+
     def why_gone(self, num: int) -> str | None:
         """Return why lists leave an item out, in words; None where they do not."""
         state = self.by_num.get(num)
@@ -134,20 +145,18 @@ NO_STATES: Final = BoundStates()
 
 
 def bind_states(
-    snapshot: StatesSnapshot, items: Vocabulary, *, catalogue: NewerCatalogue | None = None
+    snapshot: StatesSnapshot, items: Vocabulary, *, catalogue: CatalogueOver = NOTHING_NEWER
 ) -> BoundStates:
     """Return states as arrays over the items of a release; a state wins over the catalogue.
 
     Args:
         snapshot: the states by item id; those of items that the release does not hold have no effect.
         items: the release's.
-        catalogue: the newest one, where it is newer than the release.
+        catalogue: the newest one's values, where it is newer than the release.
     """
-    version = snapshot.version + (0 if catalogue is None else catalogue.stamp)
     numbered = ((items.num(item_id), state) for item_id, state in snapshot.states.items())
     by_num = {num: state for num, state in numbered if num is not None}
-    prices = {} if catalogue is None else dict(catalogue.prices_over(items))
-    categories = {} if catalogue is None else dict(catalogue.categories_over(items))
+    prices, categories = dict(catalogue.prices), dict(catalogue.categories)
     prices |= {num: one.price for num, one in by_num.items() if one.price is not None}
     categories |= {num: one.category for num, one in by_num.items() if one.category is not None}
     hidden_I = _mask([num for num, one in by_num.items() if one.hidden], len(items))
@@ -161,7 +170,7 @@ def bind_states(
         boost_I[list(boosts)] = list(boosts.values())
         apart_I = _mask([*gone, *boosts], len(items))
     return BoundStates(
-        version=version,
+        version=snapshot.version + catalogue.number,
         by_num=by_num,
         hidden_I=hidden_I,
         gone_I=gone_I,

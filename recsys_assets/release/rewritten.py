@@ -58,6 +58,11 @@ class Rewritten:
         return [before for before in reversed(self.after) if self.newest(before) == release_id]
 
 
+def id_now(root: Path, release_id: str) -> str:
+    """Return the id that a release has now, which people may name by an earlier one; errors as in `Rewritten.load`."""
+    return release_id if (root / release_id).is_dir() else Rewritten.load(root).newest(release_id)
+
+
 def read_rewritten(root: Path) -> list[RewrittenRelease]:
     """Return the record, oldest first.
 

@@ -29,7 +29,7 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     """Name of the step: `lake`, `releases`, …"""
     detail: str
-    """What was done, in words, with numbers; empty where there was nothing to do."""
+    """The work done, in words, with numbers; empty where there was nothing to do."""
     changed: int = 0
     """Rows, cells, lines, keys or files that were changed or removed."""
     unfinished: str = ""

@@ -107,6 +107,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "item_catalogue.parquet"
 
     @property
+    def catalogue_now(self) -> Path:
+        """The categories and prices of the newest catalogue, as arrays that servers read."""
+        return self.root / "lake" / "catalogue_now"
+
+    @property
     def source_days(self) -> Path:
         """The source's events by day when it was read last, those outside of the partitions too: a Parquet file."""
         return self.root / "source_days.parquet"
@@ -236,6 +241,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "lake" / "online_metrics"
 
     @property
+    def merged_days(self) -> Path:
+        """The raw days that have rows of merged users: JSON without their ids; made again where it is missing."""
+        return self.root / "lake" / "merged_days.json"
+
+    @property
     def item_states_db(self) -> Path:
         """The state of items now, and the log of its changes."""
         return self.root / "item_states.sqlite"
@@ -249,6 +259,11 @@ class Home(msgspec.Struct, frozen=True):
     def experiments_log(self) -> Path:
         """Starts and ends of experiments and arms: JSON lines."""
         return self.root / "experiments.jsonl"
+
+    @property
+    def last_good_experiments(self) -> Path:
+        """A copy of `experiments.toml` as it was valid last, for a start while it is broken."""
+        return self.root / "last_good_experiments.toml"
 
     @property
     def experiment_results(self) -> Path:

@@ -9,7 +9,13 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
-from recsys_assets.api.schemas import operation_schemas, recommendation_schemas, release_schemas
+from recsys_assets.api.schemas import (
+    feature_schemas,
+    operation_schemas,
+    recommendation_schemas,
+    release_schemas,
+    user_schemas,
+)
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.release.load import Release
 from recsys_assets.storage.home import Home
@@ -45,11 +51,11 @@ Client = TestClient[Litestar]
         ("/v1/items/i5/similar", recommendation_schemas.SimilarItems),
         ("/v1/popular", recommendation_schemas.PopularItems),
         ("/v1/users/u1/history", recommendation_schemas.UserHistory),
-        ("/v1/users/u1/features", operation_schemas.FeatureRow),
-        ("/v1/items/i5/features", operation_schemas.FeatureRow),
-        ("/v1/features", operation_schemas.FeatureRegistry),
+        ("/v1/users/u1/features", feature_schemas.FeatureRow),
+        ("/v1/items/i5/features", feature_schemas.FeatureRow),
+        ("/v1/features", feature_schemas.FeatureRegistry),
         ("/v1/items?q=tea", operation_schemas.ItemSearch),
-        ("/v1/users?q=u1", operation_schemas.UserSearch),
+        ("/v1/users?q=u1", user_schemas.UserSearch),
         ("/v1/categories", operation_schemas.Categories),
         ("/v1/release", release_schemas.ReleaseSummary),
         ("/v1/releases", release_schemas.Releases),

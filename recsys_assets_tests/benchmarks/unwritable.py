@@ -51,6 +51,7 @@ COMMANDS = {
     "notices list": (),
     "notices send": (),
     "prune": (),
+    "forget": ("u0000001", "--yes"),
     "keys add": ("shop",),
     "keys list": (),
     "keys revoke": ("0",),

@@ -48,7 +48,7 @@ def test_guard_rails_are_read(tmp_path: Path) -> None:
         ('model = "popular"', 'model = "popular"\nrules = "a.toml"', 13, "write one of"),
         ('model = "popular"', 'rules = "../a.toml"', 13, "outside of the home"),
         ('model = "popular"', "colour = 1", 13, "unknown"),
-        ('"ctr"', '"conversion"\nkind = "interleave"', 4, "sees both arms"),
+        ('"ctr"', '"conversion"\nkind = "interleave"', 4, "has no team in an interleaved list"),
         ("[experiments.taste]", "[experiments.Taste]", 1, "no name"),
         ("[experiments.taste]", "[trials]\n[experiments.taste]", 1, "unknown"),
         ("start = 2026-11-01", "start = = 1", 2, "not valid TOML"),

@@ -99,19 +99,11 @@ def test_a_click_counts_for_the_team_of_its_item() -> None:
         {
             "answer_id": ["x"] * 3,
             "item_id": ["i1", "i2", "i3"],
-            "user_id": ["u"] * 3,
+            "unit": ["u"] * 3,
             "day": [day] * 3,
-        }
-    )
-    outcomes = pl.DataFrame(
-        {
-            "answer_id": ["x", "x"],
-            "item_id": ["i2", "i3"],
-            "clicks": [2, 1],
-            "conversions": [1, 1],
-            "value": [9.5, 4.0],
+            "clicked": [0, 1, 1],
         }
     )
     teams = teams_frame([TeamRow("x", "i1", "now"), TeamRow("x", "i2", "other")])
-    found = team_days(items, outcomes, teams)
-    assert found.rows() == [("now", "u", day, 1, 0, 0, 0.0), ("other", "u", day, 1, 1, 1, 9.5)]
+    found = team_days(items, teams)
+    assert found.rows() == [("now", "u", day, 1, 0, 0, 0.0), ("other", "u", day, 1, 1, 0, 0.0)]

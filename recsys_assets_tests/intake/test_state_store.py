@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from recsys_assets.errors import ItemStateError, ItemStatesUnavailableError
 from recsys_assets.intake.item_states import StateChange
-from recsys_assets.intake.state_store import EXPIRED, StateStore
+from recsys_assets.intake.state_rows import EXPIRED
+from recsys_assets.intake.state_store import StateStore
 
 NOW = datetime(2024, 4, 2, 8, tzinfo=UTC)
 HIDE = StateChange(hidden=True, why="recalled")

@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_assets.lake.forgotten_rows import ForgottenRows, LeftOut, drop_forgotten
+from recsys_assets.lake.forgotten_rows import ForgottenRows, LeftOutRows, drop_forgotten
 from recsys_assets.storage.forgotten import Forgotten, hash_of
 
 SALT = "00"
@@ -54,8 +54,8 @@ def test_a_day_without_such_rows_says_nothing():
 
 
 def test_rows_of_two_forgets_add_up():
-    first = LeftOut().plus(3, [1])
-    both = LeftOut.of(first.provenance).plus(2, [2])
+    first = LeftOutRows().plus(3, [1])
+    both = LeftOutRows.of(first.provenance).plus(2, [2])
     assert (both.rows, str(both)) == (5, "5 #1 #2")
 
 

@@ -97,10 +97,6 @@ class ItemJson:
             rows.append(f'{self.open(num)},"score":{score:.6g},"because":{because}}}')
         return f"[{','.join(rows)}]"
 
-    def plain(self, nums: Sequence[int]) -> str:
-        """Return a JSON array of items without scores."""
-        return f"[{','.join([self.open(num) + '}' for num in nums])}]"
-
 
 class Reply:
     """One answer. `etag` is without quotes; an answer without one is never 304.

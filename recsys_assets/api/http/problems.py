@@ -27,8 +27,10 @@ from recsys_assets.errors import (
     AnswersUnavailableError,
     EventConflictError,
     EventsUnavailableError,
+    ExperimentsError,
     ForgetError,
     IntakeFullError,
+    ItemStateError,
     ItemStatesUnavailableError,
     MergeConflictError,
     OnlineMetricsError,
@@ -71,6 +73,8 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (MergeConflictError, HTTP_409_CONFLICT),
     (AnswersUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (OnlineMetricsError, HTTP_503_SERVICE_UNAVAILABLE),
+    (ExperimentsError, HTTP_503_SERVICE_UNAVAILABLE),  # a request can cause none
+    (ItemStateError, HTTP_409_CONFLICT),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),
@@ -85,6 +89,7 @@ _MISSING: Final[Mapping[type[RecsysError], str]] = {
     ForgetError: "the record of users who were forgotten",
     AnswersUnavailableError: "the record of answers",
     OnlineMetricsError: "the file of online metrics",
+    ExperimentsError: "the results of the experiment",
 }
 """Error that is only logged in full -> what clients read of it."""
 

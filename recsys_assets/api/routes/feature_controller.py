@@ -10,7 +10,7 @@ from litestar.types import ASGIApp, Scope
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import ItemIdPath, UserIdPath, answers, release_headers
-from recsys_assets.api.schemas.operation_schemas import (
+from recsys_assets.api.schemas.feature_schemas import (
     FeatureBatch,
     FeatureRegistry,
     FeatureRequest,

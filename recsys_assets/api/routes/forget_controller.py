@@ -13,8 +13,9 @@ from recsys_assets.api.http.auth import CALLER_KEY, needs
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import KEY_NEEDED, UserIdPath, answers
-from recsys_assets.api.schemas.forget_schemas import ForgetState
+from recsys_assets.api.schemas.user_schemas import ForgetState
 from recsys_assets.api.serving.service import ServiceController
+from recsys_assets.intake.merged_users import stored_merges, with_merged
 from recsys_assets.storage.forgotten import (
     RecordedForget,
     UnfinishedForget,
@@ -81,8 +82,9 @@ class ForgetController(ServiceController):
 
     def _request(self, user_id: str, who: str) -> UnfinishedForget:
         live = self.service.live
+        person = with_merged(stored_merges(live.home.events_db), [user_id])
         with locked(live.home.lock("forgets")):
-            begun = request_forget(live.home, [user_id], at=self.service.clock(), who=who, why="")
+            begun = request_forget(live.home, person, at=self.service.clock(), who=who, why="")
         live.hide_forgotten()
         return begun
 

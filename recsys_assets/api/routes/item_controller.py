@@ -80,22 +80,27 @@ class ItemController(ServiceController):
     @get(
         "/items",
         summary="Search items by name",
+        description="Items that lists leave out are found too, with their state.",
         operation_id="searchItems",
         responses=answers(ItemSearch, cached=True),
         response_headers=release_headers(),
     )
     async def search(self, scope: Scope, words: Words, limit: Limit = 20) -> ASGIApp:
         serving = self.service.serving()
+        states = serving.states
 
         def reply() -> Reply:
             release = serving.release
             rows = release.features.search(words, limit)
             nums = [num for num in (release.items.num(row["item_id"]) for row in rows) if num is not None]
-            body = f'{{"release":"{serving.release_id}","items":{serving.items.plain(nums)}}}'
+            found = ",".join(
+                f'{serving.items.open(num)},"state":{quoted(states.word(num))}}}' for num in nums
+            )
+            body = f'{{"release":"{serving.release_id}","items":[{found}]}}'
             return Reply(
                 body.encode(),
                 release=serving.release_header,
-                etag=serving.release_id,
+                etag=f"{serving.release_id}-{states.version}",
                 cache=self.service.public,
             )
 

@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from litestar import post
-from litestar.exceptions import ValidationException
 from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
 from recsys_assets.api.http.auth import needs
 from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers
-from recsys_assets.api.schemas.operation_schemas import UserMerge, UserMerged
+from recsys_assets.api.schemas.user_schemas import UserMerge, UserMerged
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.intake.rows import MergeRow
 
@@ -33,8 +32,8 @@ class MergeController(ServiceController):
             "in what is left out. It is stored durably before the answer is sent; every worker follows within "
             "a quarter of a second. The next landing gives the rows of `from` to `to`. Merges form chains: where `to` "
             "was merged before, `from` means the last one. The same merge again is answered as before. A user who was "
-            "merged into another one cannot be merged into a third, nor two users into each other: 409. "
-            "Needs scope `write`."
+            "merged into another one cannot be merged into a third, nor a user into itself, nor two into each other: "
+            "409. Needs scope `write`."
         ),
         operation_id="mergeUsers",
         status_code=202,
@@ -43,9 +42,6 @@ class MergeController(ServiceController):
         responses=answers(UserMerged, status=202, also=(408, 409, 413, 415)),
     )
     async def merge(self, data: JSONBody[UserMerge]) -> ASGIApp:
-        if data.from_user == data.to_user:
-            message = f"Expected another user than `from`, got `{data.to_user}`"
-            raise ValidationException(message, extra=[{"message": message, "key": "to", "source": "body"}])
         merged = self.service.live.merged
         row = MergeRow(data.from_user, data.to_user, (self.service.clock() - _EPOCH) // _MICROSECOND)
         is_new = await asyncio.to_thread(merged.add, row)

@@ -12,8 +12,8 @@ from litestar.types import ASGIApp, Scope
 from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import K, UserIdPath, answers, release_headers
-from recsys_assets.api.schemas.operation_schemas import UserSearch
 from recsys_assets.api.schemas.recommendation_schemas import HistoryItem, UserHistory
+from recsys_assets.api.schemas.user_schemas import UserSearch
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.storage.arrays import EPOCH

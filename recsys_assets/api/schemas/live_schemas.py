@@ -44,7 +44,7 @@ class StreamProgress(Struct, frozen=True, kw_only=True):
     of: Annotated[int, Meta(description="Days to play.", ge=0)] = 0
     events: Annotated[int, Meta(description="Events of these days that were new.", ge=0)] = 0
     days_per_second: Annotated[
-        float | None, Meta(description="Most days a second; null for as fast as they land.", ge=0)
+        float | None, Meta(description="Most days a second; null for as fast as they land.")
     ] = None
     running: Annotated[bool, Meta(description="False after the last day, and where it was interrupted.")] = (
         False
@@ -67,5 +67,8 @@ class LiveMessage(Struct, frozen=True, kw_only=True):
     stream: Annotated[
         StreamProgress | None,
         Meta(description="Progress of `recsys stream`; null where none has run."),
+    ]
+    states_version: Annotated[
+        int, Meta(description="Version of the item states in force; grows with each change.")
     ]
     problem: Annotated[str | None, Meta(description="Why events cannot be read; null where they can.")]

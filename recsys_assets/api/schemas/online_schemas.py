@@ -64,7 +64,7 @@ class ShownAnswers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ImpressionsAccepted(Struct, frozen=True, kw_only=True):
-    """What became of the impressions: all of them are stored durably."""
+    """Number of impressions that are new; all of them are stored durably."""
 
     accepted: Annotated[int, Meta(description="Items of answers that were not reported before.", ge=0)]
     duplicates: Annotated[
@@ -81,7 +81,7 @@ class MetricsPeriod(Struct, frozen=True, kw_only=True):
 
 
 class OnlineMetrics(Struct, frozen=True, kw_only=True):
-    """What came of the answers, by day and over the newest weeks, with 95 % intervals that treat users as the unit."""
+    """Clicks and purchases of the answers, by day and over the newest weeks; users are the unit of the intervals."""
 
     release: ReleaseId
     made_at: Annotated[

@@ -1,4 +1,4 @@
-"""JSON bodies of events, quality, health, problems, features and search.
+"""JSON bodies of quality, recalls, health, problems, and search of items.
 
 The docstring and the descriptions of a struct are in the OpenAPI document.
 """
@@ -8,124 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from recsys_assets.api.schemas.recommendation_schemas import Item, ItemId, ReleaseId, UserId
-
-Amount = Annotated[float, Meta(ge=-1e12, le=1e12)]
-
-
-class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user did something with an item."""
-
-    user_id: UserId
-    item_id: ItemId
-    event_id: (
-        Annotated[
-            str,
-            Meta(
-                description=(
-                    "The client's id of the event: sent again with the same content it is stored once, with another "
-                    "content it is rejected (409). Where absent the server draws one, and each sending is an event."
-                ),
-                min_length=1,
-                max_length=200,
-            ),
-        ]
-        | None
-    ) = None
-    kind: (
-        Annotated[
-            str,
-            Meta(
-                description=(
-                    "`view`, `cart`, `purchase`, `rating`, `like`, `dislike`, `hide`, or a kind of `[events] kinds` or "
-                    "`[interactions] kinds`; `view` where absent. `dislike` and `hide` only hide the item; the others "
-                    "are folded into the user's vector too, as far as they are wishes. `impression` says that the item "
-                    "was shown, as POST /v1/impressions does: it needs `answer_id` and `position`, and changes no list."
-                ),
-                min_length=1,
-                max_length=64,
-            ),
-        ]
-        | None
-    ) = None
-    timestamp: (
-        Annotated[
-            datetime,
-            Meta(
-                description="Time of the event, RFC 3339, not in the future; the time of arrival where absent.",
-                tz=True,
-            ),
-        ]
-        | None
-    ) = None
-    rating: Annotated[Amount, Meta(description="Rating, on the scale of the source.")] | None = None
-    quantity: Annotated[Amount, Meta(description="Number of pieces.")] | None = None
-    value: Annotated[Amount, Meta(description="Amount paid for all pieces.")] | None = None
-    answer_id: (
-        Annotated[
-            str,
-            Meta(description="`id` of the answer that the user acted on.", min_length=1, max_length=200),
-        ]
-        | None
-    ) = None
-    position: (
-        Annotated[
-            int,
-            Meta(
-                description="Place in the list as it was shown, from 1; of an `impression`.", ge=1, le=10_000
-            ),
-        ]
-        | None
-    ) = None
-
-
-EventList = Annotated[list[Event], Meta(min_length=1, max_length=1000)]
-
-
-class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Events to store, all or none."""
-
-    events: EventList
-
-
-class EventsAccepted(Struct, frozen=True, kw_only=True):
-    """What became of the events: all of them are stored durably."""
-
-    accepted: Annotated[int, Meta(description="Events that are new.", ge=0)]
-    duplicates: Annotated[
-        int, Meta(description="Events that were there already, or came twice in the batch.", ge=0)
-    ]
-    unknown_items: Annotated[
-        list[str],
-        Meta(
-            description="Items of the events, 20 at most, that the served release does not hold; the events count "
-            "once a release does."
-        ),
-    ]
-
-
-class UserMerge(
-    Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    rename={"from_user": "from", "to_user": "to"},
-):
-    """Two ids of one person: an anonymous one, and the account that it logged in to."""
-
-    from_user: Annotated[
-        UserId, Meta(description="The id that means another user from now on.", examples=["anon-7"])
-    ]
-    to_user: Annotated[UserId, Meta(description="The user whom it means.", examples=["1"])]
-
-
-class UserMerged(Struct, frozen=True, kw_only=True):
-    """The user whom an id means now."""
-
-    user_id: Annotated[
-        str, Meta(description="The user whom both ids mean, through every merge.", examples=["1"])
-    ]
-    new: Annotated[bool, Meta(description="False where this merge was stored before.")]
+from recsys_assets.api.schemas.recommendation_schemas import Item, ReleaseId
 
 
 class CheckDay(Struct, frozen=True, kw_only=True):
@@ -285,53 +168,20 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = None
 
 
-class FeatureRow(Struct, frozen=True, kw_only=True):
-    """The features of one user or item."""
+class FoundItem(Item, frozen=True, kw_only=True):
+    """One item that was searched for."""
 
-    release: ReleaseId
-    id: str
-    features: Annotated[dict[str, Any], Meta(description="Feature name -> value.")]
-
-
-class FeatureRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Features of many users or items at once."""
-
-    entity: Literal["user", "item"]
-    ids: Annotated[list[Annotated[str, Meta(max_length=512)]], Meta(min_length=1, max_length=500)]
-    names: Annotated[
-        list[str], Meta(description="Names of the features to return; all where empty.", max_length=100)
-    ] = []
-
-
-class FeatureBatch(Struct, frozen=True, kw_only=True):
-    """The answer to a `FeatureRequest`, in the order of its ids."""
-
-    release: ReleaseId
-    rows: Annotated[
-        list[dict[str, Any] | None], Meta(description="A row for each id; null where the id is unknown.")
+    state: Annotated[
+        Literal["hidden", "not available"] | None,
+        Meta(description="Why lists leave it out; null where they do not."),
     ]
-
-
-class FeatureRegistry(Struct, frozen=True, kw_only=True):
-    """Every feature: name, type, unit, meaning, owner, source asset, freshness, version."""
-
-    release: ReleaseId
-    features: list[dict[str, Any]]
 
 
 class ItemSearch(Struct, frozen=True, kw_only=True):
     """Items with a matching title."""
 
     release: ReleaseId
-    items: list[Item]
-
-
-class UserSearch(Struct, frozen=True, kw_only=True):
-    """Users with an id that begins with the given text."""
-
-    release: ReleaseId
-    total: Annotated[int, Meta(description="Users in the release.", ge=0)]
-    user_ids: list[str]
+    items: list[FoundItem]
 
 
 class Categories(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from recsys_assets.api.schemas.recommendation_schemas import ItemId, ReleaseId
 from recsys_assets.intake.item_states import MOST_CHANGES, ItemState, Reason, StateChange
-from recsys_assets.intake.state_store import LoggedChange
+from recsys_assets.intake.state_rows import LoggedChange
 
 Version = Annotated[
     int, Meta(description="Grows with every change of any item; part of every entity tag.", examples=[17])

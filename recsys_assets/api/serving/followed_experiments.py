@@ -18,10 +18,12 @@ from recsys_assets.experiments.experiments_file import (
     Arm,
     missing_parts,
 )
+from recsys_assets.experiments.last_good_experiments import keep_last_good, last_good
 from recsys_assets.experiments.model_releases import newest_of_models
 from recsys_assets.experiments.standing import Standing, standing_of
 from recsys_assets.release.answer_series import ArmName
 from recsys_assets.release.current import RECALLED_FILE
+from recsys_assets.release.rewritten import id_now
 from recsys_assets.rules.engine.pipeline import Engine
 from recsys_assets.rules.rules_file import load_engine
 from recsys_assets.rules.rules_stamp import rules_stamp
@@ -44,7 +46,8 @@ class FollowedExperiments:
         self._clock = clock
         self.standings: Sequence[Standing] = ()
         """Every experiment of the last good file, with its ends."""
-        self._seen: tuple[object, ...] = ()
+        self._seen: tuple[object, ...] | None = None
+        self._was_read = False
         self.beside: Mapping[str, Serving] = {}
         """Id -> a release that answers beside the served one."""
         self._engines: dict[Path, tuple[tuple[object, ...], Engine]] = {}
@@ -67,20 +70,31 @@ class FollowedExperiments:
         """Take up changes; cheap where nothing changed.
 
         Raises:
-            ExperimentsError: the file or the log of ends cannot be read; the last good ones stay in force.
+            ExperimentsError: the file or the log of ends cannot be read, and the last good ones stay in force; or an
+                experiment is not in force, and the others are.
         """
         for serving in self.beside.values():
             serving.rules.refresh()
         seen = self._stamps()
         if seen != self._seen:
             self._seen = seen
-            try:
-                self.standings, self._problem = standing_of(self._live.home), None
-            except ExperimentsError as error:
-                self._problem = error
+            self._read()
             self._bind()
         if self._problem is not None:
             raise self._problem
+        if self.problems:
+            raise ExperimentsError("; ".join(self.problems.values()))
+
+    def _read(self) -> None:
+        home = self._live.home
+        try:
+            self.standings, self._problem = standing_of(home), None
+            keep_last_good(home)
+        except ExperimentsError as error:
+            if not self._was_read:
+                self.standings = last_good(home)
+            self._problem = error
+        self._was_read = True
 
     def _stamps(self) -> tuple[object, ...]:
         """Return values that are others after anything changed that decides who answers."""
@@ -149,7 +163,7 @@ class FollowedExperiments:
         serving = live.serving
         if serving is None:
             raise ReleaseError("no release is loaded; see /health/ready")
-        release_id = arm.release
+        release_id = None if arm.release is None else id_now(live.store.root, arm.release)
         if arm.model is not None and arm.model != POPULAR:
             newest = newest_of_models(live.store)
             release_id = newest.get(arm.model)

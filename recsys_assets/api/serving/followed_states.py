@@ -1,14 +1,16 @@
-"""Item states in a serving process: read as they change, bound to the release served, and put in force as one."""
+"""Item states and the newest catalogue in a serving process: followed, bound to the release, put in force as one."""
 
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.errors import ItemStatesUnavailableError
 from recsys_assets.intake.state_store import StatesSnapshot, StateStore
-from recsys_assets.release.bound_states import bind_states
+from recsys_assets.release.bound_states import CatalogueOver, bind_states
+from recsys_assets.rules.engine.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.live_items import LiveCategories
 from recsys_assets.storage.home import Home
 
@@ -24,7 +26,8 @@ class FollowedStates:
         self.store = StateStore(home.item_states_db)
         self._clock = clock
         self._lock = threading.Lock()
-        self._in_force: tuple[Serving, StatesSnapshot] | None = None
+        self._home = home
+        self._bound: WeakKeyDictionary[Serving, _Bound] = WeakKeyDictionary()
 
     def refresh(self, opened: "Sequence[Serving]") -> None:
         """Take up changes of states, and put them in force in every open release.
@@ -39,6 +42,17 @@ class FollowedStates:
             for serving in opened:
                 self._put_in_force(serving)
 
+    def refresh_catalogue(self, opened: "Sequence[Serving]") -> None:
+        """Take up a catalogue that landed after the releases; states do not wait for it.
+
+        Raises:
+            ItemStatesUnavailableError: the catalogue cannot be read; the one before stays in force.
+        """
+        for serving in opened:
+            self._of(serving).catalogue.over(serving.release)  # outside of the lock, since it takes a moment
+            with self._lock:
+                self._put_in_force(serving)
+
     def begin(self, serving: "Serving") -> None:
         """Put the states in force before a release is served; those read before where the store cannot be read."""
         try:
@@ -47,15 +61,29 @@ class FollowedStates:
             with self._lock:
                 self._put_in_force(serving)
 
+    def _of(self, serving: "Serving") -> "_Bound":
+        return self._bound.setdefault(serving, _Bound(FollowedCatalogue(self._home)))
+
     def _put_in_force(self, serving: "Serving") -> None:
+        bound = self._of(serving)
+        bound.take_up(serving, self.store.snapshot, bound.catalogue.last_over(serving.release))
+
+
+class _Bound:
+    """The states and the catalogue as one open release has them."""
+
+    def __init__(self, catalogue: FollowedCatalogue) -> None:
+        self.catalogue = catalogue
+        self._in_force: tuple[StatesSnapshot, CatalogueOver] | None = None
+
+    def take_up(self, serving: "Serving", snapshot: StatesSnapshot, over: CatalogueOver) -> None:
         lookups, release = serving.plain.lookups, serving.release
         before = lookups.states
-        wanted = (serving, self.store.snapshot)
-        if self._in_force != wanted:
-            states = bind_states(self.store.snapshot, release.items)
+        if self._in_force != (snapshot, over):
+            states = bind_states(snapshot, release.items, catalogue=over)
             lookups.take_up(states)
             if states.categories != before.categories:
                 categories = LiveCategories(release.categories, states.categories)
                 serving.items = ItemJson(release.items, release.titles, categories)
-            self._in_force = wanted
+            self._in_force = (snapshot, over)
         serving.rules.rebind()

@@ -125,15 +125,19 @@ class LiveView:
             self._task.cancel()
 
     async def _make(self) -> None:
+        failure = ""
         try:
             while self._viewers:
                 try:
                     message = await self._slow.run("live", self._look)
-                except RecsysError as error:
-                    log.info("no message for the live views", extra={"why": str(error)})
-                except Exception:
-                    log.exception("no message for the live views")
+                except Exception as error:  # whatever it is, the next message may be made
+                    if repr(error) != failure:  # once, not every second
+                        failure = repr(error)
+                        expected = isinstance(error, RecsysError)
+                        why = {"why": failure}
+                        log.warning("no live message", extra=why, exc_info=None if expected else error)
                 else:
+                    failure = ""
                     for viewer in self._viewers:
                         viewer.offer(b"data: %s\n\n" % message)
                 await asyncio.sleep(self._seconds)

@@ -38,12 +38,13 @@ function chart(looks, span, metric, name) {
   const text = (value) => svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, signed(value, metric));
   const day = (value, anchor) => svg("text", { x: x(value), y: HEIGHT - 4, "text-anchor": anchor }, value);
   const first = looks[0];
+  const apart = low < 0 && high > 0 && Math.min(y(0) - y(high), y(low) - y(0)) > 22;
   return svg("svg", { class: `curve curve-${last.verdict.replaceAll(" ", "-")}`, viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label },
     svg("path", { class: "band", d: `M${[...points((one) => one.high), ...points((one) => one.low).reverse()].join("L")}Z` }),
     svg("line", { class: "zero", x1: LEFT, x2: WIDTH, y1: y(0), y2: y(0) }),
     svg("path", { class: "line", d: `M${points((one) => one.difference).join("L")}${looks.length > 1 ? "" : "h.1"}` }),
     ...looks.map((one) => svg("circle", { cx: x(one.day), cy: y(one.difference), r: 2.5 })),
-    text(high), ...(low < 0 && high > 0 ? [text(0)] : []), text(low),
+    text(high), ...(apart ? [text(0)] : []), text(low),
     ...(looks.length > 1 ? [day(first.day, "start"), day(last.day, "end")] : [day(last.day, "middle")]));
 }
 

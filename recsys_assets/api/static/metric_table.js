@@ -1,18 +1,12 @@
 // Metrics of two releases: values, the difference on the same users, and both 95 % intervals on one scale.
 
-import { make } from "/static/dom.js";
+import { make, svg } from "/static/dom.js";
 
 const WIDTH = 180;
 const HEIGHT = 26;
 const DEPTH = "@10"; // the others are folded away
 const NAMES = { ndcg: "NDCG", recall: "Recall", hit_rate: "Hit rate", mrr: "MRR", coverage: "Coverage", novelty: "Novelty" };
 
-const svg = (tag, attributes, ...children) => {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-};
 const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
 const named = (metric) => {
   const [name, depth] = metric.split("@");

@@ -1,7 +1,7 @@
 """The lake's assets: raw events, one file a day, and the item catalogue."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, wri
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.source_days import SourceDays, files_as_counted
 from recsys_assets.lake.sources.source import Source
+from recsys_assets.orchestration.catalogue_in_force import put_catalogue_in_force, takeover_metadata
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.landing_plan import days_in_part
@@ -102,6 +103,7 @@ def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetC
     if blocking:
         yield from checks
         raise dg.Failure(f"item_catalogue: rejected: {blocking[0]}", allow_retries=False)
+    found = put_catalogue_in_force(lake.home, frame, now=datetime.now(UTC))
     known = {name: f"{1 - frame[name].null_count() / max(frame.height, 1):.1%}" for name in frame.columns[1:]}
     yield dg.MaterializeResult(
         metadata={
@@ -109,6 +111,7 @@ def item_catalogue(lake: Lake) -> Iterator[dg.MaterializeResult[Any] | dg.AssetC
             "known": known,
             "first_items": rows_table(frame.head(5).to_dicts()),
             "file": dg.MetadataValue.path(str(lake.home.catalogue)),
+            **takeover_metadata(found),
         },
         check_results=checks,
     )

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import ForgetError
+from recsys_assets.intake.merged_users import stored_merges, with_merged
 from recsys_assets.orchestration.forgetting.other_steps import OTHER_STEPS
 from recsys_assets.orchestration.forgetting.proof import scan_home, scan_in_words
 from recsys_assets.orchestration.forgetting.steps import STEPS as STEPS_OF_DATA
@@ -64,10 +65,13 @@ def forget_users(home: Home, users: Collection[str], *, why: str, who: str, say:
 
 
 def known_ids(home: Home, users: Collection[str]) -> frozenset[str]:
-    """Return the ids as the home has them: as they are given or, where no release knows that, in their one form.
+    """Return the ids as the home has them, with all others of the same persons, by the merges of users.
+
+    An id is as it is given or, where nothing was learnt of that, in its one form.
 
     Raises:
         ForgetError: a text is no id.
+        EventsUnavailableError: the merges cannot be read.
     """
     known: Vocabulary | None = None
     with suppress(OSError, ValueError):  # nothing was built yet
@@ -77,7 +81,7 @@ def known_ids(home: Home, users: Collection[str]) -> frozenset[str]:
         raise ForgetError(
             f"{', '.join(map(repr, users)) or 'nobody'}: no id of a user; give the ids as the source has them"
         )
-    return frozenset(one for one in found if one is not None)
+    return with_merged(stored_merges(home.events_db), [one for one in found if one is not None])
 
 
 def forget_pending(home: Home, *, say: Say) -> list[RecordedForget]:

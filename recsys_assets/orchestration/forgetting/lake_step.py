@@ -14,9 +14,12 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from recsys_assets.drift.seen_snapshot import SNAPSHOT_FILE
 from recsys_assets.interactions.cleaning import clean_days
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.lake.forgotten_rows import LeftOut, is_of
+from recsys_assets.lake.contract import RAW_INTERACTIONS
+from recsys_assets.lake.event_rows import ADDED_KEY, IN_SOURCE_KEY, events_in
+from recsys_assets.lake.forgotten_rows import LeftOutRows, is_of
 from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.lake.raw_returns import note_of_returns
 from recsys_assets.orchestration.fingerprints import Inputs
@@ -43,6 +46,7 @@ def forget_in_lake(home: Home, ids: frozenset[str], *, number: int) -> StepResul
     raw, cleaned = name_of(home, home.raw), name_of(home, home.interactions)
     removed = _rewrite_versions(home, ids, changes.versions, number)
     removed += _rewrite_raw(home, ids, changes.tables[raw], number)
+    _forget_drift(home, changes.tables[raw])
     _forget_returns(home, ids)
     again = changes.fresh_days & (changes.tables[raw].keys() | changes.tables[cleaned].keys())
     _clean_again(home, settings, sorted(again))
@@ -55,7 +59,10 @@ def forget_in_lake(home: Home, ids: frozenset[str], *, number: int) -> StepResul
     if home.quality_db.exists():
         write_home_account(home, settings.source)
     days = {day for of_table in changes.tables.values() for day in of_table} | changes.versions.keys()
-    note = f"{len(days):,} days rewritten, {len(changes.versions):,} of them in earlier versions too"
+    note = (
+        f"{len(days):,} days rewritten, {len(changes.versions):,} of them in earlier versions too; the source is not "
+        "changed, and rows of before never land again"
+    )
     return StepResult(step=LAKE, detail=f"{removed:,} rows removed; {note}" if days else "", changed=removed)
 
 
@@ -65,9 +72,35 @@ def now_named(folder: Path, before: Mapping[date, str]) -> dict[tuple[date, str]
     return {(day, checksum): files[day].checksum for day, checksum in before.items() if day in files}
 
 
-def _left_out(frame: pl.DataFrame, ids: frozenset[str], given: Mapping[str, str], number: int) -> LeftOut:
-    """Return the rows that a raw day lacks now, with those left out before."""
-    return LeftOut.of(given).plus(frame.select(is_of(ids).sum()).item(), [number])
+def _said_now(
+    frame: pl.DataFrame, ids: frozenset[str], given: Mapping[str, str], *, number: int, events: int
+) -> dict[str, str]:
+    """Return the metadata of a raw day without the users: rows of the source that it lacks, and events by HTTP.
+
+    Args:
+        frame: its rows before; events by HTTP are the last ones.
+        ids: the users.
+        given: its metadata before.
+        number: of the forget.
+        events: rows of the users among the day's events, of which the source may have some.
+    """
+    counts = events_in(given)
+    gone = frame.select(is_of(ids)).to_series()
+    rows = int(gone.head(frame.height - counts.added).sum())
+    added = int(gone.sum()) - rows
+    found = {**without_checksums(given), **LeftOutRows.of(given).plus(rows, [number]).provenance}
+    if added or events:
+        found[ADDED_KEY] = str(counts.added - added)
+        found[IN_SOURCE_KEY] = str(max(0, counts.in_source - max(0, events - added)))
+    return found
+
+
+def _events_on(home: Home, day: date, ids: frozenset[str]) -> int:
+    """Return the number of the users' events by HTTP on a day."""
+    store = PartitionStore(root=home.event_days, schema=OF_USERS)
+    if store.file(day) is None:
+        return 0
+    return int(store.scan([day]).select(is_of(ids).sum()).collect().item())
 
 
 def _rewrite_raw(home: Home, ids: frozenset[str], before: Mapping[date, str], number: int) -> int:
@@ -87,8 +120,9 @@ def _rewrite_raw(home: Home, ids: frozenset[str], before: Mapping[date, str], nu
         kept = frame.filter(~is_of(ids))
         if kept.height == frame.height:
             continue  # it was rewritten before a kill
-        left_out = _left_out(frame, ids, file.provenance, number)
-        provenance[day] = without_checksums(file.provenance) | left_out.provenance
+        provenance[day] = _said_now(
+            frame, ids, file.provenance, number=number, events=_events_on(home, day, ids)
+        )
         store.write(day, kept)
         removed += frame.height - kept.height
     store.settle()
@@ -118,11 +152,20 @@ def _rewrite_version(versions: DayVersions, version: DayVersion, ids: frozenset[
     given = pl.read_parquet_metadata(version.path)
     given.pop("ARROW:schema", None)
     kept = frame.filter(~is_of(ids))
-    left_out = _left_out(frame, ids, given, number)
-    notes = {**left_out.provenance, **note_of_returns(kept)}
-    content, _ = sealed(*file_content(kept, without_checksums(given) | notes))
+    provenance = {**_said_now(frame, ids, given, number=number, events=0), **note_of_returns(kept)}
+    content, _ = sealed(*file_content(kept, provenance))
     versions.rewrite(version, content)
     return frame.height - kept.height
+
+
+def _forget_drift(home: Home, days: Iterable[date]) -> None:
+    """Remove what was measured of rewritten raw days, where users have hashes; the next landing measures it again."""
+    if rewritten := list(days):
+        remove_file(home.raw / SNAPSHOT_FILE)
+        with Ledger(home.quality_db) as ledger:
+            for day in rewritten:
+                ledger.forget_profile(RAW_INTERACTIONS.name, day)
+            ledger.flush()
 
 
 def _forget_returns(home: Home, ids: frozenset[str]) -> None:

@@ -11,6 +11,8 @@ from typing import Final
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from recsys_assets.lake.forgotten_rows import LeftOut
+from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.orchestration.forgetting.dagster_step import forget_in_dagster
 from recsys_assets.orchestration.forgetting.exports_step import forget_in_exports
 from recsys_assets.orchestration.forgetting.kept_rows_steps import forget_in_quality, forget_in_quarantine
@@ -19,6 +21,7 @@ from recsys_assets.orchestration.forgetting.steps import ForgetStep
 from recsys_assets.orchestration.forgetting.taken_out_databases import take_out_of_database
 from recsys_assets.orchestration.forgetting.taken_out_files import take_out_of_file
 from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds
+from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
@@ -29,8 +32,13 @@ _NOTE: Final = "a golden user was forgotten here (forget #{})"
 
 
 def forget_in_intake(home: Home, ids: frozenset[str], *, number: int) -> StepResult:
-    """Delete the users' events, impressions and merges from `events.sqlite`, while servers run."""
-    changed = take_out_of_database(home.events_db, WantedIds(ids)) if home.events_db.exists() else 0
+    """Delete the users' events, impressions and merges from `events.sqlite`, while servers run.
+
+    The file's `user_version` grows, by which every process that follows it reads it again from the start.
+    """
+    changed = 0
+    if home.events_db.exists():
+        changed = take_out_of_database(home.events_db, WantedIds(ids), grow_version=True)
     detail = f"{changed:,} events, impressions and merges (forget #{number})" if changed else ""
     return StepResult(step="intake", detail=detail, changed=changed)
 
@@ -65,6 +73,18 @@ def forget_in_other_files(home: Home, ids: frozenset[str], *, number: int) -> St
     )
 
 
+def forget_in_source(home: Home, ids: frozenset[str], *, number: int) -> StepResult:  # noqa: ARG001  as every step
+    """Change nothing: say on how many days the source still has rows of the users, which somebody else has to remove.
+
+    Downloaded files, which the scan does not read, are a part of the source.
+    """
+    files = raw_store(home).files().values()
+    days = sum(number in LeftOut.of(file.provenance).forgets for file in files)
+    spec = load_or_default_settings(home).source.spec
+    detail = f"{spec} still has their rows on {days:,} days, which are left out at every landing; remove them there"
+    return StepResult(step="source", detail=detail if days else "")
+
+
 OTHER_STEPS: Final[tuple[tuple[str, ForgetStep], ...]] = (
     ("intake", forget_in_intake),
     ("quarantine", forget_in_quarantine),
@@ -74,6 +94,7 @@ OTHER_STEPS: Final[tuple[tuple[str, ForgetStep], ...]] = (
     ("exports", forget_in_exports),
     ("logs", forget_in_logs),
     ("other files", forget_in_other_files),
+    ("source", forget_in_source),
 )
 """Steps beside those of the lake, the artifacts and the releases, in their order."""
 

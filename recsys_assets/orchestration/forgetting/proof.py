@@ -35,6 +35,7 @@ _UNREADABLE: Final = (
     json.JSONDecodeError,
 )
 _NAME_PARTS: Final = re.compile(r"[^/]+")
+_PRINTED: Final = ".pdf"
 _INDEX: Final = "-shm"
 
 
@@ -71,12 +72,13 @@ def scan_home(home: Home, ids: Collection[str], *, besides: Collection[Path] = (
         besides: files that are not read, beside the request itself, which has the ids while it is unfinished.
     """
     wanted = WantedIds(ids)
-    findings, unread, files, size = [], [], 0, 0
+    findings, unread, printed, files, size = [], [], 0, 0, 0
     for path in _files_of(home, besides):
         shown = _shown(home, path, wanted)
         try:
             size += path.stat().st_size
             files += 1
+            printed += path.suffix == _PRINTED
             found = list(_places(path, wanted))
         except FileNotFoundError:
             continue  # removed since the folder was listed
@@ -87,6 +89,10 @@ def scan_home(home: Home, ids: Collection[str], *, besides: Collection[Path] = (
             FoundAgain(file=shown, where=where, count=number)
             for where, number in [*_in_name(home, path, wanted), *found]
         ]
+    if printed:
+        unread.append(
+            f"{printed:,} printed reports (PDF) are packed and were not read; `recsys report` prints them again"
+        )
     limits = (*unread, *_limits(wanted))
     return HomeScan(files=files, bytes=size, found=tuple(findings), limits=limits)
 

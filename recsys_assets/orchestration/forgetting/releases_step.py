@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from recsys_assets.errors import ForgetError
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import name_of, planned
 from recsys_assets.orchestration.forgetting.lake_step import now_named
@@ -29,7 +30,10 @@ def forget_in_all_releases(home: Home, ids: frozenset[str], *, number: int) -> S
     forget = Forget(
         number=number, at=datetime.now(UTC), ids=ids, checksums=now_named(home.interactions, before)
     )
-    found = forget_in_releases(home, forget)
+    try:
+        found = forget_in_releases(home, forget)
+    except ForgetError as error:  # the others are rewritten, and the other steps still run
+        return StepResult(step=RELEASES, detail="", unfinished=str(error))
     _follow(home, is_fresh=_MARKER in changes.fresh_artifacts)
     notes = [f"release {one.before} is {one.after} now" for one in found]
     current = ReleaseStore(home.releases).served_id()

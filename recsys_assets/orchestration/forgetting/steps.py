@@ -15,7 +15,10 @@ from recsys_assets.storage.home import Home
 
 
 class ForgetStep(Protocol):
-    """Remove users from one part of a home."""
+    """Remove users from one part of a home.
+
+    A step that finds what it cannot remove says so in `StepResult.unfinished`, and the other steps still run.
+    """
 
     def __call__(self, home: Home, ids: frozenset[str], *, number: int) -> StepResult:
         """Remove all that names the users.

@@ -14,7 +14,7 @@ import msgspec
 
 from recsys_assets.errors import ForgetError
 from recsys_assets.orchestration.forgetting.scanned_databases import (
-    BESIDE,
+    SHORTEST_IN_BYTES,
     rows_with_ids,
     tables_of,
 )
@@ -27,15 +27,24 @@ _BUSY_SECONDS: Final = 30.0
 """Longest wait for others to end what they do with the file."""
 _PAUSE_SECONDS: Final = 0.1
 _ZLIB: Final = b"\x78"
+_VERSIONS: Final = 2**31
 _ROWID: Final = "rowid"
 
 
-def take_out_of_database(path: Path, wanted: WantedIds, *, busy_seconds: float = _BUSY_SECONDS) -> int:
+def take_out_of_database(
+    path: Path, wanted: WantedIds, *, grow_version: bool = False, busy_seconds: float = _BUSY_SECONDS
+) -> int:
     """Take users out of every table of a database, durably, and return the number of rows and cells.
 
     A row with a user in a column of users is deleted; elsewhere only the id goes (`WantedIds.without`). Then the file
     is written again without free pages and its journal is emptied, also where an earlier try deleted the rows. Others
     may read and write it meanwhile.
+
+    Args:
+        path: the database.
+        wanted: the users.
+        grow_version: count `PRAGMA user_version` up where rows go, for those who follow the file.
+        busy_seconds: longest wait for others.
 
     Raises:
         ForgetError: another process holds it for longer than `busy_seconds`.
@@ -54,8 +63,12 @@ def take_out_of_database(path: Path, wanted: WantedIds, *, busy_seconds: float =
                     _take_out_of_table(connection, table, names, wanted)
                     for table, names in tables_of(connection)
                 )
+                if changed and grow_version:
+                    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+                    connection.execute(f"PRAGMA user_version = {(version + 1) % _VERSIONS}")
             if changed or _has_spelling(path, wanted):
                 connection.execute("VACUUM")
+            if path.with_name(f"{path.name}-wal").exists():
                 _empty_journal(connection, path, busy_seconds)
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) and "busy" not in str(error):
@@ -136,10 +149,13 @@ def _column(key: str) -> str:
 
 
 def _has_spelling(path: Path, wanted: WantedIds) -> bool:
-    """Return True where bytes of the file or its journal are those of an id: a look that errs on the safe side."""
-    files = [path, *(path.with_name(path.name + ending) for ending in BESIDE)]
-    contents = [file.read_bytes() for file in files if file.exists()]
-    return any(one.encode() in content for content in contents for one in wanted.spellings)
+    """Return True where bytes of the file are those of an id, which a run that was cut short may have left.
+
+    A short id is anywhere by chance. Its deleted rows are overwritten all the same, by SQLite's `secure_delete`.
+    """
+    long = [form.encode() for form in wanted.spellings if len(form.encode()) >= SHORTEST_IN_BYTES]
+    content = path.read_bytes() if long else b""
+    return any(form in content for form in long)
 
 
 def _empty_journal(connection: sqlite3.Connection, path: Path, busy_seconds: float) -> None:

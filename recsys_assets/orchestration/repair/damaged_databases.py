@@ -60,6 +60,9 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
         yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
     if fault := _fault(home.events_db, expected=False):
         yield home.events_db, fault, "lost are the events in it that cannot be read"
+    if fault := _fault(home.item_states_db, expected=False):
+        loss = "lost are the states of items and their log: hide again what must not be shown"
+        yield home.item_states_db, fault, loss
     if fault := _fault(home.answers_db, expected=False):
         yield home.answers_db, fault, "lost are the counts of answers in it that cannot be read"
     if fault := _fault(home.notices_db, expected=False):

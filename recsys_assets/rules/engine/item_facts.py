@@ -43,7 +43,7 @@ class ItemLookups:
         self._items_IF = release.item_factors
         self._released = ReleasedItems(release)
         self.live = LiveItems(self._released, NO_STATES)
-        """What holds now; swapped as one reference, so a request takes it once."""
+        """The items under the states in force; swapped as one reference, so a request takes it once."""
 
     @property
     def states(self) -> BoundStates:

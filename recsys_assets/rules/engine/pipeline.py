@@ -240,7 +240,8 @@ class Engine:
         self.rules = rules
         self.plain = plain or PlainScenario(release)
         self._released = gather_facts(release, rules, lists_folder, self.plain.lookups)
-        self._bind(ColumnStates.of(self.plain.lookups.states))
+        self._compared = self.plain.lookups.states
+        self._bind(ColumnStates.of(self._compared))
         lists = b"".join(self.facts.lists[name].tobytes() for name in sorted(self.facts.lists))
         self.version = hashlib.sha256(rules.version.encode() + lists).hexdigest()[:_VERSION_DIGITS]
         """Changes with the file's content and its lists'; belongs into every entity tag."""
@@ -255,7 +256,10 @@ class Engine:
 
     def under_states(self) -> "Engine":
         """Return the engine under the states in force: this one where its rules see no difference, else a new one."""
-        seen = ColumnStates.of(self.plain.lookups.states)
+        states = self.plain.lookups.states
+        if states is self._compared:
+            return self
+        seen, self._compared = ColumnStates.of(states), states
         if seen == self._seen:
             return self
         found = copy(self)

@@ -83,6 +83,8 @@ def test_a_broken_file_is_a_problem_without_the_homes_path(client: Client, own: 
     assert [one["name"] for one in found["experiments"]] == ["taste"]
 
 
-def test_results_that_cannot_be_read_are_an_error_with_a_way_out(client: Client, own: Home) -> None:
+def test_results_that_cannot_be_read_are_a_problem_of_the_server(client: Client, own: Home) -> None:
     (own.experiment_results / "taste.json").write_text("{")
-    assert client.get("/v1/experiments/taste").status_code == 500
+    answer = client.get("/v1/experiments/taste")
+    assert answer.status_code == 503
+    assert "the results of the experiment" in answer.json()["detail"]

@@ -133,6 +133,21 @@ def test_a_file_that_is_not_valid_leaves_the_last_good_one_in_force(running: Cli
     assert follow(running).file_problem is not None
 
 
+@pytest.mark.usefixtures("running")
+def test_a_server_that_starts_while_the_file_is_broken_has_the_last_good_one(own: Home) -> None:
+    own.experiments_file.write_text("[experiments.taste]\nstart = 1\n")
+    with TestClient(create_app(own, clock=lambda: NOW)) as second:
+        assert ask(second)["experiment"] == "taste"
+        assert follow(second).file_problem is not None
+
+
+def test_a_home_whose_file_was_removed_has_no_experiment_after_a_restart(running: Client, own: Home) -> None:
+    own.experiments_file.unlink()
+    follow(running).refresh()
+    with TestClient(create_app(own, clock=lambda: NOW)) as second:
+        assert "experiment" not in ask(second)
+
+
 def test_an_arm_by_a_rules_file_answers_by_its_scenario(own: Home) -> None:
     (own.root / "mine.toml").write_bytes(PACKAGED.read_bytes())
     write_experiments(own.root, TWO_ARMS, *APRIL, ('model = "popular"', 'rules = "mine.toml"'))
@@ -202,6 +217,7 @@ def test_a_recalled_release_answers_no_arm_any_more(two_releases: tuple[Home, st
         store = ReleaseStore(place.releases)
         (day, *_) = store.manifest(earlier).lineage
         store.recall([day], why="wrong", who="me")
-        follow(client).refresh()
+        with pytest.raises(ExperimentsError, match="recalled"):
+            follow(client).refresh()
         assert "arm" not in ask(client, user_of(place, "popular"))
         assert "recalled" in follow(client).problems["taste"]

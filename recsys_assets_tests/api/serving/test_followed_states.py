@@ -1,5 +1,6 @@
 """Item states in real servers: several workers, rows computed ahead, under load, and after a restart."""
 
+import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -7,12 +8,14 @@ from itertools import cycle
 from typing import NamedTuple
 
 import httpx
-from recsys_assets.release.event_store import EventStore
+import pytest
 
 from recsys_assets.api.http.auth import add_key
 from recsys_assets.api.serving.followed_states import FollowedStates
-from recsys_assets.api.serving.live import Serving
+from recsys_assets.api.serving.serving_release import Serving
+from recsys_assets.errors import ItemStatesUnavailableError
 from recsys_assets.intake.item_states import StateChange
+from recsys_assets.intake.newest_catalogue import CatalogueRow, write_newest
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets_tests.api.conftest import NOW
 from recsys_assets_tests.api.servers import running
@@ -100,15 +103,15 @@ def test_a_command_without_a_server_counts_in_a_running_one(own):
 def test_a_state_that_ends_by_the_clock_is_no_longer_heeded(own, release):
     now = NOW
     states = FollowedStates(own, clock=lambda: now)
-    serving = Serving(release, EventStore(own.events_db), own)
+    serving = Serving(release, own)
     serving.rules.bind()
     item = release.items[int(release.popular_items[0])]
     states.store.put({item: StateChange(hidden=True, until=NOW + timedelta(hours=1))}, by="shop", now=NOW)
-    states.refresh(serving)
+    states.refresh([serving])
     version = serving.states.version
     assert serving.states.gone == 1
     now = NOW + timedelta(hours=1)
-    states.refresh(serving)
+    states.refresh([serving])
     assert serving.states.gone_I is None
     assert serving.states.version > version
 
@@ -123,3 +126,47 @@ def test_a_store_that_cannot_be_read_at_the_start_is_a_problem_of_health_and_no_
             time.sleep(0.02)
         assert httpx.get(health).status_code == 200
         assert httpx.get(f"{server.url}/v1/popular").status_code == 200
+
+
+def test_a_release_older_than_the_catalogue_is_served_with_its_categories_and_prices(own, release):
+    write_newest(own.catalogue_now, [CatalogueRow("i5", "Fish", 0.25), CatalogueRow("i6", None, None)])
+    serving = Serving(release, own)
+    serving.rules.bind()
+    FollowedStates(own).refresh_catalogue([serving])
+    num = release.items.num("i5")
+    assert serving.plain.lookups.of_category("Fish").tolist() == [num]
+    assert '"category":"Fish"' in serving.items.open(num)
+    assert serving.states.prices == {num: 0.25}
+    assert serving.states.version == 1
+
+
+def test_a_state_wins_over_the_catalogue(own, release):
+    write_newest(own.catalogue_now, [CatalogueRow("i5", "Fish", 0.25)])
+    serving = Serving(release, own)
+    states = FollowedStates(own)
+    states.store.put({"i5": StateChange(price=7.0, categories=["Meat"])}, by="shop", now=NOW)
+    states.refresh([serving])
+    states.refresh_catalogue([serving])
+    num = release.items.num("i5")
+    assert (serving.states.prices[num], serving.states.categories[num]) == (7.0, "Meat")
+
+
+def test_a_release_as_new_as_the_catalogue_needs_none_of_it(own, release):
+    write_newest(own.catalogue_now, [CatalogueRow("i5", "Fish", 0.25)])
+    before = release.manifest.created_at.timestamp() - 1
+    os.utime(own.catalogue_now, (before, before))
+    serving = Serving(release, own)
+    FollowedStates(own).refresh_catalogue([serving])
+    assert (serving.states.version, dict(serving.states.categories)) == (0, {})
+
+
+def test_states_hold_though_the_catalogue_cannot_be_read(own, release):
+    write_newest(own.catalogue_now, [CatalogueRow("i5", "Fish", 0.25)])
+    os.truncate(own.catalogue_now / "prices.npy", 3)
+    serving = Serving(release, own)
+    states = FollowedStates(own)
+    states.store.put({"i5": StateChange(hidden=True)}, by="shop", now=NOW)
+    states.refresh([serving])
+    with pytest.raises(ItemStatesUnavailableError, match="newest catalogue cannot be read"):
+        states.refresh_catalogue([serving])
+    assert serving.states.gone == 1

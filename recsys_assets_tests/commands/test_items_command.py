@@ -1,0 +1,102 @@
+"""`recsys items`: states changed and listed without a server, and where the catalogue disagrees."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from recsys_assets.cli import main
+from recsys_assets.commands.doctor import examine
+from recsys_assets.intake.item_states import StateChange
+from recsys_assets.intake.newest_catalogue import CatalogueRow, write_newest
+from recsys_assets.intake.state_store import StateStore
+from recsys_assets.storage.home import Home
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+def run(home, *arguments, code=0):
+    done = CliRunner().invoke(main, ["items", *arguments, "--home", str(home.root)])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def states(home):
+    return StateStore(home.item_states_db).refresh(datetime.now(UTC)).states
+
+
+def test_an_item_is_hidden_and_shown_again_and_the_log_says_why(home):
+    assert "milk: hidden" in run(home, "state", "milk", "--hide", "--why", "recalled")
+    assert states(home)["milk"].hidden
+    run(home, "state", "milk", "--show", "--why", "it was another batch")
+    assert states(home) == {}
+    back, hid = run(home, "log").splitlines()
+    assert hid.endswith(": recalled")
+    assert "hidden -> nothing" in back
+    assert back.endswith(": it was another batch")
+
+
+def test_a_field_is_taken_back_alone_or_all_at_once(home):
+    run(
+        home, "state", "milk", "--price", "2.5", "--boost", "3", "--category", "Dairy", "--category", "Drinks"
+    )
+    run(home, "state", "milk", "--take-back", "boost")
+    assert (states(home)["milk"].price, states(home)["milk"].boost) == (2.5, None)
+    assert states(home)["milk"].categories == ["Dairy", "Drinks"]
+    run(home, "state", "milk", "--take-back", "all")
+    assert states(home) == {}
+
+
+def test_without_an_option_the_state_is_printed_and_nothing_changes(home):
+    run(home, "state", "milk", "--unavailable")
+    body = json.loads(run(home, "state", "milk", "--json"))
+    assert (body["state"]["available"], body["known"]) == (False, False)
+    assert len(json.loads(run(home, "log", "--json"))["changes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--price", "-1"], "price: expected"),
+        (["--boost", "0"], "boost: expected"),
+        (["--until", "2001-01-01"], "is not after now"),
+        (["--category", "a | b"], "categories: expected"),
+        (["--price", "1", "--take-back", "price"], "given a value too"),
+        (["--hide", "--take-back", "all"], "leave the other options out"),
+        (["--until", "tomorrow"], "tomorrow"),
+    ],
+)
+def test_a_wrong_option_changes_nothing_and_is_named(home, options, words):
+    assert words in run(home, "state", "milk", *options, code=2)
+    assert not home.item_states_db.exists() or states(home) == {}
+
+
+def test_states_that_the_catalogue_contradicts_are_named(home):
+    write_newest(home.catalogue_now, [CatalogueRow("milk", "Dairy", 2.0)])
+    run(home, "state", "milk", "--price", "2.5")
+    said = run(home, "states")
+    assert "milk: price 2.5 by its state, 2.0 in the catalogue" in said
+    (difference,) = json.loads(run(home, "states", "--json"))["disagreements"]
+    assert difference == {"item_id": "milk", "field": "price", "state": 2.5, "catalogue": 2.0}
+
+
+def test_the_doctor_counts_states_and_names_a_disagreement(home):
+    home.settings_file.write_text(
+        '[source]\nspec = "tabular:events.csv"\nfirst_day = 2024-01-01\nlast_day = 2024-01-31\n'
+    )
+    write_newest(home.catalogue_now, [CatalogueRow("milk", "Dairy", 2.0)])
+    run(home, "state", "milk", "--price", "2.5", "--hide")
+    facts = examine(home).facts
+    place = facts.index(("item states", "1 items, 1 of them off all lists"))
+    assert facts[place + 1][1].startswith("milk: price 2.5 by its state, 2.0 in the catalogue; 1 in all")
+
+
+def test_a_state_that_has_ended_is_not_listed(home):
+    now = datetime.now(UTC) - timedelta(days=2)
+    change = StateChange(hidden=True, until=now + timedelta(days=1))
+    StateStore(home.item_states_db).put({"milk": change}, by="shop", now=now)
+    assert "No item has a state" in run(home, "states")
