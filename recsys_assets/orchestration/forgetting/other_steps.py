@@ -11,7 +11,7 @@ from typing import Final
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from recsys_assets.lake.forgotten_rows import LeftOut
+from recsys_assets.lake.forgotten_rows import LeftOutRows
 from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.orchestration.forgetting.dagster_step import forget_in_dagster
 from recsys_assets.orchestration.forgetting.exports_step import forget_in_exports
@@ -79,7 +79,7 @@ def forget_in_source(home: Home, ids: frozenset[str], *, number: int) -> StepRes
     Downloaded files, which the scan does not read, are a part of the source.
     """
     files = raw_store(home).files().values()
-    days = sum(number in LeftOut.of(file.provenance).forgets for file in files)
+    days = sum(number in LeftOutRows.of(file.provenance).forgets for file in files)
     spec = load_or_default_settings(home).source.spec
     detail = f"{spec} still has their rows on {days:,} days, which are left out at every landing; remove them there"
     return StepResult(step="source", detail=detail if days else "")
