@@ -143,10 +143,10 @@ def test_a_home_of_older_profiles_is_read_again_from_its_files(tmp_path):
 
 def test_a_day_in_part_is_not_judged_by_amount_and_hours_and_drift_does_not_reject_it(tmp_path):
     store = PartitionStore(root=tmp_path, schema=SCHEMA)
-    for n in range(40):
+    for n in range(70):
         store.write(START + timedelta(days=n), untidy(START + timedelta(days=n), rows=400))
     store.settle()
-    day = START + timedelta(days=40)
+    day = START + timedelta(days=70)
     part = untidy(day, rows=60, nulls=0.0).with_columns(pl.lit(None, pl.Float32).alias("quantity"))
 
     def found(**more):
