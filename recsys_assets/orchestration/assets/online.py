@@ -88,19 +88,9 @@ def online_metrics(
             now=datetime.now(UTC),
             progress=lambda done, total: progress.report(ONLINE, done, total),
         )
-    judged = judge(
-        lake.home,
-        datetime.now(UTC),
-        days_of=partial(activity_of, lake.home, attribution_days=online.attribution_days),
-        settings=lake.settings().notify,
-        late_days=online.attribution_days,
-    )
     yield dg.MaterializeResult(
         metadata={
             "days_made": len(found.days),
-            "experiments": ", ".join(one.result.name for one in judged) or "none runs",
-            "ended_arms": ", ".join(f"{end.experiment}/{end.arm}" for one in judged for end in one.ended)
-            or "none",
             "impressions": found.impressions,
             **_metadata_of(found.results),
             **_judged(lake, online.attribution_days),
@@ -110,7 +100,7 @@ def online_metrics(
 
 
 def _judged(lake: Lake, attribution_days: float) -> dict[str, Any]:
-    """Look at every experiment, end the arms that do harm, and return the verdicts in words; empty without any."""
+    """Look at every experiment, end the arms that do harm, and return the verdicts in words."""
     days_of = partial(activity_of, lake.home, attribution_days=attribution_days)
     judged = judge(
         lake.home,
@@ -119,7 +109,12 @@ def _judged(lake: Lake, attribution_days: float) -> dict[str, Any]:
         settings=lake.settings().notify,
         late_days=attribution_days,
     )
-    return {f"experiment {one.result.name}": " ".join(one.result.words) for one in judged}
+    ended = [f"{end.experiment}/{end.arm}" for one in judged for end in one.ended]
+    return {
+        "experiments": ", ".join(one.result.name for one in judged) or "none runs",
+        "ended_arms": ", ".join(ended) or "none",
+        **{f"verdict of {one.result.name}": " ".join(one.result.words) for one in judged},
+    }
 
 
 def answers_by_day(home: Home) -> dict[date, int]:
