@@ -49,13 +49,14 @@ SHORT = {
     "columns",
     "definitions",
     "errors",
+    "event_settings",
     "locks",
     "partitions",
     "postgres_event_log",
 }
 """Modules that may have less than 40 lines, beside those in folders of assets and checks."""
 SAME_NAME = {"__init__", "contract"}
-MODULES, LONGEST_MODULE, SHORTEST_MODULE, LONGEST_FUNCTION = 450, 300, 40, 60
+MODULES, LONGEST_MODULE, SHORTEST_MODULE, LONGEST_FUNCTION = 487, 300, 40, 60
 
 
 def python_files(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from recsys_assets.api.http.event_bodies import document_events
 from recsys_assets.api.http.impression_bodies import document_impressions
 from recsys_assets.api.http.problems import PROBLEM_JSON
 from recsys_assets.api.schemas import (
+    event_schemas,
     experiment_schemas,
     feature_schemas,
     live_schemas,
@@ -96,10 +97,8 @@ ItemIdPath = Annotated[
     str, Parameter(description="The source's id of the item.", examples=[Example(value="1082185")])
 ]
 
-EVENTS_OPERATION: Final = "addEvents"
-"""Operation whose body has several forms."""
 IMPRESSIONS_OPERATION: Final = "addImpressions"
-"""Another one."""
+"""Operation whose body has several forms."""
 KEY_NEEDED: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 """OpenAPI security of a route that needs a key, in either header."""
 
@@ -110,7 +109,8 @@ _PROBLEMS = {
     404: "The served release does not have it.",
     408: "The body took too long to arrive.",
     409: "The release is damaged, recalled, of another source, or its lists break their rules; an event's id is "
-    "there with another content; or two users were merged otherwise.",
+    "there with another content; two users were merged otherwise; or an item's state would end before now, or is "
+    "given twice.",
     413: "The body is too large.",
     414: "The path or the query is too long.",
     415: "The body is not sent as JSON, nor as another media type of the route.",
@@ -169,6 +169,7 @@ _SCHEMAS = (
     feature_schemas,
     online_schemas,
     live_schemas,
+    event_schemas,
 )
 _BODIES: dict[str, type[Struct]] = {
     name: body
@@ -239,9 +240,7 @@ class Document(JsonRenderPlugin):
                 for operation in path.values():
                     for parameter in operation.get("parameters", ()):
                         _remove_null(parameter["schema"])
-                    if operation["operationId"] == EVENTS_OPERATION:
-                        document_events(operation)
-                    elif operation["operationId"] == IMPRESSIONS_OPERATION:
+                    if operation["operationId"] == IMPRESSIONS_OPERATION:
                         document_impressions(operation)
             listed = openapi_schema["components"]["schemas"]
             for named_by_forms_alone in ("Event", "ShownAnswer"):
@@ -251,6 +250,11 @@ class Document(JsonRenderPlugin):
             _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
             _describe_fields(schemas)
             listed.update(schemas)
+            document_events(
+                openapi_schema["paths"]["/v1/events"]["post"],
+                listed,
+                request.app.state.service.live.meaning.accepted,
+            )
             self._encoded = self.render_json(request, openapi_schema)
         return self._encoded
 

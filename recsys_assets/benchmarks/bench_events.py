@@ -1,4 +1,4 @@
-"""`recsys bench events`: events over HTTP to a real server: their rate, their effect on lists, and what SIGKILLs lose.
+"""`recsys bench events`: events over HTTP to a real server: their rate, their effect on lists, and losses by SIGKILL.
 
 The rate is compared with the disk's own rate of syncs in the same folder, measured in the same run.
 """
@@ -36,7 +36,7 @@ from recsys_assets.intake.stored_events import read_events
 from recsys_assets.storage.home import Home
 
 KILLS: Final[Sequence[Kill]] = (kill_worker,)
-"""What is killed, each in turn."""
+"""Kinds of kills, each in turn: of a worker here; of other processes by other benchmarks."""
 _REQUESTED: Final = 2_000
 """Users whose lists are requested under events."""
 _EVENTS_A_SECOND: Final = 1_000
@@ -59,7 +59,7 @@ def run(
         items: items of the release.
         seconds: duration of each measurement of a rate.
         kills: SIGKILLs at random moments, while a client sends.
-        clients: numbers of connections at each of which the rate is measured.
+        clients: numbers of connections; the rate is measured at each.
         tried: events whose effect on the user's list is timed.
 
     Returns:

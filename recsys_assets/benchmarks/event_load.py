@@ -1,4 +1,4 @@
-"""Events sent to a real server: batches whose rows can be told apart, clients that send them, and processes to kill."""
+"""Events sent to a real server: batches whose rows can be recognised, clients that send them, and SIGKILLs."""
 
 import http.client
 import json

@@ -50,7 +50,7 @@ def list_experiments(home: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(home: Path | None, name: str, as_json: bool) -> None:
-    """Show the arms of NAME, each look at them with its intervals, and the verdict.
+    """Show the arms of NAME, its looks and the verdict.
 
     All intervals of an experiment hold together, so that it may be looked at every day and stopped at any.
     """
@@ -82,7 +82,10 @@ def show(home: Path | None, name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--why", required=True, help="The reason; kept on record.")
 def stop(home: Path | None, name: str, why: str) -> None:
-    """Stop NAME for good: its users get what everybody gets, within a second."""
+    """Stop NAME for good.
+
+    Its users get what everybody gets, within a second.
+    """
     from recsys_assets.experiments.standing import stop as stop_now  # noqa: PLC0415
 
     stop_now(Home.locate(home), name, why=why, who=login(), now=datetime.now(UTC))

@@ -72,6 +72,10 @@ class Histories(Protocol):
     def history_days(self) -> Int32:
         """Day of each wish, n."""
 
+    @property
+    def history_weights(self) -> Float32:
+        """Confidence in each wish, n."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RelatedByUser:

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from recsys_assets.columns import ITEM_ID, VALUE
-from recsys_assets.experiments.attribution import ANSWER_ID, DAY, GROUPS, POSITION, UNIT
+from recsys_assets.experiments.attribution import DAY, GROUPS, POSITION, UNIT
 from recsys_assets.experiments.ratio_intervals import ratio_intervals
 from recsys_assets.quality.contract import Column, Contract
 
@@ -63,24 +63,15 @@ def metrics_of_days(answers: pl.DataFrame, items: pl.DataFrame, *, catalogue_ite
         items: what `items_shown` returned for them, with the columns `GROUPS`.
         catalogue_items: number of items in the catalogue; 0 where it is not known, and then there is no coverage.
     """
-    grouped, placed = _grouped(answers), _grouped(items)
-    one = pl.lit(1.0).alias("x")
+    grouped, one = _grouped(answers), pl.lit(1.0).alias("x")
     of_answers = grouped.select(*_GROUP, pl.col(UNIT).alias("unit"), one, "clicks", "purchases", VALUE)
     of_users = of_answers.group_by(*_GROUP, "unit").agg(pl.col("purchases").sum())
     bought = (pl.col("purchases") > 0).cast(pl.Float64).alias("y")
-    at_positions = placed.filter(pl.col(POSITION).is_between(1, MOST_POSITIONS)).select(
-        *_GROUP,
-        pl.format("{}{}", pl.lit(CTR_AT), POSITION).alias("metric"),
-        pl.col(UNIT).alias("unit"),
-        one,
-        pl.col("clicked").cast(pl.Float64).alias("y"),
-    )
     clicked = (pl.col("clicks") > 0).cast(pl.Float64).alias("y")
     shares = pl.concat(
         [
             of_answers.select(*_GROUP, pl.lit(CTR).alias("metric"), "unit", "x", clicked),
             of_users.select(*_GROUP, pl.lit(CONVERSION).alias("metric"), "unit", one, bought),
-            at_positions,
         ]
     )
     amounts = of_answers.select(
@@ -89,23 +80,39 @@ def metrics_of_days(answers: pl.DataFrame, items: pl.DataFrame, *, catalogue_ite
     by = [*_GROUP, "metric"]
     found = [
         ratio_intervals(shares, by=by, share=True),
+        ratio_intervals(_at_positions(items), by=by, share=True),
         ratio_intervals(amounts, by=by, share=False),
-        *([_coverage(placed, catalogue_items)] if catalogue_items else []),
+        *([_coverage(items, grouped, catalogue_items)] if catalogue_items else []),
     ]
     schema = ONLINE_METRICS.polars_schema()
     return pl.concat([frame.select(schema.names()).cast(schema) for frame in found]).sort(ONLINE_METRICS.key)
 
 
-def _coverage(placed: pl.DataFrame, catalogue_items: int) -> pl.DataFrame:
+def _at_positions(items: pl.DataFrame) -> pl.DataFrame:
+    """Return the impressions and clicks of each user at each position; summed before they are split into groups."""
+    within = items.filter(pl.col(POSITION).is_between(1, MOST_POSITIONS))
+    summed = within.group_by(DAY, *GROUPS, POSITION, UNIT).agg(pl.len().alias("x"), pl.col("clicked").sum())
+    return _grouped(summed).select(
+        *_GROUP,
+        (CTR_AT + pl.col(POSITION).cast(pl.String)).alias("metric"),
+        pl.col(UNIT).alias("unit"),
+        pl.col("x").cast(pl.Float64),
+        pl.col("clicked").cast(pl.Float64).alias("y"),
+        pl.col("clicked").alias("events"),
+    )
+
+
+def _coverage(items: pl.DataFrame, grouped: pl.DataFrame, catalogue_items: int) -> pl.DataFrame:
     """Return the share of the catalogue that each group showed: a count of the day, which needs no interval."""
-    return placed.group_by(_GROUP).agg(
+    shown = _grouped(items.select(DAY, *GROUPS, ITEM_ID).unique())
+    users = grouped.group_by(_GROUP).agg(pl.col(UNIT).n_unique().alias("users"))
+    counts = shown.group_by(_GROUP).agg(pl.col(ITEM_ID).n_unique().alias("events"))
+    return counts.join(users, on=_GROUP).with_columns(
         pl.lit(COVERAGE).alias("metric"),
-        (pl.col(ITEM_ID).n_unique() / catalogue_items).clip(upper_bound=1.0).alias(VALUE),
+        (pl.col("events") / catalogue_items).clip(upper_bound=1.0).alias(VALUE),
         pl.lit(None, pl.Float64).alias("low"),
         pl.lit(None, pl.Float64).alias("high"),
-        pl.col(UNIT).n_unique().alias("users"),
         pl.lit(catalogue_items).alias("shown"),
-        pl.col(ITEM_ID).n_unique().alias("events"),
     )
 
 
@@ -117,4 +124,4 @@ def _grouped(rows: pl.DataFrame) -> pl.DataFrame:
         rows.with_columns(pl.lit(kind).alias("group_kind"), names[kind].cast(pl.String).alias("group"))
         for kind in GROUP_KINDS
     ]
-    return pl.concat(of_kinds).filter(pl.col("group").is_not_null()).drop(GROUPS).sort(DAY, ANSWER_ID)
+    return pl.concat(of_kinds).filter(pl.col("group").is_not_null()).drop(GROUPS)

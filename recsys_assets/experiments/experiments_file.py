@@ -101,13 +101,35 @@ def read_experiments(home: Home) -> tuple[Experiment, ...]:
     Raises:
         ExperimentsError: the file cannot be read or is not valid; with file, line, the value found and what to write.
     """
+    content = experiments_content(home)
+    return () if content is None else parse_experiments(content, home.experiments_file)
+
+
+def experiments_content(home: Home) -> bytes | None:
+    """Return the content of a home's `experiments.toml`; None where there is none.
+
+    Raises:
+        ExperimentsError: the file cannot be read.
+    """
     file = home.experiments_file
     try:
-        text, table = parse_toml(content_of(file))
+        return content_of(file)
     except FileNotFoundError:
-        return ()
+        return None
     except OSError as error:
         raise ExperimentsError(f"{file}: cannot be read ({error.strerror}); mend or remove it") from None
+    except TomlError as error:
+        raise ExperimentsError(f"{file}: {error.found}; mend the file") from None
+
+
+def parse_experiments(content: bytes, file: Path) -> tuple[Experiment, ...]:
+    """Check the content of an experiments file; `file` is for messages.
+
+    Raises:
+        ExperimentsError: it is not valid.
+    """
+    try:
+        text, table = parse_toml(content)
     except TomlError as error:
         place = file if error.line is None else f"{file}:{error.line}"
         raise ExperimentsError(f"{place}: {error.found}; mend the file") from None

@@ -71,6 +71,8 @@ def measure_online(
 ) -> MeasuredOnline:
     """Make the metrics of the days that are missing or stale, and write the newest ones into `folder`.
 
+    A day whose impressions are lost keeps its metrics.
+
     Args:
         home: the home; at least one day of impressions has landed.
         folder: the artifact's folder.
@@ -84,8 +86,6 @@ def measure_online(
         ContractError: a metric is not as declared.
     """
     store, shown_on = metrics_store(home, provenance), impression_store(home).days()
-    for gone in set(store.days()) - set(shown_on):
-        store.remove(gone)
     made = {day: file.provenance for day, file in store.files().items()}
     stale = [day for day in shown_on if not made.get(day, {}).items() >= provenance(day).items()]
     impressions = unknown = named = named_unshown = done = 0

@@ -23,15 +23,17 @@ def ratio_intervals(rows: pl.DataFrame, *, by: Sequence[str], share: bool) -> pl
     & Stegun 26.7.5, for days with few users.
 
     Args:
-        rows: `unit, x, y` and the columns `by`, any number of rows a user; x > 0, y >= 0.
+        rows: `unit, x, y` and the columns `by`, any number of rows a user; x > 0, y >= 0. With a column `events`, a row
+            has that many; else one where y > 0.
         by: the columns of a group.
         share: y is part of x, so that the ratio is 0-1.
 
     Returns:
-        `by, value, low, high, users, shown, events`: shown is sum(x), events are the rows with y > 0. The interval is
+        `by, value, low, high, users, shown, events`: shown is sum(x). The interval is
         null for one user, and of a sum where nobody has any.
     """
-    of_users = rows.group_by(*by, "unit").agg(pl.col("x", "y").sum(), (pl.col("y") > 0).sum().alias("events"))
+    events = pl.col("events") if "events" in rows.columns else pl.col("y") > 0
+    of_users = rows.group_by(*by, "unit").agg(pl.col("x", "y").sum(), events.sum().alias("events"))
     found = of_users.group_by(*by).agg(
         pl.len().alias("users"),
         pl.col("x").sum().alias("shown"),

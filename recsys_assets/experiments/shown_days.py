@@ -18,8 +18,9 @@ from recsys_assets.experiments.attribution import (
     items_shown,
 )
 from recsys_assets.experiments.impression_days import impression_store
+from recsys_assets.intake.merged_users import last_users, stored_merges
 from recsys_assets.interactions.contract import INTERACTIONS
-from recsys_assets.quality.contract import UTC_MICROSECONDS
+from recsys_assets.lake.event_days import event_store
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -27,15 +28,6 @@ DAYS_AT_ONCE: Final = 7
 """Most days that are in memory together, beside those of the window after them."""
 _EVENT: Final = (USER_ID, ITEM_ID, KIND, TIMESTAMP)
 _SECOND: Final = "second"
-_LANDED_EVENTS: Final = pl.Schema(
-    {
-        USER_ID: pl.String(),
-        ITEM_ID: pl.String(),
-        KIND: pl.String(),
-        TIMESTAMP: UTC_MICROSECONDS,
-        ANSWER_ID: pl.String(),
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +52,6 @@ def days_around(first: date, last: date, *, attribution_days: float) -> tuple[da
     return first - timedelta(days=1), last + timedelta(days=after)
 
 
-def event_store(home: Home) -> PartitionStore:
-    """Return the events that landed from the intake, as far as attribution reads them."""
-    return PartitionStore(root=home.event_days, schema=_LANDED_EVENTS)
-
-
 def shown_days(home: Home, days: Sequence[date], *, attribution_days: float) -> Iterator[ShownDays]:
     """Yield the answers of days, in stretches of at most `DAYS_AT_ONCE`.
 
@@ -83,7 +70,7 @@ def shown_days(home: Home, days: Sequence[date], *, attribution_days: float) -> 
 
 def _shown(home: Home, days: Sequence[date], *, attribution_days: float) -> ShownDays:
     span = days_around(days[0], days[-1], attribution_days=attribution_days)
-    impressions = _rows(impression_store(home), *span)
+    impressions = _by_newest_users(_rows(impression_store(home), *span), home)
     events = events_with_answers(home, *span)
     attributed = attribute(impressions, events, window=timedelta(days=attribution_days))
     answers = answers_shown(impressions, attributed).filter(pl.col(DAY).is_in(list(days)))
@@ -109,12 +96,19 @@ def events_with_answers(home: Home, first: date, last: date) -> pl.DataFrame:
     have no finer times.
     """
     interactions = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
-    rows = _rows(interactions, first, last).select(*_EVENT, VALUE)
-    named = _rows(event_store(home), first, last).filter(pl.col(ANSWER_ID).is_not_null())
+    rows = _by_newest_users(_rows(interactions, first, last).select(*_EVENT, VALUE), home)
+    landed = _rows(event_store(home), first, last).select(*_EVENT, ANSWER_ID)
+    named = _by_newest_users(landed.filter(pl.col(ANSWER_ID).is_not_null()), home)
     second = pl.col(TIMESTAMP).dt.truncate("1s").alias(_SECOND)
     key = [USER_ID, ITEM_ID, KIND, _SECOND]
     answers = named.with_columns(second).group_by(key).agg(pl.col(ANSWER_ID).max())
     return rows.with_columns(second).join(answers, on=key, how="left", nulls_equal=True).drop(_SECOND)
+
+
+def _by_newest_users(rows: pl.DataFrame, home: Home) -> pl.DataFrame:
+    """Return the rows with the user whom each id means now: a stranger who saw a list may have logged in since."""
+    users = last_users(stored_merges(home.events_db))
+    return rows.with_columns(pl.col(USER_ID).replace(users)) if users else rows
 
 
 def _rows(store: PartitionStore, first: date, last: date) -> pl.DataFrame:

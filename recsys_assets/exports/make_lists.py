@@ -23,10 +23,10 @@ from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.stored_events import users_with_events
 from recsys_assets.release.bound_states import bind_states
-from recsys_assets.release.catalogue_over import FollowedCatalogue
 from recsys_assets.release.learnt_events import events_since
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.retrieval import first_of_rows
+from recsys_assets.rules.engine.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Answer, Request
 from recsys_assets.rules.rules_file import FollowedRules

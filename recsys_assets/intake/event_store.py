@@ -99,12 +99,17 @@ class Intake:
         """Return the numbers of rows since the start."""
         return self._counts._replace(waiting=self._rows)
 
+    def open(self) -> None:
+        """Take rows again after `close`; a server that starts again does so."""
+        with self._changed:
+            self._closed = False
+
     def close(self) -> None:
         """Store what waits, then end the thread and close the file."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-            thread = self._thread
+            thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(_STOPPING_SECONDS)
 

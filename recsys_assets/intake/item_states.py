@@ -24,7 +24,7 @@ Boost = Annotated[
         "that more than 1 always raises the item.",
     ),
 ]
-CategoryName = Annotated[str, Meta(min_length=1, max_length=200)]
+CategoryName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^|]+$")]
 CategoryNames = Annotated[
     list[CategoryName],
     Meta(min_length=1, max_length=20, description="Its categories now, in place of the catalogue's."),
@@ -124,7 +124,7 @@ def changed(state: ItemState | None, change: StateChange, *, by: str, now: datet
         now: the time of the change, UTC.
 
     Raises:
-        ItemStateError: its end is not after now, or a category holds the sign between several.
+        ItemStateError: its end is not after now.
     """
     given = _checked_fields(change, now=now)
     if "hidden" in given:
@@ -160,9 +160,4 @@ def _checked_fields(change: StateChange, *, now: datetime) -> dict[str, Any]:
             raise ItemStateError(
                 f"until {until.isoformat()} is not after now, {now.isoformat()}; give a later time"
             )
-    wrong = next((name for name in given.get("categories") or () if columns.SEVERAL.strip() in name), None)
-    if wrong is not None:
-        raise ItemStateError(
-            f"category {wrong!r} holds `{columns.SEVERAL.strip()}`, the sign between several; list them one by one"
-        )
     return given

@@ -56,20 +56,6 @@ class NewestCatalogue:
         num = self.items.num(item_id)
         return None if num is None else self.categories[num] or None
 
-    def categories_over(self, items: Vocabulary, categories: StringTable) -> dict[int, str]:
-        """Return the categories that are others than a release's, by its item numbers; unknown ones stay."""
-        found = {}
-        for num, (item_id, before) in enumerate(zip(items, categories, strict=True)):
-            now = self.category_of(item_id)
-            if now is not None and now != before:
-                found[num] = now
-        return found
-
-    def prices_over(self, items: Vocabulary) -> dict[int, float]:
-        """Return the known prices of a release's items by its item numbers."""
-        priced = ((num, self.price_of(item_id)) for num, item_id in enumerate(items))
-        return {num: price for num, price in priced if price is not None}
-
 
 def write_newest(folder: Path, rows: Iterable[CatalogueRow]) -> None:
     """Replace the arrays by those of a catalogue that landed; its number is one more than that of the one before."""

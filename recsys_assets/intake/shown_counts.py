@@ -3,7 +3,7 @@
 Only the impressions of one user are read, by the index on user and time, and no more than `MOST_ROWS` of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -34,18 +34,24 @@ class ShownCounts:
         """Take the path of `events.sqlite`, which need not be there."""
         self._reader = EventsReader(path)
 
-    def of(self, user_id: str, *, since: int) -> Mapping[str, Shown]:
+    def of(self, people: Sequence[str], *, since: int) -> Mapping[str, Shown]:
         """Return the items that were shown to a user from a time on; none where nothing was shown.
 
         Args:
-            user_id: the user.
+            people: the user's ids: one, and those that were merged into it.
             since: us since 1970, UTC.
 
         Raises:
             EventsUnavailableError: the file is there and cannot be read.
         """
-        rows = self._reader.rows("impressions", _SHOWN, (user_id, since, MOST_ROWS))
-        return {item_id: Shown(times, first) for item_id, times, first in rows}
+        found: dict[str, Shown] = {}
+        for user_id in people:
+            for item_id, times, first in self._reader.rows(
+                "impressions", _SHOWN, (user_id, since, MOST_ROWS)
+            ):
+                before = found.get(item_id, Shown(0, first))
+                found[item_id] = Shown(before.times + times, min(before.since, first))
+        return found
 
     def close(self) -> None:
         """Close the file."""

@@ -10,13 +10,13 @@ class EventDay:
     rows: int
     """Their number, > 0."""
     content: str
-    """A checksum of them."""
+    """Number and checksum of them, as they were taken."""
     is_open: bool = False
     """The day is not over."""
 
     def __str__(self) -> str:
         """Return all of it, as a landed day records it: an open day lands again when it is over."""
-        return f"{self.rows}:{self.content}{'~' if self.is_open else ''}"
+        return f"{self.content}{'~' if self.is_open else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)

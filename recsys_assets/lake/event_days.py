@@ -4,6 +4,7 @@ The files are the truth. The note of the last row taken from the intake only sav
 behind, after a kill, the same rows are taken a second time and change nothing.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -45,6 +46,10 @@ _AS_ROWS: Final = pl.Schema(
     for name, dtype in zip(EventRow._fields, EVENT_DAY.dtypes(), strict=True)
 )
 """The same with times as numbers, as the intake has them."""
+CONTENT_NOTE: Final = "recsys.event_ids"
+"""Key of the content of a day's file in its metadata: number and hash of its events' ids, as they were taken. It stays
+where rows of forgotten users are taken out, so that the day need not land again."""
+_DIGITS: Final = 16
 _TAKEN: Final = ".taken.json"
 """Note of the last row taken, in the table's folder."""
 _ROWS_AT_ONCE: Final = 100_000
@@ -71,7 +76,7 @@ class _Taken(msgspec.Struct, frozen=True):
 
 def event_store(home: Home) -> PartitionStore:
     """Return the table `lake/events` of a home."""
-    return PartitionStore(root=home.event_days, schema=EVENT_DAY)
+    return PartitionStore(root=home.event_days, schema=EVENT_DAY, note=_note_of_ids)
 
 
 def event_days(home: Home, *, today: date | None = None) -> dict[date, EventDay]:
@@ -85,7 +90,11 @@ def event_days(home: Home, *, today: date | None = None) -> dict[date, EventDay]
         return {}
     today = today or datetime.now(UTC).date()
     return {
-        day: EventDay(rows=file.rows, content=file.content, is_open=day >= today)
+        day: EventDay(
+            rows=file.rows,
+            content=file.provenance.get(CONTENT_NOTE, f"{file.rows}:{file.content}"),
+            is_open=day >= today,
+        )
         for day, file in event_store(home).files().items()
         if file.rows
     }
@@ -171,6 +180,11 @@ def prune_events(home: Home, *, landed: Callable[[date], bool], received_before:
         received_before=int(received_before.timestamp()) * 1_000_000,
         stamped_before=None if waiting is None else (waiting - EPOCH).days * _DAY_US,
     )
+
+
+def _note_of_ids(frame: pl.DataFrame) -> dict[str, str]:
+    digest = hashlib.sha256("\n".join(frame[columns.EVENT_ID].sort()).encode()).hexdigest()
+    return {CONTENT_NOTE: f"{frame.height}:{digest[:_DIGITS]}"}
 
 
 def _batches(rows: Iterator[tuple[int, EventRow]]) -> Iterator[list[tuple[int, EventRow]]]:

@@ -18,6 +18,7 @@ from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.returns import TakenOff, taken_off
 from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
+from recsys_assets.lake.day_content import source_part
 from recsys_assets.lake.follow import CONTENT_KEY, SourceChanges
 from recsys_assets.lake.merged_rows import merged_users, touched_days
 from recsys_assets.lake.raw_returns import may_have_returns, raw_store
@@ -52,7 +53,7 @@ CODE_VERSIONS: Final = {
     "features": "3",
     "item_index": "3",
     "release": "2",
-    "exported_lists": "1",
+    "exported_lists": "2",
     "impressions": "1",
     "online_metrics": "1",
 }
@@ -108,10 +109,9 @@ class Inputs:
         return SourceDays.load(self.home, self.settings.source)
 
     def raw_interactions(self, day: date) -> str:
-        """Covers the day's rows in the source, its spec, mapping and reading."""
-        return fingerprint(
-            [CODE_VERSIONS["raw_interactions"], reading_of(self.settings.source), self._content(day)]
-        )
+        """Covers rows, spec, mapping and reading of the source; a recalled day stays out whatever events come."""
+        of_source = source_part(self._content(day))
+        return fingerprint([CODE_VERSIONS["raw_interactions"], reading_of(self.settings.source), of_source])
 
     def landing(self, day: date) -> dict[str, str]:
         """Return the day's provenance in `raw_interactions`."""

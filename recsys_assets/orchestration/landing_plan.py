@@ -154,13 +154,15 @@ def days_in_part(inputs: Inputs) -> set[date]:
 def prune_intake(inputs: Inputs, *, now: datetime) -> int:
     """Remove landed events from the intake that arrived more than `keep_days` ago; return their number.
 
+    Events of rejected and recalled days are in `lake/events` until a person decides, and need not wait in the intake.
+
     Raises:
         EventsUnavailableError: the intake cannot be written.
     """
-    inside = set(_days_with_events(inputs))
+    waiting = {*_days_with_events(inputs)} - {*left_out(inputs)} - {*days_under(inputs.home.quarantine)}
     return prune_events(
         inputs.home,
-        landed=lambda day: day not in inside or _events_landed(inputs, day),
+        landed=lambda day: day not in waiting or _events_landed(inputs, day),
         received_before=now - timedelta(days=inputs.settings.events.keep_days),
     )
 

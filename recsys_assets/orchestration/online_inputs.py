@@ -11,7 +11,8 @@ import msgspec
 import polars as pl
 
 from recsys_assets.experiments.impression_days import impression_store, impressions_waiting
-from recsys_assets.experiments.shown_days import days_around, event_store
+from recsys_assets.experiments.shown_days import days_around
+from recsys_assets.lake.event_days import event_store
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, fingerprint
 from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home, days_under

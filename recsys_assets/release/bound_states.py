@@ -36,7 +36,7 @@ class CatalogueOver(NamedTuple):
     categories: Mapping[int, str] = MappingProxyType({})
     """Categories other than the release's."""
     prices: Mapping[int, float] = MappingProxyType({})
-    """Its known prices."""
+    """Prices other than the release's."""
 
 
 NOTHING_NEWER: Final = CatalogueOver()

@@ -27,7 +27,7 @@ from recsys_assets.release.manifest import (
 )
 from recsys_assets.release.retrieval import NOTHING, Candidates, LeftOut, Retrieval, first_of_row
 from recsys_assets.release.taste import Taste
-from recsys_assets.release.vector_since import vector_since
+from recsys_assets.release.vector_since import VectorsSince
 from recsys_assets.storage.arrays import Float32, Int32, Int64, map_array
 from recsys_assets.storage.home import FEATURE_DATABASE
 from recsys_assets.storage.string_table import StringTable, Vocabulary
@@ -121,10 +121,15 @@ class Release:
         """The related part of every user's score; None where the model has none."""
         return RelatedByUser.of(self.score, self)
 
+    @cached_property
+    def vectors_since(self) -> VectorsSince:
+        """The vectors of users who did something since the release."""
+        return VectorsSince.of(self.score.fold_in, self.user_embeddings, self)
+
     def taste_of_user(self, user_num: int, since: Sequence[int] = ()) -> Taste:
         """Return the scores of a user; the items `since` the release, each once, count as the latest wishes."""
         related = None if self.related is None else self.related.of_user(user_num, since)
-        x_D = vector_since(self, user_num, since) if since else self.user_embeddings[user_num]
+        x_D = self.vectors_since.of_user(user_num, since) if since else self.user_embeddings[user_num]
         return Taste(self.retrieval, x_D, related)
 
     def taste_of_items(self, nums: Sequence[int]) -> Taste:

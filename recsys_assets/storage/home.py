@@ -261,6 +261,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "experiments.jsonl"
 
     @property
+    def last_good_experiments(self) -> Path:
+        """A copy of `experiments.toml` as it was valid last, for a start while it is broken."""
+        return self.root / "last_good_experiments.toml"
+
+    @property
     def experiment_results(self) -> Path:
         """The daily looks at experiments as JSON, an `ExperimentResult` each."""
         return self.root / "experiment_results"

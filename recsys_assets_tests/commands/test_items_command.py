@@ -64,7 +64,7 @@ def test_without_an_option_the_state_is_printed_and_nothing_changes(home):
         (["--price", "-1"], "price: expected"),
         (["--boost", "0"], "boost: expected"),
         (["--until", "2001-01-01"], "is not after now"),
-        (["--category", "a | b"], "list them one by one"),
+        (["--category", "a | b"], "categories: expected"),
         (["--price", "1", "--take-back", "price"], "given a value too"),
         (["--hide", "--take-back", "all"], "leave the other options out"),
         (["--until", "tomorrow"], "tomorrow"),

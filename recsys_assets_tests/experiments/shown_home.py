@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from recsys_assets.experiments.impression_days import land_impressions
-from recsys_assets.experiments.shown_days import event_store
 from recsys_assets.intake.stored_events import read_events
 from recsys_assets.interactions.contract import INTERACTIONS
+from recsys_assets.lake.event_days import EVENT_DAY, event_store
 from recsys_assets.quality.contract import UTC_MICROSECONDS
 from recsys_assets.release.answer_counts import AnswerCounts
 from recsys_assets.release.answer_series import ArmName
@@ -27,13 +27,15 @@ def land_events(home: Home) -> None:
     if not rows:
         return
     frame = pl.DataFrame(rows, infer_schema_length=None).with_columns(
-        pl.from_epoch("timestamp", "us").dt.replace_time_zone("UTC").cast(UTC_MICROSECONDS)
+        pl.from_epoch(pl.col("timestamp", "received_at"), "us")
+        .dt.replace_time_zone("UTC")
+        .cast(UTC_MICROSECONDS)
     )
     interactions = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
     for (day,), of_day in frame.group_by(pl.col("timestamp").dt.date()):
         weighted = of_day.with_columns(pl.lit(1.0).alias("weight"))
         interactions.write(day, weighted.select(*INTERACTIONS.columns).cast(INTERACTIONS.polars_schema()))
-        event_store(home).write(day, of_day)
+        event_store(home).write(day, of_day.select(*EVENT_DAY).cast(dict(EVENT_DAY)))
     interactions.settle()
 
 

@@ -8,6 +8,8 @@ import pytest
 from recsys_assets.experiments.impression_days import impression_store
 from recsys_assets.experiments.shown_days import shown_days
 from recsys_assets.experiments.user_days import user_days
+from recsys_assets.intake.merged_users import MergedUsers
+from recsys_assets.intake.rows import MergeRow
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.clicking import Visit, store
 from recsys_assets_tests.experiments.shown_home import FIRST_DAY, day_of_visits, land_all
@@ -81,3 +83,18 @@ def test_stretches_of_days_give_the_same_as_all_days_at_once(home):
     together = [found.answers for found in shown_days(home, days, attribution_days=3)]
     assert len(together) == 3
     assert [row for part in parts for row in part.rows()] == [row for part in together for row in part.rows()]
+
+
+def test_a_stranger_who_saw_a_list_and_logged_in_before_buying_is_one_user(home):
+    (one,) = day_of_visits(home, FIRST_DAY, users=1, arms=("a",), liked=1.0)
+    bought = [row._replace(user_id="account", answer_id=None) for row in one.events]
+    store(
+        home,
+        [Visit(impressions=[], events=[row._replace(event_id=f"{row.event_id} again") for row in bought])],
+    )
+    merges = MergedUsers(home.events_db)
+    merges.add(MergeRow("u0", "account", at=1))
+    merges.close()
+    land_all(home)
+    (row,) = user_days(home, "prices", through=FIRST_DAY, attribution_days=7).to_dicts()
+    assert (row["user_id"], row["clicks"]) == ("account", 1)

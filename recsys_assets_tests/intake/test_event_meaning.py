@@ -1,4 +1,4 @@
-"""What an event means for the next list of its user."""
+"""Meaning of an event for the next list of its user."""
 
 import pytest
 

@@ -114,6 +114,9 @@ def test_closing_stores_what_waits_and_rejects_what_comes_after(path: Path) -> N
     assert future.result(0) == Receipt(1, 0)
     with pytest.raises(EventsUnavailableError, match="the server ends"):
         intake.submit([row("e2")])
+    intake.open()
+    assert stored(intake, [row("e2")]) == Receipt(1, 0)
+    intake.close()
 
 
 def test_a_file_that_is_no_database_is_an_error_that_names_it(path: Path, intake: Intake) -> None:

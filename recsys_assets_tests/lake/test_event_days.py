@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from recsys_assets.lake.event_days import (
     taken_note,
     taken_through,
 )
+from recsys_assets.storage.day_journal import without_checksums
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.lake.sent_events import ARRIVED, event, on, store
 
@@ -70,6 +73,22 @@ def test_taking_again_after_the_note_is_lost_changes_no_file(home):
     taken_note(home).write_text("{")
     assert take_events(home, through=LATER).rows == 0
     assert event_days(home, today=LATER) == before
+
+
+def test_a_day_whose_rows_are_taken_out_has_the_content_of_before(home):
+    store(home, [event(1, on(1), user="u1"), event(2, on(1), user="u2")])
+    take_events(home, through=LATER)
+    table, day, before = event_store(home), date(2024, 1, 1), event_days(home, today=LATER)
+    kept = without_checksums(table.file(day).provenance)
+    rewriting = replace(table, note=None, provenance=lambda _: kept)
+    rewriting.write(day, table.read(day).filter(pl.col("user_id") != "u1"))
+    rewriting.settle()
+    after = event_days(home, today=LATER)
+    assert [str(one[day]) for one in (before, after)] == [str(before[day])] * 2
+    assert (before[day].rows, after[day].rows) == (2, 1)
+    store(home, [event(3, on(1))])
+    take_events(home, through=LATER)
+    assert str(event_days(home, today=LATER)[day]) != str(before[day])
 
 
 def test_events_of_later_days_wait_and_are_taken_when_their_day_is_wanted(home):

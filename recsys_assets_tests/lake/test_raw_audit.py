@@ -139,3 +139,23 @@ def test_a_home_of_older_profiles_is_read_again_from_its_files(tmp_path):
         again = raw_audit(store=store, ledger=ledger)(days[-1], untidy(days[-1]))
         assert again == expected
         assert OLD_PROFILE not in ledger.profiles("raw", since=days[0], before=days[-1]).values()
+
+
+def test_a_day_in_part_is_not_judged_by_amount_and_hours_and_drift_does_not_reject_it(tmp_path):
+    store = PartitionStore(root=tmp_path, schema=SCHEMA)
+    for n in range(40):
+        store.write(START + timedelta(days=n), untidy(START + timedelta(days=n), rows=400))
+    store.settle()
+    day = START + timedelta(days=40)
+    part = untidy(day, rows=60, nulls=0.0).with_columns(pl.lit(None, pl.Float32).alias("quantity"))
+
+    def found(**more):
+        monitor = Monitor("raw", QualitySettings(), store=store)
+        audit = RawAudit(RAW_INTERACTIONS, monitor=monitor, **more)
+        return {result.check: result.verdict for result in audit(day, part)}
+
+    whole, in_part = found(), found(in_part={day})
+    assert whole["drift_rows"] == "block"
+    assert (in_part["drift_rows"], in_part["drift_missing_hours"]) == ("ok", "ok")
+    assert "block" not in in_part.values()
+    assert set(in_part) == set(RAW_CHECKS)

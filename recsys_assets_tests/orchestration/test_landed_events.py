@@ -24,6 +24,7 @@ from recsys_assets.orchestration.landing_plan import (
 from recsys_assets.orchestration.planning.reasons import why_raw
 from recsys_assets.orchestration.planning.staged_home import staged_home
 from recsys_assets.orchestration.resources import Lake, SilentProgress
+from recsys_assets.release.current import RecalledDay, record_recalled
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.lake.sent_events import ARRIVED, event, on, store
@@ -224,3 +225,21 @@ def test_a_plan_takes_events_in_its_staged_home_only(home):
         assert days_with_new_events(Inputs(staged, settings)) == [date(2024, 1, 1), DAY]
     assert event_store(home).files() == before
     assert land_stale(home)[0] == [date(2024, 1, 1), DAY]
+
+
+def test_a_recalled_day_stays_out_whatever_events_come_to_it(home):
+    inputs = Inputs(home, load_settings(home))
+    recalled = RecalledDay(
+        day=DAY,
+        checksum="0" * 64,
+        why="prices in cents",
+        at=ARRIVED,
+        raw_fingerprint="f",
+        raw_inputs=inputs.raw_interactions(DAY),
+    )
+    inputs.raw_store.remove(DAY)
+    record_recalled(home.releases, [recalled])
+    store(home, [event(1, on(2, 12))])
+    assert land_stale(home)[0] == []
+    later = ARRIVED + timedelta(days=31)
+    assert prune_intake(Inputs(home, load_settings(home)), now=later) == 1

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 
+from recsys_assets.experiments.impression_days import impression_store
 from recsys_assets.experiments.online_results import read_results, select
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.fingerprints import Inputs
@@ -12,6 +13,7 @@ from recsys_assets.orchestration.instance import build_definitions, open_instanc
 from recsys_assets.orchestration.jobs import MEASURE_ONLINE
 from recsys_assets.orchestration.online_inputs import ONLINE, OnlineInputs, has_impressions
 from recsys_assets.orchestration.planning.stages import DagsterHistory, Stages, stage_names
+from recsys_assets.orchestration.repair.damage import find_damage, mend
 from recsys_assets.settings import load_settings
 from recsys_assets_tests.clicking import Visit, store
 from recsys_assets_tests.experiments.shown_home import day_of_visits, land_events
@@ -140,3 +142,19 @@ def test_the_schedule_requests_a_run_only_where_anything_was_shown(home):
     assert isinstance(ask(), dg.SkipReason)
     day_of_visits(home, SHOWN_ON[0], users=1)
     assert isinstance(ask(), dg.RunRequest)
+
+
+def test_a_damaged_day_of_impressions_is_named_and_moved_away_and_its_metrics_stay(home):
+    for day in SHOWN_ON[:2]:
+        day_of_visits(home, day, users=5)
+    measure(home)
+    file = impression_store(home).path(SHOWN_ON[0])
+    file.write_bytes(b"many letters" * 99)
+    settings = load_settings(home)
+    (damage,) = [one for one in find_damage(home, settings) if one.path == file]
+    assert damage.remedy == "it is moved away; its impressions are lost, its metrics stay"
+    lines = list[str]()
+    mend(home, settings, lines.append)
+    assert any(str(file) in line for line in lines)
+    assert measure(home).success
+    assert read_results(home.artifact(ONLINE)).days_shown() == SHOWN_ON[:2]

@@ -1,12 +1,14 @@
 """A source played into a home day by day: partitions that land, ids that add nothing twice, and Ctrl-C."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -32,13 +34,18 @@ LAST = FIRST + timedelta(days=5)
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture
-def home(tmp_path) -> Home:
-    """A home of the first two of six days."""
-    home, settings = small_home(tmp_path / "shop", first=FIRST)
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory) -> Home:
+    """A home of the first two of six days; only for copies."""
+    home, settings = small_home(tmp_path_factory.mktemp("shop") / "shop", first=FIRST)
     settings = initialise(home, settings.source.spec, days=2)
     land(home, settings, SilentWatcher(), settings.source.days())
     return home
+
+
+@pytest.fixture
+def home(two_days, tmp_path) -> Home:
+    return Home(Path(shutil.copytree(two_days.root, tmp_path / "home")))
 
 
 def play(home: Home, *, first: date | None = None, last: date | None = None) -> tuple[int, bool]:

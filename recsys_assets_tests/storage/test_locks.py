@@ -46,6 +46,7 @@ TAKEN_IN = {
     MOVE: ("release/release_store.py",),
     'locked(home.lock("keys"))': ("api/http/auth.py",),
     'locked(home.lock("rules"), wait=False)': ("rules/last_good_rules.py",),
+    'locked(home.lock("experiments"), wait=False)': ("experiments/last_good_experiments.py",),
     'locked(home.lock("source"))': ("lake/source_days.py",),
     'locked(home.lock("events"))': ("lake/event_days.py",),
     'locked(home.lock("reports"))': (
@@ -123,6 +124,7 @@ LOCK_OF = {
     'locked(home.lock("keys"))': {"api/http/auth.py"},
     'locked(home.lock("rules"), wait=False)': {"rules/last_good_rules.py"},
     'locked(home.lock("events"))': {"lake/event_days.py"},
+    'locked(home.lock("experiments"), wait=False)': {"experiments/last_good_experiments.py"},
     'locked(home.lock("source"))': {"lake/source_days.py"},
     'locked(home.lock("reports"))': {
         "interactions/report_page.py", "orchestration/forgetting/reports_step.py", "orchestration/replay_report.py",

@@ -1,12 +1,13 @@
 """The body of `POST /v1/events` in each of its forms: one event, a list, an object with a list, or a line an event."""
 
+from collections.abc import Collection
 from typing import Any, Final, TypeVar
 
 import msgspec
 from litestar.exceptions import ValidationException
 
 from recsys_assets.api.http.problems import decoded, require_json
-from recsys_assets.api.schemas.operation_schemas import Event, EventList, Events
+from recsys_assets.api.schemas.event_schemas import Event, EventList, Events
 
 NDJSON: Final = "application/x-ndjson"
 _EXAMPLE: Final = {
@@ -73,8 +74,17 @@ def of_lines(body: bytes, kind: type[_Line], noun: str) -> list[_Line]:
     return found
 
 
-def document_events(operation: dict[str, Any]) -> None:
-    """Give the operation of the OpenAPI document all forms of the body, each with an example."""
+def document_events(operation: dict[str, Any], schemas: dict[str, Any], kinds: Collection[str]) -> None:
+    """Give the operation of the OpenAPI document all forms of the body, each with an example, and the kinds taken.
+
+    Args:
+        operation: that of `POST /v1/events`, changed in place.
+        schemas: of the document, by name, changed in place.
+        kinds: those that this server takes.
+    """
+    for form in schemas["Event"]["properties"]["kind"]["anyOf"]:
+        if form["type"] == "string":
+            form["enum"] = sorted(kinds)
     event = {"$ref": "#/components/schemas/Event"}
     few = {"type": "array", "items": event, "minItems": 1, "maxItems": _MOST}
     as_json = {

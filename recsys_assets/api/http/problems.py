@@ -30,6 +30,7 @@ from recsys_assets.errors import (
     ExperimentsError,
     ForgetError,
     IntakeFullError,
+    ItemStateError,
     ItemStatesUnavailableError,
     MergeConflictError,
     OnlineMetricsError,
@@ -73,6 +74,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (AnswersUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (OnlineMetricsError, HTTP_503_SERVICE_UNAVAILABLE),
     (ExperimentsError, HTTP_503_SERVICE_UNAVAILABLE),  # a request can cause none
+    (ItemStateError, HTTP_409_CONFLICT),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),

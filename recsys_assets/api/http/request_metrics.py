@@ -45,18 +45,7 @@ class Metrics:
             "Items left out because the user has them or excluded them.",
             registry=self.registry,
         )
-        self._events = Counter(
-            "recsys_events",
-            "Events received: accepted, duplicate, conflict (another content under the same id) or full (rejected).",
-            ["outcome"],
-            registry=self.registry,
-        )
-        commits = Counter(
-            "recsys_event_commits",
-            "Commits of events, each with one sync of the disk.",
-            registry=self.registry,
-        )
-        live.after_commit.append(commits.inc)
+        self._events = self._count_intake(live)
         self._release_age = Gauge(
             "recsys_release_age_seconds",
             "Age of the release that is served.",
@@ -90,6 +79,21 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
         self._observers: dict[tuple[str, str, int, str], Histogram] = {}
+
+    def _count_intake(self, live: Live) -> Counter:
+        """Count commits of events from now on; return the counter of events by outcome."""
+        commits = Counter(
+            "recsys_event_commits",
+            "Commits of events, each with one sync of the disk.",
+            registry=self.registry,
+        )
+        live.after_commit.append(commits.inc)
+        return Counter(
+            "recsys_events",
+            "Events received: accepted, duplicate, conflict (another content under the same id) or full (rejected).",
+            ["outcome"],
+            registry=self.registry,
+        )
 
     def observe(self, route: str, method: str, status: int, source: str, seconds: float) -> None:
         """Count one request."""

@@ -14,9 +14,9 @@ from recsys_assets.api.http.auth import needs
 from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.http.event_bodies import decode_events
 from recsys_assets.api.http.problems import DECODER_KEY
-from recsys_assets.api.openapi import EVENTS_OPERATION, KEY_NEEDED, answers
+from recsys_assets.api.openapi import KEY_NEEDED, answers
 from recsys_assets.api.routes.stamps import stamp, wrong
-from recsys_assets.api.schemas.operation_schemas import Event, Events, EventsAccepted
+from recsys_assets.api.schemas.event_schemas import Event, Events, EventsAccepted
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.errors import EventConflictError, IntakeFullError
 from recsys_assets.intake.event_meaning import IMPRESSION
@@ -41,7 +41,7 @@ class EventController(ServiceController):
             "left out, and wishes change the order. An event with an `event_id` may be sent again safely. They enter "
             "training through the lake. Needs scope `write`."
         ),
-        operation_id=EVENTS_OPERATION,
+        operation_id="addEvents",
         status_code=202,
         guards=[needs("write")],
         security=KEY_NEEDED,

@@ -25,6 +25,7 @@ from recsys_assets.api.schemas.state_schemas import (
 )
 from recsys_assets.api.serving.service import ServiceController, reject_null
 from recsys_assets.api.serving.serving_release import Serving
+from recsys_assets.errors import ItemStateError
 from recsys_assets.intake.item_states import ItemState, StateChange
 
 Why = Annotated[
@@ -66,7 +67,7 @@ class StateController(ServiceController):
         operation_id="putItemState",
         guards=[needs("write")],
         security=KEY_NEEDED,
-        responses=answers(OneState, also=(408, 413, 415)),
+        responses=answers(OneState, also=(408, 409, 413, 415)),
         response_headers=release_headers(),
     )
     async def change(self, scope: Scope, item_id: ItemIdPath, data: JSONBody[StateChange]) -> ASGIApp:
@@ -126,7 +127,7 @@ class StateController(ServiceController):
         operation_id="putItemStates",
         guards=[needs("write")],
         security=KEY_NEEDED,
-        responses=answers(StatesChanged, also=(408, 413, 415)),
+        responses=answers(StatesChanged, also=(408, 409, 413, 415)),
         response_headers=release_headers(),
     )
     async def change_many(self, scope: Scope, data: JSONBody[StateChanges]) -> ASGIApp:
@@ -135,9 +136,7 @@ class StateController(ServiceController):
         for place, change in enumerate(data.items):
             item_id = _checked(serving, change.item_id)
             if item_id in changes:
-                message = f"Expected each item once, got `{item_id}` twice"
-                extra = [{"message": message, "key": f"items[{place}].item_id", "source": "body"}]
-                raise ValidationException(message, extra=extra)
+                raise ItemStateError(f"items[{place}]: {item_id!r} is in the list twice; give each item once")
             fields = {**change.fields(), "why": change.why or data.why}
             changes[item_id] = StateChange(**fields)
         states = await self._put(scope, changes)

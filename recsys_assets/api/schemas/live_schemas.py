@@ -68,4 +68,7 @@ class LiveMessage(Struct, frozen=True, kw_only=True):
         StreamProgress | None,
         Meta(description="Progress of `recsys stream`; null where none has run."),
     ]
+    states_version: Annotated[
+        int, Meta(description="Version of the item states in force; grows with each change.")
+    ]
     problem: Annotated[str | None, Meta(description="Why events cannot be read; null where they can.")]

@@ -18,6 +18,7 @@ from recsys_assets.experiments.experiments_file import (
     Arm,
     missing_parts,
 )
+from recsys_assets.experiments.last_good_experiments import keep_last_good, last_good
 from recsys_assets.experiments.model_releases import newest_of_models
 from recsys_assets.experiments.standing import Standing, standing_of
 from recsys_assets.release.answer_series import ArmName
@@ -45,7 +46,8 @@ class FollowedExperiments:
         self._clock = clock
         self.standings: Sequence[Standing] = ()
         """Every experiment of the last good file, with its ends."""
-        self._seen: tuple[object, ...] = ()
+        self._seen: tuple[object, ...] | None = None
+        self._was_read = False
         self.beside: Mapping[str, Serving] = {}
         """Id -> a release that answers beside the served one."""
         self._engines: dict[Path, tuple[tuple[object, ...], Engine]] = {}
@@ -76,15 +78,23 @@ class FollowedExperiments:
         seen = self._stamps()
         if seen != self._seen:
             self._seen = seen
-            try:
-                self.standings, self._problem = standing_of(self._live.home), None
-            except ExperimentsError as error:
-                self._problem = error
+            self._read()
             self._bind()
         if self._problem is not None:
             raise self._problem
         if self.problems:
             raise ExperimentsError("; ".join(self.problems.values()))
+
+    def _read(self) -> None:
+        home = self._live.home
+        try:
+            self.standings, self._problem = standing_of(home), None
+            keep_last_good(home)
+        except ExperimentsError as error:
+            if not self._was_read:
+                self.standings = last_good(home)
+            self._problem = error
+        self._was_read = True
 
     def _stamps(self) -> tuple[object, ...]:
         """Return values that are others after anything changed that decides who answers."""

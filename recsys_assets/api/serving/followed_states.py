@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -11,7 +10,7 @@ from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.errors import ItemStatesUnavailableError
 from recsys_assets.intake.state_store import StatesSnapshot, StateStore
 from recsys_assets.release.bound_states import CatalogueOver, bind_states
-from recsys_assets.release.catalogue_over import FollowedCatalogue
+from recsys_assets.rules.engine.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.live_items import LiveCategories
 from recsys_assets.storage.home import Home
 
@@ -43,27 +42,31 @@ class FollowedStates:
             for serving in opened:
                 self._put_in_force(serving)
 
+    def refresh_catalogue(self, opened: "Sequence[Serving]") -> None:
+        """Take up a catalogue that landed after the releases; states do not wait for it.
+
+        Raises:
+            ItemStatesUnavailableError: the catalogue cannot be read; the one before stays in force.
+        """
+        for serving in opened:
+            self._of(serving).catalogue.over(serving.release)  # outside of the lock, since it takes a moment
+            with self._lock:
+                self._put_in_force(serving)
+
     def begin(self, serving: "Serving") -> None:
         """Put the states in force before a release is served; those read before where the store cannot be read."""
         try:
             self.refresh([serving])
         except ItemStatesUnavailableError:  # the follower says why
-            with self._lock, suppress(ItemStatesUnavailableError):
+            with self._lock:
                 self._put_in_force(serving)
 
-    def _put_in_force(self, serving: "Serving") -> None:
-        """Bind the states read last to one release, and the catalogue; they do not wait for that.
+    def _of(self, serving: "Serving") -> "_Bound":
+        return self._bound.setdefault(serving, _Bound(FollowedCatalogue(self._home)))
 
-        Raises:
-            ItemStatesUnavailableError: the catalogue cannot be read; the values before stay in force.
-        """
-        bound = self._bound.setdefault(serving, _Bound(FollowedCatalogue(self._home)))
-        try:
-            over = bound.catalogue.over(serving.release)
-        except ItemStatesUnavailableError:
-            bound.take_up(serving, self.store.snapshot, bound.catalogue.last_over(serving.release))
-            raise
-        bound.take_up(serving, self.store.snapshot, over)
+    def _put_in_force(self, serving: "Serving") -> None:
+        bound = self._of(serving)
+        bound.take_up(serving, self.store.snapshot, bound.catalogue.last_over(serving.release))
 
 
 class _Bound:

@@ -132,6 +132,7 @@ class Live:
             "merges": self.merged.refresh,
             "recalls": self._refresh_recalls,
             "item states": lambda: self.states.refresh(self.opened()),
+            "catalogue": lambda: self.states.refresh_catalogue(self.opened()),
             "experiments": self.experiments.refresh,
             "forgets": self.hide_forgotten,
         }
@@ -141,6 +142,7 @@ class Live:
             Follower("teams", self.teams.flush, seconds=FLUSH_SECONDS, last_look=True),
             Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),
         ]
+        self.intake.open()
         stopped = threading.Event()
         threads = [follower.follow(stopped) for follower in self.followers]
         try:

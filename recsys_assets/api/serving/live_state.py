@@ -1,11 +1,8 @@
 """One message of the live view: events as they arrive, clicks by arm, and the progress of `recsys stream`."""
 
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -15,9 +12,10 @@ from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.live_schemas import LiveClicks, LiveEvent, LiveMessage, StreamProgress
 from recsys_assets.api.serving.live import Live
 from recsys_assets.api.serving.serving_release import Serving
-from recsys_assets.errors import AnswersUnavailableError, RecsysError, ReleaseError
+from recsys_assets.errors import RecsysError, ReleaseError
 from recsys_assets.intake.latest_rows import LatestEvent, LatestRows
 from recsys_assets.release.answer_id import parse_answer_id
+from recsys_assets.release.answer_series import series_of
 from recsys_assets.storage.atomic import read_file
 
 NEWEST: Final = 12
@@ -26,9 +24,7 @@ CLICKS_SECONDS: Final = 5.0
 """Time between two counts of clicks."""
 _LETTERS_OF_USER: Final = 4
 _MOST_BYTES: Final = 65_536
-_SERIES: Final = "SELECT series, list, experiment, arm FROM series"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_Series = Mapping[str, tuple[str, str | None, str | None]]
 
 
 class LiveState:
@@ -77,6 +73,7 @@ class LiveState:
                 newest=newest,
                 ctr_by_arm=clicks,
                 stream=stream,
+                states_version=serving.states.version,
                 problem=problem,
             )
         )
@@ -100,13 +97,12 @@ class LiveState:
     def _counted(self) -> dict[str, LiveClicks]:
         shown: Counter[tuple[str | None, str]] = Counter()
         clicked: Counter[tuple[str | None, str]] = Counter()
-        known = _series(self._live.home.answers_db)
+        known = series_of(self._live.home.answers_db)
         for answer_id, was_clicked in self._rows.answers_shown():
             answer = parse_answer_id(answer_id)
             found = None if answer is None else known.get(answer.series)
             if found is not None:
-                kind, experiment, arm = found
-                group = (experiment, arm or kind)
+                group = (found.experiment, found.arm or found.list)
                 shown[group] += 1
                 clicked[group] += was_clicked
         return {
@@ -125,7 +121,7 @@ class LiveState:
     def _stream(self) -> StreamProgress | None:
         """Return what `recsys stream` wrote last; None where none has run, or it is being written now."""
         try:
-            content = read_file(self._live.home.root / "stream.json", most=_MOST_BYTES)
+            content = read_file(self._live.home.stream_state, most=_MOST_BYTES)
             return msgspec.json.decode(content, type=StreamProgress)
         except (OSError, msgspec.MsgspecError):
             return None
@@ -141,23 +137,3 @@ def _shown(event: LatestEvent, serving: Serving) -> LiveEvent:
         item_id=event.item_id,
         title=None if num is None else serving.release.titles[num] or None,
     )
-
-
-def _series(path: Path) -> _Series:
-    """Return each series of answers: kind of list, experiment and arm.
-
-    Raises:
-        AnswersUnavailableError: the file cannot be read.
-    """
-    if not path.exists():
-        return {}
-    try:
-        url = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(url, uri=True, timeout=1)) as connection:
-            made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'series'").fetchone()
-            rows = connection.execute(_SERIES).fetchall() if made else []
-    except sqlite3.Error as error:
-        raise AnswersUnavailableError(
-            f"{path}: the series of answers cannot be read ({error}); see its permissions"
-        ) from error
-    return {series: (kind, experiment, arm) for series, kind, experiment, arm in rows}

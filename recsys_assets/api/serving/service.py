@@ -72,11 +72,14 @@ class Service:
     def shown_to(self, serving: Serving, user_id: str, days: int) -> Mapping[int, Shown]:
         """Return the items of a release that were shown to a user in the last N days, by number.
 
+        What was shown to users who were merged into this one counts too.
+
         Raises:
             EventsUnavailableError: the impressions cannot be read.
         """
         since = self.clock() - timedelta(days=days)
-        found = self.shown.of(user_id, since=int(since.timestamp() * 1_000_000))
+        people = [user_id, *self.live.merged.merged_into(user_id)]
+        found = self.shown.of(people, since=int(since.timestamp() * 1_000_000))
         nums = serving.release.items.nums(list(found)).tolist()
         return {num: one for num, one in zip(nums, found.values(), strict=True) if num >= 0}
 

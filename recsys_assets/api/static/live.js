@@ -9,7 +9,7 @@ const KEPT = 120; // messages, so two minutes
 const AGAIN_MS = 2000;
 const WIDTH = 600;
 const HEIGHT = 110;
-const state = { rates: [], paused: false, watching: null };
+const state = { rates: [], paused: false, watching: null, states: null };
 
 const figure = (value) => value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 });
 const percent = (value) => `${(100 * value).toLocaleString("en", { maximumFractionDigits: 2 })} %`;
@@ -79,6 +79,8 @@ function take(message) {
   drawNewest(message.newest);
   drawArms(message.ctr_by_arm);
   drawStream(message.stream);
+  if (state.states !== null && state.states !== message.states_version) showStates();
+  state.states = message.states_version;
 }
 
 // Server-sent events by fetch: `EventSource` cannot send the key that reads may need.

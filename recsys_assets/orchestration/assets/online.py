@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, Final
 
 import dagster as dg
 
+from recsys_assets.experiments.activity import activity_of
 from recsys_assets.experiments.daily_metrics import CTR, CTR_AT, ONLINE_METRICS
 from recsys_assets.experiments.impression_days import IMPRESSIONS, land_impressions
+from recsys_assets.experiments.judgement import judge
 from recsys_assets.experiments.measure_online import measure_online
 from recsys_assets.experiments.online_results import OnlineResults, select
 from recsys_assets.orchestration.checks.online import ONLINE_CHECKS, answers_on, answers_without
@@ -90,9 +93,23 @@ def online_metrics(
             "days_made": len(found.days),
             "impressions": found.impressions,
             **_metadata_of(found.results),
+            **_judged(lake, online.attribution_days),
         },
         check_results=answers_on(found, given=answers_by_day(lake.home)),
     )
+
+
+def _judged(lake: Lake, attribution_days: float) -> dict[str, Any]:
+    """Look at every experiment, end the arms that do harm, and return the verdicts in words; empty without any."""
+    days_of = partial(activity_of, lake.home, attribution_days=attribution_days)
+    judged = judge(
+        lake.home,
+        datetime.now(UTC),
+        days_of=days_of,
+        settings=lake.settings().notify,
+        late_days=attribution_days,
+    )
+    return {f"experiment {one.result.name}": " ".join(one.result.words) for one in judged}
 
 
 def answers_by_day(home: Home) -> dict[date, int]:

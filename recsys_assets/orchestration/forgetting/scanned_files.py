@@ -217,7 +217,7 @@ def _in_array(path: Path, wanted: WantedIds) -> Iterator[Place]:
 
 
 def _in_text(file: IO[bytes], wanted: WantedIds, *, name: str) -> Iterator[Place]:
-    if name.endswith((".csv", ".tsv")):
+    if name.endswith(".csv"):
         yield from _in_csv(
             io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline=""), wanted
         )

@@ -3,11 +3,13 @@
 A file that a running process appends to keeps its place on the disk: the id is overwritten by signs of its length.
 """
 
+import csv
 import gzip
+import io
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,12 +73,12 @@ def _take_out_of_text(path: Path, wanted: WantedIds) -> int:
 
 def without_in_text(name: str, text: str, wanted: WantedIds) -> tuple[str, int]:
     """Return a text without the users, and the number taken out; a file's name says how it is written."""
+    if name.endswith(".csv"):
+        return _without_in_csv(text, wanted)  # a sign of an id may be doubled there
     if not any(form in text for form in wanted.spellings):
         return text, 0
     if name.endswith((".jsonl", ".ndjson")):
         return _by_line(text, lambda line: _without_in_json(line, wanted))
-    if name.endswith((".csv", ".tsv")):
-        return _without_in_csv(text, wanted)
     return _without_in_json(text, wanted)
 
 
@@ -101,18 +103,18 @@ def _indent_of(text: str) -> int | None:
 
 
 def _by_line(text: str, change: Callable[[str], tuple[str, int]]) -> tuple[str, int]:
-    lines = [change(line) for line in text.splitlines(keepends=True)]
+    lines = [change(line) for line in io.StringIO(text, newline="\n")]
     return "".join(line for line, _ in lines), sum(number for _, number in lines)
 
 
 def _without_in_csv(text: str, wanted: WantedIds) -> tuple[str, int]:
-    """Drop the rows of a table as we write it: one line a row, a user's column by its name in the first one."""
-    lines = text.splitlines(keepends=True)
-    names = [name.strip(' "\r\n') for name in lines[0].split(",")] if lines else []
+    """Drop the rows of a table, found by a user's column; the others stay as they are written."""
+    lines = list(_records(text))
+    names = next(csv.reader(lines[:1]), [])
     places = [place for place, name in enumerate(names) if holds_users(name)]
     kept, gone = lines[:1], 0
     for line in lines[1:]:
-        cells = [cell.strip(' "\r\n') for cell in line.split(",")]
+        cells = next(csv.reader(line.splitlines(keepends=True)), [])
         if any(place < len(cells) and cells[place] in wanted.ids for place in places):
             gone += 1
             continue
@@ -120,6 +122,18 @@ def _without_in_csv(text: str, wanted: WantedIds) -> tuple[str, int]:
         kept.append(new)
         gone += number
     return "".join(kept), gone
+
+
+def _records(text: str) -> Iterator[str]:
+    """Yield the rows of CSV as they are written; a quoted cell may have several lines."""
+    record = ""
+    for line in io.StringIO(text, newline="\n"):
+        record += line
+        if record.count('"') % 2 == 0:
+            yield record
+            record = ""
+    if record:
+        yield record
 
 
 def _overwrite(path: Path, wanted: WantedIds) -> int:

@@ -50,7 +50,6 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
         for real, copy in (
             (home.raw, staged.raw),
             (home.interactions, staged.interactions),
-            (home.event_days, staged.event_days),
             (home.impression_days, staged.impression_days),
         ):
             _link_entries(real, copy)
@@ -60,13 +59,13 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
         _link_entries(home.raw.parent, staged.raw.parent, folders=False)
         _link_entries(home.quarantine, staged.quarantine)
         _link_days(home.event_days, staged.event_days)
-        if home.events_db.exists():
-            staged.events_db.symlink_to(home.events_db)
         for name in (home.artifacts, home.reports, home.releases):
             if name.is_dir():
                 (staged.root / name.name).symlink_to(name)
         if home.events_db.is_file():
-            staged.events_db.symlink_to(home.events_db)  # impressions that wait in it are only looked at
+            staged.events_db.symlink_to(
+                home.events_db
+            )  # events are taken from it; impressions that wait are only looked at
         if home.quality_db.is_file():
             _copy_database(home.quality_db, staged.quality_db)
         yield staged

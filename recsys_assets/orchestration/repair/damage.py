@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, QuarantineError, RecsysError
+from recsys_assets.experiments.impression_days import impression_store
 from recsys_assets.lake.source_days import SourceDays
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.repair.damaged_databases import damaged_databases, mend_databases
@@ -55,6 +56,7 @@ def find_damage(home: Home, settings: Settings) -> Iterator[Damage]:
         damaged_releases(home),
         (damage for _, damage in _of_artifacts(home)),
         _of_days(inputs),
+        _of_impressions(home),
         _of_notes(home, settings),
         _of_own_files(home),
     ):
@@ -81,7 +83,7 @@ def mend(home: Home, settings: Settings, say: Callable[[str], None]) -> None:
         if damage.path.suffix != RECORD_SUFFIX:  # a killed build leaves none, and goes on from there
             taken = take_from(release_folders(home), artifact, damage.path)
             say(f"Damaged: {damage.path}: {damage.found}; {taken or damage.remedy}.")
-    for damage in (*damaged_releases(home), *_of_notes(home, settings)):
+    for damage in (*damaged_releases(home), *_of_impressions(home), *_of_notes(home, settings)):
         if damage.mend is not None:
             say(f"Damaged: {damage.path}: {damage.found}; {damage.mend()}.")
 
@@ -152,6 +154,19 @@ def _of_days(inputs: Inputs) -> Iterator[Damage]:
             found = fault(inputs.interaction_store, day)
             yield Damage(
                 path=inputs.interaction_store.path(day), found=found, remedy="the day is cleaned again"
+            )
+
+
+def _of_impressions(home: Home) -> Iterator[Damage]:
+    """Yield each day of impressions that cannot be read; nothing has them again once they left the intake."""
+    store, then = impression_store(home), "its impressions are lost, its metrics stay"
+    for day, file in store.files().items():
+        if file.rows is None:
+            yield Damage(
+                path=store.path(day),
+                found="no Parquet file that can be read",
+                remedy=f"it is moved away; {then}",
+                mend=partial(move_away, store.path(day), then=then),
             )
 
 

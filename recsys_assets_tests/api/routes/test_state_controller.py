@@ -115,7 +115,7 @@ def test_items_with_a_state_are_listed_by_id_a_page_at_a_time(client, write):
 def test_a_list_is_stored_whole_or_not_at_all(client, write):
     past = (NOW - timedelta(days=1)).isoformat()
     wrong = {"items": [{"item_id": "i1", "hidden": True}, {"item_id": "i2", "until": past}]}
-    assert client.put("/v1/item-states", json=wrong, headers=write).status_code == 400
+    assert client.put("/v1/item-states", json=wrong, headers=write).status_code == 409
     assert client.get("/v1/item-states", headers=write).json()["total"] == 0
 
 
@@ -124,10 +124,10 @@ def test_a_list_is_stored_whole_or_not_at_all(client, write):
     [
         {"items": []},
         {"items": [{"item_id": f"i{n}"} for n in range(1001)]},
-        {"items": [{"item_id": "i1"}, {"item_id": "i1"}]},
         {"items": [{"item_id": "i1", "price": -1}]},
         {"items": [{"item_id": "i1", "boost": 0}]},
         {"items": [{"item_id": "i1", "categories": []}]},
+        {"items": [{"item_id": "i1", "categories": ["Tea | Bread"]}]},
         {"items": [{"item_id": "i1", "until": "2030-01-01"}]},
         {"items": [{"item_id": "i1", "colour": "red"}]},
         {"items": [{"hidden": True}]},
@@ -137,6 +137,13 @@ def test_a_wrong_list_is_a_problem(client, write, body):
     answer = client.put("/v1/item-states", json=body, headers=write)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_item_twice_in_a_list_is_a_conflict(client, write):
+    twice = {"items": [{"item_id": "i1", "hidden": True}, {"item_id": "i1", "price": 2}]}
+    answer = client.put("/v1/item-states", json=twice, headers=write)
+    assert answer.status_code == 409
+    assert "'i1' is in the list twice" in answer.json()["detail"]
 
 
 def test_a_state_of_an_unknown_item_waits_and_is_named_as_such(client, write):

@@ -133,6 +133,21 @@ def test_a_file_that_is_not_valid_leaves_the_last_good_one_in_force(running: Cli
     assert follow(running).file_problem is not None
 
 
+@pytest.mark.usefixtures("running")
+def test_a_server_that_starts_while_the_file_is_broken_has_the_last_good_one(own: Home) -> None:
+    own.experiments_file.write_text("[experiments.taste]\nstart = 1\n")
+    with TestClient(create_app(own, clock=lambda: NOW)) as second:
+        assert ask(second)["experiment"] == "taste"
+        assert follow(second).file_problem is not None
+
+
+def test_a_home_whose_file_was_removed_has_no_experiment_after_a_restart(running: Client, own: Home) -> None:
+    own.experiments_file.unlink()
+    follow(running).refresh()
+    with TestClient(create_app(own, clock=lambda: NOW)) as second:
+        assert "experiment" not in ask(second)
+
+
 def test_an_arm_by_a_rules_file_answers_by_its_scenario(own: Home) -> None:
     (own.root / "mine.toml").write_bytes(PACKAGED.read_bytes())
     write_experiments(own.root, TWO_ARMS, *APRIL, ('model = "popular"', 'rules = "mine.toml"'))

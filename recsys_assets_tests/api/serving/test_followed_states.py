@@ -132,7 +132,7 @@ def test_a_release_older_than_the_catalogue_is_served_with_its_categories_and_pr
     write_newest(own.catalogue_now, [CatalogueRow("i5", "Fish", 0.25), CatalogueRow("i6", None, None)])
     serving = Serving(release, own)
     serving.rules.bind()
-    FollowedStates(own).refresh([serving])
+    FollowedStates(own).refresh_catalogue([serving])
     num = release.items.num("i5")
     assert serving.plain.lookups.of_category("Fish").tolist() == [num]
     assert '"category":"Fish"' in serving.items.open(num)
@@ -146,6 +146,7 @@ def test_a_state_wins_over_the_catalogue(own, release):
     states = FollowedStates(own)
     states.store.put({"i5": StateChange(price=7.0, categories=["Meat"])}, by="shop", now=NOW)
     states.refresh([serving])
+    states.refresh_catalogue([serving])
     num = release.items.num("i5")
     assert (serving.states.prices[num], serving.states.categories[num]) == (7.0, "Meat")
 
@@ -155,7 +156,7 @@ def test_a_release_as_new_as_the_catalogue_needs_none_of_it(own, release):
     before = release.manifest.created_at.timestamp() - 1
     os.utime(own.catalogue_now, (before, before))
     serving = Serving(release, own)
-    FollowedStates(own).refresh([serving])
+    FollowedStates(own).refresh_catalogue([serving])
     assert (serving.states.version, dict(serving.states.categories)) == (0, {})
 
 
@@ -165,6 +166,7 @@ def test_states_hold_though_the_catalogue_cannot_be_read(own, release):
     serving = Serving(release, own)
     states = FollowedStates(own)
     states.store.put({"i5": StateChange(hidden=True)}, by="shop", now=NOW)
+    states.refresh([serving])
     with pytest.raises(ItemStatesUnavailableError, match="newest catalogue cannot be read"):
-        states.refresh([serving])
+        states.refresh_catalogue([serving])
     assert serving.states.gone == 1

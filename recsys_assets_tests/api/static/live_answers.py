@@ -1,105 +1,53 @@
-"""Answers of the routes that the Live tab reads beside the stream: an experiment that is decided, and item states."""
+"""An experiment for the Live tab: its file, and a look a day that decides one of two arms."""
 
-import json
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, timedelta
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+from recsys_assets.experiments.experiments_file import read_experiments
+from recsys_assets.experiments.results import ArmLook, DayLook, add_look
+from recsys_assets.storage.home import Home
+from recsys_assets_tests.experiments.writing import write_experiments
 
 FIRST = date(2024, 3, 1)
 DAYS = 14
-MARK = {"at": "2024-04-02T08:00:00Z", "by": "shop-backend", "why": "recalled"}
-SUMMARY: dict[str, Any] = {
-    "name": "new_ranking",
-    "state": "running",
-    "kind": "split",
-    "metric": "ctr",
-    "scenario": None,
-    "start": "2024-03-01",
-    "end": "2024-03-30",
-    "alpha": 0.05,
-    "problem": None,
-    "stopped": None,
-    "words": [
-        "fresh is better than control: +2.00 % of click rate, between +0.60 % and +3.40 %.",
-        "loud is not decided after 14 days and 4,000 users.",
-    ],
-}
+WORDS = ["fresh is better than control", "loud is not decided"]
+_FILE = """\
+[experiments.new_ranking]
+start = 2024-03-01
+end = 2024-03-30
+metric = "ctr"
+"""
+_ARM = """
+[[experiments.new_ranking.arms]]
+name = "{}"
+share = 0.3
+"""
 
 
-def looks() -> list[dict[str, Any]]:
-    """A look a day; the intervals begin on the third one, and get narrower."""
-    found = []
+def add_experiment(home: Home) -> None:
+    """Write an experiment of three arms with its looks; the intervals begin on the third day, and get narrower."""
+    write_experiments(home.root, _FILE + "".join(_ARM.format(name) for name in ("control", "fresh", "loud")))
+    (experiment,) = read_experiments(home)
     for place in range(DAYS):
         half = 0.045 / (place + 1) ** 0.5
-        arms: list[dict[str, Any]] = [_arm("control", 0.1)]
-        for name, lift in (("fresh", 0.02), ("loud", -0.002)):
-            if place < 2:
-                arms.append({**_arm(name, 0.1 + lift), "verdict": "too few users"})
-                continue
-            verdict = "better" if lift - half > 0 else "not decided"
-            judged = {"difference": lift, "low": lift - half, "high": lift + half, "verdict": verdict}
-            arms.append({**_arm(name, 0.1 + lift), **judged})
-        found.append({"day": str(FIRST + timedelta(days=place)), "arms": arms, "words": []})
-    return found
-
-
-def _arm(name: str, value: float) -> dict[str, Any]:
-    empty = {"difference": None, "low": None, "high": None, "verdict": "control"}
-    return {"arm": name, "users": 2_000, "shown": 9_000, "value": value, **empty}
-
-
-def detail() -> dict[str, Any]:
-    """The whole experiment."""
-    none = {"release": None, "rules": None, "model": None, "ended": None, "why": None}
-    arms = [{"name": name, "share": 0.3, **none} for name in ("control", "fresh", "loud")]
-    return {**SUMMARY, "release": "r", "arms": arms, "guards": [], "judged_at": MARK["at"], "days": looks()}
-
-
-class Routes:
-    """Gives the answers to one page, and keeps the requests that change something, with their keys."""
-
-    def __init__(self, page: "Page", *, experiments: bool = True) -> None:
-        self.changes: list[tuple[str, str, Any]] = []
-        """Method, path and body."""
-        self.keys: set[str] = set()
-        self._state: dict[str, Any] | None = None
-        self._log: list[dict[str, Any]] = []
-        self._experiments = experiments
-        page.route("**/v1/experiments", self._list)
-        page.route("**/v1/experiments/*", lambda route: _answer(route, detail()))
-        page.route("**/v1/items/*/state*", self._item)
-        page.route(
-            "**/v1/item-states/log*",
-            lambda route: _answer(route, {"release": "r", "changes": self._log, "next": None}),
+        arms = [_arm("control", 0.1)]
+        arms += [_arm(name, 0.1 + lift, lift, half if place > 1 else None) for name, lift in _LIFTS.items()]
+        day = FIRST + timedelta(days=place)
+        add_look(
+            home, experiment, DayLook(day=day, arms=arms, words=WORDS), now=datetime(2024, 4, 1, tzinfo=UTC)
         )
 
-    def _list(self, route: "Route") -> None:
-        found = [SUMMARY] if self._experiments else []
-        _answer(route, {"release": "r", "problem": None, "experiments": found})
 
-    def _changes(self, route: "Route") -> None:
-        _answer(route, {"release": "r", "changes": self._log, "next": None})
-
-    def _item(self, route: "Route") -> None:
-        request = route.request
-        self.keys.add(request.headers.get("x-api-key", ""))
-        if request.method != "GET":
-            before = self._state
-            body = request.post_data_json if request.method == "PUT" else None
-            self.changes.append((request.method, request.url.partition("/v1")[2], body))
-            kept = {
-                name: value
-                for name, value in (body or {}).items()
-                if value not in {None, False} and name != "why"
-            }
-            self._state = {**kept, "last": MARK} if kept else None
-            why = body["why"] if body else "back"
-            change = {"seq": len(self._log) + 1, "item_id": "i5", **MARK, "why": why, "before": before}
-            self._log.insert(0, {**change, "after": self._state})
-        _answer(route, {"release": "r", "version": 1, "item_id": "i5", "known": True, "state": self._state})
+_LIFTS = {"fresh": 0.02, "loud": -0.002}
 
 
-def _answer(route: "Route", body: dict[str, Any]) -> None:
-    route.fulfill(status=200, content_type="application/json", body=json.dumps(body))
+def _arm(name: str, value: float, lift: float | None = None, half: float | None = None) -> ArmLook:
+    look = ArmLook(arm=name, users=2_000, shown=9_000, value=value)
+    if lift is None:
+        return look
+    if half is None:
+        return ArmLook(arm=name, users=2_000, shown=9_000, value=value, verdict="too few users")
+    verdict = "better" if lift > half else "not decided"
+    return ArmLook(
+        arm=name, users=2_000, shown=9_000, value=value, difference=lift, low=lift - half, high=lift + half,
+        verdict=verdict,
+    )  # fmt: skip

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from recsys_assets_tests.api.browsing import clean_page, needs_chromium, serious
 from recsys_assets_tests.api.conftest import NOW
 from recsys_assets_tests.api.servers import Server, running
 from recsys_assets_tests.api.serving.test_live_view import SERIES
-from recsys_assets_tests.api.static.live_answers import DAYS, Routes
+from recsys_assets_tests.api.static.live_answers import DAYS, add_experiment
 from recsys_assets_tests.intake.stored_rows import store
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -34,6 +35,7 @@ def watched(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     own.releases.symlink_to(home.releases)
     stream = {"day": "2017-03-04", "done": 4, "of": 30, "days_per_second": 0.5, "running": True, "events": 9}
     (own.root / "stream.json").write_text(json.dumps(stream))
+    add_experiment(own)
     return own
 
 
@@ -61,20 +63,18 @@ def event(event_id: str, item_id: str = "i5", answer_id: str | None = None) -> E
 
 
 @contextmanager
-def opened(
-    browser: "playwright.Browser", server: Server, *, experiments: bool = True
-) -> Iterator[tuple["playwright.Page", Routes]]:
+def opened(browser: "playwright.Browser", server: Server) -> Iterator["playwright.Page"]:
+    """The tab of a page that is connected."""
     with clean_page(browser, server.url) as page:
-        routes = Routes(page, experiments=experiments)
         page.click("#tab-live")
         expect(page.locator("#live-status")).to_contain_text("Connected to release", timeout=15_000)
-        yield page, routes
+        yield page
 
 
 def test_an_event_appears_by_name_without_the_user_s_id(
     browser: "playwright.Browser", server: Server, watched: Home
 ) -> None:
-    with opened(browser, server) as (page, _):
+    with opened(browser, server) as page:
         expect(page.locator("#live-newest li").first).to_contain_text("Coffee number 5")
         store(watched.events_db, [event("second", "i6")])
         newest = page.locator("#live-newest li").first
@@ -86,7 +86,7 @@ def test_an_event_appears_by_name_without_the_user_s_id(
 def test_clicks_by_arm_and_the_progress_of_a_stream_are_shown(
     browser: "playwright.Browser", server: Server
 ) -> None:
-    with opened(browser, server) as (page, _):
+    with opened(browser, server) as page:
         rows = page.locator("#live-arms tbody tr")
         expect(rows).to_have_text(["freshnew_ranking11100 %", "loudnew_ranking100 %"])
         expect(page.locator("#live-stream")).to_contain_text("Stream2017-03-04")
@@ -94,7 +94,7 @@ def test_clicks_by_arm_and_the_progress_of_a_stream_are_shown(
 
 
 def test_a_paused_view_stays_as_it_is(browser: "playwright.Browser", server: Server, watched: Home) -> None:
-    with opened(browser, server) as (page, _):
+    with opened(browser, server) as page:
         page.click("#live-pause")
         expect(page.locator("#live-pause")).to_have_attribute("aria-pressed", "true")
         store(watched.events_db, [event("third", "i7")])
@@ -105,7 +105,7 @@ def test_a_paused_view_stays_as_it_is(browser: "playwright.Browser", server: Ser
 
 
 def test_another_tab_ends_the_view(browser: "playwright.Browser", server: Server) -> None:
-    with opened(browser, server) as (page, _), page.expect_event("requestfailed") as failed:
+    with opened(browser, server) as page, page.expect_event("requestfailed") as failed:
         page.click("#tab-explore")
     assert failed.value.url.endswith("/v1/live")
 
@@ -113,10 +113,10 @@ def test_another_tab_ends_the_view(browser: "playwright.Browser", server: Server
 def test_an_experiment_has_its_verdicts_and_a_curve_for_each_arm(
     browser: "playwright.Browser", server: Server
 ) -> None:
-    with opened(browser, server) as (page, _):
+    with opened(browser, server) as page:
         expect(page.locator("#experiment-verdicts li").first).to_contain_text("fresh is better than control")
         expect(page.locator("#experiment-words")).to_have_text(
-            "2024-03-01 to 2024-03-30, decided by click rate; it runs."
+            "2024-03-01 to 2024-03-30, decided by click rate; it is over."
         )
         expect(page.locator("#experiment-curve svg")).to_have_count(2)
         curve = page.get_by_role(
@@ -127,28 +127,9 @@ def test_an_experiment_has_its_verdicts_and_a_curve_for_each_arm(
         expect(page.locator("#experiment-table tbody tr")).to_have_count(3 * DAYS)
 
 
-def test_without_experiments_there_is_no_such_part(browser: "playwright.Browser", server: Server) -> None:
-    with opened(browser, server, experiments=False) as (page, _):
+def test_without_experiments_there_is_no_such_part(browser: "playwright.Browser", own: Home) -> None:
+    with running(own) as server, opened(browser, server) as page:
         expect(page.locator("#experiments")).to_be_hidden()
-
-
-def test_the_editor_needs_a_key_which_only_this_tab_keeps(
-    browser: "playwright.Browser", server: Server
-) -> None:
-    with opened(browser, server) as (page, _):
-        expect(page.locator("#state-editor")).to_be_hidden()
-        page.fill("#key-input", "secret-key")
-        page.get_by_role("button", name="Use it").click()
-        expect(page.locator("#state-editor")).to_be_visible()
-        assert (
-            page.evaluate("[localStorage.length, Object.values(localStorage).includes('secret-key')]")[1]
-            is False
-        )
-        assert "secret-key" not in page.content()
-        assert "secret-key" not in page.url
-        page.get_by_role("button", name="Forget the key").click()
-        expect(page.locator("#state-editor")).to_be_hidden()
-        assert page.evaluate("sessionStorage.length") == 0
 
 
 @pytest.fixture(scope="module")
@@ -171,45 +152,70 @@ def edit(page: "playwright.Page", secret: str) -> None:
     expect(page.locator("#state-item")).to_have_text("Coffee number 5 (i5)")
 
 
-def test_a_change_needs_a_reason_and_is_in_the_log(
+def test_the_editor_needs_a_key_which_only_this_tab_keeps(
     browser: "playwright.Browser", server: Server, secret: str
 ) -> None:
-    with opened(browser, server) as (page, routes):
+    with opened(browser, server) as page:
+        expect(page.locator("#state-editor")).to_be_hidden()
+        page.fill("#key-input", secret)
+        page.get_by_role("button", name="Use it").click()
+        expect(page.locator("#state-editor")).to_be_visible()
+        assert (
+            page.evaluate("[localStorage.length, Object.values(localStorage).includes('secret-key')]")[1]
+            is False
+        )
+        assert "secret-key" not in page.content()
+        assert "secret-key" not in page.url
+        page.get_by_role("button", name="Forget the key").click()
+        expect(page.locator("#state-editor")).to_be_hidden()
+        assert page.evaluate("sessionStorage.length") == 0
+
+
+def state(server: Server, secret: str) -> Any:
+    """The state of the fifth item, as the API has it."""
+    found = httpx.get(f"{server.url}/v1/items/i5/state", headers={"X-API-Key": secret}).json()["state"]
+    return found and {name: value for name, value in found.items() if name in {"hidden", "price", "boost"}}
+
+
+def test_a_change_needs_a_reason_is_in_the_log_and_can_be_taken_back(
+    browser: "playwright.Browser", server: Server, secret: str
+) -> None:
+    with opened(browser, server) as page:
         edit(page, secret)
         page.check("#state-form [name=hidden]")
         page.fill("#state-form [name=price]", "2.5")
         page.get_by_role("button", name="Save").click()
-        assert routes.changes == []
+        assert state(server, secret) is None
         page.fill("#state-form [name=why]", "recalled by the maker")
         page.get_by_role("button", name="Save").click()
         expect(page.locator("#state-words")).to_have_text("Saved: hidden, price 2.5.")
+        assert state(server, secret) == {"hidden": True, "price": 2.5}
         row = page.locator("#state-log li").first
         expect(row).to_contain_text("as the catalogue says → hidden, price 2.5")
+        expect(row).to_contain_text("by editor · item i5")
         expect(row).to_contain_text("recalled by the maker")
-        nothing = dict.fromkeys(("available", "boost", "categories", "until"))
-        assert routes.changes == [
-            (
-                "PUT",
-                "/items/i5/state",
-                {"hidden": True, "price": 2.5, "why": "recalled by the maker", **nothing},
-            )
-        ]
-        assert routes.keys == {secret}
-
-
-def test_a_state_is_taken_back(browser: "playwright.Browser", server: Server, secret: str) -> None:
-    with opened(browser, server) as (page, routes):
-        edit(page, secret)
         page.fill("#state-form [name=why]", "in stock")
         page.get_by_role("button", name="Take all back").click()
         expect(page.locator("#state-words")).to_have_text("Taken back: as the catalogue says.")
-        assert routes.changes == [("DELETE", "/items/i5/state?why=in+stock", None)]
+        expect(page.locator("#state-log li").first).to_contain_text("in stock")
+        assert state(server, secret) is None
+
+
+def test_a_change_by_somebody_else_is_in_the_log_at_once(
+    browser: "playwright.Browser", server: Server, secret: str
+) -> None:
+    with opened(browser, server) as page:
+        edit(page, secret)
+        change = {"boost": 2.0, "why": "a campaign"}
+        httpx.put(f"{server.url}/v1/items/i5/state", json=change, headers={"X-API-Key": secret})
+        expect(page.locator("#state-log li").first).to_contain_text("a campaign", timeout=10_000)
+        httpx.delete(f"{server.url}/v1/items/i5/state?why=over", headers={"X-API-Key": secret})
 
 
 def test_a_phone_needs_no_sideways_scrolling(
     browser: "playwright.Browser", server: Server, secret: str
 ) -> None:
-    with opened(browser, server) as (page, _):
+    with opened(browser, server) as page:
         page.set_viewport_size({"width": 390, "height": 844})
         edit(page, secret)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -221,7 +227,6 @@ def test_axe_finds_no_serious_accessibility_problem(
 ) -> None:
     context = browser.new_context(bypass_csp=True, color_scheme=theme, reduced_motion="reduce")
     page = context.new_page()
-    Routes(page)
     page.goto(server.url)
     page.click("#tab-live")
     expect(page.locator("#live-arms tbody tr")).to_have_count(2, timeout=15_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recsys_assets.errors import ForgetError
@@ -130,6 +130,13 @@ def test_a_user_in_the_settings_is_left_to_people(home):
     assert "2056" not in result.unfinished
 
 
+def test_a_row_of_csv_with_several_lines_goes_whole(tmp_path):
+    home = Home(tmp_path)
+    (tmp_path / "lists.csv").write_text('user_id,title\nu-17,"two\nlines"\nu-18,"three\n\u2028lines"\n')
+    forget(home, "u-17")
+    assert (tmp_path / "lists.csv").read_text() == 'user_id,title\nu-18,"three\n\u2028lines"\n'
+
+
 def test_bytes_of_deleted_rows_are_found(tmp_path):
     home = Home(tmp_path)
     with closing(sqlite3.connect(home.events_db)) as events, events:
@@ -161,6 +168,7 @@ def test_no_finding_names_the_user(home):
 
 
 @settings(max_examples=8, deadline=None)
+@example(users=['a"b,c', "7"])
 @given(users=st.lists(IDS, min_size=2, max_size=4, unique=True))
 def test_whatever_the_ids_the_first_is_forgotten_and_the_others_keep_their_rows(users):
     with tempfile.TemporaryDirectory() as folder:
