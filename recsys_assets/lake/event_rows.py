@@ -53,19 +53,20 @@ class EventRows:
     last_day: date
     """The last day whose rows in the source count."""
     users_now: Mapping[str, str] = field(default_factory=dict)
-    """User who was merged -> the one whom the id means now (`last_users`): of both sides, before they are compared."""
+    """User who was merged -> the one whom the id means now (`last_users`): of both sides, where they are compared."""
     counts: dict[date, EventCounts] = field(default_factory=dict)
     """Day -> its events, once it was joined."""
 
     def joined(self, days: Iterable[tuple[date, pl.DataFrame]]) -> Iterator[tuple[date, pl.DataFrame]]:
         """Yield each day with its rows of the source, then its events in the order of time."""
         for day, rows in days:
-            of_source = self._known(rows if day <= self.last_day else rows.clear())
+            of_source = rows if day <= self.last_day else rows.clear()
             if self.store.file(day) is None:
                 yield day, of_source
                 continue
-            events = self._known(self.store.read(day))
-            new = events_not_in(of_source, events)
+            events = self.store.read(day)
+            new_ids = events_not_in(self._known(of_source), self._known(events))[columns.EVENT_ID]
+            new = events.filter(pl.col(columns.EVENT_ID).is_in(new_ids.implode()))
             self.counts[day] = EventCounts(new.height, events.height - new.height)
             yield day, pl.concat([of_source, as_rows_of(of_source.schema, new)])
 

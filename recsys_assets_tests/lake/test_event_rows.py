@@ -129,3 +129,12 @@ def test_users_are_those_known_now_before_rows_are_compared(tmp_path):
     rows = EventRows(store=store, last_day=DAY, users_now={"anonymous": "u1"})
     ((_, joined),) = rows.joined([(DAY, source(("u1", "i1", "view", on(1))))])
     assert joined["user_id"].to_list() == ["u1"]
+
+
+def test_a_row_of_a_merged_user_lands_as_it_was_sent(tmp_path):
+    store = event_store(Home(tmp_path))
+    merge_events(store, [event(1, on(1), user="anonymous")], TakenEvents())
+    store.settle()
+    rows = EventRows(store=store, last_day=DAY, users_now={"anonymous": "u1"})
+    ((_, joined),) = rows.joined([(DAY, source(("u1", "i2", "view", on(1))))])
+    assert joined["user_id"].to_list() == ["u1", "anonymous"]
