@@ -112,7 +112,7 @@ LOCK_OF = {
         "orchestration/repair/damaged_databases.py",
         "orchestration/repair/made_artifacts.py",
         "orchestration/retention.py", "orchestration/run_history.py", "orchestration/streaming.py", "quality/ledger.py",
-        "quality/quarantine.py", "release/gate_report.py", "storage/day_versions.py",
+        "quality/quarantine.py", "release/gate_report.py", "rules/rules_file.py", "storage/day_versions.py",
         "storage/partition_store.py",
     },
     PUBLISH: {"release/publish.py", "release/rewrite_release.py"},
