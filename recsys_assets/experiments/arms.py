@@ -43,13 +43,3 @@ class ArmDraw:
             if drawn < least:
                 best, least = arm, drawn
         return best
-
-
-def assign(experiment: Experiment, user_id: str) -> Arm | None:
-    """Return the arm of one user, the same at every call; None for a user who is in none.
-
-    Args:
-        experiment: its arms and its salt; neither its days nor its end count here.
-        user_id: the source's id of the user.
-    """
-    return ArmDraw(experiment).of(user_id)

@@ -11,10 +11,9 @@ from recsys_assets.intake.events_database import (
     EVENT_COLUMNS,
     HIDING_KINDS,
     IMPRESSION_COLUMNS,
-    MERGE_COLUMNS,
     open_events,
 )
-from recsys_assets.intake.rows import EventRow, ImpressionRow, MergeRow
+from recsys_assets.intake.rows import EventRow, ImpressionRow
 
 _ROWS_AT_ONCE: Final = 10_000
 """Rows of one read: a longer one would keep writers from reusing the file's log."""
@@ -55,17 +54,6 @@ def read_impressions(path: Path, *, after_seq: int = 0) -> Iterator[tuple[int, I
     )
     for seq, *values in _rows(path, query, after_seq):
         yield seq, ImpressionRow(*values)
-
-
-def read_merges(path: Path, *, after_seq: int = 0) -> Iterator[tuple[int, MergeRow]]:
-    """Yield the merges of users with their sequence numbers, ascending; none where there is no file.
-
-    Raises:
-        EventsUnavailableError: the file cannot be read.
-    """
-    query = f"SELECT seq, {MERGE_COLUMNS} FROM merges WHERE seq > ? ORDER BY seq LIMIT {_ROWS_AT_ONCE}"  # noqa: S608  constants
-    for seq, *values in _rows(path, query, after_seq):
-        yield seq, MergeRow(*values)
 
 
 def users_with_events(path: Path) -> list[str]:

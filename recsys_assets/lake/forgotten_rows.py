@@ -52,16 +52,6 @@ def is_of(ids: Iterable[str]) -> pl.Expr:
     return pl.col(columns.USER_ID).str.strip_chars(BLANKS).is_in(list(ids)).fill_null(value=False)
 
 
-def drop_forgotten(frame: pl.DataFrame, forgotten: Forgotten) -> pl.DataFrame:
-    """Return the rows, in their order, without those of forgotten users from before they were forgotten.
-
-    Args:
-        frame: rows with `user_id` and `timestamp`.
-        forgotten: the users.
-    """
-    return _parted(frame, forgotten)[0]
-
-
 class ForgottenRows:
     """The rows of forgotten users in days that are landing."""
 

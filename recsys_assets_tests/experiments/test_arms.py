@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_assets.experiments.arms import ArmDraw, assign
+from recsys_assets.experiments.arms import ArmDraw
 from recsys_assets.experiments.experiments_file import Arm, Experiment
 
 USERS = [f"user-{number}" for number in range(20_000)]
@@ -36,14 +36,15 @@ def test_each_arm_gets_its_share_of_the_users(shares: tuple[float, ...]) -> None
 @given(user=st.text(min_size=1), salt=st.none() | st.text(min_size=1))
 def test_a_user_keeps_the_arm(user: str, salt: str | None) -> None:
     one = experiment(0.3, 0.3, salt=salt)
-    assert assign(one, user) == ArmDraw(one).of(user) == assign(one, user)
+    draw = ArmDraw(one)
+    assert draw.of(user) == draw.of(user) == ArmDraw(one).of(user)
 
 
 @given(user=st.text(min_size=1), share=st.floats(0.01, 0.9))
 def test_an_arm_that_is_added_moves_users_only_into_itself(user: str, share: float) -> None:
     before, shrunk = (0.5, 0.3, 0.2), 1 - share
-    was = assign(experiment(*before), user)
-    now = assign(experiment(*(one * shrunk for one in before), share), user)
+    was = ArmDraw(experiment(*before)).of(user)
+    now = ArmDraw(experiment(*(one * shrunk for one in before), share)).of(user)
     assert was is not None
     assert now is not None
     assert now.name in {was.name, "arm_3"}
@@ -54,7 +55,7 @@ def test_more_users_in_an_experiment_move_nobody_between_its_arms(
     user: str, first: float, second: float
 ) -> None:
     few, many = sorted((first, second))
-    was, now = assign(experiment(few, few), user), assign(experiment(many, many), user)
+    was, now = ArmDraw(experiment(few, few)).of(user), ArmDraw(experiment(many, many)).of(user)
     assert was is None or (now is not None and now.name == was.name)
 
 

@@ -11,8 +11,9 @@ from recsys_assets.errors import EventConflictError, EventsUnavailableError, Int
 from recsys_assets.event_settings import EventsSettings
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.group import IntakeRow, Receipt
+from recsys_assets.intake.merged_users import stored_merges
 from recsys_assets.intake.rows import EventRow, ImpressionRow, MergeRow
-from recsys_assets.intake.stored_events import prune, read_events, read_impressions, read_merges
+from recsys_assets.intake.stored_events import prune, read_events, read_impressions
 
 NOW = datetime(2024, 4, 2, tzinfo=UTC)
 AT = 1_712_016_000_000_000
@@ -163,7 +164,7 @@ def test_merges_are_stored_once(intake: Intake, path: Path) -> None:
     assert stored(intake, [MergeRow("anonymous", "a", AT), MergeRow("anonymous", "a", AT + 1)]) == Receipt(
         1, 1
     )
-    assert [found for _, found in read_merges(path)] == [MergeRow("anonymous", "a", AT)]
+    assert list(stored_merges(path)) == [MergeRow("anonymous", "a", AT)]
 
 
 def test_events_are_read_by_number_and_by_time(intake: Intake, path: Path) -> None:
@@ -183,7 +184,7 @@ def test_landed_events_are_removed_but_for_those_that_hide(intake: Intake, path:
 
 
 def test_nothing_is_read_and_no_file_made_where_there_is_none(path: Path) -> None:
-    assert [*read_events(path), *read_impressions(path), *read_merges(path)] == []
+    assert [*read_events(path), *read_impressions(path), *stored_merges(path)] == []
     assert prune(path, "events", landed_through=9, received_before=AT) == 0
     assert not path.exists()
 

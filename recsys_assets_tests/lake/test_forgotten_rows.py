@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_assets.lake.forgotten_rows import ForgottenRows, LeftOutRows, drop_forgotten
+from recsys_assets.lake.forgotten_rows import ForgottenRows, LeftOutRows
 from recsys_assets.storage.forgotten import Forgotten, hash_of
 
 SALT = "00"
@@ -30,13 +30,18 @@ def rows(*events: tuple[str | None, float]) -> pl.DataFrame:
     )
 
 
+def landed(frame: pl.DataFrame, without: Forgotten) -> pl.DataFrame:
+    ((_, kept),) = ForgottenRows(without).without([(DAY, frame)])
+    return kept
+
+
 def test_rows_of_before_are_left_out_and_later_ones_are_not():
-    found = drop_forgotten(rows(("u1", -1), ("u2", -1), ("u1", 0), ("u1", 5)), forgotten(u1=1))
+    found = landed(rows(("u1", -1), ("u2", -1), ("u1", 0), ("u1", 5)), forgotten(u1=1))
     assert found["row"].to_list() == [1, 2, 3]
 
 
 def test_blanks_around_an_id_do_not_hide_a_user():
-    assert drop_forgotten(rows((" u1", -1), ("u1\t", -2)), forgotten(u1=1)).is_empty()
+    assert landed(rows((" u1", -1), ("u1\t", -2)), forgotten(u1=1)).is_empty()
 
 
 def test_a_day_says_how_many_rows_it_lacks_and_since_which_forget():
@@ -62,7 +67,7 @@ def test_rows_of_two_forgets_add_up():
 @given(st.lists(st.tuples(st.sampled_from(["u1", "u2", "u10", None]), st.floats(-50, 50)), max_size=30))
 def test_nobody_elses_row_is_touched(events):
     frame = rows(*events)
-    kept = drop_forgotten(frame, forgotten(u1=1))
+    kept = landed(frame, forgotten(u1=1))
     others = frame.filter((pl.col("user_id") != "u1").fill_null(value=True))
     assert kept.filter((pl.col("user_id") != "u1").fill_null(value=True)).equals(others)
     assert kept.filter((pl.col("user_id") == "u1") & (pl.col("timestamp") < AT)).is_empty()

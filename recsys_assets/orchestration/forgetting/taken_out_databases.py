@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from recsys_assets.errors import ForgetError
+from recsys_assets.intake.events_database import forget_in_memory
 from recsys_assets.orchestration.forgetting.scanned_databases import (
     SHORTEST_IN_BYTES,
     rows_with_ids,
@@ -27,7 +28,6 @@ _BUSY_SECONDS: Final = 30.0
 """Longest wait for others to end what they do with the file."""
 _PAUSE_SECONDS: Final = 0.1
 _ZLIB: Final = b"\x78"
-_VERSIONS: Final = 2**31
 _ROWID: Final = "rowid"
 
 
@@ -64,8 +64,7 @@ def take_out_of_database(
                     for table, names in tables_of(connection)
                 )
                 if changed and grow_version:
-                    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-                    connection.execute(f"PRAGMA user_version = {(version + 1) % _VERSIONS}")
+                    forget_in_memory(connection)
             if changed or _has_spelling(path, wanted):
                 connection.execute("VACUUM")
             if path.with_name(f"{path.name}-wal").exists():

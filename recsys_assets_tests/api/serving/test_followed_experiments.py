@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 from recsys_assets.api.app import create_app
 from recsys_assets.api.serving.followed_experiments import FollowedExperiments
 from recsys_assets.errors import ExperimentsError
-from recsys_assets.experiments.arms import assign
+from recsys_assets.experiments.arms import ArmDraw
 from recsys_assets.experiments.experiments_file import read_experiments
 from recsys_assets.experiments.standing import RecordedEnd, record_end, stop
 from recsys_assets.experiments.teams import read_teams
@@ -54,7 +54,7 @@ def ask(client: Client, user: str = "u1", **params: Any) -> Mapping[str, Any]:
 def user_of(home: Home, arm: str) -> str:
     """A user of the release whose arm it is."""
     (one,) = read_experiments(home)
-    return next(user for user in USERS if (found := assign(one, user)) and found.name == arm)
+    return next(user for user in USERS if (found := ArmDraw(one).of(user)) and found.name == arm)
 
 
 def test_without_an_experiment_no_answer_names_one(client: Client) -> None:
@@ -64,7 +64,7 @@ def test_without_an_experiment_no_answer_names_one(client: Client) -> None:
 def test_each_user_gets_the_list_of_the_users_arm(running: Client, own: Home) -> None:
     (one,) = read_experiments(own)
     for user in USERS:
-        found, arm = ask(running, user), assign(one, user)
+        found, arm = ask(running, user), ArmDraw(one).of(user)
         assert arm is not None
         assert (found["experiment"], found["arm"]) == ("taste", arm.name)
         assert found["source"] == ("popular" if arm.name == "popular" else "user")
