@@ -20,6 +20,8 @@ from recsys_assets.intake.rows import EventRow, ImpressionRow
 from recsys_assets.storage.home import Home
 
 SECOND_US = 1_000_000
+_ANSWERS_AT_ONCE = 50
+"""Answers whose impressions are posted at once."""
 Attraction = Callable[[str, str], float]
 """(user_id, item_id) -> probability of a click once it is looked at."""
 
@@ -134,17 +136,20 @@ def browse(
 
 
 def report(client: httpx.Client, visits: Sequence[Visit]) -> None:
-    """Post the impressions and events of visits to a server."""
-    for one in visits:
-        if one.impressions:
-            first = one.impressions[0]
-            body = {
-                "answer_id": first.answer_id,
-                "items": [row.item_id for row in one.impressions],
-                "user_id": first.user_id,
-                "timestamp": _text(first.timestamp),
-            }
-            client.post("/v1/impressions", json=body).raise_for_status()
+    """Post the impressions and events of visits to a server, in batches."""
+    shown = [
+        {
+            "answer_id": one.impressions[0].answer_id,
+            "items": [row.item_id for row in one.impressions],
+            "user_id": one.impressions[0].user_id,
+            "timestamp": _text(one.impressions[0].timestamp),
+        }
+        for one in visits
+        if one.impressions
+    ]
+    for start in range(0, len(shown), _ANSWERS_AT_ONCE):
+        body = {"impressions": shown[start : start + _ANSWERS_AT_ONCE]}
+        client.post("/v1/impressions", json=body).raise_for_status()
     events = [
         {
             name: value
