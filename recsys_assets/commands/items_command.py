@@ -11,13 +11,10 @@ import msgspec
 from recsys_assets.commands.shared import example, home_option, json_option, login
 from recsys_assets.errors import ItemStateError
 from recsys_assets.intake.item_states import ItemState, StateChange
-from recsys_assets.intake.newest_catalogue import read_newest
 from recsys_assets.intake.state_rows import LoggedChange
 from recsys_assets.intake.state_store import StateStore
-from recsys_assets.intake.state_takeover import compared
 from recsys_assets.release.current import read_current
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.string_table import Vocabulary
 
 _NO_NAME = "unknown"
 
@@ -114,6 +111,9 @@ def state(
 @json_option
 def states(home: Path | None, as_json: bool) -> None:
     """List the items that have a state, and where the newest catalogue disagrees."""
+    from recsys_assets.intake.newest_catalogue import read_newest  # noqa: PLC0415  numpy
+    from recsys_assets.intake.state_takeover import compared  # noqa: PLC0415  numpy
+
     place = Home.locate(home)
     snapshot = StateStore(place.item_states_db).refresh(datetime.now(UTC))
     every = sorted(snapshot.states.items())
@@ -190,5 +190,7 @@ def _change(fields: dict[str, Any]) -> StateChange:
 
 
 def _known(home: Home, item_id: str) -> bool:
+    from recsys_assets.storage.string_table import Vocabulary  # noqa: PLC0415  numpy
+
     current = read_current(home.releases)
     return current is not None and item_id in Vocabulary.load(home.releases / current, "items")

@@ -28,6 +28,7 @@ from recsys_assets.intake.state_rows import (
     store_change,
 )
 from recsys_assets.storage.atomic import make_folder
+from recsys_assets.storage.database_urls import open_to_read
 
 _BUSY_SECONDS: Final = 10.0
 
@@ -50,6 +51,7 @@ class StateStore:
         self._lock = threading.Lock()
         self._reader: sqlite3.Connection | None = None
         self._inode = 0
+        self._passing = False
         self._data_version = -1
         self._seq = 0
         self._all: dict[str, ItemState] = {}
@@ -184,15 +186,27 @@ class StateStore:
             if self._reader is not None and inode != self._inode:
                 self._reader.close()
                 self._reader, self._data_version, self._seq, self._all = None, -1, 0, {}
+            if self._reader is not None and self._passing:
+                self._reader.close()
+                self._reader, self._data_version = None, -1
             if self._reader is None and inode:
-                connection = sqlite3.connect(self._path, check_same_thread=False, timeout=_BUSY_SECONDS)
-                try:
-                    connection.executescript(SCHEMA)
-                except sqlite3.Error:
-                    connection.close()
-                    raise
-                self._reader, self._inode = connection, inode
+                self._reader, self._inode = self._opened(), inode
             return self._reader
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the file to read it; where nothing can be written, for one look only, since it may be a copy then."""
+        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=_BUSY_SECONDS)
+        self._passing = False
+        try:
+            connection.executescript(SCHEMA)
+        except sqlite3.OperationalError:
+            connection.close()
+            self._passing = True
+            return open_to_read(self._path, any_thread=True)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

@@ -143,11 +143,11 @@ def _without_password(base: str) -> str:
     return f"{scheme}://" + _AUTHORITY.sub(lambda found: f"{found['user']}@", rest)
 
 
-def open_to_read(path: Path) -> sqlite3.Connection:
-    """Open an SQLite file to read it, also where nothing can be written."""
+def open_to_read(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
+    """Open an SQLite file to read it, also where nothing can be written; by one thread, or by any, one at a time."""
     for mode in _READING:
         address = f"file:{quote(str(path))}?mode={mode}"
-        connection = sqlite3.connect(address, uri=True, timeout=30)
+        connection = sqlite3.connect(address, uri=True, timeout=30, check_same_thread=not any_thread)
         try:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()

@@ -50,7 +50,7 @@ def true_false(world, predicate, num, user):
 def recommend(world, scenario, *, k, user_num=None, user_id=None, session=(), exclude=(), category=None,
               include_seen=False, diversity=None):  # fmt: skip
     """Item numbers and scores, by the book."""
-    user = world.users[user_num] if user_num is not None else None
+    user = since_the_release(world, world.users[user_num], session) if user_num is not None else None
     features = user["features"] if user else {}
     ask = dict(  # noqa: C408
         user=user, features=features, user_id=user_id, session=list(session), exclude=set(exclude),
@@ -85,6 +85,19 @@ def recommend(world, scenario, *, k, user_num=None, user_id=None, session=(), ex
             break
         nums = more
     return order[:k], [float(scores[num]) for num in order[:k]]
+
+
+def since_the_release(world, user, session):
+    """The user with a vector that the items since the release are folded into, and the best items by it."""
+    if not session:
+        return user
+    earlier = [num for num, _ in user["history"]]
+    changed = [num for num in session if num not in earlier]
+    own = user["vector"] if earlier else [0.0] * len(user["vector"])
+    vector = [value + sum(world.vectors[num][at] for num in changed) / 2 for at, value in enumerate(own)]
+    unseen = [num for num in range(len(world.items)) if num not in earlier]
+    unseen.sort(key=lambda num: (-world.dot(world.vectors[num], vector), num))
+    return user | {"vector": vector, "candidates": unseen[:12]}
 
 
 def fall_back(world, scenario, nums, least, ask):

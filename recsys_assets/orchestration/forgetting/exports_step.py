@@ -6,7 +6,6 @@ Copies that somebody made of an export, and backups of a server, are beyond reac
 from typing import Final
 
 from recsys_assets.errors import ExportError, InputError
-from recsys_assets.exports.export_lists import configured_request, open_target
 from recsys_assets.exports.export_state import ExportState, KnownExport, exports_of
 from recsys_assets.exports.export_target import ExportTarget
 from recsys_assets.settings import load_or_default_settings
@@ -21,6 +20,8 @@ def forget_in_exports(home: Home, ids: frozenset[str], *, number: int) -> StepRe
 
     The target's own state loses the users last, so that a run that was cut short tries the target again.
     """
+    from recsys_assets.exports.export_lists import open_target  # noqa: PLC0415  pyarrow, pandas
+
     configured, changed, targets, left = _configured(home), 0, 0, []
     for known in exports_of(home):
         state = ExportState(home, known.target)
@@ -40,6 +41,8 @@ def forget_in_exports(home: Home, ids: frozenset[str], *, number: int) -> StepRe
 
 def _configured(home: Home) -> dict[str, ExportTarget]:
     """Return the target of `[export] to`, which alone has its password, by its address without one."""
+    from recsys_assets.exports.export_lists import configured_request, open_target  # noqa: PLC0415  as above
+
     settings = load_or_default_settings(home).export
     if settings.to is None:
         return {}

@@ -17,7 +17,11 @@ from recsys_assets.errors import BrokenReleaseError, QuarantineError, RecsysErro
 from recsys_assets.experiments.impression_days import impression_store
 from recsys_assets.lake.source_days import SourceDays
 from recsys_assets.orchestration.fingerprints import Inputs
-from recsys_assets.orchestration.repair.damaged_databases import damaged_databases, mend_databases
+from recsys_assets.orchestration.repair.damaged_databases import (
+    damaged_databases,
+    mend_databases,
+    mend_intake,
+)
 from recsys_assets.orchestration.repair.damaged_releases import (
     Damage,
     damaged_releases,
@@ -72,9 +76,13 @@ def find_damage(home: Home, settings: Settings) -> Iterator[Damage]:
 
 
 def clear_places(home: Home, say: Callable[[str], None]) -> None:
-    """Move away what lies in place of a file or folder, since nothing could be written there; under the build lock."""
+    """Move away what lies in place of a file or folder, and an intake that cannot be read; under the build lock.
+
+    Nothing could be written in their places, and events are read before anything else is mended.
+    """
     for damage in _of_wrong_kind(home):
         say(f"Damaged: {damage.path}: {damage.found}; {move_away(damage.path, then=_MADE_AGAIN)}.")
+    mend_intake(home, say)
 
 
 def mend(home: Home, settings: Settings, say: Callable[[str], None]) -> None:

@@ -38,6 +38,7 @@ DAMAGED: Final = ".damaged-"
 _AGAIN: Final = "again, after Dagster's history was lost"
 _INDEX: Final = "index.db"
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
+_LOST_EVENTS: Final = "lost are the events in it that cannot be read"
 
 
 def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, str, str]]:
@@ -60,7 +61,7 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
     if fault := _fault(home.quality_db, expected=landed):
         yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
     if fault := _fault(home.events_db, expected=False):
-        yield home.events_db, fault, "lost are the events in it that cannot be read"
+        yield home.events_db, fault, _LOST_EVENTS
     if fault := _fault(home.item_states_db, expected=False):
         loss = "lost are the states of items and their log: hide again what must not be shown"
         yield home.item_states_db, fault, loss
@@ -88,6 +89,15 @@ def mend_databases(home: Home, settings: Settings, say: Callable[[str], None]) -
         say(f"Damaged: {file}: {fault}; {place}{loss}{kept}.")
     if any(file.name == _INDEX for file, _, _ in found):
         _record_again(home, settings)
+
+
+def mend_intake(home: Home, say: Callable[[str], None]) -> None:
+    """Move a damaged intake away before its events are read, keep those that can be, and say a line; under the lock."""
+    fault = _fault(home.events_db, expected=False)
+    if fault:
+        moved = moved_away(home.events_db)
+        kept = _keep_events(home, moved)
+        say(f"Damaged: {home.events_db}: {fault}; moved to {moved.name}; {_LOST_EVENTS}{kept}.")
 
 
 def moved_away(path: Path) -> Path:

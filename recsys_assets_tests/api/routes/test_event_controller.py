@@ -103,7 +103,7 @@ def test_items_that_the_release_does_not_hold_are_stored_and_named(
 @pytest.mark.parametrize(
     ("wrong", "key"),
     [
-        ({"kind": "impression"}, "events[1].kind"),
+        ({"kind": "impression"}, "events[1].answer_id"),
         ({"kind": "nonsense"}, "events[1].kind"),
         ({"timestamp": "2024-04-02T00:05:01Z"}, "events[1].timestamp"),
         ({"timestamp": "0001-01-01T00:00:00+10:00"}, "events[1].timestamp"),

@@ -100,7 +100,7 @@ def test_the_id_of_the_answer_is_below_it_and_one_click_selects_it(page: "playwr
 def test_similar_items_are_one_click_away_and_back(page: "playwright.Page") -> None:
     page.locator(".card >> nth=0").get_by_text("Similar").click()
     expect(page.locator("#source")).to_contain_text("Similar items")
-    page.get_by_text("Back").click()
+    page.get_by_role("button", name="Back", exact=True).click()
     expect(page.locator("#source")).to_contain_text("own history")
 
 

@@ -48,7 +48,8 @@ def test_a_row_ahead_of_serving_is_the_best_of_the_whole_score(blend):
 @given(user=st.integers(0, USERS - 1), k=st.integers(1, ITEMS), since=sessions)
 def test_a_user_gets_the_best_of_the_whole_score_also_after_new_events(blend, plain, user, k, since):
     found = plain.recommend(Request(k=k, user_id="u", user_num=user, session=since))
-    scores_I = scores_of(blend, blend.user_embeddings[user], wishes_of(blend, user, tuple(since)))
+    x_D = blend.vectors_since.of_user(user, since) if since else blend.user_embeddings[user]
+    scores_I = scores_of(blend, x_D, wishes_of(blend, user, tuple(since)))
     assert found.nums == best(scores_I, seen(blend, user) | set(since), k)
     np.testing.assert_allclose(found.scores, scores_I[found.nums], atol=1e-5)
 
