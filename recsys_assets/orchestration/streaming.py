@@ -14,9 +14,11 @@ import msgspec
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.intake.rows import EventRow
 from recsys_assets.lake.event_days import take_events
+from recsys_assets.lake.follow import follow_source
 from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.live_days import extend_days
 from recsys_assets.lake.played_days import events_of_rows
+from recsys_assets.lake.source_days import SourceDays
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.orchestration.build import Builder, begun, builder_of
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
@@ -61,6 +63,8 @@ def play_days(
         InputError: the source cannot be read.
     """
     with begun(home, settings, watcher) as noted:
+        if SourceDays.load(home, settings.source) is None:  # no day is known to be new without
+            settings = follow_source(home, settings).settings
         settings = extend_days(home, settings, state.last_day)
         with builder_of(home, settings, _DaysOnly(watcher)) as builder:
             noted.outcome = builder.outcome

@@ -100,6 +100,13 @@ def test_the_rows_are_those_of_the_source(home):
     )
 
 
+def test_a_day_lands_though_the_source_was_not_counted_before(home):
+    home.source_days.unlink()
+    day = FIRST + timedelta(days=2)
+    assert play(home, last=day) == (90, False)
+    assert landed(home)[day] == 90
+
+
 def test_an_interrupted_stream_goes_on_after_its_last_day(home):
     settings = load_settings(home)
     state = days_to_play(home, settings, settings.source.spec, first=None, last=None, newest=LAST)
