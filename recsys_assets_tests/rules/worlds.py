@@ -209,6 +209,18 @@ class HalfSum:
         return (self.items_ID[nums] * np.asarray(weights, dtype=np.float32)[:, None]).sum(axis=0) / 2
 
 
+def search_in(vectors):
+    """An exact search of items by inner product; the lower number first where two are equal."""
+    items_ID = np.array(vectors, dtype=np.float32)
+
+    def search(x_D, k):
+        products_I = items_ID @ x_D
+        nums = np.lexsort((np.arange(len(items_ID)), -products_I))[:k].astype(np.int32)
+        return nums, products_I[nums]
+
+    return search
+
+
 def to_release(world, folder):
     """The same world as an open release, with its feature database and its list on disk."""
     with closing(sqlite3.connect(folder / "features.sqlite")) as connection:
@@ -258,7 +270,9 @@ def to_release(world, folder):
         neighbours_items=neighbours, neighbours_scores=cosines,
         titles=StringTable.from_strings([None] * count),
         categories=StringTable.from_strings([item["category"] for item in world.items]),
-        index=cast("Any", SimpleNamespace(report=SimpleNamespace(chosen=SimpleNamespace(query_us=0.0)))),
+        index=cast("Any", SimpleNamespace(
+            report=SimpleNamespace(chosen=SimpleNamespace(query_us=0.0)), search=search_in(world.vectors),
+        )),
         score=ScoreParts(recipe=ScoreRecipe.of_one("ials", 4), fold_in=cast("Any", HalfSum(world.vectors))),
         features=unused,
     )  # fmt: skip

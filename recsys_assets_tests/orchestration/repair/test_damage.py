@@ -14,7 +14,6 @@ from recsys_assets.cli import main
 from recsys_assets.commands.doctor import Findings, examine
 from recsys_assets.intake.event_store import store_rows
 from recsys_assets.intake.rows import EventRow
-from recsys_assets.intake.stored_events import read_events
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.build_outcome import BuildOutcome
 from recsys_assets.release.current import read_current
