@@ -4,11 +4,13 @@ Written when a catalogue lands, beside its Parquet file. A release that is older
 C items of the catalogue.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from recsys_assets.errors import ItemStatesUnavailableError
@@ -20,6 +22,8 @@ _ITEMS: Final = "items"
 _CATEGORIES: Final = "categories"
 _PRICES: Final = "prices.npy"
 _NUMBER: Final = "number"
+_SUMS: Final = "sums.json"
+"""File -> its SHA-256."""
 
 
 class CatalogueRow(NamedTuple):
@@ -72,6 +76,29 @@ def write_newest(folder: Path, rows: Iterable[CatalogueRow]) -> None:
         prices = [np.nan if row.price is None else row.price for row in listed]
         np.save(staged / _PRICES, np.array(prices, dtype=np.float64), allow_pickle=False)
         np.save(staged / f"{_NUMBER}.npy", np.array(number), allow_pickle=False)
+        sums = {file.name: _sum_of(file) for file in sorted(staged.iterdir())}
+        (staged / _SUMS).write_bytes(msgspec.json.encode(sums))
+
+
+def damaged_in(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each damaged file of the newest catalogue and its fault; none where no catalogue has landed."""
+    if not folder.is_dir():
+        return
+    try:
+        sums = msgspec.json.decode((folder / _SUMS).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.MsgspecError):
+        yield folder / _SUMS, "missing, or cannot be read"
+        return
+    for name, expected in sums.items():
+        file = folder / name
+        if not file.is_file():
+            yield file, "missing"
+        elif _sum_of(file) != expected:
+            yield file, "changed since it was written"
+
+
+def _sum_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def read_newest(folder: Path) -> NewestCatalogue | None:

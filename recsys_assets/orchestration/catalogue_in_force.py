@@ -9,6 +9,7 @@ from recsys_assets import columns
 from recsys_assets.intake.newest_catalogue import CatalogueRow, read_newest, write_newest
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.state_takeover import Takeover, take_over
+from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.metadata import rows_table
 from recsys_assets.storage.home import Home
 
@@ -27,12 +28,22 @@ def put_catalogue_in_force(home: Home, frame: pl.DataFrame, *, now: datetime) ->
     Raises:
         ItemStatesUnavailableError: the states cannot be read or written.
     """
-    wanted = frame.select(columns.ITEM_ID, columns.CATEGORY, columns.PRICE)
-    write_newest(home.catalogue_now, (CatalogueRow(*row) for row in wanted.iter_rows()))
+    _write(home, frame)
     catalogue = read_newest(home.catalogue_now)
     if catalogue is None:
         return Takeover([], [])
     return take_over(StateStore(home.item_states_db), catalogue, now=now)
+
+
+def write_again(home: Home) -> str:
+    """Write what servers see from the catalogue that landed last; return that in words."""
+    _write(home, read_catalogue(home.catalogue))
+    return "it is written again from the catalogue"
+
+
+def _write(home: Home, frame: pl.DataFrame) -> None:
+    wanted = frame.select(columns.ITEM_ID, columns.CATEGORY, columns.PRICE)
+    write_newest(home.catalogue_now, (CatalogueRow(*row) for row in wanted.iter_rows()))
 
 
 def takeover_metadata(found: Takeover) -> dict[str, Any]:

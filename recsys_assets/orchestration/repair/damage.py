@@ -15,7 +15,9 @@ import msgspec
 
 from recsys_assets.errors import BrokenReleaseError, QuarantineError, RecsysError
 from recsys_assets.experiments.impression_days import impression_store
+from recsys_assets.intake.newest_catalogue import damaged_in
 from recsys_assets.lake.source_days import SourceDays
+from recsys_assets.orchestration.catalogue_in_force import write_again
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.repair.damaged_databases import (
     damaged_databases,
@@ -62,6 +64,7 @@ def find_damage(home: Home, settings: Settings) -> Iterator[Damage]:
         (damage for _, damage in _of_artifacts(home)),
         _of_days(inputs),
         _of_impressions(home),
+        _of_newest_catalogue(home),
         _of_notes(home, settings),
         _of_own_files(home),
     ):
@@ -92,7 +95,12 @@ def mend(home: Home, settings: Settings, say: Callable[[str], None]) -> None:
         if damage.path.suffix != RECORD_SUFFIX:  # a killed build leaves none, and goes on from there
             taken = take_from(release_folders(home), artifact, damage.path)
             say(f"Damaged: {damage.path}: {damage.found}; {taken or damage.remedy}.")
-    for damage in (*damaged_releases(home), *_of_impressions(home), *_of_notes(home, settings)):
+    for damage in (
+        *damaged_releases(home),
+        *_of_impressions(home),
+        *_of_newest_catalogue(home),
+        *_of_notes(home, settings),
+    ):
         if damage.mend is not None:
             say(f"Damaged: {damage.path}: {damage.found}; {damage.mend()}.")
 
@@ -177,6 +185,14 @@ def _of_impressions(home: Home) -> Iterator[Damage]:
                 remedy=f"it is moved away; {then}",
                 mend=partial(move_away, store.path(day), then=then),
             )
+
+
+def _of_newest_catalogue(home: Home) -> Iterator[Damage]:
+    """Yield the damaged files of the catalogue as servers see it, where the one that landed is whole."""
+    if next(iter(damaged_files(home.catalogue)), None) is None:
+        for file, fault in damaged_in(home.catalogue_now):
+            remedy = "it is written again from the catalogue"
+            yield Damage(path=file, found=fault, remedy=remedy, mend=partial(write_again, home))
 
 
 def _of_notes(home: Home, settings: Settings) -> Iterator[Damage]:
