@@ -34,7 +34,10 @@ def map_array(path: Path) -> npt.NDArray[Any]:
         OSError: the file is missing or cannot be read.
         ValueError: the file is not an array, or is shorter than its header says.
     """
-    mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    try:
+        mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    except EOFError as error:
+        raise ValueError(f"{path}: an empty file is no array") from error
     return mapped
 
 
