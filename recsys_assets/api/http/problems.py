@@ -250,11 +250,11 @@ _QUICK_BODY: Final = 32_768
 
 
 def decoded(body: bytes, kind: Any) -> Any:
-    """Decode a body; it can't be nested deeper than its type, as the decoder stops at the first value that differs.
+    """Decode a body; most can't be nested deeper than their type, as the decoder stops at the first value that differs.
 
     Raises:
         ValidationException: the body is JSON of another shape.
-        SerializationException: the body is not JSON.
+        SerializationException: the body is not JSON, or nested too deeply.
     """
     try:
         try:
@@ -269,8 +269,12 @@ def decoded(body: bytes, kind: Any) -> Any:
         message, key = (found["message"], found["key"]) if found else (str(error), "")
         extra = [{"message": message, "key": key or "data", "source": "body"}]
         raise ValidationException(detail=message, extra=extra) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerializationException(str(error)) from None
+    except RecursionError:
+        raise SerializationException(
+            "the body is nested too deeply; no body here needs more than 4 levels"
+        ) from None
 
 
 _WHOLE_NUMBER: Final = "Expected `int`, got `float`"

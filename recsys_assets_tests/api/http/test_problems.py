@@ -55,6 +55,7 @@ def test_a_deep_body_of_a_route_with_several_forms_is_a_400(
     answer = client.post(path, content=body, headers=key_header(own, client, "write"))
     assert answer.status_code == 400
     assert answer.json()["title"] == "The request is not valid"
+    assert "recursion" not in answer.text
 
 
 @pytest.mark.parametrize(
