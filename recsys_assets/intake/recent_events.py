@@ -24,6 +24,8 @@ ITEMS_OF_USER: Final = 1_000
 """Newest events of a user that count, and all that hide an item."""
 MOST_EVENTS: Final = 2_000_000
 """Events in memory, at most: the newest."""
+_KNOWN_USERS: Final = 4_096
+"""Users whose items are kept ready, at most."""
 _LATE: Final = 3
 """Meaning of a wish that is older than the user's history: hidden, and not the newest wish."""
 _FIRST_BUCKETS: Final = 1 << 12
@@ -82,7 +84,7 @@ class RecentEvents:
         self._edition = 0
         self._added = 0
         self._columns = _Columns()
-        self._last: tuple[str, _Columns, int, Since] = ("", self._columns, -1, NONE_SINCE)
+        self._known: tuple[_Columns, dict[str, tuple[int, Since]]] = (self._columns, {})
 
     def __len__(self) -> int:
         return len(self._columns.seqs)
@@ -94,16 +96,19 @@ class RecentEvents:
         place = head = columns.heads[wanted & columns.mask]
         if place < 0:
             return NONE_SINCE
-        last = self._last  # a request wants this several times
-        if last[0] == user_id and last[1] is columns and last[2] == head:
-            return last[3]
+        known = self._known  # a request wants this several times, of each user who was merged into one
+        if known[0] is not columns or len(known[1]) >= _KNOWN_USERS:
+            known = self._known = (columns, {})
+        before = known[1].get(user_id)
+        if before is not None and before[0] == head:
+            return before[1]
         found = []
         while place >= 0:
             if columns.users[place] == wanted:
                 found.append(place)
             place = columns.earlier[place]
         since = columns.of_rows(found) if found else NONE_SINCE
-        self._last = (user_id, columns, head, since)
+        known[1][user_id] = (head, since)
         return since
 
     def refresh(self) -> None:

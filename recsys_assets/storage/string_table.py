@@ -108,6 +108,11 @@ class Vocabulary(StringTable):
         normal = normal_id(requested)
         return None if normal in {None, requested} else self.num(str(normal))
 
+    def form_of(self, requested: str) -> str | None:
+        """Return an id as it stands where the vocabulary holds it so, else in its one form; None if it is no id."""
+        normal = normal_id(requested)
+        return requested if normal == requested or self.num(requested) is not None else normal
+
     def nums(self, ids: Sequence[str]) -> Int32:
         """Return the numbers of N ids, (N,) int32; -1 for an id that the vocabulary doesn't hold."""
         found = (self.num(key) for key in ids)

@@ -173,3 +173,21 @@ def test_400_000_events_take_less_than_60_mb() -> None:
         if len(columns.seqs) > columns.mask:
             columns = columns.trimmed()
     assert (process.memory_info().rss - before) / 2**20 < 60
+
+
+def test_items_of_many_users_that_are_kept_ready_follow_new_events_and_a_forget(
+    path: Path, recent: RecentEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_events, "_KNOWN_USERS", 3)
+    users = "abcde"
+    for place, item in enumerate(("i1", "i2")):
+        store_rows(path, [row(f"{user}{place}", item, user=user, at=AT + place) for user in users])
+        recent.refresh()
+        for _ in range(2):
+            assert [recent.since(user).wishes[0] for user in users] == nums(item) * len(users)
+    with closing(open_events(path)) as connection:
+        connection.execute("DELETE FROM events WHERE user_id = 'e'")
+        forget_in_memory(connection)
+    recent.refresh()
+    assert recent.since("e") == NONE_SINCE
+    assert recent.since("d").wishes == nums("i2", "i1")

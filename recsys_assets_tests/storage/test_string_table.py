@@ -41,3 +41,14 @@ def test_raises_when_a_number_is_outside_the_vocabulary():
 def test_a_string_table_keeps_the_order_and_reads_none_as_empty(tmp_path):
     StringTable.from_strings(["b", None, "a"]).save(tmp_path, "titles")
     assert list(StringTable.load(tmp_path, "titles")) == ["b", "", "a"]
+
+
+def test_an_id_is_in_its_one_form_unless_the_vocabulary_holds_it_as_it_is() -> None:
+    known = Vocabulary.from_strings(["5.0", "7"])
+    assert [known.form_of(text) for text in ("5.0", "7.0", " 7", "new", "NaN")] == [
+        "5.0",
+        "7",
+        "7",
+        "new",
+        None,
+    ]

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from typing import Any, Final, TypeVar
 
 import msgspec
-from litestar.exceptions import ValidationException
+from litestar.exceptions import SerializationException, ValidationException
 
-from recsys_assets.api.http.problems import decoded, require_json
+from recsys_assets.api.http.problems import decoded, is_in_utf8, require_json
 from recsys_assets.api.schemas.event_schemas import Event, EventList, Events
 
 NDJSON: Final = "application/x-ndjson"
@@ -31,23 +31,25 @@ def decode_events(body: bytes, media_type: str | None) -> Events:
         media_type: its `Content-Type`; None is JSON.
 
     Raises:
-        HTTPException: it is sent as another media type (415).
+        HTTPException: it is sent as another media type, or not in UTF-8 (415).
         ValidationException: it is JSON of another shape; the message names the place, such as `events[3].item_id`.
         SerializationException: it is not JSON.
     """
-    if media_type is not None and media_type.partition(";")[0].strip().lower() == NDJSON:
+    if is_ndjson(media_type):
         return Events(events=of_lines(body, Event, "an event"))
     require_json(media_type, wanted=f"application/json or {NDJSON} in UTF-8")
     if body.lstrip()[:1] == b"[":
         return Events(events=decoded(body, EventList))
-    try:
-        keys = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).keys()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        keys = {}.keys()
-    if keys & {"user_id", "item_id"}:
+    if decoded(body, dict[str, msgspec.Raw]).keys() & {"user_id", "item_id"}:
         return Events(events=[decoded(body, Event)])
     events: Events = decoded(body, Events)
     return events
+
+
+def is_ndjson(media_type: str | None) -> bool:
+    """Return True for lines of JSON in UTF-8."""
+    kind, _, parameters = (media_type or "").partition(";")
+    return kind.strip().lower() == NDJSON and is_in_utf8(parameters)
 
 
 def of_lines(body: bytes, kind: type[_Line], noun: str) -> list[_Line]:
@@ -55,7 +57,7 @@ def of_lines(body: bytes, kind: type[_Line], noun: str) -> list[_Line]:
 
     Raises:
         ValidationException: too few or too many lines, or one of another shape; the message names the line.
-        SerializationException: a line is not JSON.
+        SerializationException: a line is not JSON; the message names the line.
     """
     lines = [(number, line) for number, line in enumerate(body.splitlines(), start=1) if line.strip()]
     if not 1 <= len(lines) <= _MOST:
@@ -71,6 +73,8 @@ def of_lines(body: bytes, kind: type[_Line], noun: str) -> list[_Line]:
                 for one in (error.extra if isinstance(error.extra, list) else [])
             ]
             raise ValidationException(detail=error.detail, extra=extra) from None
+        except SerializationException as error:
+            raise SerializationException(f"line {number}: {error.detail}") from None
     return found
 
 

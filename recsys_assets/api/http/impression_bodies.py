@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from litestar.exceptions import ValidationException
 
-from recsys_assets.api.http.event_bodies import NDJSON, of_lines
+from recsys_assets.api.http.event_bodies import NDJSON, is_ndjson, of_lines
 from recsys_assets.api.http.problems import decoded, require_json
 from recsys_assets.api.schemas.online_schemas import ShownAnswer, ShownAnswerList, ShownAnswers
 
@@ -32,7 +32,7 @@ def decode_impressions(body: bytes, media_type: str | None) -> ShownAnswers:
         media_type: its `Content-Type`; None is JSON.
 
     Raises:
-        HTTPException: it is sent as another media type (415).
+        HTTPException: it is sent as another media type, or not in UTF-8 (415).
         ValidationException: it is JSON of another shape, or has too many items; the message names the place.
         SerializationException: it is not JSON.
     """
@@ -47,16 +47,12 @@ def decode_impressions(body: bytes, media_type: str | None) -> ShownAnswers:
 
 
 def _decoded(body: bytes, media_type: str | None) -> ShownAnswers:
-    if media_type is not None and media_type.partition(";")[0].strip().lower() == NDJSON:
+    if is_ndjson(media_type):
         return ShownAnswers(impressions=of_lines(body, ShownAnswer, "an answer"))
     require_json(media_type, wanted=f"application/json or {NDJSON} in UTF-8")
     if body.lstrip()[:1] == b"[":
         return ShownAnswers(impressions=decoded(body, ShownAnswerList))
-    try:
-        keys = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).keys()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        keys = {}.keys()
-    if keys & {"answer_id", "items"}:
+    if decoded(body, dict[str, msgspec.Raw]).keys() & {"answer_id", "items"}:
         return ShownAnswers(impressions=[decoded(body, ShownAnswer)])
     shown: ShownAnswers = decoded(body, ShownAnswers)
     return shown

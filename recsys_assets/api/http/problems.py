@@ -102,12 +102,18 @@ def problem(status: int, detail: str | None, *, instance: str | None = None, err
     )
 
 
+_NO_BODY: Final = [{"message": "'data'", "key": "data", "source": "body"}]
+"""Litestar's errors of an empty body."""
+
+
 def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Answer a request that Litestar rejected."""
     status = error.status_code
     if status >= HTTP_500_INTERNAL_SERVER_ERROR:
         return from_bug(request, error)
     errors = error.extra if isinstance(error.extra, list) else None
+    if errors == _NO_BODY:
+        errors = [{**_NO_BODY[0], "message": "Expected a JSON body, got none"}]
     detail = "Parameters or body do not fit; see errors" if errors else error.detail
     return _response(request, status, detail, errors=errors, headers=error.headers)
 
@@ -183,12 +189,18 @@ class StrictRequest(Request[Any, Any, Any]):
         """Decode the body into the type of the handler's `data`; a long one beside the event loop.
 
         Raises:
-            HTTPException: the body is sent as another media type (415).
+            HTTPException: the body is sent as another media type, or compressed (415).
             ClientDisconnect: the client went away before the body was whole.
             ValidationException: the body is JSON of another shape.
             SerializationException: the body is not JSON.
             ServerBusyError: too many long bodies wait.
         """
+        encoding = self.headers.get("content-encoding", "")
+        if encoding.strip().lower() not in _PLAIN_ENCODINGS:
+            raise HTTPException(
+                status_code=HTTP_415_UNSUPPORTED_MEDIA_TYPE,
+                detail=f"the body is sent with Content-Encoding {encoding[:100]!r}; send it uncompressed",
+            )
         given = self.headers.get("content-type")
         own = self.route_handler.opt.get(DECODER_KEY)
         if own is None:
@@ -224,20 +236,25 @@ _JSON_PARAMETERS: Final = ("", "charset=utf-8", 'charset="utf-8"', "charset=utf8
 def _is_json(media_type: str) -> bool:
     """Return True for JSON in UTF-8. The text is a client's, so no step takes more than its length in time."""
     kind, _, parameters = media_type.partition(";")
-    wanted = "".join(parameters.lower().split()).removesuffix(";")
-    return _JSON_TYPE.fullmatch(kind.strip()) is not None and wanted in _JSON_PARAMETERS
+    return _JSON_TYPE.fullmatch(kind.strip()) is not None and is_in_utf8(parameters)
 
 
+def is_in_utf8(parameters: str) -> bool:
+    """Return True where the parameters of a media type name no other charset than UTF-8, and nothing else."""
+    return "".join(parameters.lower().split()).removesuffix(";") in _JSON_PARAMETERS
+
+
+_PLAIN_ENCODINGS: Final = ("", "identity")
 _QUICK_BODY: Final = 32_768
 """Bytes that are decoded in less than a millisecond."""
 
 
 def decoded(body: bytes, kind: Any) -> Any:
-    """Decode a body; it can't be nested deeper than its type, as the decoder stops at the first value that differs.
+    """Decode a body; most can't be nested deeper than their type, as the decoder stops at the first value that differs.
 
     Raises:
         ValidationException: the body is JSON of another shape.
-        SerializationException: the body is not JSON.
+        SerializationException: the body is not JSON, or nested too deeply.
     """
     try:
         try:
@@ -252,8 +269,12 @@ def decoded(body: bytes, kind: Any) -> Any:
         message, key = (found["message"], found["key"]) if found else (str(error), "")
         extra = [{"message": message, "key": key or "data", "source": "body"}]
         raise ValidationException(detail=message, extra=extra) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerializationException(str(error)) from None
+    except RecursionError:
+        raise SerializationException(
+            "the body is nested too deeply; no body here needs more than 4 levels"
+        ) from None
 
 
 _WHOLE_NUMBER: Final = "Expected `int`, got `float`"

@@ -15,7 +15,7 @@ from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.http.event_bodies import decode_events
 from recsys_assets.api.http.problems import DECODER_KEY
 from recsys_assets.api.openapi import KEY_NEEDED, answers
-from recsys_assets.api.routes.stamps import stamp, wrong
+from recsys_assets.api.routes.stamps import stamp, user_of, wrong
 from recsys_assets.api.schemas.event_schemas import Event, Events, EventsAccepted
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.errors import EventConflictError, IntakeFullError
@@ -83,14 +83,22 @@ class EventController(ServiceController):
         live = self.service.live
         accepted, received_at = live.meaning.accepted, microseconds(now)
         latest = received_at + live.options.events.future_seconds * _US
+        users = self.service.serving().release.users
         return [
-            _row(place, event, received_at, accepted=accepted, latest=latest)
+            _row(
+                place,
+                event,
+                user_of(users, event.user_id, key=f"events[{place}].user_id"),
+                received_at,
+                accepted=accepted,
+                latest=latest,
+            )
             for place, event in enumerate(events)
         ]
 
 
 def _row(
-    place: int, event: Event, received_at: int, *, accepted: Collection[str], latest: int
+    place: int, event: Event, user_id: str, received_at: int, *, accepted: Collection[str], latest: int
 ) -> EventRow | ImpressionRow:
     """Return the row of an event, or of an impression.
 
@@ -104,14 +112,14 @@ def _row(
         if event.answer_id is None or event.position is None:
             missing = "answer_id" if event.answer_id is None else "position"
             raise wrong(f"events[{place}].{missing}", f"Expected `{missing}`: an impression needs it")
-        return ImpressionRow(event.answer_id, event.item_id, event.position, event.user_id, when, received_at)
+        return ImpressionRow(event.answer_id, event.item_id, event.position, user_id, when, received_at)
     if kind not in accepted:
         raise wrong(
             f"events[{place}].kind", f"Expected one of {', '.join(sorted(accepted))}, got `{event.kind}`"
         )
     return EventRow(
         event.event_id or f"{received_at:x}-{secrets.token_hex(8)}",
-        event.user_id,
+        user_id,
         event.item_id,
         kind,
         when,

@@ -1,6 +1,7 @@
 """Forgetting a user by HTTP: the request is kept and the user hidden at once; the rows go with the next build."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Annotated
 
 from litestar import delete, get
@@ -23,7 +24,7 @@ from recsys_assets.storage.forgotten import (
     read_unfinished_forgets,
     request_forget,
 )
-from recsys_assets.storage.id_form import normal_id
+from recsys_assets.storage.id_form import BLANKS
 from recsys_assets.storage.locks import locked
 
 ForgetNumber = Annotated[
@@ -70,19 +71,19 @@ class ForgetController(ServiceController):
             raise NotFoundException(f"there is no forget #{number}")
         return Reply(encode(found), cache=PRIVATE)
 
-    def _known(self, user_id: str) -> str:
-        """Return the id as the release has it, else in its one form."""
-        found = user_id if user_id in self.service.serving().release.users else normal_id(user_id)
+    def _known(self, user_id: str) -> Collection[str]:
+        """Return the id as it is given without blanks, under which rows of before may be, and in its one form."""
+        found = self.service.serving().release.users.form_of(user_id)
         if found is None:
             message = f"Expected the id of a user, got `{user_id}`"
             raise ValidationException(
                 message, extra=[{"message": message, "key": "user_id", "source": "path"}]
             )
-        return found
+        return {user_id.strip(BLANKS), found}
 
-    def _request(self, user_id: str, who: str) -> UnfinishedForget:
+    def _request(self, users: Collection[str], who: str) -> UnfinishedForget:
         live = self.service.live
-        person = with_merged(stored_merges(live.home.events_db), [user_id])
+        person = with_merged(stored_merges(live.home.events_db), users)
         with locked(live.home.lock("forgets")):
             begun = request_forget(live.home, person, at=self.service.clock(), who=who, why="")
         live.hide_forgotten()

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from recsys_assets.api.http.auth import needs
 from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers
+from recsys_assets.api.routes.stamps import user_of
 from recsys_assets.api.schemas.user_schemas import UserMerge, UserMerged
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.intake.rows import MergeRow
@@ -43,6 +44,10 @@ class MergeController(ServiceController):
     )
     async def merge(self, data: JSONBody[UserMerge]) -> ASGIApp:
         merged = self.service.live.merged
-        row = MergeRow(data.from_user, data.to_user, (self.service.clock() - _EPOCH) // _MICROSECOND)
+        users = self.service.serving().release.users
+        before, after = (
+            user_of(users, given, key=key) for key, given in (("from", data.from_user), ("to", data.to_user))
+        )
+        row = MergeRow(before, after, (self.service.clock() - _EPOCH) // _MICROSECOND)
         is_new = await asyncio.to_thread(merged.add, row)
-        return Reply(encode(UserMerged(user_id=merged.of(data.from_user), new=is_new)), status=202)
+        return Reply(encode(UserMerged(user_id=merged.of(before), new=is_new)), status=202)

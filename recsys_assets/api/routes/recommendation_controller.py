@@ -75,7 +75,7 @@ class RecommendationController(ServiceController):
     ) -> ASGIApp:
         reject_null(scope, "budget_ms", "diversity")
         user_id = as_sent(user_id)
-        person = self.service.live.merged.of(user_id)
+        person = self.service.serving().person(user_id)
         arm = None if explain or diversity is not None else self._arm_of(person, scenario)
         serving = self.service.serving() if arm is None else arm.serving
         mark = f"{self.service.live.events_since(serving, person)}-{serving.states.version}"

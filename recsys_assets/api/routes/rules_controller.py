@@ -101,7 +101,7 @@ class RulesController(ServiceController):
         reject_null(scope, "diversity")
         user_id = as_sent(user_id)
         serving = self.service.serving()
-        person = self.service.live.merged.of(user_id)
+        person = serving.person(user_id)
         self.service.live.events_since(serving, person)
         num = serving.item_num(item_id)
         engine = await serving.rules.engine()
@@ -115,7 +115,7 @@ class RulesController(ServiceController):
             include_seen=include_seen,
             category=category,
             diversity=diversity,
-            shown=partial(self.service.shown_to, serving, user_id),
+            shown=partial(self.service.shown_to, serving, person),
         )
 
         def reply() -> Reply:

@@ -1,10 +1,11 @@
-"""Times in bodies of events and impressions, and the error of a field that cannot be used."""
+"""Times and users in bodies of events and impressions, and the error of a field that cannot be used."""
 
 from datetime import datetime
 
 from litestar.exceptions import ValidationException
 
 from recsys_assets.intake.events_database import microseconds
+from recsys_assets.storage.string_table import Vocabulary
 
 
 def stamp(given: datetime | None, received_at: int, *, latest: int, key: str) -> int:
@@ -28,6 +29,23 @@ def stamp(given: datetime | None, received_at: int, *, latest: int, key: str) ->
     if when > latest:
         raise wrong(key, f"Expected a time that is not in the future, got `{given}`")
     return when
+
+
+def user_of(users: Vocabulary, given: str, *, key: str) -> str:
+    """Return the id of a user in the form that the lake gives it, so that lists and a forget find its rows.
+
+    Args:
+        users: those of the release, which may hold the id as it is given.
+        given: as the client sent it.
+        key: the field, for the error.
+
+    Raises:
+        ValidationException: it says that there is no user, such as `NaN`.
+    """
+    found = users.form_of(given)
+    if found is None:
+        raise wrong(key, f"Expected the id of a user, got `{given}`")
+    return found
 
 
 def wrong(key: str, message: str) -> ValidationException:

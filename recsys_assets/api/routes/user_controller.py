@@ -45,7 +45,7 @@ class UserController(ServiceController):
     def _history(self, user_id: str, k: int) -> Reply:
         serving = self.service.serving()
         release = serving.release
-        person = self.service.live.merged.of(user_id)
+        person = serving.person(user_id)
         events = self.service.live.events_since(serving, person)
         user_num = release.users.num_of(person)
         since = serving.items_since(person)

@@ -288,7 +288,7 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 
 
 def _request(serving: Serving, user_id: str, k: int) -> Request:
-    user_id = serving.merged.of(user_id)
+    user_id = serving.person(user_id)
     user_num = serving.release.users.num_of(user_id)
     return Request(
         k=k,

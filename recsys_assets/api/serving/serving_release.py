@@ -80,6 +80,10 @@ class Serving:
                 known[num] = None
         return list(known), unknown
 
+    def person(self, user_id: str) -> str:
+        """Return the user whom an id means: in the form that events are stored under, and through all merges."""
+        return self.merged.of(self.release.users.form_of(user_id) or user_id)
+
     def items_since(self, user_id: str) -> Sequence[int]:
         """Return the numbers of a user's wishes since the release, the latest first, each once."""
         if user_id in self.release.users.hidden:

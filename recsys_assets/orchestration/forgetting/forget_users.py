@@ -67,7 +67,7 @@ def forget_users(home: Home, users: Collection[str], *, why: str, who: str, say:
 def known_ids(home: Home, users: Collection[str]) -> frozenset[str]:
     """Return the ids as the home has them, with all others of the same persons, by the merges of users.
 
-    An id is as it is given or, where nothing was learnt of that, in its one form.
+    An id is as it is given and, where nothing was learnt of that, in its one form too.
 
     Raises:
         ForgetError: a text is no id.
@@ -76,12 +76,12 @@ def known_ids(home: Home, users: Collection[str]) -> frozenset[str]:
     known: Vocabulary | None = None
     with suppress(OSError, ValueError):  # nothing was built yet
         known = Vocabulary.load(home.artifact("embeddings"), "users")
-    found = {user if known is not None and user in known else normal_id(user) for user in users}
-    if None in found or not found:
+    forms = {user: user if known is not None and user in known else normal_id(user) for user in users}
+    if None in forms.values() or not forms:
         raise ForgetError(
             f"{', '.join(map(repr, users)) or 'nobody'}: no id of a user; give the ids as the source has them"
         )
-    return with_merged(stored_merges(home.events_db), [one for one in found if one is not None])
+    return with_merged(stored_merges(home.events_db), {one for pair in forms.items() for one in pair if one})
 
 
 def forget_pending(home: Home, *, say: Say) -> list[RecordedForget]:

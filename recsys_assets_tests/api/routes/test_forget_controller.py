@@ -7,6 +7,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from recsys_assets.api.app import create_app
+from recsys_assets.intake.stored_events import read_events
 from recsys_assets.storage.forgotten import (
     RecordedForget,
     end_forget,
@@ -121,3 +122,33 @@ def test_a_damaged_record_is_503_and_hides_nobody_by_mistake(
     assert (answer.status_code, "forgotten" in answer.json()["detail"]) == (503, True)
     assert client.get(f"/v1/users/{USER}/recommendations").status_code == 200
     write_unfinished_forgets(own, [])
+
+
+@pytest.mark.parametrize("given", ["77.0", " 77", "77"])
+def test_an_id_of_another_form_is_one_user_in_events_lists_and_the_forget(
+    client: Client, own: Home, admin: dict[str, str], given: str
+) -> None:
+    client.post("/v1/events", json={"user_id": given, "item_id": "i1"}, headers=admin)
+    for form in ("77.0", " 77", "77"):
+        assert client.get(f"/v1/users/{form}/history").status_code == 200
+    assert [row.user_id for _, row in read_events(own.events_db)] == ["77"]
+    client.delete("/v1/users/77.0", headers=admin)
+    (begun,) = read_unfinished_forgets(own)
+    assert begun.users == ("77", "77.0")
+    for form in ("77.0", " 77", "77"):
+        assert client.get(f"/v1/users/{form}/history").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [
+        ("/v1/events", {"user_id": " ", "item_id": "i1"}, "events[0].user_id"),
+        ("/v1/users/merge", {"from": "NaN", "to": "u1"}, "from"),
+    ],
+)
+def test_a_user_who_could_not_be_forgotten_is_not_taken(
+    client: Client, admin: dict[str, str], path: str, body: dict[str, str], key: str
+) -> None:
+    answer = client.post(path, json=body, headers=admin)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["key"] == key

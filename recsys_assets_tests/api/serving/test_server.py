@@ -4,6 +4,8 @@ import asyncio
 import json
 import signal
 import socket
+import subprocess
+import time
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -18,7 +20,7 @@ from recsys_assets.api_settings import ApiSettings
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW
-from recsys_assets_tests.api.servers import Server, ask, get, read_answer, running
+from recsys_assets_tests.api.servers import Server, ask, command, free_port, get, read_answer, running
 from recsys_assets_tests.api.world import publish_release
 
 CONNECTIONS = 50
@@ -268,3 +270,13 @@ def test_workers_end_with_a_server_that_is_killed(home: Home) -> None:
         _, alive = psutil.wait_procs(workers, timeout=30)
     assert len(workers) == 2
     assert alive == []
+
+
+def test_a_server_that_is_stopped_while_its_workers_load_ends_at_once(home: Home) -> None:
+    with subprocess.Popen(command(home, free_port(), workers=2), stderr=subprocess.DEVNULL) as process:
+        end = time.monotonic() + 60
+        while len(psutil.Process(process.pid).children()) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        process.terminate()
+        assert process.wait(timeout=12) == 0  # a worker that does not end by itself is killed after 15 s
