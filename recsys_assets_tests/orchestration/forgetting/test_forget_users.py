@@ -13,6 +13,7 @@ from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.forgetting.forget_users import forget_users
 from recsys_assets.orchestration.forgetting.proof import scan_home
 from recsys_assets.orchestration.lineage import lineage_of
+from recsys_assets.orchestration.repair.made_artifacts import damaged_files
 from recsys_assets.quality.row_account import HomeAccount
 from recsys_assets.release.load import load_current
 from recsys_assets.release.publish import publish
@@ -124,6 +125,8 @@ def test_what_was_stale_before_stays_stale(home):
     with home.settings_file.open("a") as file:
         file.write("\n[index]\nneighbours_per_item = 3\n")
     forget(home)
+    assert not list(damaged_files(home.artifact("index")))
+    assert not list(damaged_files(home.artifact("release")))
     found = stages(home)
     assert (found["item_index"], found["release"]) == ("built", "built")
     assert found["interactions"] == "fresh"
