@@ -213,8 +213,9 @@ def _wanted_days(
     first: datetime | None,
     last: datetime | None,
 ) -> list[date]:
-    days, counted = inputs.settings.source.days(), inputs.source_days
-    idle = {day for day in days if counted is not None and counted.is_idle(day)}
+    from recsys_assets.orchestration.landing_plan import idle_days  # noqa: PLC0415  dagster
+
+    days, idle = inputs.settings.source.days(), idle_days(inputs).difference(inputs.raw_files)
     if count is not None:
         missing = sorted({*days} - {*inputs.raw_store.days()} - idle)
         if not missing:

@@ -92,7 +92,7 @@ def kept_days(inputs: Inputs, stale: Sequence[date] = ()) -> set[date]:
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
         return set(inputs.raw_files) | recalled
     changes = inputs.source_changes(inputs.source_days)
-    return changes.kept(source.changed_past) | lost_days(inputs, stale) | recalled | _idle_days(inputs)
+    return changes.kept(source.changed_past) | lost_days(inputs, stale) | recalled | idle_days(inputs)
 
 
 def runs_for(inputs: Inputs, days: Sequence[date], *, lands: bool) -> list[tuple[date, date]]:
@@ -103,13 +103,14 @@ def runs_for(inputs: Inputs, days: Sequence[date], *, lands: bool) -> list[tuple
     """
     if lands:
         return stretches(
-            days, gap=GAP_DAYS, without=(set(inputs.raw_files) | _idle_days(inputs)).difference(days)
+            days, gap=GAP_DAYS, without=(set(inputs.raw_files) | idle_days(inputs)).difference(days)
         )
     between = (min(days) + timedelta(days=n) for n in range((max(days) - min(days)).days)) if days else ()
     return stretches(days, gap=GAP_DAYS, without=set(between).difference(inputs.raw_files))
 
 
-def _idle_days(inputs: Inputs) -> set[date]:
+def idle_days(inputs: Inputs) -> set[date]:
+    """Return the days with nothing to land: after the source's last one, and without events by HTTP."""
     counted = inputs.source_days
     return {day for day in inputs.settings.source.days() if counted is not None and counted.is_idle(day)}
 

@@ -106,6 +106,11 @@ def test_a_second_forget_says_so_and_reads_the_home_again(home):
     assert len(read_forgets(home)) == 2
 
 
+def test_an_id_that_the_home_does_not_have_is_said_to_be_nowhere(home):
+    said = forget(home, "u333")
+    assert said[0] == "Nothing of them was here. An id is found only as the source has it."
+
+
 def test_the_record_has_no_id(home):
     forget(home)
     assert USER.encode() not in home.forgotten.read_bytes()
