@@ -213,13 +213,14 @@ def _wanted_days(
     first: datetime | None,
     last: datetime | None,
 ) -> list[date]:
-    days, counted = inputs.settings.source.days(), inputs.source_days
+    from recsys_assets.orchestration.landing_plan import idle_days  # noqa: PLC0415  dagster
+
+    days, idle = inputs.settings.source.days(), idle_days(inputs).difference(inputs.raw_files)
     if count is not None:
-        idle = {day for day in days if counted is not None and counted.is_idle(day)}
         missing = sorted({*days} - {*inputs.raw_store.days()} - idle)
         if not missing:
             raise InputError(
-                f"all {len(days)} days of the source have landed, to {days[-1]}; land some of them again by "
+                f"all {len({*days} - idle)} days of the source have landed, to {days[-1]}; land some of them again by "
                 "--from DATE --to DATE"
             )
         return missing[:count]
@@ -228,7 +229,11 @@ def _wanted_days(
     wanted = [day for day in days if start <= day <= end]
     if not wanted:
         raise InputError(f"no day from {start} to {end} is in the source, which has {days[0]} to {days[-1]}")
-    return wanted
+    if idle.issuperset(wanted):
+        raise InputError(
+            f"nothing came from {start} to {end}: the source has no row of it, and no event by HTTP"
+        )
+    return [day for day in wanted if day not in idle]
 
 
 COMMANDS = [build, land, tune, bench]

@@ -4,7 +4,7 @@ What is stale, and why, says `planning/stages.py`; running it is one in-process 
 a stretch of stale days). Nothing is computed here.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -32,8 +32,8 @@ from recsys_assets.orchestration.jobs import DAILY_INCREMENT, MEASURE_ONLINE, RE
 from recsys_assets.orchestration.landing_plan import (
     follow,
     move_broken,
+    runs_for,
     settle_rows,
-    stretches,
     with_touched,
 )
 from recsys_assets.orchestration.online_inputs import ONLINE
@@ -42,7 +42,6 @@ from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.costs import measured
 from recsys_assets.orchestration.planning.stages import (
     DAILY,
-    GAP_DAYS,
     RELEASE,
     BuildStep,
     DagsterHistory,
@@ -203,7 +202,7 @@ class Builder:
         """Land and clean days, stale or not, then build what follows."""
         first, raw, cleaned, *later = stage_names(self.settings, self.home)
         self._perform(first, self._ask(first))
-        self.build_days(raw, days, without=set(self.inputs.raw_files) - set(days))
+        self.build_days(raw, days)
         if not self.outcome.failed:
             self.build_days(cleaned, with_touched(days, self.inputs, self.watcher))
         for name in later:
@@ -225,14 +224,14 @@ class Builder:
             self._prune()
         return self.outcome
 
-    def build_days(self, asset: str, days: Sequence[date], *, without: Collection[date] = ()) -> None:
-        """Materialise `asset` for `days`, stale or not, one run a stretch of days, and not for days `without`."""
+    def build_days(self, asset: str, days: Sequence[date]) -> None:
+        """Materialise `asset` for `days`, stale or not, one run a stretch of days."""
         step = BuildStep(
             stage=asset,
             assets=[asset],
             why=[],
             days=list(days),
-            stretches=stretches(days, gap=GAP_DAYS, without=without),
+            stretches=runs_for(self.inputs, days, lands=asset == "raw_interactions"),
         )
         self._perform(asset, step if days else None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
@@ -20,6 +20,9 @@ from recsys_assets.settings import Settings
 from recsys_assets.storage.day_folders import days_under
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
+
+GAP_DAYS: Final = 7
+"""Most fresh days between stale ones that are built again: another run would cost half a second."""
 
 
 class Speaker(Protocol):
@@ -89,8 +92,27 @@ def kept_days(inputs: Inputs, stale: Sequence[date] = ()) -> set[date]:
     if inputs.source_days is None:  # the source was not counted: nothing can be landed from it
         return set(inputs.raw_files) | recalled
     changes = inputs.source_changes(inputs.source_days)
-    idle = {day for day in source.days() if inputs.source_days.is_idle(day)}
-    return changes.kept(source.changed_past) | lost_days(inputs, stale) | recalled | idle
+    return changes.kept(source.changed_past) | lost_days(inputs, stale) | recalled | idle_days(inputs)
+
+
+def runs_for(inputs: Inputs, days: Sequence[date], *, lands: bool) -> list[tuple[date, date]]:
+    """Return first and last day of each run for `days`; few days between two of them are done along with them.
+
+    Where the runs land days, days that landed and days with nothing to land are left alone. Others leave days alone
+    that have no raw file.
+    """
+    if lands:
+        return stretches(
+            days, gap=GAP_DAYS, without=(set(inputs.raw_files) | idle_days(inputs)).difference(days)
+        )
+    between = (min(days) + timedelta(days=n) for n in range((max(days) - min(days)).days)) if days else ()
+    return stretches(days, gap=GAP_DAYS, without=set(between).difference(inputs.raw_files))
+
+
+def idle_days(inputs: Inputs) -> set[date]:
+    """Return the days with nothing to land: after the source's last one, and without events by HTTP."""
+    counted = inputs.source_days
+    return {day for day in inputs.settings.source.days() if counted is not None and counted.is_idle(day)}
 
 
 def lost_days(inputs: Inputs, stale: Iterable[date]) -> set[date]:

@@ -7,7 +7,8 @@ from recsys_assets.errors import InputError
 from recsys_assets.orchestration.build import rebuild
 from recsys_assets.orchestration.build_notices import noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, Watcher
-from recsys_assets.orchestration.landing_plan import follow
+from recsys_assets.orchestration.fingerprints import Inputs
+from recsys_assets.orchestration.landing_plan import follow, idle_days
 from recsys_assets.orchestration.recall_words import spans_in_words
 from recsys_assets.orchestration.replay_report import ReplayReport, Training, begin_replay, end_replay
 from recsys_assets.settings import Settings
@@ -49,6 +50,11 @@ def replay(
         if not wanted:
             span = f"{settings.source.first_day} to {settings.source.last_day}"
             raise InputError(f"no day from {min(days)} to {max(days)} is in the source, which has {span}")
+        inputs = Inputs(home, settings)
+        idle = idle_days(inputs).difference(inputs.raw_files)
+        wanted = [day for day in wanted if day not in idle]
+        if not wanted:
+            raise InputError(f"nothing came from {min(days)} to {max(days)}: there is nothing to land again")
         training = training or settings.replay.training
         with noticed(home, settings, watcher.say) as noted:
             begun = begin_replay(home, settings, wanted, at=at, training=training, who=who)

@@ -133,7 +133,12 @@ def optional_module(name: str, *, extra: str) -> Any:
 
 def quoted_name(name: str) -> str:
     """Return a table's name, `table` or `schema.table`, quoted for SQL."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+    return ".".join(quoted_part(part) for part in name.split("."))
+
+
+def quoted_part(name: str) -> str:
+    """Return the name of a column, or of a table without its schema, quoted for SQL; a dot is a sign of the name."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _without_password(base: str) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 
+from recsys_assets.errors import InputError
 from recsys_assets.lake.event_days import event_store
 from recsys_assets.lake.home_account import home_account
 from recsys_assets.lake.initialise import initialise
@@ -20,9 +21,11 @@ from recsys_assets.orchestration.landing_plan import (
     follow,
     kept_days,
     prune_intake,
+    runs_for,
 )
 from recsys_assets.orchestration.planning.reasons import why_raw
 from recsys_assets.orchestration.planning.staged_home import staged_home
+from recsys_assets.orchestration.replay import replay
 from recsys_assets.orchestration.resources import Lake, SilentProgress
 from recsys_assets.release.current import RecalledDay, record_recalled
 from recsys_assets.settings import load_settings
@@ -128,6 +131,22 @@ def test_days_after_the_source_become_partitions_and_those_between_without_event
     assert days == [date(2024, 1, 20)]
     assert (source.own_last_day, source.last_day) == (DAY, date(2024, 1, 20))
     assert days_to_request(Inputs(home, load_settings(home))) == []
+
+
+def test_no_run_for_other_days_lands_a_day_on_which_nothing_came(home):
+    store(home, [event(1, on(3)), event(2, on(5)), event(3, on(2, 12))])
+    inputs = Inputs(home, follow(home, load_settings(home), Listener()))
+    third, fifth = date(2024, 1, 3), date(2024, 1, 5)
+    assert runs_for(inputs, [DAY, third, fifth], lands=True) == [(DAY, third), (fifth, fifth)]
+    land(home, [DAY, third, fifth])
+    inputs = Inputs(home, load_settings(home))
+    assert runs_for(inputs, [DAY, third, fifth], lands=False) == [(DAY, third), (fifth, fifth)]
+
+
+def test_a_day_on_which_nothing_came_is_not_replayed(home):
+    store(home, [event(1, on(4))])
+    with pytest.raises(InputError, match="nothing came from 2024-01-03 to 2024-01-03"):
+        replay(home, load_settings(home), Listener(), [date(2024, 1, 3)], who="ann")
 
 
 def test_the_source_s_own_last_day_moves_on_after_events_did(home, folder):

@@ -1,7 +1,7 @@
 """Forgetting users in the artifacts: embeddings, evaluation, features and the lists computed ahead.
 
 An artifact that was fresh is recorded as made from the rewritten days, since training again would cost hours: item
-vectors, popularity and priors keep the users' anonymous part until the next training.
+vectors, popularity and priors keep the users' anonymous part until the next training. One that was stale stays so.
 """
 
 import sqlite3
@@ -12,7 +12,12 @@ from recsys_assets.errors import ReleaseError
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import planned
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
-from recsys_assets.orchestration.repair.made_artifacts import forget_inputs, making, written_inputs
+from recsys_assets.orchestration.repair.made_artifacts import (
+    forget_inputs,
+    making,
+    written_inputs,
+    written_parts,
+)
 from recsys_assets.release.rewrite_release import link_others
 from recsys_assets.release.without_users import GoneUsers, has_users, write_without_users
 from recsys_assets.settings import load_or_default_settings
@@ -37,16 +42,20 @@ def forget_in_artifacts(home: Home, ids: frozenset[str], *, number: int) -> Step
         folder = home.artifact(name)
         if not folder.is_dir():
             continue
+        was, parts = written_inputs(folder), written_parts(folder)
         try:
-            files += _rewrite(folder, gone) if name in _OF_USERS else []
+            rewritten = _rewrite(folder, gone) if name in _OF_USERS else []
         except _UNREADABLE:
             forget_inputs(folder)
             remove_folder(folder)
             rebuilt.append(name)
             continue
+        files += rewritten
         inputs = Inputs(home, settings)
         if name in changes.fresh_artifacts and written_inputs(folder) != inputs.of_artifact(name):
-            with making(folder, inputs=inputs.of_artifact(name), parts=parts_of(inputs, name)):
+            was, parts, rewritten = inputs.of_artifact(name), parts_of(inputs, name), [name]
+        if was and rewritten:
+            with making(folder, inputs=was, parts=parts):
                 pass
     again = f"; damaged, so that the next build makes them again: {', '.join(rebuilt)}" if rebuilt else ""
     detail = f"{len(files):,} files rewritten{again}" if files or rebuilt else ""

@@ -121,6 +121,8 @@ def _carry_out(home: Home, begun: UnfinishedForget, say: Say) -> RecordedForget:
                 )
     if left := [f"  {one.step}: {one.unfinished}" for one in done.values() if one.unfinished]:
         raise ForgetError("\n".join([f"forget #{begun.number} has not ended:", *left]))
+    if not any(one.changed or one.detail for one in done.values()):
+        say("Nothing of them was here. An id is found only as the source has it.")
     return _ended(home, begun, [done[name] for name, _ in STEPS], say)
 
 

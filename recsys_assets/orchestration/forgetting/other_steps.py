@@ -39,7 +39,7 @@ def forget_in_intake(home: Home, ids: frozenset[str], *, number: int) -> StepRes
     changed = 0
     if home.events_db.exists():
         changed = take_out_of_database(home.events_db, WantedIds(ids), grow_version=True)
-    detail = f"{changed:,} events, impressions and merges (forget #{number})" if changed else ""
+    detail = f"{changed:,} rows of events, impressions and merges (forget #{number})" if changed else ""
     return StepResult(step="intake", detail=detail, changed=changed)
 
 

@@ -8,7 +8,7 @@ from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import name_of, planned
 from recsys_assets.orchestration.forgetting.lake_step import now_named
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
-from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs
+from recsys_assets.orchestration.repair.made_artifacts import making, written_inputs, written_parts
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.release.rewrite_release import Forget, forget_in_releases
 from recsys_assets.release.rewritten import Rewritten
@@ -50,9 +50,14 @@ def _follow(home: Home, *, is_fresh: bool) -> None:
     named = marker.read_text(encoding="ascii").strip()
     newest = Rewritten.load(home.releases).newest(named)
     inputs = Inputs(home, load_or_default_settings(home))
-    is_recorded = written_inputs(marker) == inputs.release
+    was, parts = written_inputs(marker), written_parts(marker)
+    is_recorded = was == inputs.release
     if newest != named:
         replace_file(marker, f"{newest}\n".encode("ascii"))
     if is_fresh and not (is_recorded and newest == named):
-        with making(marker, inputs=inputs.release, parts=parts_of(inputs, _MARKER)):
+        was, parts = inputs.release, parts_of(inputs, _MARKER)
+    elif newest == named:
+        return
+    if was:
+        with making(marker, inputs=was, parts=parts):
             pass

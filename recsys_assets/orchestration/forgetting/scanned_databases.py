@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from recsys_assets.orchestration.forgetting.scanned_files import Place, count_in_blob
 from recsys_assets.orchestration.forgetting.wanted_ids import USER_WORDS, WantedIds, holds_users, is_id_field
-from recsys_assets.storage.database_urls import open_to_read, quoted_name
+from recsys_assets.storage.database_urls import open_to_read, quoted_part
 
 SQLITE: Final = b"SQLite format 3\x00"
 BESIDE: Final = ("-wal", "-journal")
@@ -17,6 +17,8 @@ BESIDE: Final = ("-wal", "-journal")
 _PACKED: Final = "'7801', '785E', '789C', '78DA', '1F8B', '28B5', '425A', 'FD37', '504B', '5041', '4152'"
 """First two bytes of blobs that are packed or are files: zlib, gzip, zstd, bzip2, xz, zip, Parquet, Arrow."""
 _IS_PACKED: Final = f"(typeof({{0}}) = 'blob' AND hex(substr({{0}}, 1, 2)) IN ({_PACKED}))"
+_HAS_ONE: Final = "EXISTS (SELECT 1 FROM {} WHERE instr({{0}}, one) OR instr({{0}}, CAST(one AS BLOB)))"
+"""True of a cell with the characters of one of the spellings; a table of them, for a statement has a greatest size."""
 SHORTEST_IN_BYTES: Final = 5
 """Bytes of the shortest id that is looked for in pages that are free: a shorter one is anywhere by chance."""
 
@@ -49,8 +51,8 @@ def tables_of(connection: sqlite3.Connection) -> list[tuple[str, list[str]]]:
     tables = []
     for (table,) in found:
         try:
-            columns = connection.execute(f"PRAGMA table_info({quoted_name(table)})").fetchall()
-            connection.execute(f"SELECT 1 FROM {quoted_name(table)} LIMIT 1")  # noqa: S608  a quoted name
+            columns = connection.execute(f"PRAGMA table_info({quoted_part(table)})").fetchall()
+            connection.execute(f"SELECT 1 FROM {quoted_part(table)} LIMIT 1")  # noqa: S608  a quoted name
         except sqlite3.OperationalError:
             continue  # a virtual table whose module is not loaded: its rows are in tables of their own
         tables.append((table, [column[1] for column in columns]))
@@ -70,28 +72,29 @@ def rows_with_ids(
     A text or blob may where it has the characters of an id, a packed blob always, a number where its column is one
     of users' ids.
     """
-    spellings = [
-        *wanted.sure_spellings,
-        *(one for one in wanted.spellings if one not in wanted.sure_spellings),
-    ]
-    marked = [
-        f"instr({{0}}, ?{place}) OR instr({{0}}, CAST(?{place} AS BLOB))"
-        for place in range(1, len(spellings) + 1)
-    ]
-    sure, other = marked[: len(wanted.sure_spellings)], marked[len(wanted.sure_spellings) :]
+    sure, others = (
+        [one for one in wanted.spellings if (one in wanted.sure_spellings) is is_sure]
+        for is_sure in (True, False)
+    )
     named = " OR ".join(f"{{0}} LIKE '%{word}%'" for word in USER_WORDS)
     terms = []
     for name in names:
         behind_words = "1" if holds_users(name) else f"typeof({{0}}) = 'blob' OR {named}"
-        text = " OR ".join([*sure, f"({' OR '.join(other) or 0}) AND ({behind_words})"])
-        column = quoted_name(name)
-        terms += [
-            form.format(column) for form in (f"typeof({{0}}) IN ('text', 'blob') AND ({text})", _IS_PACKED)
-        ]
-        numbers = [int(one) for one in wanted.cells_of(name) if one.isdecimal()] if is_id_field(name) else []
-        terms += [f"{column} = {number}" for number in numbers]
-    query = f"SELECT {key}* FROM {quoted_name(table)} WHERE {' OR '.join(terms)}"  # noqa: S608  quoted names, and numbers
-    yield from connection.execute(query, spellings)
+        text = f"{_HAS_ONE.format('sure')} OR ({behind_words}) AND {_HAS_ONE.format('other')}"
+        numbers = (
+            [str(int(one)) for one in wanted.cells_of(name) if one.isdecimal()] if is_id_field(name) else []
+        )
+        forms = f"typeof({{0}}) IN ('text', 'blob') AND ({text}) OR {_IS_PACKED} OR {{0}} IN ({', '.join(numbers)})"
+        terms.append(f"({forms.format(quoted_part(name))})")
+    query = (
+        f"WITH sure(one) AS MATERIALIZED ({_values(sure)}), other(one) AS MATERIALIZED ({_values(others)})"  # noqa: S608  quoted names, and numbers
+        f" SELECT {key}* FROM {quoted_part(table)} WHERE {' OR '.join(terms)}"
+    )
+    yield from connection.execute(query, [*sure, *others])
+
+
+def _values(rows: list[str]) -> str:
+    return f"VALUES {', '.join(['(?)'] * len(rows))}" if rows else "SELECT 1 WHERE 0"
 
 
 def _in_table(

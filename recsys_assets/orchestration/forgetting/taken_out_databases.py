@@ -22,7 +22,7 @@ from recsys_assets.orchestration.forgetting.scanned_databases import (
 from recsys_assets.orchestration.forgetting.scanned_files import unpacked
 from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds, holds_users
 from recsys_assets.storage.atomic import named
-from recsys_assets.storage.database_urls import quoted_name
+from recsys_assets.storage.database_urls import quoted_part
 
 _BUSY_SECONDS: Final = 30.0
 """Longest wait for others to end what they do with the file."""
@@ -90,14 +90,14 @@ def _take_out_of_table(
     for row in found:
         key, cells = row[: len(keys)], dict(zip(names, row[len(keys) :], strict=True))
         if any(_is_users(cell, name, wanted) for name, cell in cells.items()):
-            changed += connection.execute(f"DELETE FROM {quoted_name(table)} WHERE {where}", key).rowcount  # noqa: S608  quoted names
+            changed += connection.execute(f"DELETE FROM {quoted_part(table)} WHERE {where}", key).rowcount  # noqa: S608  quoted names
             continue
         new = {name: without_in_cell(cell, name, wanted) for name, cell in cells.items() if cell is not None}
         blanked = {name: cell for name, (cell, number) in new.items() if number}
         if blanked:
-            values = ", ".join(f"{quoted_name(name)} = ?" for name in blanked)
+            values = ", ".join(f"{quoted_part(name)} = ?" for name in blanked)
             connection.execute(
-                f"UPDATE OR REPLACE {quoted_name(table)} SET {values} WHERE {where}",  # noqa: S608  quoted names
+                f"UPDATE OR REPLACE {quoted_part(table)} SET {values} WHERE {where}",  # noqa: S608  quoted names
                 (*blanked.values(), *key),
             )
             changed += sum(number for _, number in new.values())
@@ -136,15 +136,15 @@ def _is_users(cell: Any, field: str, wanted: WantedIds) -> bool:
 def _keys_of(connection: sqlite3.Connection, table: str) -> Sequence[str]:
     """Return the columns that name a row: `rowid`, or the primary key of a table without one."""
     try:
-        connection.execute(f"SELECT rowid FROM {quoted_name(table)} LIMIT 1")  # noqa: S608  a quoted name
+        connection.execute(f"SELECT rowid FROM {quoted_part(table)} LIMIT 1")  # noqa: S608  a quoted name
     except sqlite3.OperationalError:
-        columns = connection.execute(f"PRAGMA table_info({quoted_name(table)})").fetchall()
+        columns = connection.execute(f"PRAGMA table_info({quoted_part(table)})").fetchall()
         return [column[1] for column in sorted(columns, key=lambda column: column[5]) if column[5]]
     return [_ROWID]
 
 
 def _column(key: str) -> str:
-    return key if key == _ROWID else quoted_name(key)
+    return key if key == _ROWID else quoted_part(key)
 
 
 def _has_spelling(path: Path, wanted: WantedIds) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.jobs import EXPORTED_LISTS
-from recsys_assets.orchestration.landing_plan import kept_days, lost_days, stretches
+from recsys_assets.orchestration.landing_plan import GAP_DAYS, kept_days, lost_days, runs_for, stretches
 from recsys_assets.orchestration.online_inputs import ONLINE, ONLINE_ASSETS, OnlineInputs, has_impressions
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS, parts_of
 from recsys_assets.orchestration.planning.reasons import (
@@ -34,8 +34,6 @@ from recsys_assets.settings import Settings
 from recsys_assets.storage.day_folders import day_folder
 from recsys_assets.storage.home import Home
 
-GAP_DAYS: Final = 7
-"""Most fresh days between stale ones that are built again: another run would cost half a second."""
 CATALOGUE: Final = "item_catalogue"
 RAW: Final = "raw_interactions"
 CLEANED: Final = "interactions"
@@ -235,11 +233,10 @@ class Stages:
         why = [f"the last reported days changed: {days_in_words(stale)}"] if stale else []
         return self._of_days(REPORT, stale, why)
 
-    @staticmethod
-    def _of_days(name: str, days: list[date], why: Iterable[str]) -> BuildStep | None:
+    def _of_days(self, name: str, days: list[date], why: Iterable[str]) -> BuildStep | None:
         if not days:
             return None
-        runs = stretches(days, gap=GAP_DAYS)
+        runs = runs_for(self.inputs, days, lands=False)
         return BuildStep(stage=name, assets=[name], why=list(why), days=days, stretches=runs)
 
     def _made(

@@ -13,6 +13,7 @@ from recsys_assets.orchestration.build import build, land
 from recsys_assets.orchestration.forgetting.forget_users import forget_users
 from recsys_assets.orchestration.forgetting.proof import scan_home
 from recsys_assets.orchestration.lineage import lineage_of
+from recsys_assets.orchestration.repair.made_artifacts import damaged_files
 from recsys_assets.quality.row_account import HomeAccount
 from recsys_assets.release.load import load_current
 from recsys_assets.release.publish import publish
@@ -105,6 +106,11 @@ def test_a_second_forget_says_so_and_reads_the_home_again(home):
     assert len(read_forgets(home)) == 2
 
 
+def test_an_id_that_the_home_does_not_have_is_said_to_be_nowhere(home):
+    said = forget(home, "u333")
+    assert said[0] == "Nothing of them was here. An id is found only as the source has it."
+
+
 def test_the_record_has_no_id(home):
     forget(home)
     assert USER.encode() not in home.forgotten.read_bytes()
@@ -124,6 +130,8 @@ def test_what_was_stale_before_stays_stale(home):
     with home.settings_file.open("a") as file:
         file.write("\n[index]\nneighbours_per_item = 3\n")
     forget(home)
+    assert not list(damaged_files(home.artifact("index")))
+    assert not list(damaged_files(home.artifact("release")))
     found = stages(home)
     assert (found["item_index"], found["release"]) == ("built", "built")
     assert found["interactions"] == "fresh"
