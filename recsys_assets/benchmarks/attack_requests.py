@@ -204,7 +204,7 @@ class AttackRequests:
 
 
 def send(port: int, request: AttackRequest) -> Outcome:
-    """Send a request on a connection of its own, and wait for the answer's status."""
+    """Send a request on a connection of its own, and read the answer; of one without an end, the status."""
     with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS) as connection:
         response = HTTPResponse(connection)
         try:
@@ -213,7 +213,8 @@ def send(port: int, request: AttackRequest) -> Outcome:
                 connection.shutdown(socket.SHUT_WR)
             response.begin()
             status: int | None = response.status
-            response.read()
+            if response.getheader("content-type", "").partition(";")[0] != "text/event-stream":
+                response.read()
         except (OSError, HTTPException):
             status = None
         finally:
