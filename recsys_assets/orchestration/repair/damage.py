@@ -188,11 +188,15 @@ def _of_impressions(home: Home) -> Iterator[Damage]:
 
 
 def _of_newest_catalogue(home: Home) -> Iterator[Damage]:
-    """Yield the damaged files of the catalogue as servers see it, where the one that landed is whole."""
-    if next(iter(damaged_files(home.catalogue)), None) is None:
-        for file, fault in damaged_in(home.catalogue_now):
-            remedy = "it is written again from the catalogue"
-            yield Damage(path=file, found=fault, remedy=remedy, mend=partial(write_again, home))
+    """Yield the damaged files of the catalogue as servers see it."""
+    is_whole = next(iter(damaged_files(home.catalogue)), None) is None
+    for file, fault in damaged_in(home.catalogue_now):
+        yield Damage(
+            path=file,
+            found=fault,
+            remedy="it is written again with the catalogue",
+            mend=partial(write_again, home) if is_whole else None,  # else the catalogue lands again
+        )
 
 
 def _of_notes(home: Home, settings: Settings) -> Iterator[Damage]:
