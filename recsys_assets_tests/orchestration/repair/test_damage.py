@@ -86,11 +86,12 @@ def damaged(found: Findings) -> set[Path]:
 
 
 def is_named(home: Home, file: Path, found: set[Path]) -> bool:
-    """Tell whether a damaged file is named: itself, another of its release, or the record of its artifact."""
-    of_release = file.is_relative_to(home.releases) and {file.parent} & {*found, *(p.parent for p in found)}
+    """Tell whether a damaged file is named: itself, another of its folder, or the record of its artifact."""
+    is_one = file.is_relative_to(home.releases) or file.parent == home.catalogue_now  # written again as a whole
+    of_folder = is_one and {file.parent} & {*found, *(p.parent for p in found)}
     records = {path.with_name(f".{path.name}.inputs") for path in (file, *file.parents) if path.name}
     of_report = file.parent == home.reports  # a page without its record is written again
-    return bool(file in found or of_release or of_report or records & found)
+    return bool(file in found or of_folder or of_report or records & found)
 
 
 def a_file(home: Home, pattern: str) -> Path:
