@@ -87,7 +87,7 @@ def damaged(found: Findings) -> set[Path]:
 
 def is_named(home: Home, file: Path, found: set[Path]) -> bool:
     """Tell whether a damaged file is named: itself, another of its folder, or the record of its artifact."""
-    is_one = file.is_relative_to(home.releases) or file.parent == home.catalogue_now  # written again as a whole
+    is_one = file.is_relative_to(home.releases) or file.parent == home.catalogue_now  # written as a whole
     of_folder = is_one and {file.parent} & {*found, *(p.parent for p in found)}
     records = {path.with_name(f".{path.name}.inputs") for path in (file, *file.parents) if path.name}
     of_report = file.parent == home.reports  # a page without its record is written again
