@@ -193,8 +193,11 @@ class StateStore:
                 self._reader, self._inode = self._opened(), inode
             return self._reader
 
-    def _opened(self) -> sqlite3.Connection:
-        """Open the file to read it; where nothing can be written, for one look only, since it may be a copy then."""
+    def _opened(self) -> sqlite3.Connection | None:
+        """Open the file to read it; where nothing can be written, for one look only, since it may be a copy then.
+
+        None where it has no tables yet: its first change found no room.
+        """
         connection = sqlite3.connect(self._path, check_same_thread=False, timeout=_BUSY_SECONDS)
         self._passing = False
         try:
@@ -202,7 +205,10 @@ class StateStore:
         except sqlite3.OperationalError:
             connection.close()
             self._passing = True
-            return open_to_read(self._path, any_thread=True)
+            connection = open_to_read(self._path, any_thread=True)
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'changes'").fetchone():
+                connection.close()
+                return None
         except sqlite3.Error:
             connection.close()
             raise
