@@ -16,7 +16,7 @@ class EventsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     queue_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 50_000
     """Most events of a worker that may wait to be written; beyond them it answers 429."""
     group_ms: Annotated[float, Meta(ge=0, le=1_000)] = 5.0
-    """Events that arrive within this time, ms, are written together, by one sync of the disk."""
+    """Least time between two syncs of the disk, ms: events that arrive meanwhile are written together."""
     future_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
     """An event may be stamped this much later than the server's clock, s."""
     land_minutes: CountOrZero = 15

@@ -49,7 +49,7 @@ class Intake:
 
         Args:
             path: the file.
-            settings: length of the queue, and time that a group waits for more rows.
+            settings: length of the queue, and least time between two groups.
             now: the time, for the numbers of a new file's rows.
             stored: called after each commit, before the senders learn of it; an error of the package in it is
                 ignored, since the rows are stored.
@@ -61,6 +61,7 @@ class Intake:
         self._changed = threading.Condition()
         self._waiting: list[Submission] = []
         self._rows = 0
+        self._began = 0.0
         self._closed = False
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
@@ -78,7 +79,7 @@ class Intake:
             IntakeFullError: too many rows wait.
             EventsUnavailableError: the intake is closed.
         """
-        submission = Submission(tuple(rows), Future(), monotonic())
+        submission = Submission(tuple(rows), Future())
         with self._changed:
             if self._closed:
                 raise EventsUnavailableError(f"{self._path}: the server ends; send the events again later")
@@ -121,17 +122,17 @@ class Intake:
         self._disconnect()
 
     def _next_group(self) -> list[Submission]:
-        """Wait for rows, then for those that arrive shortly after them; nothing once it is closed and empty.
+        """Wait for rows, and until `group_ms` after the last group began; nothing once it is closed and empty.
 
-        Rows that arrived while another group was written have waited already.
+        So the first rows after a pause are written at once, and a busy intake syncs once in `group_ms`.
         """
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
-            end = self._waiting[0].arrived + self._settings.group_ms / 1000 if self._waiting else 0.0
+            end = self._began + self._settings.group_ms / 1000
             while not self._closed and self._rows < _GROUP_ROWS and (left := end - monotonic()) > 0:
                 self._changed.wait(left)
-            group, self._waiting = self._waiting, []
+            group, self._waiting, self._began = self._waiting, [], monotonic()
         return group
 
     def _write(self, group: Sequence[Submission]) -> None:

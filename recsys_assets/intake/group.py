@@ -46,8 +46,6 @@ class Submission(NamedTuple):
 
     rows: tuple[IntakeRow, ...]
     future: "Future[Receipt]"
-    arrived: float
-    """Time of its arrival, s, of the monotonic clock."""
 
 
 def write_group(connection: sqlite3.Connection, group: Sequence[Submission]) -> list[Receipt | RecsysError]:
