@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PACKAGE = "recsys-assets"
-EXTRAS = ("postgres", "redis", "xlsx")
+EXTRAS = ("postgres", "redis", "xlsx", "scale")
 """Those of users; `dev` and `bench` are for whoever works on the package."""
 LISTED = Path(__file__).parents[1] / ".github" / "LICENCES.md"
 PERMISSIVE = re.compile(

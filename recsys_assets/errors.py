@@ -162,6 +162,30 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+class ObjectStoreError(RecsysError):
+    """An object store rejected a request; the message names store, key and reason."""
+
+
+class StoreUnavailableError(ObjectStoreError):
+    """An object store does not answer."""
+
+
+class ObjectMissingError(ObjectStoreError):
+    """There is no object of this key."""
+
+
+class ObjectExistsError(ObjectStoreError):
+    """An object that was to be made is there already."""
+
+
+class ObjectChangedError(ObjectStoreError):
+    """Another writer replaced the object meanwhile."""
+
+
+class LauncherError(RecsysError):
+    """A cluster cannot be reached, lacks a package, or a task of it failed for good."""
+
+
 class UnknownItemError(RecsysError):
     """An item id is not in the release's catalogue."""
 

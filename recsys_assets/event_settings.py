@@ -1,6 +1,6 @@
 """Settings of events that arrive while the product runs: intake, landing, and what they say about answers."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,10 @@ from recsys_assets.storage.bounds import CountOrZero, Line
 class EventsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Events by HTTP, and their way into the lake."""
 
+    backend: Literal["sqlite", "postgres", "nats"] = "sqlite"
+    """Keeper of events until they land: `events.sqlite` in the home, or a server that several machines share."""
+    url: Line | None = None
+    """The server, `postgresql://user@host/database` or `nats://host:4222`; needs `recsys-assets[scale]`."""
     kinds: list[Line] = []
     """Kinds of events taken beside view, cart, purchase, rating, like, dislike and hide."""
     queue_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 50_000

@@ -17,6 +17,7 @@ from recsys_assets.errors import SettingsError
 from recsys_assets.event_settings import EventsSettings
 from recsys_assets.notify_settings import NotifySettings
 from recsys_assets.release_settings import GateSettings, RetentionSettings
+from recsys_assets.scale_settings import LauncherSettings, LedgerSettings, PostgresUrl, StorageSettings
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.bounds import (
     CountOrZero,
@@ -31,10 +32,6 @@ from recsys_assets.storage.rejected_init import require_no_rejected_init
 from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
 from recsys_assets.training_settings import TrainingSettings
 
-PostgresUrl = Annotated[
-    str,
-    Meta(pattern=r"^postgres(ql)?://[^\s/]", description="a URL, postgresql://user:password@host/database"),
-]
 CronSchedule = Annotated[
     str, Meta(pattern=r"^\S+( \S+){4}$", description="five cron fields, such as `0 5 * * *`")
 ]
@@ -201,6 +198,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     replay: ReplaySettings = ReplaySettings()
     gate: GateSettings = GateSettings()
     events: EventsSettings = EventsSettings()
+    storage: StorageSettings = StorageSettings()
+    launcher: LauncherSettings = LauncherSettings()
+    ledger: LedgerSettings = LedgerSettings()
 
 
 DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))
