@@ -29,6 +29,7 @@ from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_folders import day_folder, days_under
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.table_copy import days_of_table
 
 if TYPE_CHECKING:
     from recsys_assets.intake.group import IntakeRow
@@ -43,7 +44,7 @@ _LOST_EVENTS: Final = "lost are the events in it that cannot be read"
 
 def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, str, str]]:
     """Yield each file that is missing or damaged, its fault, and the loss with what a build does about it."""
-    landed = bool(days_under(home.raw))
+    landed = bool(days_of_table(home.raw))
     history = home.dagster / "history"
     if history.exists() and (fault := fault_of_yaml(home)):
         yield home.dagster_yaml, fault, "it is written again, without lines of your own"
