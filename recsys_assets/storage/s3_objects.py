@@ -69,12 +69,12 @@ class S3Objects:
             ) from error
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         self._url = f"s3://{bucket}/{prefix.strip('/')}".rstrip("/")
-        endpoint = endpoint or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+        endpoint = server_of(endpoint, environ)
         self._obstore = obstore
         self._server = endpoint or "AWS"
         config: dict[str, Any] = {"region": region, **s3_credentials(environ)}
         if endpoint:
-            config["endpoint"] = endpoint.rstrip("/")
+            config["endpoint"] = endpoint
         self._store = S3Store(
             bucket,
             prefix=prefix.strip("/") or None,
@@ -255,6 +255,12 @@ class S3Objects:
     @staticmethod
     def _is_bucket_missing(error: BaseException) -> bool:
         return "NoSuchBucket" in str(error)
+
+
+def server_of(endpoint: str | None, environ: Mapping[str, str]) -> str | None:
+    """Return the URL of the server that is given, else named by the environment; None for AWS itself."""
+    found = endpoint or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    return found.rstrip("/") if found else None
 
 
 def _own(attributes: Mapping[str, str]) -> Mapping[str, str]:
