@@ -201,12 +201,13 @@ class WorkingCopy:
                 f"{self.objects.url}/{key}: SHA-256 is {checksum[:12]}…, and {beside['sha256'][:12]}… was put; remove"
                 " the object, then the next `recsys build` makes it again"
             )
-        if keep and file.is_file() and not self._may_replace(file, staged):
+        if keep and file.is_file() and not self._may_replace(key, staged, checksum):
             staged.unlink()
             return key, None
         if key == CURRENT_KEY:
-            write_current(self.root, staged.read_bytes())
+            content = staged.read_bytes()
             staged.unlink()
+            write_current(self.root, content)
         else:
             if "mtime-ns" in beside:
                 os.utime(staged, ns=(int(beside["mtime-ns"]), int(beside["mtime-ns"])))
@@ -216,14 +217,13 @@ class WorkingCopy:
             put_in_place(staged, file)
         return key, CopiedFile(entry.tag, checksum, state_now(self.root, key))
 
-    def _may_replace(self, file: Path, staged: Path) -> bool:
+    def _may_replace(self, key: str, staged: Path, checksum: str) -> bool:
         """Return whether the store's file takes the place of a local one, which is kept aside if it differs."""
-        before, now = file.read_bytes(), staged.read_bytes()
-        if before == now:
+        if sha256_of(content_now(self.root, key)) == checksum:
             return True
-        if file.name == _SETTINGS and file.parent == self.root and not self._names_store(now):
+        if key == _SETTINGS and not self._names_store(staged.read_bytes()):
             return False  # the store's settings would lead this home to no store any more
-        self._set_aside(file)
+        self._set_aside(self.root / key)
         return True
 
     def _names_store(self, settings: bytes) -> bool:
