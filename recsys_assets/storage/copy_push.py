@@ -16,6 +16,7 @@ import msgspec
 from recsys_assets.errors import ObjectChangedError, ObjectExistsError, ObjectStoreError
 from recsys_assets.storage.copied_files import (
     content_now,
+    differs,
     files_of,
     last_in_order,
     sha256_of,
@@ -40,8 +41,8 @@ def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
             another content.
     """
     copy.require()
-    changed = {key for key in files_of(copy.root) if _differs(copy, key)}
     here = set(files_of(copy.root))
+    changed = {key for key in here if differs(copy.index, copy.root, key)}
     gone = [key for key in copy.index.files if key not in here]
     days = any(table.changed for table in copy.tables.values())
     for table in copy.tables.values():
@@ -96,11 +97,6 @@ def put_days(copy: WorkingCopy) -> int:
                 done += 1
         table.settle()
     return done
-
-
-def _differs(copy: WorkingCopy, key: str) -> bool:
-    known = copy.index.files.get(key)
-    return known is None or known.state != state_now(copy.root, key)
 
 
 def _put_all(copy: WorkingCopy, keys: Iterable[str]) -> int:
