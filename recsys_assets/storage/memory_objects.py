@@ -15,7 +15,7 @@ from recsys_assets.storage.object_store import (
     encoded_metadata,
 )
 
-_URL: Final = "memory://"
+_URL: Final = "memory:"
 
 
 class MemoryObjects:
@@ -28,14 +28,14 @@ class MemoryObjects:
 
     @property
     def url(self) -> str:
-        """`memory://`."""
+        """`memory:`."""
         return _URL
 
     def get(self, key: str) -> StoredObject:
         """Return an object."""
         found = self._objects.get(checked_key(key))
         if found is None:
-            raise ObjectMissingError(f"{_URL}{key}: no such object")
+            raise ObjectMissingError(f"{_URL}/{key}: no such object")
         return found
 
     def get_changed(self, key: str, *, tag: str | None) -> StoredObject | None:
@@ -55,7 +55,7 @@ class MemoryObjects:
         made = self._made(key, content, metadata)
         with self._changing:
             if key in self._objects:
-                raise ObjectExistsError(f"{_URL}{key}: is there already")
+                raise ObjectExistsError(f"{_URL}/{key}: is there already")
             self._objects[key] = made
         return made.tag
 
@@ -65,7 +65,7 @@ class MemoryObjects:
         with self._changing:
             found = self._objects.get(key)
             if found is None or found.tag != tag:
-                raise ObjectChangedError(f"{_URL}{key}: another writer replaced it meanwhile; read it again")
+                raise ObjectChangedError(f"{_URL}/{key}: another writer replaced it meanwhile; read it again")
             self._objects[key] = made
         return made.tag
 

@@ -39,7 +39,7 @@ def open_store(
 def polars_options(
     *, endpoint: str | None = None, region: str = "us-east-1", environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Return the `storage_options` with which polars scans `s3://` addresses of the same store; errors as `open_store`."""
+    """Return the `storage_options` with which polars scans `s3://` addresses; errors as `open_store`."""
     options = {"aws_region": region, **s3_credentials(environ)}
     server = server_of(endpoint, environ)
     if server is not None:

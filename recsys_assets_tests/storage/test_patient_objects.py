@@ -29,7 +29,7 @@ def test_a_creation_whose_answer_was_lost_is_made():
     store = LosingAnswers(1)
     tag = PatientObjects(store, say=said.append).create("a", b"1")
     assert store.get("a").tag == tag
-    assert said == ["memory://: no answer for 0 s; waiting", said[-1]]
+    assert said == ["memory:: no answer for 0 s; waiting", said[-1]]
     assert "answers again" in said[-1]
 
 

@@ -47,7 +47,7 @@ def test_another_file_can_be_named(environ, tmp_path):
 
 
 def test_a_profile_that_is_missing_is_an_error(environ):
-    with pytest.raises(SettingsError, match="no profile 'other'.*there are: default, team"):
+    with pytest.raises(SettingsError, match=r"no profile 'other'.*there are: default, team"):
         s3_credentials(environ | {"AWS_PROFILE": "other"})
     with pytest.raises(SettingsError, match="AWS_PROFILE is 'team'"):
         s3_credentials({"AWS_PROFILE": "team", "HOME": "/nowhere"})
