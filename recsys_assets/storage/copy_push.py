@@ -31,6 +31,8 @@ from recsys_assets.storage.working_copy import HEAD, Head, WorkingCopy
 _THREADS: Final = 16
 _MANIFEST_RANK: Final = 2
 _RANKS: Final = 4
+_IN_RELEASE: Final = 3
+"""Parts of the key of a release's file, at least."""
 
 
 def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
@@ -44,6 +46,10 @@ def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
     here = set(files_of(copy.root))
     changed = {key for key in here if differs(copy.index, copy.root, key)}
     gone = [key for key in copy.index.files if key not in here]
+    kept = {key for key in (*changed, *gone) if _is_of_release(copy, key, here)}
+    if kept:
+        copy.restore(kept)
+        changed, gone = changed - kept, [key for key in gone if key not in kept]
     days = any(table.changed for table in copy.tables.values())
     for table in copy.tables.values():
         table.settle()
@@ -97,6 +103,15 @@ def put_days(copy: WorkingCopy) -> int:
                 done += 1
         table.settle()
     return done
+
+
+def _is_of_release(copy: WorkingCopy, key: str, here: set[str]) -> bool:
+    """Return whether a file is of a release that the store has whole, and that is not removed here: it stays as it is."""
+    parts = key.split("/")
+    if parts[0] != "releases" or len(parts) < _IN_RELEASE or parts[1].startswith("."):
+        return False
+    manifest = f"releases/{parts[1]}/manifest.json"
+    return manifest in copy.index.files and any(one.startswith(f"releases/{parts[1]}/") for one in here)
 
 
 def _put_all(copy: WorkingCopy, keys: Iterable[str]) -> int:

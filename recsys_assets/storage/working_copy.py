@@ -7,7 +7,7 @@ are kept in `.copy/aside/`, named.
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,6 +141,13 @@ class WorkingCopy:
             self._drop_other_days()
         self.index.head, self.index.number = tag, 0 if head is None else head.number
         write_index(self.root, self.index)
+
+    def restore(self, keys: Set[str]) -> None:
+        """Bring local files back to those of the store."""
+        entries = [ObjectEntry(key, 0, self.index.files[key].tag) for key in keys if key in self.index.files]
+        self._fetch_all(entries, set())
+        for key in keys - self.index.files.keys():
+            self._remove(key, keep=False)
 
     def _changed_here(self) -> set[str]:
         """Return the keys of local files whose content is not what it was when it was the store's last."""
