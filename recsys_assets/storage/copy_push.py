@@ -106,7 +106,7 @@ def put_days(copy: WorkingCopy) -> int:
 
 
 def _is_of_release(copy: WorkingCopy, key: str, here: set[str]) -> bool:
-    """Return whether a file is of a release that the store has whole, and that is not removed here: it stays as it is."""
+    """Return whether a file is of a release that the store has whole and this home too: it stays as it is."""
     parts = key.split("/")
     if parts[0] != "releases" or len(parts) < _IN_RELEASE or parts[1].startswith("."):
         return False

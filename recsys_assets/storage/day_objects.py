@@ -92,6 +92,10 @@ class DayObjects:
             self.take(self.objects.list(f"{self.table}/"))
         return self._days
 
+    def release(self) -> None:
+        """Look at the store again from now on: others may change it."""
+        self.held, self._listed = False, float("-inf")
+
     def day_file(self, day: date) -> DayFile | None:
         """Return a day as the store has it; None where it has none."""
         known = self.days().get(day)

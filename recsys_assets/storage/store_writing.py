@@ -75,7 +75,7 @@ def _waiting(check: Callable[[], None], copy: WorkingCopy) -> Callable[[], None]
 def _let_go(copy: WorkingCopy) -> None:
     copy.require_lease = None
     for table in copy.tables.values():
-        table.held = False
+        table.release()
 
 
 @contextmanager
@@ -98,8 +98,8 @@ def helping(root: Path) -> Iterator[None]:
         return
     copy = working_copy(root)
     copy.require_lease = _nothing
+    take_helped_days(root)
     for table in copy.tables.values():
-        table.take(copy.objects.list(f"{table.table}/"))
         table.held = True
     try:
         yield
@@ -107,6 +107,14 @@ def helping(root: Path) -> Iterator[None]:
         for table in copy.tables.values():
             table.settle()
         _let_go(copy)
+
+
+def take_helped_days(root: Path) -> None:
+    """Look for the days that helpers of this process wrote; in a home without a store nothing."""
+    if place_of(root) is not None:
+        copy = working_copy(root)
+        for name, table in copy.tables.items():
+            table.take(copy.objects.list(f"{name}/"))
 
 
 def _nothing() -> None:

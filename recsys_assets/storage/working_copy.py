@@ -7,7 +7,7 @@ are kept in `.copy/aside/`, named.
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,11 +142,11 @@ class WorkingCopy:
         self.index.head, self.index.number = tag, 0 if head is None else head.number
         write_index(self.root, self.index)
 
-    def restore(self, keys: Set[str]) -> None:
+    def restore(self, keys: Collection[str]) -> None:
         """Bring local files back to those of the store."""
         entries = [ObjectEntry(key, 0, self.index.files[key].tag) for key in keys if key in self.index.files]
         self._fetch_all(entries, set())
-        for key in keys - self.index.files.keys():
+        for key in set(keys) - self.index.files.keys():
             self._remove(key, keep=False)
 
     def _changed_here(self) -> set[str]:
