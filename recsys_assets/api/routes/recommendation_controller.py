@@ -1,5 +1,6 @@
 """Recommendations: for a user, for a session, and what is popular. Bodies are joined from encoded pieces."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from litestar import get, post
@@ -143,6 +144,7 @@ class RecommendationController(ServiceController):
         operation_id="listPopular",
         responses=answers(PopularItems, cached=True),
         response_headers=release_headers(),
+        middleware=[KnownQueries],
     )
     async def popular(
         self,
@@ -151,6 +153,14 @@ class RecommendationController(ServiceController):
         exclude: Exclude = None,
         category: Category = None,
         after: After = None,
+    ) -> ASGIApp:
+        answering = partial(self._popular, k, exclude, category, after)
+        if after is None and exclude is None:
+            repeat(scope, answering)
+        return await answering(scope)
+
+    async def _popular(
+        self, k: int, exclude: Sequence[str] | None, category: str | None, after: str | None, scope: Scope
     ) -> ASGIApp:
         serving = self.service.serving()
         etag = f"{serving.release_id}-{serving.states.version}"

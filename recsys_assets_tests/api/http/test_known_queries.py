@@ -56,6 +56,22 @@ def test_a_repeated_query_has_the_answer_of_the_first(client: Client, query: str
     assert first.headers.get("etag") == second.headers.get("etag")
 
 
+@pytest.mark.parametrize("path", ["items/i5/similar", "popular"])
+@pytest.mark.parametrize("query", ["", "k=3", "category=A", "k=2&exclude=i7"])
+def test_a_repeated_query_of_other_lists_has_the_answer_of_the_first(
+    client: Client, path: str, query: str
+) -> None:
+    first, second = (client.get(f"/v1/{path}?{query}") for _ in range(2))
+    assert body_of(first) == body_of(second)
+    assert first.headers["etag"] == second.headers["etag"]
+
+
+def test_a_known_query_of_another_item_has_its_answer(client: Client) -> None:
+    client.get("/v1/items/i5/similar?k=3")
+    assert client.get("/v1/items/i6/similar?k=3").json()["item_id"] == "i6"
+    assert client.get("/v1/items/nothing/similar?k=3").status_code == 404
+
+
 def test_a_known_query_of_another_user_has_that_user_s_answer(client: Client) -> None:
     client.get("/v1/users/u1/recommendations?k=3")
     found = client.get("/v1/users/u2/recommendations?k=3")
