@@ -27,6 +27,7 @@ from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
 from recsys_assets.intake.merged_users import MergedUsers
+from recsys_assets.intake.recent_events import Since
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, require_current
@@ -167,17 +168,17 @@ class Live:
         served = () if self.serving is None else (self.serving,)
         return (*served, *self.experiments.beside.values())
 
-    def events_since(self, serving: Serving, user_id: str) -> int:
-        """Return the number of the user's newest event since a release, those of other workers included.
+    def events_since(self, serving: Serving, user_id: str) -> Since:
+        """Return the items of a user's events since a release, those of other workers included.
 
-        Another number means that the user's answers may have changed; 0 where there is none.
+        Another mark means that the user's answers may have changed; 0 where there is none.
         """
         if self._shared_events:
             with contextlib.suppress(
                 EventsUnavailableError
             ):  # the follower says why, and what was read stays
                 serving.recent.refresh()
-        return serving.mark_of(user_id)
+        return serving.since(user_id)
 
     def swap(self) -> bool:
         """Serve `current` if that is another release than the one served; return whether it was swapped.
