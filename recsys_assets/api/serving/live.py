@@ -20,6 +20,7 @@ from recsys_assets.api.serving.followed_states import FollowedStates
 from recsys_assets.api.serving.follower import Follower
 from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
+from recsys_assets.api.serving.replica_note import FollowedStore
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.errors import EventsUnavailableError, ExperimentsError, ForgetError, ReleaseError
 from recsys_assets.experiments.teams import AnswerTeams
@@ -81,6 +82,7 @@ class Live:
         self.recalls = recalls or RecallNotices(home)
         self.states = FollowedStates(home, clock=clock)
         self.hidden = HiddenUsers(home)
+        self.followed = FollowedStore.of(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -137,6 +139,8 @@ class Live:
             "experiments": self.experiments.refresh,
             "forgets": self.hide_forgotten,
         }
+        if self.followed is not None:
+            looks["object store"] = self.followed.look
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
