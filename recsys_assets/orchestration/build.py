@@ -44,8 +44,8 @@ from recsys_assets.orchestration.planning.stages import (
     DAILY,
     RELEASE,
     BuildStep,
-    DagsterHistory,
     Stages,
+    history_of,
     stage_names,
     walk,
 )
@@ -59,6 +59,7 @@ from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
+from recsys_assets.storage.store_writing import push_now
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -211,7 +212,7 @@ class Builder:
         return self.outcome
 
     def _ask(self, name: str, *, landed_only: bool = True, through: date | None = None) -> BuildStep | None:
-        history = DagsterHistory(self.instance)
+        history = history_of(self.inputs, self.instance)
         found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
         return found.step(name)
 
@@ -295,4 +296,5 @@ class Builder:
         row = replace(row, warnings=tuple(self._notes))
         self._notes.clear()
         self.outcome.rows.append(row)
+        push_now(self.home.root)  # a kill loses no more than the next stage
         self.watcher.end(row)

@@ -70,6 +70,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / f".{name}.lock"
 
     @property
+    def copy(self) -> Path:
+        """What a home knows of the object store that it is a copy of, and local files whose places it took."""
+        return self.root / ".copy"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage (`DAGSTER_HOME`)."""
         return self.root / "dagster"

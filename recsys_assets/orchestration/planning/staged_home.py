@@ -16,9 +16,9 @@ from typing import Final
 from recsys_assets.lake.event_days import taken_note
 from recsys_assets.lake.landing import remove_left_overs
 from recsys_assets.rules.testing.cases import CASES_FILE
-from recsys_assets.storage.day_folders import day_folder, days_under
+from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, days_under
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.partition_store import JOURNAL, PART
+from recsys_assets.storage.table_copy import bring_days
 
 _PREFIX: Final = "plan-"
 
@@ -32,6 +32,7 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
         settings_file: a proposed `recsys.toml`; None takes the home's.
         rules_file: a proposed `rules.toml`; None takes the home's.
     """
+    bring_days(home.root)
     home.scratch.mkdir(parents=True, exist_ok=True)
     remove_left_overs(home.scratch, _PREFIX)
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=home.scratch) as folder:
