@@ -123,23 +123,11 @@ def test_only_a_function_of_a_module_goes_to_another_program():
 @pytest.mark.scale
 def test_the_suite_holds_on_a_ray_cluster():
     with running_ray() as cluster:
+        options = ["-q", "-x", "-p", "no:cacheprovider", "--timeout=40", "-m", "scale"]
         found = cluster.run(
-            *(
-                "-m",
-                "pytest",
-                __file__,
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "--timeout=40",
-                "-x",
-                "-k",
-                "ray",
-                "-m",
-                "not scale",
-            ),
+            *("-m", "pytest", __file__, *options, "-k", "ray and not suite"),
             environment={INSIDE: "1"},
-            timeout=150,
+            timeout=200,
         )
     assert found.returncode == 0, found.stdout[-3000:]
     assert " skipped" not in found.stdout.splitlines()[-1]
