@@ -1,15 +1,21 @@
 """The interactions' assets: cleaned days, and a report on each increment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from recsys_assets.interactions.cleaned_days import InteractionsOutcome, publish_interactions
+from recsys_assets.interactions.cleaned_days import (
+    AuditedDay,
+    InteractionsOutcome,
+    publish_audited,
+)
+from recsys_assets.interactions.cleaned_stretches import DaysToClean, cleaned_by, cleaned_here
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.report_page import reported_days, write_report
 from recsys_assets.lake.home_account import write_home_account
+from recsys_assets.launching.launcher import Launcher
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import (
@@ -64,18 +70,40 @@ def interactions(
     )
 
 
-def clean_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> InteractionsOutcome:
-    """Clean landed days, each audited before it is published; return how they ended."""
-    inputs = Inputs(lake.home, lake.settings())
+def clean_days(
+    lake: Lake,
+    days: Sequence[date],
+    progress: StageProgress,
+    *,
+    launcher: Launcher | None = None,
+    before_chunk: Callable[[], None] = lambda: None,
+) -> InteractionsOutcome:
+    """Clean landed days, each audited before it is published; return how they ended. Arguments as in `land_days`."""
+    inputs, settings = Inputs(lake.home, lake.settings()), lake.settings()
+    wanted = DaysToClean(
+        home=lake.home,
+        days=tuple(days),
+        rule=inputs.wish_rule,
+        rows=inputs.row_rule,
+        taken_off=inputs.taken_off,
+    )
+    cleaned = (
+        cleaned_here(wanted, lake.raw())
+        if launcher is None
+        else cleaned_by(launcher, wanted, stretch_days=settings.launcher.stretch_days)
+    )
+
+    def still_built() -> Iterator[list[AuditedDay]]:
+        for chunk in cleaned:
+            before_chunk()
+            yield chunk
+
     with lake.ledger() as ledger:
-        return publish_interactions(
+        return publish_audited(
+            still_built(),
             days,
-            raw=lake.raw(),
             store=lake.interactions(inputs.cleaning),
             quarantine=lake.home.quarantine,
-            rule=inputs.wish_rule,
-            rows=inputs.row_rule,
-            taken_off=inputs.taken_off,
             ledger=ledger,
             progress=progress_of("interactions", days, progress),
         )
