@@ -28,6 +28,7 @@ from recsys_assets.orchestration.metadata import (
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.planning.artifact_parts import parts_of_report
 from recsys_assets.orchestration.question_checks import question_specs
+from recsys_assets.orchestration.ray_days import is_for_ray, run_on_ray
 from recsys_assets.orchestration.recalled_days import left_out
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
@@ -39,7 +40,12 @@ def interactions(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Clean the run's days, each audited before it is published."""
-    outcome = clean_days(lake, days_of(context), progress)
+    days = days_of(context)
+    outcome = (
+        run_on_ray(context, lake, INTERACTIONS.name, days, progress, outcome=InteractionsOutcome)
+        if is_for_ray(lake, days)
+        else clean_days(lake, days, progress)
+    )
     write_home_account(lake.home, lake.settings().source)
     recalled, problems = left_out(lake.inputs()), []
     missing = [day for day in outcome.missing if day not in recalled]

@@ -28,6 +28,7 @@ from recsys_assets.orchestration.metadata import (
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.question_checks import answers, question_specs
+from recsys_assets.orchestration.ray_days import is_for_ray, run_on_ray
 from recsys_assets.orchestration.recalled_days import note_rejected_again, recalled_days, recalled_rows
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
@@ -40,7 +41,12 @@ def raw_interactions(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Land the run's days from the source, each audited before it is published."""
-    outcome, counted = land_days(lake, days_of(context), progress)
+    days = days_of(context)
+    if is_for_ray(lake, days):
+        outcome = run_on_ray(context, lake, RAW_INTERACTIONS.name, days, progress, outcome=PublishOutcome)
+        counted = count_now(lake.home, lake.settings())
+    else:
+        outcome, counted = land_days(lake, days, progress)
     note_rejected_again(lake.inputs(), outcome)
     source = lake.settings().source
     of_run = {
