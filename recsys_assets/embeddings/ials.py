@@ -84,11 +84,12 @@ class Ials:
 
         The items' half-step knows the objective of its rows, which is all of it but for the users' L2.
         """
-        half_step(self._users, self._users_UD, self._items_ID, steps=self._steps)
+        self._solve_users(self._steps)
         of_items = half_step(
             self._items, self._items_ID, self._users_UD, steps=self._steps, group=self._group
         )
-        l2_of_users = torch.dot(self._users.l2_R, self._users_UD.square().sum(1)).double()
+        with self._group.same_bits():
+            l2_of_users = torch.dot(self._users.l2_R, self._users_UD.square().sum(1)).double()
         return (of_items + float(self._group.total(l2_of_users.reshape(1)))) / self._total_entries
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
@@ -97,7 +98,12 @@ class Ials:
 
     def finish(self) -> None:
         """Solve the users to convergence."""
-        half_step(self._users, self._users_UD, self._items_ID, steps=CONVERGED_STEPS)
+        self._solve_users(CONVERGED_STEPS)
+
+    def _solve_users(self, steps: int) -> None:
+        half_step(
+            self._users, self._users_UD, self._items_ID, steps=steps, group=self._group.by_itself
+        )
 
 
 def initial_embeddings(

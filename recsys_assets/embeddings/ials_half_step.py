@@ -174,8 +174,9 @@ def half_step(
     Returns:
         The objective of these rows afterwards: Σ c (1 - x·y)² + Σ_all α (x·y)² + Σ l2 |x|².
     """
-    gram_DD = group.total((cols_CD * side.unobserved_C[:, None]).T @ cols_CD)
-    eigenvalues_D, basis_DD = torch.linalg.eigh(gram_DD.double())
+    with group.same_bits():
+        gram_DD = group.total((cols_CD * side.unobserved_C[:, None]).T @ cols_CD)
+        eigenvalues_D, basis_DD = torch.linalg.eigh(gram_DD.double())
     basis_DD = group.agreed(basis_DD.float())
     turned_CD = cols_CD @ basis_DD
     spectrum_D = group.agreed(eigenvalues_D.clamp(min=0).float())
@@ -236,7 +237,8 @@ def _conjugate_gradient(
     weighted_n = confidences_n * error_n
     diagonal_OD, rows_OD = diagonal_RD[own], rows_RD[own]
     shrunk_OD = diagonal_OD * rows_OD
-    objective = torch.dot(weighted_n, error_n).double() + (shrunk_OD * rows_OD).sum(1).double().sum()
+    with group.same_bits():
+        objective = torch.dot(weighted_n, error_n).double() + (shrunk_OD * rows_OD).sum(1).double().sum()
     residual_OD = gather(weighted_n) - shrunk_OD
     scaled_OD = residual_OD / diagonal_OD
     direction_OD = scaled_OD
@@ -250,7 +252,8 @@ def _conjugate_gradient(
         curvature_O1 += group.collect(curvature_R)[:, None]
         length_O1 = _ratio(decrease_O1, curvature_O1)
         rows_OD = torch.addcmul(rows_OD, length_O1, direction_OD)
-        objective -= (length_O1 * decrease_O1).double().sum()
+        with group.same_bits():
+            objective -= (length_O1 * decrease_O1).double().sum()
         if step + 1 < steps:  # the last step needs no direction to go on in
             image_OD += gather(weighted_n)
             residual_OD = torch.addcmul(residual_OD, length_O1, image_OD, value=-1)

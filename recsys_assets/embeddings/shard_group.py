@@ -5,8 +5,11 @@ are moved by `torch.distributed` (gloo) and added here in the order of the ranks
 the same bits, wherever they run. Only CPU tensors are moved.
 """
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Protocol
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -16,6 +19,13 @@ class ShardGroup(Protocol):
 
     size: int
     """Number of processes, >= 1."""
+
+    @property
+    def by_itself(self) -> "ShardGroup":
+        """This process alone, for rows that need nothing of the others; its bits are as independent of threads."""
+
+    def same_bits(self) -> AbstractContextManager[None]:
+        """A block whose long sums have the same bits whatever number of threads a process has."""
 
     def own(self, rows: int) -> slice:
         """Return the rows, of R, that this process computes; consecutive, and one more or less than the others'."""
@@ -37,6 +47,19 @@ class Alone:
     """One process, which owns all rows."""
 
     size = 1
+
+    def __init__(self, *, one_thread: bool = False) -> None:
+        """Compute long sums by all threads, or by one."""
+        self._one_thread = one_thread
+
+    @property
+    def by_itself(self) -> "Alone":
+        """The same."""
+        return self
+
+    def same_bits(self) -> AbstractContextManager[None]:
+        """One thread where this process is one of several; else it is compared with itself on one machine only."""
+        return _one_thread() if self._one_thread else nullcontext()
 
     def own(self, rows: int) -> slice:
         """Return all rows."""
@@ -73,6 +96,15 @@ class Together:
     def __init__(self) -> None:
         """Take the group that `torch.distributed.init_process_group` made."""
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
+
+    @property
+    def by_itself(self) -> Alone:
+        """This process alone."""
+        return Alone(one_thread=True)
+
+    def same_bits(self) -> AbstractContextManager[None]:
+        """One thread."""
+        return _one_thread()
 
     def own(self, rows: int) -> slice:
         """Return this process's block of the rows."""
@@ -113,3 +145,14 @@ class Together:
 
     def _edges(self, rows: int) -> list[int]:
         return [rows * rank // self.size for rank in range(self.size + 1)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread of torch in the block: several cut a long sum into as many parts as they are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
