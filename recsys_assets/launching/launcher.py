@@ -41,8 +41,8 @@ class Launcher(Protocol):
     ) -> Iterator[tuple[int, R]]:
         """Yield the place of each task and its result as they end, each exactly once.
 
-        A task whose worker was killed is done again, `tries` times in all; an exception of `work` is raised as it is,
-        and no further task begins.
+        A task whose worker was killed is done again, `tries` times in all. An exception of `work` ends the map: one of
+        `errors.py` is raised as it is, another one too, or from another program as a LauncherError with its text.
 
         Raises:
             LauncherError: the workers of a task were killed `tries` times, or no worker can be reached.
