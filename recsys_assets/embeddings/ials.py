@@ -101,9 +101,7 @@ class Ials:
         self._solve_users(CONVERGED_STEPS)
 
     def _solve_users(self, steps: int) -> None:
-        half_step(
-            self._users, self._users_UD, self._items_ID, steps=steps, group=self._group.by_itself
-        )
+        half_step(self._users, self._users_UD, self._items_ID, steps=steps, group=self._group.by_itself)
 
 
 def initial_embeddings(

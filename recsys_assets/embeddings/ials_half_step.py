@@ -83,9 +83,7 @@ def sides(matrix: InteractionMatrix, confidences_n: Float32, settings: TrainingS
     return sides_of(rows, settings)
 
 
-def sides_of(
-    rows: UserRows, settings: TrainingSettings, *, group: ShardGroup = ALONE
-) -> tuple[Side, Side]:
+def sides_of(rows: UserRows, settings: TrainingSettings, *, group: ShardGroup = ALONE) -> tuple[Side, Side]:
     """Return the entries of these users by user and by item.
 
     Args:

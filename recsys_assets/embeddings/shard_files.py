@@ -1,15 +1,16 @@
-"""Files that a training over processes hands over in: each process reads its own users' entries and writes their vectors.
+"""Files of a training over processes: each process reads its own users' entries, and writes their vectors.
 
 In the folder are `plan.json`, a folder a process (`0000`: `indptr.npy`, `item_nums.npy`, `confidences.npy`, and
-`user_embeddings.npy`, first of a start and then of the result), and `item_embeddings.npy` likewise.
+`user_embeddings.npy`, first of a start and then of the result), and `item_embeddings.npy` in the same way.
 Shapes: U users, I items, n entries, D embedding_size.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from recsys_assets.embeddings.factorisation import Start, activity_scale
@@ -41,7 +42,7 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     """True where the embeddings to go on from are in the folder."""
 
 
-def save_shards(  # noqa: PLR0913  the matrix, its confidences and the start are one input
+def save_shards(
     folder: Path,
     matrix: InteractionMatrix,
     confidences_n: Float32,
@@ -74,7 +75,7 @@ def save_shards(  # noqa: PLR0913  the matrix, its confidences and the start are
         own.mkdir(parents=True)
         users = slice(plan.edges[shard], plan.edges[shard + 1])
         first, last = int(matrix.indptr[users.start]), int(matrix.indptr[users.stop])
-        arrays = {
+        arrays: dict[str, npt.NDArray[Any]] = {
             "indptr.npy": matrix.indptr[users.start : users.stop + 1] - first,
             "item_nums.npy": matrix.item_nums[first:last],
             "confidences.npy": confidences_n[first:last],

@@ -7,6 +7,7 @@ the same bits, wherever they run. Only CPU tensors are moved.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import pairwise
 from typing import Final, Protocol
 
 import torch
@@ -22,7 +23,7 @@ class ShardGroup(Protocol):
 
     @property
     def by_itself(self) -> "ShardGroup":
-        """This process alone, for rows that need nothing of the others; its bits are as independent of threads."""
+        """The process alone, for rows that need nothing of the others; its bits are as independent of threads."""
 
     def same_bits(self) -> AbstractContextManager[None]:
         """A block whose long sums have the same bits whatever number of threads a process has."""
@@ -99,7 +100,7 @@ class Together:
 
     @property
     def by_itself(self) -> Alone:
-        """This process alone."""
+        """The process alone."""
         return Alone(one_thread=True)
 
     def same_bits(self) -> AbstractContextManager[None]:
@@ -115,7 +116,7 @@ class Together:
         """Exchange parts so that each process has all of its own rows', and add them in the order of the ranks."""
         parts_RD = parts_RD.contiguous()
         edges = self._edges(len(parts_RD))
-        lengths = [high - low for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        lengths = [high - low for low, high in pairwise(edges)]
         own = lengths[self.rank]
         received = parts_RD.new_empty((self.size * own, *parts_RD.shape[1:]))
         dist.all_to_all_single(received, parts_RD, [own] * self.size, lengths)
@@ -127,7 +128,7 @@ class Together:
     def spread(self, own_OD: Tensor, rows: int) -> Tensor:
         """Send the own rows to every process."""
         edges = self._edges(rows)
-        lengths = [high - low for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        lengths = [high - low for low, high in pairwise(edges)]
         copies = own_OD.repeat(self.size, *([1] * (own_OD.dim() - 1)))
         every = own_OD.new_empty((rows, *own_OD.shape[1:]))
         dist.all_to_all_single(every, copies, lengths, [len(own_OD)] * self.size)

@@ -16,8 +16,8 @@ from recsys_assets.embeddings.ials import Ials, initial_embeddings
 from recsys_assets.embeddings.ials_half_step import sides_of
 from recsys_assets.embeddings.memory_plan import PeakWatch
 from recsys_assets.embeddings.shard_files import load_plan, load_shard, load_start, save_part
-from recsys_assets.embeddings.shard_memory import plan_shard
 from recsys_assets.embeddings.shard_group import ALONE, ShardGroup, Together
+from recsys_assets.embeddings.shard_memory import plan_shard
 from recsys_assets.launching.launcher import LOOPBACK, Member
 from recsys_assets.training_settings import TrainingSettings
 

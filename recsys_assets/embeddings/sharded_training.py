@@ -5,10 +5,11 @@ memory falls with the number of nodes. The same number of processes gives the sa
 number gives other float32 sums, and after 15 epochs vectors within 1e-4. Shapes as in `factorisation`.
 """
 
+import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from recsys_assets.embeddings.shard_files import items_of, joined_users, save_sh
 from recsys_assets.embeddings.shard_memory import require_room_here
 from recsys_assets.embeddings.shard_worker import PROGRESS, ShardTask, train_shard
 from recsys_assets.errors import SettingsError
+from recsys_assets.launching.chosen import launcher_of
 from recsys_assets.launching.launcher import Launcher
+from recsys_assets.settings import Settings
 from recsys_assets.training_settings import TrainingSettings
 
 _LOOK_SECONDS: Final = 0.5
@@ -42,6 +45,31 @@ class Workers:
     """True where all of them are on this machine and share its memory."""
     threads: int | None = None
     """Threads of each; None leaves torch's choice."""
+
+
+def workers_of(settings: Settings, *, scratch: Path, say: Callable[[str], None]) -> Workers | None:
+    """Return the processes that the settings name; None where training is in this one.
+
+    Args:
+        settings: `[launcher]`, and `[training] processes`.
+        scratch: see `Workers`.
+        say: takes a line on what is waited for.
+
+    Raises:
+        SettingsError: a package is missing.
+        LauncherError: the cluster cannot be reached.
+    """
+    shards, kind = settings.shards, settings.launcher.kind
+    if shards == 1 and kind == "in_process":
+        return None
+    together = kind != "ray"
+    return Workers(
+        launcher=launcher_of(settings.launcher, scratch=scratch, say=say),
+        shards=shards,
+        scratch=scratch,
+        together=together,
+        threads=max(1, len(os.sched_getaffinity(0)) // shards) if together else None,
+    )
 
 
 def train_sharded(
@@ -89,7 +117,9 @@ def train_sharded(
         losses=results[0].losses,
         seconds=time.perf_counter() - began,
         settings=settings,
-        memory_mb=max((result.memory_mb for result in results), key=lambda memory: memory["measured_peak_mb"]),
+        memory_mb=max(
+            (result.memory_mb for result in results), key=lambda memory: memory["measured_peak_mb"]
+        ),
     )
 
 
