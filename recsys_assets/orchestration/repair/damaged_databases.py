@@ -23,7 +23,8 @@ from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_l
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
-from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.check_ledger import Acceptance
+from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
 from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.settings import Settings
