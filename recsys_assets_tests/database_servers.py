@@ -33,7 +33,7 @@ class PostgresServer:
         self._folder, self.port = folder, free_port()
         self._server: subprocess.Popen[bytes] | None = None
         subprocess.run(
-            [*self._user, POSTGRES_BIN[0] / "initdb", "-D", folder / "data", "-A", "trust", "-U", "recsys"],
+            [*self._user, POSTGRES_BIN[0] / "initdb", "-D", folder / "data", "-A", "trust", "-U", "recsys", "-N"],
             check=True,
             capture_output=True,
             cwd="/",
@@ -76,20 +76,22 @@ class PostgresServer:
     def kill(self) -> None:
         """End every process of it by SIGKILL, as a power cut would."""
         assert self._server is not None
-        main = psutil.Process(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]))
+        main = self._main()
         for process in (main, *main.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self._server.wait(timeout=30)
         self._server = None
 
-    def stop(self) -> None:
-        """End it as its owner would; connections are closed by it."""
+    def end(self) -> None:
+        """End it at once, where it runs; its folder is not used again."""
         if self._server is not None:
-            main = psutil.Process(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]))
-            main.send_signal(signal.SIGINT)
+            self._main().send_signal(signal.SIGQUIT)
             self._server.wait(timeout=30)
             self._server = None
+
+    def _main(self) -> psutil.Process:
+        return psutil.Process(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]))
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            server.stop()
+            server.end()
 
 
 @contextmanager

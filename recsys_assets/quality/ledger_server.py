@@ -10,6 +10,7 @@ from typing import Any, Final, Self, TypeVar
 from recsys_assets.errors import DatabaseUnavailableError, SettingsError
 from recsys_assets.quality.ledger_place import PostgresPlace
 from recsys_assets.storage.database_urls import quoted_part
+from recsys_assets.storage.postgres_outage import is_outage
 from recsys_assets.storage.waiting import Say, keep_trying, say_on_log
 
 T = TypeVar("T")
@@ -22,13 +23,6 @@ _FORMAT: Final = "1"
 """Number of the tables' layout, in `about`; a later version counts it up and adds what is missing."""
 _SESSION: Final = "SET synchronous_commit = on; SET lock_timeout = '30s'"
 """A commit is on the server's disk, and a lock that another writer keeps ends in an error."""
-_COMING_BACK: Final = (
-    "starting up", "shutting down", "recovery", "too many", "not yet accepting", "terminating connection",
-    "the database system is",
-)  # fmt: skip
-"""Parts of a server's messages that are over when it has started."""
-_LOST: Final = ("57P", "08", "40", "53")
-"""Beginnings of SQL states: shut down or crashed, connection lost, rolled back, short of resources."""
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS {schema}.about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS {schema}.day_results (
@@ -112,13 +106,13 @@ class LedgerServer:
             return keep_trying(
                 attempt,
                 name=self.place.shown,
-                is_outage=self._is_outage,
+                is_outage=is_outage,
                 seconds=self._seconds,
                 say=self._say,
             )
         except (self._driver.OperationalError, self._driver.InterfaceError) as error:
             cause = url.one_line(error)
-            if self._is_outage(error):
+            if is_outage(error):
                 raise DatabaseUnavailableError(
                     f"{self.place.shown}: no answer for {self._seconds:.0f} s ({cause}); start the server, then run "
                     "the same command again"
@@ -156,17 +150,6 @@ class LedgerServer:
             cursor.execute(_SESSION)
         connection.commit()
         return connection
-
-    def _is_outage(self, error: Exception) -> bool:
-        """Return True for an error that ends when the server is back; a rejected password, or SQL, does not."""
-        if isinstance(error, self._driver.InterfaceError):
-            return True
-        if not isinstance(error, self._driver.OperationalError):
-            return False
-        state, text = error.pgcode or "", str(error)
-        if state:
-            return state.startswith(_LOST)
-        return "FATAL" not in text or any(part in text for part in _COMING_BACK)
 
     def has_tables(self) -> bool:
         """Return True where the schema has been made."""

@@ -40,14 +40,14 @@ class PendingWrites:
         return any(map(self.has, TABLES))
 
     def has(self, table: str) -> bool:
-        """Return True where rows of a table wait."""
+        """Return True where rows of a table wait; never for a name that is none."""
         waiting: Mapping[str, Mapping[Any, Any]] = {
             "day_results": self._results,
             "profiles": self._profiles,
             "acceptances": self._acceptances,
             "row_accounts": self._accounts,
         }
-        return bool(waiting[table])
+        return bool(waiting.get(table))
 
     def put_results(self, table: str, day: str, results: Iterable[StoredResult], *, at: str) -> None:
         """Add check results of one table and day."""

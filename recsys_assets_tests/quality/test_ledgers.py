@@ -143,7 +143,7 @@ def shown(place: LedgerPlace) -> list[object]:
 
 
 @given(st.lists(ACTIONS, max_size=12))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_both_forms_answer_the_same_after_any_writes(server, tmp_path, actions):
     file, schema = tmp_path / f"{next(_numbers)}.sqlite", schema_of(server, tmp_path)
     of_file, of_server = open_at(file), open_at(schema)
