@@ -33,7 +33,17 @@ class PostgresServer:
         self._folder, self.port = folder, free_port()
         self._server: subprocess.Popen[bytes] | None = None
         subprocess.run(
-            [*self._user, POSTGRES_BIN[0] / "initdb", "-D", folder / "data", "-A", "trust", "-U", "recsys", "-N"],
+            [
+                *self._user,
+                POSTGRES_BIN[0] / "initdb",
+                "-D",
+                folder / "data",
+                "-A",
+                "trust",
+                "-U",
+                "recsys",
+                "-N",
+            ],
             check=True,
             capture_output=True,
             cwd="/",
