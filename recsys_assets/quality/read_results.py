@@ -65,6 +65,18 @@ def all_accounts(place: LedgerPlace) -> dict[str, RowAccount]:
         return stored_accounts(connection, since="")
 
 
+def server_in_words(place: PostgresPlace) -> str:
+    """Return server, database and schema of a ledger, and the number of days in it.
+
+    Raises:
+        DatabaseUnavailableError: the server does not answer.
+        SettingsError: it rejects the user or the database.
+    """
+    query = "SELECT count(DISTINCT day) FROM {schema}.day_results WHERE day <> ''"
+    rows = _rows(place, query, ())
+    return f"{place.shown}: {rows[0][0]:,} days with results" if rows else f"{place.shown}: no tables yet"
+
+
 def _read(place: LedgerPlace, where: str, days: int) -> list[StoredDay]:
     if isinstance(place, PostgresPlace):
         clause = where.format(table="{schema}.day_results", mark="%s")
