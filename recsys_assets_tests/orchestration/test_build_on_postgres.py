@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets.lake.initialise import initialise
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.instance import open_instance
@@ -30,13 +31,17 @@ def server() -> Iterator[PostgresServer]:
         yield found
 
 
-def on_server(folder: Path, url: str, *, days: int) -> Home:
-    home, _ = small_home(folder, first=FIRST, days=days)
-    with home.settings_file.open("a") as settings:
-        settings.write("\n[report]\ndays = 0\n")
-        if url:
-            settings.write(f'\n[dagster]\npostgres = "{url}"\n\n[ledger]\npostgres = "{url}"\n')
-    return home
+def homes_of_one_shop(folder: Path, url: str, *, days: int) -> tuple[Home, Home]:
+    """A home without a server, and one with it, of the same source."""
+    plain, _ = small_home(folder / "plain", first=FIRST, days=days)
+    served = Home(folder / "served" / "home")
+    initialise(served, f"tabular:{folder / 'plain' / 'events.csv'}")
+    for home in (plain, served):
+        with home.settings_file.open("a") as settings:
+            settings.write("\n[report]\ndays = 0\n")
+    with served.settings_file.open("a") as settings:
+        settings.write(f'\n[dagster]\npostgres = "{url}"\n\n[ledger]\npostgres = "{url}"\n')
+    return plain, served
 
 
 def content(home: Home, folder: Path) -> dict[str, object]:
@@ -58,15 +63,13 @@ def content(home: Home, folder: Path) -> dict[str, object]:
 
 @pytest.mark.slow
 def test_sixty_days_are_the_same_on_a_server_as_in_files(tmp_path, server):
-    homes = [on_server(tmp_path / name, url, days=60) for name, url in (("file", ""), ("server", server.url))]
-    for home in homes:
+    plain, served = homes_of_one_shop(tmp_path, server.url, days=60)
+    for home in (plain, served):
         assert not build(home, load_settings(home), SilentWatcher()).failed
-    of_file, of_server = (content(home, tmp_path) for home in homes)
-    assert of_server == of_file
-    assert len(of_server["day_results"]) == 120
-    assert not homes[1].quality_db.exists()
-    assert not (homes[1].dagster / "history").exists()
-    with open_instance(homes[1]) as instance:
+    assert content(served, tmp_path) == content(plain, tmp_path)
+    assert not served.quality_db.exists()
+    assert not (served.dagster / "history").exists()
+    with open_instance(served) as instance:
         assert len(recorded_days(instance)["days"]) == 60
 
 
@@ -86,7 +89,7 @@ class Killing(SilentWatcher):
 
 
 def test_a_build_goes_on_through_kills_of_the_server(tmp_path, server, caplog):
-    home = on_server(tmp_path / "shop", server.url, days=20)
+    plain, home = homes_of_one_shop(tmp_path, server.url, days=20)
     watcher = Killing(server, {"raw_interactions", "interactions"}, seconds=3)
     outcome = build(home, load_settings(home), watcher)
     assert (outcome.failed, watcher.killed) == (False, ["raw_interactions", "interactions"])
@@ -96,6 +99,5 @@ def test_a_build_goes_on_through_kills_of_the_server(tmp_path, server, caplog):
     with open_instance(home) as instance:
         assert len(recorded_days(instance)["days"]) == 20
     assert not build(home, load_settings(home), SilentWatcher()).built
-    plain = on_server(tmp_path / "plain", "", days=20)
     assert not build(plain, load_settings(plain), SilentWatcher()).failed
     assert content(home, tmp_path) == content(plain, tmp_path)

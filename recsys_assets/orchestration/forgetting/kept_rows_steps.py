@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from recsys_assets.errors import DatabaseUnavailableError
 from recsys_assets.orchestration.forgetting.taken_out_files import take_out_of_file
 from recsys_assets.orchestration.forgetting.taken_out_ledger import take_out_of_ledger
 from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds
@@ -41,12 +42,15 @@ def forget_in_quarantine(home: Home, ids: frozenset[str], *, number: int) -> Ste
 
 def forget_in_quality(home: Home, ids: frozenset[str], *, number: int) -> StepResult:
     """Take the users out of the ledger and the accounts of rows; the counts of failing rows stay as they were."""
-    wanted, changed = WantedIds(ids), 0
-    changed += take_out_of_ledger(ledger_place(home), wanted)
+    wanted, changed, unfinished = WantedIds(ids), 0, ""
+    try:
+        changed += take_out_of_ledger(ledger_place(home), wanted)
+    except DatabaseUnavailableError as error:
+        unfinished = str(error)
     for file in (home.row_account, home.source_account):
         changed += take_out_of_file(file, wanted) if file.exists() else 0
     detail = f"{changed:,} failing rows and examples (forget #{number})" if changed else ""
-    return StepResult(step="quality", detail=detail, changed=changed)
+    return StepResult(step="quality", detail=detail, changed=changed, unfinished=unfinished)
 
 
 def follow_fingerprints(home: Home, new: Mapping[str, str]) -> None:
