@@ -1,7 +1,8 @@
 """The queue of Dagster's runs, where its instance is on a server: one run of a code location at a time.
 
 A code location is one home, and a run holds the home's build lock: a second one would wait in a process of its own.
-The daemon starts the next run of the queue when the one before has ended.
+The daemon starts the next run of the queue when the one before has ended. Runs of other homes on the same instance, each
+a code location of `workspace.yaml`, do not wait for it.
 """
 
 from typing import Any, Final
@@ -26,7 +27,11 @@ class HomeQueue(QueuedRunCoordinator):
         super().__init__(tag_concurrency_limits=[*LIMITS, *given], **options)
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
-        """Tag a run, and put it at the end of the queue."""
+        """Tag a run, and put it at the end of the queue.
+
+        A run has no origin where no web server or daemon submitted it: it is in the process of its build, and the
+        queue does not see it.
+        """
         run = context.dagster_run
         origin = run.remote_job_origin
         if HOME_TAG not in run.tags and origin is not None:

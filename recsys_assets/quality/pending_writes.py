@@ -27,7 +27,7 @@ _DayKey = tuple[str, str]
 
 
 class PendingWrites:
-    """What was recorded since the last flush."""
+    """The rows that were recorded since the last flush."""
 
     def __init__(self) -> None:
         """Begin with nothing."""

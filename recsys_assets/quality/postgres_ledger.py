@@ -225,7 +225,6 @@ class PostgresLedger:
         """Write what was flushed into a new file of SQLite, all of one moment."""
         self.flush()
         found = self._server.transact(self._rows_of_tables, keep=False)
-        path.unlink(missing_ok=True)
         with Ledger(path) as copy:
             for table, rows in found.items():
                 copy.put_rows(table, rows)

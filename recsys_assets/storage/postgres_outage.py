@@ -21,7 +21,13 @@ def is_of_postgres(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return True for an error of `psycopg2` after which the same may succeed; a rejected password, or SQL, does not.
+    """Return True for an error of `psycopg2` after which the same may succeed.
+
+    A rejected password, a missing database and faulty SQL are none. An error of a connection that was not made has no
+    SQL state, so that its text has to say it.
+
+    Args:
+        error: any error; those of SQLAlchemy have the client's in `orig`.
 
     SQL states: https://www.postgresql.org/docs/current/errcodes-appendix.html.
     """

@@ -16,7 +16,14 @@ def bytes_of(database: Path) -> int:
 
 
 def compact(database: Path) -> None:
-    """Give the free pages of an SQLite file back to the disk, where they are many and nobody uses the file."""
+    """Give the free pages of an SQLite file back to the disk, where they are many and nobody uses the file.
+
+    Args:
+        database: the file; nothing is done where it is missing.
+
+    Raises:
+        sqlite3.Error: it cannot be read or written.
+    """
     if not database.exists():
         return
     with closing(sqlite3.connect(database, timeout=5, isolation_level=None)) as connection:

@@ -45,7 +45,7 @@ def homes_of_one_shop(folder: Path, url: str, *, days: int) -> tuple[Home, Home]
 
 
 def content(home: Home, folder: Path) -> dict[str, object]:
-    """What a build made, without the time of it."""
+    """Release, days and ledger of a build, without the times."""
     with open_ledger(home) as ledger:
         ledger.copy_to(folder / f"{home.root.parent.name}.sqlite")
     with closing(sqlite3.connect(folder / f"{home.root.parent.name}.sqlite")) as copy:

@@ -15,6 +15,8 @@ def take_out_of_ledger(place: LedgerPlace, wanted: WantedIds) -> int:
     On a server the tables are written again without the old rows, whose pages are freed; what backups and archived
     logs of the server hold is its owner's to remove. A former `quality.sqlite` beside it is searched too.
 
+    Profiles of days hold hashes only, and go when their day is rewritten.
+
     Args:
         place: the ledger.
         wanted: the users.
