@@ -219,6 +219,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "quality.sqlite"
 
     @property
+    def ledger_copy(self) -> Path:
+        """A copy of the check results, in a home that is removed at the end: it is read instead of any other."""
+        return self.root / "ledger_copy.sqlite"
+
+    @property
     def events_db(self) -> Path:
         """Events that arrived by HTTP after the release."""
         return self.root / "events.sqlite"
