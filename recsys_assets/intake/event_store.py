@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from recsys_assets.errors import EventConflictError, EventsUnavailableError, IntakeFullError, RecsysError
 from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.event_log import EventLog, LocalEvents
+from recsys_assets.intake.event_logs import EventLog, LocalEvents
 from recsys_assets.intake.events_database import Clock, utc_now
 from recsys_assets.intake.group import IntakeRow, Receipt, Submission
 

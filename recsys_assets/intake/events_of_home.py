@@ -30,7 +30,7 @@ _LAKE: Final = ".lake"
 """File with the name of the lake, in the folder of its events."""
 
 
-def shared_events(home: Home, options: EventOptions) -> SharedEvents | None:
+def event_log_of(home: Home, options: EventOptions) -> SharedEvents | None:
     """Return the shared log of a home, not connected yet; None where the home's file is the log.
 
     Raises:
@@ -51,7 +51,7 @@ def opened_events(home: Home) -> Iterator[SharedEvents | None]:
     Raises:
         SettingsError: the settings are not valid.
     """
-    shared = None if home.events_db.is_symlink() else shared_events(home, EventOptions.of(home))
+    shared = None if home.events_db.is_symlink() else event_log_of(home, EventOptions.of(home))
     try:
         yield shared
     finally:

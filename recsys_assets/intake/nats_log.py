@@ -49,7 +49,7 @@ _DURABLE: Final = {
     "no_ack": False,
     "allow_direct": True,
 }
-"""What a stream must have so that no acknowledged message is let go of, and can be read."""
+"""Settings by which a stream lets go of no acknowledged message, and can be read."""
 
 
 class NatsLog:

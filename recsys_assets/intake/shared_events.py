@@ -36,7 +36,7 @@ class SharedEvents:
         self._failed_at: float | None = None
 
     def append(self, group: Sequence[Submission]) -> Sequence[Receipt | RecsysError]:
-        """Append each sender's new rows as one entry, and return what became of them in the log's order."""
+        """Append each sender's new rows as one entry, and return an outcome each, by the log's order."""
         outcomes: dict[int, Receipt | RecsysError] = {}
         entries: dict[int, Entry] = {}
         known = self.copy.using(lambda connection: known_events(connection, group))

@@ -11,7 +11,7 @@ import pytest
 from recsys_assets.errors import EventConflictError, RecsysError
 from recsys_assets.event_settings import EventsSettings
 from recsys_assets.intake.event_copy import EventCopy
-from recsys_assets.intake.event_log import EventLog, LocalEvents
+from recsys_assets.intake.event_logs import EventLog, LocalEvents
 from recsys_assets.intake.group import IntakeRow, Receipt, Submission
 from recsys_assets.intake.rows import EventRow, ImpressionRow
 from recsys_assets.intake.server_log import open_server_log

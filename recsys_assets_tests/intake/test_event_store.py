@@ -9,7 +9,7 @@ import pytest
 
 from recsys_assets.errors import EventConflictError, EventsUnavailableError, IntakeFullError
 from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.event_log import LocalEvents
+from recsys_assets.intake.event_logs import LocalEvents
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.group import IntakeRow, Receipt
 from recsys_assets.intake.merged_users import stored_merges

@@ -26,6 +26,7 @@ from recsys_assets.experiments.teams import AnswerTeams
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
+from recsys_assets.intake.events_of_home import event_log_of
 from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
@@ -70,10 +71,14 @@ class Live:
         self.options = options or EventOptions()
         self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
-        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored)
+        self.shared = event_log_of(home, self.options)
+        """The log of several machines; None where the home's file is the log."""
+        self.intake = Intake(
+            home.events_db, self.options.events, now=clock, stored=self._stored, log=self.shared
+        )
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
-        self.merged = MergedUsers(home.events_db)
+        self.merged = MergedUsers(home.events_db, keep=None if self.shared is None else self.shared.add_merge)
         self.answers = AnswerCounts(home.answers_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
@@ -136,6 +141,8 @@ class Live:
             "experiments": self.experiments.refresh,
             "forgets": self.hide_forgotten,
         }
+        if self.shared is not None:
+            looks["event server"] = self._copy_events
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -155,6 +162,8 @@ class Live:
                 serving.recent.close()
             self.states.store.close()
             self.merged.close()
+            if self.shared is not None:
+                self.shared.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -221,6 +230,12 @@ class Live:
         for tell in self.after_commit:
             tell()
         self._refresh_events()
+
+    def _copy_events(self) -> None:
+        """Take over what other machines' servers stored."""
+        if self.shared is not None and self.shared.copy.catch_up():
+            self._stored()
+            self.merged.refresh()
 
     def _refresh_events(self) -> None:
         for serving in self.opened():
