@@ -19,7 +19,7 @@ from recsys_assets.intake.server_log import open_server_log
 from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.intake.shared_upkeep import prune_shared, say_landed
 from recsys_assets.intake.stored_events import prune
-from recsys_assets.settings import load_settings
+from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import make_folder, read_file, replace_file
 from recsys_assets.storage.home import Home
 
@@ -133,9 +133,9 @@ def prune_landed(
 
 def _lake_name(home: Home) -> str:
     """Return the name of a home's lake: the object store's, or a random one that is kept beside the lake's events."""
-    settings = load_settings(home) if home.settings_file.is_file() else None
-    if settings is not None and settings.storage.root is not None:
-        return settings.storage.root
+    root = load_or_default_settings(home).storage.root
+    if root is not None:
+        return root
     file = home.event_days / _LAKE
     try:
         return read_file(file).decode()

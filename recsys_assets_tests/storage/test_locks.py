@@ -49,6 +49,7 @@ TAKEN_IN = {
     'locked(home.lock("experiments"), wait=False)': ("experiments/last_good_experiments.py",),
     'locked(home.lock("source"))': ("lake/source_days.py",),
     'locked(home.lock("events"))': ("lake/event_days.py",),
+    "locked(self._lock_file)": ("intake/event_copy.py",),
     'locked(home.lock("reports"))': (
         "interactions/report_page.py",
         "orchestration/forgetting/reports_step.py",
@@ -100,7 +101,7 @@ LOCK_OF = {
         "experiments/online_results.py", "features/feature_database.py",
         "index/build_index.py",
         "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
-        "intake/newest_catalogue.py",
+        "intake/events_of_home.py", "intake/newest_catalogue.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py", "lake/live_days.py",
         "lake/wish_defaults.py", "orchestration/assets/embeddings.py", "orchestration/assets/exports.py",
         "orchestration/assets/release.py",

@@ -28,6 +28,7 @@ from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
 from recsys_assets.intake.events_of_home import event_log_of
 from recsys_assets.intake.merged_users import MergedUsers
+from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, require_current
@@ -72,13 +73,11 @@ class Live:
         self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
         self.shared = event_log_of(home, self.options)
-        """The log of several machines; None where the home's file is the log."""
-        self.intake = Intake(
-            home.events_db, self.options.events, now=clock, stored=self._stored, log=self.shared
-        )
+        events = self.options.events
+        self.intake = Intake(home.events_db, events, now=clock, stored=self._stored, log=self.shared)
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
-        self.merged = MergedUsers(home.events_db, keep=None if self.shared is None else self.shared.add_merge)
+        self.merged = MergedUsers(home.events_db, keep=self.shared and self.shared.add_merge)
         self.answers = AnswerCounts(home.answers_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
@@ -142,7 +141,7 @@ class Live:
             "forgets": self.hide_forgotten,
         }
         if self.shared is not None:
-            looks["event server"] = self._copy_events
+            looks["event server"] = partial(self._copy_events, self.shared)
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -231,11 +230,9 @@ class Live:
             tell()
         self._refresh_events()
 
-    def _copy_events(self) -> None:
-        """Take over what other machines' servers stored."""
-        if self.shared is not None and self.shared.copy.catch_up():
+    def _copy_events(self, shared: SharedEvents) -> None:
+        if shared.copy.catch_up():
             self._stored()
-            self.merged.refresh()
 
     def _refresh_events(self) -> None:
         for serving in self.opened():
