@@ -49,7 +49,6 @@ TAKEN_IN = {
     'locked(home.lock("experiments"), wait=False)': ("experiments/last_good_experiments.py",),
     'locked(home.lock("source"))': ("lake/source_days.py",),
     'locked(home.lock("events"))': ("lake/event_days.py",),
-    "locked(self._lock_file)": ("intake/event_copy.py",),
     'locked(home.lock("reports"))': (
         "interactions/report_page.py",
         "orchestration/forgetting/reports_step.py",

@@ -28,7 +28,6 @@ from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
 from recsys_assets.intake.events_of_home import event_log_of
 from recsys_assets.intake.merged_users import MergedUsers
-from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, require_current
@@ -77,7 +76,7 @@ class Live:
         self.intake = Intake(home.events_db, events, now=clock, stored=self._stored, log=self.shared)
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
-        self.merged = MergedUsers(home.events_db, keep=self.shared and self.shared.add_merge)
+        self.merged = MergedUsers(home.events_db, keep=None if self.shared is None else self.shared.add_merge)
         self.answers = AnswerCounts(home.answers_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
@@ -140,8 +139,8 @@ class Live:
             "experiments": self.experiments.refresh,
             "forgets": self.hide_forgotten,
         }
-        if self.shared is not None:
-            looks["event server"] = partial(self._copy_events, self.shared)
+        if shared := self.shared:
+            looks["event server"] = lambda: (shared.copy.catch_up(), self._refresh_events())
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -161,8 +160,8 @@ class Live:
                 serving.recent.close()
             self.states.store.close()
             self.merged.close()
-            if self.shared is not None:
-                self.shared.close()
+            if shared:
+                shared.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -229,10 +228,6 @@ class Live:
         for tell in self.after_commit:
             tell()
         self._refresh_events()
-
-    def _copy_events(self, shared: SharedEvents) -> None:
-        if shared.copy.catch_up():
-            self._stored()
 
     def _refresh_events(self) -> None:
         for serving in self.opened():
