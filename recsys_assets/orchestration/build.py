@@ -15,6 +15,7 @@ import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
+from recsys_assets.intake.events_of_home import wait_for_events
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.follow import count_now
 from recsys_assets.orchestration.build_notices import Noted, noticed
@@ -148,6 +149,7 @@ def rebuild(
 def begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
     """Hold the lock, and end what earlier commands left unfinished; the outcome is noticed at the end."""
     with noticed(home, settings, watcher.say) as noted, build_lock(home):
+        wait_for_events(home, watcher.say)
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
         finish_forgets(home, watcher.say)

@@ -15,7 +15,17 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 LockName = Literal[
-    "build", "source", "events", "rules", "keys", "reports", "notices", "forgets", "experiments", "replica"
+    "build",
+    "source",
+    "events",
+    "copy",
+    "rules",
+    "keys",
+    "reports",
+    "notices",
+    "forgets",
+    "experiments",
+    "replica",
 ]
 
 

@@ -27,6 +27,7 @@ from recsys_assets.experiments.teams import AnswerTeams
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
+from recsys_assets.intake.events_of_home import event_log_of
 from recsys_assets.intake.merged_users import MergedUsers
 from recsys_assets.intake.recent_events import Since
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
@@ -72,10 +73,12 @@ class Live:
         self.options = options or EventOptions()
         self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
-        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored)
+        self.shared = event_log_of(home, self.options)
+        events = self.options.events
+        self.intake = Intake(home.events_db, events, now=clock, stored=self._stored, log=self.shared)
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
-        self.merged = MergedUsers(home.events_db)
+        self.merged = MergedUsers(home.events_db, keep=None if self.shared is None else self.shared.add_merge)
         self.answers = AnswerCounts(home.answers_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
@@ -141,6 +144,8 @@ class Live:
         }
         if self.followed is not None:
             looks["object store"] = self.followed.look
+        if shared := self.shared:
+            looks["event server"] = lambda: (shared.copy.catch_up(), self._refresh_events())
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -160,6 +165,8 @@ class Live:
                 serving.recent.close()
             self.states.store.close()
             self.merged.close()
+            if shared:
+                shared.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""

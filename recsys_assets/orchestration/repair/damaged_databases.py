@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from recsys_assets.errors import DatabaseUnavailableError
+from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.intake.event_store import store_rows
 from recsys_assets.intake.events_database import stored_event
 from recsys_assets.intake.rows import ImpressionRow, MergeRow
@@ -201,7 +202,12 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
 
 
 def _keep_events(home: Home, damaged: Path) -> str:
-    """Take over the rows of a damaged file, of each table up to the first that cannot be read."""
+    """Take over the rows of a damaged file, of each table up to the first that cannot be read.
+
+    Those of a shared log are on its server, and are copied from there.
+    """
+    if EventOptions.of(home).events.backend != "sqlite":
+        return "; the server has them"
     kept: list[IntakeRow] = []
     with suppress(sqlite3.Error, ValueError, TypeError):
         for number, *values in _rows(damaged, "events"):
