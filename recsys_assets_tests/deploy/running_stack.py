@@ -6,11 +6,13 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 from recsys_assets.deploy.deployment_files import Deployment, deployment_files, secrets_text
@@ -196,10 +198,19 @@ class Stack:
 
 
 @contextmanager
-def running_stack(folder: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """The stack, nothing of it started yet; all that was started is ended."""
-    stack = Stack(folder, settings=settings)
-    try:
-        yield stack
-    finally:
-        stack.stop_all()
+def running_stack(*, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """The stack, nothing of it started yet; all that was started is ended. Skips where a server is not installed.
+
+    The folder is not pytest's, whose parent the user of Postgres cannot enter.
+    """
+    missing = [name for name in ("weed", "nats-server") if shutil.which(name) is None]
+    if missing or not POSTGRES_BIN:
+        pytest.skip(f"not installed: {', '.join(missing) or 'postgresql'}")
+    with tempfile.TemporaryDirectory(prefix="recsys-stack-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        stack = Stack(folder, settings=settings)
+        try:
+            yield stack
+        finally:
+            stack.stop_all()
