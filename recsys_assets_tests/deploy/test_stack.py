@@ -1,4 +1,4 @@
-"""The processes of compose.yaml, started by its own commands, work together: what is built is served, and seen in the UI."""
+"""The processes of compose.yaml, started by its own commands, work together: what is built is served and shown."""
 
 import json
 import signal
@@ -73,7 +73,8 @@ def test_both_replicas_serve_the_release_that_was_built(stack):
 
 
 def test_the_ui_shows_the_builder_s_runs_and_the_code_location(stack):
-    query = "{ runsOrError { ... on Runs { results { status } } } repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
+    query = """{ runsOrError { ... on Runs { results { status } } }
+        repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"""
     found = get(stack, 3000, "/graphql", query=query)["data"]
     assert {run["status"] for run in found["runsOrError"]["results"]} == {"SUCCESS"}
     assert len(found["repositoriesOrError"]["nodes"]) == 1
