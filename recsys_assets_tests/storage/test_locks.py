@@ -86,6 +86,7 @@ NONE = {
     "storage/locks.py": "the lock files",
     "storage/private_files.py": "permissions",
     "storage/rejected_init.py": "a note of the command that runs, replaced as one",
+    "deploy/deployment_files.py": "a folder that the user names, each file replaced as one",
     "exports/redis_target.py": "keys of a server",
     "benchmarks": "temporary homes",
 }
