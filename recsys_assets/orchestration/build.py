@@ -15,6 +15,7 @@ import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
+from recsys_assets.intake.events_of_home import wait_for_events
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.follow import count_now
 from recsys_assets.orchestration.build_notices import Noted, noticed
@@ -55,6 +56,7 @@ from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.replay_report import finish_replay
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
+from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
@@ -115,7 +117,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         if not builder.outcome.failed:
             builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
         if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
-            reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
+            reported = last_reported_days(days, settings.report, ledger=ledger_place(home))
             builder.build_days("increment_report", reported)
         if wrong:
             builder.end(StageRow(stage="recalled", status="failed", detail=left_out_in_words(wrong)))
@@ -147,6 +149,7 @@ def rebuild(
 def begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
     """Hold the lock, and end what earlier commands left unfinished; the outcome is noticed at the end."""
     with noticed(home, settings, watcher.say) as noted, build_lock(home):
+        wait_for_events(home, watcher.say)
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
         finish_forgets(home, watcher.say)

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from recsys_assets.errors import BuildRunningError
+from recsys_assets.errors import BuildInterruptedError, BuildRunningError
 from recsys_assets.storage.atomic import make_folder
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.store_place import note_of
@@ -68,6 +68,24 @@ def build_lock(home: Home, *, patience: float = 0.0) -> Iterator[None]:
     with ExitStack() as held:
         _hold(home, held, end=time.monotonic() + patience)
         yield
+
+
+def require_build(home: Home) -> None:
+    """Check that some process, of this machine or of another on the same disk, holds a home's build lock.
+
+    Raises:
+        BuildInterruptedError: none does: the build that this process works for has ended.
+    """
+    path = home.lock("build")
+    make_folder(path.parent)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+    raise BuildInterruptedError(
+        f"{home.root}: the build that began this work has ended; what was finished is kept"
+    )
 
 
 def _hold(home: Home, held: ExitStack, *, end: float) -> None:

@@ -29,6 +29,7 @@ from recsys_assets.orchestration.planning.reasons import (
 from recsys_assets.orchestration.promotion_gate import gate_inputs
 from recsys_assets.orchestration.repair.damaged_releases import release_folders
 from recsys_assets.orchestration.repair.made_artifacts import mended_inputs, written_inputs, written_parts
+from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_folders import day_folder
@@ -248,7 +249,7 @@ class Stages:
     def _reports(self) -> BuildStep | None:
         inputs, recorded, home = self.inputs, self.history.days(REPORT), self.inputs.home
         wanted = last_reported_days(
-            inputs.interaction_files, inputs.settings.report, quality_db=home.quality_db
+            inputs.interaction_files, inputs.settings.report, ledger=ledger_place(home)
         )
         stale = [
             day

@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from recsys_assets.errors import DatabaseUnavailableError
+from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.intake.event_store import store_rows
 from recsys_assets.intake.events_database import stored_event
 from recsys_assets.intake.rows import ImpressionRow, MergeRow
@@ -23,7 +25,10 @@ from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_l
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
-from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.check_ledger import Acceptance
+from recsys_assets.quality.ledger_place import place_by_settings
+from recsys_assets.quality.ledger_server import LedgerServer
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
 from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.settings import Settings
@@ -61,7 +66,7 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
         ):
             if fault := _fault(file, expected=ran_here):
                 yield file, fault, loss
-    if fault := _fault(home.quality_db, expected=landed):
+    if fault := _fault_of_ledger(home, settings, expected=landed):
         yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
     if fault := _fault(home.events_db, expected=False):
         yield home.events_db, fault, _LOST_EVENTS
@@ -140,6 +145,19 @@ def _fault(file: Path, *, expected: bool) -> str:
     return "" if answer == "ok" else str(answer).replace("\n", " ")
 
 
+def _fault_of_ledger(home: Home, settings: Settings, *, expected: bool) -> str:
+    """Return why the ledger cannot be used, as `_fault`; of a server that does not answer nothing is known."""
+    place = place_by_settings(home, settings)
+    if isinstance(place, Path):
+        return _fault(place, expected=expected)
+    if not expected or place.former.is_file():  # the tables are made from it
+        return ""
+    with suppress(DatabaseUnavailableError), LedgerServer(place, seconds=0) as server:
+        if not server.has_tables():
+            return f"its tables are missing on {place.shown}"
+    return ""
+
+
 def _fault_taken_back(file: Path) -> str:
     """Return the fault of a database once SQLite has taken back what a killed writer left; it does so in a copy."""
     with TemporaryDirectory() as folder:
@@ -177,14 +195,19 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
                 as_normal=all(as_normal),  # an earlier version had no such column
             )
             kept.append(found)
-    with Ledger(home.quality_db) as ledger:
+    with open_ledger(home) as ledger:
         for acceptance in kept:
             ledger.accept(acceptance)
     return f"; {len(kept):,} accepted days were kept" if kept else ""
 
 
 def _keep_events(home: Home, damaged: Path) -> str:
-    """Take over the rows of a damaged file, of each table up to the first that cannot be read."""
+    """Take over the rows of a damaged file, of each table up to the first that cannot be read.
+
+    Those of a shared log are on its server, and are copied from there.
+    """
+    if EventOptions.of(home).events.backend != "sqlite":
+        return "; the server has them"
     kept: list[IntakeRow] = []
     with suppress(sqlite3.Error, ValueError, TypeError):
         for number, *values in _rows(damaged, "events"):
