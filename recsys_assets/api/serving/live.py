@@ -165,8 +165,8 @@ class Live:
                 serving.recent.close()
             self.states.store.close()
             self.merged.close()
-            if shared:
-                shared.close()
+            if self.shared is not None:
+                self.shared.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
