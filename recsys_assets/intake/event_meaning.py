@@ -11,7 +11,7 @@ import msgspec
 
 from recsys_assets.event_settings import EventsSettings
 from recsys_assets.intake.events_database import HIDING_KINDS
-from recsys_assets.settings import DEFAULT_KINDS, InteractionsSettings, load_settings
+from recsys_assets.settings import DEFAULT_KINDS, InteractionsSettings, load_or_default_settings
 from recsys_assets.storage.home import Home
 
 WISH: Final = 1
@@ -47,15 +47,14 @@ class EventOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, home: Home) -> Self:
-        """Return those of a home; the defaults where it has no settings yet.
+        """Return those of a home; the defaults and variables where it has no settings yet.
 
         Raises:
             SettingsError: the settings are not valid.
         """
-        if not home.settings_file.is_file():
-            return cls()
-        settings = load_settings(home)
-        return cls(events=settings.events, interactions=settings.interactions, source=settings.source.spec)
+        settings = load_or_default_settings(home)
+        source = settings.source.spec if home.settings_file.is_file() else ""
+        return cls(events=settings.events, interactions=settings.interactions, source=source)
 
 
 @dataclass(frozen=True, kw_only=True)
