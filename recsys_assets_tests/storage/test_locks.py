@@ -56,6 +56,7 @@ TAKEN_IN = {
     ),
     'locked(home.lock("forgets"))': ("orchestration/forgetting/forget_users.py",),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
+    "locked(Home(copy.root).copy / _INDEX_LOCK)": ("storage/store_writing.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
     'locked(home.lock("replica"), wait=False)': ("api/serving/replica.py",),
     'locked(self._beside / "lock")': ("storage/local_objects.py",),
@@ -86,6 +87,9 @@ NONE = {
     "storage/s3_objects.py": "a new file of its callers",
     "storage/arrays.py": "does what its callers do",
     "storage/atomic.py": "does what its callers do",
+    "storage/day_frames.py": "a day's content in memory",
+    "storage/day_objects.py": "copies of a store's days, verified, each replaced as one",
+    "storage/store_binding.py": "the same content by every process, replaced as one",
     "storage/day_journal.py": "appended to in one write; behind the files, never wrong",
     "storage/line_log.py": "does what its callers do",
     "storage/locks.py": "the lock files",
@@ -136,6 +140,9 @@ LOCK_OF = {
         "interactions/report_page.py", "orchestration/forgetting/reports_step.py", "orchestration/replay_report.py",
     },
     "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
+    "locked(Home(copy.root).copy / _INDEX_LOCK)": {
+        "storage/copy_index.py", "storage/current_form.py", "storage/working_copy.py",
+    },
     "locked(self._lock, wait=False)": {
         "exports/database_target.py", "exports/export_state.py", "exports/file_target.py",
     },
