@@ -6,7 +6,7 @@ msgspec structs, arrays or frames.
 
 import multiprocessing
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -71,6 +71,17 @@ class InProcess:
         address = f"{LOOPBACK}:{free_port()}"
         members = [Member(rank, size, address) for rank in range(size)]
         return [work(members[0], task)] if size == 1 else _together(work, task, members)
+
+
+def in_order(found: Iterable[tuple[int, R]]) -> Iterator[R]:
+    """Yield the results of `map` in the order of the tasks; one that came early waits in memory."""
+    early: dict[int, R] = {}
+    following = 0
+    for place, result in found:
+        early[place] = result
+        while following in early:
+            yield early.pop(following)
+            following += 1
 
 
 def free_port(host: str = LOOPBACK) -> int:

@@ -83,10 +83,14 @@ class RayCluster:
             PlacementGroupSchedulingStrategy,
         )
 
-        actor = self._ray.remote(_Actor).options(num_cpus=self._cpus, max_restarts=0)
+        actor = self._ray.remote(_Actor)
         actors = [
             actor.options(
-                scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
+                num_cpus=self._cpus,
+                max_restarts=0,
+                scheduling_strategy=PlacementGroupSchedulingStrategy(
+                    group, placement_group_bundle_index=rank
+                ),
             ).remote()
             for rank in range(size)
         ]

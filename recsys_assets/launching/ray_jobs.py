@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+MODULE: Final = "recsys_assets.launching.ray_jobs"
+"""Run by the `python` that the nodes have on their PATH."""
 _WORK: Final = "RECSYS_RAY_WORK"
 _LINE: Final = "@recsys "
 """Begin of a line of the driver that is for `RayJobs`: a `_Line`, as JSON."""
@@ -65,7 +67,7 @@ class RayJobs:
     def _lines(self, named: NamedWork, *, tries: int) -> Iterator[_Line]:
         """Send the job, and yield the results that its driver prints, until it ends; the job ends with the caller."""
         job = self._client.submit_job(
-            entrypoint=f"{sys.executable} -m {__name__} {tries}",
+            entrypoint=f"python -m {MODULE} {tries}",
             runtime_env={"env_vars": {_WORK: msgspec.json.encode(named).decode()}},
         )
         read, ended = 0, False
@@ -113,7 +115,7 @@ class RayJobs:
             return
         line = msgspec.json.decode(text.removeprefix(_LINE), type=_Line)
         if line.failed:
-            raise _error_of(line)
+            raise error_of(line.failed, line.message)
         yield line
 
 
@@ -150,12 +152,17 @@ def main(named: NamedWork, cluster: Launcher, *, tries: int) -> int:
     return 0
 
 
-def _error_of(line: _Line) -> RecsysError:
-    """Return the product's own error again, or a LauncherError with the text of another."""
-    own = getattr(errors, line.failed, None)
-    if isinstance(own, type) and issubclass(own, RecsysError) and own.__init__ is Exception.__init__:
-        return own(line.message)
-    return LauncherError(f"{line.failed}: {line.message}" if own is None else line.message)
+def error_of(name: str, message: str) -> RecsysError:
+    """Return the product's own error that a job's driver met, or a LauncherError with the text of another.
+
+    Args:
+        name: of the error's class.
+        message: its text.
+    """
+    own = getattr(errors, name, None)
+    if isinstance(own, type) and issubclass(own, RecsysError) and own.__init__ is RecsysError.__init__:
+        return own(message)
+    return LauncherError(message if own is not None else f"{name}: {message}")
 
 
 def _print(line: _Line) -> None:

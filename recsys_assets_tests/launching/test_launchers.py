@@ -26,7 +26,7 @@ from recsys_assets_tests.launching.tried_work import (
     squared,
     summed,
 )
-from recsys_assets_tests.ray_clusters import ADDRESS, running_ray
+from recsys_assets_tests.ray_clusters import ADDRESS, Cluster, running_ray
 
 INSIDE = "RECSYS_TESTS_IN_RAY"
 LONG = 60.0
@@ -37,7 +37,10 @@ FORMS: dict[str, Callable[[], Launcher]] = {
     "ray_cluster": RayCluster,
     "ray_jobs": lambda: RayJobs(ADDRESS),
 }
-APART = [pytest.param(form, marks=pytest.mark.scale) for form in ("ray_cluster", "ray_jobs")]
+APART = [
+    pytest.param("ray_cluster", marks=pytest.mark.scale),
+    pytest.param("ray_jobs", marks=[pytest.mark.scale, pytest.mark.slow]),
+]
 """Launchers whose worker is another process than the caller's."""
 EVERY = ["in_process", pytest.param("torchrun", marks=pytest.mark.scale), *APART]
 
@@ -123,24 +126,23 @@ def test_only_a_function_of_a_module_goes_to_another_program():
 @pytest.mark.scale
 def test_the_suite_holds_on_a_ray_cluster():
     with running_ray() as cluster:
-        found = cluster.run(
-            *(
-                "-m",
-                "pytest",
-                __file__,
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "--timeout=40",
-                "-x",
-                "-k",
-                "ray",
-                "-m",
-                "not scale",
-            ),
-            environment={INSIDE: "1"},
-            timeout=150,
-        )
+        suite_holds(cluster, "scale and not slow")
+
+
+@pytest.mark.scale
+@pytest.mark.slow
+def test_the_suite_holds_for_jobs_sent_to_a_ray_cluster():
+    with running_ray() as cluster:
+        suite_holds(cluster, "scale and slow")
+
+
+def suite_holds(cluster: Cluster, selected: str) -> None:
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--timeout=60", "-m", selected]
+    found = cluster.run(
+        *("-m", "pytest", __file__, *options, "-k", "ray and not suite"),
+        environment={INSIDE: "1"},
+        timeout=280,
+    )
     assert found.returncode == 0, found.stdout[-3000:]
     assert " skipped" not in found.stdout.splitlines()[-1]
 

@@ -86,6 +86,7 @@ NONE = {
     "storage/locks.py": "the lock files",
     "storage/private_files.py": "permissions",
     "storage/rejected_init.py": "a note of the command that runs, replaced as one",
+    "deploy/deployment_files.py": "a folder that the user names, each file replaced as one",
     "exports/redis_target.py": "keys of a server",
     "benchmarks": "temporary homes",
 }
@@ -100,7 +101,7 @@ LOCK_OF = {
         "experiments/online_results.py", "features/feature_database.py",
         "index/build_index.py",
         "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
-        "intake/newest_catalogue.py",
+        "intake/events_of_home.py", "intake/newest_catalogue.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py", "lake/live_days.py",
         "lake/wish_defaults.py", "orchestration/assets/embeddings.py", "orchestration/assets/exports.py",
         "orchestration/assets/release.py",
