@@ -140,7 +140,7 @@ class Live:
             "forgets": self.hide_forgotten,
         }
         if shared := self.shared:
-            looks["event server"] = lambda: (shared.copy.catch_up(), self._refresh_events())
+            looks["event server"] = shared.copy.catch_up
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
