@@ -145,7 +145,7 @@ class Live:
         if self.followed is not None:
             looks["object store"] = self.followed.look
         if self.shared is not None:
-            looks["event server"] = self._copy_events
+            looks["event server"] = self.shared.copy.catch_up
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -232,11 +232,6 @@ class Live:
     def _stored(self) -> None:
         for tell in self.after_commit:
             tell()
-        self._refresh_events()
-
-    def _copy_events(self) -> None:
-        if self.shared is not None:
-            self.shared.copy.catch_up()
         self._refresh_events()
 
     def _refresh_events(self) -> None:
