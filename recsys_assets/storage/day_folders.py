@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Final
 
 _DAY_PREFIX: Final = "date="
+PART: Final = "part-0.parquet"
+"""The file of a day of a table."""
+JOURNAL: Final = ".days.jsonl"
+"""What is known of the days that a table has, in the table's folder: here a journal, in an object store a table."""
 
 
 def day_folder(root: Path, day: date) -> Path:

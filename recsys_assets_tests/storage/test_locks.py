@@ -101,7 +101,7 @@ LOCK_OF = {
         "experiments/online_results.py", "features/feature_database.py",
         "index/build_index.py",
         "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
-        "intake/newest_catalogue.py",
+        "intake/events_of_home.py", "intake/newest_catalogue.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py", "lake/live_days.py",
         "lake/wish_defaults.py", "orchestration/assets/embeddings.py", "orchestration/assets/exports.py",
         "orchestration/assets/release.py",

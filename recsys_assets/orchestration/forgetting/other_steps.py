@@ -11,6 +11,9 @@ from typing import Final
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from recsys_assets.errors import EventsUnavailableError
+from recsys_assets.intake.events_of_home import opened_events
+from recsys_assets.intake.shared_upkeep import forget_shared
 from recsys_assets.lake.forgotten_rows import LeftOutRows
 from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.orchestration.forgetting.dagster_step import forget_in_dagster
@@ -32,13 +35,19 @@ _NOTE: Final = "a golden user was forgotten here (forget #{})"
 
 
 def forget_in_intake(home: Home, ids: frozenset[str], *, number: int) -> StepResult:
-    """Delete the users' events, impressions and merges from `events.sqlite`, while servers run.
+    """Delete the users' events, impressions and merges from `events.sqlite`, and the server, while servers run.
 
     The file's `user_version` grows, by which every process that follows it reads it again from the start.
     """
     changed = 0
+    try:
+        with opened_events(home) as shared:
+            if shared is not None:
+                changed += forget_shared(shared, sorted(ids))
+    except EventsUnavailableError as error:
+        return StepResult(step="intake", detail="", unfinished=f"{error}; run `recsys forget` again")
     if home.events_db.exists():
-        changed = take_out_of_database(home.events_db, WantedIds(ids), grow_version=True)
+        changed += take_out_of_database(home.events_db, WantedIds(ids), grow_version=True)
     detail = f"{changed:,} rows of events, impressions and merges (forget #{number})" if changed else ""
     return StepResult(step="intake", detail=detail, changed=changed)
 
