@@ -196,7 +196,7 @@ def publish_audited(
     *,
     store: DayStore,
     quarantine: Path,
-    ledger: Ledger | None = None,
+    ledger: CheckLedger | None = None,
     progress: Callable[[date], None] | None = None,
 ) -> InteractionsOutcome:
     """Publish cleaned days, or put them in quarantine; `chunks` have those of `wanted` that have a raw file, in order.

@@ -1,8 +1,8 @@
 """The queue of Dagster's runs, where its instance is on a server: one run of a code location at a time.
 
 A code location is one home, and a run holds the home's build lock: a second one would wait in a process of its own.
-The daemon starts the next run of the queue when the one before has ended. Runs of other homes on the same instance, each
-a code location of `workspace.yaml`, do not wait for it.
+The daemon starts the next run of the queue when the one before has ended. Runs of other homes on the same instance,
+each a code location of `workspace.yaml`, do not wait for it.
 """
 
 from typing import Any, Final

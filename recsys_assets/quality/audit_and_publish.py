@@ -230,7 +230,7 @@ def publish_chunks(
     store: DayStore,
     audit: Callable[[date, pl.DataFrame], list[CheckResult]],
     quarantine: Path,
-    ledger: Ledger | None = None,
+    ledger: CheckLedger | None = None,
     recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
     progress: Callable[[date], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -144,8 +144,8 @@ class Live:
         }
         if self.followed is not None:
             looks["object store"] = self.followed.look
-        if shared := self.shared:
-            looks["event server"] = lambda: (shared.copy.catch_up(), self._refresh_events())
+        if self.shared is not None:
+            looks["event server"] = self._copy_events
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -232,6 +232,11 @@ class Live:
     def _stored(self) -> None:
         for tell in self.after_commit:
             tell()
+        self._refresh_events()
+
+    def _copy_events(self) -> None:
+        if self.shared is not None:
+            self.shared.copy.catch_up()
         self._refresh_events()
 
     def _refresh_events(self) -> None:
