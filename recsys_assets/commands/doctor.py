@@ -17,6 +17,8 @@ from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.errors import BrokenReleaseError, RecsysError, ReleaseError
+from recsys_assets.intake.copied_entries import landings
+from recsys_assets.intake.events_of_home import opened_events
 from recsys_assets.intake.newest_catalogue import read_newest
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.state_takeover import compared
@@ -84,6 +86,8 @@ def examine(home: Home) -> Findings:
     found.facts.append(("source", f"{source.spec}, {source.first_day} to {source.last_day}"))
     found.facts.append(("event log", event_log_in_use(home)))
     _examine_ledger(home, settings, found)
+    with _named(found, "event server"):
+        found.facts += _facts_of_event_server(home, settings)
     with _named(found, "notices"):
         found.facts += _facts_of_notices(home)
     with _named(found, "item states"):
@@ -130,6 +134,22 @@ def _facts_of_events(inputs: "Inputs") -> list[tuple[str, str]]:
     parts = [f"{waiting:,} new ones"] if waiting else []
     parts += [f"those of {days:,} days have not landed"] if days else []
     return [("events by HTTP", f"{', '.join(parts)}; recsys land --events{home.option}")] if parts else []
+
+
+def _facts_of_event_server(home: Home, settings: Settings) -> list[tuple[str, str]]:
+    """Return the server of events, whether it answers, and what is not copied from it yet; nothing without one."""
+    with opened_events(home) as shared:
+        if shared is None:
+            return []
+        waiting = shared.copy.waiting()
+        lakes = {one.lake for one in shared.copy.using(landings)}
+        facts = [
+            ("event server", f"{shared.copy.log.shown} answers; {waiting:,} entries are not copied yet"),
+            ("", f"{len(lakes)} lakes land from it; events stay there until each of them has them"),
+        ]
+    if settings.events.backend == "nats" and settings.events.acknowledge == "written":
+        facts.append(("", 'acknowledge = "written": a power cut of the server may lose the last 2 minutes'))
+    return facts
 
 
 def _facts_of_states(home: Home) -> list[tuple[str, str]]:

@@ -92,7 +92,11 @@ class Monitor:
 
     def prepare(self, frames: Sequence[tuple[date, pl.DataFrame]]) -> None:
         """Read the days that are judged next in one pass; all frames have the same columns, as in `judge`."""
-        self._prepared = {day: events for (day, _), events in zip(frames, read_days(frames), strict=True)}
+        self.take({day: events for (day, _), events in zip(frames, read_days(frames), strict=True)})
+
+    def take(self, events: Mapping[date, DayEvents]) -> None:
+        """Take the days that are judged next as they were read, here or by another process."""
+        self._prepared = dict(events)
 
     def judge(self, frame: pl.DataFrame, *, day: date) -> list[CheckResult]:
         """Return one result a drift check of `day`, later than all days judged before.

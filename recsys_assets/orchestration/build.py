@@ -15,6 +15,7 @@ import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
+from recsys_assets.intake.events_of_home import wait_for_events
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.follow import count_now
 from recsys_assets.orchestration.build_notices import Noted, noticed
@@ -44,8 +45,8 @@ from recsys_assets.orchestration.planning.stages import (
     DAILY,
     RELEASE,
     BuildStep,
-    DagsterHistory,
     Stages,
+    history_of,
     stage_names,
     walk,
 )
@@ -60,6 +61,7 @@ from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
+from recsys_assets.storage.store_writing import push_now
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -147,6 +149,7 @@ def rebuild(
 def begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
     """Hold the lock, and end what earlier commands left unfinished; the outcome is noticed at the end."""
     with noticed(home, settings, watcher.say) as noted, build_lock(home):
+        wait_for_events(home, watcher.say)
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
         finish_forgets(home, watcher.say)
@@ -212,7 +215,7 @@ class Builder:
         return self.outcome
 
     def _ask(self, name: str, *, landed_only: bool = True, through: date | None = None) -> BuildStep | None:
-        history = DagsterHistory(self.instance)
+        history = history_of(self.inputs, self.instance)
         found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
         return found.step(name)
 
@@ -296,4 +299,5 @@ class Builder:
         row = replace(row, warnings=tuple(self._notes))
         self._notes.clear()
         self.outcome.rows.append(row)
+        push_now(self.home.root)  # a kill loses no more than the next stage
         self.watcher.end(row)

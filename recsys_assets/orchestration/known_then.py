@@ -25,9 +25,10 @@ from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.settings import Settings
+from recsys_assets.storage.day_folders import JOURNAL
 from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.partition_store import JOURNAL, PartitionStore
+from recsys_assets.storage.partition_store import PartitionStore
 
 
 @contextmanager

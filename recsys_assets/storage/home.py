@@ -15,7 +15,17 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 LockName = Literal[
-    "build", "source", "events", "rules", "keys", "reports", "notices", "forgets", "experiments"
+    "build",
+    "source",
+    "events",
+    "copy",
+    "rules",
+    "keys",
+    "reports",
+    "notices",
+    "forgets",
+    "experiments",
+    "replica",
 ]
 
 
@@ -68,6 +78,11 @@ class Home(msgspec.Struct, frozen=True):
     def lock(self, name: LockName) -> Path:
         """Lock file of the one process that builds, or changes what the name says."""
         return self.root / f".{name}.lock"
+
+    @property
+    def copy(self) -> Path:
+        """The index of a home that is a copy of an object store, its note, and local files that others replaced."""
+        return self.root / ".copy"
 
     @property
     def dagster(self) -> Path:

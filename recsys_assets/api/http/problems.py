@@ -143,7 +143,8 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
         (words for kind, words in _MISSING.items() if isinstance(error, kind)), "the release, or its rules,"
     )
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
-    return _response(request, status, detail)
+    headers = {"retry-after": "1"} if isinstance(error, EventsUnavailableError) else None
+    return _response(request, status, detail, headers=headers)
 
 
 def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

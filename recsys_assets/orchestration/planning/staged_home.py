@@ -17,9 +17,9 @@ from recsys_assets.lake.landing import remove_left_overs
 from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.quality.open_ledger import copy_ledger
 from recsys_assets.rules.testing.cases import CASES_FILE
-from recsys_assets.storage.day_folders import day_folder, days_under
+from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, days_under
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.partition_store import JOURNAL, PART
+from recsys_assets.storage.table_copy import bring_days
 
 _PREFIX: Final = "plan-"
 
@@ -33,6 +33,7 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
         settings_file: a proposed `recsys.toml`; None takes the home's.
         rules_file: a proposed `rules.toml`; None takes the home's.
     """
+    bring_days(home.root)
     home.scratch.mkdir(parents=True, exist_ok=True)
     remove_left_overs(home.scratch, _PREFIX)
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=home.scratch) as folder:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from recsys_assets.errors import DatabaseUnavailableError
+from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.intake.event_store import store_rows
 from recsys_assets.intake.events_database import stored_event
 from recsys_assets.intake.rows import ImpressionRow, MergeRow
@@ -33,6 +34,8 @@ from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_folders import day_folder, days_under
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.store_place import place_of
+from recsys_assets.storage.table_copy import days_of_table
 
 if TYPE_CHECKING:
     from recsys_assets.intake.group import IntakeRow
@@ -47,8 +50,9 @@ _LOST_EVENTS: Final = "lost are the events in it that cannot be read"
 
 def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, str, str]]:
     """Yield each file that is missing or damaged, its fault, and the loss with what a build does about it."""
-    landed = bool(days_under(home.raw))
+    landed = bool(days_of_table(home.raw))
     history = home.dagster / "history"
+    ran_here = landed and (place_of(home.root) is None or history.exists())  # days may be another machine's
     if history.exists() and (fault := fault_of_yaml(home)):
         yield home.dagster_yaml, fault, "it is written again, without lines of your own"
     index = history / "runs" / _INDEX
@@ -60,7 +64,7 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
             (home.dagster / "schedules" / "schedules.db", "lost is when schedules ran last"),
             *((log, "lost is the log of one run") for log in logs),
         ):
-            if fault := _fault(file, expected=landed):
+            if fault := _fault(file, expected=ran_here):
                 yield file, fault, loss
     if fault := _fault_of_ledger(home, settings, expected=landed):
         yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
@@ -198,7 +202,12 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
 
 
 def _keep_events(home: Home, damaged: Path) -> str:
-    """Take over the rows of a damaged file, of each table up to the first that cannot be read."""
+    """Take over the rows of a damaged file, of each table up to the first that cannot be read.
+
+    Those of a shared log are on its server, and are copied from there.
+    """
+    if EventOptions.of(home).events.backend != "sqlite":
+        return "; the server has them"
     kept: list[IntakeRow] = []
     with suppress(sqlite3.Error, ValueError, TypeError):
         for number, *values in _rows(damaged, "events"):
