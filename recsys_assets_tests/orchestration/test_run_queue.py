@@ -78,6 +78,7 @@ def dagster(*words: str) -> list[str]:
 
 @pytest.mark.scale
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_runs_of_one_home_do_not_overlap(tmp_path, postgres):
     home = home_on(tmp_path / "shop", postgres)
     assert not build(home, load_settings(home), SilentWatcher()).failed
