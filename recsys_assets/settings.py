@@ -209,7 +209,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def cut(self) -> list[str]:
-        """Parts that the shards add to a fingerprint: sums over more of them have other last bits, wherever they run."""
+        """Parts that the shards add to a fingerprint: sums over more of them have other last bits."""
         return [f"{self.shards} shards"] if self.shards > 1 else []
 
 

@@ -125,9 +125,7 @@ class Inputs:
     def is_landed(self, file: DayFile) -> bool:
         """Return whether a raw day is as it would land now; a moved or renamed file of the source is no change."""
         given, now = file.provenance, self.landing(file.day)
-        keys = (
-            (CODE_KEY, READING_KEY, CONTENT_KEY) if READING_KEY in given else (INPUTS_KEY,)
-        )  # an earlier one
+        keys = (CODE_KEY, READING_KEY, CONTENT_KEY) if READING_KEY in given else (INPUTS_KEY,)  # earlier
         return all(given.get(key) == now[key] for key in keys)
 
     def contents(self, first: date, last: date) -> str:
