@@ -11,13 +11,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.serving.fallback_release import load_served_before
 from recsys_assets.api.serving.followed_experiments import FollowedExperiments
 from recsys_assets.api.serving.followed_states import FollowedStates
-from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.follower import Follower, join_all
 from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.replica_note import FollowedStore
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from recsys_assets.api.http.auth import KeyRing
 
 log = logging.getLogger("recsys.api")
-
-_STOPPING_SECONDS = 5.0
-"""Longest wait for the threads that follow them, at the end."""
 
 
 class Live:
@@ -160,7 +157,7 @@ class Live:
         finally:
             stopped.set()
             self.intake.close()
-            _join(threads)
+            join_all(threads)
             for serving in self.opened():
                 serving.recent.close()
             self.states.store.close()
@@ -296,9 +293,3 @@ def _stamp(file: Path) -> int:
         return file.stat().st_ctime_ns
     except OSError:
         return 0
-
-
-def _join(threads: Sequence[threading.Thread]) -> None:
-    end = monotonic() + _STOPPING_SECONDS
-    for thread in threads:
-        thread.join(max(0.0, end - monotonic()))
