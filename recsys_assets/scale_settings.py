@@ -55,4 +55,5 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The record of every check result by day."""
 
     postgres: PostgresUrl | None = None
-    """`postgresql://user:password@host/database`; left out, `quality.sqlite` in the home."""
+    """`postgresql://user:password@host/database`, and `?schema=NAME` where two homes of one name share it; left out,
+    `quality.sqlite` in the home."""
