@@ -182,6 +182,10 @@ class ObjectChangedError(ObjectStoreError):
     """Another writer replaced the object meanwhile."""
 
 
+class DatabaseUnavailableError(RecsysError):
+    """A database server does not answer; the message names it, and says how long was waited."""
+
+
 class LauncherError(RecsysError):
     """A cluster cannot be reached, lacks a package, or a task of it failed for good."""
 

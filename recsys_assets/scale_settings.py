@@ -17,7 +17,10 @@ PostgresUrl = Annotated[
 ]
 StoreUrl = Annotated[
     str,
-    Meta(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[^\s?#]*)?$", description="a URL, s3://bucket/prefix"),
+    Meta(
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/[^\s?#]*)?|file:///\S+)$",
+        description="a URL, s3://bucket/prefix",
+    ),
 ]
 Endpoint = Annotated[str, Meta(pattern=r"^https?://[^\s/]+/?$", description="a URL, http://127.0.0.1:8333")]
 
@@ -26,7 +29,7 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The object store that holds lake, quarantine, reports, artifacts and releases; the home is a copy then."""
 
     root: StoreUrl | None = None
-    """`s3://bucket/prefix`; left out, everything is in the home alone."""
+    """`s3://bucket/prefix`, or `file:///folder` of a shared disk; left out, everything is in the home alone."""
     endpoint: Endpoint | None = None
     """The server, where it is not AWS."""
     region: Line = "us-east-1"
@@ -43,7 +46,7 @@ class LauncherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     address: Line = "http://127.0.0.1:8265"
     """The cluster's dashboard, where jobs are sent."""
     stretch_days: Annotated[int, Meta(ge=1, le=10_000)] = 30
-    """Days that a task of the cluster lands."""
+    """Days that a task of the cluster lands; a run of no more days stays in its own process."""
     shards: Annotated[int, Meta(ge=1, le=4_096)] = 2
     """Processes that train together, each with a share of the users."""
 

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 FOLDER = Path(__file__).parent
 DAYS = 60
 USER = "1"
-GROUPS = ("embeddings", "features", "index", "interactions", "lake", "release", "serving")
+GROUPS = ("embeddings", "features", "index", "interactions", "lake", "online", "release", "serving")
 LARGEST = 200_000
 """Bytes of an image, at most."""
 _MARGIN = 12

@@ -16,8 +16,8 @@ from recsys_assets.interactions.returns import TakenOff
 from recsys_assets.interactions.row_rule import FAULTS, RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.quality.audit_and_publish import DayPublisher, DayStore, PublishOutcome
+from recsys_assets.quality.check_ledger import CheckLedger
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
-from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.quality.run_expectations import (
     contract_expectations,
@@ -109,6 +109,35 @@ class RawDays(Protocol):
         """Yield the days that have a file, with their rows, in chunks that fit in memory."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class AuditedDay:
+    """A cleaned day and the results of its audit."""
+
+    day: date
+    """The day."""
+    frame: pl.DataFrame
+    """The INTERACTIONS contract's columns."""
+    account: RowAccount
+    """Every raw row."""
+    wishes: int
+    """Rows with a weight above 0."""
+    results: list[CheckResult]
+    """The results of INTERACTIONS_CHECKS."""
+
+
+def audited_days(
+    days: Iterable[date], *, raw: RawDays, rule: WishRule, rows: RowRule, taken_off: TakenOff | None = None
+) -> Iterator[list[AuditedDay]]:
+    """Clean and audit days in chunks; no day depends on another. Arguments as in `publish_interactions`."""
+    for chunk in raw.read_chunks(days, every_column=True):
+        found = clean_days(chunk, rule=rule, rows=rows, taken_off=taken_off)
+        cleaned = [(day, one) for (day, _), one in zip(chunk, found, strict=True)]
+        yield [
+            AuditedDay(day=day, frame=one.frame, account=one.account, wishes=one.wishes, results=results)
+            for (day, one), results in zip(cleaned, audit_days(cleaned, rule=rule), strict=True)
+        ]
+
+
 @dataclass(kw_only=True)
 class InteractionsOutcome:
     """The days of one run."""
@@ -134,7 +163,7 @@ def publish_interactions(
     rule: WishRule,
     rows: RowRule,
     taken_off: TakenOff | None = None,
-    ledger: Ledger | None = None,
+    ledger: CheckLedger | None = None,
     progress: Callable[[date], None] | None = None,
 ) -> InteractionsOutcome:
     """Clean the raw store's days, in order, audit each and publish it or put it in quarantine.
@@ -150,22 +179,43 @@ def publish_interactions(
         ledger: keeps every result, and the account of each published day.
         progress: called with each day when it is done.
     """
+    wanted = list(days)
+    return publish_audited(
+        audited_days(wanted, raw=raw, rule=rule, rows=rows, taken_off=taken_off),
+        wanted,
+        store=store,
+        quarantine=quarantine,
+        ledger=ledger,
+        progress=progress,
+    )
+
+
+def publish_audited(
+    chunks: Iterable[Sequence[AuditedDay]],
+    wanted: Sequence[date],
+    *,
+    store: DayStore,
+    quarantine: Path,
+    ledger: CheckLedger | None = None,
+    progress: Callable[[date], None] | None = None,
+) -> InteractionsOutcome:
+    """Publish cleaned days, or put them in quarantine; `chunks` have those of `wanted` that have a raw file, in order.
+
+    The other arguments are as in `publish_interactions`.
+    """
     publisher = DayPublisher(store=store, quarantine=quarantine, ledger=ledger)
     account, accounts, wishes = RowAccount(), dict[date, RowAccount](), dict[date, int]()
-    wanted = list(days)
     missing = set(wanted)
-    for chunk in raw.read_chunks(wanted, every_column=True):
-        found = clean_days(chunk, rule=rule, rows=rows, taken_off=taken_off)
-        cleaned = [(day, one) for (day, _), one in zip(chunk, found, strict=True)]
-        for (day, one), results in zip(cleaned, audit_days(cleaned, rule=rule), strict=True):
-            missing.discard(day)
+    for chunk in chunks:
+        for one in chunk:
+            missing.discard(one.day)
             account = account.plus(one.account)
             if one.account.reasons:
-                accounts[day] = one.account
-            wishes[day] = one.wishes
-            publisher.publish(day, one.frame, results, account=one.account)
+                accounts[one.day] = one.account
+            wishes[one.day] = one.wishes
+            publisher.publish(one.day, one.frame, one.results, account=one.account)
             if progress is not None:
-                progress(day)
+                progress(one.day)
     return InteractionsOutcome(
         published=publisher.finish(),
         account=account,

@@ -1,18 +1,19 @@
 """The audit of raw days: expectations that hold for every source, and drift against published days."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.drift.day_events import DayEvents, read_days
 from recsys_assets.drift.day_scores import DRIFT_CHECKS, OF_WHOLE_DAYS
 from recsys_assets.drift.monitor import Monitor
 from recsys_assets.quality.contract import Contract
 from recsys_assets.quality.expectations import CheckResult, RowExpectation, expect
-from recsys_assets.quality.run_expectations import evaluate, evaluate_days, schema_result
+from recsys_assets.quality.run_expectations import evaluate_days, schema_result
 
 TRIMMED: Final = r"(?s)^\S(.*\S)?$"
 """Pattern of text without blanks at either end."""
@@ -83,6 +84,50 @@ def of_part(result: CheckResult) -> CheckResult:
     return replace(result, verdict="warn", detail=f"{result.detail}; no reason to reject: {_IN_PART}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasuredDay:
+    """All of a raw day's audit that depends on no other day; it may be made in another process, in any order."""
+
+    day: date
+    """The day."""
+    frame: pl.DataFrame
+    """Its rows."""
+    columns_found: CheckResult
+    """The result of `schema`."""
+    expected: list[CheckResult]
+    """The results of RAW_EXPECTATIONS; empty where the columns differ from the contract."""
+    events: DayEvents | None
+    """The day as drift reads it; None where it is not measured, or the columns differ."""
+
+
+def measure_days(
+    contract: Contract, frames: Sequence[tuple[date, pl.DataFrame]], *, drift: bool = True
+) -> list[MeasuredDay]:
+    """Measure many days by one pass over their rows, each with the same results as alone; in their order.
+
+    Args:
+        contract: the source's `raw_interactions`.
+        frames: each day once, with its rows.
+        drift: read the days for drift too.
+    """
+    schema = contract.polars_schema()
+    found = {day: schema_result(frame, schema, table=contract.name, day=day) for day, frame in frames}
+    alike = [(day, frame) for day, frame in frames if found[day].verdict == "ok"]
+    judged = evaluate_days(RAW_EXPECTATIONS, alike, table=contract.name)
+    expected = {day: results for (day, _), results in zip(alike, judged, strict=True)}
+    events = dict(zip(expected, read_days(alike), strict=True)) if drift else {}
+    return [
+        MeasuredDay(
+            day=day,
+            frame=frame,
+            columns_found=found[day],
+            expected=expected.get(day, []),
+            events=events.get(day),
+        )
+        for day, frame in frames
+    ]
+
+
 class RawAudit:
     """Judges raw days: the contract's columns, RAW_EXPECTATIONS, and drift against published days."""
 
@@ -99,29 +144,31 @@ class RawAudit:
         """
         self._in_part = in_part
         self._contract, self._monitor = contract, monitor
-        self._schema = contract.polars_schema()
-        self._prepared: dict[date, tuple[pl.DataFrame, list[CheckResult]]] = {}
+        self._measured: dict[date, MeasuredDay] = {}
 
     def prepare(self, frames: Sequence[tuple[date, pl.DataFrame]]) -> None:
         """Read the days that are audited next in one pass; their results are the same without it."""
-        alike = [(day, frame) for day, frame in frames if frame.schema == self._schema]
-        judged = evaluate_days(RAW_EXPECTATIONS, alike, table=self._contract.name)
-        self._prepared = {day: (frame, results) for (day, frame), results in zip(alike, judged, strict=True)}
+        self.take(measure_days(self._contract, frames, drift=self._monitor is not None))
+
+    def take(self, measured: Sequence[MeasuredDay]) -> None:
+        """Take the days that are audited next as they were measured, here or by another process."""
+        self._measured = {one.day: one for one in measured}
         if self._monitor is not None:
-            self._monitor.prepare(alike)
+            self._monitor.take({one.day: one.events for one in measured if one.events is not None})
 
     def __call__(self, day: date, frame: pl.DataFrame) -> list[CheckResult]:
         """Run every check of RAW_CHECKS on one day; only `schema` if the columns differ from the contract."""
-        columns_found = schema_result(frame, self._schema, table=self._contract.name, day=day)
-        if columns_found.verdict != "ok":
-            return [columns_found]
-        expected = self._expectations(day, frame)
+        measured = self._measured.get(day)
+        if measured is None or measured.frame is not frame:
+            (measured,) = measure_days(self._contract, [(day, frame)], drift=False)
+        if measured.columns_found.verdict != "ok":
+            return [measured.columns_found]
         if self._monitor is None:
-            return [columns_found, *expected]
+            return [measured.columns_found, *measured.expected]
         drift = self._monitor.judge(frame, day=day)
         if day in self._in_part:
             drift = list(map(of_part, drift))
-        return [columns_found, *map(self._without_news, expected), *drift]
+        return [measured.columns_found, *map(self._without_news, measured.expected), *drift]
 
     def published(self, day: date, frame: pl.DataFrame) -> None:
         """Tell the monitor that `day` was published as `frame`."""
@@ -132,12 +179,6 @@ class RawAudit:
         """Tell the monitor that `day` was rejected, and an earlier version stays."""
         if self._monitor is not None:
             self._monitor.rejected(day)
-
-    def _expectations(self, day: date, frame: pl.DataFrame) -> list[CheckResult]:
-        prepared, results = self._prepared.get(day, (None, []))
-        if prepared is frame:
-            return results
-        return evaluate(RAW_EXPECTATIONS, frame, table=self._contract.name, day=day)
 
     def _without_news(self, result: CheckResult) -> CheckResult:
         """Turn a warning about what is usual for the source into a result that passes, and says so."""

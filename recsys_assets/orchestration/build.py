@@ -45,8 +45,8 @@ from recsys_assets.orchestration.planning.stages import (
     DAILY,
     RELEASE,
     BuildStep,
-    DagsterHistory,
     Stages,
+    history_of,
     stage_names,
     walk,
 )
@@ -56,10 +56,12 @@ from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.replay_report import finish_replay
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
+from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
+from recsys_assets.storage.store_writing import push_now
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -115,7 +117,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         if not builder.outcome.failed:
             builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
         if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
-            reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
+            reported = last_reported_days(days, settings.report, ledger=ledger_place(home))
             builder.build_days("increment_report", reported)
         if wrong:
             builder.end(StageRow(stage="recalled", status="failed", detail=left_out_in_words(wrong)))
@@ -213,7 +215,7 @@ class Builder:
         return self.outcome
 
     def _ask(self, name: str, *, landed_only: bool = True, through: date | None = None) -> BuildStep | None:
-        history = DagsterHistory(self.instance)
+        history = history_of(self.inputs, self.instance)
         found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
         return found.step(name)
 
@@ -297,4 +299,5 @@ class Builder:
         row = replace(row, warnings=tuple(self._notes))
         self._notes.clear()
         self.outcome.rows.append(row)
+        push_now(self.home.root)  # a kill loses no more than the next stage
         self.watcher.end(row)

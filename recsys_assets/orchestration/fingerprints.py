@@ -257,8 +257,15 @@ class Inputs:
 
     @cached_property
     def embeddings(self) -> str:
-        """Covers the choice, all cleaned days, the catalogue and the training settings."""
-        return self._or_warm("embeddings", fingerprint([CODE_VERSIONS["embeddings"], self._choice_of_build]))
+        """Covers the choice, all cleaned days, the catalogue, the training settings and the number of shards.
+
+        Sums over another number of shards have other last bits; who starts them makes no difference.
+        """
+        shards = self.settings.shards
+        cut = [f"{shards} shards"] if shards > 1 else []
+        return self._or_warm(
+            "embeddings", fingerprint([CODE_VERSIONS["embeddings"], self._choice_of_build, *cut])
+        )
 
     @cached_property
     def evaluation(self) -> str:

@@ -5,7 +5,7 @@ stays as it is, and the other days go on. What is audited belongs to the audits,
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import polars as pl
 
+from recsys_assets.quality.check_ledger import CheckLedger
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import (
     RECALLED,
     content_fingerprint,
@@ -23,7 +23,7 @@ from recsys_assets.quality.quarantine import (
     recalled_result,
 )
 from recsys_assets.quality.row_account import RowAccount
-from recsys_assets.storage.partition_store import in_chunks
+from recsys_assets.storage.day_frames import in_chunks
 
 _FLUSH_DAYS: Final = 200
 """Days that are put on the disk together, and then made visible in the ledger."""
@@ -92,7 +92,7 @@ class DayPublisher:
         *,
         store: DayStore,
         quarantine: Path,
-        ledger: Ledger | None = None,
+        ledger: CheckLedger | None = None,
         recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -193,7 +193,7 @@ def publish_days(
     store: DayStore,
     audit: Callable[[date, pl.DataFrame], list[CheckResult]],
     quarantine: Path,
-    ledger: Ledger | None = None,
+    ledger: CheckLedger | None = None,
     recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
     progress: Callable[[date], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -212,12 +212,44 @@ def publish_days(
         progress: called with each day when it is done.
         now: as in `DayPublisher`.
     """
+    return publish_chunks(
+        _prepared(frames, audit),
+        store=store,
+        audit=audit,
+        quarantine=quarantine,
+        ledger=ledger,
+        recalled=recalled,
+        progress=progress,
+        now=now,
+    )
+
+
+def publish_chunks(
+    chunks: Iterable[Sequence[tuple[date, pl.DataFrame]]],
+    *,
+    store: DayStore,
+    audit: Callable[[date, pl.DataFrame], list[CheckResult]],
+    quarantine: Path,
+    ledger: CheckLedger | None = None,
+    recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
+    progress: Callable[[date], None] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> PublishOutcome:
+    """Audit and publish days that come in chunks, which are ready for the audit; all else as `publish_days` does.
+
+    Args:
+        chunks: days in ascending order, each with its collected frame.
+        store: as in `DayPublisher`.
+        audit: audits one day; a `HistoryAudit` learns how each day ended before the next is audited.
+        quarantine: as in `DayPublisher`.
+        ledger: as in `DayPublisher`.
+        recalled: as in `DayPublisher`.
+        progress: called with each day when it is done.
+        now: as in `DayPublisher`.
+    """
     publisher = DayPublisher(store=store, quarantine=quarantine, ledger=ledger, recalled=recalled, now=now)
-    prepare = audit.prepare if isinstance(audit, PreparingAudit) else None
     history = audit if isinstance(audit, HistoryAudit) else None
-    for chunk in in_chunks(frames, rows=lambda of_day: of_day[1].height):
-        if prepare is not None:
-            prepare(chunk)
+    for chunk in chunks:
         for day, frame in chunk:
             published = publisher.publish(day, frame, audit(day, frame))
             if history is not None and published:
@@ -227,6 +259,17 @@ def publish_days(
             if progress is not None:
                 progress(day)
     return publisher.finish()
+
+
+def _prepared(
+    frames: Iterable[tuple[date, pl.DataFrame]], audit: Callable[[date, pl.DataFrame], list[CheckResult]]
+) -> Iterator[list[tuple[date, pl.DataFrame]]]:
+    """Yield the days in chunks, each after the audit prepared it."""
+    prepare = audit.prepare if isinstance(audit, PreparingAudit) else None
+    for chunk in in_chunks(frames, rows=lambda of_day: of_day[1].height):
+        if prepare is not None:
+            prepare(chunk)
+        yield chunk
 
 
 def judge_recalled(

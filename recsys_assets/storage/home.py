@@ -15,7 +15,17 @@ DEFAULT_HOME: Final = ".recsys"
 FEATURE_DATABASE: Final = "features.sqlite"
 """The feature tables' file, in the artifact `features` and in every release."""
 LockName = Literal[
-    "build", "source", "events", "copy", "rules", "keys", "reports", "notices", "forgets", "experiments"
+    "build",
+    "source",
+    "events",
+    "copy",
+    "rules",
+    "keys",
+    "reports",
+    "notices",
+    "forgets",
+    "experiments",
+    "replica",
 ]
 
 
@@ -68,6 +78,11 @@ class Home(msgspec.Struct, frozen=True):
     def lock(self, name: LockName) -> Path:
         """Lock file of the one process that builds, or changes what the name says."""
         return self.root / f".{name}.lock"
+
+    @property
+    def copy(self) -> Path:
+        """The index of a home that is a copy of an object store, its note, and local files that others replaced."""
+        return self.root / ".copy"
 
     @property
     def dagster(self) -> Path:
@@ -212,6 +227,11 @@ class Home(msgspec.Struct, frozen=True):
     def quality_db(self) -> Path:
         """Every check result, by day."""
         return self.root / "quality.sqlite"
+
+    @property
+    def ledger_copy(self) -> Path:
+        """A copy of the check results, in a home that is removed at the end: it is read instead of any other."""
+        return self.root / "ledger_copy.sqlite"
 
     @property
     def events_db(self) -> Path:

@@ -25,6 +25,7 @@ from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
     AnswersUnavailableError,
+    DatabaseUnavailableError,
     EventConflictError,
     EventsUnavailableError,
     ExperimentsError,
@@ -75,6 +76,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (OnlineMetricsError, HTTP_503_SERVICE_UNAVAILABLE),
     (ExperimentsError, HTTP_503_SERVICE_UNAVAILABLE),  # a request can cause none
     (ItemStateError, HTTP_409_CONFLICT),
+    (DatabaseUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),
@@ -84,6 +86,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
 
 
 _MISSING: Final[Mapping[type[RecsysError], str]] = {
+    DatabaseUnavailableError: "the record of check results",
     EventsUnavailableError: "the event store",
     ItemStatesUnavailableError: "the store of item states",
     ForgetError: "the record of users who were forgotten",

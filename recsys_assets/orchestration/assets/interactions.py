@@ -1,15 +1,21 @@
 """The interactions' assets: cleaned days, and a report on each increment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from recsys_assets.interactions.cleaned_days import InteractionsOutcome, publish_interactions
+from recsys_assets.interactions.cleaned_days import (
+    AuditedDay,
+    InteractionsOutcome,
+    publish_audited,
+)
+from recsys_assets.interactions.cleaned_stretches import DaysToClean, cleaned_by, cleaned_here
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.report_page import reported_days, write_report
 from recsys_assets.lake.home_account import write_home_account
+from recsys_assets.launching.launcher import Launcher
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import (
@@ -22,9 +28,11 @@ from recsys_assets.orchestration.metadata import (
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.planning.artifact_parts import parts_of_report
 from recsys_assets.orchestration.question_checks import question_specs
+from recsys_assets.orchestration.ray_days import is_for_ray, run_on_ray
 from recsys_assets.orchestration.recalled_days import left_out
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
+from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.day_folders import day_folder
 
@@ -33,7 +41,12 @@ def interactions(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Clean the run's days, each audited before it is published."""
-    outcome = clean_days(lake, days_of(context), progress)
+    days = days_of(context)
+    outcome = (
+        run_on_ray(context, lake, INTERACTIONS.name, days, progress, outcome=InteractionsOutcome)
+        if is_for_ray(lake, days)
+        else clean_days(lake, days, progress)
+    )
     write_home_account(lake.home, lake.settings().source)
     recalled, problems = left_out(lake.inputs()), []
     missing = [day for day in outcome.missing if day not in recalled]
@@ -64,18 +77,40 @@ def interactions(
     )
 
 
-def clean_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> InteractionsOutcome:
-    """Clean landed days, each audited before it is published; return how they ended."""
-    inputs = Inputs(lake.home, lake.settings())
+def clean_days(
+    lake: Lake,
+    days: Sequence[date],
+    progress: StageProgress,
+    *,
+    launcher: Launcher | None = None,
+    before_chunk: Callable[[], None] = lambda: None,
+) -> InteractionsOutcome:
+    """Clean landed days, each audited before it is published; return how they ended. Arguments as in `land_days`."""
+    inputs, settings = Inputs(lake.home, lake.settings()), lake.settings()
+    wanted = DaysToClean(
+        home=lake.home,
+        days=tuple(days),
+        rule=inputs.wish_rule,
+        rows=inputs.row_rule,
+        taken_off=inputs.taken_off,
+    )
+    cleaned = (
+        cleaned_here(wanted, lake.raw())
+        if launcher is None
+        else cleaned_by(launcher, wanted, stretch_days=settings.launcher.stretch_days)
+    )
+
+    def still_built() -> Iterator[list[AuditedDay]]:
+        for chunk in cleaned:
+            before_chunk()
+            yield chunk
+
     with lake.ledger() as ledger:
-        return publish_interactions(
+        return publish_audited(
+            still_built(),
             days,
-            raw=lake.raw(),
             store=lake.interactions(inputs.cleaning),
             quarantine=lake.home.quarantine,
-            rule=inputs.wish_rule,
-            rows=inputs.row_rule,
-            taken_off=inputs.taken_off,
             ledger=ledger,
             progress=progress_of("interactions", days, progress),
         )
@@ -97,7 +132,7 @@ def increment_report(
 ) -> dg.MaterializeResult[Any]:
     """Execute the report notebook for those of the run's days that `[report] when` asks for."""
     days, settings = days_of(context), lake.settings()
-    wanted = reported_days(days, settings.report, quality_db=lake.home.quality_db)
+    wanted = reported_days(days, settings.report, ledger=ledger_place(lake.home))
     inputs, metadata = Inputs(lake.home, settings), dict[str, Any](days=len(wanted))
     for count, day in enumerate(wanted, start=1):
         parts = parts_of_report(inputs, day)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -10,14 +9,11 @@ import polars as pl
 
 from recsys_assets.intake.merged_users import last_users, stored_merges
 from recsys_assets.lake.contract import ITEM_CATALOGUE, RAW_INTERACTIONS
-from recsys_assets.lake.event_days import event_store
-from recsys_assets.lake.event_rows import EventRows
 from recsys_assets.lake.follow import count_now
-from recsys_assets.lake.forgotten_rows import ForgottenRows
 from recsys_assets.lake.item_catalogue import audit_catalogue, catalogue_of, write_catalogue
-from recsys_assets.lake.landing import iter_days
-from recsys_assets.lake.source_days import SourceDays, files_as_counted
-from recsys_assets.lake.sources.source import Source
+from recsys_assets.lake.landed_days import DaysToLand, LandedDay, landed_by, landed_here
+from recsys_assets.lake.source_days import SourceDays
+from recsys_assets.launching.launcher import Launcher
 from recsys_assets.orchestration.catalogue_in_force import put_catalogue_in_force, takeover_metadata
 from recsys_assets.orchestration.day_records import record_days
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
@@ -32,10 +28,11 @@ from recsys_assets.orchestration.metadata import (
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.question_checks import answers, question_specs
+from recsys_assets.orchestration.ray_days import is_for_ray, run_on_ray
 from recsys_assets.orchestration.recalled_days import note_rejected_again, recalled_days, recalled_rows
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
-from recsys_assets.quality.audit_and_publish import PublishOutcome, publish_days
+from recsys_assets.quality.audit_and_publish import PublishOutcome, publish_chunks
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.storage.forgotten import Forgotten
 
@@ -44,7 +41,12 @@ def raw_interactions(
     context: dg.AssetExecutionContext, lake: Lake, progress: dg.ResourceParam[StageProgress]
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Land the run's days from the source, each audited before it is published."""
-    outcome, counted = land_days(lake, days_of(context), progress)
+    days = days_of(context)
+    if is_for_ray(lake, days):
+        outcome = run_on_ray(context, lake, RAW_INTERACTIONS.name, days, progress, outcome=PublishOutcome)
+        counted = count_now(lake.home, lake.settings())
+    else:
+        outcome, counted = land_days(lake, days, progress)
     note_rejected_again(lake.inputs(), outcome)
     source = lake.settings().source
     of_run = {
@@ -61,27 +63,58 @@ def raw_interactions(
     )
 
 
-def land_days(lake: Lake, days: Sequence[date], progress: StageProgress) -> tuple[PublishOutcome, SourceDays]:
-    """Land days from the source, each audited before it is published; return how they ended, and the source's days."""
+def land_days(
+    lake: Lake,
+    days: Sequence[date],
+    progress: StageProgress,
+    *,
+    launcher: Launcher | None = None,
+    before_chunk: Callable[[], None] = lambda: None,
+) -> tuple[PublishOutcome, SourceDays]:
+    """Land days from the source, each audited before it is published; return how they ended, and the source's days.
+
+    Args:
+        lake: the lake.
+        days: the days.
+        progress: takes each day that is done.
+        launcher: reads and measures stretches of days; None reads here. Days are judged and published here, in order.
+        before_chunk: called before days are published; what it raises ends the landing.
+    """
     source, settings = lake.source(), lake.settings()
     counted, inputs = count_now(lake.home, settings), Inputs(lake.home, settings)
     gone = inputs.source_changes(counted).gone  # they stay as they landed
-    wanted = [day for day in days if day not in gone]
-    read, forgotten = source.only(counted.files_with(wanted)), ForgottenRows(Forgotten.load(lake.home))
-    rows = EventRows(
-        store=event_store(lake.home),
-        last_day=settings.source.own_last_day,
+    wanted = DaysToLand(
+        home=lake.home,
+        source=settings.source,
+        days=tuple(day for day in days if day not in gone),
+        counted=counted,
         users_now=last_users(stored_merges(lake.home.events_db)),
+        forgotten=Forgotten.load(lake.home),
     )
+    landed = (
+        landed_here(wanted, source, scratch=lake.home.scratch)
+        if launcher is None
+        else landed_by(launcher, wanted, stretch_days=settings.launcher.stretch_days)
+    )
+    provenance = dict[date, dict[str, str]]()
     with lake.ledger() as ledger:
-        outcome = publish_days(
-            forgotten.without(rows.joined(iter_days(read, wanted, scratch=lake.home.scratch))),
-            store=lake.raw(_provenance(inputs, read, counted, rows, forgotten)),
-            audit=lake.raw_audit(source, ledger, in_part=days_in_part(inputs)),
+        audit = lake.raw_audit(source, ledger, in_part=days_in_part(inputs))
+
+        def audited() -> Iterator[list[tuple[date, pl.DataFrame]]]:
+            for chunk in landed:
+                before_chunk()
+                audit.take([one.measured for one in chunk])
+                provenance.update({one.measured.day: _provenance(inputs, one) for one in chunk})
+                yield [(one.measured.day, one.measured.frame) for one in chunk]
+
+        outcome = publish_chunks(
+            audited(),
+            store=lake.raw(provenance.__getitem__),
+            audit=audit,
             quarantine=lake.home.quarantine,
             ledger=ledger,
             recalled=recalled_rows(lake.home),
-            progress=progress_of("raw_interactions", wanted, progress),
+            progress=progress_of("raw_interactions", wanted.days, progress),
         )
     return outcome, counted
 
@@ -128,20 +161,10 @@ def make_catalogue(lake: Lake) -> tuple[pl.DataFrame, list[CheckResult]]:
     return frame, results
 
 
-def _provenance(
-    inputs: Inputs, read: Source, counted: SourceDays, rows: EventRows, forgotten: ForgottenRows
-) -> Callable[[date], dict[str, str]]:
-    """Return a day's provenance; none, so that it is stale, where a file was written to since it was counted."""
-
-    @cache
-    def is_as_counted() -> bool:  # called at the first write, when all has been read
-        return files_as_counted(read, counted)
-
-    return lambda day: {
-        **(inputs.landing(day) if is_as_counted() else {}),
-        **rows.provenance(day),
-        **forgotten.provenance(day),
-    }
+def _provenance(inputs: Inputs, landed: LandedDay) -> dict[str, str]:
+    """Return a day's provenance; without its landing, so that it is stale, where a file is not as it was counted."""
+    landing = inputs.landing(landed.measured.day) if landed.as_counted else {}
+    return {**landing, **landed.provenance}
 
 
 def lake_assets(

@@ -1,0 +1,1 @@
+"""Tests of recsys_assets.storage."""
