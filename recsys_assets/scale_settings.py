@@ -46,7 +46,7 @@ class LauncherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     address: Line = "http://127.0.0.1:8265"
     """The cluster's dashboard, where jobs are sent."""
     stretch_days: Annotated[int, Meta(ge=1, le=10_000)] = 30
-    """Days that a task of the cluster lands."""
+    """Days that a task of the cluster lands; a run of no more days stays in its own process."""
     shards: Annotated[int, Meta(ge=1, le=4_096)] = 2
     """Processes that train together, each with a share of the users."""
 

@@ -93,6 +93,8 @@ def examine(home: Home) -> Findings:
     with _named(found, "item states"):
         found.facts += _facts_of_states(home)
     _examine_assets(home, settings, found)
+    if not found.ledger_answers:
+        found.next_step = "start the server of the ledger, or mend [ledger] postgres"
     return found
 
 

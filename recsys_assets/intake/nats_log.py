@@ -83,6 +83,7 @@ class NatsLog:
         self._connection: Any = None
         self._stream: Any = None
         self._after = 0
+        self._tasks = set[asyncio.Future[Any]]()
 
     @property
     def shown(self) -> str:
@@ -198,24 +199,44 @@ class NatsLog:
             self._thread = threading.Thread(target=self._loop.run_forever, name="recsys-nats", daemon=True)
             self._thread.start()
         try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result(_WHOLE_CALL_SECONDS)
+            return asyncio.run_coroutine_threadsafe(self._until_lost(work), self._loop).result()
         except (EventsUnavailableError, ValueError):
             raise
         except (self._client.errors.Error, OSError, TimeoutError, CancelledError) as error:
             self.close()
-            raise EventsUnavailableError(f"{self.shown}: {self._url.one_line(error)}") from error
+            why = (
+                "the connection was lost" if isinstance(error, CancelledError) else self._url.one_line(error)
+            )
+            said = "" if isinstance(error, self._client.js.errors.APIError) else "no answer, "
+            raise EventsUnavailableError(f"{self.shown}: {said}{why}") from error
+
+    async def _until_lost(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine until its connection is lost, which its client would notice by a timeout only."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        try:
+            return await asyncio.wait_for(task, _WHOLE_CALL_SECONDS)
+        finally:
+            self._tasks.discard(task)
 
     async def _connected(self) -> Any:
         if self._connection is not None and self._connection.is_connected:
             return self._connection
         await self._disconnect()
 
-        async def quiet(error: Exception) -> None:
+        async def quiet(_: Exception) -> None:
             """Leave errors to the calls that meet them."""
+
+        async def lost() -> None:
+            for task in self._tasks:
+                task.cancel()
 
         connection = await self._client.connect(
             self._url.connection,
             allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0.05,
+            disconnected_cb=lost,
             connect_timeout=_CONNECT_SECONDS,
             error_cb=quiet,
             name="recsys-intake",

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from recsys_assets.storage.copy_index import NO_FILE, FileState, local_state
+from recsys_assets.storage.copy_index import NO_FILE, CopyIndex, FileState, local_state
 from recsys_assets.storage.current_form import CURRENT_KEY, LOCAL_FORMS, current_content
 from recsys_assets.storage.day_folders import JOURNAL
 
@@ -41,9 +41,7 @@ _CHUNK: Final = 1 << 20
 
 def files_of(root: Path) -> Iterator[str]:
     """Yield the keys of the files in the home `root` that belong to its store."""
-    for entry in _entries(root):
-        if entry.is_file(follow_symlinks=False) and _is_document(entry.name):
-            yield entry.name
+    yield from documents_of(root)
     for name in _FOLDERS:
         for key in _below(root / name, name):
             if key not in LOCAL_FORMS:
@@ -52,6 +50,13 @@ def files_of(root: Path) -> Iterator[str]:
         yield LEDGER
     if (root / CURRENT_KEY).is_file():
         yield CURRENT_KEY
+
+
+def documents_of(root: Path) -> Iterator[str]:
+    """Yield the keys of the documents beside the folders: settings, rules, keys, records."""
+    for entry in _entries(root):
+        if entry.is_file(follow_symlinks=False) and _is_document(entry.name):
+            yield entry.name
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -150,3 +155,9 @@ def last_in_order(key: str) -> int:
     if key.startswith("releases/") and name == "manifest.json":
         return 2
     return 1 if name.endswith(".inputs") or (key.startswith("quarantine/") and name.endswith(".json")) else 0
+
+
+def differs(index: CopyIndex, root: Path, key: str) -> bool:
+    """Return whether a local file may not have the content that it had when it was the store's last."""
+    known = index.files.get(key)
+    return known is None or known.state != state_now(root, key)

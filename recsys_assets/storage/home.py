@@ -81,7 +81,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def copy(self) -> Path:
-        """What a home knows of the object store that it is a copy of, and local files whose places it took."""
+        """The index of a home that is a copy of an object store, its note, and local files that others replaced."""
         return self.root / ".copy"
 
     @property

@@ -3,7 +3,6 @@
 Many days are written and then settled together: one pass of syncs instead of two a file.
 """
 
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +15,13 @@ from typing import Final, Literal
 import polars as pl
 
 from recsys_assets.storage.atomic import remove_folder
-from recsys_assets.storage.day_chunks import in_chunks
 from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
-from recsys_assets.storage.day_journal import UNSEALED, DayFile, DayJournal
+from recsys_assets.storage.day_frames import file_content, in_chunks
+from recsys_assets.storage.day_journal import DayFile, DayJournal
 from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.table_copy import TableCopy, copy_of_table
 
 _FILE: Final = "__file"
-
-
-def file_content(frame: pl.DataFrame, provenance: Mapping[str, str]) -> tuple[bytes, str]:
-    """Return a day's Parquet file before it is sealed, and the names and types of its columns."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
-    return buffer.getvalue(), ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
 
 
 @dataclass(frozen=True, kw_only=True)

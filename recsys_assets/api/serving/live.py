@@ -11,13 +11,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.serving.fallback_release import load_served_before
 from recsys_assets.api.serving.followed_experiments import FollowedExperiments
 from recsys_assets.api.serving.followed_states import FollowedStates
-from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.follower import Follower, join_all
 from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.replica_note import FollowedStore
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from recsys_assets.api.http.auth import KeyRing
 
 log = logging.getLogger("recsys.api")
-
-_STOPPING_SECONDS = 5.0
-"""Longest wait for the threads that follow them, at the end."""
 
 
 class Live:
@@ -145,7 +142,7 @@ class Live:
         if self.followed is not None:
             looks["object store"] = self.followed.look
         if self.shared is not None:
-            looks["event server"] = self._copy_events
+            looks["event server"] = self.shared.copy.catch_up
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -160,13 +157,13 @@ class Live:
         finally:
             stopped.set()
             self.intake.close()
-            _join(threads)
+            join_all(threads)
             for serving in self.opened():
                 serving.recent.close()
             self.states.store.close()
             self.merged.close()
-            if shared:
-                shared.close()
+            if self.shared is not None:
+                self.shared.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -234,11 +231,6 @@ class Live:
             tell()
         self._refresh_events()
 
-    def _copy_events(self) -> None:
-        if self.shared is not None:
-            self.shared.copy.catch_up()
-        self._refresh_events()
-
     def _refresh_events(self) -> None:
         for serving in self.opened():
             serving.recent.refresh()
@@ -301,9 +293,3 @@ def _stamp(file: Path) -> int:
         return file.stat().st_ctime_ns
     except OSError:
         return 0
-
-
-def _join(threads: Sequence[threading.Thread]) -> None:
-    end = monotonic() + _STOPPING_SECONDS
-    for thread in threads:
-        thread.join(max(0.0, end - monotonic()))
