@@ -108,6 +108,16 @@ def test_a_new_release_and_a_rollback_reach_both_replicas(stack):
         assert eventually(lambda port=port: get(stack, port, "/health/ready")["release"] == before)
 
 
+def test_an_event_to_any_replica_lands_at_the_builder(stack):
+    key = stack.run("builder", "recsys", "keys", "add", "shop", "--scope", "write").stdout.strip()
+    for number, port in enumerate(REPLICAS):
+        event = {"event_id": f"e{number}", "user_id": "1", "item_id": "1082185", "kind": "purchase"}
+        assert eventually(lambda port=port, event=event: get(stack, port, "/v1/events", key=key, **event))
+    landed = stack.run("builder", "recsys", "land", "--events")
+    assert landed.returncode == 0, landed.stdout + landed.stderr
+    assert len(list((stack.folder / "home" / "lake" / "events").glob("date=*"))) == 1
+
+
 def test_replicas_serve_on_while_every_other_server_is_gone(stack):
     before = [get(stack, port, "/v1/users/1/recommendations?k=5")["items"] for port in REPLICAS]
     for name in SERVERS:
