@@ -9,9 +9,11 @@ import msgspec
 from recsys_assets.errors import SettingsError
 from recsys_assets.storage.atomic import remove_file, replace_file
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import locked
 from recsys_assets.storage.settings_file import read_table
 from recsys_assets.storage.store_place import StorePlace, note_of, place_of
 
+_LOCK: Final = "place.lock"
 _PREFIX: Final = "RECSYS_STORAGE__"
 _ROOTS: Final = ("s3://", "file:///")
 
@@ -46,9 +48,16 @@ def bind(home: Home, environ: Mapping[str, str] = os.environ) -> StorePlace | No
     Raises:
         SettingsError: as in `wanted_place`, or the home is the copy of another store.
     """
-    wanted, noted = wanted_place(home, environ), place_of(home.root)
-    if wanted == noted:
-        return noted
+    wanted = wanted_place(home, environ)
+    if wanted == place_of(home.root):
+        return wanted
+    with locked(home.copy / _LOCK):  # commands may start together on a new home
+        return _noted(home, wanted)
+
+
+def _noted(home: Home, wanted: StorePlace | None) -> StorePlace | None:
+    """Note the store unless another command did; errors as in `bind`."""
+    noted = place_of(home.root)
     if wanted is not None and noted is not None and wanted.root.rstrip("/") != noted.root.rstrip("/"):
         raise SettingsError(
             f"{home.root}: is a copy of {noted.root}, and [storage] root names {wanted.root}; take another --home for"
