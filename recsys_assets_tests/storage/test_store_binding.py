@@ -57,10 +57,9 @@ def test_a_home_is_the_copy_of_one_store(home):
     assert bind(home, {ROOT: "s3://lake/shop/"}) is not None
 
 
-def test_a_home_whose_setting_is_removed_has_no_store_any_more(home):
-    bind(home, {ROOT: "s3://lake/shop"})
-    assert bind(home, {}) is None
-    assert place_of(home.root) is None
+def test_a_shell_without_the_variable_does_not_cut_a_home_off(home):
+    noted = bind(home, {ROOT: "s3://lake/shop"})
+    assert bind(home, {}) == noted == place_of(home.root)
 
 
 def test_commands_that_start_together_note_one_store(home):
