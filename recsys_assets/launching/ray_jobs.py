@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from recsys_assets import errors
-from recsys_assets.errors import LauncherError, RecsysError, SettingsError
+from recsys_assets.errors import LauncherError, RecsysError
 from recsys_assets.launching.launcher import Launcher, Member
 from recsys_assets.launching.named_work import NamedWork, as_json, result_of
-from recsys_assets.launching.ray_cluster import NEEDS_RAY, RayCluster
+from recsys_assets.launching.ray_cluster import RayCluster
+from recsys_assets.launching.ray_import import import_ray
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -126,17 +127,15 @@ def job_client(address: str) -> "JobSubmissionClient":
         SettingsError: Ray is not installed.
         LauncherError: nothing answers at the address.
     """
+    jobs = import_ray().job_submission
     try:
-        from ray.job_submission import JobSubmissionClient  # noqa: PLC0415  an optional package
-    except ModuleNotFoundError as error:
-        raise SettingsError(NEEDS_RAY) from error
-    try:
-        return JobSubmissionClient(address)
+        client: JobSubmissionClient = jobs.JobSubmissionClient(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise LauncherError(
             f"{address}: no Ray cluster answers; start one (`ray start --head`), or set [launcher] address to its "
             "dashboard"
         ) from error
+    return client
 
 
 def main(named: NamedWork, cluster: Launcher, *, tries: int) -> int:
