@@ -11,6 +11,7 @@ import click
 
 from recsys_assets.api.http.logs import printable
 from recsys_assets.commands import (
+    deploy_commands,
     experiments_commands,
     export_command,
     forget_command,
@@ -128,5 +129,6 @@ for command in (
     prune_command.prune,
     forget_command.forget,
     server_commands.keys,
+    deploy_commands.deploy,
 ):
     main.add_command(command)

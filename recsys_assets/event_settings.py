@@ -15,6 +15,15 @@ class EventsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Keeper of events until they land: `events.sqlite` in the home, or a server that several machines share."""
     url: Line | None = None
     """The server, `postgresql://user@host/database` or `nats://host:4222`; needs `recsys-assets[scale]`."""
+    log_name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "recsys"
+    """Name of the server's schema or stream: the same on all machines of one product, another one for each product."""
+    replicas: Annotated[int, Meta(ge=1, le=5)] = 1
+    """NATS servers that hold each event."""
+    acknowledge: Literal["synced", "written"] = "synced"
+    """A NATS server acknowledges what is synced to its disk, as `monitor` must show; `written` survives the end of its
+    process, and a power cut may lose the last 2 minutes."""
+    monitor: Line | None = None
+    """The NATS server's own HTTP port, `http://host:8222`, which says whether it has `sync_interval: always`."""
     kinds: list[Line] = []
     """Kinds of events taken beside view, cart, purchase, rating, like, dislike and hide."""
     queue_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 50_000

@@ -72,7 +72,8 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     epochs: Epochs = 15
     """Passes over users and items."""
     processes: Annotated[int, Meta(ge=1, le=256)] = 1
-    """Processes of this machine that iALS is sharded over by torchrun; each holds the whole matrix."""
+    """Processes of this machine that iALS is sharded over where `[launcher] kind` is `in_process`; each holds its share
+    of the users, and all items."""
     warm_start_epochs: Annotated[int, Meta(ge=0, le=10_000)] = 0
     """Epochs to train on from the last embeddings; 0 trains from scratch, so that the same days and settings give
     the same release whatever was there before."""

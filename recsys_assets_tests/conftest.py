@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from recsys_assets.storage.locks import locked
 from recsys_assets.training_settings import limit_spinning
+from recsys_assets_tests.object_servers import ObjectServer, running_seaweed
 
 settings.register_profile("busy", deadline=None)  # a machine that does other things too is no fault
 settings.load_profile("busy")
@@ -70,3 +71,10 @@ def built_home(recsys, tmp_path_factory) -> Path:
             assert build.returncode == 0, build.stdout + build.stderr
             (folder / "built" / "complete").touch()
     return home
+
+
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory) -> Iterator[ObjectServer]:
+    """A real S3 server for tests that leave it running; each takes a prefix of its own."""
+    with running_seaweed(tmp_path_factory.mktemp("objects")) as server:
+        yield server

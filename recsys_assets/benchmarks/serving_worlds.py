@@ -22,7 +22,12 @@ from recsys_assets.embeddings.training import train
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
 from recsys_assets.features.feature_database import build_features, write_features
 from recsys_assets.index.build_index import build_item_index
-from recsys_assets.index.candidate_rows import CANDIDATE_ITEMS, CANDIDATE_SCORES, write_candidates
+from recsys_assets.index.candidate_rows import (
+    CANDIDATE_ITEMS,
+    CANDIDATE_SCORES,
+    CandidateInputs,
+    write_candidates,
+)
 from recsys_assets.index.index_report import read_report
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.lake.sources.registry import open_source
@@ -129,12 +134,14 @@ def write_some_candidates(home: Home, *, kept: int = 50, fill: bool = False) -> 
     with tempfile.TemporaryDirectory() as folder:
         write_candidates(
             Path(folder),
-            user_embeddings=found.user_embeddings[:first],
-            item_embeddings=found.item_embeddings,
-            seen_indptr=found.seen_indptr[: first + 1],
-            seen_items=found.seen_items,
-            index=ItemIndex.load(index, found.item_embeddings),
-            settings=IndexSettings(candidates_per_user=kept),
+            CandidateInputs(
+                user_embeddings=found.user_embeddings[:first],
+                item_embeddings=found.item_embeddings,
+                seen_indptr=found.seen_indptr[: first + 1],
+                seen_items=found.seen_items,
+                index=ItemIndex.load(index, found.item_embeddings),
+            ),
+            IndexSettings(candidates_per_user=kept),
         )
         for name, empty in ((CANDIDATE_ITEMS, -1), (CANDIDATE_SCORES, -np.inf)):
             some = np.load(Path(folder, name))

@@ -21,8 +21,8 @@ from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE
 from recsys_assets.source_settings import Given, with_changes
 from recsys_assets.storage.database_urls import without_password
-from recsys_assets.storage.day_folders import days_under
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.table_copy import days_of_table
 
 if TYPE_CHECKING:
     from recsys_assets.source_settings import ReadingSettings
@@ -116,7 +116,7 @@ def init(
     question where the sample does not decide. Without a terminal a question is an error that names the option.
     """
     place = Home.locate(home)
-    if place.settings_file.exists() and days_under(place.raw) and not force:
+    if place.settings_file.exists() and days_of_table(place.raw) and not force:
         raise SettingsError(
             f"{place.settings_file} is there already, and days have landed; edit it, or give --force to replace its "
             "source"

@@ -21,7 +21,7 @@ from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock
 
 if TYPE_CHECKING:
-    from recsys_assets.quality.ledger import Acceptance, Ledger
+    from recsys_assets.quality.check_ledger import Acceptance, CheckLedger
 
 _SHOWN_DAYS = 5
 _STAYS_EXCEPTION = (
@@ -52,7 +52,7 @@ def _rejected_within(
     return sorted(found)
 
 
-def _exceptions_within(ledger: "Ledger", spans: Sequence[tuple[date, date]]) -> list["Acceptance"]:
+def _exceptions_within(ledger: "CheckLedger", spans: Sequence[tuple[date, date]]) -> list["Acceptance"]:
     """Return what was accepted within the spans, but not as the new normal."""
     return list(dict.fromkeys(one for first, last in spans for one in ledger.exceptions(first, last)))
 
@@ -123,13 +123,13 @@ def accept(
     from recsys_assets.notices.delivery import COMMAND_SECONDS, deliver_due  # noqa: PLC0415
     from recsys_assets.orchestration.landing_plan import accepting_stores  # noqa: PLC0415
     from recsys_assets.orchestration.recall_home import take_back_accepted  # noqa: PLC0415
-    from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
+    from recsys_assets.quality.open_ledger import open_ledger  # noqa: PLC0415
     from recsys_assets.quality.quarantine import accept_day, require_reason  # noqa: PLC0415
 
     require_reason(why)
     place, who, at = Home.locate(home), who or getpass.getuser(), datetime.now(UTC)
     settings = settings_for(place)
-    with build_lock(place, patience=SHORTLY), Ledger(place.quality_db) as ledger:
+    with build_lock(place, patience=SHORTLY), open_ledger(place) as ledger:
         stores = accepting_stores(place, settings)
         before = _exceptions_within(ledger, spans) if as_normal else []
         for day in _rejected_within(place.quarantine, spans, known={one.day for one in before}):

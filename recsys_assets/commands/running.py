@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from recsys_assets.api_settings import ApiSettings
+from recsys_assets.commands.replica_options import ReplicaOptions, replica_options
 from recsys_assets.commands.shared import (
     days_option,
     example,
@@ -94,7 +95,9 @@ def up(
     click.echo("Ended.")
 
 
-@click.command(epilog=example("recsys serve --port 8000 --workers 2"))
+@click.command(
+    epilog=example("recsys serve --port 8000 --workers 2", "recsys serve --from s3://bucket/home --workers 2")
+)
 @home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=_PORT, help="Port of the API and its page.")
@@ -102,8 +105,13 @@ def up(
 @click.option(
     "--fallback-previous", is_flag=True, help="Serve the release before if the current one is broken."
 )
-def serve(home: Path | None, host: str, port: int, workers: int, fallback_previous: bool) -> None:
+@replica_options
+def serve(
+    home: Path | None, host: str, port: int, workers: int, fallback_previous: bool, replica: ReplicaOptions
+) -> None:
     """Serve the API and its page from the current release."""
+    if replica.url is not None:
+        sys.exit(replica.serve(host=host, port=port, workers=workers))
     from recsys_assets.api.serving.server import serve as serve_api  # noqa: PLC0415
 
     place = Home.locate(home)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,11 +18,13 @@ from recsys_assets.errors import ReleaseError, SettingsError
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 from recsys_assets.storage.database_urls import is_database, without_password
-from recsys_assets.storage.day_folders import days_under
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock
 from recsys_assets.storage.private_files import close_to_others
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
+from recsys_assets.storage.store_binding import bind
+from recsys_assets.storage.store_writing import push_changes, refresh
+from recsys_assets.storage.table_copy import days_of_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +37,16 @@ DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 """A day as an argument or an option."""
 
 
-def _closed_to_others(_context: click.Context, _option: click.Parameter, given: Path | None) -> Path | None:
-    """Make the files of the home private, which an earlier version left open, before the command runs."""
-    close_to_others(Home.locate(given))
+def _closed_to_others(context: click.Context, _option: click.Parameter, given: Path | None) -> Path | None:
+    """Make the files of the home private, which an earlier version left open, before the command runs.
+
+    A home with an object store is brought to its state.
+    """
+    home = Home.locate(given)
+    close_to_others(home)
+    if bind(home) is not None:
+        refresh(home.root)
+        context.call_on_close(partial(push_changes, home.root))
     return given
 
 
@@ -223,7 +232,7 @@ def require_nothing_landed(home: Home) -> None:
     Raises:
         SettingsError: it has landed days; the message names their source, where the current release does.
     """
-    if days_under(home.raw):
+    if days_of_table(home.raw):
         raise SettingsError(
             f"{home.settings_file}: no settings here, but landed days; write them by `recsys init{home.option} "
             f"--source {_source_of_release(home)}`, with the source of these days"

@@ -65,7 +65,9 @@ def stream(
 
     def run(watcher: "ConsoleWatcher") -> "BuildOutcome":
         from recsys_assets.commands.event_sender import by_http, into_intake  # noqa: PLC0415
+        from recsys_assets.intake.event_meaning import EventOptions  # noqa: PLC0415
         from recsys_assets.intake.event_store import Intake  # noqa: PLC0415
+        from recsys_assets.intake.events_of_home import event_log_of  # noqa: PLC0415
         from recsys_assets.lake.initialise import spec_as_written  # noqa: PLC0415
         from recsys_assets.lake.sources.registry import open_source, source_of  # noqa: PLC0415
         from recsys_assets.orchestration.stream_state import days_to_play  # noqa: PLC0415
@@ -88,7 +90,8 @@ def stream(
         with build_lock(place):
             if url is not None:
                 return play_days(place, settings, watcher, source, state, send=by_http(url, key))
-            intake = Intake(place.events_db, settings.events, now=lambda: datetime.now(UTC))
+            log = event_log_of(place, EventOptions.of(place))
+            intake = Intake(place.events_db, settings.events, now=lambda: datetime.now(UTC), log=log)
             try:
                 return play_days(place, settings, watcher, source, state, send=into_intake(intake))
             finally:

@@ -21,8 +21,8 @@ from recsys_assets.drift.explain import describe, rows_behind
 from recsys_assets.drift.seen_before import FirstSeen, SeenBefore
 from recsys_assets.drift.seen_snapshot import SnapshotDays, load_seen
 from recsys_assets.drift.windows import KEPT_DAYS
+from recsys_assets.quality.check_ledger import CheckLedger
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import content_fingerprint
 from recsys_assets.quality.run_expectations import json_rows
 from recsys_assets.settings import QualitySettings
@@ -65,7 +65,7 @@ class Monitor:
         settings: QualitySettings,
         *,
         store: PublishedDays | None = None,
-        ledger: Ledger | None = None,
+        ledger: CheckLedger | None = None,
         catalogue: pl.DataFrame | None = None,
         recalled: Mapping[date, Collection[str]] | None = None,
     ) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from recsys_assets.embeddings.factorisation import Factorisation, Start, epochs_of
-from recsys_assets.embeddings.ials import CONVERGED_STEPS, Workers
+from recsys_assets.embeddings.ials import CONVERGED_STEPS
 from recsys_assets.embeddings.ials_half_step import half_step, sides
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.item_item import (
@@ -24,6 +24,7 @@ from recsys_assets.embeddings.item_item import (
     related_items,
 )
 from recsys_assets.embeddings.memory_plan import needed_bytes, require_memory
+from recsys_assets.embeddings.sharded_training import Workers
 from recsys_assets.embeddings.training import train
 from recsys_assets.storage.arrays import Float32, Int64
 from recsys_assets.training_settings import TrainingSettings

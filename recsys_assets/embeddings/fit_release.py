@@ -10,12 +10,12 @@ from recsys_assets import columns
 from recsys_assets.embeddings.components import Run
 from recsys_assets.embeddings.factorisation import with_epochs
 from recsys_assets.embeddings.fit_model import FittedModel, fit_model
-from recsys_assets.embeddings.ials import Workers
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.model_files import last_trained, load_embeddings, save_embeddings
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.new_items import with_new_items
 from recsys_assets.embeddings.recency import categories_in
+from recsys_assets.embeddings.sharded_training import Workers
 from recsys_assets.training_settings import TrainingSettings
 
 
@@ -62,7 +62,7 @@ def fit_release(
         hides: true for the events that hide an item, see `InteractionMatrix.from_interactions`.
         earlier: folder of the last embeddings, to go on from where `warm_start_epochs` says so.
         on_epoch: called with an epoch's number and the number of all.
-        workers: processes to train iALS in where `processes` is above 1.
+        workers: processes to train iALS in; None: this one.
 
     Raises:
         TrainingDataError: no wish, or nothing finite can be fitted.

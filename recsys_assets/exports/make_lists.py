@@ -20,6 +20,7 @@ from recsys_assets.errors import ExportError, ReleaseError
 from recsys_assets.exports.chosen_users import UserBatch
 from recsys_assets.exports.list_batch import ListBatch
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
+from recsys_assets.intake.events_of_home import bring_events
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.stored_events import users_with_events
 from recsys_assets.release.bound_states import bind_states
@@ -55,6 +56,7 @@ class ListMaker:
             now: the time at which item states hold, UTC.
 
         Raises:
+            EventsUnavailableError: the server of `[events]` does not answer.
             ItemStatesUnavailableError: the item states cannot be read.
             ReleaseError: the release is broken, or no rules can be bound to it.
             RulesError: there is no such scenario.
@@ -62,6 +64,7 @@ class ListMaker:
         self.home, self.scenario, self.k, self.now = home, scenario, k, now
         self.release: Release = load_release(home.releases / release_id, verify=False)
         self._plain = PlainScenario(self.release)
+        bring_events(home)
         self._events = events_since(self.release, home.events_db, EventMeaning.of(EventOptions.of(home)))
         store = StateStore(home.item_states_db)
         over = FollowedCatalogue(home).over(self.release)

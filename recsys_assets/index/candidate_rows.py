@@ -1,19 +1,22 @@
 """Each user's best unseen items, scored ahead of serving. Work in blocks bounds the memory."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from recsys_assets.embeddings.model_files import Embeddings
 from recsys_assets.embeddings.score_parts import RelatedByUser
 from recsys_assets.index.exact_search import NormOrdered, Pairs, Top, top_of_rows, top_products
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.settings import IndexSettings
 from recsys_assets.storage.arrays import NO_ITEM, Float32, Int32, Int64, create_array
+
+R = TypeVar("R")
 
 CANDIDATE_ITEMS: Final = "candidates_items.npy"
 CANDIDATE_SCORES: Final = "candidates_scores.npy"
@@ -35,16 +38,45 @@ class CandidateRows:
     """Items a user."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CandidateInputs:
+    """Arrays that the candidates are scored from. Shapes: U users, I items, D dimensions."""
+
+    user_embeddings: Float32
+    """(U, D)."""
+    item_embeddings: Float32
+    """(I, D)."""
+    seen_indptr: Int64
+    """Start of each user's seen items, (U + 1,)."""
+    seen_items: Int32
+    """Item numbers of all users, one user after another."""
+    index: ItemIndex
+    """The index of the same items."""
+    related: RelatedByUser | None = None
+    """The related part of the same users' scores; None where the score is the inner product."""
+
+    @classmethod
+    def of(cls, found: Embeddings, index: Path) -> "CandidateInputs":
+        """Take saved embeddings, and the index of their items in the folder `index`."""
+        return cls(
+            user_embeddings=found.user_embeddings,
+            item_embeddings=found.item_embeddings,
+            seen_indptr=found.seen_indptr,
+            seen_items=found.seen_items,
+            related=RelatedByUser.of(found.score, found),
+            index=ItemIndex.load(index, found.item_embeddings),
+        )
+
+
+class FillElsewhere(Protocol):
+    """Other processes that fill rows of lists whose files are there already."""
+
+    def __call__(self, rows: Sequence[slice], *, exact: bool) -> None:
+        """Fill these blocks of rows, by exact products or by the index."""
+
+
 def write_candidates(
-    folder: Path,
-    *,
-    user_embeddings: Float32,
-    item_embeddings: Float32,
-    seen_indptr: Int64,
-    seen_items: Int32,
-    index: ItemIndex,
-    settings: IndexSettings,
-    related: RelatedByUser | None = None,
+    folder: Path, inputs: CandidateInputs, settings: IndexSettings, *, elsewhere: FillElsewhere | None = None
 ) -> CandidateRows:
     """Write each user's best unseen items: `candidates_items.npy`, int32, and `candidates_scores.npy`.
 
@@ -54,42 +86,62 @@ def write_candidates(
 
     Args:
         folder: where the two files go.
-        user_embeddings: (U, D) float32.
-        item_embeddings: (I, D) float32.
-        seen_indptr: start of each user's seen items, (U + 1,).
-        seen_items: item numbers of all users, one user after another.
-        index: the index of the same items.
+        inputs: vectors, what was seen, and the index.
         settings: list length, pairs and threads.
-        related: the related part of the same users' scores; None where the score is the inner product.
+        elsewhere: fills the blocks after the first; None: threads of this process.
     """
-    users, items = len(user_embeddings), len(item_embeddings)
-    kept = min(settings.candidates_per_user, items)
+    users = len(inputs.user_embeddings)
+    kept = min(settings.candidates_per_user, len(inputs.item_embeddings))
     if kept <= 0 or not users:
         return CandidateRows(by="nothing", kept=0)
-    nums, scores = (
+    lists = tuple(
         create_array(folder / name, (users, kept), dtype)
         for name, dtype in ((CANDIDATE_ITEMS, np.int32), (CANDIDATE_SCORES, np.float32))
     )
+    at_once = _BLOCK if inputs.related is None else _users_at_once(len(inputs.item_embeddings))
+    first, *others = blocks(users, at_once)
+    scored = fill_candidates(lists, inputs, [first], settings, exact=True)
+    exact = scored * (users / first.stop) <= settings.precompute_pairs
+    if not exact:
+        others = [first, *others]
+    if elsewhere is None:
+        fill_candidates(lists, inputs, others, settings, exact=exact)
+    else:
+        elsewhere(others, exact=exact)
+    for array in lists:
+        array.flush()
+    return CandidateRows(by="exact" if exact else "index", kept=kept)
 
-    def score(rows: slice, best: BestOfBlock) -> int:
-        seen = Pairs.of(seen_indptr, seen_items, rows)
-        top = best(np.ascontiguousarray(user_embeddings[rows]), seen, rows)
-        nums[rows], scores[rows] = top.nums, top.scores
+
+def fill_candidates(
+    lists: Sequence[np.memmap[Any, Any]],
+    inputs: CandidateInputs,
+    rows: Sequence[slice],
+    settings: IndexSettings,
+    *,
+    exact: bool,
+) -> int:
+    """Fill blocks of rows of the two files, item numbers and scores; return the number of scores computed."""
+    nums, scores = lists
+    related, items_ID, kept = inputs.related, inputs.item_embeddings, nums.shape[1]
+    if exact:
+        best = (_by_products if related is None else _by_sums)(items_ID, kept, related)
+    else:
+        best = _by_index(inputs.index, items_ID, kept, related, threads=settings.threads)
+
+    def score(block: slice) -> int:
+        seen = Pairs.of(inputs.seen_indptr, inputs.seen_items, block)
+        top = best(np.ascontiguousarray(inputs.user_embeddings[block]), seen, block)
+        nums[block], scores[block] = top.nums, top.scores
         return top.scored
 
-    by_index = _by_index(index, item_embeddings, kept, related, threads=settings.threads)
-    by_scores = (_by_products if related is None else _by_sums)(item_embeddings, kept, related)
-    at_once = _BLOCK if related is None else max(1, min(_BLOCK, _SCORES_AT_ONCE // items))
-    first, *others = blocks(users, at_once)
-    exact = score(first, by_scores) * (users / first.stop) <= settings.precompute_pairs
     if exact:
-        in_threads(lambda rows: score(rows, by_scores), others, threads=settings.threads)
-    else:
-        for rows in (first, *others):
-            score(rows, by_index)
-    nums.flush()
-    scores.flush()
-    return CandidateRows(by="exact" if exact else "index", kept=kept)
+        return sum(in_threads(score, rows, threads=settings.threads))
+    return sum(map(score, rows))
+
+
+def _users_at_once(items: int) -> int:
+    return max(1, min(_BLOCK, _SCORES_AT_ONCE // items))
 
 
 BestOfBlock = Callable[[Float32, Pairs, slice], Top]
@@ -173,14 +225,13 @@ def _best_of_each(every: Iterable[tuple[Int32, Float32]], seen: Pairs, k: int) -
     return nums_Bk, scores_Bk
 
 
-def in_threads(score: Callable[[slice], object], blocks: Iterable[slice], *, threads: int) -> None:
+def in_threads(score: Callable[[slice], R], blocks: Iterable[slice], *, threads: int) -> list[R]:
     """Score blocks side by side: a block's products use one thread, and so does the rest of its work."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415  only where an index is built
 
     workers = threads or len(os.sched_getaffinity(0))
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(score, blocks):  # raises what a block raised
-            pass
+        return list(pool.map(score, blocks))  # raises what a block raised
 
 
 def blocks(count: int, size: int = _BLOCK) -> Iterator[slice]:

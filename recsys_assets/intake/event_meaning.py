@@ -3,6 +3,7 @@
 The rule is that of `[interactions]` (`interactions/wish_rule.py` applies it to the lake), in plain Python for the API.
 """
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Self
@@ -11,7 +12,7 @@ import msgspec
 
 from recsys_assets.event_settings import EventsSettings
 from recsys_assets.intake.events_database import HIDING_KINDS
-from recsys_assets.settings import DEFAULT_KINDS, InteractionsSettings, load_settings
+from recsys_assets.settings import DEFAULT_KINDS, InteractionsSettings, load_or_default_settings
 from recsys_assets.storage.home import Home
 
 WISH: Final = 1
@@ -20,6 +21,7 @@ HIDDEN: Final = 2
 """The item is hidden."""
 NOTHING: Final = 0
 """The event changes no list."""
+_VARIABLES: Final = "RECSYS_EVENTS__"
 IMPRESSION: Final = "impression"
 """The kind of an event that says that an item was shown."""
 _TAKEN: Final = ("view", "cart", "purchase", "rating", "like", *HIDING_KINDS)
@@ -47,14 +49,15 @@ class EventOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, home: Home) -> Self:
-        """Return those of a home; the defaults where it has no settings yet.
+        """Return those of a home; the defaults, and `RECSYS_EVENTS__…`, where it has no settings yet.
 
         Raises:
             SettingsError: the settings are not valid.
         """
-        if not home.settings_file.is_file():
+        named = any(name.startswith(_VARIABLES) for name in os.environ)
+        if not home.settings_file.is_file() and not named:
             return cls()
-        settings = load_settings(home)
+        settings = load_or_default_settings(home)
         return cls(events=settings.events, interactions=settings.interactions, source=settings.source.spec)
 
 

@@ -1,11 +1,10 @@
-"""The writer of `events.sqlite`: events, impressions and merges, durable before their sender gets an answer.
+"""The intake: events, impressions and merges, durable in the event log before their sender gets an answer.
 
-A thread of its own writes what arrived within a few milliseconds as one transaction, with one sync of the disk (a
-group commit). Several processes may write the same file.
+A thread of its own writes what arrived within a few milliseconds as one group, with one sync of the disk (a group
+commit). Several processes may write the same log.
 """
 
 import contextlib
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -15,8 +14,9 @@ from typing import Final, NamedTuple
 
 from recsys_assets.errors import EventConflictError, EventsUnavailableError, IntakeFullError, RecsysError
 from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.events_database import Clock, open_events, utc_now
-from recsys_assets.intake.group import IntakeRow, Receipt, Submission, write_group
+from recsys_assets.intake.event_logs import EventLog, LocalEvents
+from recsys_assets.intake.events_database import Clock, utc_now
+from recsys_assets.intake.group import IntakeRow, Receipt, Submission
 
 _GROUP_ROWS: Final = 5_000
 """Rows from which on a group does not wait for more."""
@@ -35,7 +35,7 @@ class IntakeCounts(NamedTuple):
 
 
 class Intake:
-    """Writes rows to one `events.sqlite`; threads may share it. The first row creates the file."""
+    """Writes rows to one event log; threads may share it. The first row creates `events.sqlite`."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Intake:
         *,
         now: Clock,
         stored: Callable[[], object] | None = None,
+        log: EventLog | None = None,
     ) -> None:
         """Write nothing yet.
 
@@ -53,10 +54,11 @@ class Intake:
             now: the time, for the numbers of a new file's rows.
             stored: called after each commit, before the senders learn of it; an error of the package in it is
                 ignored, since the rows are stored.
+            log: what is written to; the file alone where None.
         """
         self._path = path
         self._settings = settings
-        self._now = now
+        self._log: EventLog = LocalEvents(path, now=now) if log is None else log
         self._stored = stored
         self._changed = threading.Condition()
         self._waiting: list[Submission] = []
@@ -64,8 +66,6 @@ class Intake:
         self._began = 0.0
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._connection: sqlite3.Connection | None = None
-        self._inode = 0
         self._counts = IntakeCounts(0, 0, 0, 0)
 
     def submit(self, rows: Sequence[IntakeRow]) -> Future[Receipt]:
@@ -119,7 +119,7 @@ class Intake:
             self._write(group)
             with self._changed:
                 self._rows -= sum(len(one.rows) for one in group)
-        self._disconnect()
+        self._log.close()
 
     def _next_group(self) -> list[Submission]:
         """Wait for rows, and until `group_ms` after the last group began; nothing once it is closed and empty.
@@ -138,17 +138,10 @@ class Intake:
     def _write(self, group: Sequence[Submission]) -> None:
         """Store a group; one that fails for its content is stored one batch after another."""
         try:
-            outcomes = self._committed(group)
-        except (sqlite3.OperationalError, OSError) as error:
-            self._disconnect()
-            failed = EventsUnavailableError(
-                f"{self._path}: events cannot be stored ({error}); free disk space or mend the permissions, then send"
-                " them again: none of them was kept"
-            )
-            failed.__cause__ = error
-            outcomes = [failed] * len(group)
+            outcomes = self._log.append(group)
+        except EventsUnavailableError as error:
+            outcomes = [error] * len(group)
         except Exception as error:  # noqa: BLE001  whatever it is, it must reach the sender
-            self._disconnect()
             if len(group) > 1:
                 for one in group:
                     self._write([one])
@@ -182,31 +175,6 @@ class Intake:
         self._counts = IntakeCounts(
             before.accepted + accepted, before.duplicates + duplicates, before.conflicts + conflicts, 0
         )
-
-    def _committed(self, group: Sequence[Submission]) -> Sequence[Receipt | RecsysError]:
-        """Commit a group to the file that has the name after the commit as before it.
-
-        A build may move a damaged file away meanwhile: then the rows go to its successor as well.
-        """
-        while True:
-            connection = self._connect()
-            outcomes = write_group(connection, group)
-            if self._path.exists() and self._path.stat().st_ino == self._inode:
-                return outcomes
-
-    def _connect(self) -> sqlite3.Connection:
-        inode = self._path.stat().st_ino if self._path.exists() else 0
-        if self._connection is not None and inode != self._inode:
-            self._disconnect()
-        if self._connection is None:
-            self._connection = open_events(self._path, now=self._now)
-            self._inode = self._path.stat().st_ino
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def store_rows(path: Path, rows: Sequence[IntakeRow]) -> Receipt:

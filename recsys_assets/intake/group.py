@@ -5,7 +5,7 @@ An event is known by its id. The same content again is a duplicate; another cont
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from recsys_assets.errors import EventConflictError, RecsysError
@@ -56,7 +56,7 @@ def write_group(connection: sqlite3.Connection, group: Sequence[Submission]) -> 
     """
     _begin(connection)
     try:
-        known = _known(connection, group)
+        known = known_events(connection, group)
         outcomes = [_write_batch(connection, one.rows, known) for one in group]
         connection.execute("COMMIT")
     except BaseException:
@@ -77,6 +77,33 @@ def is_same(one: EventRow, other: EventRow) -> bool:
     return at_arrival or one.timestamp == other.timestamp
 
 
+def known_events(connection: sqlite3.Connection, group: Sequence[Submission]) -> dict[str, EventRow]:
+    """Return the stored events that have the ids of the group's, by id.
+
+    Raises:
+        sqlite3.Error: they cannot be read.
+    """
+    ids = [row.event_id for one in group for row in one.rows if isinstance(row, EventRow)]
+    known = {}
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        some = ids[start : start + _IDS_AT_ONCE]
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE event_id IN ({', '.join('?' * len(some))})"  # noqa: S608  constants
+        for values in connection.execute(query, some):
+            known[values[0]] = EventRow(*values)
+    return known
+
+
+def conflict_of(ids: Collection[str]) -> EventConflictError:
+    """Return the error of events that are there with another content, by their ids."""
+    shown = ", ".join(repr(one) for one in list(ids)[:_SHOWN_IDS])
+    more = f" and {len(ids) - _SHOWN_IDS} more" if len(ids) > _SHOWN_IDS else ""
+    return EventConflictError(
+        f"events {shown}{more} are there with another content; none of the batch was kept: give each event an id"
+        " of its own, and send an event again as it was",
+        event_ids=list(ids),
+    )
+
+
 def _begin(connection: sqlite3.Connection) -> None:
     """Take the write lock; SQLite's own wait grows to 100 ms, which another worker's short transactions are not."""
     end = time.monotonic() + _LOCK_PATIENCE_SECONDS
@@ -92,18 +119,6 @@ def _begin(connection: sqlite3.Connection) -> None:
             return
 
 
-def _known(connection: sqlite3.Connection, group: Sequence[Submission]) -> dict[str, EventRow]:
-    """Return the stored events that have the ids of the group's, by id."""
-    ids = [row.event_id for one in group for row in one.rows if isinstance(row, EventRow)]
-    known = {}
-    for start in range(0, len(ids), _IDS_AT_ONCE):
-        some = ids[start : start + _IDS_AT_ONCE]
-        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE event_id IN ({', '.join('?' * len(some))})"  # noqa: S608  constants
-        for values in connection.execute(query, some):
-            known[values[0]] = EventRow(*values)
-    return known
-
-
 def _write_batch(
     connection: sqlite3.Connection, rows: Sequence[IntakeRow], known: dict[str, EventRow]
 ) -> Receipt | RecsysError:
@@ -117,7 +132,7 @@ def _write_batch(
         elif not is_same(earlier, row):
             conflicts[row.event_id] = None
     if conflicts:
-        return _conflict(conflicts)
+        return conflict_of(conflicts)
     connection.executemany(_ADD_EVENT, new.values())
     known.update(new)
     before = connection.total_changes
@@ -129,13 +144,3 @@ def _write_batch(
 
 def _of(rows: Sequence[IntakeRow], kind: type[ImpressionRow | MergeRow]) -> Iterator[IntakeRow]:
     return (row for row in rows if isinstance(row, kind))
-
-
-def _conflict(ids: Mapping[str, None]) -> EventConflictError:
-    shown = ", ".join(repr(one) for one in list(ids)[:_SHOWN_IDS])
-    more = f" and {len(ids) - _SHOWN_IDS} more" if len(ids) > _SHOWN_IDS else ""
-    return EventConflictError(
-        f"events {shown}{more} are there with another content; none of the batch was kept: give each event an id"
-        " of its own, and send an event again as it was",
-        event_ids=list(ids),
-    )

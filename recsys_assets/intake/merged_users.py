@@ -7,7 +7,7 @@ neither polars nor dagster.
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -34,9 +34,15 @@ _BUSY_SECONDS: Final = 5.0
 class MergedUsers:
     """The merges of one `events.sqlite`, in memory; threads may share it. The first merge creates the file."""
 
-    def __init__(self, path: Path) -> None:
-        """Read nothing yet."""
+    def __init__(self, path: Path, *, keep: Callable[[MergeRow], bool] | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            path: the file.
+            keep: stores a merge elsewhere and in the file, as `add` does; None: the file is all.
+        """
         self._path = path
+        self._keep = keep
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
@@ -68,6 +74,10 @@ class MergedUsers:
             MergeConflictError: `from_user` was merged into another user, or `to_user` is or means `from_user`.
             EventsUnavailableError: the file cannot be written.
         """
+        if self._keep is not None:
+            is_new = self._keep(row)
+            self.refresh()
+            return is_new
         with self._lock:
             try:
                 make_folder(self._path.parent)
@@ -76,7 +86,7 @@ class MergedUsers:
                     connection.execute("BEGIN IMMEDIATE")
                     with connection:
                         connection.execute(_SCHEMA)
-                        is_new = self._check(row, [MergeRow(*found) for found in connection.execute(_ALL)])
+                        is_new = check_merge(row, [MergeRow(*found) for found in connection.execute(_ALL)])
                         if is_new:
                             connection.execute(_ADD, row)
                 self._take_over()
@@ -108,28 +118,6 @@ class MergedUsers:
         with self._lock:
             self._disconnect()
 
-    def _check(self, row: MergeRow, stored: Sequence[MergeRow]) -> bool:
-        """Return whether a merge is new.
-
-        Raises:
-            MergeConflictError: it contradicts a stored one.
-        """
-        if row.from_user == row.to_user:
-            raise MergeConflictError(f"user {row.from_user!r} cannot be merged into itself; name two users")
-        before = next((one for one in stored if one.from_user == row.from_user), None)
-        if before is not None and before.to_user == row.to_user:
-            return False
-        if before is not None:
-            raise MergeConflictError(
-                f"user {row.from_user!r} was merged into {before.to_user!r} before; merge {before.to_user!r} instead"
-            )
-        if last_users(stored).get(row.to_user, row.to_user) == row.from_user:
-            raise MergeConflictError(
-                f"user {row.to_user!r} means {row.from_user!r} since an earlier merge; send the merge the other "
-                "way round"
-            )
-        return True
-
     def _take_over(self) -> None:
         if not self._path.exists():
             return
@@ -156,6 +144,33 @@ class MergedUsers:
         if self._connection is not None:
             self._connection.close()
             self._connection, self._data_version = None, -1
+
+
+def check_merge(row: MergeRow, stored: Sequence[MergeRow]) -> bool:
+    """Return whether a merge is new.
+
+    Args:
+        row: the merge.
+        stored: those before, oldest first.
+
+    Raises:
+        MergeConflictError: it contradicts a stored one.
+    """
+    if row.from_user == row.to_user:
+        raise MergeConflictError(f"user {row.from_user!r} cannot be merged into itself; name two users")
+    before = next((one for one in stored if one.from_user == row.from_user), None)
+    if before is not None and before.to_user == row.to_user:
+        return False
+    if before is not None:
+        raise MergeConflictError(
+            f"user {row.from_user!r} was merged into {before.to_user!r} before; merge {before.to_user!r} instead"
+        )
+    if last_users(stored).get(row.to_user, row.to_user) == row.from_user:
+        raise MergeConflictError(
+            f"user {row.to_user!r} means {row.from_user!r} since an earlier merge; send the merge the other "
+            "way round"
+        )
+    return True
 
 
 def last_users(rows: Iterable[MergeRow]) -> dict[str, str]:

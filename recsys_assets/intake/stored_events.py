@@ -90,18 +90,45 @@ def prune(
     """
     if not path.is_file():
         return 0
-    kept = f" AND kind NOT IN ({', '.join(map(repr, HIDING_KINDS))})" if table == "events" else ""
-    statement = f"""
-        DELETE FROM {table} WHERE seq IN (
-            SELECT seq FROM {table} WHERE seq <= ? AND received_at < ? AND timestamp < ?{kept} LIMIT {_ROWS_AT_ONCE}
-        )
-    """  # noqa: S608  constants
+    with _named(path), closing(open_events(path)) as connection:
+        return prune_rows(connection, table, landed_through, received_before, stamped_before)
+
+
+def prune_rows(
+    connection: sqlite3.Connection,
+    table: Literal["events", "impressions"],
+    landed_through: int,
+    received_before: int,
+    stamped_before: int | None,
+) -> int:
+    """Remove rows over an open connection; arguments and result as those of `prune`."""
+    statement = f"DELETE FROM {table} WHERE seq IN ({_pruned(table)})"  # noqa: S608  constants
     values = (landed_through, received_before, _ALWAYS if stamped_before is None else stamped_before)
     removed = 0
-    with _named(path), closing(open_events(path)) as connection:
-        while count := connection.execute(statement, values).rowcount:
-            removed += count
+    while count := connection.execute(statement, values).rowcount:
+        removed += count
     return removed
+
+
+def numbers_to_prune(
+    connection: sqlite3.Connection,
+    table: Literal["events", "impressions"],
+    landed_through: int,
+    received_before: int,
+    stamped_before: int | None,
+) -> list[int]:
+    """Return the numbers of the rows that `prune_rows` would remove first."""
+    query = _pruned(table)
+    values = (landed_through, received_before, _ALWAYS if stamped_before is None else stamped_before)
+    return [seq for (seq,) in connection.execute(query, values)]
+
+
+def _pruned(table: str) -> str:
+    kept = f" AND kind NOT IN ({', '.join(map(repr, HIDING_KINDS))})" if table == "events" else ""
+    return (
+        f"SELECT seq FROM {table} WHERE seq <= ? AND received_at < ? AND timestamp < ?{kept}"  # noqa: S608  constants
+        f" ORDER BY seq LIMIT {_ROWS_AT_ONCE}"
+    )
 
 
 def _rows(path: Path, query: str, after_seq: int, limits: tuple[int, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -16,8 +16,8 @@ from recsys_assets.interactions.returns import TakenOff
 from recsys_assets.interactions.row_rule import FAULTS, RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.quality.audit_and_publish import DayPublisher, DayStore, PublishOutcome
+from recsys_assets.quality.check_ledger import CheckLedger
 from recsys_assets.quality.expectations import CheckResult, Expectation, expect
-from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.quality.run_expectations import (
     contract_expectations,
@@ -163,7 +163,7 @@ def publish_interactions(
     rule: WishRule,
     rows: RowRule,
     taken_off: TakenOff | None = None,
-    ledger: Ledger | None = None,
+    ledger: CheckLedger | None = None,
     progress: Callable[[date], None] | None = None,
 ) -> InteractionsOutcome:
     """Clean the raw store's days, in order, audit each and publish it or put it in quarantine.
@@ -196,7 +196,7 @@ def publish_audited(
     *,
     store: DayStore,
     quarantine: Path,
-    ledger: Ledger | None = None,
+    ledger: CheckLedger | None = None,
     progress: Callable[[date], None] | None = None,
 ) -> InteractionsOutcome:
     """Publish cleaned days, or put them in quarantine; `chunks` have those of `wanted` that have a raw file, in order.

@@ -16,7 +16,7 @@ from recsys_assets.drift.day_scores import PREFIX
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
@@ -66,7 +66,7 @@ def load_day(home: Home, day: date) -> ReportedDay:
     raw = PartitionStore(root=home.raw, schema=RAW_INTERACTIONS.polars_schema())
     store = PartitionStore(root=home.interactions, schema=INTERACTIONS.polars_schema())
     before = [day - timedelta(days=back) for back in range(WINDOW_DAYS, 0, -1)]
-    with Ledger(home.quality_db) as ledger:
+    with open_ledger(home) as ledger:
         results = ledger.results(day=day)
         account = ledger.accounts(since=day).get(day, RowAccount())
         encoded = ledger.profiles(RAW_INTERACTIONS.name, since=before[0], before=day + timedelta(days=1))

@@ -11,7 +11,8 @@ from typing import Final
 from recsys_assets.errors import ReportError
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.interactions.executed_notebook import execute_to_html
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.ledger_place import LedgerPlace
+from recsys_assets.quality.open_ledger import open_at
 from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.settings import ReportSettings
 from recsys_assets.storage.atomic import replace_file
@@ -37,7 +38,7 @@ _BROWSER_FLAGS: Final = (
 _PDF_SECONDS: Final = 60
 
 
-def reported_days(days: Sequence[date], settings: ReportSettings, *, quality_db: Path) -> list[date]:
+def reported_days(days: Sequence[date], settings: ReportSettings, *, ledger: LedgerPlace) -> list[date]:
     """Return those of `days` that `[report] when` asks a report for, oldest first.
 
     A day is to be looked at where any of its checks, on raw or cleaned events, is not ok: one that warned, or one
@@ -46,22 +47,22 @@ def reported_days(days: Sequence[date], settings: ReportSettings, *, quality_db:
     Args:
         days: landed days.
         settings: `when`; the number of days is not used.
-        quality_db: the ledger with the audits' results.
+        ledger: place of the ledger with the audits' results.
     """
     if settings.when == "never":
         return []
     if settings.when == "always":
         return sorted(days)
-    with Ledger(quality_db) as ledger:
+    with open_at(ledger) as opened:
         return [
-            day for day in sorted(days) if any(found.verdict != "ok" for found in ledger.results(day=day))
+            day for day in sorted(days) if any(found.verdict != "ok" for found in opened.results(day=day))
         ]
 
 
-def last_reported_days(days: Iterable[date], settings: ReportSettings, *, quality_db: Path) -> list[date]:
+def last_reported_days(days: Iterable[date], settings: ReportSettings, *, ledger: LedgerPlace) -> list[date]:
     """Return those of the last `[report] days` of `days` that get a report, oldest first."""
     last = sorted(days)[-settings.days :] if settings.days else []
-    return reported_days(last, settings, quality_db=quality_db)
+    return reported_days(last, settings, ledger=ledger)
 
 
 def write_report(home: Home, day: date) -> Path:

@@ -16,8 +16,9 @@ import msgspec
 import polars as pl
 
 from recsys_assets import columns
+from recsys_assets.intake.events_of_home import prune_landed
 from recsys_assets.intake.rows import EventRow
-from recsys_assets.intake.stored_events import prune, read_events
+from recsys_assets.intake.stored_events import read_events
 from recsys_assets.lake.day_content import EventDay
 from recsys_assets.quality.contract import UTC_MICROSECONDS
 from recsys_assets.storage.arrays import EPOCH
@@ -173,11 +174,11 @@ def prune_events(home: Home, *, landed: Callable[[date], bool], received_before:
     if not home.events_db.exists() or not through:
         return 0
     waiting = next((day for day in event_store(home).days() if not landed(day)), None)
-    return prune(
-        home.events_db,
+    return prune_landed(
+        home,
         "events",
         landed_through=through,
-        received_before=int(received_before.timestamp()) * 1_000_000,
+        received_before=received_before,
         stamped_before=None if waiting is None else (waiting - EPOCH).days * _DAY_US,
     )
 

@@ -11,7 +11,8 @@ from recsys_assets.lake.event_rows import events_of
 from recsys_assets.lake.forgotten_rows import FORGOTTEN, LeftOutRows
 from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.lake.source_days import OUTSIDE_RANGE, SourceDays
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.ledger_place import has_ledger
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.quality.row_account import HomeAccount, RowAccount, RowsOfReason
 from recsys_assets.source_settings import SourceSettings
 from recsys_assets.storage.arrays import EPOCH
@@ -41,8 +42,8 @@ def home_account(home: Home, source: SourceSettings) -> HomeAccount:
     """
     counted = SourceDays.load(home, source)
     accounts: dict[date, RowAccount] = {}
-    if home.quality_db.exists():
-        with Ledger(home.quality_db) as ledger:
+    if has_ledger(home):
+        with open_ledger(home) as ledger:
             accounts = ledger.accounts()
     published = PartitionStore(root=home.interactions, schema=pl.Schema())  # rows and days, no columns
     raw = PartitionStore(root=home.raw, schema=pl.Schema()).files()

@@ -15,6 +15,7 @@ import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
+from recsys_assets.intake.events_of_home import wait_for_events
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.follow import count_now
 from recsys_assets.orchestration.build_notices import Noted, noticed
@@ -44,8 +45,8 @@ from recsys_assets.orchestration.planning.stages import (
     DAILY,
     RELEASE,
     BuildStep,
-    DagsterHistory,
     Stages,
+    history_of,
     stage_names,
     walk,
 )
@@ -55,10 +56,12 @@ from recsys_assets.orchestration.repair.damage import clear_places, mend
 from recsys_assets.orchestration.replay_report import finish_replay
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
+from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
+from recsys_assets.storage.store_writing import push_now
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -114,7 +117,7 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         if not builder.outcome.failed:
             builder.build_days("interactions", with_touched(days, builder.inputs, watcher))
         if not builder.outcome.failed:  # chosen after the audit, which `[report] when` may ask for
-            reported = last_reported_days(days, settings.report, quality_db=home.quality_db)
+            reported = last_reported_days(days, settings.report, ledger=ledger_place(home))
             builder.build_days("increment_report", reported)
         if wrong:
             builder.end(StageRow(stage="recalled", status="failed", detail=left_out_in_words(wrong)))
@@ -146,6 +149,7 @@ def rebuild(
 def begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
     """Hold the lock, and end what earlier commands left unfinished; the outcome is noticed at the end."""
     with noticed(home, settings, watcher.say) as noted, build_lock(home):
+        wait_for_events(home, watcher.say)
         clear_places(home, watcher.say)
         finish_recalls(home, settings, watcher.say)
         finish_forgets(home, watcher.say)
@@ -211,7 +215,7 @@ class Builder:
         return self.outcome
 
     def _ask(self, name: str, *, landed_only: bool = True, through: date | None = None) -> BuildStep | None:
-        history = DagsterHistory(self.instance)
+        history = history_of(self.inputs, self.instance)
         found = Stages(inputs=self.inputs, history=history, landed_only=landed_only, through=through)
         return found.step(name)
 
@@ -278,7 +282,7 @@ class Builder:
         failures = [event for event in result.all_events if event.is_step_failure]
         if self.interrupts.received() or any(was_interrupted(event) for event in failures):
             raise BuildInterruptedError(
-                "interrupted; what was finished is kept, `recsys build` goes on from there"
+                "interrupted; what is finished is kept, `recsys build` goes on from there"
             )
         # of a check, a run's own answer comes after those of single days
         last = {check.asset_check_key: check for check in result.get_asset_check_evaluations()}
@@ -295,4 +299,5 @@ class Builder:
         row = replace(row, warnings=tuple(self._notes))
         self._notes.clear()
         self.outcome.rows.append(row)
+        push_now(self.home.root)  # a kill loses no more than the next stage
         self.watcher.end(row)

@@ -7,11 +7,14 @@ import json
 import re
 from importlib.util import find_spec
 from typing import Final
+from urllib.parse import urlsplit
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DagsterSettings
 from recsys_assets.storage.atomic import make_folder, replace_file
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.postgres_outage import is_outage
+from recsys_assets.storage.waiting import keep_trying
 
 _DAGSTER_YAML: Final = """\
 telemetry:
@@ -40,17 +43,24 @@ event_log_storage:
   config:
     postgres_url: {url}
 run_storage:
-  module: dagster_postgres
-  class: PostgresRunStorage
+  module: recsys_assets.orchestration.postgres_storage
+  class: PostgresRuns
   config:
     postgres_url: {url}
 schedule_storage:
-  module: dagster_postgres
-  class: PostgresScheduleStorage
+  module: recsys_assets.orchestration.postgres_storage
+  class: PostgresSchedules
   config:
     postgres_url: {url}
-# end of storage
+{queue}# end of storage
 """
+_QUEUE: Final = """\
+run_coordinator:
+  module: recsys_assets.orchestration.run_queue
+  class: HomeQueue
+"""
+"""Left out where the user's own lines have one."""
+_OWN_QUEUE: Final = re.compile(r"^(run_coordinator|run_queue|concurrency):", re.MULTILINE)
 
 
 def configure_dagster(home: Home, settings: DagsterSettings) -> None:
@@ -72,28 +82,44 @@ def configure_dagster(home: Home, settings: DagsterSettings) -> None:
         return
     if others and not others.endswith("\n"):
         others += "\n"
-    wanted = others + _storage_lines(home, settings)
+    wanted = others + _storage_lines(home, settings, queue="" if _OWN_QUEUE.search(others) else _QUEUE)
     if wanted != before:  # it may hold the password of a database
         replace_file(home.dagster_yaml, wanted.encode(), mode=0o600)
 
 
-def require_server(url: str) -> None:
+def require_server(url: str, *, seconds: float) -> None:
     """Connect to the Postgres server once, since Dagster would try for 13 seconds and end with a traceback.
+
+    Args:
+        url: its address.
+        seconds: longest wait for one that does not answer.
 
     Raises:
         SettingsError: it cannot be reached, or the URL is not one; without the password.
     """
     import sqlalchemy as db  # noqa: PLC0415  only homes on a server need it
 
-    try:
+    def connect() -> None:
         engine = db.create_engine(_with_driver(url))
         with engine.connect():
             engine.dispose()
+
+    def is_gone(error: Exception) -> bool:
+        return isinstance(error, db.exc.DBAPIError) and error.orig is not None and is_outage(error.orig)
+
+    try:
+        keep_trying(connect, name=shown_server(url), is_outage=is_gone, seconds=seconds)
     except (db.exc.SQLAlchemyError, ValueError) as error:
         cause = str(getattr(error, "orig", error)).strip().partition("\n")[0]
         raise SettingsError(
             f"[dagster] postgres: the server cannot be used: {cause}; start it, mend the URL, or take the setting out"
         ) from error
+
+
+def shown_server(url: str) -> str:
+    """Return a server and its database in words: `postgres 127.0.0.1:5432/recsys`."""
+    found = urlsplit(url)
+    return f"postgres {found.hostname or 'localhost'}:{found.port or 5432}{found.path}"
 
 
 def _with_driver(url: str) -> str:
@@ -138,7 +164,7 @@ def _text(home: Home) -> str:
     return home.dagster_yaml.read_text(encoding="utf-8", errors="replace")
 
 
-def _storage_lines(home: Home, settings: DagsterSettings) -> str:
+def _storage_lines(home: Home, settings: DagsterSettings, *, queue: str) -> str:
     if settings.postgres is None:
         return _SQLITE.format(runs=json.dumps(str(home.dagster / "history" / "runs")))
-    return _POSTGRES.format(url=json.dumps(_with_driver(settings.postgres)))
+    return _POSTGRES.format(url=json.dumps(_with_driver(settings.postgres)), queue=queue)

@@ -20,7 +20,7 @@ from recsys_assets.orchestration.recalled_days import is_recalled
 from recsys_assets.orchestration.run_results import rejection_summary
 from recsys_assets.quality.audit_and_publish import RECENT_DAYS, PublishOutcome
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.quality.questions import question_of
 from recsys_assets.storage.home import Home
 
@@ -125,7 +125,7 @@ def _results_before(home: Home, table: str, outcome: PublishOutcome) -> list[Che
     if not days or len(days) >= RECENT_DAYS:
         return []
     first = min(days)
-    with Ledger(home.quality_db) as ledger:
+    with open_ledger(home) as ledger:
         return [
             result
             for back in range(RECENT_DAYS, 0, -1)

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import warnings
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
@@ -32,6 +32,10 @@ from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import sync_all
 from recsys_assets.storage.home import HOME_VARIABLE, Home
 from recsys_assets.training_settings import SPINS
+
+_BACK_SECONDS: Final = 60.0
+"""Longest wait for a server that this process has reached before."""
+_reached: Final = set[str]()
 
 
 def build_definitions(
@@ -91,7 +95,8 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     settings = load_or_default_settings(home).dagster
     configure_dagster(home, settings)
     if settings.postgres is not None:
-        require_server(settings.postgres)
+        require_server(settings.postgres, seconds=_BACK_SECONDS if settings.postgres in _reached else 0)
+        _reached.add(settings.postgres)
     try:
         return dg.DagsterInstance.from_config(str(home.dagster))
     except dg.DagsterError as error:

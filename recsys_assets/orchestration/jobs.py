@@ -6,6 +6,7 @@ from typing import Final
 import dagster as dg
 
 from recsys_assets.errors import SettingsError
+from recsys_assets.intake.events_of_home import bring_events
 from recsys_assets.lake.follow import follow_source
 from recsys_assets.lake.live_days import follow_events, last_day_due
 from recsys_assets.orchestration.build_notices import deliver_notices
@@ -168,6 +169,7 @@ def landed_day(source: SourceSettings) -> dg.SensorDefinition:
         if not landed:
             return dg.SkipReason("nothing has landed yet; run full_build, or `recsys build`")
         at, settings = datetime.now(UTC), lake.settings()
+        bring_events(lake.home)
         settings, _ = follow_events(lake.home, settings, through=last_day_due(lake.home, settings, at))
         followed = follow_source(lake.home, settings)
         now = followed.settings.source

@@ -20,12 +20,15 @@ from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.lake.raw_audit import RAW_EXPECTATIONS
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
+from recsys_assets.quality.check_ledger import CheckLedger
 from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.settings import Settings
+from recsys_assets.storage.day_folders import JOURNAL
 from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.partition_store import JOURNAL, PartitionStore
+from recsys_assets.storage.partition_store import PartitionStore
 
 
 @contextmanager
@@ -132,13 +135,13 @@ def report_as_known(home: Home, settings: Settings, day: date, *, at: datetime) 
         ReportError: the day had not landed by then.
     """
     with home_as_known(home, settings, at) as then:
-        with Ledger(home.quality_db) as ledger, Ledger(then.quality_db) as known:
+        with open_ledger(home) as ledger, Ledger(then.ledger_copy) as known:
             _copy_results(Inputs(then, settings), Inputs(home, settings), day, ledger, known, at=at)
         return write_report_as_known(home, then, day, at=at)
 
 
 def _copy_results(
-    then: Inputs, now: Inputs, day: date, ledger: Ledger, known: Ledger, *, at: datetime
+    then: Inputs, now: Inputs, day: date, ledger: CheckLedger, known: CheckLedger, *, at: datetime
 ) -> None:
     """Record the profiles and results of days whose rows are the same now, and check the day where they are not."""
     same = {
@@ -157,7 +160,7 @@ def _copy_results(
         _audit(then, day, known, at)
 
 
-def _audit(inputs: Inputs, day: date, ledger: Ledger, at: datetime) -> None:
+def _audit(inputs: Inputs, day: date, ledger: CheckLedger, at: datetime) -> None:
     """Check the rows of a day that others have replaced, and record results and account."""
     raw = inputs.raw_store.read(day)
     (cleaned,) = clean_days(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
 
+from recsys_assets.intake.events_of_home import wait_for_events
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.day_content import event_part
@@ -63,6 +64,7 @@ def follow(
     def begin(files: int) -> None:
         speaker.begin("source", counted(files, "file"))
 
+    wait_for_events(home, speaker.say)
     until = through or last_day_to_take(settings, datetime.now(UTC))
     settings, taken = follow_events(home, settings, through=until)
     if taken.rows:

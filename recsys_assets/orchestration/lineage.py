@@ -20,7 +20,8 @@ from recsys_assets.exports.export_state import KnownExport, exports_of
 from recsys_assets.interactions.contract import INTERACTIONS
 from recsys_assets.orchestration.lineage_records import AnswerLineage, DayLineage, Lineage, ReleaseLineage
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.ledger_place import has_ledger
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.quality.quarantine import lineage_notes, rejected_on
 from recsys_assets.quality.rejected_in_words import in_one_line
 from recsys_assets.release.answer_counts import HourlyAnswers, read_answers
@@ -110,9 +111,9 @@ class _Records:
 
     @cached_property
     def _accepted(self) -> dict[date, list[str]]:
-        if not self.home.quality_db.exists():
+        if not has_ledger(self.home):
             return {}
-        with Ledger(self.home.quality_db, reading=True) as ledger:
+        with open_ledger(self.home, reading=True) as ledger:
             return lineage_notes(ledger)
 
     @cached_property
@@ -211,9 +212,9 @@ class _Records:
         )
 
     def _warned(self, since: date) -> list[CheckResult]:
-        if not self.home.quality_db.exists():
+        if not has_ledger(self.home):
             return []
-        with Ledger(self.home.quality_db, reading=True) as ledger:
+        with open_ledger(self.home, reading=True) as ledger:
             return [one for one in ledger.attention(since=since) if one.verdict == "warn"]
 
 

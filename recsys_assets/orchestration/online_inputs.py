@@ -14,9 +14,9 @@ from recsys_assets.experiments.impression_days import impression_store, impressi
 from recsys_assets.experiments.shown_days import days_around
 from recsys_assets.lake.event_days import event_store
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, INPUTS_KEY, Inputs, fingerprint
-from recsys_assets.storage.day_folders import days_under
 from recsys_assets.storage.day_journal import DayFile
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.table_copy import days_of_table
 
 ONLINE: Final = "online_metrics"
 """The stage, its artifact and its asset."""
@@ -33,7 +33,7 @@ def has_impressions(home: Home) -> bool:
     Raises:
         EventsUnavailableError: the intake cannot be read.
     """
-    return bool(days_under(home.impression_days)) or impressions_waiting(home) > 0
+    return bool(days_of_table(home.impression_days)) or impressions_waiting(home) > 0
 
 
 @dataclass(frozen=True)

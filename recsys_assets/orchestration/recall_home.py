@@ -17,7 +17,8 @@ from recsys_assets.lake.home_account import write_home_account
 from recsys_assets.notices.delivery import send_notice
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.recall_words import recall_notice, spans_in_words, taken_back_notice
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.ledger_place import has_ledger
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.quality.quarantine import content_fingerprint, quarantine_day, recalled_result
 from recsys_assets.release.answer_counts import read_answers
 from recsys_assets.release.current import RecalledDay, read_recalled, take_back
@@ -100,9 +101,9 @@ def take_back_accepted(home: Home, settings: Settings) -> list[date]:
         BrokenReleaseError: the record of recalled days cannot be read.
     """
     recalled = [one for one in read_recalled(home.releases) if one.raw_fingerprint]
-    if not recalled or not home.quality_db.exists():
+    if not recalled or not has_ledger(home):
         return []
-    with Ledger(home.quality_db) as ledger:
+    with open_ledger(home) as ledger:
         accepted = {
             (one.day, one.fingerprint): one
             for one in ledger.acceptances()
@@ -232,7 +233,7 @@ def _carry_out(home: Home, settings: Settings, recall: UnfinishedRecall, say: Sa
     """Move the days to quarantine, and mark them in Dagster."""
     inputs = Inputs(home, settings)
     stores = {INTERACTIONS.name: inputs.interaction_store, RAW_INTERACTIONS.name: inputs.raw_store}
-    with Ledger(home.quality_db) as ledger:
+    with open_ledger(home) as ledger:
         for day in recall.days:
             there = {
                 table: store

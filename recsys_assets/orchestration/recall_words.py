@@ -8,7 +8,7 @@ import msgspec
 
 from recsys_assets.notices.outbox import Notice
 from recsys_assets.orchestration.landing_plan import stretches
-from recsys_assets.quality.ledger import Acceptance
+from recsys_assets.quality.check_ledger import Acceptance
 from recsys_assets.release.recalls import RecordedRecall
 from recsys_assets.storage.home import Home
 

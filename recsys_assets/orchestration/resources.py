@@ -22,7 +22,8 @@ from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.recalled_days import recalled_rows
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.check_ledger import CheckLedger
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.rules.rules_file import rules_part
 from recsys_assets.settings import Settings, load_or_default_settings
@@ -89,15 +90,15 @@ class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]
             root=self.home.interactions, schema=INTERACTIONS.polars_schema(), provenance=provenance
         )
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> CheckLedger:
         """Open the record of every check result by day."""
-        return Ledger(self.home.quality_db)
+        return open_ledger(self.home)
 
     def catalogue(self) -> pl.DataFrame | None:
         """Read the item catalogue; None before it is landed."""
         return read_catalogue(self.home.catalogue) if self.home.catalogue.exists() else None
 
-    def raw_audit(self, source: Source, ledger: Ledger, *, in_part: Collection[date] = ()) -> RawAudit:
+    def raw_audit(self, source: Source, ledger: CheckLedger, *, in_part: Collection[date] = ()) -> RawAudit:
         """Return the audit of raw days: expectations, and drift against the days published before.
 
         Args:

@@ -5,9 +5,7 @@ never touched, so that a build has nothing to do afterwards.
 """
 
 import shutil
-import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -22,7 +20,8 @@ from recsys_assets.notices.delivery import remove_old_notices
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
 from recsys_assets.orchestration.run_history import cut_history
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.ledger_place import has_ledger, ledger_place
+from recsys_assets.quality.open_ledger import compact_ledger, ledger_bytes, open_at
 from recsys_assets.release.answer_counts import forget_answers
 from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.release_settings import RetentionSettings
@@ -32,10 +31,9 @@ from recsys_assets.storage.day_folders import day_folder, days_under
 from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
+from recsys_assets.storage.sqlite_space import bytes_of, compact
 
 _REMOVED_PREFIX: Final = ".pruned-"
-_WORTH_COMPACTING: Final = 0.1
-"""Share of free pages in a database above which it is rewritten without them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,17 +151,18 @@ def _prune_runs(home: Home, instance: dg.DagsterInstance, *, before: datetime, d
 
 
 def _prune_checks(home: Home, *, before: datetime, dry_run: bool) -> PrunedKind:
-    size, removed, freed = _bytes_of(home.quality_db), 0, 0
-    if home.quality_db.exists():
-        with Ledger(home.quality_db) as ledger:
+    place = ledger_place(home)
+    size, removed, freed = ledger_bytes(place), 0, 0
+    if has_ledger(home):
+        with open_at(place) as ledger:
             removed, freed = ledger.forget_passed(before=before, dry_run=dry_run)
         if not dry_run:
-            compact(home.quality_db)
+            compact_ledger(place)
     return PrunedKind(
         kind="check results",
         removed=_counted(removed, "day"),
         bytes_before=size,
-        bytes_after=size - freed if dry_run else _bytes_of(home.quality_db),
+        bytes_after=size - freed if dry_run else ledger_bytes(place),
     )
 
 
@@ -171,12 +170,12 @@ def _prune_rows(
     kind: str, noun: str, database: Path, *, remove: Callable[[], int], dry_run: bool
 ) -> PrunedKind:
     """Remove old rows of a database, and compact it; `remove` returns their number."""
-    size = _bytes_of(database)
+    size = bytes_of(database)
     removed = remove()
     if removed and not dry_run:
         compact(database)
     return PrunedKind(
-        kind=kind, removed=_counted(removed, noun), bytes_before=size, bytes_after=_bytes_of(database)
+        kind=kind, removed=_counted(removed, noun), bytes_before=size, bytes_after=bytes_of(database)
     )
 
 
@@ -255,25 +254,6 @@ def _prune_releases(home: Home, *, keep: int, today: date, dry_run: bool) -> Pru
     )
 
 
-def compact(database: Path) -> None:
-    """Give the free pages of an SQLite file back to the disk, where they are many and nobody uses the file."""
-    if not database.exists():
-        return
-    with closing(sqlite3.connect(database, timeout=5, isolation_level=None)) as connection:
-        ((pages,),), ((free,),) = (
-            connection.execute(f"PRAGMA {pragma}").fetchall() for pragma in ("page_count", "freelist_count")
-        )
-        if free <= _WORTH_COMPACTING * pages:
-            return
-        try:
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            # the web server reads it: the next prune compacts it, and new records fill the free pages till then
-
-
 def in_words(kinds: Sequence[PrunedKind]) -> str:
     """Return what was removed, such as `3 runs, 1 release`; empty for nothing."""
     return ", ".join(kind.removed for kind in kinds if kind.removed)
@@ -285,11 +265,6 @@ def _written_at(folder: Path) -> float:
 
 def _bytes_under(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
-
-
-def _bytes_of(database: Path) -> int:
-    files = (database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm"))
-    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _counted(number: int, noun: str) -> str:

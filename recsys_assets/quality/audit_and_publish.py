@@ -13,8 +13,8 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import polars as pl
 
+from recsys_assets.quality.check_ledger import CheckLedger
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import (
     RECALLED,
     content_fingerprint,
@@ -23,7 +23,7 @@ from recsys_assets.quality.quarantine import (
     recalled_result,
 )
 from recsys_assets.quality.row_account import RowAccount
-from recsys_assets.storage.partition_store import in_chunks
+from recsys_assets.storage.day_frames import in_chunks
 
 _FLUSH_DAYS: Final = 200
 """Days that are put on the disk together, and then made visible in the ledger."""
@@ -92,7 +92,7 @@ class DayPublisher:
         *,
         store: DayStore,
         quarantine: Path,
-        ledger: Ledger | None = None,
+        ledger: CheckLedger | None = None,
         recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -193,7 +193,7 @@ def publish_days(
     store: DayStore,
     audit: Callable[[date, pl.DataFrame], list[CheckResult]],
     quarantine: Path,
-    ledger: Ledger | None = None,
+    ledger: CheckLedger | None = None,
     recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
     progress: Callable[[date], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -230,7 +230,7 @@ def publish_chunks(
     store: DayStore,
     audit: Callable[[date, pl.DataFrame], list[CheckResult]],
     quarantine: Path,
-    ledger: Ledger | None = None,
+    ledger: CheckLedger | None = None,
     recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
     progress: Callable[[date], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),

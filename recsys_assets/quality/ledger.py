@@ -1,28 +1,20 @@
 """The ledger `quality.sqlite`: newest check results by table and day, row accounts, day profiles, acceptances.
 
-Auditing a day again replaces its results: the ledger holds the present state, not its history. A writer keeps
-one `Ledger` open for a run and flushes in batches; a reader opens its own. A power cut takes nothing that was flushed.
+One form of `CheckLedger`. A writer keeps one `Ledger` open for a run; a reader opens its own. A power cut takes nothing
+that was flushed.
 """
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
+from recsys_assets.quality.check_ledger import Acceptance, by_table_and_day, check_results, text_of
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.quality.row_account import RowAccount, prepare_accounts, put_account, stored_accounts
-from recsys_assets.quality.stored_results import (
-    StoredDay,
-    StoredResult,
-    prepare_results,
-    put_results,
-    stored_days,
-)
+from recsys_assets.quality.stored_results import prepare_results, put_results, stored_days
 from recsys_assets.storage.atomic import make_folder, named
 from recsys_assets.storage.database_urls import open_to_read
 
@@ -41,30 +33,7 @@ CREATE TABLE IF NOT EXISTS acceptances (
 _ADD_AS_NORMAL = "ALTER TABLE acceptances ADD COLUMN as_normal INTEGER NOT NULL DEFAULT 1"
 """Every day that an earlier version accepted is a part of the history that later days are compared with."""
 _COLUMNS = "SELECT name FROM pragma_table_info('acceptances')"
-_WHOLE_TABLE = ""
-"""The `day` of a result about an unpartitioned table."""
-_TABLE_AND_DAY: Final = attrgetter("table", "day")
-_FIELDS: Final = attrgetter(*StoredResult.__struct_fields__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Acceptance:
-    """A person's decision to publish a rejected day."""
-
-    table: str
-    """The table's name."""
-    day: date
-    """The partition."""
-    fingerprint: str
-    """Content fingerprint of the accepted rows: another delivery of the same day is not covered."""
-    who: str
-    """Who accepted."""
-    why: str
-    """Their reason, as given."""
-    accepted_at: datetime
-    """Time of the decision, UTC."""
-    as_normal: bool = False
-    """True where the day is the new normal: later days are compared with it. Else it stays out of their history."""
+_ACCEPTED = "UPDATE OR REPLACE acceptances SET fingerprint = ? WHERE fingerprint = ?"
 
 
 class _LedgerConnection(sqlite3.Connection):
@@ -123,9 +92,8 @@ class Ledger:
 
     def record(self, results: Iterable[CheckResult], *, at: datetime) -> None:
         """Store `results`; each replaces the same check's last result for that table and day."""
-        for (table, day), of_day in groupby(results, key=_TABLE_AND_DAY):
-            stored = [StoredResult(*_FIELDS(result)) for result in of_day]
-            put_results(self._connection, table, _text(day), stored, at=at.isoformat())
+        for table, day, stored in by_table_and_day(results):
+            put_results(self._connection, table, day, stored, at=at.isoformat())
 
     def results(self, *, day: date | None = None) -> list[CheckResult]:
         """Return the newest results, of one day or of all, by day, table and check."""
@@ -145,11 +113,7 @@ class Ledger:
         return self._select(f"WHERE table_name = ? AND day IN ({last}) ORDER BY day", [table, table, days])
 
     def _select(self, where: str, values: Sequence[str | int]) -> list[CheckResult]:
-        return [
-            _as_result(of_day, result)
-            for of_day in stored_days(self._connection, where, values)
-            for result in of_day.results
-        ]
+        return check_results(stored_days(self._connection, where, values))
 
     def forget_passed(self, *, before: datetime, dry_run: bool = False) -> tuple[int, int]:
         """Remove the results of days that passed every check before a time; profiles and acceptances stay.
@@ -161,7 +125,7 @@ class Ledger:
         Returns:
             The number of days, each table's counted, and the bytes of their results.
         """
-        old, values = "verdict = 'ok' AND day <> ? AND checked_at < ?", (_WHOLE_TABLE, before.isoformat())
+        old, values = "verdict = 'ok' AND day <> ? AND checked_at < ?", (text_of(None), before.isoformat())
         ((removed, size),) = self._connection.execute(
             f"SELECT count(*), coalesce(sum(length(results)), 0) FROM day_results WHERE {old}",  # noqa: S608  constants
             values,
@@ -234,6 +198,22 @@ class Ledger:
         """Return the acceptances of the days from `first` to `last` that are not the new normal, by day and table."""
         return [one for one in self.acceptances() if not one.as_normal and first <= one.day <= last]
 
+    def follow_fingerprints(self, moved: Mapping[str, str]) -> None:
+        """Let each acceptance of the rows with one fingerprint hold for those with another, and flush."""
+        self._connection.executemany(_ACCEPTED, [(after, before) for before, after in moved.items()])
+        self.flush()
+
+    def copy_to(self, path: Path) -> None:
+        """Write what was flushed into a new file of SQLite."""
+        with closing(sqlite3.connect(path)) as target:
+            self._connection.backup(target)
+
+    def put_rows(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Store whole rows of a table, as another form of the ledger has them, each in place of the one before."""
+        if rows:
+            marks = ",".join("?" * len(rows[0]))
+            self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)  # noqa: S608  a constant of the caller
+
 
 def _opened(path: Path) -> _LedgerConnection:
     make_folder(path.parent)
@@ -250,15 +230,3 @@ def _opened(path: Path) -> _LedgerConnection:
     prepare_results(connection)
     prepare_accounts(connection)
     return connection
-
-
-def _text(day: date | None) -> str:
-    return _WHOLE_TABLE if day is None else day.isoformat()
-
-
-def _as_result(of_day: StoredDay, stored: StoredResult) -> CheckResult:
-    return CheckResult(
-        table=of_day.table,
-        day=None if of_day.day == _WHOLE_TABLE else date.fromisoformat(of_day.day),
-        **{name: getattr(stored, name) for name in StoredResult.__struct_fields__},
-    )

@@ -18,8 +18,8 @@ import polars.selectors as cs
 
 from recsys_assets import columns
 from recsys_assets.errors import QuarantineError
+from recsys_assets.quality.check_ledger import Acceptance, CheckLedger
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Acceptance, Ledger
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.atomic import remove_file, remove_folder, replace_file, replaced_file
 from recsys_assets.storage.day_folders import day_folder, days_under
@@ -188,7 +188,7 @@ def accept_day(
     day: date,
     *,
     stores: Mapping[str, AcceptingStore],
-    ledger: Ledger,
+    ledger: CheckLedger,
     who: str,
     why: str,
     at: datetime,
@@ -255,7 +255,7 @@ def drop_day(quarantine: Path, day: date) -> list[RejectedDay]:
     return found
 
 
-def lineage_notes(ledger: Ledger) -> dict[date, list[str]]:
+def lineage_notes(ledger: CheckLedger) -> dict[date, list[str]]:
     """Return day -> who accepted a rejected delivery of it, when and why; a part of a release's lineage."""
     notes: dict[date, list[str]] = {}
     for a in ledger.acceptances():

@@ -88,14 +88,19 @@ def put_results(
     row = connection.execute(
         "SELECT results FROM day_results WHERE table_name = ? AND day = ?", key
     ).fetchone()
-    newest = {result.check: result for result in decode_results(row[0])} if row else {}
+    verdict, encoded = joined_results(row[0] if row else None, results)
+    connection.execute(
+        "INSERT OR REPLACE INTO day_results VALUES (?,?,?,?,?)", (table, day, verdict, at, encoded)
+    )
+
+
+def joined_results(before: bytes | None, results: Iterable[StoredResult]) -> tuple[str, bytes]:
+    """Return the worst verdict and the encoding of a day's results; each of `results` replaces the one before."""
+    newest = {result.check: result for result in decode_results(before)} if before is not None else {}
     newest |= {result.check: result for result in results}
     kept = [newest[check] for check in sorted(newest)]
     worst = max((result.verdict for result in kept), key=_SEVERITY.__getitem__, default="ok")
-    connection.execute(
-        "INSERT OR REPLACE INTO day_results VALUES (?,?,?,?,?)",
-        (table, day, worst, at, zlib.compress(_ENCODER.encode(kept), 1)),
-    )
+    return worst, zlib.compress(_ENCODER.encode(kept), 1)
 
 
 def decode_results(encoded: bytes) -> list[StoredResult]:

@@ -17,6 +17,7 @@ from recsys_assets.errors import BrokenReleaseError, ReleaseError
 from recsys_assets.release.manifest import Manifest
 from recsys_assets.storage.atomic import read_file, replace_file
 from recsys_assets.storage.line_log import append_record, read_records
+from recsys_assets.storage.store_writing import moved_current
 
 CURRENT_FILE: Final = "current"
 PROMOTIONS_FILE: Final = "promotions.jsonl"
@@ -121,9 +122,14 @@ def _step(steps: list[str], to: str, *, forward: bool) -> None:
 
 
 def record_move(root: Path, promotion: RecordedMove) -> None:
-    """Log the move, then make it; both are on the disk when this returns."""
+    """Log the move, then make it; both are on the disk when this returns, and in the home's object store if it has one.
+
+    Raises:
+        ObjectStoreError: another machine moved `current` meanwhile: the home has that move now.
+    """
     append_record(root / PROMOTIONS_FILE, promotion)
     replace_file(root / CURRENT_FILE, promotion.after.encode("ascii") + b"\n")
+    moved_current(root.parent, promotion.after)
 
 
 class RecalledDay(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,8 +15,13 @@ def rules_stamp(home: Home, file: Path, *others: Path) -> Stamp:
 
     The rules may be valid or not.
     """
-    lists = (home.root / name for name in _lists_named(file, _stamp([file])))
+    lists = (home.root / name for name in lists_named(file))
     return _stamp([file, *lists, *others])
+
+
+def lists_named(file: Path) -> list[str]:
+    """Return the names of the lists' files that a rules file names, as they stand there; none where it is no TOML."""
+    return _lists_named(file, _stamp([file]))
 
 
 @lru_cache(maxsize=8)

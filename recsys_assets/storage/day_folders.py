@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Final
 
 _DAY_PREFIX: Final = "date="
+PART: Final = "part-0.parquet"
+"""The file of a day of a table."""
+JOURNAL: Final = ".days.jsonl"
+"""Facts about the days of a table, in its folder: a journal in a home, a table of all days in an object store."""
 
 
 def day_folder(root: Path, day: date) -> Path:

@@ -8,13 +8,14 @@ import fcntl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from recsys_assets.errors import BuildInterruptedError, BuildRunningError
 from recsys_assets.storage.atomic import make_folder
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.store_place import note_of
 
 
 @contextmanager
@@ -94,8 +95,11 @@ def _hold(home: Home, held: ExitStack, *, end: float) -> None:
         with _counting:
             try:
                 if not _holders.get(path):
-                    _locks[path] = held_here = ExitStack()
-                    held_here.enter_context(locked(path, wait=False))
+                    with ExitStack() as held_here:
+                        held_here.enter_context(locked(path, wait=False))
+                        if note_of(home.root).exists():
+                            held_here.enter_context(_held_store(home, patience=end - time.monotonic()))
+                        _locks[path] = held_here.pop_all()
                 _holders[path] = _holders.get(path, 0) + 1
             except BlockingIOError:
                 pass
@@ -108,6 +112,15 @@ def _hold(home: Home, held: ExitStack, *, end: float) -> None:
                 " end"
             )
         time.sleep(_POLL_SECONDS)
+
+
+def _held_store(home: Home, *, patience: float) -> AbstractContextManager[None]:
+    """Return what holds the object store that a home is a copy of, see `store_writing.held_store`."""
+    from recsys_assets.storage.store_writing import (  # noqa: PLC0415  only where there is a store; it takes locks
+        held_store,
+    )
+
+    return held_store(home.root, patience=patience)
 
 
 def _let_go(path: Path) -> None:

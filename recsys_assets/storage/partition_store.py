@@ -3,60 +3,27 @@
 Many days are written and then settled together: one pass of syncs instead of two a file.
 """
 
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 import polars as pl
 
+from recsys_assets.errors import ObjectStoreError
 from recsys_assets.storage.atomic import remove_folder
-from recsys_assets.storage.day_folders import day_folder, day_name, days_under
-from recsys_assets.storage.day_journal import UNSEALED, DayFile, DayJournal
+from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
+from recsys_assets.storage.day_frames import file_content, in_chunks
+from recsys_assets.storage.day_journal import DayFile, DayJournal
 from recsys_assets.storage.day_versions import DayVersions
+from recsys_assets.storage.table_copy import TableCopy, copy_of_table
 
-CHUNK_DAYS: Final = 64
-"""Most days that are read or judged together."""
-CHUNK_ROWS: Final = 100_000
-"""Most rows that are read or judged together, unless a single day has more."""
-
-PART: Final = "part-0.parquet"
-"""The file of a day."""
-JOURNAL: Final = ".days.jsonl"
-"""The journal of the days that a table has."""
 _FILE: Final = "__file"
-_Item = TypeVar("_Item")
-
-
-def in_chunks(items: Iterable[_Item], *, rows: Callable[[_Item], int]) -> Iterator[list[_Item]]:
-    """Yield the days, in their order, in lists of at most `CHUNK_DAYS` days and `CHUNK_ROWS` rows, or a single day.
-
-    Args:
-        items: one a day.
-        rows: its number of rows.
-    """
-    chunk: list[_Item] = []
-    total = 0
-    for item in items:
-        height = rows(item)
-        if chunk and (len(chunk) == CHUNK_DAYS or total + height > CHUNK_ROWS):
-            yield chunk
-            chunk, total = [], 0
-        chunk.append(item)
-        total += height
-    if chunk:
-        yield chunk
-
-
-def file_content(frame: pl.DataFrame, provenance: Mapping[str, str]) -> tuple[bytes, str]:
-    """Return a day's Parquet file before it is sealed, and the names and types of its columns."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
-    return buffer.getvalue(), ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +45,21 @@ class PartitionStore:
     def _journal(self) -> DayJournal:
         return DayJournal(self.root / JOURNAL)
 
+    @cached_property
+    def _copy(self) -> TableCopy | None:
+        """The days in the home's object store; None where it has none: the files are the table then."""
+        return copy_of_table(self.root)
+
     def path(self, day: date) -> Path:
-        """Return the path of `day`'s file, which may not exist."""
+        """Return the path of `day`'s file, which may not exist; one that an object store has is fetched."""
+        if self._copy is not None:
+            self._copy.bring(day, self._journal)
         return day_folder(self.root, day) / PART
 
     def days(self) -> list[date]:
         """Return the days that have a file, oldest first."""
+        if self._copy is not None:
+            return list(self._copy.objects.days())
         return [day for day in days_under(self.root) if os.path.isfile(self._file(day))]  # noqa: PTH113  a third of the time
 
     def scan(self, days: Iterable[date]) -> pl.LazyFrame:
@@ -95,14 +71,18 @@ class PartitionStore:
             FileNotFoundError: one of the days has no file.
         """
         wanted = [self._known(day) for day in days]
-        files = [self.path(file.day) for file in wanted if file.rows != 0] or [
-            self.path(file.day) for file in wanted[:1]
-        ]
-        if not files:
-            return pl.LazyFrame(schema=self.schema)
+        wanted = self._near([file for file in wanted if file.rows != 0] or wanted[:1])
+        runs = [(far, [*files]) for far, files in groupby(wanted, key=self._is_far)]
+        scans = [self._scan([self._place(file) for file in files], far=far) for far, files in runs]
+        if len(scans) > 1:
+            return pl.concat(scans)
+        return scans[0] if scans else pl.LazyFrame(schema=self.schema)
+
+    def _scan(self, files: list[str], *, far: bool) -> pl.LazyFrame:
         return pl.scan_parquet(
             files,
             schema=self.schema,
+            storage_options=self._options if far else None,
             missing_columns="insert",  # a file of an earlier version, which stays while its day is rejected
             extra_columns="ignore",
             hive_partitioning=False,
@@ -111,7 +91,14 @@ class PartitionStore:
 
     def read(self, day: date) -> pl.DataFrame:
         """Return the rows of one day, with all columns of its file; those of `schema` that it lacks are null."""
-        frame = pl.read_parquet(self.path(day), hive_partitioning=False, glob=False)
+        if self._copy is None:
+            frame = pl.read_parquet(self._file(day), hive_partitioning=False, glob=False)
+        else:
+            (file,) = self._near([self._known(day)])
+            options = self._options if self._is_far(file) else None
+            frame = pl.read_parquet(
+                self._place(file), hive_partitioning=False, glob=False, storage_options=options
+            )
         lacking = [
             pl.lit(None, t).alias(name) for name, t in self.schema.items() if name not in frame.columns
         ]
@@ -139,18 +126,19 @@ class PartitionStore:
         """
         found = (file for day in days if (file := self.file(day)) is not None)
         for chunk in in_chunks(found, rows=lambda file: file.rows or 0):
-            together = self._read_together(
-                [file.day for file in chunk], every_column=every_column, where=where
-            )
+            together = self._read_together(chunk, every_column=every_column, where=where)
             yield [(file.day, together.get(file.day, together[None])) for file in chunk]
 
     def write(self, day: date, frame: pl.DataFrame) -> Path:
         """Replace `day`'s file by `frame` atomically, and return its path; `settle` makes it durable."""
-        target = self.path(day)
+        target = day_folder(self.root, day) / PART
         provenance = dict(self.provenance(day)) if self.provenance else {}
         provenance |= self.note(frame) if self.note else {}
         content, columns = file_content(frame, provenance)
-        self._journal.write(
+        if self._copy is not None and self.versions is not None:
+            with suppress(ObjectStoreError):  # a damaged one is not worth keeping
+                self._copy.bring(day, self._journal)
+        sealed, file = self._journal.write(
             day,
             target,
             content,
@@ -159,11 +147,18 @@ class PartitionStore:
             provenance=provenance,
             versions=self.versions,
         )
+        if self._copy is not None:
+            self._copy.objects.write(day, sealed, file=file)
         return target
 
     def settle(self) -> None:
-        """Wait until every file that was written is on the disk: a power cut takes none of them after this."""
+        """Wait until every file that was written is on the disk: a power cut takes none of them after this.
+
+        In a home with an object store wait until they are there.
+        """
         self._journal.settle()
+        if self._copy is not None:
+            self._copy.objects.settle()
         if self.versions is not None:
             self.versions.settle()
 
@@ -172,14 +167,21 @@ class PartitionStore:
 
         The file is opened only where the table's journal does not know it.
         """
-        found = self._journal.find(day, self._file(day))
+        if self._copy is not None:
+            found = self._copy.file(day, self._journal)
+        else:
+            found = self._journal.find(day, self._file(day))
         if self._journal.examined:
             self._journal.settle()
         return found
 
     def files(self) -> dict[date, DayFile]:
         """Return what `file` returns of each day, oldest first."""
-        found = {day: self._journal.find(day, self._file(day)) for day in days_under(self.root)}
+        found: Mapping[date, DayFile | None]
+        if self._copy is not None:
+            found = self._copy.files(self._journal)
+        else:
+            found = {day: self._journal.find(day, self._file(day)) for day in days_under(self.root)}
         if self._journal.examined:
             self._journal.settle()
         return {day: file for day, file in found.items() if file is not None}
@@ -191,7 +193,9 @@ class PartitionStore:
             self.versions.keep(day, self.path(day), known)
             self.versions.landed(day, "")
             self.versions.settle()
-        remove_folder(self.path(day).parent)
+        remove_folder(day_folder(self.root, day))
+        if self._copy is not None:
+            self._copy.objects.remove(day)
 
     def checksum(self, day: date) -> str:
         """Return the SHA-256 of `day`'s file, hexadecimal.
@@ -204,31 +208,46 @@ class PartitionStore:
     def _known(self, day: date) -> DayFile:
         file = self.file(day)
         if file is None:
-            raise FileNotFoundError(self.path(day))
+            raise FileNotFoundError(self._file(day))
         return file
+
+    @property
+    def _options(self) -> dict[str, str] | None:
+        return dict(self._copy.options) if self._copy is not None and self._copy.options else None
+
+    def _is_far(self, file: DayFile) -> bool:
+        """Return whether a day is read from the store, since there is no right copy of it here."""
+        return self._copy is not None and not self._copy.is_here(file)
+
+    def _place(self, file: DayFile) -> str:
+        return self._file(file.day) if self._copy is None else self._copy.place_of_day(file)
 
     def _file(self, day: date) -> str:
         return f"{self.root}/{day_name(day)}/{PART}"
 
+    def _near(self, files: list[DayFile]) -> list[DayFile]:
+        return files if self._copy is None else self._copy.near(files, self._journal)
+
     def _read_together(
         self,
-        days: Sequence[date],
+        days: Sequence[DayFile],
         *,
         every_column: bool,
         where: Callable[[pl.DataFrame], pl.DataFrame] | None,
     ) -> dict[date | None, pl.DataFrame]:
         """Return the rows of each day that has any, and no rows under None, read by one scan; at least one day."""
-        files = {str(self.path(day)): day for day in days}
+        near = self._near([*days])
+        files, far = {self._place(file): file.day for file in near}, self._is_far(near[0])
         if every_column:
-            first = next(iter(files))
-            own = pl.Schema(self.schema | pl.read_parquet_schema(first))
+            first = pl.scan_parquet(next(iter(files)), storage_options=self._options if far else None)
+            own = pl.Schema(self.schema | first.collect_schema())
             try:
-                together = self._scan_together(list(files), own, extra_columns="raise")
+                together = self._scan_together(list(files), own, far=far, extra_columns="raise")
             except pl.exceptions.PolarsError:  # days of two versions, with other columns or types
                 rows = [self.read(day).with_columns(pl.lit(file).alias(_FILE)) for file, day in files.items()]
                 together = pl.concat(rows, how="diagonal_relaxed")
         else:
-            together = self._scan_together(list(files), self.schema, extra_columns="ignore")
+            together = self._scan_together(list(files), self.schema, far=far, extra_columns="ignore")
         together = where(together) if where else together
         runs = together[_FILE].rle().struct.unnest()
         rows_of = together.drop(_FILE)
@@ -239,9 +258,8 @@ class PartitionStore:
             start += length
         return found
 
-    @staticmethod
     def _scan_together(
-        files: list[str], schema: pl.Schema, *, extra_columns: Literal["ignore", "raise"]
+        self, files: list[str], schema: pl.Schema, *, far: bool, extra_columns: Literal["ignore", "raise"]
     ) -> pl.DataFrame:
         return pl.scan_parquet(
             files,
@@ -250,5 +268,6 @@ class PartitionStore:
             extra_columns=extra_columns,
             hive_partitioning=False,
             glob=False,
+            storage_options=self._options if far else None,
             include_file_paths=_FILE,
         ).collect()

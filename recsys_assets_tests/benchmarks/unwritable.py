@@ -56,7 +56,7 @@ COMMANDS = {
     "keys list": (),
     "keys revoke": ("0",),
 }
-NOT_RUN = {"up", "serve", "sources", "bench"}
+NOT_RUN = {"up", "serve", "sources", "bench", "deploy compose", "deploy k8s", "deploy systemd"}
 """Commands that serve until they are stopped, or that have no home."""
 READS = {
     "recommend",

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from recsys_assets.drift.monitor import Monitor
-from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.check_ledger import Acceptance
+from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import content_fingerprint
 from recsys_assets.settings import QualitySettings
 from recsys_assets.storage.partition_store import PartitionStore

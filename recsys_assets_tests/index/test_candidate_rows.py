@@ -7,7 +7,7 @@ import pytest
 
 from recsys_assets.embeddings.score_parts import RelatedByUser
 from recsys_assets.embeddings.score_recipe import RelatedRows, ScoreRecipe
-from recsys_assets.index.candidate_rows import write_candidates
+from recsys_assets.index.candidate_rows import CandidateInputs, write_candidates
 from recsys_assets.index.choose_index import choose_index
 from recsys_assets.index.item_index import ItemIndex
 from recsys_assets.settings import IndexSettings
@@ -40,7 +40,7 @@ def world(tmp_path_factory):
 
 
 def candidates(world, folder, **settings):
-    found = write_candidates(folder, settings=IndexSettings(threads=1, **settings), **world.arguments)
+    found = write_candidates(folder, CandidateInputs(**world.arguments), IndexSettings(threads=1, **settings))
     return found, np.load(folder / "candidates_items.npy"), np.load(folder / "candidates_scores.npy")
 
 
@@ -77,12 +77,14 @@ def test_a_user_who_saw_nearly_everything_has_a_short_list(tmp_path):
     choose_index(items_ID, tmp_path, IndexSettings(threads=1))
     write_candidates(
         tmp_path,
-        user_embeddings=items_ID[:1],
-        item_embeddings=items_ID,
-        seen_indptr=np.array([0, 8]),
-        seen_items=np.arange(8, dtype=np.int32),
-        index=ItemIndex.load(tmp_path, items_ID),
-        settings=IndexSettings(candidates_per_user=5),
+        CandidateInputs(
+            user_embeddings=items_ID[:1],
+            item_embeddings=items_ID,
+            seen_indptr=np.array([0, 8]),
+            seen_items=np.arange(8, dtype=np.int32),
+            index=ItemIndex.load(tmp_path, items_ID),
+        ),
+        IndexSettings(candidates_per_user=5),
     )
     nums = np.load(tmp_path / "candidates_items.npy")
 
@@ -90,7 +92,9 @@ def test_a_user_who_saw_nearly_everything_has_a_short_list(tmp_path):
 
 
 def test_zero_candidates_a_user_writes_nothing(world, tmp_path):
-    found = write_candidates(tmp_path, settings=IndexSettings(candidates_per_user=0), **world.arguments)
+    found = write_candidates(
+        tmp_path, CandidateInputs(**world.arguments), IndexSettings(candidates_per_user=0)
+    )
 
     assert (found.by, list(tmp_path.iterdir())) == ("nothing", [])
 
@@ -129,9 +133,8 @@ def sums(world, related, user):
 def test_candidates_are_the_best_of_both_parts_of_the_score(world, related, tmp_path, pairs):
     found = write_candidates(
         tmp_path,
-        settings=IndexSettings(threads=1, candidates_per_user=50, precompute_pairs=pairs),
-        related=related,
-        **world.arguments,
+        CandidateInputs(related=related, **world.arguments),
+        IndexSettings(threads=1, candidates_per_user=50, precompute_pairs=pairs),
     )
     nums, scores = np.load(tmp_path / "candidates_items.npy"), np.load(tmp_path / "candidates_scores.npy")
     assert found.by == ("exact" if pairs > 1_000 else "index")

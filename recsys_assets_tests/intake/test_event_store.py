@@ -9,6 +9,7 @@ import pytest
 
 from recsys_assets.errors import EventConflictError, EventsUnavailableError, IntakeFullError
 from recsys_assets.event_settings import EventsSettings
+from recsys_assets.intake.event_logs import LocalEvents
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.group import IntakeRow, Receipt
 from recsys_assets.intake.merged_users import stored_merges
@@ -144,7 +145,8 @@ def test_a_full_disk_is_an_error_and_the_intake_goes_on_once_there_is_room(
     path: Path, intake: Intake
 ) -> None:
     stored(intake, [row("e1")])
-    connection = intake._connection
+    assert isinstance(intake._log, LocalEvents)
+    connection = intake._log._connection
     assert connection is not None
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite answers as for a full disk

@@ -37,10 +37,10 @@ def quality_db(tmp_path):
     ("when", "expected"), [("always", DAYS), ("warned", [DAYS[1], DAYS[4]]), ("never", [])]
 )
 def test_always_warned_or_never(quality_db, when, expected):
-    assert reported_days(DAYS[::-1], ReportSettings(when=when, days=1), quality_db=quality_db) == expected
+    assert reported_days(DAYS[::-1], ReportSettings(when=when, days=1), ledger=quality_db) == expected
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, []), (3, DAYS[4:]), (4, [DAYS[1], DAYS[4]])])
 def test_of_the_last_days_only(quality_db, days, expected):
     settings = ReportSettings(when="warned", days=days)
-    assert last_reported_days(DAYS[::-1], settings, quality_db=quality_db) == expected
+    assert last_reported_days(DAYS[::-1], settings, ledger=quality_db) == expected

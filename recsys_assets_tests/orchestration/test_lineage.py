@@ -10,8 +10,9 @@ from recsys_assets.cli import main
 from recsys_assets.errors import LineageError
 from recsys_assets.orchestration.lineage import lineage_of
 from recsys_assets.orchestration.lineage_records import DayLineage, ReleaseLineage
+from recsys_assets.quality.check_ledger import Acceptance
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.answer_counts import AnswerCounts, HourlyAnswers, add_answers
 from recsys_assets.release.answer_id import AnswerId
 from recsys_assets.release.answer_series import ArmName, by_scenario, series_of

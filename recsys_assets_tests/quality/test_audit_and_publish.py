@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from recsys_assets.quality.audit_and_publish import RECENT_DAYS, DayPublisher, RecalledRows, publish_days
+from recsys_assets.quality.check_ledger import Acceptance
 from recsys_assets.quality.expectations import expect
-from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import content_fingerprint, rejected_days
 from recsys_assets.quality.run_expectations import evaluate
 from recsys_assets.storage import partition_store

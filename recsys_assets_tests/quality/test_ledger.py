@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from recsys_assets.api.routes.quality_controller import check_histories
+from recsys_assets.quality.check_ledger import Acceptance
 from recsys_assets.quality.expectations import CheckResult
-from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.ledger import Ledger
 
 DAY = date(2017, 3, 1)
 AT = datetime(2017, 4, 1, tzinfo=UTC)

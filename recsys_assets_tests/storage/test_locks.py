@@ -56,7 +56,10 @@ TAKEN_IN = {
     ),
     'locked(home.lock("forgets"))': ("orchestration/forgetting/forget_users.py",),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
+    "locked(Home(copy.root).copy / _INDEX_LOCK)": ("storage/store_writing.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
+    'locked(home.lock("replica"), wait=False)': ("api/serving/replica.py",),
+    'locked(self._beside / "lock")': ("storage/local_objects.py",),
 }
 """Lock -> the modules that take it."""
 
@@ -79,13 +82,20 @@ NONE = {
     "release/manifest.py": "stamps: the last one counts, half of one is read as none",
     "rules/testing/difference.py": "a temporary home",
     "release/without_users.py": "a staging folder of its callers",
+    "release/release_objects.py": "a staging folder, put in place as one; its callers hold the home or the cache",
+    "storage/memory_objects.py": "a new file of its callers",
+    "storage/s3_objects.py": "a new file of its callers",
     "storage/arrays.py": "does what its callers do",
     "storage/atomic.py": "does what its callers do",
+    "storage/day_frames.py": "a day's content in memory",
+    "storage/day_objects.py": "copies of a store's days, verified, each replaced as one",
+    "storage/store_binding.py": "the same content by every process, replaced as one",
     "storage/day_journal.py": "appended to in one write; behind the files, never wrong",
     "storage/line_log.py": "does what its callers do",
     "storage/locks.py": "the lock files",
     "storage/private_files.py": "permissions",
     "storage/rejected_init.py": "a note of the command that runs, replaced as one",
+    "deploy/deployment_files.py": "a folder that the user names, each file replaced as one",
     "exports/redis_target.py": "keys of a server",
     "benchmarks": "temporary homes",
 }
@@ -100,7 +110,7 @@ LOCK_OF = {
         "experiments/online_results.py", "features/feature_database.py",
         "index/build_index.py",
         "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
-        "intake/newest_catalogue.py",
+        "intake/events_of_home.py", "intake/newest_catalogue.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py", "lake/live_days.py",
         "lake/wish_defaults.py", "orchestration/assets/embeddings.py", "orchestration/assets/exports.py",
         "orchestration/assets/release.py",
@@ -130,9 +140,17 @@ LOCK_OF = {
         "interactions/report_page.py", "orchestration/forgetting/reports_step.py", "orchestration/replay_report.py",
     },
     "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
+    "locked(Home(copy.root).copy / _INDEX_LOCK)": {
+        "storage/copy_index.py", "storage/current_form.py", "storage/working_copy.py",
+    },
     "locked(self._lock, wait=False)": {
         "exports/database_target.py", "exports/export_state.py", "exports/file_target.py",
     },
+    'locked(home.lock("replica"), wait=False)': {
+        "api/serving/replica.py", "api/serving/replica_documents.py", "api/serving/replica_note.py",
+        "api/serving/replica_room.py", "release/current_object.py",
+    },
+    'locked(self._beside / "lock")': {"storage/local_objects.py"},
 }  # fmt: skip
 """Lock -> the modules whose files it protects."""
 

@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from recsys_assets.storage import partition_store
-from recsys_assets.storage.partition_store import JOURNAL, PartitionStore
+from recsys_assets.storage import day_frames
+from recsys_assets.storage.day_folders import JOURNAL
+from recsys_assets.storage.partition_store import PartitionStore
 
 SCHEMA = pl.Schema({"user_id": pl.String, "timestamp": pl.Datetime("us", "UTC")})
 FIRST, SECOND = date(2017, 1, 1), date(2017, 1, 2)
@@ -107,8 +108,8 @@ def test_a_day_keeps_its_provenance(tmp_path):
 
 
 def test_chunks_hold_each_day_with_a_file_its_rows_and_the_common_columns(store, monkeypatch):
-    monkeypatch.setattr(partition_store, "CHUNK_DAYS", 3)
-    monkeypatch.setattr(partition_store, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(day_frames, "CHUNK_DAYS", 3)
+    monkeypatch.setattr(day_frames, "CHUNK_ROWS", 5)
     heights = [1, 0, 2, 4, 7, 0, None, 2]
     days = [FIRST + timedelta(days=n) for n in range(len(heights))]
     for day, height in zip(days, heights, strict=True):

@@ -25,6 +25,7 @@ from recsys_assets.api.http.bodies import encode
 from recsys_assets.api.schemas.operation_schemas import Problem
 from recsys_assets.errors import (
     AnswersUnavailableError,
+    DatabaseUnavailableError,
     EventConflictError,
     EventsUnavailableError,
     ExperimentsError,
@@ -75,6 +76,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
     (OnlineMetricsError, HTTP_503_SERVICE_UNAVAILABLE),
     (ExperimentsError, HTTP_503_SERVICE_UNAVAILABLE),  # a request can cause none
     (ItemStateError, HTTP_409_CONFLICT),
+    (DatabaseUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (EventsUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ItemStatesUnavailableError, HTTP_503_SERVICE_UNAVAILABLE),
     (ForgetError, HTTP_503_SERVICE_UNAVAILABLE),
@@ -84,6 +86,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
 
 
 _MISSING: Final[Mapping[type[RecsysError], str]] = {
+    DatabaseUnavailableError: "the record of check results",
     EventsUnavailableError: "the event store",
     ItemStatesUnavailableError: "the store of item states",
     ForgetError: "the record of users who were forgotten",
@@ -140,7 +143,8 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
         (words for kind, words in _MISSING.items() if isinstance(error, kind)), "the release, or its rules,"
     )
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
-    return _response(request, status, detail)
+    headers = {"retry-after": "1"} if isinstance(error, EventsUnavailableError) else None
+    return _response(request, status, detail, headers=headers)
 
 
 def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

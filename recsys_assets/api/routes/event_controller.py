@@ -17,6 +17,7 @@ from recsys_assets.api.http.problems import DECODER_KEY
 from recsys_assets.api.openapi import KEY_NEEDED, answers
 from recsys_assets.api.routes.stamps import stamp, user_of, wrong
 from recsys_assets.api.schemas.event_schemas import Event, Events, EventsAccepted
+from recsys_assets.api.serving.replica_guard import SHARED_EVENTS, needs_home
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.errors import EventConflictError, IntakeFullError
 from recsys_assets.intake.event_meaning import IMPRESSION
@@ -43,7 +44,10 @@ class EventController(ServiceController):
         ),
         operation_id="addEvents",
         status_code=202,
-        guards=[needs("write")],
+        guards=[
+            needs("write"),
+            needs_home("events are stored on the machine that builds", SHARED_EVENTS, or_shared_events=True),
+        ],
         security=KEY_NEEDED,
         opt={DECODER_KEY: decode_events},
         responses=answers(EventsAccepted, status=202, also=(408, 409, 413, 415)),

@@ -15,6 +15,7 @@ from recsys_assets.api.http.bodies import PRIVATE, Reply, encode
 from recsys_assets.api.http.edge import as_sent
 from recsys_assets.api.openapi import KEY_NEEDED, UserIdPath, answers
 from recsys_assets.api.schemas.user_schemas import ForgetState
+from recsys_assets.api.serving.replica_guard import needs_home
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.intake.merged_users import stored_merges, with_merged
 from recsys_assets.storage.forgotten import (
@@ -47,9 +48,9 @@ class ForgetController(ServiceController):
         "same forget while it waits. Needs scope `admin`.",
         operation_id="forgetUser",
         status_code=202,
-        guards=[needs("admin")],
+        guards=[needs("admin"), needs_home("users are forgotten where releases are built")],
         security=KEY_NEEDED,
-        responses=answers(ForgetState, status=202),
+        responses=answers(ForgetState, status=202, also=(409,)),
     )
     async def forget(self, scope: Scope, user_id: UserIdPath) -> ASGIApp:
         who = scope["state"][CALLER_KEY].name

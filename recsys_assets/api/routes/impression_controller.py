@@ -23,6 +23,7 @@ from recsys_assets.api.schemas.online_schemas import (
     ShownAnswer,
     ShownAnswers,
 )
+from recsys_assets.api.serving.replica_guard import SHARED_EVENTS, needs_home
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.experiments.online_results import ARTIFACT, GroupKind, read_results, select
 from recsys_assets.intake.events_database import microseconds
@@ -57,10 +58,13 @@ class ImpressionController(ServiceController):
         ),
         operation_id=IMPRESSIONS_OPERATION,
         status_code=202,
-        guards=[needs("write")],
+        guards=[
+            needs("write"),
+            needs_home("events are stored on the machine that builds", SHARED_EVENTS, or_shared_events=True),
+        ],
         security=KEY_NEEDED,
         opt={DECODER_KEY: decode_impressions},
-        responses=answers(ImpressionsAccepted, status=202, also=(408, 413, 415)),
+        responses=answers(ImpressionsAccepted, status=202, also=(408, 409, 413, 415)),
     )
     async def add(self, data: JSONBody[ShownAnswers]) -> ASGIApp:
         service, shown = self.service, data.impressions

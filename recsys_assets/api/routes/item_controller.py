@@ -1,5 +1,7 @@
 """Items: similar ones, search by words, and categories."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 from litestar import get
@@ -8,6 +10,7 @@ from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import Reply, encode, quoted
 from recsys_assets.api.http.edge import as_sent
+from recsys_assets.api.http.known_queries import KnownQueries, repeat
 from recsys_assets.api.openapi import After, Category, Exclude, ItemIdPath, K, answers, release_headers
 from recsys_assets.api.schemas.operation_schemas import Categories, ItemSearch
 from recsys_assets.api.schemas.recommendation_schemas import SimilarItems
@@ -40,17 +43,26 @@ class ItemController(ServiceController):
         operation_id="listSimilarItems",
         responses=answers(SimilarItems, also=(404,), cached=True),
         response_headers=release_headers(),
+        middleware=[KnownQueries],
     )
     async def similar(  # noqa: PLR0917  query parameters, which come by name
         self,
         scope: Scope,
-        item_id: ItemIdPath,
+        item_id: ItemIdPath,  # noqa: ARG002  taken from the scope, where a known query has it too
         k: K = 10,
         exclude: Exclude = None,
         category: Category = None,
         after: After = None,
     ) -> ASGIApp:
-        item_id = as_sent(item_id)
+        answering = partial(self._similar, k, exclude, category, after)
+        if after is None and exclude is None:
+            repeat(scope, answering)
+        return await answering(scope)
+
+    async def _similar(
+        self, k: int, exclude: Sequence[str] | None, category: str | None, after: str | None, scope: Scope
+    ) -> ASGIApp:
+        item_id = as_sent(scope["path_params"]["item_id"])
         serving = self.service.serving()
         num = serving.item_num(item_id)
         etag = f"{serving.release_id}-{serving.states.version}"

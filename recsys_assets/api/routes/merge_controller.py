@@ -13,6 +13,7 @@ from recsys_assets.api.http.bodies import Reply, encode
 from recsys_assets.api.openapi import KEY_NEEDED, answers
 from recsys_assets.api.routes.stamps import user_of
 from recsys_assets.api.schemas.user_schemas import UserMerge, UserMerged
+from recsys_assets.api.serving.replica_guard import SHARED_EVENTS, needs_home
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.intake.rows import MergeRow
 
@@ -38,7 +39,10 @@ class MergeController(ServiceController):
         ),
         operation_id="mergeUsers",
         status_code=202,
-        guards=[needs("write")],
+        guards=[
+            needs("write"),
+            needs_home("events are stored on the machine that builds", SHARED_EVENTS, or_shared_events=True),
+        ],
         security=KEY_NEEDED,
         responses=answers(UserMerged, status=202, also=(408, 409, 413, 415)),
     )

@@ -1,5 +1,6 @@
 """Recommendations: for a user, for a session, and what is popular. Bodies are joined from encoded pieces."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from litestar import get, post
@@ -7,7 +8,7 @@ from litestar.params import JSONBody
 from litestar.types import ASGIApp, Scope
 
 from recsys_assets.api.http.bodies import PRIVATE, Reply, quoted
-from recsys_assets.api.http.edge import as_sent
+from recsys_assets.api.http.known_queries import KnownQueries, repeat
 from recsys_assets.api.openapi import (
     After,
     BudgetMs,
@@ -31,11 +32,10 @@ from recsys_assets.api.schemas.recommendation_schemas import (
     UserRecommendations,
 )
 from recsys_assets.api.serving.answers import Served, answered, takes_long
-from recsys_assets.api.serving.arm_answers import answered_by_arm
-from recsys_assets.api.serving.bound_arms import BoundArm
 from recsys_assets.api.serving.paging import page_of
 from recsys_assets.api.serving.service import ServiceController, reject_null, spent_ms
-from recsys_assets.release.answer_counts import PLAIN, POPULAR, SESSION
+from recsys_assets.api.serving.user_lists import UserQuery, list_for_user
+from recsys_assets.release.answer_counts import POPULAR, SESSION
 from recsys_assets.rules.engine.requests import Request
 
 
@@ -56,11 +56,12 @@ class RecommendationController(ServiceController):
         operation_id="recommendForUser",
         responses=answers(UserRecommendations, also=(404,), cached=True),
         response_headers=release_headers(),
+        middleware=[KnownQueries],
     )
     async def for_user(  # noqa: PLR0917  query parameters, which come by name
         self,
         scope: Scope,
-        user_id: UserIdPath,
+        user_id: UserIdPath,  # noqa: ARG002  taken from the scope, where a known query has it too
         k: K = 10,
         include_seen: IncludeSeen = False,
         exclude: Exclude = None,
@@ -74,54 +75,23 @@ class RecommendationController(ServiceController):
         after: After = None,
     ) -> ASGIApp:
         reject_null(scope, "budget_ms", "diversity")
-        user_id = as_sent(user_id)
-        person = self.service.serving().person(user_id)
-        arm = None if explain or diversity is not None else self._arm_of(person, scenario)
-        serving = self.service.serving() if arm is None else arm.serving
-        mark = f"{self.service.live.events_since(serving, person)}-{serving.states.version}"
-        request = Request(
+        query = UserQuery(
             k=k,
-            user_id=person,
-            user_num=serving.release.users.num_of(person),
-            session=serving.items_since(person),
-            exclude=serving.left_out(person, exclude),
             include_seen=include_seen,
+            exclude=exclude,
             category=category,
             cohort=cohort,
             budget_ms=budget_ms,
-            spent_ms=0.0 if budget_ms is None else spent_ms(scope),
+            reasons=reasons,
+            scenario=scenario,
             diversity=diversity,
-            shown=partial(self.service.shown_to, serving, person),
+            explain=explain,
+            after=after,
         )
-
-        tag, members = ("", "") if arm is None else (arm.tag, arm.members)
-
-        def reply(served: Served) -> Reply:
-            return Reply(
-                served.body(
-                    serving,
-                    serving.items_of(request) if reasons else None,
-                    first=f'"user_id":{quoted(user_id)},{members}',
-                ),
-                release=serving.release_header,
-                etag=served.etag(f"{serving.release_id}-{mark}{tag}", request),
-                weak=True,
-                cache=PRIVATE,
-                source=served.answer.source,
-            )
-
-        page = page_of(serving, after, PLAIN, user_id, category, scenario)
-        given = (request, scope, reply)
-        if arm is not None:
-            return await answered_by_arm(self.service, arm, *given, page=page, scenario=scenario)
-        return await answered(
-            self.service, serving, *given, page=page, kind=PLAIN, scenario=scenario, explain=explain
-        )
-
-    def _arm_of(self, person: str, scenario: str | None) -> BoundArm | None:
-        """Return the arm of a running experiment that answers a user; None where there is none."""
-        running = self.service.live.experiments.running
-        return running[scenario].arm_of(person) if running and scenario in running else None
+        answering = partial(list_for_user, self.service, query)
+        if after is None and exclude is None:  # which hardly come again
+            repeat(scope, answering)
+        return await answering(scope)
 
     @post(
         "/recommendations",
@@ -174,6 +144,7 @@ class RecommendationController(ServiceController):
         operation_id="listPopular",
         responses=answers(PopularItems, cached=True),
         response_headers=release_headers(),
+        middleware=[KnownQueries],
     )
     async def popular(
         self,
@@ -182,6 +153,14 @@ class RecommendationController(ServiceController):
         exclude: Exclude = None,
         category: Category = None,
         after: After = None,
+    ) -> ASGIApp:
+        answering = partial(self._popular, k, exclude, category, after)
+        if after is None and exclude is None:
+            repeat(scope, answering)
+        return await answering(scope)
+
+    async def _popular(
+        self, k: int, exclude: Sequence[str] | None, category: str | None, after: str | None, scope: Scope
     ) -> ASGIApp:
         serving = self.service.serving()
         etag = f"{serving.release_id}-{serving.states.version}"

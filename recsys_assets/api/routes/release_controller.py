@@ -24,6 +24,7 @@ from recsys_assets.api.schemas.release_schemas import (
     Releases,
     ReleaseSummary,
 )
+from recsys_assets.api.serving.replica_guard import needs_home
 from recsys_assets.api.serving.service import ServiceController
 from recsys_assets.errors import BrokenReleaseError, RecsysError
 from recsys_assets.release.gate_report import read_gate
@@ -142,7 +143,7 @@ class ReleaseController(ServiceController):
         operation_id="promoteRelease",
         status_code=200,
         sync_to_thread=True,
-        guards=[needs("admin")],
+        guards=[needs("admin"), needs_home("releases are promoted where they are built")],
         security=KEY_NEEDED,
         responses=answers(Promoted, also=(404, 408, 409, 413, 415)),
     )

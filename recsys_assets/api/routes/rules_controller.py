@@ -102,7 +102,7 @@ class RulesController(ServiceController):
         user_id = as_sent(user_id)
         serving = self.service.serving()
         person = serving.person(user_id)
-        self.service.live.events_since(serving, person)
+        since = self.service.live.events_since(serving, person)
         num = serving.item_num(item_id)
         engine = await serving.rules.engine()
         pipeline = engine.scenario(scenario)
@@ -110,8 +110,8 @@ class RulesController(ServiceController):
             k=k,
             user_id=person,
             user_num=serving.release.users.num_of(person),
-            session=serving.items_since(person),
-            exclude=serving.left_out(person, exclude),
+            session=since.wishes,
+            exclude=serving.left_out(since, exclude),
             include_seen=include_seen,
             category=category,
             diversity=diversity,

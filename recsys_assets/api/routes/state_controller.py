@@ -23,6 +23,7 @@ from recsys_assets.api.schemas.state_schemas import (
     StateOfItem,
     StatesChanged,
 )
+from recsys_assets.api.serving.replica_guard import needs_home
 from recsys_assets.api.serving.service import ServiceController, reject_null
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.errors import ItemStateError
@@ -65,7 +66,7 @@ class StateController(ServiceController):
             "`write`."
         ),
         operation_id="putItemState",
-        guards=[needs("write")],
+        guards=[needs("write"), needs_home("states of items are kept where releases are built")],
         security=KEY_NEEDED,
         responses=answers(OneState, also=(408, 409, 413, 415)),
         response_headers=release_headers(),
@@ -103,9 +104,9 @@ class StateController(ServiceController):
         description="The catalogue alone counts again; the same again changes nothing. Needs scope `write`.",
         operation_id="deleteItemState",
         status_code=200,
-        guards=[needs("write")],
+        guards=[needs("write"), needs_home("states of items are kept where releases are built")],
         security=KEY_NEEDED,
-        responses=answers(OneState),
+        responses=answers(OneState, also=(409,)),
         response_headers=release_headers(),
     )
     async def take_back(self, scope: Scope, item_id: ItemIdPath, why: Why = "") -> ASGIApp:
@@ -125,7 +126,7 @@ class StateController(ServiceController):
         description="Each as for one item; all changes are made, or none, and lists heed them together. Needs scope "
         "`write`.",
         operation_id="putItemStates",
-        guards=[needs("write")],
+        guards=[needs("write"), needs_home("states of items are kept where releases are built")],
         security=KEY_NEEDED,
         responses=answers(StatesChanged, also=(408, 409, 413, 415)),
         response_headers=release_headers(),

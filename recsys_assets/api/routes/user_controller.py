@@ -46,9 +46,9 @@ class UserController(ServiceController):
         serving = self.service.serving()
         release = serving.release
         person = serving.person(user_id)
-        events = self.service.live.events_since(serving, person)
         user_num = release.users.num_of(person)
-        since = serving.items_since(person)
+        events = self.service.live.events_since(serving, person)
+        since = events.wishes
         if user_num is None and not since:
             raise NotFoundException(f"user {user_id!r} is not in release {serving.release_id}")
         rows = [_item(serving, num, None) for num in since[:k]]
@@ -62,7 +62,7 @@ class UserController(ServiceController):
             rows += [_item(serving, num, day) for num, day in earlier[: k - len(rows)]]
         body = encode(UserHistory(release=serving.release_id, user_id=user_id, total=total, items=rows))
         return Reply(
-            body, release=serving.release_header, etag=f"{serving.release_id}-{events}", cache=PRIVATE
+            body, release=serving.release_header, etag=f"{serving.release_id}-{events.mark}", cache=PRIVATE
         )
 
     @get(

@@ -290,10 +290,11 @@ def _by_name(answer: Answer, user_id: str, release: Release) -> UserRecommendati
 def _request(serving: Serving, user_id: str, k: int) -> Request:
     user_id = serving.person(user_id)
     user_num = serving.release.users.num_of(user_id)
+    since = serving.since(user_id)
     return Request(
         k=k,
         user_id=user_id,
         user_num=user_num,
-        session=serving.items_since(user_id),
-        exclude=serving.hidden_since(user_id),
+        session=since.wishes,
+        exclude=since.hidden,
     )

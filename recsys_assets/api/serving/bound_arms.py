@@ -114,7 +114,7 @@ class BoundArm(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             request,
             user_num=self.serving.release.users.num_of(request.user_id),
-            session=self.serving.items_since(request.user_id),
+            session=self.serving.since(request.user_id).wishes,
             exclude=self.serving.item_nums([ids[num] for num in request.exclude]),
             features=None,
         )

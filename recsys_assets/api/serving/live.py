@@ -11,37 +11,38 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.serving.fallback_release import load_served_before
 from recsys_assets.api.serving.followed_experiments import FollowedExperiments
 from recsys_assets.api.serving.followed_states import FollowedStates
-from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.follower import Follower, join_all
 from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
+from recsys_assets.api.serving.replica_note import FollowedStore
 from recsys_assets.api.serving.serving_release import Serving
 from recsys_assets.errors import EventsUnavailableError, ExperimentsError, ForgetError, ReleaseError
 from recsys_assets.experiments.teams import AnswerTeams
 from recsys_assets.intake.event_meaning import EventMeaning, EventOptions
 from recsys_assets.intake.event_store import Intake
 from recsys_assets.intake.events_database import Clock, utc_now
+from recsys_assets.intake.events_of_home import event_log_of
 from recsys_assets.intake.merged_users import MergedUsers
+from recsys_assets.intake.recent_events import Since
 from recsys_assets.notices.delivery import LOOK_SECONDS, deliver_waiting
 from recsys_assets.release.answer_counts import FLUSH_SECONDS, AnswerCounts
 from recsys_assets.release.current import CURRENT_FILE, require_current
 from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import MANIFEST_FILE
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.release.shared_series import series_exchange
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.api.http.auth import KeyRing
 
 log = logging.getLogger("recsys.api")
-
-_STOPPING_SECONDS = 5.0
-"""Longest wait for the threads that follow them, at the end."""
 
 
 class Live:
@@ -70,16 +71,19 @@ class Live:
         self.options = options or EventOptions()
         self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
-        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored)
+        self.shared = shared = event_log_of(home, self.options)
+        self.bring_series = series_exchange(shared, home.answers_db)
+        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored, log=shared)
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
-        self.merged = MergedUsers(home.events_db)
+        self.merged = MergedUsers(home.events_db, keep=None if shared is None else shared.add_merge)
         self.answers = AnswerCounts(home.answers_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
         self.recalls = recalls or RecallNotices(home)
         self.states = FollowedStates(home, clock=clock)
         self.hidden = HiddenUsers(home)
+        self.followed = FollowedStore.of(home)
         self.serving: Serving | None = None
         self.swaps = 0
         self.followers: Sequence[Follower] = ()
@@ -136,6 +140,10 @@ class Live:
             "experiments": self.experiments.refresh,
             "forgets": self.hide_forgotten,
         }
+        if self.followed is not None:
+            looks["object store"] = self.followed.look
+        if self.bring_series is not None:
+            looks["event server"] = self.bring_series
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -150,11 +158,13 @@ class Live:
         finally:
             stopped.set()
             self.intake.close()
-            _join(threads)
+            join_all(threads)
             for serving in self.opened():
                 serving.recent.close()
             self.states.store.close()
             self.merged.close()
+            if self.shared is not None:
+                self.shared.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -167,17 +177,17 @@ class Live:
         served = () if self.serving is None else (self.serving,)
         return (*served, *self.experiments.beside.values())
 
-    def events_since(self, serving: Serving, user_id: str) -> int:
-        """Return the number of the user's newest event since a release, those of other workers included.
+    def events_since(self, serving: Serving, user_id: str) -> Since:
+        """Return the items of a user's events since a release, those of other workers included.
 
-        Another number means that the user's answers may have changed; 0 where there is none.
+        Another mark means that the user's answers may have changed; 0 where there is none.
         """
         if self._shared_events:
             with contextlib.suppress(
                 EventsUnavailableError
             ):  # the follower says why, and what was read stays
                 serving.recent.refresh()
-        return serving.mark_of(user_id)
+        return serving.since(user_id)
 
     def swap(self) -> bool:
         """Serve `current` if that is another release than the one served; return whether it was swapped.
@@ -284,9 +294,3 @@ def _stamp(file: Path) -> int:
         return file.stat().st_ctime_ns
     except OSError:
         return 0
-
-
-def _join(threads: Sequence[threading.Thread]) -> None:
-    end = monotonic() + _STOPPING_SECONDS
-    for thread in threads:
-        thread.join(max(0.0, end - monotonic()))

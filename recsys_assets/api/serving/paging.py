@@ -6,9 +6,10 @@ numbers they are. So no page repeats an item, whatever happens in between: an ev
 
 import re
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
-from collections.abc import Sequence
+from binascii import b2a_base64
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 from zlib import crc32
@@ -27,6 +28,7 @@ LONGEST_TOKEN: Final = 3_000
 _SMALL_CATALOGUE: Final = 65_536
 """Items up to which a number takes two bytes, above it four."""
 _CHECK_BYTES: Final = 4
+_IN_URLS: Final = bytes.maketrans(b"+/", b"-_")
 _SIZES: Final = {b"H": 2, b"I": 4}
 _RELEASE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BEGIN_AGAIN: Final = "begin again without `after`"
@@ -72,25 +74,18 @@ class Page(msgspec.Struct, frozen=True):
         held = len(self.given) + len(nums)
         if len(nums) < k or held > MOST_GIVEN:
             return "null"
-        small = len(serving.release.item_embeddings) <= _SMALL_CATALOGUE
-        content = _head(serving.release_id, small) + _packing(held, small).pack(*self.given, *nums)
-        token = urlsafe_b64encode(_check(self.of, content) + content)
-        return f'"{token.rstrip(b"=").decode()}"'
-
-
-@lru_cache(maxsize=8)
-def _head(release_id: str, small: bool) -> bytes:  # noqa: FBT001  a cache takes arguments by place
-    """Return the beginning of the content of every token of a release."""
-    return b"%c%s%s" % (len(release_id), release_id.encode(), _form(small).encode())
+        head, pack = _written(serving.release_id, len(serving.release.item_embeddings), held)
+        content = head + pack(*self.given, *nums)
+        token = b2a_base64(_check(self.of, content) + content, newline=False)
+        return f'"{token.rstrip(b"=").translate(_IN_URLS).decode()}"'
 
 
 @lru_cache(maxsize=2 * MOST_GIVEN)
-def _packing(count: int, small: bool) -> struct.Struct:  # noqa: FBT001
-    return struct.Struct(f"<{count}{_form(small)}")
-
-
-def _form(small: bool) -> str:  # noqa: FBT001
-    return "H" if small else "I"
+def _written(release_id: str, items: int, held: int) -> tuple[bytes, Callable[..., bytes]]:
+    """Return the beginning of the content of a token of a release, and the function that packs the numbers held."""
+    form = "H" if items <= _SMALL_CATALOGUE else "I"
+    head = b"%c%s%s" % (len(release_id), release_id.encode(), form.encode())
+    return head, struct.Struct(f"<{held}{form}").pack
 
 
 def page_of(serving: Serving, after: str | None, *of: str | None) -> Page:

@@ -26,7 +26,8 @@ from recsys_assets.api.serving.live import Live
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import PortInUseError
 from recsys_assets.intake.event_meaning import EventOptions
-from recsys_assets.settings import load_settings
+from recsys_assets.intake.server_log import open_server_log
+from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.home import Home
 
 log = logging.getLogger("recsys.api")
@@ -88,6 +89,7 @@ def serve(
     Raises:
         ReleaseError: no release is current, or it is broken.
         PortInUseError: something listens there already.
+        InputError: `[events]` names no server that can be used.
     """
     with ExitStack() as stack:
         stack.enter_context(claimed_port(host, port, option="--port"))
@@ -101,6 +103,8 @@ def serve(
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="recsys-metrics-")
             )
+        events = EventOptions.of(home)
+        open_server_log(events.events)  # settings that cannot be used are said here, not by each worker
         options = ServeOptions(
             home=str(home.root),
             workers=workers,
@@ -108,7 +112,7 @@ def serve(
             supervisor=os.getpid(),
             fallback_previous=fallback_previous,
             api=allowed,
-            events=EventOptions.of(home),
+            events=events,
             shared=shared,
         )
         os.environ[OPTIONS_VARIABLE] = msgspec.json.encode(options).decode()
@@ -118,7 +122,7 @@ def serve(
 
 
 def _settings(home: Home) -> ApiSettings:
-    return load_settings(home).api if home.settings_file.is_file() else ApiSettings()
+    return load_or_default_settings(home).api
 
 
 def _run(target: str, host: str, port: int, *, workers: int, accepted: int, idle_seconds: float) -> None:

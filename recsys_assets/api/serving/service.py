@@ -22,6 +22,7 @@ from recsys_assets.api.serving.slow_work import SlowWork
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import ReleaseError
 from recsys_assets.intake.shown_counts import Shown, ShownCounts
+from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.release.answer_series import ArmName, KnownSeries
 from recsys_assets.release.retrieval import WouldBlockError
 from recsys_assets.rules.engine.requests import Answer
@@ -45,7 +46,8 @@ class Service:
         self.settings = settings
         self.clock = clock
         self.slow = SlowWork()
-        self.series = KnownSeries(live.home.answers_db)
+        self.ledger = ledger_place(live.home)
+        self.series = KnownSeries(live.home.answers_db, bring=live.bring_series)
         self.shown = ShownCounts(live.home.events_db)
         self.live_state = LiveState(live, clock=clock)
         self.live_view = LiveView(self.live_state.message, slow=self.slow, most=settings.max_live_views)

@@ -7,6 +7,7 @@ from recsys_assets.api.serving.merged_items import mark_with, with_hidden_of, wi
 from recsys_assets.errors import UnknownItemError
 from recsys_assets.intake.event_meaning import EventMeaning
 from recsys_assets.intake.merged_users import MergedUsers
+from recsys_assets.intake.recent_events import Since
 from recsys_assets.release.bound_states import BoundStates
 from recsys_assets.release.learnt_events import events_since
 from recsys_assets.release.load import Release
@@ -84,37 +85,34 @@ class Serving:
         """Return the user whom an id means: in the form that events are stored under, and through all merges."""
         return self.merged.of(self.release.users.form_of(user_id) or user_id)
 
-    def items_since(self, user_id: str) -> Sequence[int]:
-        """Return the numbers of a user's wishes since the release, the latest first, each once."""
+    def since(self, user_id: str) -> Since:
+        """Return the items of a user's events since the release, with those of the users merged into it.
+
+        Late wishes are among the hidden items. The mark is another one after each event and each merge. A user who is
+        being forgotten has no items.
+        """
+        own, others = self._own_since(user_id), self.merged.merged_into(user_id)
         if user_id in self.release.users.hidden:
-            return ()
-        own, others = self.recent.since(user_id).wishes, self.merged.merged_into(user_id)
+            return Since(self._mark(own, others), (), (), ())
         if not others:
             return own
-        return with_items_of(others, own, lambda user: self.recent.since(user).wishes, self.release)
+        return Since(
+            self._mark(own, others),
+            with_items_of(others, own.wishes, lambda user: self._own_since(user).wishes, self.release),
+            with_hidden_of(others, own.hidden, lambda user: self._own_since(user).hidden, self.release),
+            (),
+        )
 
-    def hidden_since(self, user_id: str) -> Sequence[int]:
-        """Return the numbers of the items that a user's events since the release only hide."""
-        if user_id in self.release.users.hidden:
-            return ()
-        own, others = self._hidden_by(user_id), self.merged.merged_into(user_id)
-        return own if not others else with_hidden_of(others, own, self._hidden_by, self.release)
+    def _own_since(self, user_id: str) -> Since:
+        found = self.recent.since(user_id)
+        return found._replace(hidden=(*found.hidden, *found.late), late=()) if found.late else found
 
-    def _hidden_by(self, user_id: str) -> Sequence[int]:
-        since = self.recent.since(user_id)
-        return (*since.hidden, *since.late) if since.late else since.hidden
+    def _mark(self, own: Since, others: Sequence[str]) -> int:
+        return mark_with(others, own.mark, lambda user: self.recent.since(user).mark)
 
-    def mark_of(self, user_id: str) -> int:
-        """Return a number that is another one after each event of a user, and after each merge into it."""
-        own, others = self.recent.since(user_id).mark, self.merged.merged_into(user_id)
-        return mark_with(others, own, lambda user: self.recent.since(user).mark) if others else own
-
-    def left_out(self, user_id: str, item_ids: Sequence[str] | None) -> Sequence[int]:
+    def left_out(self, since: Since, item_ids: Sequence[str] | None) -> Sequence[int]:
         """Return the numbers of items never to return to a user: those that the request names, and hidden ones."""
-        hidden = self.hidden_since(user_id)
-        if not item_ids:
-            return hidden
-        return (*self.item_nums(item_ids), *hidden)
+        return (*self.item_nums(item_ids), *since.hidden) if item_ids else since.hidden
 
     def items_of(self, request: Request) -> list[int]:
         """Return the numbers of all items that a user has, most recent first; empty for a stranger."""

@@ -29,11 +29,11 @@ from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
 from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import replaced_folder
+from recsys_assets.storage.store_place import place_of
 from recsys_assets.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from recsys_assets.embeddings.fit_model import FittedModel
-    from recsys_assets.embeddings.ials import Workers
 
 
 def _embedding_spec(entity: str) -> dg.AssetSpec:
@@ -115,6 +115,7 @@ def embeddings(
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Fit the chosen model to all landed days; both sides are written as one folder."""
     from recsys_assets.embeddings.fit_release import fit_release  # noqa: PLC0415  torch takes a second to import
+    from recsys_assets.embeddings.sharded_training import workers_of  # noqa: PLC0415
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("embeddings")
     inputs = lake.inputs()
@@ -130,7 +131,9 @@ def embeddings(
             hides=hides_item(settings.interactions),
             earlier=folder,
             on_epoch=lambda epoch, epochs: progress.report("embeddings", epoch, epochs),
-            workers=_workers(context, staged.parent),
+            workers=workers_of(
+                settings, scratch=staged.parent, say=context.log.info, place=place_of(lake.home.root)
+            ),
         )
         found.save(staged)
     shared = _training_metadata(found.model, folder) | {"warm_start": found.warm_start}
@@ -147,21 +150,6 @@ def _as_replayed(settings: Settings) -> TrainingSettings:
 
 def _chosen(artifacts: Artifacts) -> ModelSpec:
     return ModelChoice.load(artifacts.folder("choice")).spec
-
-
-def _workers(context: dg.AssetExecutionContext, scratch: Path) -> "Workers":
-    """Training processes that Dagster starts by torchrun; their log is in the run's.
-
-    Where one fails, `dagster.DagsterPipesExecutionError` is raised.
-    """
-    from recsys_assets.embeddings.ials import Workers  # noqa: PLC0415  torch takes a second to import
-    from recsys_assets.orchestration.multiprocess import torchrun_command  # noqa: PLC0415
-
-    def run(matrix_folder: Path, out: Path, settings: TrainingSettings) -> None:
-        command = torchrun_command(matrix_folder, out, settings)
-        dg.PipesSubprocessClient().run(context=context, command=command)
-
-    return Workers(run=run, scratch=scratch)
 
 
 def _training_metadata(found: "FittedModel", folder: Path) -> dict[str, Any]:

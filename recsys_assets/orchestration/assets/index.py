@@ -1,10 +1,13 @@
 """The item index: the search of the item embeddings, and what serving looks up without searching."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from recsys_assets.index.build_index import build_item_index
+from recsys_assets.launching.chosen import launcher_of
+from recsys_assets.launching.launcher import Launcher
 from recsys_assets.orchestration.checks.index import INDEX_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, rows_table
@@ -12,6 +15,7 @@ from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
+from recsys_assets.settings import Settings
 
 
 @dg.asset(
@@ -23,13 +27,19 @@ from recsys_assets.orchestration.resources import Artifacts, Lake
     description="The fastest search of the item embeddings that reaches the recall, exact or a usearch file, and "
     "the best items of each user and item scored ahead of serving.",
 )
-def item_index(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
+def item_index(
+    context: dg.AssetExecutionContext, lake: Lake, artifacts: Artifacts
+) -> dg.MaterializeResult[Any]:
     """Choose the search, foreseen from samples or measured, and precompute lists."""
     settings, folder = lake.settings(), artifacts.folder("index")
     inputs = lake.inputs()
     with making(folder, inputs=inputs.item_index, parts=parts_of(inputs, "index")):
         outcome = build_item_index(
-            artifacts.folder("embeddings"), folder, settings.index, seed=settings.training.seed
+            artifacts.folder("embeddings"),
+            folder,
+            settings.index,
+            seed=settings.training.seed,
+            launcher=_launcher(context, settings, folder.parent),
         )
     report, precomputed = outcome.report, outcome.precomputed
     return dg.MaterializeResult(
@@ -49,6 +59,13 @@ def item_index(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
             "folder": dg.MetadataValue.path(str(folder)),
         }
     )
+
+
+def _launcher(context: dg.AssetExecutionContext, settings: Settings, scratch: Path) -> Launcher | None:
+    """Return the cluster that computes lists; None where this process does, as its threads are all there is."""
+    if settings.launcher.kind != "ray":
+        return None
+    return launcher_of(settings.launcher, scratch=scratch, say=context.log.info)
 
 
 ASSETS = [item_index]

@@ -32,6 +32,7 @@ from recsys_assets.orchestration.ray_days import is_for_ray, run_on_ray
 from recsys_assets.orchestration.recalled_days import left_out
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
+from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.day_folders import day_folder
 
@@ -131,7 +132,7 @@ def increment_report(
 ) -> dg.MaterializeResult[Any]:
     """Execute the report notebook for those of the run's days that `[report] when` asks for."""
     days, settings = days_of(context), lake.settings()
-    wanted = reported_days(days, settings.report, quality_db=lake.home.quality_db)
+    wanted = reported_days(days, settings.report, ledger=ledger_place(lake.home))
     inputs, metadata = Inputs(lake.home, settings), dict[str, Any](days=len(wanted))
     for count, day in enumerate(wanted, start=1):
         parts = parts_of_report(inputs, day)

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import ForgetError
+from recsys_assets.intake.events_of_home import bring_events
 from recsys_assets.intake.merged_users import stored_merges, with_merged
 from recsys_assets.orchestration.forgetting.other_steps import OTHER_STEPS
 from recsys_assets.orchestration.forgetting.proof import scan_home, scan_in_words
@@ -54,6 +55,7 @@ def forget_users(home: Home, users: Collection[str], *, why: str, who: str, say:
         BuildRunningError: a build is under way. The request is kept; the next build or the same command carries it out.
         ForgetError: something of the users is still there; the message says where, and what to do.
     """
+    bring_events(home)  # with the merges of other machines
     ended_before = {one for forget in read_forgets(home) for one in forget.users}
     with locked(home.lock("forgets")):
         begun = request_forget(home, known_ids(home, users), at=datetime.now(UTC), who=who, why=why)

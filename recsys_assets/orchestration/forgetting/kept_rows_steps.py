@@ -3,27 +3,25 @@
 A decision about rows is kept by their fingerprint. Rows without the user have another one, and the decision follows.
 """
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import polars as pl
 
-from recsys_assets.orchestration.forgetting.taken_out_databases import take_out_of_database
+from recsys_assets.errors import DatabaseUnavailableError
 from recsys_assets.orchestration.forgetting.taken_out_files import take_out_of_file
+from recsys_assets.orchestration.forgetting.taken_out_ledger import take_out_of_ledger
 from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds
+from recsys_assets.quality.ledger_place import has_ledger, ledger_place
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.quality.quarantine import RejectedDay, content_fingerprint
 from recsys_assets.release.current import follow_recalled
 from recsys_assets.release.release_store import MOVING
-from recsys_assets.storage.atomic import named, replace_file
+from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
-
-_ACCEPTED: Final = "UPDATE OR REPLACE acceptances SET fingerprint = ? WHERE fingerprint = ?"
 
 
 def forget_in_quarantine(home: Home, ids: frozenset[str], *, number: int) -> StepResult:
@@ -43,14 +41,16 @@ def forget_in_quarantine(home: Home, ids: frozenset[str], *, number: int) -> Ste
 
 
 def forget_in_quality(home: Home, ids: frozenset[str], *, number: int) -> StepResult:
-    """Take the users out of `quality.sqlite` and the accounts of rows; the counts of failing rows stay as they were."""
-    wanted, changed = WantedIds(ids), 0
-    if home.quality_db.exists():
-        changed += take_out_of_database(home.quality_db, wanted)
+    """Take the users out of the ledger and the accounts of rows; the counts of failing rows stay as they were."""
+    wanted, changed, unfinished = WantedIds(ids), 0, ""
+    try:
+        changed += take_out_of_ledger(ledger_place(home), wanted)
+    except DatabaseUnavailableError as error:
+        unfinished = str(error)
     for file in (home.row_account, home.source_account):
         changed += take_out_of_file(file, wanted) if file.exists() else 0
     detail = f"{changed:,} failing rows and examples (forget #{number})" if changed else ""
-    return StepResult(step="quality", detail=detail, changed=changed)
+    return StepResult(step="quality", detail=detail, changed=changed, unfinished=unfinished)
 
 
 def follow_fingerprints(home: Home, new: Mapping[str, str]) -> None:
@@ -66,9 +66,9 @@ def follow_fingerprints(home: Home, new: Mapping[str, str]) -> None:
     moved = {before: after for before, after in new.items() if before != after}
     if not moved:
         return
-    if home.quality_db.exists():
-        with named(home.quality_db), closing(sqlite3.connect(home.quality_db, timeout=30)) as ledger, ledger:
-            ledger.executemany(_ACCEPTED, [(after, before) for before, after in moved.items()])
+    if has_ledger(home):
+        with open_ledger(home) as ledger:
+            ledger.follow_fingerprints(moved)
     with locked(home.releases / MOVING):
         follow_recalled(home.releases, moved)
 

@@ -25,17 +25,19 @@ from recsys_assets.lake.raw_returns import note_of_returns
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.forgetting.changed_files import OF_USERS, daily_tables, name_of, planned
 from recsys_assets.orchestration.repair.made_artifacts import forget_inputs
-from recsys_assets.quality.ledger import Ledger
+from recsys_assets.quality.ledger_place import has_ledger
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.release.current import read_recalled, record_recalled
 from recsys_assets.release.release_store import MOVING
 from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.atomic import remove_file
+from recsys_assets.storage.day_frames import file_content
 from recsys_assets.storage.day_journal import sealed, without_checksums
 from recsys_assets.storage.day_versions import DayVersion, DayVersions
 from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
-from recsys_assets.storage.partition_store import PartitionStore, file_content
+from recsys_assets.storage.partition_store import PartitionStore
 
 LAKE: Final = "lake"
 
@@ -56,7 +58,7 @@ def forget_in_lake(home: Home, ids: frozenset[str], *, number: int) -> StepResul
         )
         removed += _rewrite_others(folder, ids, sorted(days))
     _rename_recalled(home, changes.tables[cleaned])
-    if home.quality_db.exists():
+    if has_ledger(home):
         write_home_account(home, settings.source)
     days = {day for of_table in changes.tables.values() for day in of_table} | changes.versions.keys()
     note = (
@@ -162,7 +164,7 @@ def _forget_drift(home: Home, days: Iterable[date]) -> None:
     """Remove what was measured of rewritten raw days, where users have hashes; the next landing measures it again."""
     if rewritten := list(days):
         remove_file(home.raw / SNAPSHOT_FILE)
-        with Ledger(home.quality_db) as ledger:
+        with open_ledger(home) as ledger:
             for day in rewritten:
                 ledger.forget_profile(RAW_INTERACTIONS.name, day)
             ledger.flush()
@@ -184,7 +186,7 @@ def _clean_again(home: Home, settings: Settings, days: list[date]) -> None:
     )
     if not days:
         return
-    with Ledger(home.quality_db) as ledger:
+    with open_ledger(home) as ledger:
         for chunk in inputs.raw_store.read_chunks(days, every_column=True):
             found = clean_days(chunk, rule=inputs.wish_rule, rows=inputs.row_rule, taken_off=inputs.taken_off)
             for (day, _), one in zip(chunk, found, strict=True):

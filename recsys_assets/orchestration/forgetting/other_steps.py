@@ -11,6 +11,9 @@ from typing import Final
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from recsys_assets.errors import EventsUnavailableError
+from recsys_assets.intake.events_of_home import opened_events
+from recsys_assets.intake.shared_upkeep import forget_shared
 from recsys_assets.lake.forgotten_rows import LeftOutRows
 from recsys_assets.lake.raw_returns import raw_store
 from recsys_assets.orchestration.forgetting.dagster_step import forget_in_dagster
@@ -22,9 +25,10 @@ from recsys_assets.orchestration.forgetting.taken_out_databases import take_out_
 from recsys_assets.orchestration.forgetting.taken_out_files import take_out_of_file
 from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds
 from recsys_assets.settings import load_or_default_settings
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.atomic import remove_folder, replace_file
 from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.working_copy import ASIDE
 
 _BESIDE: Final = re.compile(r".*(-wal|-shm|-journal)|\..*\.lock")
 _GOLDEN: Final = "golden"
@@ -32,13 +36,19 @@ _NOTE: Final = "a golden user was forgotten here (forget #{})"
 
 
 def forget_in_intake(home: Home, ids: frozenset[str], *, number: int) -> StepResult:
-    """Delete the users' events, impressions and merges from `events.sqlite`, while servers run.
+    """Delete the users' events, impressions and merges from `events.sqlite`, and the server, while servers run.
 
     The file's `user_version` grows, by which every process that follows it reads it again from the start.
     """
     changed = 0
+    try:
+        with opened_events(home) as shared:
+            if shared is not None:
+                changed += forget_shared(shared, sorted(ids))
+    except EventsUnavailableError as error:
+        return StepResult(step="intake", detail="", unfinished=f"{error}; run `recsys forget` again")
     if home.events_db.exists():
-        changed = take_out_of_database(home.events_db, WantedIds(ids), grow_version=True)
+        changed += take_out_of_database(home.events_db, WantedIds(ids), grow_version=True)
     detail = f"{changed:,} rows of events, impressions and merges (forget #{number})" if changed else ""
     return StepResult(step="intake", detail=detail, changed=changed)
 
@@ -56,9 +66,11 @@ def forget_in_other_files(home: Home, ids: frozenset[str], *, number: int) -> St
     """Take the users out of notices, recalls, plans, golden users, experiments, rules and all other files.
 
     `recsys.toml` stays as it is, since another word in it may land every day again: a user in it is left to people,
-    and the forget stays unfinished until they took the name out.
+    and the forget stays unfinished until they took the name out. Files that were replaced by an object store's are
+    removed.
     """
     wanted, changed, shown = WantedIds(ids), 0, []
+    remove_folder(home.copy / ASIDE)
     for file in _other_files(home):
         if file == home.settings_file:
             continue

@@ -36,9 +36,9 @@ from recsys_assets.orchestration.planning.stages import (
     RAW,
     RELEASE,
     BuildStep,
-    DagsterHistory,
     History,
     Stages,
+    history_of,
     stage_names,
     walk,
 )
@@ -129,7 +129,7 @@ class _Planner:
         self.settings = settings
         if self.home.dagster_yaml.exists():
             with open_instance(self.home) as instance:
-                left_out = self._walk(DagsterHistory(instance))
+                left_out = self._walk(history_of(Inputs(self.home, settings), instance))
         else:  # nothing was ever built
             left_out = self._walk(None)
         return self._with_costs(left_out)

@@ -5,20 +5,21 @@ Days, the catalogue and settings may be replaced in it as a build does; nothing 
 
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Final
 
 from recsys_assets.lake.event_days import taken_note
 from recsys_assets.lake.landing import remove_left_overs
+from recsys_assets.quality.ledger_place import ledger_place
+from recsys_assets.quality.open_ledger import copy_ledger
 from recsys_assets.rules.testing.cases import CASES_FILE
-from recsys_assets.storage.day_folders import day_folder, days_under
+from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, days_under
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.partition_store import JOURNAL, PART
+from recsys_assets.storage.table_copy import bring_days
 
 _PREFIX: Final = "plan-"
 
@@ -32,6 +33,7 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
         settings_file: a proposed `recsys.toml`; None takes the home's.
         rules_file: a proposed `rules.toml`; None takes the home's.
     """
+    bring_days(home.root)
     home.scratch.mkdir(parents=True, exist_ok=True)
     remove_left_overs(home.scratch, _PREFIX)
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=home.scratch) as folder:
@@ -67,8 +69,7 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
             staged.events_db.symlink_to(
                 home.events_db
             )  # events are taken from it; impressions that wait are only looked at
-        if home.quality_db.is_file():
-            _copy_database(home.quality_db, staged.quality_db)
+        copy_ledger(ledger_place(home), staged.ledger_copy)
         yield staged
 
 
@@ -125,8 +126,3 @@ def _link_days(real: Path, copy: Path) -> None:
     if (real / JOURNAL).exists():
         copy.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(real / JOURNAL, copy / JOURNAL)
-
-
-def _copy_database(real: Path, copy: Path) -> None:
-    with closing(sqlite3.connect(real)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)

@@ -29,10 +29,12 @@ from recsys_assets.orchestration.planning.reasons import (
 from recsys_assets.orchestration.promotion_gate import gate_inputs
 from recsys_assets.orchestration.repair.damaged_releases import release_folders
 from recsys_assets.orchestration.repair.made_artifacts import mended_inputs, written_inputs, written_parts
+from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_folders import day_folder
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.store_place import place_of
 
 CATALOGUE: Final = "item_catalogue"
 RAW: Final = "raw_interactions"
@@ -86,6 +88,31 @@ class DagsterHistory:
         """Return the days of an asset that were ever materialised."""
         keys = self.instance.get_materialized_partitions(dg.AssetKey(asset))
         return {date.fromisoformat(key) for key in keys}
+
+
+@dataclass(frozen=True)
+class FilesOfStore:
+    """The record of a home with an object store: what its files say, whichever machine's Dagster made them."""
+
+    inputs: Inputs
+    """The fingerprints now."""
+
+    def has(self, asset: str) -> bool:  # noqa: ARG002  of each asset its own record decides
+        """Return True: what is there was made."""
+        return True
+
+    def days(self, asset: str) -> Collection[date]:
+        """Return the days that the table has; for the others there is no file that could be fresh."""
+        if asset == RAW:
+            return self.inputs.raw_files.keys()
+        if asset == CLEANED:
+            return self.inputs.interaction_files.keys()
+        return [day for day in self.inputs.raw_files if day_folder(self.inputs.home.reports, day).is_dir()]
+
+
+def history_of(inputs: Inputs, instance: dg.DagsterInstance) -> History:
+    """Return the record of what was made: Dagster's, or that of the files where several machines make them."""
+    return DagsterHistory(instance) if place_of(inputs.home.root) is None else FilesOfStore(inputs)
 
 
 def stage_names(settings: Settings, home: Home) -> list[str]:
@@ -222,7 +249,7 @@ class Stages:
     def _reports(self) -> BuildStep | None:
         inputs, recorded, home = self.inputs, self.history.days(REPORT), self.inputs.home
         wanted = last_reported_days(
-            inputs.interaction_files, inputs.settings.report, quality_db=home.quality_db
+            inputs.interaction_files, inputs.settings.report, ledger=ledger_place(home)
         )
         stale = [
             day

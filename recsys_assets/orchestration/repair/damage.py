@@ -43,9 +43,10 @@ from recsys_assets.release.current import CURRENT_FILE
 from recsys_assets.rules.language.expression_tree import columns_of
 from recsys_assets.rules.language.reading import read_rules
 from recsys_assets.settings import Settings
-from recsys_assets.storage.day_folders import day_folder, day_name, days_under
+from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.partition_store import JOURNAL, PART, PartitionStore
+from recsys_assets.storage.partition_store import PartitionStore
+from recsys_assets.storage.table_copy import days_of_table
 
 _MADE_AGAIN: Final = "what belongs there is made again"
 
@@ -202,7 +203,7 @@ def _of_newest_catalogue(home: Home) -> Iterator[Damage]:
 def _of_notes(home: Home, settings: Settings) -> Iterator[Damage]:
     """Yield the damaged notes on the source and on rejected days."""
     counted = SourceDays.load(home, settings.source)
-    if counted is None and days_under(home.raw):
+    if counted is None and days_of_table(home.raw):
         found = "cannot be read, or is of other settings" if home.source_days.exists() else "missing"
         yield Damage(path=home.source_days, found=found, remedy="the source is counted again")
     if counted is not None and (fault := _not_a(RowAccount, home.source_account)):
@@ -212,7 +213,7 @@ def _of_notes(home: Home, settings: Settings) -> Iterator[Damage]:
             remedy="it is written again",
             mend=partial(_write_account, home, settings, counted),
         )
-    if days_under(home.raw) and (fault := _not_a(HomeAccount, home.row_account)):
+    if days_of_table(home.raw) and (fault := _not_a(HomeAccount, home.row_account)):
         yield Damage(path=home.row_account, found=fault, remedy="it is written again")
     for day in days_under(home.quarantine):
         folder = day_folder(home.quarantine, day)

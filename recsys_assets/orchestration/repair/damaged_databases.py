@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from recsys_assets.errors import DatabaseUnavailableError
+from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.intake.event_store import store_rows
 from recsys_assets.intake.events_database import stored_event
 from recsys_assets.intake.rows import ImpressionRow, MergeRow
@@ -23,12 +25,17 @@ from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_l
 from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.repair.made_artifacts import written_inputs
-from recsys_assets.quality.ledger import Acceptance, Ledger
+from recsys_assets.quality.check_ledger import Acceptance
+from recsys_assets.quality.ledger_place import place_by_settings
+from recsys_assets.quality.ledger_server import LedgerServer
+from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
 from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.settings import Settings
 from recsys_assets.storage.day_folders import day_folder, days_under
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.store_place import place_of
+from recsys_assets.storage.table_copy import days_of_table
 
 if TYPE_CHECKING:
     from recsys_assets.intake.group import IntakeRow
@@ -43,8 +50,9 @@ _LOST_EVENTS: Final = "lost are the events in it that cannot be read"
 
 def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, str, str]]:
     """Yield each file that is missing or damaged, its fault, and the loss with what a build does about it."""
-    landed = bool(days_under(home.raw))
+    landed = bool(days_of_table(home.raw))
     history = home.dagster / "history"
+    ran_here = landed and (place_of(home.root) is None or history.exists())  # days may be another machine's
     if history.exists() and (fault := fault_of_yaml(home)):
         yield home.dagster_yaml, fault, "it is written again, without lines of your own"
     index = history / "runs" / _INDEX
@@ -56,9 +64,9 @@ def damaged_databases(home: Home, settings: Settings) -> Iterator[tuple[Path, st
             (home.dagster / "schedules" / "schedules.db", "lost is when schedules ran last"),
             *((log, "lost is the log of one run") for log in logs),
         ):
-            if fault := _fault(file, expected=landed):
+            if fault := _fault(file, expected=ran_here):
                 yield file, fault, loss
-    if fault := _fault(home.quality_db, expected=landed):
+    if fault := _fault_of_ledger(home, settings, expected=landed):
         yield home.quality_db, fault, "lost are check results and accepted days; every day is audited again"
     if fault := _fault(home.events_db, expected=False):
         yield home.events_db, fault, _LOST_EVENTS
@@ -137,6 +145,19 @@ def _fault(file: Path, *, expected: bool) -> str:
     return "" if answer == "ok" else str(answer).replace("\n", " ")
 
 
+def _fault_of_ledger(home: Home, settings: Settings, *, expected: bool) -> str:
+    """Return why the ledger cannot be used, as `_fault`; of a server that does not answer nothing is known."""
+    place = place_by_settings(home, settings)
+    if isinstance(place, Path):
+        return _fault(place, expected=expected)
+    if not expected or place.former.is_file():  # the tables are made from it
+        return ""
+    with suppress(DatabaseUnavailableError), LedgerServer(place, seconds=0) as server:
+        if not server.has_tables():
+            return f"its tables are missing on {place.shown}"
+    return ""
+
+
 def _fault_taken_back(file: Path) -> str:
     """Return the fault of a database once SQLite has taken back what a killed writer left; it does so in a copy."""
     with TemporaryDirectory() as folder:
@@ -174,14 +195,19 @@ def _keep_acceptances(home: Home, damaged: Path | None) -> str:
                 as_normal=all(as_normal),  # an earlier version had no such column
             )
             kept.append(found)
-    with Ledger(home.quality_db) as ledger:
+    with open_ledger(home) as ledger:
         for acceptance in kept:
             ledger.accept(acceptance)
     return f"; {len(kept):,} accepted days were kept" if kept else ""
 
 
 def _keep_events(home: Home, damaged: Path) -> str:
-    """Take over the rows of a damaged file, of each table up to the first that cannot be read."""
+    """Take over the rows of a damaged file, of each table up to the first that cannot be read.
+
+    Those of a shared log are on its server, and are copied from there.
+    """
+    if EventOptions.of(home).events.backend != "sqlite":
+        return "; the server has them"
     kept: list[IntakeRow] = []
     with suppress(sqlite3.Error, ValueError, TypeError):
         for number, *values in _rows(damaged, "events"):

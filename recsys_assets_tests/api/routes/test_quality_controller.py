@@ -80,14 +80,14 @@ def test_a_home_without_a_ledger_needs_no_attention(tmp_path):
 
 def test_rows_by_reason_of_the_home_and_of_the_last_days(tmp_path):
     home = Home(tmp_path)
-    assert rows_of_home(home, days=9) is None
+    assert rows_of_home(home, home.quality_db, days=9) is None
     lost = RowAccount(kept=3, reasons={"no_user": RowsOfReason(rows=2, example="user_id=None")})
     with Ledger(home.quality_db) as ledger:
         for n, account in enumerate([lost, RowAccount(kept=1), lost]):
             ledger.put_account(FIRST + timedelta(days=n), account)
     home.row_account.write_bytes(msgspec.json.encode(HomeAccount(source_rows=11, account=lost.plus(lost))))
 
-    found = rows_of_home(home, days=9)
+    found = rows_of_home(home, home.quality_db, days=9)
 
     assert (found.rows, found.interactions, found.differences) == (11, 6, "")
     reasons = [(one.reason, one.rows, one.meaning, one.example) for one in found.left_out]
@@ -96,4 +96,4 @@ def test_rows_by_reason_of_the_home_and_of_the_last_days(tmp_path):
         ("2024-03-03", 5, 3),
         ("2024-03-01", 5, 3),
     ]
-    assert [day.day for day in rows_of_home(home, days=1).days] == ["2024-03-03"]
+    assert [day.day for day in rows_of_home(home, home.quality_db, days=1).days] == ["2024-03-03"]

@@ -48,12 +48,13 @@ def store(serving: Serving, own: Home) -> Store:
 
 def request_of(serving: Serving, user_id: str) -> Request:
     user_num = serving.release.users.num(user_id)
+    since = serving.since(user_id)
     return Request(
         k=10,
         user_id=user_id,
         user_num=user_num,
-        session=serving.items_since(user_id),
-        exclude=serving.left_out(user_id, None),
+        session=since.wishes,
+        exclude=serving.left_out(since, None),
     )
 
 
@@ -77,7 +78,7 @@ def test_the_newest_wishes_are_folded_into_the_vector_of_a_user_of_the_release(
     store("u3", release.items[far])
     nums = np.array([far], dtype=np.int32)
     before = release.taste_of_user(user).products(nums)
-    assert release.taste_of_user(user, serving.items_since("u3")).products(nums) > before
+    assert release.taste_of_user(user, serving.since("u3").wishes).products(nums) > before
 
 
 @pytest.mark.parametrize("kind", ["hide", "dislike"])
@@ -86,7 +87,7 @@ def test_an_item_that_the_user_hides_is_left_out_and_changes_nothing_else(
 ) -> None:
     before = ask(serving, "u3").nums
     store("u3", serving.release.items[before[2]], kind=kind)
-    assert serving.items_since("u3") == []
+    assert serving.since("u3").wishes == []
     after = ask(serving, "u3").nums
     assert after[:9] == [*before[:2], *before[3:]]
 
@@ -113,7 +114,7 @@ def test_an_event_years_before_the_release_is_hidden_and_not_the_newest(
 ) -> None:
     first = ask(serving, "u3").nums[0]
     store("u3", serving.release.items[first], at=AT - 5 * 366 * DAY_US)
-    assert serving.items_since("u3") == []
+    assert serving.since("u3").wishes == []
     assert first not in ask(serving, "u3").nums
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys_assets.index.build_index import write_neighbours
+from recsys_assets.index.neighbour_rows import write_neighbours
 from recsys_assets.settings import IndexSettings
 from recsys_assets_tests.index.vectors import even, skewed
 
