@@ -3,9 +3,11 @@
 The job's driver (`main`) works through `RayCluster`, and prints each result as a line that `RayJobs` reads.
 """
 
+import base64
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -29,6 +31,8 @@ MODULE: Final = "recsys_assets.launching.ray_jobs"
 _WORK: Final = "RECSYS_RAY_WORK"
 _LINE: Final = "@recsys "
 """Begin of a line of the driver that is for `RayJobs`: a `_Line`, as JSON."""
+_MOST_TEXT: Final = 120_000
+"""Bytes; Linux allows 131,072 a variable, with its name."""
 _POLL_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 60.0
 """Time that a dashboard may be silent while a job runs."""
@@ -69,7 +73,7 @@ class RayJobs:
         """Send the job, and yield the results that its driver prints, until it ends; the job ends with the caller."""
         job = self._client.submit_job(
             entrypoint=f"python -m {MODULE} {tries}",
-            runtime_env={"env_vars": {_WORK: msgspec.json.encode(named).decode()}},
+            runtime_env={"env_vars": {_WORK: _packed(named)}},
         )
         read, ended = 0, False
         try:
@@ -151,6 +155,25 @@ def main(named: NamedWork, cluster: Launcher, *, tries: int) -> int:
     return 0
 
 
+def _packed(named: NamedWork) -> str:
+    """Return work as the text of a variable.
+
+    Raises:
+        LauncherError: it is longer than Linux allows.
+    """
+    text = base64.b85encode(zlib.compress(msgspec.json.encode(named))).decode()
+    if len(text) > _MOST_TEXT:
+        raise LauncherError(
+            f"{named.function}: its {len(named.tasks)} tasks are {len(text):,} bytes, at most {_MOST_TEXT:,} go with a "
+            "Ray job; write them to files, and send the paths"
+        )
+    return text
+
+
+def _unpacked(text: str) -> NamedWork:
+    return msgspec.json.decode(zlib.decompress(base64.b85decode(text)), type=NamedWork)
+
+
 def error_of(name: str, message: str) -> RecsysError:
     """Return the product's own error that a job's driver met, or a LauncherError with the text of another.
 
@@ -175,7 +198,7 @@ def _said(text: str) -> None:
 if __name__ == "__main__":
     sys.exit(
         main(
-            msgspec.json.decode(os.environ[_WORK], type=NamedWork),
+            _unpacked(os.environ[_WORK]),
             RayCluster(say=_said),
             tries=int(sys.argv[1]),
         )

@@ -17,6 +17,7 @@ from recsys_assets.launching.ray_import import import_pipes_client
 from recsys_assets.launching.ray_jobs import job_client
 from recsys_assets.orchestration.ray_messages import RayJobMessages
 from recsys_assets.orchestration.resources import Lake, StageProgress
+from recsys_assets.storage.store_writing import take_helped_days
 
 Outcome = TypeVar("Outcome")
 
@@ -82,6 +83,8 @@ def run_on_ray(
         )
     except (RuntimeError, ConnectionError) as error:
         raise (heard.failure or LauncherError(f"{address}: {_in_words(error)}")) from error
+    finally:
+        take_helped_days(lake.home.root)
     if heard.failure is not None:
         raise heard.failure
     if heard.outcome is None:
