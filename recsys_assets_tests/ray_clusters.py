@@ -65,15 +65,23 @@ class Cluster:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that run a task now."""
-        return [process for process in self._processes() if process.name().startswith("ray::")]
+        found = []
+        for process in self.processes():
+            try:
+                if process.name().startswith("ray::"):
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return found
 
     def kill_node(self, place: int) -> None:
         """Kill a node and all of its processes, as a power cut would."""
         end_all(self.nodes[place].pid, signal.SIGKILL)
         self.nodes[place].wait()
 
-    def _processes(self) -> list[psutil.Process]:
-        found = []
+    def processes(self) -> list[psutil.Process]:
+        """All processes of the nodes that are up."""
+        found: list[psutil.Process] = []
         for node in self.nodes:
             if node.poll() is None:
                 found += psutil.Process(node.pid).children(recursive=True)

@@ -15,6 +15,8 @@ from recsys_assets.storage.bounds import mistake_in
 from recsys_assets.storage.home import Home
 
 _GB: Final = 1_000_000_000
+_PATIENCE: Final = 2.0
+"""Seconds over which a request to the store is sent again; the next look sends it again anyway."""
 _DEFAULT_CACHE: Final = ".recsys-replica"
 
 
@@ -44,7 +46,10 @@ class ReplicaOptions:
 
         place = _place(self, os.environ)
         store = open_store(
-            str(place["root"]), endpoint=place.get("endpoint"), region=place.get("region", "us-east-1")
+            str(place["root"]),
+            endpoint=place.get("endpoint"),
+            region=place.get("region", "us-east-1"),
+            patience=_PATIENCE,
         )
         return serve_replica(
             store,

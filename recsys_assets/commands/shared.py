@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,7 @@ from recsys_assets.storage.locks import SHORTLY, build_lock
 from recsys_assets.storage.private_files import close_to_others
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 from recsys_assets.storage.store_binding import bind
-from recsys_assets.storage.store_writing import refresh
+from recsys_assets.storage.store_writing import push_changes, refresh
 from recsys_assets.storage.table_copy import days_of_table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 """A day as an argument or an option."""
 
 
-def _closed_to_others(_context: click.Context, _option: click.Parameter, given: Path | None) -> Path | None:
+def _closed_to_others(context: click.Context, _option: click.Parameter, given: Path | None) -> Path | None:
     """Make the files of the home private, which an earlier version left open, before the command runs.
 
     A home with an object store is brought to its state.
@@ -46,6 +46,7 @@ def _closed_to_others(_context: click.Context, _option: click.Parameter, given: 
     close_to_others(home)
     if bind(home) is not None:
         refresh(home.root)
+        context.call_on_close(partial(push_changes, home.root))
     return given
 
 

@@ -88,7 +88,7 @@ def wait_for_events(home: Home, say: Callable[[str], None]) -> None:
             except EventsUnavailableError as error:
                 now = time.monotonic()
                 if now - said >= _SAY_SECONDS:
-                    say(f"{error}; no answer for {now - began:.0f} s; waiting")
+                    say(f"{error} (for {now - began:.0f} s); waiting")
                     said = now
                 time.sleep(_TRY_SECONDS)
             else:

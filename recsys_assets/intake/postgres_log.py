@@ -143,7 +143,9 @@ class PostgresLog:
             yield self._connection
         except self._client.Error as error:
             self.close()
-            raise EventsUnavailableError(f"{self.shown}: {self._url.one_line(error)}") from error
+            gone = isinstance(error, self._client.OperationalError | self._client.InterfaceError)
+            said = "no answer, " if gone else ""
+            raise EventsUnavailableError(f"{self.shown}: {said}{self._url.one_line(error)}") from error
         except BaseException:
             self.close()
             raise

@@ -106,7 +106,7 @@ class SharedEvents:
                 self._failed_at = self._failed_at or began
                 waited = time.monotonic() - self._failed_at
                 raise EventsUnavailableError(
-                    f"{error}; no answer for {waited:.0f} s. The events may have been kept: send them again later, with"
+                    f"{error} (for {waited:.0f} s). The events may have been kept: send them again later, with"
                     " the same event_id they are stored once"
                 ) from error
             self._failed_at = None

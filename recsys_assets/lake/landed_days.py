@@ -4,6 +4,7 @@ A worker takes a stretch of days, and reads only the files that have rows of the
 the paths that the sender has: on a shared disk, or in an object store.
 """
 
+import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,11 +24,11 @@ from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.launching.launcher import Launcher, in_order
 from recsys_assets.source_settings import SourceSettings
-from recsys_assets.storage.day_chunks import in_chunks
+from recsys_assets.storage.day_frames import in_chunks
 from recsys_assets.storage.forgotten import Forgotten
 from recsys_assets.storage.home import Home
 
-_SCRATCH: Final = "recsys-landing"
+_SCRATCH: Final = f"recsys-landing-{os.getuid()}"
 
 
 @dataclass(frozen=True, kw_only=True)

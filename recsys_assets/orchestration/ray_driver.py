@@ -20,6 +20,7 @@ from recsys_assets.orchestration.ray_days import DriverTask
 from recsys_assets.orchestration.ray_messages import DONE, FAILED, OUTCOME, packed
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.storage.locks import require_build
+from recsys_assets.storage.private_files import keep_private
 
 if TYPE_CHECKING:
     from recsys_assets.interactions.cleaned_days import InteractionsOutcome
@@ -65,6 +66,7 @@ def _outcome(task: DriverTask, pipes: PipesContext) -> "PublishOutcome | Interac
 
 
 if __name__ == "__main__":
+    keep_private()
     with open_dagster_pipes() as opened:
         status = main(msgspec.json.decode(opened.get_extra("task"), type=DriverTask), opened)
     sys.exit(status)

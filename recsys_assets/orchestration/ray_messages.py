@@ -1,4 +1,4 @@
-"""What the driver of a Ray job reports to a step: Dagster's Pipes messages in the job's log, read as it grows."""
+"""The reports of a Ray job's driver to a step: Dagster's Pipes messages in the job's log, read as it grows."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 from dagster._core.pipes.context import PipesLaunchedData
@@ -14,6 +14,9 @@ from dagster_pipes import PIPES_PROTOCOL_VERSION_FIELD, PipesDefaultMessageWrite
 
 from recsys_assets.errors import RecsysError
 from recsys_assets.launching.ray_jobs import error_of, job_client
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 _POLL_SECONDS: Final = 1.0
 _JOIN_SECONDS: Final = 60.0
@@ -40,12 +43,13 @@ class RayJobMessages(dg.PipesMessageReader):
             say: takes the lines that are no messages.
         """
         self._on_done, self._say = on_done, say
-        self._launched, self._closed = threading.Event(), threading.Event()
-        self._job, self._address, self._read, self._done = "", "", 0, 0
+        self._closed = threading.Event()
+        self._client: JobSubmissionClient | None = None
+        self._job, self._read, self._done = "", 0, 0
         self.outcome: bytes | None = None
         """The result, once the driver sent it."""
         self.failure: BaseException | None = None
-        """What the driver met, or what `on_done` raised."""
+        """The error that the driver met, or that `on_done` raised."""
 
     @property
     def expected_writer_count(self) -> int:
@@ -54,9 +58,8 @@ class RayJobMessages(dg.PipesMessageReader):
 
     def on_launched(self, launched_payload: PipesLaunchedData) -> None:
         """Take the job's id, and begin to read."""
-        self._job = launched_payload["extras"]["ray_job_id"]
-        self._address = launched_payload["extras"]["ray_address"]
-        self._launched.set()
+        self._job = launched_payload["extras"]["ray_job_id"]  # before the client, which the thread waits for
+        self._client = job_client(launched_payload["extras"]["ray_address"])
 
     @contextmanager
     def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:
@@ -68,8 +71,8 @@ class RayJobMessages(dg.PipesMessageReader):
         finally:
             self._closed.set()
             thread.join(_JOIN_SECONDS)
-            if self._job:
-                self._look(handler, is_last=True)
+            if self._client is not None:
+                self._look(self._client, handler, is_last=True)
 
     def no_messages_debug_text(self) -> str:
         """Return the place where messages were looked for."""
@@ -77,21 +80,23 @@ class RayJobMessages(dg.PipesMessageReader):
 
     def _follow(self, handler: dg.PipesMessageHandler) -> None:
         while not self._closed.wait(_POLL_SECONDS):
-            if not self._launched.is_set():
+            if self._client is None:
                 continue
             try:
-                self._look(handler)
+                self._look(self._client, handler)
                 self._on_done(self._done)
             except (ConnectionError, RuntimeError):  # the step's own look at the job says it, if it stays so
                 continue
             except BaseException as error:  # noqa: BLE001  the step raises it: an interrupt among them
                 self.failure = error
-                job_client(self._address).stop_job(self._job)
+                self._client.stop_job(self._job)
                 return
 
-    def _look(self, handler: dg.PipesMessageHandler, *, is_last: bool = False) -> None:
-        """Take the log's new lines; of the last one only what is whole."""
-        log = job_client(self._address).get_job_logs(self._job)
+    def _look(
+        self, client: "JobSubmissionClient", handler: dg.PipesMessageHandler, *, is_last: bool = False
+    ) -> None:
+        """Take the log's new lines; the last one only once it is whole."""
+        log = client.get_job_logs(self._job)
         lines = log.splitlines() if is_last else log.splitlines()[: log.count("\n")]
         for line in lines[self._read :]:
             self._take(line, handler)

@@ -31,6 +31,9 @@ class HomeQueue(QueuedRunCoordinator):
 
         A run has no origin where no web server or daemon submitted it: it is in the process of its build, and the
         queue does not see it.
+
+        Args:
+            context: the run and the workspace that it comes from.
         """
         run = context.dagster_run
         origin = run.remote_job_origin

@@ -23,7 +23,7 @@ from recsys_assets.quality.quarantine import (
     recalled_result,
 )
 from recsys_assets.quality.row_account import RowAccount
-from recsys_assets.storage.day_chunks import in_chunks
+from recsys_assets.storage.day_frames import in_chunks
 
 _FLUSH_DAYS: Final = 200
 """Days that are put on the disk together, and then made visible in the ledger."""

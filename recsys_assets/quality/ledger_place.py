@@ -11,9 +11,12 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import msgspec
 
 from recsys_assets.errors import SettingsError
-from recsys_assets.settings import Settings, load_or_default_settings
+from recsys_assets.scale_settings import LedgerSettings, StorageSettings
+from recsys_assets.settings import Settings
+from recsys_assets.storage.bounds import mistake_in
 from recsys_assets.storage.database_urls import DatabaseUrl, parse_database_url
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
 
 _SCHEMA: Final = "schema"
 """Option of the URL that names the schema."""
@@ -54,15 +57,29 @@ class PostgresPlace(msgspec.Struct, frozen=True, kw_only=True):
 LedgerPlace = Path | PostgresPlace
 
 
+class _Servers(msgspec.Struct, frozen=True, kw_only=True):
+    """The two sections of the settings that name the place; a mistake elsewhere in the file is no matter here."""
+
+    ledger: LedgerSettings = LedgerSettings()
+    storage: StorageSettings = StorageSettings()
+
+
 def ledger_place(home: Home) -> LedgerPlace:
     """Return the place of a home's ledger, as its settings are now.
 
     Raises:
-        SettingsError: the settings cannot be used.
+        SettingsError: `recsys.toml` is not TOML, or `[ledger]` or `[storage]` cannot be used.
     """
     if home.ledger_copy.exists():
         return home.ledger_copy
-    return place_by_settings(home, load_or_default_settings(home))
+    table = read_table(home.settings_file)
+    variables = apply_variables(table)
+    wanted = {name: table[name] for name in _Servers.__struct_fields__ if name in table}
+    mistake = mistake_in(wanted, _Servers)
+    if mistake is not None:
+        raise SettingsError(f"{place_of(home.settings_file, mistake.path, variables)}: {mistake.text}")
+    found = msgspec.convert(wanted, _Servers, strict=False)
+    return _place(home, found.ledger, found.storage)
 
 
 def place_by_settings(home: Home, settings: Settings) -> LedgerPlace:
@@ -71,10 +88,14 @@ def place_by_settings(home: Home, settings: Settings) -> LedgerPlace:
     Raises:
         SettingsError: the URL of `[ledger] postgres` cannot be used.
     """
-    if settings.ledger.postgres is None:
+    return _place(home, settings.ledger, settings.storage)
+
+
+def _place(home: Home, ledger: LedgerSettings, storage: StorageSettings) -> LedgerPlace:
+    if ledger.postgres is None:
         return home.quality_db
     try:
-        parts = urlsplit(settings.ledger.postgres)
+        parts = urlsplit(ledger.postgres)
         _ = parts.port
     except ValueError as error:
         raise SettingsError(
@@ -87,7 +108,7 @@ def place_by_settings(home: Home, settings: Settings) -> LedgerPlace:
             f"[ledger] postgres: schema {named!r} is no name; give small letters, digits and _, such as shop"
         )
     connection = parts._replace(scheme="postgresql", query=urlencode(options, quote_via=quote)).geturl()
-    root = settings.storage.root
+    root = storage.root
     return PostgresPlace(
         connection=connection,
         schema=named or _schema_of(root or home.root.name),

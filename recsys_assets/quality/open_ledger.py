@@ -4,8 +4,8 @@ from pathlib import Path
 
 from recsys_assets.quality.check_ledger import CheckLedger
 from recsys_assets.quality.ledger import Ledger
-from recsys_assets.quality.ledger_place import LedgerPlace, ledger_place
-from recsys_assets.quality.ledger_server import PATIENCE_SECONDS
+from recsys_assets.quality.ledger_place import LedgerPlace, PostgresPlace, ledger_place
+from recsys_assets.quality.ledger_server import PATIENCE_SECONDS, LedgerServer
 from recsys_assets.quality.postgres_ledger import PostgresLedger
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.sqlite_space import bytes_of, compact
@@ -43,6 +43,22 @@ def open_at(
     if isinstance(place, Path):
         return Ledger(place, reading=reading)
     return PostgresLedger(place, seconds=seconds, say=say)
+
+
+def copy_ledger(place: LedgerPlace, copy: Path) -> None:
+    """Write what a ledger has into a new file of SQLite; nothing is made at the place, and no file where it has none.
+
+    Raises:
+        DatabaseUnavailableError, SettingsError: as `open_ledger`.
+    """
+    if isinstance(place, PostgresPlace):
+        with LedgerServer(place) as server:
+            made = server.has_tables()
+        if not made:  # the first build makes them from the former file
+            place = place.former
+    if not isinstance(place, Path) or place.is_file():
+        with open_at(place, reading=True) as ledger:
+            ledger.copy_to(copy)
 
 
 def ledger_bytes(place: LedgerPlace) -> int:

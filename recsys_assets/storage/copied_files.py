@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from recsys_assets.storage.copy_index import NO_FILE, FileState, local_state
+from recsys_assets.storage.copy_index import NO_FILE, CopyIndex, FileState, local_state
 from recsys_assets.storage.current_form import CURRENT_KEY, LOCAL_FORMS, current_content
 from recsys_assets.storage.day_folders import JOURNAL
 
@@ -34,7 +34,15 @@ _DOCUMENTS: Final = (".toml", ".json", ".jsonl", ".parquet", ".csv", ".txt")
 _OWN_DOCUMENTS: Final = frozenset({"init.json", "plan.json", "stream.json"})
 """Documents about commands of one machine."""
 _LEFT_OUT: Final = (".lock", ".staged", ".old", ".tmp")
-_LEFT_OUT_FOLDERS: Final = (".verified", ".staging", ".pruned-", ".copy")
+_LEFT_OUT_FOLDERS: Final = (
+    ".verified",
+    ".verifying",
+    ".staging",
+    ".pruned-",
+    ".fetching",
+    ".replaced-",
+    ".copy",
+)
 _DAY: Final = "date="
 _CHUNK: Final = 1 << 20
 
@@ -150,3 +158,9 @@ def last_in_order(key: str) -> int:
     if key.startswith("releases/") and name == "manifest.json":
         return 2
     return 1 if name.endswith(".inputs") or (key.startswith("quarantine/") and name.endswith(".json")) else 0
+
+
+def differs(index: CopyIndex, root: Path, key: str) -> bool:
+    """Return whether a local file may not have the content that it had when it was the store's last."""
+    known = index.files.get(key)
+    return known is None or known.state != state_now(root, key)

@@ -36,7 +36,7 @@ class CopyIndex(msgspec.Struct, kw_only=True):
     number: int = 0
     """Its number of pushes."""
     files: dict[str, CopiedFile] = {}
-    """Key -> what was the same."""
+    """Key -> object and file that were the same."""
 
 
 def read_index(root: Path) -> CopyIndex:

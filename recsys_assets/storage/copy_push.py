@@ -16,6 +16,7 @@ import msgspec
 from recsys_assets.errors import ObjectChangedError, ObjectExistsError, ObjectStoreError
 from recsys_assets.storage.copied_files import (
     content_now,
+    differs,
     files_of,
     last_in_order,
     sha256_of,
@@ -30,6 +31,8 @@ from recsys_assets.storage.working_copy import HEAD, Head, WorkingCopy
 _THREADS: Final = 16
 _MANIFEST_RANK: Final = 2
 _RANKS: Final = 4
+_IN_RELEASE: Final = 3
+"""Parts of the key of a release's file, at least."""
 
 
 def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
@@ -40,9 +43,13 @@ def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
             another content.
     """
     copy.require()
-    changed = {key for key in files_of(copy.root) if _differs(copy, key)}
     here = set(files_of(copy.root))
+    changed = {key for key in here if differs(copy.index, copy.root, key)}
     gone = [key for key in copy.index.files if key not in here]
+    kept = {key for key in (*changed, *gone) if _is_of_release(copy, key, here)}
+    if kept:
+        copy.restore(kept)
+        changed, gone = changed - kept, [key for key in gone if key not in kept]
     days = any(table.changed for table in copy.tables.values())
     for table in copy.tables.values():
         table.settle()
@@ -98,9 +105,13 @@ def put_days(copy: WorkingCopy) -> int:
     return done
 
 
-def _differs(copy: WorkingCopy, key: str) -> bool:
-    known = copy.index.files.get(key)
-    return known is None or known.state != state_now(copy.root, key)
+def _is_of_release(copy: WorkingCopy, key: str, here: set[str]) -> bool:
+    """Return whether a file is of a release that the store has whole and this home too: it stays as it is."""
+    parts = key.split("/")
+    if parts[0] != "releases" or len(parts) < _IN_RELEASE or parts[1].startswith("."):
+        return False
+    manifest = f"releases/{parts[1]}/manifest.json"
+    return manifest in copy.index.files and any(one.startswith(f"releases/{parts[1]}/") for one in here)
 
 
 def _put_all(copy: WorkingCopy, keys: Iterable[str]) -> int:

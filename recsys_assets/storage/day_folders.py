@@ -12,7 +12,7 @@ _DAY_PREFIX: Final = "date="
 PART: Final = "part-0.parquet"
 """The file of a day of a table."""
 JOURNAL: Final = ".days.jsonl"
-"""What is known of the days that a table has, in the table's folder: here a journal, in an object store a table."""
+"""Facts about the days of a table, in its folder: a journal in a home, a table of all days in an object store."""
 
 
 def day_folder(root: Path, day: date) -> Path:

@@ -2,7 +2,7 @@
 
 A day's object is put once it has passed its audit, with rows, checksum and provenance beside it. The table
 `<table>/.days.jsonl` has the same of all days by tag: a listing and that one object say what is stale. It is never
-wrong, only behind: of a day whose tag it does not have, the object itself is asked. Files of days in a home are
+wrong, only behind: of a day whose tag it does not have, the object itself says it. Files of days in a home are
 copies; one counts only where its checksum is that of the store's day.
 """
 
@@ -17,15 +17,15 @@ from typing import Final
 import msgspec
 
 from recsys_assets.errors import ObjectMissingError, ObjectStoreError
-from recsys_assets.storage.atomic import remove_folder, replace_file
-from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
+from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.day_folders import JOURNAL, PART, day_name
 from recsys_assets.storage.day_journal import DayFile, examined
 from recsys_assets.storage.object_store import METADATA_BYTES, ObjectEntry, ObjectStore, encoded_metadata
 
 _THREADS: Final = 16
 """Requests under way at the same time."""
 _AGE_SECONDS: Final = 1.0
-"""Age up to which a listing is not asked for again, by who only reads."""
+"""Age up to which who only reads takes a listing as new."""
 
 
 class FarDay(msgspec.Struct, frozen=True, array_like=True):
@@ -87,18 +87,26 @@ class DayObjects:
         return f"{self.table}/{day_name(day)}/{PART}"
 
     def days(self) -> dict[date, FarDay]:
-        """Return the days of the table, oldest first; the store is asked where others may have changed it."""
+        """Return the days of the table, oldest first; the store is listed where others may have changed it."""
         if not self.held and self._clock() - self._listed > _AGE_SECONDS:
             self.take(self.objects.list(f"{self.table}/"))
         return self._days
+
+    def release(self) -> None:
+        """Look at the store again from now on: others may change it."""
+        self.held, self._listed = False, float("-inf")
 
     def day_file(self, day: date) -> DayFile | None:
         """Return a day as the store has it; None where it has none."""
         known = self.days().get(day)
         return None if known is None else known.as_file()
 
+    def known(self) -> dict[date, FarDay]:
+        """Return the days of the listing that was taken last."""
+        return self._days
+
     def take(self, listing: Iterable[ObjectEntry]) -> None:
-        """Take the store's listing of this table; days that the provenance table does not know are asked for."""
+        """Take the store's listing of this table; days that the provenance table does not know are looked at."""
         found: dict[date, ObjectEntry] = {}
         for entry in listing:
             name = entry.key.removeprefix(f"{self.table}/")
@@ -144,6 +152,7 @@ class DayObjects:
             try:
                 one = sending.result()
             except ObjectStoreError:
+                self._days = {one: known for one, known in self._days.items() if known.tag}
                 self._sending.clear()
                 raise
             del self._sending[day]
@@ -188,12 +197,6 @@ class DayObjects:
             )
         replace_file(file, content)
 
-    def drop_strays(self, root: Path) -> None:
-        """Remove the local folders of days that the store does not have; `root` is the table's folder."""
-        for day in days_under(root):
-            if day not in self._days:
-                remove_folder(day_folder(root, day))
-
     def _put(self, day: date, content: bytes, file: DayFile) -> FarDay:
         mtime_ns = file.state[1]
         facts = {"rows": str(file.rows), "sha256": file.checksum, "mtime-ns": str(mtime_ns)}
@@ -210,7 +213,7 @@ class DayObjects:
             found = self.objects.get(f"{self.table}/{JOURNAL}")
             self._known |= {one.tag: one for one in _DECODER.decode_lines(found.content)}
         except (ObjectMissingError, msgspec.DecodeError, UnicodeDecodeError):
-            return  # the days themselves are asked
+            return  # the days themselves are looked at
         self._table_tag = found.tag
 
     def _in_parallel(self, days: list[date]) -> list[FarDay | None]:

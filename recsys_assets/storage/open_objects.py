@@ -19,6 +19,7 @@ def open_store(
     endpoint: str | None = None,
     region: str = "us-east-1",
     environ: Mapping[str, str] = os.environ,
+    patience: float = 8.0,
 ) -> ObjectStore:
     """Return the store at `root`; no request is sent yet.
 
@@ -27,12 +28,13 @@ def open_store(
         endpoint: URL of the S3 server where it is not AWS; left out, `AWS_ENDPOINT_URL` of the environment.
         region: the bucket's region.
         environ: variables that name the credentials; the process's own.
+        patience: seconds over which a request is sent again where the server does not answer.
 
     Raises:
         SettingsError: the package `obstore` is missing, or the credentials' file cannot be used.
     """
     if isinstance(root, str) and root.startswith(_S3):
-        return S3Objects(root, endpoint=endpoint, region=region, environ=environ)
+        return S3Objects(root, endpoint=endpoint, region=region, environ=environ, patience=patience)
     return LocalObjects(Path(root))
 
 

@@ -3,9 +3,9 @@
 Many days are written and then settled together: one pass of syncs instead of two a file.
 """
 
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -15,21 +15,15 @@ from typing import Final, Literal
 
 import polars as pl
 
+from recsys_assets.errors import ObjectStoreError
 from recsys_assets.storage.atomic import remove_folder
-from recsys_assets.storage.day_chunks import in_chunks
 from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
-from recsys_assets.storage.day_journal import UNSEALED, DayFile, DayJournal
+from recsys_assets.storage.day_frames import file_content, in_chunks
+from recsys_assets.storage.day_journal import DayFile, DayJournal
 from recsys_assets.storage.day_versions import DayVersions
 from recsys_assets.storage.table_copy import TableCopy, copy_of_table
 
 _FILE: Final = "__file"
-
-
-def file_content(frame: pl.DataFrame, provenance: Mapping[str, str]) -> tuple[bytes, str]:
-    """Return a day's Parquet file before it is sealed, and the names and types of its columns."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
-    return buffer.getvalue(), ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +136,8 @@ class PartitionStore:
         provenance |= self.note(frame) if self.note else {}
         content, columns = file_content(frame, provenance)
         if self._copy is not None and self.versions is not None:
-            self._copy.bring(day, self._journal)  # it is kept
+            with suppress(ObjectStoreError):  # a damaged one is not worth keeping
+                self._copy.bring(day, self._journal)
         sealed, file = self._journal.write(
             day,
             target,

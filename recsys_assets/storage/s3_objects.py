@@ -33,8 +33,10 @@ from recsys_assets.storage.s3_credentials import s3_credentials
 
 _MARK: Final = "recsys-put"
 """Metadata that tells a conditional PUT of ours from another one with the same content."""
-_PART_BYTES: Final = 16 << 20
+_PART_BYTES: Final = 8 << 20
 """One part of a large object."""
+_READ_SECONDS: Final = 12.0
+"""Longest wait for a server that took a request and says nothing, and for one part to be sent."""
 _HEADER: Final = re.compile(r"[A-Z]")
 """Names of attributes that the server sets itself, `Content-Type`; ours are in lower case."""
 _STATUS: Final = re.compile(r"status code: (\d{3})")
@@ -82,10 +84,11 @@ class S3Objects:
             client_options={
                 "allow_http": True,
                 "connect_timeout": timedelta(seconds=min(3.0, patience)),
-                "timeout": timedelta(seconds=max(30.0, patience)),
+                "read_timeout": timedelta(seconds=min(_READ_SECONDS, 4 * patience)),
+                "timeout": timedelta(seconds=60),
             },
             retry_config={
-                "max_retries": 10,
+                "max_retries": 1_000,  # the time is the bound
                 "retry_timeout": timedelta(seconds=patience),
                 "backoff": {
                     "init_backoff": timedelta(milliseconds=100),

@@ -9,14 +9,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from recsys_assets.errors import StoreUnavailableError
+from recsys_assets.errors import BuildRunningError, StoreUnavailableError
 from recsys_assets.storage.copy_index import read_index
 from recsys_assets.storage.copy_push import push, push_current, put_days, writer
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.lease import LEASE_KEY, held_lease
-from recsys_assets.storage.locks import locked
+from recsys_assets.storage.locks import build_lock, locked
+from recsys_assets.storage.open_copy import working_copy
 from recsys_assets.storage.store_place import place_of
-from recsys_assets.storage.working_copy import HEAD, WorkingCopy, working_copy
+from recsys_assets.storage.working_copy import HEAD, WorkingCopy
 
 _INDEX_LOCK: Final = "index.lock"
 
@@ -50,8 +51,6 @@ def held_store(root: Path, *, patience: float = 0.0) -> Iterator[None]:
             table.held = True
         if not copy.index.head:
             put_days(copy)
-        for name, table in copy.tables.items():
-            table.drop_strays(root / name)
         yield
         with _indexed(copy):
             push(copy)
@@ -75,7 +74,7 @@ def _waiting(check: Callable[[], None], copy: WorkingCopy) -> Callable[[], None]
 def _let_go(copy: WorkingCopy) -> None:
     copy.require_lease = None
     for table in copy.tables.values():
-        table.held = False
+        table.release()
 
 
 @contextmanager
@@ -84,6 +83,64 @@ def _indexed(copy: WorkingCopy) -> Iterator[None]:
     with locked(Home(copy.root).copy / _INDEX_LOCK):
         copy.index = read_index(copy.root)
         yield
+
+
+@contextmanager
+def helping(root: Path) -> Iterator[None]:
+    """Write days for the process that holds the store, on its order: they are put, and nothing else is pushed.
+
+    Args:
+        root: the home's folder on this machine, which may be empty but for its note (`store_binding.bind`).
+    """
+    if place_of(root) is None:
+        yield
+        return
+    copy = working_copy(root)
+    copy.require_lease = _nothing
+    take_helped_days(root)
+    for table in copy.tables.values():
+        table.held = True
+    try:
+        yield
+    finally:
+        for table in copy.tables.values():
+            table.settle()
+        _let_go(copy)
+
+
+def take_helped_days(root: Path) -> None:
+    """Look for the days that helpers of this process wrote; in a home without a store nothing."""
+    if place_of(root) is not None:
+        copy = working_copy(root)
+        for name, table in copy.tables.items():
+            table.take(copy.objects.list(f"{name}/"))
+
+
+def _nothing() -> None:
+    """Require nothing: the process that gave the order holds the lease."""
+
+
+def push_changes(root: Path) -> None:
+    """Push what a command changed without the build lock, as rules, keys and pruned releases, once it has ended.
+
+    Nothing happens in a home without a store. While somebody else writes, or the store does not answer, a line says
+    what waits for the next push.
+    """
+    if place_of(root) is None:
+        return
+    copy = working_copy(root)
+    with _indexed(copy):
+        changed = sorted(copy.changed_here())
+    if changed:
+        try:
+            tuple(copy.store.list(LEASE_KEY))  # not waited for
+            with build_lock(Home(root)):
+                pass  # it is pushed at the end
+        except (BuildRunningError, StoreUnavailableError) as error:
+            more = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
+            copy.say(
+                f"{changed[0]}{more}: not in {copy.objects.url} yet, the next `recsys build` puts it ({error})"
+            )
 
 
 def push_now(root: Path) -> None:

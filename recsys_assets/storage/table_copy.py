@@ -10,8 +10,8 @@ from typing import Final
 from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
 from recsys_assets.storage.day_journal import DayFile, DayJournal
 from recsys_assets.storage.day_objects import DayObjects
+from recsys_assets.storage.open_copy import working_copy
 from recsys_assets.storage.store_place import StorePlace, place_of
-from recsys_assets.storage.working_copy import working_copy
 
 _THREADS: Final = 16
 
@@ -103,9 +103,9 @@ def days_of_table(root: Path) -> list[date]:
 
 
 def bring_days(home: Path) -> None:
-    """Fetch every day of a home's tables that is not here, and remove local days that the store does not have.
+    """Fetch every day of a home's tables that is not here: the files are the whole tables then, as links need them.
 
-    The files are the whole tables then, for those who link or copy them. Nothing happens in a home without a store.
+    Nothing happens in a home without a store. The caller holds the build lock.
     """
     if place_of(home) is None:
         return
@@ -114,5 +114,4 @@ def bring_days(home: Path) -> None:
         if copy is not None:
             journal = DayJournal(copy.root / JOURNAL)
             copy.fetch([file.day for file in copy.files(journal).values() if not copy.is_here(file)])
-            copy.objects.drop_strays(copy.root)
             journal.settle()

@@ -7,8 +7,7 @@ are kept in `.copy/aside/`, named.
 
 import os
 import shutil
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,20 +30,18 @@ from recsys_assets.storage.copied_files import (
 )
 from recsys_assets.storage.copy_index import CopiedFile, CopyIndex, read_index, write_index
 from recsys_assets.storage.current_form import CURRENT_KEY, write_current
+from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
+from recsys_assets.storage.day_journal import DayJournal
 from recsys_assets.storage.day_objects import DayObjects
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.object_store import ObjectEntry, ObjectStore
-from recsys_assets.storage.open_objects import open_store
-from recsys_assets.storage.patient_objects import PatientObjects
-from recsys_assets.storage.s3_credentials import s3_credentials
-from recsys_assets.storage.store_place import StorePlace, note_of, place_of
+from recsys_assets.storage.open_objects import polars_options
+from recsys_assets.storage.store_place import StorePlace
 
 HEAD: Final = ".head"
 """The object that each push replaces last."""
 ASIDE: Final = "aside"
 """Folder of local files in whose place the store's came."""
-WAIT_SECONDS: Final = 600.0
-"""Longest time that a writer waits for its store."""
 _THREADS: Final = 16
 _SETTINGS: Final = "recsys.toml"
 
@@ -75,7 +72,7 @@ class WorkingCopy:
     say: Callable[[str], None]
     """Takes lines for the user."""
     index: CopyIndex = field(default_factory=CopyIndex)
-    """What was the same last."""
+    """The files that were the same last."""
     require_lease: Callable[[], None] | None = None
     """Raises where the lease is lost; None while this process does not hold it."""
 
@@ -89,13 +86,9 @@ class WorkingCopy:
     @property
     def polars_options(self) -> dict[str, str]:
         """`storage_options` with which polars reads the store; empty where that is a folder."""
-        if not self.place.root.startswith("s3://"):
+        if self.place.root.startswith("file://"):
             return {}
-        endpoint = self.place.endpoint or os.environ.get("AWS_ENDPOINT_URL")
-        found = {**s3_credentials(os.environ), "aws_region": self.place.region}
-        if endpoint:
-            found |= {"aws_endpoint_url": endpoint.rstrip("/"), "aws_allow_http": "true"}
-        return found
+        return polars_options(endpoint=self.place.endpoint, region=self.place.region)
 
     def require(self) -> None:
         """Check that this process may write.
@@ -140,14 +133,23 @@ class WorkingCopy:
             self.tables[name].take(entries)
             if entries:
                 make_folder(self.root / name)
-        changed = self._changed_here()
+        changed = self.changed_here()
         wanted = [entry for entry in listing.values() if self._is_wanted(entry, changed, moved=moved)]
         self._fetch_all(wanted, changed if moved else set())
         self._drop_gone(listing, changed, moved=moved)
+        if head is not None:
+            self._drop_other_days()
         self.index.head, self.index.number = tag, 0 if head is None else head.number
         write_index(self.root, self.index)
 
-    def _changed_here(self) -> set[str]:
+    def restore(self, keys: Collection[str]) -> None:
+        """Bring local files back to those of the store."""
+        entries = [ObjectEntry(key, 0, self.index.files[key].tag) for key in keys if key in self.index.files]
+        self._fetch_all(entries, set())
+        for key in set(keys) - self.index.files.keys():
+            self._remove(key, keep=False)
+
+    def changed_here(self) -> set[str]:
         """Return the keys of local files whose content is not what it was when it was the store's last."""
         here, known = set(files_of(self.root)), self.index.files
         changed = here - known.keys() | known.keys() - here
@@ -247,6 +249,16 @@ class WorkingCopy:
             if "/" in key and key not in listing and key not in self.index.files:
                 self._remove(key, keep=True)
 
+    def _drop_other_days(self) -> None:
+        """Remove local files of days that are not those of the store."""
+        for name, table in self.tables.items():
+            folder, far = self.root / name, table.known()
+            journal = DayJournal(folder / JOURNAL)
+            for day in days_under(folder):
+                there, here = far.get(day), journal.find(day, folder / day_name(day) / PART)
+                if there is None or (here is not None and here.checksum != there.checksum):
+                    remove_folder(day_folder(folder, day))
+
     def _remove(self, key: str, *, keep: bool) -> None:
         """Remove a local file, and the folders in a folder of the home that are empty then."""
         file = self.root / key
@@ -257,37 +269,3 @@ class WorkingCopy:
             if folder.parent in {self.root, self.root.parent} or not folder.is_dir() or any(folder.iterdir()):
                 break
             remove_folder(folder)
-
-
-_copies: dict[Path, tuple[tuple[int, int], WorkingCopy]] = {}
-
-
-def working_copy(root: Path) -> WorkingCopy:
-    """Return the copy in the home `root`, the same object as long as its store is noted as it is.
-
-    Raises:
-        ObjectStoreError: the home has no store.
-        SettingsError: the package for the store is missing, or its credentials cannot be read.
-    """
-    place = place_of(root)
-    if place is None:
-        raise ObjectStoreError(f"{root}: has no object store; name one by [storage] root in recsys.toml")
-    status = note_of(root).stat()
-    stamp = (status.st_mtime_ns, os.getpid())
-    known = _copies.get(root)
-    if known is None or known[0] != stamp:
-        store = opened(place)
-        objects = PatientObjects(store, say=_say, longest=WAIT_SECONDS)
-        copy = WorkingCopy(root=root, place=place, objects=objects, store=store, say=_say)
-        known = _copies[root] = stamp, copy
-    return known[1]
-
-
-def opened(place: StorePlace) -> ObjectStore:
-    """Open a store; errors as in `working_copy`."""
-    root = Path(place.root.removeprefix("file://")) if place.root.startswith("file://") else place.root
-    return open_store(root, endpoint=place.endpoint, region=place.region)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

@@ -1,7 +1,6 @@
 """Every form of the event log keeps the same promises: the file alone, Postgres, and NATS."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,30 +16,23 @@ from recsys_assets.intake.rows import EventRow, ImpressionRow
 from recsys_assets.intake.server_log import open_server_log
 from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.intake.stored_events import read_impressions
-from recsys_assets_tests.database_servers import running_postgres
-from recsys_assets_tests.nats_servers import running_nats
+from recsys_assets_tests.event_servers import EventServer, event_server
 
 NOW = datetime(2024, 4, 2, tzinfo=UTC)
 AT = 1_712_016_000_000_000
 """`NOW`, us since 1970."""
-_names = itertools.count()
-
-Settings = Callable[[], EventsSettings]
-"""Returns the settings of a log of its own."""
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[Settings]:
-    with running_postgres() as url:
-        yield lambda: EventsSettings(backend="postgres", url=url, log_name=f"log{next(_names)}")
+def postgres() -> Iterator[EventServer]:
+    with event_server("postgres") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with running_nats(tmp_path_factory.mktemp("nats")) as server:
-        yield lambda: EventsSettings(
-            backend="nats", url=server.url, monitor=server.monitor, log_name=f"log{next(_names)}"
-        )
+def nats() -> Iterator[EventServer]:
+    with event_server("nats") as server:
+        yield server
 
 
 class Machines:
@@ -73,7 +65,7 @@ class Machines:
 def machines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machines]:
     settings = EventsSettings()
     if request.param != "sqlite":
-        settings = request.getfixturevalue(request.param)()
+        settings = request.getfixturevalue(request.param).settings()
     machines = Machines(tmp_path, settings)
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -83,7 +75,7 @@ def machines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine
 
 @pytest.fixture(params=["postgres", "nats"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machines]:
-    machines = Machines(tmp_path, request.getfixturevalue(request.param)())
+    machines = Machines(tmp_path, request.getfixturevalue(request.param).settings())
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     yield machines

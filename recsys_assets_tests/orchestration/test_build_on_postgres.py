@@ -22,7 +22,7 @@ from recsys_assets_tests.database_servers import PostgresServer, postgres_server
 from recsys_assets_tests.orchestration.homes import SilentWatcher, recorded_days, small_home
 
 FIRST = date(2024, 1, 1)
-pytestmark = pytest.mark.scale
+pytestmark = [pytest.mark.scale, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

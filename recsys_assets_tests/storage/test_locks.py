@@ -56,7 +56,10 @@ TAKEN_IN = {
     ),
     'locked(home.lock("forgets"))': ("orchestration/forgetting/forget_users.py",),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
+    "locked(Home(copy.root).copy / _INDEX_LOCK)": ("storage/store_writing.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
+    'locked(home.lock("replica"), wait=False)': ("api/serving/replica.py",),
+    'locked(self._beside / "lock")': ("storage/local_objects.py",),
 }
 """Lock -> the modules that take it."""
 
@@ -79,8 +82,14 @@ NONE = {
     "release/manifest.py": "stamps: the last one counts, half of one is read as none",
     "rules/testing/difference.py": "a temporary home",
     "release/without_users.py": "a staging folder of its callers",
+    "release/release_objects.py": "a staging folder, put in place as one; its callers hold the home or the cache",
+    "storage/memory_objects.py": "a new file of its callers",
+    "storage/s3_objects.py": "a new file of its callers",
     "storage/arrays.py": "does what its callers do",
     "storage/atomic.py": "does what its callers do",
+    "storage/day_frames.py": "a day's content in memory",
+    "storage/day_objects.py": "copies of a store's days, verified, each replaced as one",
+    "storage/store_binding.py": "the same content by every process, replaced as one",
     "storage/day_journal.py": "appended to in one write; behind the files, never wrong",
     "storage/line_log.py": "does what its callers do",
     "storage/locks.py": "the lock files",
@@ -131,9 +140,17 @@ LOCK_OF = {
         "interactions/report_page.py", "orchestration/forgetting/reports_step.py", "orchestration/replay_report.py",
     },
     "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
+    "locked(Home(copy.root).copy / _INDEX_LOCK)": {
+        "storage/copy_index.py", "storage/current_form.py", "storage/working_copy.py",
+    },
     "locked(self._lock, wait=False)": {
         "exports/database_target.py", "exports/export_state.py", "exports/file_target.py",
     },
+    'locked(home.lock("replica"), wait=False)': {
+        "api/serving/replica.py", "api/serving/replica_documents.py", "api/serving/replica_note.py",
+        "api/serving/replica_room.py", "release/current_object.py",
+    },
+    'locked(self._beside / "lock")': {"storage/local_objects.py"},
 }  # fmt: skip
 """Lock -> the modules whose files it protects."""
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from recsys_assets.storage import day_chunks
+from recsys_assets.storage import day_frames
 from recsys_assets.storage.day_folders import JOURNAL
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -108,8 +108,8 @@ def test_a_day_keeps_its_provenance(tmp_path):
 
 
 def test_chunks_hold_each_day_with_a_file_its_rows_and_the_common_columns(store, monkeypatch):
-    monkeypatch.setattr(day_chunks, "CHUNK_DAYS", 3)
-    monkeypatch.setattr(day_chunks, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(day_frames, "CHUNK_DAYS", 3)
+    monkeypatch.setattr(day_frames, "CHUNK_ROWS", 5)
     heights = [1, 0, 2, 4, 7, 0, None, 2]
     days = [FIRST + timedelta(days=n) for n in range(len(heights))]
     for day, height in zip(days, heights, strict=True):

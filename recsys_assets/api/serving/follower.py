@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import monotonic
 
 from recsys_assets.errors import RecsysError
 
@@ -10,6 +11,8 @@ log = logging.getLogger("recsys.api")
 
 POLL_SECONDS = 0.25
 """Time between two looks at `current`, the rules, `events.sqlite`, the keys and the recalls."""
+_STOPPING_SECONDS = 5.0
+"""Longest wait for the threads of followers, at the end."""
 
 
 class Follower:
@@ -63,3 +66,10 @@ class Follower:
                 log.info("can be read again", extra=why)
             else:
                 log.warning("cannot be read; the state before stays", extra=why, exc_info=bug)
+
+
+def join_all(threads: Sequence[threading.Thread]) -> None:
+    """Wait for the threads of followers that are to end, for a few seconds."""
+    end = monotonic() + _STOPPING_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, end - monotonic()))

@@ -11,13 +11,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from recsys_assets.api.serving.fallback_release import load_served_before
 from recsys_assets.api.serving.followed_experiments import FollowedExperiments
 from recsys_assets.api.serving.followed_states import FollowedStates
-from recsys_assets.api.serving.follower import Follower
+from recsys_assets.api.serving.follower import Follower, join_all
 from recsys_assets.api.serving.hidden_users import HiddenUsers
 from recsys_assets.api.serving.recall_notices import RecallNotices
 from recsys_assets.api.serving.replica_note import FollowedStore
@@ -36,15 +36,13 @@ from recsys_assets.release.current import CURRENT_FILE, require_current
 from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import MANIFEST_FILE
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.release.shared_series import series_exchange
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.api.http.auth import KeyRing
 
 log = logging.getLogger("recsys.api")
-
-_STOPPING_SECONDS = 5.0
-"""Longest wait for the threads that follow them, at the end."""
 
 
 class Live:
@@ -73,12 +71,12 @@ class Live:
         self.options = options or EventOptions()
         self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
-        self.shared = event_log_of(home, self.options)
-        events = self.options.events
-        self.intake = Intake(home.events_db, events, now=clock, stored=self._stored, log=self.shared)
+        self.shared = shared = event_log_of(home, self.options)
+        self.bring_series = series_exchange(shared, home.answers_db)
+        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored, log=shared)
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
-        self.merged = MergedUsers(home.events_db, keep=None if self.shared is None else self.shared.add_merge)
+        self.merged = MergedUsers(home.events_db, keep=None if shared is None else shared.add_merge)
         self.answers = AnswerCounts(home.answers_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
@@ -144,8 +142,8 @@ class Live:
         }
         if self.followed is not None:
             looks["object store"] = self.followed.look
-        if self.shared is not None:
-            looks["event server"] = self._copy_events
+        if self.bring_series is not None:
+            looks["event server"] = self.bring_series
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
@@ -160,13 +158,13 @@ class Live:
         finally:
             stopped.set()
             self.intake.close()
-            _join(threads)
+            join_all(threads)
             for serving in self.opened():
                 serving.recent.close()
             self.states.store.close()
             self.merged.close()
-            if shared:
-                shared.close()
+            if self.shared is not None:
+                self.shared.close()
 
     def problems(self) -> Mapping[str, str]:
         """Return what cannot be read now -> why, paths from the home on; the state read before is served."""
@@ -234,11 +232,6 @@ class Live:
             tell()
         self._refresh_events()
 
-    def _copy_events(self) -> None:
-        if self.shared is not None:
-            self.shared.copy.catch_up()
-        self._refresh_events()
-
     def _refresh_events(self) -> None:
         for serving in self.opened():
             serving.recent.refresh()
@@ -301,9 +294,3 @@ def _stamp(file: Path) -> int:
         return file.stat().st_ctime_ns
     except OSError:
         return 0
-
-
-def _join(threads: Sequence[threading.Thread]) -> None:
-    end = monotonic() + _STOPPING_SECONDS
-    for thread in threads:
-        thread.join(max(0.0, end - monotonic()))

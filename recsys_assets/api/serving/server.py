@@ -27,7 +27,7 @@ from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import PortInUseError
 from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.intake.server_log import open_server_log
-from recsys_assets.settings import load_settings
+from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.home import Home
 
 log = logging.getLogger("recsys.api")
@@ -122,7 +122,7 @@ def serve(
 
 
 def _settings(home: Home) -> ApiSettings:
-    return load_settings(home).api if home.settings_file.is_file() else ApiSettings()
+    return load_or_default_settings(home).api
 
 
 def _run(target: str, host: str, port: int, *, workers: int, accepted: int, idle_seconds: float) -> None:

@@ -31,12 +31,13 @@ from recsys_assets.release.current import read_recalled, record_recalled
 from recsys_assets.release.release_store import MOVING
 from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.atomic import remove_file
+from recsys_assets.storage.day_frames import file_content
 from recsys_assets.storage.day_journal import sealed, without_checksums
 from recsys_assets.storage.day_versions import DayVersion, DayVersions
 from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
-from recsys_assets.storage.partition_store import PartitionStore, file_content
+from recsys_assets.storage.partition_store import PartitionStore
 
 LAKE: Final = "lake"
 

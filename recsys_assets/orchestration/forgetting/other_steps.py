@@ -25,9 +25,10 @@ from recsys_assets.orchestration.forgetting.taken_out_databases import take_out_
 from recsys_assets.orchestration.forgetting.taken_out_files import take_out_of_file
 from recsys_assets.orchestration.forgetting.wanted_ids import WantedIds
 from recsys_assets.settings import load_or_default_settings
-from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.atomic import remove_folder, replace_file
 from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.working_copy import ASIDE
 
 _BESIDE: Final = re.compile(r".*(-wal|-shm|-journal)|\..*\.lock")
 _GOLDEN: Final = "golden"
@@ -65,9 +66,11 @@ def forget_in_other_files(home: Home, ids: frozenset[str], *, number: int) -> St
     """Take the users out of notices, recalls, plans, golden users, experiments, rules and all other files.
 
     `recsys.toml` stays as it is, since another word in it may land every day again: a user in it is left to people,
-    and the forget stays unfinished until they took the name out.
+    and the forget stays unfinished until they took the name out. Files that were replaced by an object store's are
+    removed.
     """
     wanted, changed, shown = WantedIds(ids), 0, []
+    remove_folder(home.copy / ASIDE)
     for file in _other_files(home):
         if file == home.settings_file:
             continue

@@ -14,8 +14,8 @@ from typing import Final
 
 from recsys_assets.lake.event_days import taken_note
 from recsys_assets.lake.landing import remove_left_overs
-from recsys_assets.quality.ledger_place import has_ledger
-from recsys_assets.quality.open_ledger import open_ledger
+from recsys_assets.quality.ledger_place import ledger_place
+from recsys_assets.quality.open_ledger import copy_ledger
 from recsys_assets.rules.testing.cases import CASES_FILE
 from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, days_under
 from recsys_assets.storage.home import Home
@@ -69,9 +69,7 @@ def staged_home(home: Home, *, settings_file: Path | None, rules_file: Path | No
             staged.events_db.symlink_to(
                 home.events_db
             )  # events are taken from it; impressions that wait are only looked at
-        if has_ledger(home):
-            with open_ledger(home, reading=True) as ledger:
-                ledger.copy_to(staged.ledger_copy)
+        copy_ledger(ledger_place(home), staged.ledger_copy)
         yield staged
 
 

@@ -1,7 +1,12 @@
-"""Days in chunks: as many as are read, measured or judged together, so that memory does not grow with their number."""
+"""The rows of days: one day as a file, and days in chunks, so that memory does not grow with their number."""
 
-from collections.abc import Callable, Iterable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
+
+import polars as pl
+
+from recsys_assets.storage.day_journal import UNSEALED
 
 CHUNK_DAYS: Final = 64
 """Most days that are read or judged together."""
@@ -29,3 +34,10 @@ def in_chunks(items: Iterable[_Item], *, rows: Callable[[_Item], int]) -> Iterat
         total += height
     if chunk:
         yield chunk
+
+
+def file_content(frame: pl.DataFrame, provenance: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return a day's Parquet file before it is sealed, and the names and types of its columns."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", statistics=True, metadata={**provenance, **UNSEALED})
+    return buffer.getvalue(), ", ".join(f"{name} {dtype}" for name, dtype in frame.schema.items())
