@@ -26,10 +26,11 @@ Endpoint = Annotated[str, Meta(pattern=r"^https?://[^\s/]+/?$", description="a U
 
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The object store that holds lake, quarantine, reports, artifacts and releases; the home is a copy then."""
+    """The object store of lake, quarantine, reports, artifacts and releases; the home is a working copy of it."""
 
     root: StoreUrl | None = None
-    """`s3://bucket/prefix`, or `file:///folder` of a shared disk; left out, everything is in the home alone."""
+    """Left out, everything is in the home alone; `file:///folder` is one of a shared disk. S3 needs the extra `scale`;
+    its keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or those of `~/.aws`."""
     endpoint: Endpoint | None = None
     """The server, where it is not AWS."""
     region: Line = "us-east-1"
@@ -39,7 +40,7 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class LauncherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The processes that land days, train, and compute lists ahead of serving."""
+    """The processes that land days, train, and compute lists ahead of serving. `ray` needs the extra `scale`."""
 
     kind: Literal["in_process", "torchrun", "ray"] = "in_process"
     """`torchrun` trains in processes of this machine or of several; `ray` lands days and trains on a cluster."""
@@ -55,5 +56,5 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The record of every check result by day."""
 
     postgres: PostgresUrl | None = None
-    """`postgresql://user:password@host/database`, and `?schema=NAME` where two homes of one name share it; left out,
-    `quality.sqlite` in the home."""
+    """Left out, `quality.sqlite` in the home; `?schema=NAME` where two homes of one name share a database. A password
+    that is not in the URL is PGPASSWORD, or in `~/.pgpass`."""

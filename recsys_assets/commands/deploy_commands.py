@@ -27,6 +27,7 @@ Next, in {folder}:
   2. docker build --tag {image} . && docker push {image}
   3. kubectl apply --kustomize .
   4. kubectl --namespace recsys exec --stdin --tty statefulset/code -- recsys build
+     before it, for data of your own, the same with: recsys init --source SPEC
 API: service api, port 80; Dagster: kubectl --namespace recsys port-forward service/webserver 3000""",
     "systemd": """\
 Next, in {folder}, as root:

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import click
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from recsys_assets.cli import main
 from recsys_assets.commands.deploy_commands import _NEXT
+from recsys_assets.settings import Settings
 from recsys_assets_tests.deploy.written import DEPLOYMENTS, commands, texts, words
 
 NEXT = [
@@ -18,7 +20,15 @@ NEXT = [
     for text in _NEXT.values()
     for line in re.findall(r"recsys (?:init|build|deploy)[^\n]*", text)
 ]
-EVERY = sorted({tuple(command) for one in DEPLOYMENTS for command in commands(one)} | set(map(tuple, NEXT)))
+SECTION = re.search(
+    r"## From one machine to several\n(.*?)\n## ",
+    (Path(__file__).parents[2] / "README.md").read_text(),
+    re.DOTALL,
+)[1]
+README = [words(line) for line in re.findall(r"`(recsys [^`]+)`", SECTION)]
+EVERY = sorted(
+    {tuple(command) for one in DEPLOYMENTS for command in commands(one)} | set(map(tuple, NEXT + README))
+)
 
 
 @cache
@@ -46,6 +56,12 @@ def parse(command: click.Command, arguments: list[str]) -> click.Context:
     while isinstance(command, click.Group):
         command = command.commands[rest.pop(0)]
     return command.make_context("command", rest)
+
+
+def test_the_readme_s_lines_are_few_and_its_settings_are_ones():
+    assert len(SECTION.strip().splitlines()) <= 15
+    for section, name in re.findall(r"`\[(\w+)\] (\w+)", SECTION):
+        assert name in Settings.__annotations__[section].__struct_fields__
 
 
 def test_every_program_is_known():
