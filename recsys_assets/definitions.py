@@ -4,11 +4,13 @@ from recsys_assets.orchestration.instance import build_definitions
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.private_files import close_to_others, keep_private
 from recsys_assets.storage.store_binding import bind
+from recsys_assets.storage.store_writing import refresh
 from recsys_assets.training_settings import limit_spinning
 
 home = Home.locate()
 keep_private()
 close_to_others(home)
 bind(home)
+refresh(home.root)
 limit_spinning()
 defs = build_definitions(home)

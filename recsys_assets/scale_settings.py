@@ -56,4 +56,5 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The record of every check result by day."""
 
     postgres: PostgresUrl | None = None
-    """Left out, `quality.sqlite` in the home. A password that is not in the URL is PGPASSWORD, or in `~/.pgpass`."""
+    """Left out, `quality.sqlite` in the home; `?schema=NAME` where two homes of one name share a database. A password
+    that is not in the URL is PGPASSWORD, or in `~/.pgpass`."""

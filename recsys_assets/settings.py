@@ -207,6 +207,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Processes that train together, each with a share of the users."""
         return self.training.processes if self.launcher.kind == "in_process" else self.launcher.shards
 
+    @property
+    def cut(self) -> list[str]:
+        """Parts that the shards add to a fingerprint: sums over more of them have other last bits."""
+        return [f"{self.shards} shards"] if self.shards > 1 else []
+
 
 DEFAULT_SOURCE = SourceSettings(spec="completejourney", first_day=date(2017, 1, 1), last_day=date(2018, 1, 1))
 """The embedded default and its days, so that a home without `recsys.toml` loads without opening it."""

@@ -14,12 +14,13 @@ import numpy as np
 from recsys_assets.benchmarks.synthetic import matrix, world
 from recsys_assets.embeddings.factorisation import with_strengths
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
-from recsys_assets.embeddings.shard_files import load_plan, save_shards
+from recsys_assets.embeddings.shard_files import save_shards
 from recsys_assets.embeddings.shard_memory import shard_bytes
 from recsys_assets.embeddings.shard_worker import ShardResult, ShardTask, train_shard
 from recsys_assets.embeddings.sharded_training import Workers
 from recsys_assets.embeddings.training import train
 from recsys_assets.launching.launcher import Launcher
+from recsys_assets.storage.handover import Handover
 from recsys_assets.storage.peak_memory import MEGABYTE
 from recsys_assets.storage.string_table import Vocabulary
 from recsys_assets.training_settings import TrainingSettings
@@ -104,9 +105,8 @@ def _largest(launcher: Launcher, found: InteractionMatrix, sizes: Sizes, shards:
     settings = with_strengths(TrainingSettings(embedding_size=sizes.embedding_size, epochs=1), found)
     with tempfile.TemporaryDirectory(prefix="recsys-bench-shards-") as name:
         folder = Path(name)
-        save_shards(folder, found, confidence(found, settings), settings, shards=shards)
-        plan = load_plan(folder)
-        task = ShardTask(folder=name, settings=settings, threads=1)
+        plan = save_shards(folder, found, confidence(found, settings), settings, shards=shards)
+        task = ShardTask(files=Handover(folder=name), plan=plan, settings=settings, threads=1)
         results: list[ShardResult] = launcher.gang(train_shard, task, size=shards)
     peaks = [result.memory_mb["measured_peak_mb"] for result in results]
     largest = int(np.argmax(peaks))

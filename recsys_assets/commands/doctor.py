@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
+from recsys_assets.commands.store_facts import facts_of_store
 from recsys_assets.errors import BrokenReleaseError, RecsysError, ReleaseError
 from recsys_assets.intake.copied_entries import landings
 from recsys_assets.intake.events_of_home import opened_events
@@ -76,6 +77,8 @@ def examine(home: Home) -> Findings:
     )
     found.facts.append(("disk", f"{disk.free / _GIB:.1f} of {disk.total / _GIB:.1f} GiB free"))
     found.facts.append(("home", str(home.root)))
+    with _named(found, "store"):
+        found.facts += facts_of_store(home)
     try:
         settings = load_settings(home)
     except RecsysError as error:

@@ -11,6 +11,7 @@ import click
 from recsys_assets.commands.diff_command import diff
 from recsys_assets.commands.shared import days_argument, example, home_option, login
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.store_place import place_of
 
 if TYPE_CHECKING:
     from recsys_assets.release.release_store import ReleaseStore
@@ -145,7 +146,16 @@ def verify(home: Path | None, release_id: str | None) -> None:
     store = _store(home)
     wanted = release_id or store.current_id() or ""
     manifest = store.verify(wanted)
-    click.echo(f"{wanted}: {len(manifest.files)} files are as they were published")
+    place = Home.locate(home)
+    where = ""
+    if place_of(place.root) is not None:
+        from recsys_assets.release.release_objects import verify_release  # noqa: PLC0415  only where there is a store
+        from recsys_assets.storage.open_copy import working_copy  # noqa: PLC0415  as above
+
+        objects = working_copy(place.root).store
+        verify_release(objects, wanted, place.releases / ".verifying")
+        where = f", here and in {objects.url}"
+    click.echo(f"{wanted}: {len(manifest.files)} files are as they were published{where}")
 
 
 @releases.command(epilog=example("recsys releases prune --keep 5"))

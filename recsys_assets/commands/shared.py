@@ -23,7 +23,7 @@ from recsys_assets.storage.locks import SHORTLY, build_lock
 from recsys_assets.storage.private_files import close_to_others
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 from recsys_assets.storage.store_binding import bind
-from recsys_assets.storage.store_writing import push_documents, refresh
+from recsys_assets.storage.store_writing import push_changes, refresh
 from recsys_assets.storage.table_copy import days_of_table
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _closed_to_others(context: click.Context, _option: click.Parameter, given: P
     close_to_others(home)
     if bind(home) is not None:
         refresh(home.root)
-        context.call_on_close(partial(push_documents, home.root))
+        context.call_on_close(partial(push_changes, home.root))
     return given
 
 

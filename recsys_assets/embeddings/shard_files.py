@@ -1,6 +1,6 @@
 """Files of a training over processes: each process reads its own users' entries, and writes their vectors.
 
-In the folder are `plan.json`, a folder a process (`0000`: `indptr.npy`, `item_nums.npy`, `confidences.npy`, and
+In the folder are a folder a process (`0000`: `indptr.npy`, `item_nums.npy`, `confidences.npy`, and
 `user_embeddings.npy`, first of a start and then of the result), and `item_embeddings.npy` in the same way.
 Shapes: U users, I items, n entries, D embedding_size.
 """
@@ -20,7 +20,6 @@ from recsys_assets.embeddings.shard_memory import ENTRY_BYTES
 from recsys_assets.storage.arrays import Float32, Int64, create_array, map_array
 from recsys_assets.training_settings import TrainingSettings
 
-_PLAN: Final = "plan.json"
 _USERS: Final = "user_embeddings.npy"
 _ITEMS: Final = "item_embeddings.npy"
 _NUMBER_BYTES: Final = 8
@@ -40,6 +39,18 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     """See `UserRows.activity`."""
     has_start: bool
     """True where the embeddings to go on from are in the folder."""
+
+
+def sent_names(plan: ShardPlan, shard: int) -> list[str]:
+    """Return the files that one process reads."""
+    own = ["indptr.npy", "item_nums.npy", "confidences.npy"]
+    start = [_USERS] if plan.has_start else []
+    return [f"{shard:04}/{name}" for name in own + start] + ([_ITEMS] if plan.has_start else [])
+
+
+def made_names(shard: int) -> list[str]:
+    """Return the files that one process makes."""
+    return [f"{shard:04}/{_USERS}", *([_ITEMS] if shard == 0 else [])]
 
 
 def save_shards(
@@ -86,7 +97,6 @@ def save_shards(
             np.save(own / name, array, allow_pickle=False)
     if start is not None:
         np.save(folder / _ITEMS, start.item_embeddings, allow_pickle=False)
-    (folder / _PLAN).write_bytes(msgspec.json.encode(plan))
     return plan
 
 
@@ -95,11 +105,6 @@ def shard_edges(indptr: Int64, shards: int, *, embedding_size: int) -> list[int]
     bytes_U = ENTRY_BYTES * indptr + _NUMBER_BYTES * embedding_size * np.arange(len(indptr))
     wanted = bytes_U[-1] * np.arange(1, shards) / shards
     return [0, *(int(row) for row in np.searchsorted(bytes_U, wanted)), len(indptr) - 1]
-
-
-def load_plan(folder: Path) -> ShardPlan:
-    """Read the plan that `save_shards` wrote."""
-    return msgspec.json.decode((folder / _PLAN).read_bytes(), type=ShardPlan)
 
 
 def load_shard(folder: Path, plan: ShardPlan, shard: int) -> UserRows:

@@ -15,23 +15,33 @@ from recsys_assets.embeddings.epoch_loop import run_epochs
 from recsys_assets.embeddings.ials import Ials, initial_embeddings
 from recsys_assets.embeddings.ials_half_step import sides_of
 from recsys_assets.embeddings.memory_plan import PeakWatch
-from recsys_assets.embeddings.shard_files import load_plan, load_shard, load_start, save_part
+from recsys_assets.embeddings.shard_files import (
+    ShardPlan,
+    load_shard,
+    load_start,
+    made_names,
+    save_part,
+    sent_names,
+)
 from recsys_assets.embeddings.shard_group import ALONE, ShardGroup, Together
 from recsys_assets.embeddings.shard_memory import plan_shard
 from recsys_assets.launching.launcher import LOOPBACK, Member
+from recsys_assets.storage.handover import Handover
 from recsys_assets.training_settings import TrainingSettings
 
 PROGRESS: Final = "losses.txt"
 """The first process appends a line after each epoch: the objective per entry."""
 _SILENCE: Final = timedelta(minutes=30)
-"""A process that hears nothing from the others for so long gives up. One that was killed is noticed at once."""
+"""A process gives up after this silence of the others. One that was killed is noticed at once."""
 
 
 class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
     """The work of all processes of a training."""
 
-    folder: str
-    """The folder that `save_shards` wrote, on a disk that every process sees."""
+    files: Handover
+    """The folder that `save_shards` wrote."""
+    plan: ShardPlan
+    """The cut of the users."""
     settings: TrainingSettings
     """Of the training, with all strengths."""
     threads: int | None = None
@@ -54,23 +64,27 @@ def train_shard(member: Member, task: ShardTask) -> ShardResult:
         MemoryBudgetError: this process would need more memory than its budget.
         TrainingDataError: the objective stopped being finite.
     """
-    folder, settings = Path(task.folder), task.settings
-    plan = load_plan(folder)
+    plan, settings, rank = task.plan, task.settings, member.rank
     if task.threads is not None:
         torch.set_num_threads(task.threads)
-    shape = plan.edges[member.rank + 1] - plan.edges[member.rank], plan.items
-    memory = plan_shard(shape, plan.entries_of[member.rank], settings, shards=member.size)
-    with _group(member) as group, PeakWatch() as watch:
-        entries = sides_of(load_shard(folder, plan, member.rank), settings, group=group)
-        embeddings = initial_embeddings(shape, settings, load_start(folder, plan, member.rank))
+    shape = plan.edges[rank + 1] - plan.edges[rank], plan.items
+    memory = plan_shard(shape, plan.entries_of[rank], settings, shards=member.size)
+    with (
+        task.files.received(sent_names(plan, rank)) as folder,
+        _group(member) as group,
+        PeakWatch() as watch,
+    ):
+        entries = sides_of(load_shard(folder, plan, rank), settings, group=group)
+        embeddings = initial_embeddings(shape, settings, load_start(folder, plan, rank))
         model = Ials(entries, embeddings, settings, total_entries=sum(plan.entries_of), group=group)
-        losses = run_epochs(model, settings.epochs, on_epoch=lambda _, loss: _note(folder, member, loss))
-        save_part(folder, member.rank, *model.embeddings())
+        losses = run_epochs(model, settings.epochs, on_epoch=lambda _, loss: _note(folder, rank, loss))
+        save_part(folder, rank, *model.embeddings())
+        task.files.send(folder, made_names(rank))
     return ShardResult(losses=losses, memory_mb={**memory.megabytes(), **watch.megabytes()})
 
 
-def _note(folder: Path, member: Member, loss: float) -> None:
-    if member.rank == 0:
+def _note(folder: Path, rank: int, loss: float) -> None:
+    if rank == 0:
         with (folder / PROGRESS).open("a", encoding="ascii") as file:
             file.write(f"{loss!r}\n")
 

@@ -18,13 +18,15 @@ from typing import Final
 from recsys_assets.embeddings.epoch_loop import OnEpoch
 from recsys_assets.embeddings.factorisation import Factorisation, Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
-from recsys_assets.embeddings.shard_files import items_of, joined_users, save_shards
+from recsys_assets.embeddings.shard_files import items_of, joined_users, made_names, save_shards, sent_names
 from recsys_assets.embeddings.shard_memory import require_room_here
 from recsys_assets.embeddings.shard_worker import PROGRESS, ShardTask, train_shard
 from recsys_assets.errors import SettingsError
 from recsys_assets.launching.chosen import launcher_of
 from recsys_assets.launching.launcher import Launcher
 from recsys_assets.settings import Settings
+from recsys_assets.storage.handover import Handover
+from recsys_assets.storage.store_place import StorePlace
 from recsys_assets.training_settings import TrainingSettings
 
 _LOOK_SECONDS: Final = 0.5
@@ -40,20 +42,25 @@ class Workers:
     shards: int
     """Number of processes, >= 1."""
     scratch: Path
-    """An existing folder, on a disk that every process sees, to hand the entries and the result over in."""
+    """An existing folder of this machine, for the entries and the result."""
+    place: StorePlace | None = None
+    """The object store that they travel through; None: every process sees the scratch folder."""
     together: bool = True
     """True where all of them are on this machine and share its memory."""
     threads: int | None = None
     """Threads of each; None leaves torch's choice."""
 
 
-def workers_of(settings: Settings, *, scratch: Path, say: Callable[[str], None]) -> Workers | None:
+def workers_of(
+    settings: Settings, *, scratch: Path, say: Callable[[str], None], place: StorePlace | None = None
+) -> Workers | None:
     """Return the processes that the settings name; None where training is in this one.
 
     Args:
         settings: `[launcher]`, and `[training] processes`.
         scratch: see `Workers`.
         say: takes a line on what is waited for.
+        place: the home's object store, which a cluster's machines need not share a disk beside.
 
     Raises:
         SettingsError: a package is missing.
@@ -67,6 +74,7 @@ def workers_of(settings: Settings, *, scratch: Path, say: Callable[[str], None])
         launcher=launcher_of(settings.launcher, scratch=scratch, say=say),
         shards=shards,
         scratch=scratch,
+        place=None if together else place,
         together=together,
         threads=max(1, len(os.sched_getaffinity(0)) // shards) if together else None,
     )
@@ -105,11 +113,21 @@ def train_sharded(
     confidences_n = confidence(matrix, settings)
     with tempfile.TemporaryDirectory(prefix="training-", dir=workers.scratch) as scratch:
         folder = Path(scratch)
-        cut = save_shards(folder, matrix, confidences_n, settings, shards=workers.shards, start=start)
-        task = ShardTask(folder=scratch, settings=settings, threads=workers.threads)
-        with _followed(folder / PROGRESS, on_epoch):
-            results = workers.launcher.gang(train_shard, task, size=workers.shards)
-        users_UD, items_ID = joined_users(folder, cut), items_of(folder)
+        plan = save_shards(folder, matrix, confidences_n, settings, shards=workers.shards, start=start)
+        files, ranks = Handover(folder=scratch, place=workers.place), range(workers.shards)
+        try:
+            files.send(folder, dict.fromkeys(name for rank in ranks for name in sent_names(plan, rank)))
+            task = ShardTask(files=files, plan=plan, settings=settings, threads=workers.threads)
+            with _followed(folder / PROGRESS, on_epoch) as reported:
+                results = workers.launcher.gang(train_shard, task, size=workers.shards)
+            for loss in results[0].losses[len(reported) :]:
+                reported.append(loss)
+                if on_epoch is not None:
+                    on_epoch(len(reported), loss)
+            files.collect(name for rank in ranks for name in made_names(rank))
+        finally:
+            files.remove()
+        users_UD, items_ID = joined_users(folder, plan), items_of(folder)
     return Factorisation(
         user_embeddings=users_UD,
         item_embeddings=items_ID,
@@ -124,29 +142,25 @@ def train_sharded(
 
 
 @contextmanager
-def _followed(progress: Path, on_epoch: OnEpoch | None) -> Iterator[None]:
-    """Report each line of the progress as an epoch while the block runs, and the rest when it ends well."""
-    ended, reported = threading.Event(), 0
-
-    def report() -> None:
-        nonlocal reported
-        if on_epoch is None or not progress.exists():
-            return
-        lines = progress.read_text(encoding="ascii").splitlines(keepends=True)
-        for line in lines[reported:]:
-            if line.endswith("\n"):
-                reported += 1
-                on_epoch(reported, float(line))
+def _followed(progress: Path, on_epoch: OnEpoch | None) -> Iterator[list[float]]:
+    """Report each line of the progress as an epoch while the block runs; yields the losses reported so far."""
+    ended = threading.Event()
+    reported: list[float] = []
 
     def follow() -> None:
-        while not ended.wait(_LOOK_SECONDS):
-            report()
+        while on_epoch is not None and not ended.wait(_LOOK_SECONDS):
+            if not progress.exists():
+                continue
+            lines = progress.read_text(encoding="ascii").splitlines(keepends=True)
+            for line in lines[len(reported) :]:
+                if line.endswith("\n"):
+                    reported.append(float(line))
+                    on_epoch(len(reported), reported[-1])
 
     follower = threading.Thread(target=follow, name="training-progress", daemon=True)
     follower.start()
     try:
-        yield
+        yield reported
     finally:
         ended.set()
         follower.join()
-    report()

@@ -15,12 +15,13 @@ import polars as pl
 
 from recsys_assets.columns import ITEM_ID, TIMESTAMP, USER_ID
 from recsys_assets.experiments.attribution import ANSWER_ID, GROUPS, POSITION
-from recsys_assets.intake.events_of_home import bring_events, prune_landed
+from recsys_assets.intake.events_of_home import opened_events, prune_landed
 from recsys_assets.intake.rows import ImpressionRow
 from recsys_assets.intake.stored_events import read_impressions
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column, Contract
 from recsys_assets.release.answer_id import parse_answer_id
 from recsys_assets.release.answer_series import AnswerSeries, is_given, series_of
+from recsys_assets.release.shared_series import exchange_series
 from recsys_assets.storage.atomic import make_folder, read_file, replace_file
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.partition_store import PartitionStore
@@ -92,10 +93,12 @@ def land_impressions(home: Home, *, keep_days: int, now: datetime) -> LandedImpr
         now: the time, UTC.
 
     Raises:
-        EventsUnavailableError: the intake cannot be read or written.
+        EventsUnavailableError: the intake cannot be read or written, or its server does not answer.
         AnswersUnavailableError: the series of answers cannot be read.
     """
-    bring_events(home)
+    with opened_events(home) as shared:
+        if shared is not None:
+            exchange_series(shared, home.answers_db)
     store, series, after = impression_store(home), series_of(home.answers_db), _landed_through(home)
     waiting = read_impressions(home.events_db, after_seq=after)
     rows, days = 0, set[date]()

@@ -19,7 +19,7 @@ from recsys_assets.intake.events_database import (
     forget_in_memory,
 )
 from recsys_assets.intake.group import IntakeRow, is_same
-from recsys_assets.intake.log_entries import PLACES, Entry, Landing
+from recsys_assets.intake.log_entries import PLACES, Entry, Landing, Series
 from recsys_assets.intake.merged_users import check_merge
 from recsys_assets.intake.rows import EventRow, ImpressionRow, MergeRow
 from recsys_assets.intake.stored_events import prune_rows
@@ -33,7 +33,12 @@ CREATE TABLE IF NOT EXISTS landings (
 );
 CREATE TABLE IF NOT EXISTS moved_entries (origin INTEGER PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS spare_entries (number INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS shared_series (
+    series TEXT PRIMARY KEY, release TEXT NOT NULL, list TEXT NOT NULL, experiment TEXT, arm TEXT, scenario TEXT,
+    began INTEGER NOT NULL, is_known INTEGER NOT NULL DEFAULT 0
+);
 """
+_ADD_SERIES: Final = "INSERT OR IGNORE INTO shared_series VALUES (?, ?, ?, ?, ?, ?, ?, 0)"
 _ADD_EVENT: Final = f"INSERT INTO events (seq, {EVENT_COLUMNS}) VALUES (?{', ?' * 10})"  # noqa: S608  constants
 _ADD_IMPRESSION: Final = (
     f"INSERT OR IGNORE INTO impressions (seq, {IMPRESSION_COLUMNS}) VALUES (?{', ?' * 6})"  # noqa: S608  constants
@@ -97,10 +102,22 @@ def take_over_entry(connection: sqlite3.Connection, number: int, entry: Entry) -
         remove_rows(connection, entry.removed)
     if entry.prune is not None:
         prune_rows(connection, *msgspec.structs.astuple(entry.prune))
+    connection.executemany(_ADD_SERIES, entry.series)
     if entry.landing is not None:
         values = msgspec.structs.astuple(entry.landing)
         connection.execute("INSERT OR REPLACE INTO landings VALUES (?, ?, ?)", values)
     return not left_out
+
+
+def series_known(connection: sqlite3.Connection) -> set[str]:
+    """Return the digits of all series of the log."""
+    return {series for (series,) in connection.execute("SELECT series FROM shared_series")}
+
+
+def take_new_series(connection: sqlite3.Connection) -> list[Series]:
+    """Return the series that this machine was not given before, and note that it was."""
+    query = "UPDATE shared_series SET is_known = 1 WHERE is_known = 0 RETURNING *"
+    return [tuple(row[:-1]) for row in connection.execute(query).fetchall()]
 
 
 def remove_rows(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:

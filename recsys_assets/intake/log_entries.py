@@ -41,6 +41,10 @@ class Landing(msgspec.Struct, frozen=True, array_like=True):
     through: int
 
 
+Series = tuple[str, str, str, str | None, str | None, str | None, int]
+"""A series of answers, with the fields of `release/answer_series.py`; impressions name it, wherever they arrive."""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry. It is taken over as a whole, or not at all."""
 
@@ -54,6 +58,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Numbers of rows that were taken out, of users who were forgotten. No id is kept."""
     prune: Prune | None = None
     landing: Landing | None = None
+    series: list[Series] = []
 
     def rows(self, number: int) -> Iterator[tuple[int, IntakeRow]]:
         """Yield the rows with their numbers, in their order; `number` is the entry's."""

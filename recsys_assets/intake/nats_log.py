@@ -8,7 +8,6 @@ the server's process loses nothing then, a power cut may. With `sync_interval: a
 import asyncio
 import json
 import threading
-import urllib.request
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from recsys_assets.errors import EventsUnavailableError, SettingsError
 from recsys_assets.event_settings import EventsSettings
 from recsys_assets.intake.events_database import Clock, microseconds
 from recsys_assets.intake.log_entries import PLACES
+from recsys_assets.intake.nats_durability import ID_KEY, require_durable, require_sync
 from recsys_assets.intake.server_log import Pending
 from recsys_assets.storage.database_urls import optional_module, parse_database_url
 
@@ -29,27 +29,12 @@ _ANSWER_SECONDS: Final = 5.0
 _WHOLE_CALL_SECONDS: Final = 30.0
 _TOKENS_SECONDS: Final = 300.0
 """Time for which the server knows a token; an append is not tried for as long."""
-_ID_KEY: Final = "recsys-log"
-"""Key of the log's id in the stream's metadata."""
 _AT_ONCE: Final = 500
 """Requests that are under way together."""
 _EOB: Final = "204"
 _NOTHING: Final = "404"
 _GONE: Final = (10037, 10043, 10057)
 """Codes of NATS for a message that is not there: none found, and none deleted."""
-_MOST_VARZ: Final = 1_000_000
-_DURABLE: Final = {
-    "storage": "file",
-    "retention": "limits",
-    "discard": "new",
-    "max_age": 0,
-    "max_msgs": -1,
-    "max_bytes": -1,
-    "max_msgs_per_subject": -1,
-    "no_ack": False,
-    "allow_direct": True,
-}
-"""Settings by which a stream lets go of no acknowledged message, and can be read."""
 
 
 class NatsLog:
@@ -97,7 +82,7 @@ class NatsLog:
         async def found() -> tuple[str, int]:
             await self._connected()
             config = self._stream.config
-            return config.metadata[_ID_KEY], int(config.metadata[f"{_ID_KEY}-first"]) - 1
+            return config.metadata[ID_KEY], int(config.metadata[f"{ID_KEY}-first"]) - 1
 
         return self._call(found())
 
@@ -257,7 +242,7 @@ class NatsLog:
     async def _durable_stream(self, jetstream: Any) -> Any:
         """Return the stream, made where it is missing, after a check that it keeps what it acknowledges."""
         if self._settings.acknowledge == "synced":
-            await asyncio.to_thread(self._require_sync)
+            await asyncio.to_thread(require_sync, self._settings.monitor or "")
         try:
             found = await jetstream.stream_info(self._name)
         except self._client.js.errors.NotFoundError:
@@ -274,42 +259,8 @@ class NatsLog:
                     allow_direct=True,
                     deny_purge=True,
                     first_seq=first,
-                    metadata={_ID_KEY: uuid4().hex, f"{_ID_KEY}-first": str(first)},
+                    metadata={ID_KEY: uuid4().hex, f"{ID_KEY}-first": str(first)},
                 )
             )
-        self._require_durable(found.config)
+        require_durable(found.config, replicas=self._settings.replicas, shown=self.shown)
         return found
-
-    def _require_durable(self, config: Any) -> None:
-        wrong = [
-            f"{name} = {getattr(config, name)} instead of {value}"
-            for name, value in _DURABLE.items()
-            if getattr(config, name) != value
-        ]
-        if (config.num_replicas or 1) < self._settings.replicas:
-            wrong.append(f"{config.num_replicas} replicas instead of {self._settings.replicas}")
-        if config.persist_mode == "async":
-            wrong.append("persist_mode = async instead of default")
-        if _ID_KEY not in (config.metadata or {}):
-            wrong.append(f"no {_ID_KEY} in its metadata: it is another program's")
-        if wrong:
-            raise EventsUnavailableError(
-                f"{self.shown}: the stream has {', '.join(wrong)}; edit it there, or give another [events] log_name"
-            )
-
-    def _require_sync(self) -> None:
-        """Raise an error where the monitor does not show `sync_interval: always`."""
-        url = f"{(self._settings.monitor or '').rstrip('/')}/varz"
-        try:
-            with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as answer:  # noqa: S310  a setting
-                found = json.loads(answer.read(_MOST_VARZ))
-            is_synced = found["jetstream"]["config"].get("sync_always", False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EventsUnavailableError(
-                f"{url}: does not say whether the server syncs ({type(error).__name__}: {error}); see [events] monitor"
-            ) from error
-        if not is_synced:
-            raise EventsUnavailableError(
-                f"{url}: the server has no `sync_interval: always` in its jetstream block, so that a power cut loses"
-                ' acknowledged events; set it there, or set [events] acknowledge = "written"'
-            )

@@ -24,7 +24,7 @@ from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.lake.sources.source import Source
 from recsys_assets.launching.launcher import Launcher, in_order
 from recsys_assets.source_settings import SourceSettings
-from recsys_assets.storage.day_chunks import in_chunks
+from recsys_assets.storage.day_frames import in_chunks
 from recsys_assets.storage.forgotten import Forgotten
 from recsys_assets.storage.home import Home
 

@@ -282,7 +282,7 @@ class Builder:
         failures = [event for event in result.all_events if event.is_step_failure]
         if self.interrupts.received() or any(was_interrupted(event) for event in failures):
             raise BuildInterruptedError(
-                "interrupted; what was finished is kept, `recsys build` goes on from there"
+                "interrupted; what is finished is kept, `recsys build` goes on from there"
             )
         # of a check, a run's own answer comes after those of single days
         last = {check.asset_check_key: check for check in result.get_asset_check_evaluations()}

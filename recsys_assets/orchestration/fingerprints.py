@@ -125,8 +125,7 @@ class Inputs:
     def is_landed(self, file: DayFile) -> bool:
         """Return whether a raw day is as it would land now; a moved or renamed file of the source is no change."""
         given, now = file.provenance, self.landing(file.day)
-        named = READING_KEY in given  # else of an earlier version
-        keys = (CODE_KEY, READING_KEY, CONTENT_KEY) if named else (INPUTS_KEY,)
+        keys = (CODE_KEY, READING_KEY, CONTENT_KEY) if READING_KEY in given else (INPUTS_KEY,)  # earlier
         return all(given.get(key) == now[key] for key in keys)
 
     def contents(self, first: date, last: date) -> str:
@@ -257,15 +256,9 @@ class Inputs:
 
     @cached_property
     def embeddings(self) -> str:
-        """Covers the choice, all cleaned days, the catalogue, the training settings and the number of shards.
-
-        Sums over another number of shards have other last bits; who starts them makes no difference.
-        """
-        shards = self.settings.shards
-        cut = [f"{shards} shards"] if shards > 1 else []
-        return self._or_warm(
-            "embeddings", fingerprint([CODE_VERSIONS["embeddings"], self._choice_of_build, *cut])
-        )
+        """Covers the choice, all cleaned days, the catalogue, the training settings and the number of shards."""
+        parts = [CODE_VERSIONS["embeddings"], self._choice_of_build, *self.settings.cut]
+        return self._or_warm("embeddings", fingerprint(parts))
 
     @cached_property
     def evaluation(self) -> str:

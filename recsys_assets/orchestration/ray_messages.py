@@ -1,4 +1,4 @@
-"""What the driver of a Ray job reports to a step: Dagster's Pipes messages in the job's log, read as it grows."""
+"""The reports of a Ray job's driver to a step: Dagster's Pipes messages in the job's log, read as it grows."""
 
 import base64
 import json
@@ -49,7 +49,7 @@ class RayJobMessages(dg.PipesMessageReader):
         self.outcome: bytes | None = None
         """The result, once the driver sent it."""
         self.failure: BaseException | None = None
-        """What the driver met, or what `on_done` raised."""
+        """The error that the driver met, or that `on_done` raised."""
 
     @property
     def expected_writer_count(self) -> int:

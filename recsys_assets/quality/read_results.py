@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from recsys_assets.errors import DatabaseUnavailableError, SettingsError
 from recsys_assets.quality.ledger_place import LedgerPlace, PostgresPlace
 from recsys_assets.quality.ledger_server import Cursor, LedgerServer
 from recsys_assets.quality.row_account import RowAccount, prepare_accounts, stored_accounts
@@ -69,8 +70,7 @@ def server_in_words(place: PostgresPlace) -> str:
     """Return server, database and schema of a ledger, and the number of days in it.
 
     Raises:
-        DatabaseUnavailableError: the server does not answer.
-        SettingsError: it rejects the user or the database.
+        DatabaseUnavailableError: the server does not answer, or rejects the user or the database.
     """
     query = "SELECT count(DISTINCT day) FROM {schema}.day_results WHERE day <> ''"
     rows = _rows(place, query, ())
@@ -100,7 +100,10 @@ def _rows(place: PostgresPlace, query: str, values: tuple[Any, ...]) -> list[Any
             cursor.execute(query.format(schema=server.schema), values)
             return list(cursor.fetchall())
 
-        return server.transact(run, keep=False) if server.has_tables() else []
+        try:
+            return server.transact(run, keep=False) if server.has_tables() else []
+        except SettingsError as error:  # no fault of a request
+            raise DatabaseUnavailableError(str(error)) from error
 
 
 @contextmanager

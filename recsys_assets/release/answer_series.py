@@ -6,7 +6,7 @@ first id of it. So an answer's id says which list of which arm it was, and nothi
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -152,9 +152,15 @@ def reading(path: Path) -> Iterator[None]:
 class KnownSeries:
     """The series that this home's servers began, as one worker needs them: kept in memory, looked up when new."""
 
-    def __init__(self, path: Path) -> None:
-        """Know none yet of `answers.sqlite`."""
+    def __init__(self, path: Path, *, bring: Callable[[], object] | None = None) -> None:
+        """Know none yet.
+
+        Args:
+            path: `answers.sqlite`.
+            bring: adds series of other machines to the file before it is read, or raises.
+        """
         self._path = path
+        self._bring = bring
         self._release_of: dict[str, str] = {}
 
     async def first_unknown(self, answer_ids: Sequence[str]) -> int | None:
@@ -164,13 +170,19 @@ class KnownSeries:
 
         Raises:
             AnswersUnavailableError: the file cannot be read.
+            EventsUnavailableError: the server does not answer that has the series of other machines.
         """
         unknown = self._first_unknown(answer_ids)
         if unknown is None:
             return None
-        found = await asyncio.to_thread(series_of, self._path)
+        found = await asyncio.to_thread(self._read)
         self._release_of = {series: row.release for series, row in found.items()}
         return self._first_unknown(answer_ids)
+
+    def _read(self) -> Mapping[str, AnswerSeries]:
+        if self._bring is not None:
+            self._bring()
+        return series_of(self._path)
 
     def _first_unknown(self, answer_ids: Sequence[str]) -> int | None:
         for place, text in enumerate(answer_ids):

@@ -34,14 +34,24 @@ _DOCUMENTS: Final = (".toml", ".json", ".jsonl", ".parquet", ".csv", ".txt")
 _OWN_DOCUMENTS: Final = frozenset({"init.json", "plan.json", "stream.json"})
 """Documents about commands of one machine."""
 _LEFT_OUT: Final = (".lock", ".staged", ".old", ".tmp")
-_LEFT_OUT_FOLDERS: Final = (".verified", ".staging", ".pruned-", ".copy")
+_LEFT_OUT_FOLDERS: Final = (
+    ".verified",
+    ".verifying",
+    ".staging",
+    ".pruned-",
+    ".fetching",
+    ".replaced-",
+    ".copy",
+)
 _DAY: Final = "date="
 _CHUNK: Final = 1 << 20
 
 
 def files_of(root: Path) -> Iterator[str]:
     """Yield the keys of the files in the home `root` that belong to its store."""
-    yield from documents_of(root)
+    for entry in _entries(root):
+        if entry.is_file(follow_symlinks=False) and _is_document(entry.name):
+            yield entry.name
     for name in _FOLDERS:
         for key in _below(root / name, name):
             if key not in LOCAL_FORMS:
@@ -50,13 +60,6 @@ def files_of(root: Path) -> Iterator[str]:
         yield LEDGER
     if (root / CURRENT_KEY).is_file():
         yield CURRENT_KEY
-
-
-def documents_of(root: Path) -> Iterator[str]:
-    """Yield the keys of the documents beside the folders: settings, rules, keys, records."""
-    for entry in _entries(root):
-        if entry.is_file(follow_symlinks=False) and _is_document(entry.name):
-            yield entry.name
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

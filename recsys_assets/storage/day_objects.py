@@ -152,6 +152,7 @@ class DayObjects:
             try:
                 one = sending.result()
             except ObjectStoreError:
+                self._days = {one: known for one, known in self._days.items() if known.tag}
                 self._sending.clear()
                 raise
             del self._sending[day]

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
+from recsys_assets.storage.lake_paths import LakePaths
 
 HOME_VARIABLE: Final = "RECSYS_HOME"
 DEFAULT_HOME: Final = ".recsys"
@@ -29,11 +29,8 @@ LockName = Literal[
 ]
 
 
-class Home(msgspec.Struct, frozen=True):
+class Home(LakePaths, frozen=True):
     """The folder of one installation."""
-
-    root: Path
-    """Absolute path of the folder."""
 
     @classmethod
     def locate(cls, given: str | os.PathLike[str] | None = None) -> "Home":
@@ -93,36 +90,6 @@ class Home(msgspec.Struct, frozen=True):
     def dagster_yaml(self) -> Path:
         """The configuration of Dagster's instance."""
         return self.dagster / "dagster.yaml"
-
-    @property
-    def raw(self) -> Path:
-        """`raw_interactions`, a folder a day."""
-        return self.root / "lake" / "raw"
-
-    @property
-    def versions(self) -> Path:
-        """Earlier versions of raw days, a folder a day, and when each landed."""
-        return self.root / "lake" / "versions"
-
-    @property
-    def interactions(self) -> Path:
-        """`interactions`, a folder a day."""
-        return self.root / "lake" / "interactions"
-
-    @property
-    def taken_off(self) -> Path:
-        """The pieces that returns took off purchases when interactions were built last: one Parquet file."""
-        return self.root / "lake" / "taken_off.parquet"
-
-    @property
-    def catalogue(self) -> Path:
-        """`item_catalogue`: one Parquet file."""
-        return self.root / "lake" / "item_catalogue.parquet"
-
-    @property
-    def catalogue_now(self) -> Path:
-        """The categories and prices of the newest catalogue, as arrays that servers read."""
-        return self.root / "lake" / "catalogue_now"
 
     @property
     def source_days(self) -> Path:
@@ -239,29 +206,9 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "events.sqlite"
 
     @property
-    def event_days(self) -> Path:
-        """Events that landed from the intake, a folder a day of the event."""
-        return self.root / "lake" / "events"
-
-    @property
     def stream_state(self) -> Path:
         """The days that `recsys stream` played last: JSON, a `StreamState`."""
         return self.root / "stream.json"
-
-    @property
-    def impression_days(self) -> Path:
-        """Impressions that landed from the intake, a folder a day."""
-        return self.root / "lake" / "impressions"
-
-    @property
-    def online_metrics(self) -> Path:
-        """`online_metrics`, a folder a day."""
-        return self.root / "lake" / "online_metrics"
-
-    @property
-    def merged_days(self) -> Path:
-        """The raw days that have rows of merged users: JSON without their ids; made again where it is missing."""
-        return self.root / "lake" / "merged_days.json"
 
     @property
     def item_states_db(self) -> Path:

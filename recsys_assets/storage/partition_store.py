@@ -5,6 +5,7 @@ Many days are written and then settled together: one pass of syncs instead of tw
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from recsys_assets.errors import ObjectStoreError
 from recsys_assets.storage.atomic import remove_folder
 from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
 from recsys_assets.storage.day_frames import file_content, in_chunks
@@ -134,7 +136,8 @@ class PartitionStore:
         provenance |= self.note(frame) if self.note else {}
         content, columns = file_content(frame, provenance)
         if self._copy is not None and self.versions is not None:
-            self._copy.bring(day, self._journal)  # it is kept
+            with suppress(ObjectStoreError):  # a damaged one is not worth keeping
+                self._copy.bring(day, self._journal)
         sealed, file = self._journal.write(
             day,
             target,

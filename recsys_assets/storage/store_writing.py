@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from recsys_assets.errors import BuildRunningError, StoreUnavailableError
-from recsys_assets.storage.copied_files import differs, documents_of
 from recsys_assets.storage.copy_index import read_index
 from recsys_assets.storage.copy_push import push, push_current, put_days, writer
 from recsys_assets.storage.home import Home
@@ -121,23 +120,27 @@ def _nothing() -> None:
     """Require nothing: the process that gave the order holds the lease."""
 
 
-def push_documents(root: Path) -> None:
-    """Push documents that a command changed without the build lock, as rules and keys; others go with the next push.
+def push_changes(root: Path) -> None:
+    """Push what a command changed without the build lock, as rules, keys and pruned releases, once it has ended.
 
-    Nothing happens in a home without a store, or while somebody else writes.
+    Nothing happens in a home without a store. While somebody else writes, or the store does not answer, a line says
+    what waits for the next push.
     """
     if place_of(root) is None:
         return
     copy = working_copy(root)
-    known = read_index(root)
-    changed = {key for key in documents_of(root) if differs(known, root, key)}
-    gone = {key for key in known.files if "/" not in key and not (root / key).exists()}
-    if changed or gone:
+    with _indexed(copy):
+        changed = sorted(copy.changed_here())
+    if changed:
         try:
+            tuple(copy.store.list(LEASE_KEY))  # not waited for
             with build_lock(Home(root)):
                 pass  # it is pushed at the end
-        except (BuildRunningError, StoreUnavailableError):
-            copy.say(f"{', '.join(sorted(changed | gone))}: reaches {copy.objects.url} with the next build")
+        except (BuildRunningError, StoreUnavailableError) as error:
+            more = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
+            copy.say(
+                f"{changed[0]}{more}: not in {copy.objects.url} yet, the next `recsys build` puts it ({error})"
+            )
 
 
 def push_now(root: Path) -> None:

@@ -133,7 +133,7 @@ class WorkingCopy:
             self.tables[name].take(entries)
             if entries:
                 make_folder(self.root / name)
-        changed = self._changed_here()
+        changed = self.changed_here()
         wanted = [entry for entry in listing.values() if self._is_wanted(entry, changed, moved=moved)]
         self._fetch_all(wanted, changed if moved else set())
         self._drop_gone(listing, changed, moved=moved)
@@ -149,7 +149,7 @@ class WorkingCopy:
         for key in set(keys) - self.index.files.keys():
             self._remove(key, keep=False)
 
-    def _changed_here(self) -> set[str]:
+    def changed_here(self) -> set[str]:
         """Return the keys of local files whose content is not what it was when it was the store's last."""
         here, known = set(files_of(self.root)), self.index.files
         changed = here - known.keys() | known.keys() - here

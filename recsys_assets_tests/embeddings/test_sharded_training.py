@@ -1,6 +1,7 @@
 """Several processes find what one finds; the same number of them finds the same bytes, wherever they run."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from recsys_assets.launching.launcher import InProcess, Launcher
 from recsys_assets.launching.torchrun import Torchrun
 from recsys_assets.scale_settings import LauncherSettings
 from recsys_assets.settings import DEFAULT_SOURCE, Settings
+from recsys_assets.storage.store_place import StorePlace
+from recsys_assets.storage.working_copy import opened
 from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 
@@ -85,6 +88,20 @@ def test_a_process_without_users_changes_nothing(tmp_path):
     settings = TrainingSettings(embedding_size=2, epochs=2)
     found = train(matrix, settings, workers=workers_in(tmp_path, shards=3))
     assert_same(found, train(matrix, settings))
+
+
+@pytest.mark.scale
+def test_processes_that_share_no_disk_find_the_same_bytes_through_an_object_store(
+    world, of_two, tmp_path, object_server, monkeypatch
+):
+    for name, value in object_server.environ.items():
+        monkeypatch.setenv(name, value)
+    place = StorePlace(root="s3://lake/sharded", endpoint=object_server.endpoint)
+    workers = replace(workers_in(tmp_path, shards=2), place=place)
+    start = Start(user_embeddings=of_two.user_embeddings, item_embeddings=of_two.item_embeddings)
+    assert_equal_bytes(train(world, SMALL, workers=workers), of_two)
+    assert_same(train(world, SMALL, start=start, workers=workers), train(world, SMALL, start=start))
+    assert list(opened(place).list()) == []
 
 
 def test_each_epoch_is_reported_once(world, tmp_path):

@@ -187,3 +187,15 @@ def test_a_helper_of_the_holder_writes_days(one, other):
         take_helped_days(one.root)
         assert raw(one).days() == [day(3)]
     assert working_copy(other.root).require_lease is None
+
+
+def test_a_damaged_day_can_be_written_again(machines, one, other):
+    machines.land(one, 0)
+    beside = machines.objects.metadata(key(0))
+    machines.objects.delete([TABLE])
+    machines.objects.put(key(0), b"PAR1", metadata=beside)
+    table = PartitionStore(root=other.raw, schema=SCHEMA, versions=DayVersions(root=other.versions))
+    with build_lock(other):
+        table.write(day(0), rows(0))
+        table.settle()
+    assert raw(other).read(day(0)).height == 3

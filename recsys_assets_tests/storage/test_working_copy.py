@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import ExitStack, closing
+from shutil import rmtree
 
 import pytest
 
@@ -11,7 +12,7 @@ from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.open_copy import working_copy
 from recsys_assets.storage.store_binding import bind
 from recsys_assets.storage.store_place import place_of
-from recsys_assets.storage.store_writing import moved_current, push_documents, push_now, refresh
+from recsys_assets.storage.store_writing import moved_current, push_changes, push_now, refresh
 from recsys_assets_tests.storage.machines import Machines, put
 
 MOVE = '{"at":"2024-05-01T12:00:00Z","move":"promote","before":null,"after":"20240501-0123456789"}\n'
@@ -112,7 +113,7 @@ def test_a_person_s_change_of_a_document_stays_and_is_pushed_though_somebody_pus
     machines.write(other, **{"artifacts__choice__choice.json": "{}"})
     refresh(one.root)
     assert text(one, "rules.toml") == "# mine\n"
-    push_documents(one.root)
+    push_changes(one.root)
     refresh(other.root)
     assert text(other, "rules.toml") == "# mine\n"
 
@@ -245,3 +246,12 @@ class _Noting:
             return method(key, *arguments, **options)
 
         return noted
+
+
+def test_a_folder_that_a_command_removed_without_the_lock_is_removed_everywhere(machines, one, other):
+    machines.write(one, **FILES)
+    refresh(other.root)
+    rmtree(one.artifact("features"))
+    push_changes(one.root)
+    refresh(other.root)
+    assert not other.artifact("features").exists()

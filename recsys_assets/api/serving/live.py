@@ -36,6 +36,7 @@ from recsys_assets.release.current import CURRENT_FILE, require_current
 from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import MANIFEST_FILE
 from recsys_assets.release.release_store import ReleaseStore
+from recsys_assets.release.shared_series import series_exchange
 from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
@@ -70,12 +71,12 @@ class Live:
         self.options = options or EventOptions()
         self.meaning = EventMeaning.of(self.options)
         self.store = ReleaseStore(home.releases)
-        self.shared = event_log_of(home, self.options)
-        events = self.options.events
-        self.intake = Intake(home.events_db, events, now=clock, stored=self._stored, log=self.shared)
+        self.shared = shared = event_log_of(home, self.options)
+        self.bring_series = series_exchange(shared, home.answers_db)
+        self.intake = Intake(home.events_db, self.options.events, now=clock, stored=self._stored, log=shared)
         self.after_commit: list[Callable[[], object]] = []
         """Called after each commit of events."""
-        self.merged = MergedUsers(home.events_db, keep=None if self.shared is None else self.shared.add_merge)
+        self.merged = MergedUsers(home.events_db, keep=None if shared is None else shared.add_merge)
         self.answers = AnswerCounts(home.answers_db)
         self.teams = AnswerTeams(home.answers_db)
         self.experiments = FollowedExperiments(self, clock)
@@ -141,8 +142,8 @@ class Live:
         }
         if self.followed is not None:
             looks["object store"] = self.followed.look
-        if self.shared is not None:
-            looks["event server"] = self.shared.copy.catch_up
+        if self.bring_series is not None:
+            looks["event server"] = self.bring_series
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),

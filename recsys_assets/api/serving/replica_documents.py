@@ -3,7 +3,7 @@
 Each has the same name as in a home. One that is gone there is removed here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,23 +20,38 @@ _DOCUMENTS: Final = (
     "recsys.toml",
     "rules.toml",
     "experiments.toml",
+    "experiments.jsonl",
     "recalls.jsonl",
     "forgotten.jsonl",
     "unfinished_forgets.json",
     "releases/recalled.json",
     "releases/rewritten.jsonl",
 )
+_OWN: Final = (".", "releases/", "replica.json")
+"""Beginnings of the names of files that a cache writes itself."""
+_DATABASE: Final = (".sqlite", ".sqlite-wal", ".sqlite-shm")
 
 
 class ReplicaDocuments:
     """The documents of one cache, which follow those of a store."""
 
-    def __init__(self, store: ObjectStore, home: Home) -> None:
-        """Take the store and the cache; what the cache has from before is compared at the first look."""
+    def __init__(
+        self, store: ObjectStore, home: Home, *, others: Callable[[], Iterable[str]] = lambda: ()
+    ) -> None:
+        """Take the store and the cache; what the cache has from before is compared at the first look.
+
+        Args:
+            store: the object store.
+            home: the cache.
+            others: returns the names of rules files beside `rules.toml`.
+        """
         self._store = store
         self._home = home
+        self._others = others
         self._tags: dict[str, str] = {}
         self._catalogue: list[tuple[str, str]] | None = None
+        self.version = 0
+        """Another number after each change of a document."""
 
     def look(self) -> None:
         """Copy what changed.
@@ -50,18 +65,17 @@ class ReplicaDocuments:
 
     def _keys(self) -> Iterator[str]:
         yield from _DOCUMENTS
-        for name in lists_named(self._home.rules_file):
-            try:
-                yield checked_key(name)
-            except ObjectStoreError:  # the rules say of a list like this that it cannot be used
-                continue
+        others = [name for name in self._others() if _is_key(name)]
+        files = [self._home.rules_file, *(self._home.root / name for name in others)]
+        lists = [name for file in files for name in lists_named(file) if _is_key(name)]
+        yield from dict.fromkeys([*others, *lists])
 
     def _follow(self, key: str) -> None:
         file = self._home.root / key
         try:
             found = self._store.get_changed(key, tag=self._tags.get(key))
         except ObjectMissingError:
-            self._tags.pop(key, None)
+            self.version += self._tags.pop(key, None) is not None or file.exists()
             remove_file(file)
             return
         if found is None:
@@ -69,6 +83,7 @@ class ReplicaDocuments:
         if not file.is_file() or read_file(file) != found.content:
             replace_file(file, found.content, mode=0o600 if key == _KEYS else 0o666)
         self._tags[key] = found.tag
+        self.version += 1
 
     def _follow_catalogue(self) -> None:
         """Copy the newest catalogue as one, once all of its files fit together."""
@@ -92,3 +107,12 @@ class ReplicaDocuments:
             (staged / key.removeprefix(prefix)).write_bytes(self._store.get(key).content)
         if any(damaged_in(staged)):
             raise ObjectChangedError(f"{self._store.url}/{prefix}: is just being replaced")
+
+
+def _is_key(name: str) -> bool:
+    """Return True for a path of a list in a home; whoever reads the rules says why another one cannot be used."""
+    try:
+        checked_key(name)
+    except ObjectStoreError:
+        return False
+    return not name.startswith(_OWN) and not name.endswith(_DATABASE)

@@ -6,10 +6,11 @@ An outage, a damaged object or a full disk leaves the release that is served; th
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from recsys_assets.api.serving.replica_arms import ReplicaArms
 from recsys_assets.api.serving.replica_documents import ReplicaDocuments
 from recsys_assets.api.serving.replica_note import ReplicaNote, replica_file, write_note
 from recsys_assets.api.serving.replica_room import ReplicaRoom
@@ -64,7 +65,8 @@ class ReplicaMirror:
         """
         self._store, self._home, self._now, self._clock, self._check = store, home, now, clock, check
         self._current = CurrentObject(store)
-        self._documents = ReplicaDocuments(store, home)
+        self._arms = ReplicaArms(store, home, lambda: self._now().date())
+        self._documents = ReplicaDocuments(store, home, others=self._arms.rules_files)
         self._room = ReplicaRoom(home.releases, most_bytes, clock=clock)
         self._documents_at = self._retry_at = -float("inf")
         self._retry_after = _FIRST_RETRY
@@ -119,24 +121,39 @@ class ReplicaMirror:
             self._retry_at, self._retry_after, self._rejection = -float("inf"), _FIRST_RETRY, None
 
     def _take(self, record: CurrentRecord) -> None:
-        """Have the current release here, then make it current here; remove those that nobody needs."""
+        """Have the current release here, then make it current here, then those of arms; remove the others."""
         root = self._home.releases
         if read_current_or_none(root) != record.release or not (root / record.release).is_dir():
-            started = self._clock()
-            try:
-                self._room.make(read_release_manifest(self._store, record.release))
-                fetch_release(self._store, record.release, root, check=self._check)
-            except ObjectMissingError as error:
-                raise BrokenReleaseError(f"{error}; promote another release there") from error
-            seconds = round(self._clock() - started, 3)
-            log.info("release fetched", extra={"release": record.release, "seconds": seconds})
+            self._fetch(record.release, needed=())
         if take_moves(root, record):
             self._room.moved()
-        self._room.tidy(record)
+        needed = self._arms.releases((self._documents.version, self._tag))
+        self._room.tidy(record, needed=needed)
+        for release in needed:
+            if not (root / release).is_dir():
+                self._fetch(release, needed=needed)
+
+    def _fetch(self, release: str, *, needed: Sequence[str]) -> None:
+        started = self._clock()
+        try:
+            self._room.make(read_release_manifest(self._store, release), needed=needed)
+            fetch_release(self._store, release, self._home.releases, check=self._check)
+        except ObjectMissingError as error:
+            raise BrokenReleaseError(f"{error}; promote another release there") from error
+        seconds = round(self._clock() - started, 3)
+        log.info("release fetched", extra={"release": release, "seconds": seconds})
 
     def _reject(self, error: Exception) -> None:
         """Keep the release that is served, and try the other one again later."""
-        wanted = "current" if self._record is None else f"release {self._record.release}"
+        served = read_current_or_none(self._home.releases)
+        release = None if self._record is None else self._record.release
+        wanted = (
+            "current"
+            if release is None
+            else "a release of an experiment"
+            if release == served
+            else f"release {release}"
+        )
         self._rejection = self._rejection or self._words(f"{wanted} is rejected", error)
         self._retry_at = self._clock() + self._retry_after
         self._retry_after = min(2 * self._retry_after, _LAST_RETRY)

@@ -1,7 +1,7 @@
 """The disk of a replica's cache: the current release and the one before, and no more bytes than it may have."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +29,8 @@ class ReplicaRoom:
         """Note that `current` has just moved: the release before is still served for a while."""
         self._moved_at = self._clock()
 
-    def make(self, manifest: Manifest) -> None:
-        """Remove releases where the next one needs their room.
+    def make(self, manifest: Manifest, *, needed: Collection[str] = ()) -> None:
+        """Remove releases where the next one needs their room; those `needed` stay.
 
         Raises:
             ReleaseError: the next release and those that are still served have more bytes than the cache may have.
@@ -40,7 +40,7 @@ class ReplicaRoom:
         wanted = sum(entry.bytes for entry in manifest.files.values())
         current = read_current_or_none(self._releases)
         if self._is_settled() and self._bytes(but=manifest.release_id) + wanted > self._most_bytes:
-            self._remove(keep=[current, manifest.release_id])
+            self._remove(keep=[current, manifest.release_id, *needed])
         have = self._bytes(but=manifest.release_id)
         if have + wanted > self._most_bytes:
             raise ReleaseError(
@@ -48,15 +48,15 @@ class ReplicaRoom:
                 " allow more"
             )
 
-    def tidy(self, record: CurrentRecord) -> None:
-        """Remove all but the current release and the one before, which is a quick way back where there is room."""
+    def tidy(self, record: CurrentRecord, *, needed: Collection[str] = ()) -> None:
+        """Remove all but the current release, those `needed`, and the one before, where there is room for it."""
         if not self._is_settled():
             return
         steps = earlier(record.moves, record.release)
         before = [step for step in steps if (self._releases / step).is_dir()][:1]
-        self._remove(keep=[record.release, *before])
+        self._remove(keep=[record.release, *before, *needed])
         if self._most_bytes is not None and self._bytes(but="") > self._most_bytes:
-            self._remove(keep=[record.release])
+            self._remove(keep=[record.release, *needed])
 
     def _is_settled(self) -> bool:
         return self._clock() - self._moved_at >= _SERVED_SECONDS

@@ -47,7 +47,7 @@ class Service:
         self.clock = clock
         self.slow = SlowWork()
         self.ledger = ledger_place(live.home)
-        self.series = KnownSeries(live.home.answers_db)
+        self.series = KnownSeries(live.home.answers_db, bring=live.bring_series)
         self.shown = ShownCounts(live.home.events_db)
         self.live_state = LiveState(live, clock=clock)
         self.live_view = LiveView(self.live_state.message, slow=self.slow, most=settings.max_live_views)

@@ -29,6 +29,7 @@ from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
 from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import replaced_folder
+from recsys_assets.storage.store_place import place_of
 from recsys_assets.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ def embeddings(
             hides=hides_item(settings.interactions),
             earlier=folder,
             on_epoch=lambda epoch, epochs: progress.report("embeddings", epoch, epochs),
-            workers=workers_of(settings, scratch=staged.parent, say=context.log.info),
+            workers=workers_of(
+                settings, scratch=staged.parent, say=context.log.info, place=place_of(lake.home.root)
+            ),
         )
         found.save(staged)
     shared = _training_metadata(found.model, folder) | {"warm_start": found.warm_start}

@@ -201,11 +201,18 @@ def test_documents_follow_and_go(world):
     assert not (root / "api_keys.json").exists()
 
 
-def test_a_list_outside_of_the_cache_is_not_followed(world, tmp_path):
-    world.store.put("rules.toml", b'[lists]\nhouse = "../house.txt"\nother = "/tmp/house.txt"\n')
+def test_a_list_outside_of_the_cache_or_in_place_of_its_own_files_is_not_followed(world, tmp_path):
+    first = world.promote(0)
+    names = ["../house.txt", "/tmp/house.txt", "releases/current", "replica.json", ".lease", "events.sqlite"]
+    lists = "\n".join(f'l{number} = "{name}"' for number, name in enumerate(names))
+    world.store.put("rules.toml", f"[lists]\n{lists}\n".encode())
+    for name in names[2:]:
+        world.store.put(name, world.store.get(name).content if name == "releases/current" else b"other")
     world.look()
     assert world.look() is None
+    assert world.current() == first
     assert not (tmp_path / "house.txt").exists()
+    assert not (world.home.root / "events.sqlite").exists()
 
 
 def test_the_catalogue_follows_whole_or_not_at_all(world, tmp_path):

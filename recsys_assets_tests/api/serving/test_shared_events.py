@@ -88,6 +88,16 @@ def test_a_merge_holds_on_both_machines_and_a_contradiction_is_rejected_on_both(
     assert [client.post("/v1/users/merge", json=other).status_code for client in clients] == [409, 409]
 
 
+def test_an_impression_is_taken_on_another_machine_than_the_one_that_answered(clients) -> None:
+    one, two = clients
+    answer = one.get("/v1/users/u6/recommendations").json()
+    shown = {"answer_id": answer["id"], "user_id": "u6", "items": [answer["items"][0]["item_id"]]}
+    until(lambda: two.post("/v1/impressions", json=shown).status_code == 202)
+    assert one.post("/v1/impressions", json=shown).json() == {"accepted": 0, "duplicates": 1}
+    made_up = {**shown, "answer_id": answer["id"].rpartition(".")[0] + ".000000001"}
+    assert two.post("/v1/impressions", json=made_up).status_code == 400
+
+
 def test_without_the_server_events_get_503_and_lists_go_on_until_it_is_back(clients, server) -> None:
     one, two = clients
     before = listed(two, "u5")
