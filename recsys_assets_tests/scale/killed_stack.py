@@ -214,26 +214,53 @@ _ids = itertools.count()
 
 def _send(stack: Stack, target: Replica, seed: int, stopped: threading.Event, lock: threading.Lock) -> None:
     rng, begun, number = random.Random(f"{target.port} {seed}"), time.monotonic(), 0
-    pause, load = 4 / A_SECOND, stack.load
     connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=20)
     while not stopped.is_set() and number < MOST_REQUESTS // 4 and time.monotonic() - begun < LONGEST_SECONDS:
         number += 1
-        stopped.wait(max(0.0, begun + number * pause - time.monotonic()))
-        user, event = rng.choice(stack.users), _event(next(_ids)) if number % POSTS == 0 else None
-        try:
-            if event is None:
-                connection.request("GET", f"/v1/users/{user}/recommendations?k=5")
-            else:
-                headers = {"X-API-Key": stack.key, "Content-Type": "application/json"}
-                connection.request("POST", "/v1/events", json.dumps(event), headers)
-            answer = connection.getresponse()
-            body, status = answer.read(), str(answer.status)
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            answer, body, status = None, b"", type(error).__name__
-        with lock:
-            _count(load, target.port, user, event, answer, body, status)
+        stopped.wait(max(0.0, begun + number * 4 / A_SECOND - time.monotonic()))
+        if number % POSTS == 0:
+            event = _event(next(_ids))
+            status, _, _ = _answer(connection, "POST", "/v1/events", json.dumps(event), stack.key)
+            with lock:
+                _count_event(stack.load, target.port, event, status)
+        else:
+            user = rng.choice(stack.users)
+            path = f"/v1/users/{user}/recommendations?k=5"
+            status, header, body = _answer(connection, "GET", path, None, stack.key)
+            with lock:
+                _count_read(stack.load, target.port, user, status, header=header, body=body)
     connection.close()
+
+
+def _answer(
+    connection: http.client.HTTPConnection, method: str, path: str, body: str | None, key: str
+) -> tuple[str, str, bytes]:
+    """Status, or the kind of error; the release of the header; the body."""
+    try:
+        connection.request(
+            method, path, body, {"X-API-Key": key, "Content-Type": "application/json"} if body else {}
+        )
+        answer = connection.getresponse()
+        return str(answer.status), str(answer.getheader("X-Release-Id")), answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        return type(error).__name__, "", b""
+
+
+def _count_event(load: Load, port: int, event: dict[str, Any], status: str) -> None:
+    if status == "202":
+        load.acknowledged.add(event["event_id"])
+    else:
+        load.unsent[port, status] = load.unsent.get((port, status), 0) + 1
+
+
+def _count_read(load: Load, port: int, user: str, status: str, *, header: str, body: bytes) -> None:
+    if status == "200":
+        found = json.loads(body)
+        one = (header, found["release"], user, tuple(item["item_id"] for item in found["items"]))
+        load.answers[one] = load.answers.get(one, 0) + 1
+    else:
+        load.failed[port, status] = load.failed.get((port, status), 0) + 1
 
 
 def _event(number: int) -> dict[str, Any]:
@@ -244,23 +271,6 @@ def _event(number: int) -> dict[str, Any]:
         "item_id": "981760",
         "kind": "view",
     }
-
-
-def _count(
-    load: Load, port: int, user: str, event: dict[str, Any] | None, answer: Any, body: bytes, status: str
-) -> None:
-    if event is not None:
-        if status == "202":
-            load.acknowledged.add(event["event_id"])
-        else:
-            load.unsent[port, status] = load.unsent.get((port, status), 0) + 1
-    elif status == "200":
-        found = json.loads(body)
-        items = tuple(item["item_id"] for item in found["items"])
-        one = (str(answer.getheader("X-Release-Id")), found["release"], user, items)
-        load.answers[one] = load.answers.get(one, 0) + 1
-    else:
-        load.failed[port, status] = load.failed.get((port, status), 0) + 1
 
 
 def wait_for(happened: Callable[[], object], *, seconds: float) -> bool:

@@ -154,11 +154,14 @@ def variables(form: str, folder: Path, stack: ExitStack) -> dict[str, str]:
 
 def kill_a_worker(build: "subprocess.Popen[bytes]") -> None:
     """Kill the first process of this network namespace that lands a stretch of days."""
-    ours = os.readlink("/proc/self/ns/net")
+    ours = Path("/proc/self/ns/net").readlink()
     while build.poll() is None:
         for process in psutil.process_iter():
             with suppress(psutil.NoSuchProcess, FileNotFoundError):
-                if process.name().startswith(LANDING) and os.readlink(f"/proc/{process.pid}/ns/net") == ours:
+                if (
+                    process.name().startswith(LANDING)
+                    and Path(f"/proc/{process.pid}/ns/net").readlink() == ours
+                ):
                     process.kill()
                     return
         time.sleep(0.02)
