@@ -69,8 +69,8 @@ def killed_worker(folder: Path, *, days: int = LANDED_DAYS) -> dict[str, Any]:
         days: number of days.
 
     Returns:
-        `recovered_seconds`, from the kill until a new process lands a stretch in its place; `lost_days`, those that are missing in
-        the raw table or in the clean one at the end; `seconds` of the whole landing.
+        `recovered_seconds`, from the kill until a new process lands a stretch in its place; `lost_days`, those that are
+        missing in the raw table or in the clean one at the end; `seconds` of the whole landing.
 
     Raises:
         RuntimeError: the landing failed; with the end of its log.
