@@ -16,12 +16,13 @@ import psutil
 import pytest
 
 from recsys_assets import columns
+from recsys_assets.benchmarks.ray_nodes import ADDRESS, Cluster
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.orchestration.instance import open_instance
 from recsys_assets.orchestration.question_checks import question_specs
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.orchestration.homes import recorded_days
-from recsys_assets_tests.ray_clusters import ADDRESS, Cluster, running_ray
+from recsys_assets_tests.ray_clusters import running_ray
 
 pytestmark = pytest.mark.timeout(600)
 
