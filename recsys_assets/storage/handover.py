@@ -14,10 +14,10 @@ import msgspec
 
 from recsys_assets.errors import LauncherError
 from recsys_assets.storage.object_store import ObjectStore
+from recsys_assets.storage.open_copy import WAIT_SECONDS, opened
 from recsys_assets.storage.patient_objects import PatientObjects
 from recsys_assets.storage.store_place import StorePlace
 from recsys_assets.storage.waiting import say_on_log
-from recsys_assets.storage.open_copy import WAIT_SECONDS, opened
 
 _PREFIX: Final = "handover"
 
