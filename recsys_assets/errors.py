@@ -1,6 +1,6 @@
 """The one exception tree. Each message names the value found, its place, and the next step.
 
-`exit_code` is that of `recsys`: 1 for unusable data or a failed build, 2 for input to mend (file, setting, argument).
+`exit_code` is that of `recsys`: 1 for unusable data or a failed build, 2 for input to mend (files and arguments).
 """
 
 import errno
