@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets.benchmarks.scale_servers import PostgresServer
 from recsys_assets.errors import DatabaseUnavailableError, SettingsError
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.ledger_place import has_ledger, ledger_place
@@ -14,7 +15,7 @@ from recsys_assets.quality.open_ledger import compact_ledger, ledger_bytes, open
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.postgres_outage import shown_server
-from recsys_assets_tests.database_servers import PostgresServer, postgres_server
+from recsys_assets_tests.database_servers import postgres_server
 from recsys_assets_tests.quality.test_ledgers import ACCEPTANCE, AT, DAY, RESULT, everything, schema_of
 
 
