@@ -17,7 +17,7 @@ from recsys_assets.intake.group import IntakeRow, Receipt, Submission, conflict_
 from recsys_assets.intake.log_entries import Entry, encode_entry, entry_of
 from recsys_assets.intake.merged_users import check_merge
 from recsys_assets.intake.rows import EventRow, MergeRow
-from recsys_assets.intake.server_log import Pending
+from recsys_assets.intake.server_log import Pending, is_outage
 from recsys_assets.intake.shared_upkeep import take_off
 from recsys_assets.intake.stored_events import read_events
 
@@ -100,6 +100,8 @@ class SharedEvents:
             try:
                 numbers = self.copy.on_server(lambda server: server.append(pending))
             except EventsUnavailableError as error:
+                if not is_outage(error):
+                    raise
                 if time.monotonic() < end:
                     time.sleep(_PAUSE_SECONDS)
                     continue
@@ -108,7 +110,7 @@ class SharedEvents:
                 raise EventsUnavailableError(
                     f"{error} (for {waited:.0f} s). The events may have been kept: send them again later, with"
                     " the same event_id they are stored once"
-                ) from error
+                ) from error.__cause__
             self._failed_at = None
             return numbers
 
