@@ -18,7 +18,7 @@ from recsys_assets.intake.rows import EventRow, ImpressionRow, MergeRow
 from recsys_assets.intake.server_log import open_server_log
 from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.intake.shared_upkeep import forget_shared, prune_shared, say_landed
-from recsys_assets_tests.event_servers import EventServer, event_server
+from recsys_assets_tests.event_servers import EventServer
 from recsys_assets_tests.intake.stored_rows import store
 
 NOW = datetime(2024, 4, 2, tzinfo=UTC)
@@ -27,10 +27,10 @@ LATER = microseconds(NOW + timedelta(days=1))
 SECRET = "the-user-who-is-forgotten"
 
 
-@pytest.fixture(scope="module", params=["postgres", "nats"])
-def server(request: pytest.FixtureRequest) -> Iterator[EventServer]:
-    with event_server(request.param) as found:
-        yield found
+@pytest.fixture(params=["postgres", "nats"])
+def server(request: pytest.FixtureRequest) -> EventServer:
+    found: EventServer = request.getfixturevalue(f"{request.param}_events")
+    return found
 
 
 class Machines:
