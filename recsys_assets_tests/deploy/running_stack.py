@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recsys_assets.benchmarks.scale_servers import POSTGRES_BIN
 from recsys_assets.deploy.deployment_files import Deployment, deployment_files, secrets_text
-from recsys_assets_tests.database_servers import POSTGRES_BIN, free_port
+from recsys_assets_tests.database_servers import free_port
 from recsys_assets_tests.deploy.written import variables, words
 
 OURS = ("api", "builder", "code", "webserver", "daemon")
@@ -132,15 +133,16 @@ class Stack:
 
     def start(self, name: str, *, port: int = 8000) -> None:
         """Start a service; `port` is the published one of a replica of the API."""
-        command = self.command(name)
+        command, environment = self.command(name), self.environment(name)
         log = self.folder / f"{name}-{port}.log"
         if name == "api":
             first, own = str(self.ports[8000]), str(self.ports[port])
             command = [own if word == first else word for word in command]
             command = [f"{word}/{own}" if word.endswith("/cache") else word for word in command]
+            environment["RECSYS_HOME"] = str(self.folder / f"home-{own}")  # each container has its own
         with log.open("ab") as output:
             self.processes[f"{name}-{port}"] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment(name),
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
                 cwd="/" if name == "postgres" else self.folder, start_new_session=True,
             )  # fmt: skip
 
