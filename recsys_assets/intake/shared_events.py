@@ -94,7 +94,7 @@ class SharedEvents:
     def _stored(self, entries: Sequence[Entry]) -> Sequence[int]:
         """Append entries, again for a moment where the server does not answer; their tokens keep each of them once."""
         pending = [Pending(uuid4().hex, encode_entry(entry)) for entry in entries]
-        began = time.monotonic()
+        began, before = time.monotonic(), self.copy.position()
         end = began if self._failed_at is not None else began + self._patience
         while True:
             try:
@@ -112,6 +112,11 @@ class SharedEvents:
                     " the same event_id they are stored once"
                 ) from error.__cause__
             self._failed_at = None
+            if min(numbers) <= before:
+                raise EventsUnavailableError(
+                    f"{self.copy.log.shown}: was set back to an earlier state: it gave the number {min(numbers)}, and"
+                    f" {self.copy.path} has entries up to {before}; stop the servers and give another [events] log_name"
+                )
             return numbers
 
     def _found(self, entries: Mapping[int, Entry], numbers: Mapping[int, int]) -> dict[int, Found]:
