@@ -1,6 +1,6 @@
 """The one exception tree. Each message names the value found, its place, and the next step.
 
-`exit_code` is that of `recsys`: 1 for unusable data or a failed build, 2 for input to mend (files, settings, arguments).
+`exit_code` is that of `recsys`: 1 for unusable data or a failed build, 2 for input to mend (files and arguments).
 """
 
 import errno
@@ -110,15 +110,16 @@ class StorageError(RecsysError):
         """Return the error of the disk or of a database that `error` is, or was caused by; None if there is none."""
         for cause in _causes(error):
             place = getattr(cause, "filename", None)
+            named = f"{place}: " if place else ""
             if isinstance(cause, OSError) and (place or cause.errno in _STEPS):
                 step = _STEPS.get(cause.errno or errno.ENOSPC, "see that path")  # numpy gives no number
                 why = os.strerror(cause.errno) if cause.errno in _STEPS else cause.strerror or cause
-                return cls(f"{_text(place)}{why}; {step}")
+                return cls(f"{named}{why}; {step}")
             if isinstance(cause, sqlite3.Error):
                 code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
                 if code in _DATABASE_STEPS:
-                    named = "" if place and str(place) in str(cause) else _text(place)
-                    return cls(f"{named}{cause}; {_DATABASE_STEPS[code]}")
+                    shown = "" if place and str(place) in str(cause) else named
+                    return cls(f"{shown}{cause}; {_DATABASE_STEPS[code]}")
         return None
 
 
@@ -148,10 +149,6 @@ _DATABASE_STEPS: Final = {
     sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 """SQLite's primary result code -> the next step."""
-
-
-def _text(place: object) -> str:
-    return f"{place}: " if place else ""
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

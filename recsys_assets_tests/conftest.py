@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from recsys_assets.benchmarks.scale_servers import ObjectServer
 from recsys_assets.storage.locks import locked
 from recsys_assets.training_settings import limit_spinning
-from recsys_assets_tests.object_servers import ObjectServer, running_seaweed
+from recsys_assets_tests.object_servers import running_seaweed
 
 settings.register_profile("busy", deadline=None)  # a machine that does other things too is no fault
 settings.load_profile("busy")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ BENCHMARKS: Final = {
     "rollback": "bench_rollback:run",
     "rules": "bench_rules:run",
     "scale": "bench_variants:scale",
+    "scale_out": "bench_scale_out:run",
     "serve": "bench_serve:run",
     "sources": "bench_sources:run",
     "tomorrow": "bench_tomorrow:run",
@@ -52,11 +54,15 @@ def benchmarks() -> dict[str, str]:
     return {name: _first_line(*entry.split(":")) for name, entry in BENCHMARKS.items()}
 
 
-def run_benchmark(name: str) -> dict[str, Any]:
-    """Run one benchmark with its defaults.
+def run_benchmark(name: str, **options: Any) -> dict[str, Any]:
+    """Run one benchmark.
+
+    Args:
+        name: of `BENCHMARKS`.
+        options: arguments of its function; its defaults for the others.
 
     Raises:
-        InputError: there is none of that name, or a library that it imports is not installed.
+        InputError: there is none of that name, it has no such argument, or a library that it imports is not installed.
     """
     if name not in BENCHMARKS:
         raise InputError(f"no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
@@ -64,7 +70,11 @@ def run_benchmark(name: str) -> dict[str, Any]:
     if missing:
         raise InputError(f"benchmark {name!r} needs {', '.join(missing)}, not installed: {EXTRA}")
     module, function = BENCHMARKS[name].split(":")
-    result: dict[str, Any] = getattr(importlib.import_module(f"{__package__}.{module}"), function)()
+    measure = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    unknown = [option for option in options if option not in signature(measure).parameters]
+    if unknown:
+        raise InputError(f"benchmark {name!r} has no --{unknown[0]}; leave it out")
+    result: dict[str, Any] = measure(**options)
     return result
 
 

@@ -8,6 +8,7 @@ import click
 from recsys_assets.commands.shared import example, home_option, login
 from recsys_assets.errors import ForgetError
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.store_place import place_of
 
 
 @click.command(epilog=example("recsys forget 2056 --why 'letter of 3 May'", "recsys forget --pending --yes"))
@@ -41,5 +42,11 @@ def forget(home: Path | None, users: tuple[str, ...], why: str, pending: bool, y
         ended = [forget_users(place, users, why=why, who=login(), say=click.echo)]
     for one in ended:
         click.echo(f"Forgotten: #{one.number}, users {', '.join(one.users)} (salted hashes)")
+    store = place_of(place.root)
+    if ended and store is not None:
+        click.echo(
+            f"{store.root} was rewritten too. If its bucket keeps versions of objects, remove the old ones there; other"
+            " machines drop their copies at their next command."
+        )
     if not ended:
         click.echo("No forget is waiting.")

@@ -186,12 +186,16 @@ def tune(home: Path | None, minutes: float) -> None:
 
 @click.command(epilog=example("recsys bench", "recsys bench build", "recsys bench ingest --json"))
 @click.argument("name", required=False)
+@click.option(
+    "--only", metavar="PARTS", help="Run these parts alone, s3,replica, of a benchmark that has some."
+)
 @json_option
-def bench(name: str | None, as_json: bool) -> None:
+def bench(name: str | None, only: str | None, as_json: bool) -> None:
     """Run the benchmark NAME; without NAME, list them."""
     from recsys_assets.benchmarks.harness import benchmarks, run_benchmark  # noqa: PLC0415
 
-    result = benchmarks() if name is None else run_benchmark(name)
+    options = {} if only is None else {"only": tuple(part.strip() for part in only.split(","))}
+    result = benchmarks() if name is None else run_benchmark(name, **options)
     if as_json:
         click.echo(json.dumps(result))
         return

@@ -44,7 +44,7 @@ class ReplicaOptions:
         from recsys_assets.api.serving.replica import serve_replica  # noqa: PLC0415  other commands need no server
         from recsys_assets.storage.open_objects import open_store  # noqa: PLC0415
 
-        place = _place(self, os.environ)
+        place = place_of_store(self, os.environ)
         store = open_store(
             str(place["root"]),
             endpoint=place.get("endpoint"),
@@ -62,8 +62,12 @@ class ReplicaOptions:
         )
 
 
-def _place(options: ReplicaOptions, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return root, endpoint and region; those that were not given come from `RECSYS_STORAGE__…`."""
+def place_of_store(options: ReplicaOptions, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return root, endpoint and region; those that were not given come from `RECSYS_STORAGE__…`.
+
+    Raises:
+        SettingsError: one of them cannot be used; the message names its option.
+    """
     found = {
         "root": options.url,
         "endpoint": options.endpoint or environ.get("RECSYS_STORAGE__ENDPOINT"),

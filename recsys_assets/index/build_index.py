@@ -3,6 +3,7 @@
 These are each user's best unseen items (`candidate_rows`) and each item's nearest ones by cosine (`neighbour_rows`).
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,8 @@ from recsys_assets.embeddings.model_files import load_embeddings
 from recsys_assets.index.candidate_rows import CandidateInputs, Method, write_candidates
 from recsys_assets.index.choose_index import choose_index
 from recsys_assets.index.index_report import IndexReport
-from recsys_assets.index.list_shards import ListsApart
+from recsys_assets.index.list_shards import ListsApart, ListWorkers
 from recsys_assets.index.neighbour_rows import item_factors, write_neighbours
-from recsys_assets.launching.launcher import Launcher
 from recsys_assets.settings import IndexSettings
 from recsys_assets.storage.atomic import replaced_folder
 
@@ -47,7 +47,7 @@ def build_item_index(
     settings: IndexSettings,
     *,
     seed: int = 0,
-    launcher: Launcher | None = None,
+    workers: ListWorkers | None = None,
 ) -> IndexOutcome:
     """Build the search and the precomputed lists, and replace the artifact in `folder` by them.
 
@@ -56,7 +56,7 @@ def build_item_index(
         folder: the index artifact.
         settings: recall target, threads, and sizes of the precomputed lists.
         seed: seed of the samples that the search is measured on.
-        launcher: computes the lists, on a disk that its workers see; None: this process. The bytes are the same.
+        workers: compute the lists; None: this process. The bytes are the same.
 
     Raises:
         TrainingDataError: an embedding is not finite.
@@ -67,20 +67,20 @@ def build_item_index(
         report = choose_index(
             found.item_embeddings, staged, settings, seed=seed, queries=found.user_embeddings
         )
-        apart = None if launcher is None else ListsApart(launcher, embeddings, staged, settings)
-        candidates = write_candidates(
-            staged,
-            CandidateInputs.of(found, staged),
-            settings,
-            elsewhere=None if apart is None else apart.fill_candidates,
-        )
-        neighbours = write_neighbours(
-            staged,
-            item_factors=item_factors(found),
-            popular_items=found.popular_items,
-            settings=settings,
-            elsewhere=None if apart is None else apart.fill_neighbours,
-        )
+        with nullcontext() if workers is None else ListsApart(workers, embeddings, staged, settings) as apart:
+            candidates = write_candidates(
+                staged,
+                CandidateInputs.of(found, staged),
+                settings,
+                elsewhere=None if apart is None else apart.fill_candidates,
+            )
+            neighbours = write_neighbours(
+                staged,
+                item_factors=item_factors(found),
+                popular_items=found.popular_items,
+                settings=settings,
+                elsewhere=None if apart is None else apart.fill_neighbours,
+            )
     precomputed = Precomputed(
         candidates_by=candidates.by,
         candidates=candidates.kept,

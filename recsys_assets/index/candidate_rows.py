@@ -234,6 +234,6 @@ def in_threads(score: Callable[[slice], R], blocks: Iterable[slice], *, threads:
         return list(pool.map(score, blocks))  # raises what a block raised
 
 
-def blocks(count: int, size: int = _BLOCK) -> Iterator[slice]:
-    """Yield consecutive slices of `size` that cover `count`, the last one shorter."""
-    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+def blocks(stop: int, size: int = _BLOCK, *, start: int = 0) -> Iterator[slice]:
+    """Yield consecutive slices of `size` that cover `start` to `stop`, the last one shorter."""
+    return (slice(first, min(first + size, stop)) for first in range(start, stop, size))

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from recsys_assets.errors import LauncherError, SettingsError
+from recsys_assets.errors import LauncherError
 from recsys_assets.launching.launcher import Member, free_port
+from recsys_assets.launching.ray_import import import_ray
 
 if TYPE_CHECKING:
     from ray.util.placement_group import PlacementGroup
@@ -21,7 +22,6 @@ _AHEAD: Final = 2
 _SAY_SECONDS: Final = 10.0
 _ROOM_SECONDS: Final = 600.0
 """Time to wait for CPUs that other work holds."""
-NEEDS_RAY: Final = "Ray is not installed: pip install 'recsys-assets[scale]'"
 
 
 class RayCluster:
@@ -41,10 +41,7 @@ class RayCluster:
             SettingsError: Ray is not installed.
             LauncherError: there is no cluster at the address.
         """
-        try:
-            import ray  # noqa: PLC0415  an optional package
-        except ModuleNotFoundError as error:
-            raise SettingsError(NEEDS_RAY) from error
+        ray = import_ray()
         self._ray, self._cpus, self._say = ray, cpus, say
         if ray.is_initialized():
             return

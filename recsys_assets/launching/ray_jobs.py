@@ -3,19 +3,22 @@
 The job's driver (`main`) works through `RayCluster`, and prints each result as a line that `RayJobs` reads.
 """
 
+import base64
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from recsys_assets import errors
-from recsys_assets.errors import LauncherError, RecsysError, SettingsError
+from recsys_assets.errors import LauncherError, RecsysError
 from recsys_assets.launching.launcher import Launcher, Member
 from recsys_assets.launching.named_work import NamedWork, as_json, result_of
-from recsys_assets.launching.ray_cluster import NEEDS_RAY, RayCluster
+from recsys_assets.launching.ray_cluster import RayCluster
+from recsys_assets.launching.ray_import import import_ray
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -28,6 +31,8 @@ MODULE: Final = "recsys_assets.launching.ray_jobs"
 _WORK: Final = "RECSYS_RAY_WORK"
 _LINE: Final = "@recsys "
 """Begin of a line of the driver that is for `RayJobs`: a `_Line`, as JSON."""
+_MOST_TEXT: Final = 120_000
+"""Bytes; Linux allows 131,072 a variable, with its name."""
 _POLL_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 60.0
 """Time that a dashboard may be silent while a job runs."""
@@ -68,7 +73,7 @@ class RayJobs:
         """Send the job, and yield the results that its driver prints, until it ends; the job ends with the caller."""
         job = self._client.submit_job(
             entrypoint=f"python -m {MODULE} {tries}",
-            runtime_env={"env_vars": {_WORK: msgspec.json.encode(named).decode()}},
+            runtime_env={"env_vars": {_WORK: _packed(named)}},
         )
         read, ended = 0, False
         try:
@@ -126,17 +131,15 @@ def job_client(address: str) -> "JobSubmissionClient":
         SettingsError: Ray is not installed.
         LauncherError: nothing answers at the address.
     """
+    jobs = import_ray().job_submission
     try:
-        from ray.job_submission import JobSubmissionClient  # noqa: PLC0415  an optional package
-    except ModuleNotFoundError as error:
-        raise SettingsError(NEEDS_RAY) from error
-    try:
-        return JobSubmissionClient(address)
+        client: JobSubmissionClient = jobs.JobSubmissionClient(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise LauncherError(
             f"{address}: no Ray cluster answers; start one (`ray start --head`), or set [launcher] address to its "
             "dashboard"
         ) from error
+    return client
 
 
 def main(named: NamedWork, cluster: Launcher, *, tries: int) -> int:
@@ -150,6 +153,25 @@ def main(named: NamedWork, cluster: Launcher, *, tries: int) -> int:
         _print(_Line(failed=type(error).__name__, message=str(error)))
         return 1
     return 0
+
+
+def _packed(named: NamedWork) -> str:
+    """Return work as the text of a variable.
+
+    Raises:
+        LauncherError: it is longer than Linux allows.
+    """
+    text = base64.b85encode(zlib.compress(msgspec.json.encode(named))).decode()
+    if len(text) > _MOST_TEXT:
+        raise LauncherError(
+            f"{named.function}: its {len(named.tasks)} tasks are {len(text):,} bytes, at most {_MOST_TEXT:,} go with a "
+            "Ray job; write them to files, and send the paths"
+        )
+    return text
+
+
+def _unpacked(text: str) -> NamedWork:
+    return msgspec.json.decode(zlib.decompress(base64.b85decode(text)), type=NamedWork)
 
 
 def error_of(name: str, message: str) -> RecsysError:
@@ -176,7 +198,7 @@ def _said(text: str) -> None:
 if __name__ == "__main__":
     sys.exit(
         main(
-            msgspec.json.decode(os.environ[_WORK], type=NamedWork),
+            _unpacked(os.environ[_WORK]),
             RayCluster(say=_said),
             tries=int(sys.argv[1]),
         )

@@ -165,12 +165,7 @@ def builder_of(
     with open_instance(home) as instance, Interrupts() as interrupts:
         close_killed_runs(instance)
         builder = Builder(
-            home=home,
-            settings=settings,
-            watcher=watcher,
-            instance=instance,
-            interrupts=interrupts,
-            warm=warm,
+            home=home, settings=settings, watcher=watcher, instance=instance, interrupts=interrupts, warm=warm
         )
         yield builder
         if builder.outcome.built:

@@ -7,13 +7,12 @@ import json
 import re
 from importlib.util import find_spec
 from typing import Final
-from urllib.parse import urlsplit
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DagsterSettings
 from recsys_assets.storage.atomic import make_folder, replace_file
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.postgres_outage import is_outage
+from recsys_assets.storage.postgres_outage import is_outage, shown_server
 from recsys_assets.storage.waiting import keep_trying
 
 _DAGSTER_YAML: Final = """\
@@ -114,12 +113,6 @@ def require_server(url: str, *, seconds: float) -> None:
         raise SettingsError(
             f"[dagster] postgres: the server cannot be used: {cause}; start it, mend the URL, or take the setting out"
         ) from error
-
-
-def shown_server(url: str) -> str:
-    """Return a server and its database in words: `postgres 127.0.0.1:5432/recsys`."""
-    found = urlsplit(url)
-    return f"postgres {found.hostname or 'localhost'}:{found.port or 5432}{found.path}"
 
 
 def _with_driver(url: str) -> str:

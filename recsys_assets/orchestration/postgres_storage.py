@@ -16,9 +16,8 @@ from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 from sqlalchemy.engine import Engine
 
 from recsys_assets.errors import DatabaseUnavailableError, SettingsError
-from recsys_assets.orchestration.dagster_yaml import shown_server
 from recsys_assets.storage.database_urls import parse_database_url
-from recsys_assets.storage.postgres_outage import is_outage
+from recsys_assets.storage.postgres_outage import is_outage, shown_server
 from recsys_assets.storage.waiting import keep_trying
 
 Storage = TypeVar("Storage", bound=type)

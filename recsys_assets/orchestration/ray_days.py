@@ -12,11 +12,12 @@ from typing import Final, TypeVar
 import dagster as dg
 import msgspec
 
-from recsys_assets.errors import LauncherError, SettingsError
-from recsys_assets.launching.ray_cluster import NEEDS_RAY
+from recsys_assets.errors import LauncherError
+from recsys_assets.launching.ray_import import import_pipes_client
 from recsys_assets.launching.ray_jobs import job_client
 from recsys_assets.orchestration.ray_messages import RayJobMessages
 from recsys_assets.orchestration.resources import Lake, StageProgress
+from recsys_assets.storage.store_writing import take_helped_days
 
 Outcome = TypeVar("Outcome")
 
@@ -71,13 +72,9 @@ def run_on_ray(
     """
     address = lake.settings().launcher.address
     job_client(address)  # says in one line where none answers
-    try:
-        from dagster_ray import PipesRayJobClient  # noqa: PLC0415  an optional package
-    except ModuleNotFoundError as error:
-        raise SettingsError(NEEDS_RAY) from error
     heard = RayJobMessages(lambda done: progress.report(stage, done, len(days)), say=context.log.info)
     task = DriverTask(stage=stage, home=lake.home_path, days=list(days), warm=lake.warm)
-    client = PipesRayJobClient(address=address, message_reader=heard, poll_interval=_POLL_SECONDS)
+    client = import_pipes_client()(address=address, message_reader=heard, poll_interval=_POLL_SECONDS)
     try:
         client.run(
             context=context,
@@ -86,6 +83,8 @@ def run_on_ray(
         )
     except (RuntimeError, ConnectionError) as error:
         raise (heard.failure or LauncherError(f"{address}: {_in_words(error)}")) from error
+    finally:
+        take_helped_days(lake.home.root)
     if heard.failure is not None:
         raise heard.failure
     if heard.outcome is None:

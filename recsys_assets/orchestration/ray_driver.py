@@ -21,6 +21,7 @@ from recsys_assets.orchestration.ray_messages import DONE, FAILED, OUTCOME, pack
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.storage.locks import require_build
 from recsys_assets.storage.private_files import keep_private
+from recsys_assets.storage.store_writing import helping
 
 if TYPE_CHECKING:
     from recsys_assets.interactions.cleaned_days import InteractionsOutcome
@@ -60,9 +61,10 @@ def _outcome(task: DriverTask, pipes: PipesContext) -> "PublishOutcome | Interac
     require_home(lake.home)
     cluster, still_built = RayCluster(say=pipes.log.info), partial(require_build, lake.home)
     progress = _PipedProgress(pipes)
-    if task.stage == "raw_interactions":
-        return land_days(lake, task.days, progress, launcher=cluster, before_chunk=still_built)[0]
-    return clean_days(lake, task.days, progress, launcher=cluster, before_chunk=still_built)
+    with helping(lake.home.root):
+        if task.stage == "raw_interactions":
+            return land_days(lake, task.days, progress, launcher=cluster, before_chunk=still_built)[0]
+        return clean_days(lake, task.days, progress, launcher=cluster, before_chunk=still_built)
 
 
 if __name__ == "__main__":

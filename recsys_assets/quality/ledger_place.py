@@ -16,6 +16,7 @@ from recsys_assets.settings import Settings
 from recsys_assets.storage.bounds import mistake_in
 from recsys_assets.storage.database_urls import DatabaseUrl, parse_database_url
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.postgres_outage import shown_server
 from recsys_assets.storage.settings_file import apply_variables, place_of, read_table
 
 _SCHEMA: Final = "schema"
@@ -45,9 +46,7 @@ class PostgresPlace(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shown(self) -> str:
         """Server, database and schema in words: `postgres 127.0.0.1:5432/recsys, schema shop`."""
-        found = urlsplit(self.connection)
-        server = f"{found.hostname or 'localhost'}:{found.port or 5432}"
-        return f"postgres {server}{found.path}, schema {self.schema}"
+        return f"{shown_server(self.connection)}, schema {self.schema}"
 
     def __repr__(self) -> str:
         """Return the words, without the password."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar
 from recsys_assets.errors import DatabaseUnavailableError, SettingsError
 from recsys_assets.quality.ledger_place import PostgresPlace
 from recsys_assets.storage.database_urls import quoted_part
-from recsys_assets.storage.postgres_outage import is_outage
+from recsys_assets.storage.postgres_outage import NOTICE_LOSS, is_outage, shown_server
 from recsys_assets.storage.waiting import Say, keep_trying, say_on_log
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class LedgerServer:
         try:
             return keep_trying(
                 attempt,
-                name=self.place.shown,
+                name=shown_server(self.place.connection),
                 is_outage=is_outage,
                 seconds=self._seconds,
                 say=self._say,
@@ -137,15 +137,7 @@ class LedgerServer:
         return found
 
     def _connected(self) -> Any:
-        connection = self._driver.connect(
-            self.place.connection,
-            connect_timeout=5,
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
-            tcp_user_timeout=20_000,  # ms
-            application_name="recsys",
-        )
+        connection = self._driver.connect(self.place.connection, application_name="recsys", **NOTICE_LOSS)
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
         connection.commit()

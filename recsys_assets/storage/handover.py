@@ -14,10 +14,10 @@ import msgspec
 
 from recsys_assets.errors import LauncherError
 from recsys_assets.storage.object_store import ObjectStore
+from recsys_assets.storage.open_copy import WAIT_SECONDS, opened
 from recsys_assets.storage.patient_objects import PatientObjects
 from recsys_assets.storage.store_place import StorePlace
 from recsys_assets.storage.waiting import say_on_log
-from recsys_assets.storage.open_copy import WAIT_SECONDS, opened
 
 _PREFIX: Final = "handover"
 
@@ -38,8 +38,8 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
                 store.put_file(self._key(name), folder / name)
 
     @contextmanager
-    def received(self, names: Iterable[str]) -> Iterator[Path]:
-        """A folder that has these files; where they travel it is a new one, which ends with the block.
+    def received(self, names: Iterable[str] | None = None) -> Iterator[Path]:
+        """A folder that has these files, or all that were sent; where they travel it is a new one of this block.
 
         Raises:
             LauncherError: this machine does not see the starter's folder.
@@ -55,7 +55,8 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
             yield Path(self.folder)
             return
         with tempfile.TemporaryDirectory(prefix="recsys-handover-") as folder:
-            self._get(store, Path(folder), names)
+            every = (entry.key.removeprefix(self._key("")) for entry in store.list(self._key("")))
+            self._get(store, Path(folder), every if names is None else names)
             yield Path(folder)
 
     def collect(self, names: Iterable[str]) -> None:

@@ -3,7 +3,9 @@
 `psycopg2` is not imported here: its errors are known by name, so that a process without a server needs no package.
 """
 
+from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 _COMING_BACK: Final = (
     "starting up", "shutting down", "recovery", "too many", "not yet accepting", "terminating connection",
@@ -13,6 +15,17 @@ _COMING_BACK: Final = (
 _LOST: Final = ("57P", "08", "40", "53")
 """Beginnings of SQL states: shut down or crashed, connection lost, rolled back, short of resources."""
 _OPERATIONAL, _INTERFACE, _DATABASE = "OperationalError", "InterfaceError", "DatabaseError"
+
+
+NOTICE_LOSS: Final[Mapping[str, int]] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""Options of a connection, seconds and at the end milliseconds: a machine that went away is noticed in half a minute.
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS"""
 
 
 def is_of_postgres(error: BaseException) -> bool:
@@ -40,3 +53,9 @@ def is_outage(error: BaseException) -> bool:
     if _OPERATIONAL in kinds:
         return "FATAL" not in text or any(part in text for part in _COMING_BACK)
     return _INTERFACE in kinds or "server closed the connection" in text
+
+
+def shown_server(url: str) -> str:
+    """Return a server and its database in words: `postgres 127.0.0.1:5432/recsys`."""
+    found = urlsplit(url)
+    return f"postgres {found.hostname or 'localhost'}:{found.port or 5432}{found.path}"

@@ -7,11 +7,13 @@ from typing import Any, Final
 import msgspec
 
 from recsys_assets.errors import SettingsError
-from recsys_assets.storage.atomic import remove_file, replace_file
+from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.locks import locked
 from recsys_assets.storage.settings_file import read_table
 from recsys_assets.storage.store_place import StorePlace, note_of, place_of
 
+_LOCK: Final = "place.lock"
 _PREFIX: Final = "RECSYS_STORAGE__"
 _ROOTS: Final = ("s3://", "file:///")
 
@@ -43,19 +45,25 @@ def wanted_place(home: Home, environ: Mapping[str, str] = os.environ) -> StorePl
 def bind(home: Home, environ: Mapping[str, str] = os.environ) -> StorePlace | None:
     """Note the store that settings and environment name, for all that works on this home; return it.
 
+    Where they name none, the one noted before stays: a shell without the variable does not cut a home off.
+
     Raises:
         SettingsError: as in `wanted_place`, or the home is the copy of another store.
     """
     wanted, noted = wanted_place(home, environ), place_of(home.root)
-    if wanted == noted:
+    if wanted is None or wanted == noted:
         return noted
-    if wanted is not None and noted is not None and wanted.root.rstrip("/") != noted.root.rstrip("/"):
+    with locked(home.copy / _LOCK):  # commands may start together on a new home
+        _note(home, wanted)
+    return wanted
+
+
+def _note(home: Home, wanted: StorePlace) -> None:
+    """Note the store; errors as in `bind`."""
+    noted = place_of(home.root)
+    if noted is not None and wanted.root.rstrip("/") != noted.root.rstrip("/"):
         raise SettingsError(
             f"{home.root}: is a copy of {noted.root}, and [storage] root names {wanted.root}; take another --home for"
             f" that one, or remove {home.copy} to put what is in this home there"
         )
-    if wanted is None:
-        remove_file(note_of(home.root))
-    else:
-        replace_file(note_of(home.root), msgspec.json.encode(wanted))
-    return wanted
+    replace_file(note_of(home.root), msgspec.json.encode(wanted))

@@ -14,6 +14,8 @@ _AGAIN_SECONDS: Final = 10.0
 """Time between two lines."""
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.5)
 """Seconds between the first tries; the last pause stays."""
+_given_up: Final = set[str]()
+"""Servers that this process has waited for in vain: each is tried once a call, until it answers."""
 _log: Final = logging.getLogger("recsys.waiting")
 
 
@@ -31,6 +33,7 @@ def keep_trying(
     say: Say = say_on_log,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    given_up: set[str] = _given_up,
 ) -> T:
     """Return the result of `attempt`, which is called again while its server does not answer.
 
@@ -42,20 +45,28 @@ def keep_trying(
         say: is given `NAME: no answer for 12 s; waiting`, and a line when the server is back.
         clock: seconds, growing.
         sleep: waits.
+        given_up: names of servers that were waited for in vain, which are not waited for again before they answer: a
+            command that fails writes several records of that.
 
     Raises:
         Exception: the last error of `attempt`, once the time is over.
     """
     first, said, tries = 0.0, 0.0, 0
+    seconds = 0.0 if name in given_up else seconds
     while True:
         try:
             found = attempt()
         except Exception as error:
             now = clock()
             first = first if tries else now
-            if not is_outage(error) or now - first >= seconds:
+            if not is_outage(error):
+                raise
+            if now - first >= seconds:
+                if seconds > 0:
+                    given_up.add(name)
                 raise
         else:
+            given_up.discard(name)
             if said:
                 say(f"{name}: back after {clock() - first:.0f} s")
             return found

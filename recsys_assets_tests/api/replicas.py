@@ -14,12 +14,12 @@ from typing import Any
 
 import httpx
 
+from recsys_assets.benchmarks.scale_servers import ObjectServer
 from recsys_assets.release.current import RecordedMove
 from recsys_assets.release.current_object import CurrentObject
 from recsys_assets.release.release_objects import push_release
 from recsys_assets.storage.object_store import ObjectStore
 from recsys_assets_tests.api.servers import free_port
-from recsys_assets_tests.object_servers import ObjectServer
 
 
 class Replica:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recsys_assets.benchmarks.scale_servers import POSTGRES_BIN
 from recsys_assets.deploy.deployment_files import Deployment, deployment_files, secrets_text
-from recsys_assets_tests.database_servers import POSTGRES_BIN, free_port
+from recsys_assets_tests.database_servers import free_port
 from recsys_assets_tests.deploy.written import variables, words
 
 OURS = ("api", "builder", "code", "webserver", "daemon")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets.benchmarks.ray_nodes import ADDRESS, Cluster
 from recsys_assets.errors import LauncherError, TrainingDataError
 from recsys_assets.launching.chosen import launcher_of
 from recsys_assets.launching.launcher import InProcess, Launcher
@@ -26,7 +27,7 @@ from recsys_assets_tests.launching.tried_work import (
     squared,
     summed,
 )
-from recsys_assets_tests.ray_clusters import ADDRESS, Cluster, running_ray
+from recsys_assets_tests.ray_clusters import running_ray
 
 INSIDE = "RECSYS_TESTS_IN_RAY"
 LONG = 60.0

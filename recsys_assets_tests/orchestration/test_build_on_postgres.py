@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets.benchmarks.scale_servers import PostgresServer
 from recsys_assets.lake.initialise import initialise
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.fingerprints import Inputs
@@ -18,7 +19,7 @@ from recsys_assets.quality.pending_writes import TABLES
 from recsys_assets.release.current import read_current
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.database_servers import PostgresServer, postgres_server
+from recsys_assets_tests.database_servers import postgres_server
 from recsys_assets_tests.orchestration.homes import SilentWatcher, recorded_days, small_home
 
 FIRST = date(2024, 1, 1)

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from recsys_assets.benchmarks.scale_servers import PostgresServer
 from recsys_assets.errors import DatabaseUnavailableError, SettingsError
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.ledger_place import has_ledger, ledger_place
 from recsys_assets.quality.open_ledger import compact_ledger, ledger_bytes, open_at
 from recsys_assets.quality.row_account import RowAccount
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.database_servers import PostgresServer, postgres_server
+from recsys_assets.storage.postgres_outage import shown_server
+from recsys_assets_tests.database_servers import postgres_server
 from recsys_assets_tests.quality.test_ledgers import ACCEPTANCE, AT, DAY, RESULT, everything, schema_of
 
 
@@ -46,8 +48,8 @@ def test_what_was_recorded_before_a_kill_is_flushed_after_the_start(server, tmp_
         ledger.put_account(DAY, RowAccount(kept=1))
         ledger.flush()
         starting.join()
-    assert f"{place.shown}: no answer for 2 s; waiting" in said
-    assert said[-1].startswith(f"{place.shown}: back after ")
+    assert f"{shown_server(place.connection)}: no answer for 2 s; waiting" in said
+    assert said[-1].startswith(f"{shown_server(place.connection)}: back after ")
     with open_at(place) as ledger:
         assert (ledger.results(), ledger.acceptances()) == ([RESULT], [ACCEPTANCE])
         assert ledger.accounts() == {DAY: RowAccount(kept=1)}

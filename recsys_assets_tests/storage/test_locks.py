@@ -56,6 +56,7 @@ TAKEN_IN = {
     ),
     'locked(home.lock("forgets"))': ("orchestration/forgetting/forget_users.py",),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
+    "locked(home.copy / _LOCK)": ("storage/store_binding.py",),
     "locked(Home(copy.root).copy / _INDEX_LOCK)": ("storage/store_writing.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
     'locked(home.lock("replica"), wait=False)': ("api/serving/replica.py",),
@@ -89,7 +90,6 @@ NONE = {
     "storage/atomic.py": "does what its callers do",
     "storage/day_frames.py": "a day's content in memory",
     "storage/day_objects.py": "copies of a store's days, verified, each replaced as one",
-    "storage/store_binding.py": "the same content by every process, replaced as one",
     "storage/day_journal.py": "appended to in one write; behind the files, never wrong",
     "storage/line_log.py": "does what its callers do",
     "storage/locks.py": "the lock files",
@@ -140,6 +140,7 @@ LOCK_OF = {
         "interactions/report_page.py", "orchestration/forgetting/reports_step.py", "orchestration/replay_report.py",
     },
     "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
+    "locked(home.copy / _LOCK)": {"storage/store_binding.py"},
     "locked(Home(copy.root).copy / _INDEX_LOCK)": {
         "storage/copy_index.py", "storage/current_form.py", "storage/working_copy.py",
     },

@@ -10,6 +10,7 @@ class World:
 
     def __init__(self, *, away: float) -> None:
         self.now, self.away, self.tries, self.said = 100.0, 100.0 + away, 0, list[str]()
+        self.given_up = set[str]()
 
     def attempt(self) -> str:
         self.tries += 1
@@ -26,6 +27,7 @@ class World:
             say=self.said.append,
             clock=lambda: self.now,
             sleep=self.sleep,
+            given_up=self.given_up,
         )
 
     def sleep(self, seconds: float) -> None:
@@ -56,6 +58,27 @@ def test_after_the_time_the_last_error_is_raised(seconds):
     with pytest.raises(ConnectionError, match=r"try \d+"):
         world.wait(seconds=seconds)
     assert 100 + seconds <= world.now < 101 + seconds
+
+
+def test_a_server_that_was_waited_for_in_vain_is_tried_once_until_it_answers():
+    world = World(away=100)
+    with pytest.raises(ConnectionError):
+        world.wait(seconds=60)
+    before = world.now
+    with pytest.raises(ConnectionError):
+        world.wait(seconds=60)
+    assert world.now == before
+    world.now = world.away
+    assert world.wait(seconds=60) == "answer"
+    world.away = world.now + 5
+    assert world.wait(seconds=60) == "answer"
+
+
+def test_one_try_without_a_wait_is_no_waiting_in_vain():
+    world = World(away=5)
+    with pytest.raises(ConnectionError):
+        world.wait(seconds=0)
+    assert world.wait(seconds=60) == "answer"
 
 
 def test_another_error_is_raised_at_once():

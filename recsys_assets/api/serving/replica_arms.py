@@ -25,7 +25,7 @@ class ReplicaArms:
         self._found: Sequence[str] = ()
 
     def rules_files(self) -> Collection[str]:
-        """Return the names of the rules files of arms, as they stand in the file; none where it is not valid."""
+        """Return the names of the rules files that arms name; none where the experiments are not valid."""
         try:
             experiments = read_experiments(self._home)
         except ExperimentsError:  # each worker says why

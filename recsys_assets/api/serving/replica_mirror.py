@@ -4,7 +4,6 @@ An outage, a damaged object or a full disk leaves the release that is served; th
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import Final
 
 from recsys_assets.api.serving.replica_arms import ReplicaArms
 from recsys_assets.api.serving.replica_documents import ReplicaDocuments
-from recsys_assets.api.serving.replica_note import ReplicaNote, replica_file, write_note
+from recsys_assets.api.serving.replica_note import ReplicaNote, replica_file, touch_note, write_note
 from recsys_assets.api.serving.replica_room import ReplicaRoom
 from recsys_assets.errors import (
     BrokenReleaseError,
@@ -137,11 +136,16 @@ class ReplicaMirror:
         started = self._clock()
         try:
             self._room.make(read_release_manifest(self._store, release), needed=needed)
-            fetch_release(self._store, release, self._home.releases, check=self._check)
+            fetch_release(self._store, release, self._home.releases, check=self._go_on)
         except ObjectMissingError as error:
             raise BrokenReleaseError(f"{error}; promote another release there") from error
         seconds = round(self._clock() - started, 3)
         log.info("release fetched", extra={"release": release, "seconds": seconds})
+
+    def _go_on(self) -> None:
+        """Show before each file that this process lives, and end the fetch where it should."""
+        touch_note(self._home)
+        self._check()
 
     def _reject(self, error: Exception) -> None:
         """Keep the release that is served, and try the other one again later."""
@@ -168,7 +172,7 @@ class ReplicaMirror:
         """Write the note where it changes, and touch it else: its writer lives."""
         problem, file = self.problem, replica_file(self._home)
         if problem == before and file.exists():
-            os.utime(file)
+            touch_note(self._home)
             return
         write_note(self._home, ReplicaNote(url=self._store.url, problem=problem))
         if problem is not None:

@@ -4,6 +4,8 @@ The process that follows the store writes it; each worker reads it, so that heal
 write into a home say that this is none.
 """
 
+import contextlib
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -15,8 +17,8 @@ from recsys_assets.storage.atomic import read_file, replace_file
 from recsys_assets.storage.home import Home
 
 _FILE: Final = "replica.json"
-_STALE_SECONDS: Final = 60.0
-"""Age of the note's last touch at which its writer stands still; a large release is fetched beside it."""
+_STALE_SECONDS: Final = 300.0
+"""Age of the note's last touch at which its writer stands still; a large file of a release is fetched meanwhile."""
 
 
 class ReplicaNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +53,12 @@ def read_note(home: Home) -> ReplicaNote | None:
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ObjectStoreError(f"{file}: cannot be read ({error}); start the replica again") from error
+
+
+def touch_note(home: Home) -> None:
+    """Show that the process which follows the store lives."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(replica_file(home))
 
 
 class FollowedStore:

@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 
 from recsys_assets.index.build_index import build_item_index
+from recsys_assets.index.list_shards import ListWorkers
 from recsys_assets.launching.chosen import launcher_of
-from recsys_assets.launching.launcher import Launcher
 from recsys_assets.orchestration.checks.index import INDEX_CHECKS
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS
 from recsys_assets.orchestration.metadata import OWNER, rows_table
@@ -15,7 +15,7 @@ from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
-from recsys_assets.settings import Settings
+from recsys_assets.storage.store_place import place_of
 
 
 @dg.asset(
@@ -39,7 +39,7 @@ def item_index(
             folder,
             settings.index,
             seed=settings.training.seed,
-            launcher=_launcher(context, settings, folder.parent),
+            workers=_workers(context, lake, scratch=folder.parent),
         )
     report, precomputed = outcome.report, outcome.precomputed
     return dg.MaterializeResult(
@@ -61,11 +61,16 @@ def item_index(
     )
 
 
-def _launcher(context: dg.AssetExecutionContext, settings: Settings, scratch: Path) -> Launcher | None:
+def _workers(context: dg.AssetExecutionContext, lake: Lake, *, scratch: Path) -> ListWorkers | None:
     """Return the cluster that computes lists; None where this process does, as its threads are all there is."""
-    if settings.launcher.kind != "ray":
+    settings = lake.settings().launcher
+    if settings.kind != "ray":
         return None
-    return launcher_of(settings.launcher, scratch=scratch, say=context.log.info)
+    return ListWorkers(
+        launcher=launcher_of(settings, scratch=scratch, say=context.log.info),
+        place=place_of(lake.home.root),
+        shares=settings.shards,
+    )
 
 
 ASSETS = [item_index]
