@@ -128,12 +128,15 @@ def end_all(root: int, number: int) -> None:
 
 
 @contextmanager
-def ray_cluster(nodes: int = 2, *, cpus: int = 1) -> Iterator[Cluster]:
+def ray_cluster(
+    nodes: int = 2, *, cpus: int = 1, environment: Mapping[str, str] | None = None
+) -> Iterator[Cluster]:
     """Run a head without CPUs for tasks, and nodes with some, while the block runs.
 
     Args:
         nodes: number of nodes beside the head.
         cpus: tasks that a node runs at the same time.
+        environment: variables of the nodes and of what runs inside, beside this process's own.
 
     Raises:
         RecsysError: the cluster does not answer within 90 seconds.
@@ -142,7 +145,7 @@ def ray_cluster(nodes: int = 2, *, cpus: int = 1) -> Iterator[Cluster]:
         _namespace() as keeper,
         tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder,
     ):
-        cluster = Cluster(keeper, _variables())
+        cluster = Cluster(keeper, {**_variables(), **(environment or {})})
         try:
             head = ("--head", f"--port={_GCS_PORT}", f"--temp-dir={folder}", "--dashboard-port=8265")
             _add(cluster, *head, "--num-cpus=0")

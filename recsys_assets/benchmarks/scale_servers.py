@@ -27,6 +27,8 @@ BUCKET: Final = "lake"
 """The bucket of every SeaweedFS started here."""
 POSTGRES_BIN: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
 """Debian's place of the newest Postgres; empty where there is none."""
+ACCESS_KEY, SECRET_KEY = "recsys", "recsys-secret"
+"""Of the one account of every SeaweedFS started here."""
 _SEARCHED: Final = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 WEED: Final = shutil.which("weed", path=_SEARCHED)
 """SeaweedFS; None where there is none."""
@@ -51,7 +53,6 @@ class ObjectServer:
 
     def __init__(self, folder: Path) -> None:
         """Choose ports; `folder` has the data. Nothing is started yet."""
-        self.access_key, self.secret_key = "recsys", "recsys-secret"
         self._folder = folder
         self._ports = {name: free_port() for name in _PORTS}
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,8 +66,8 @@ class ObjectServer:
     def environ(self) -> dict[str, str]:
         """Variables that a client of this server needs."""
         return {
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_ENDPOINT_URL": self.endpoint,
         }
 
@@ -83,7 +84,7 @@ class ObjectServer:
         """
         data, config = self._folder / "data", self._folder / "s3.json"
         data.mkdir(parents=True, exist_ok=True)
-        keys = [{"accessKey": self.access_key, "secretKey": self.secret_key}]
+        keys = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         config.write_text(
             json.dumps({"identities": [{"name": "tests", "credentials": keys, "actions": actions}]})

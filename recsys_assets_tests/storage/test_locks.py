@@ -74,6 +74,7 @@ NONE = {
     "intake/merged_users.py": "SQLite's own lock",
     "lake/files/url_tables.py": "a temporary folder",
     "lake/sources/preset_table.py": "a frame's columns",
+    "launching/torchrun.py": "a temporary folder",
     "orchestration/known_then.py": "a temporary home",
     "orchestration/planning/staged_home.py": "a temporary home",
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",

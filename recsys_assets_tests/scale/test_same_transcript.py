@@ -1,0 +1,74 @@
+"""A build, its files and its answers are the same on a folder, on S3, and on S3 with Ray and Postgres."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys_assets.benchmarks.scale_servers import (
+    ACCESS_KEY,
+    SECRET_KEY,
+    missing_postgres,
+    missing_seaweed,
+)
+from recsys_assets_tests.ray_clusters import running_ray
+from recsys_assets_tests.scale.transcripts import QUICK, STRETCH_DAYS
+
+pytestmark = [pytest.mark.scale, pytest.mark.timeout(3_600)]
+
+MODULE = "recsys_assets_tests.scale.transcripts"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+LONGEST = 1_800
+
+
+def here(form: str, days: int, folder: Path, settings: dict[str, str]) -> dict[str, Any]:
+    folder.mkdir()
+    command = [sys.executable, "-m", MODULE, form, str(days), str(folder)]
+    done = subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, text=True, check=False, timeout=LONGEST
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "transcript.json").read_text())
+
+
+def on_a_cluster(days: int, folder: Path, settings: dict[str, str]) -> dict[str, Any]:
+    folder.mkdir()
+    with running_ray(environment={**CREDENTIALS, **settings}) as cluster:
+        done = cluster.run("-m", MODULE, "cluster", str(days), str(folder), timeout=LONGEST)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "transcript.json").read_text())
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return [
+        f"{part} {name}: {value} and {other[part].get(name)}"[:300]
+        for part in one
+        if part != "release"
+        for name, value in one[part].items()
+        if other[part].get(name) != value
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "settings"),
+    [
+        pytest.param(2 * STRETCH_DAYS + 2, QUICK, id="few-days"),
+        pytest.param(60, {}, id="the-default", marks=pytest.mark.slow),
+    ],
+)
+def test_every_form_gives_the_same_release_days_files_ledger_and_answers(tmp_path, days, settings):
+    for missing in (missing_seaweed(), missing_postgres()):
+        if missing is not None:
+            pytest.skip(missing)
+    local = here("local", days, tmp_path / "local", settings)
+    assert len(local["days"]) == 2 * days
+    for other in (
+        here("s3", days, tmp_path / "s3", settings),
+        on_a_cluster(days, tmp_path / "cluster", settings),
+    ):
+        assert differences(local, other) == []
+        assert other == local
