@@ -109,7 +109,9 @@ def test_a_new_release_and_a_rollback_reach_both_replicas(stack):
 
 
 def test_an_event_to_any_replica_lands_at_the_builder(stack):
-    key = stack.run("builder", "recsys", "keys", "add", "shop", "--scope", "write").stdout.strip()
+    added = stack.run("builder", "recsys", "keys", "add", "shop", "--scope", "write")
+    assert added.returncode == 0, added.stderr
+    key = added.stdout.strip()
     for number, port in enumerate(REPLICAS):
         event = {"event_id": f"e{number}", "user_id": "1", "item_id": "1082185", "kind": "purchase"}
         assert eventually(
