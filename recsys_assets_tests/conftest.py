@@ -12,6 +12,7 @@ from hypothesis import settings
 from recsys_assets.benchmarks.scale_servers import ObjectServer
 from recsys_assets.storage.locks import locked
 from recsys_assets.training_settings import limit_spinning
+from recsys_assets_tests.event_servers import EventServer, event_server
 from recsys_assets_tests.object_servers import running_seaweed
 
 settings.register_profile("busy", deadline=None)  # a machine that does other things too is no fault
@@ -78,4 +79,18 @@ def built_home(recsys, tmp_path_factory) -> Path:
 def object_server(tmp_path_factory) -> Iterator[ObjectServer]:
     """A real S3 server for tests that leave it running; each takes a prefix of its own."""
     with running_seaweed(tmp_path_factory.mktemp("objects")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_events() -> Iterator[EventServer]:
+    """A Postgres server of events; a test that kills it starts it again."""
+    with event_server("postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nats_events() -> Iterator[EventServer]:
+    """A NATS server of events, as above."""
+    with event_server("nats") as server:
         yield server

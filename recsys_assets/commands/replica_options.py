@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from recsys_assets.commands.shared import REPLICA
 from recsys_assets.errors import SettingsError
 from recsys_assets.scale_settings import StorageSettings
 from recsys_assets.storage.bounds import mistake_in
@@ -86,7 +87,8 @@ def replica_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--from",
-        "url",
+        REPLICA,
+        is_eager=True,
         metavar="URL",
         help="Follow an object store's current release, s3://bucket/prefix, as a replica.",
     )
@@ -110,14 +112,16 @@ def replica_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @wraps(command)
     def wrapped(
-        url: str | None,
+        replica_url: str | None,
         endpoint: str | None,
         region: str | None,
         cache: Path,
         cache_gb: float | None,
         **others: Any,
     ) -> None:
-        replica = ReplicaOptions(url=url, endpoint=endpoint, region=region, cache=cache, cache_gb=cache_gb)
+        replica = ReplicaOptions(
+            url=replica_url, endpoint=endpoint, region=region, cache=cache, cache_gb=cache_gb
+        )
         command(replica=replica, **others)
 
     return wrapped

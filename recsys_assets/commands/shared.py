@@ -37,11 +37,17 @@ DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 """A day as an argument or an option."""
 
 
+REPLICA: Final = "replica_url"
+"""Name of the option `--from` of `recsys serve`, which is read before the others."""
+
+
 def _closed_to_others(context: click.Context, _option: click.Parameter, given: Path | None) -> Path | None:
     """Make the files of the home private, which an earlier version left open, before the command runs.
 
-    A home with an object store is brought to its state.
+    A home with an object store is brought to its state; a replica has none.
     """
+    if context.params.get(REPLICA) is not None:
+        return given
     home = Home.locate(given)
     close_to_others(home)
     if bind(home) is not None:

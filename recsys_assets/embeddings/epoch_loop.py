@@ -5,7 +5,6 @@ computed in `ials_half_step.half_step` and `softmax.loss_and_gradients`. Shapes:
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Protocol
 
@@ -48,15 +47,13 @@ def run_epochs(
         TrainingDataError: the objective stopped being finite.
     """
     losses: list[float] = []
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
-        for epoch in range(1, epochs + 1):
-            losses.append(model.epoch())
-            if not math.isfinite(losses[-1]):
-                raise TrainingDataError(f"the objective is {losses[-1]} after epoch {epoch}; {model.remedy}")
-            if on_epoch is not None:
-                on_epoch(epoch, losses[-1])
-            if stop_after is not None and stop_after(epoch, *model.embeddings()):
-                break
-        model.finish()
+    for epoch in range(1, epochs + 1):
+        losses.append(model.epoch())
+        if not math.isfinite(losses[-1]):
+            raise TrainingDataError(f"the objective is {losses[-1]} after epoch {epoch}; {model.remedy}")
+        if on_epoch is not None:
+            on_epoch(epoch, losses[-1])
+        if stop_after is not None and stop_after(epoch, *model.embeddings()):
+            break
+    model.finish()
     return losses

@@ -9,6 +9,7 @@ Where users are sharded over processes, an item's sums are added over them, and 
 of the items' rows; `shard_group` moves both. Shapes as in `ials`; O of a chunk's R rows are the process's own.
 """
 
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -181,17 +182,19 @@ def half_step(
     total = 0.0
     entries, numbers = chunk_sizes(cols_CD.device.type)
     every = group.total(torch.from_numpy(side.indptr)).numpy()
-    for rows in _chunks(every, cols_CD.shape[1], (entries * group.size, numbers)):
-        solution_OD, objective = _conjugate_gradient(
-            side.rows(rows),
-            torch.addcmul(side.l2_R[rows, None], side.unobserved_R[rows, None], spectrum_D),
-            rows_RD[rows] @ basis_DD,
-            turned_CD,
-            steps=steps,
-            group=group,
-        )
-        rows_RD[rows] = group.spread(solution_OD @ basis_DD.T, rows.stop - rows.start)
-        total += objective
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
+        for rows in _chunks(every, cols_CD.shape[1], (entries * group.size, numbers)):
+            solution_OD, objective = _conjugate_gradient(
+                side.rows(rows),
+                torch.addcmul(side.l2_R[rows, None], side.unobserved_R[rows, None], spectrum_D),
+                rows_RD[rows] @ basis_DD,
+                turned_CD,
+                steps=steps,
+                group=group,
+            )
+            rows_RD[rows] = group.spread(solution_OD @ basis_DD.T, rows.stop - rows.start)
+            total += objective
     return float(group.total(torch.tensor([total], dtype=torch.float64)))
 
 

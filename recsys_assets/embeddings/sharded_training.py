@@ -25,7 +25,7 @@ from recsys_assets.errors import SettingsError
 from recsys_assets.launching.chosen import launcher_of
 from recsys_assets.launching.launcher import Launcher
 from recsys_assets.settings import Settings
-from recsys_assets.storage.handover import Handover
+from recsys_assets.storage.handover import Handover, remove_leftovers
 from recsys_assets.storage.store_place import StorePlace
 from recsys_assets.training_settings import TrainingSettings
 
@@ -60,7 +60,7 @@ def workers_of(
         settings: `[launcher]`, and `[training] processes`.
         scratch: see `Workers`.
         say: takes a line on what is waited for.
-        place: the home's object store, which a cluster's machines need not share a disk beside.
+        place: the home's object store, whose lease the caller holds; with it the machines need not share a disk.
 
     Raises:
         SettingsError: a package is missing.
@@ -70,6 +70,8 @@ def workers_of(
     if shards == 1 and kind == "in_process":
         return None
     together = kind != "ray"
+    if place is not None:
+        remove_leftovers(place)
     return Workers(
         launcher=launcher_of(settings.launcher, scratch=scratch, say=say),
         shards=shards,

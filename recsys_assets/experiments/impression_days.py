@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -15,7 +16,7 @@ import polars as pl
 
 from recsys_assets.columns import ITEM_ID, TIMESTAMP, USER_ID
 from recsys_assets.experiments.attribution import ANSWER_ID, GROUPS, POSITION
-from recsys_assets.intake.events_of_home import opened_events, prune_landed
+from recsys_assets.intake.events_of_home import opened_events, patiently, prune_landed
 from recsys_assets.intake.rows import ImpressionRow
 from recsys_assets.intake.stored_events import read_impressions
 from recsys_assets.quality.contract import UTC_MICROSECONDS, Column, Contract
@@ -98,7 +99,7 @@ def land_impressions(home: Home, *, keep_days: int, now: datetime) -> LandedImpr
     """
     with opened_events(home) as shared:
         if shared is not None:
-            exchange_series(shared, home.answers_db)
+            patiently(shared, partial(exchange_series, shared, home.answers_db))
     store, series, after = impression_store(home), series_of(home.answers_db), _landed_through(home)
     waiting = read_impressions(home.events_db, after_seq=after)
     rows, days = 0, set[date]()

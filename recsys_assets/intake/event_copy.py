@@ -81,6 +81,15 @@ class EventCopy:
                     )
                 time.sleep(_PAUSE_SECONDS)
 
+    def position(self) -> int:
+        """Return the number of the last entry that was taken over; 0 before the first.
+
+        Raises:
+            EventsUnavailableError: the file cannot be read.
+        """
+        found = self.using(position_of)
+        return 0 if found is None else found[1]
+
     def waiting(self) -> int:
         """Return the number of the server's entries that are not copied yet.
 

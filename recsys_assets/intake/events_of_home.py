@@ -3,29 +3,28 @@
 Where `[events] backend` is `sqlite`, nothing here does anything: the file in the home is the log.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from uuid import uuid4
 
-from recsys_assets.errors import EventsUnavailableError
 from recsys_assets.intake.event_copy import EventCopy
 from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.intake.events_database import microseconds
 from recsys_assets.intake.log_entries import Landing, Prune
-from recsys_assets.intake.server_log import open_server_log
+from recsys_assets.intake.server_log import is_outage, open_server_log
 from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.intake.shared_upkeep import prune_shared, say_landed
 from recsys_assets.intake.stored_events import prune
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import make_folder, read_file, replace_file
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.waiting import keep_trying, say_on_log
 
-_SAY_SECONDS: Final = 10.0
-"""Time between two lines on a server that does not answer."""
-_TRY_SECONDS: Final = 0.5
+T = TypeVar("T")
+
+_PATIENCE_SECONDS: Final = 3_600.0
 _LAKE: Final = ".lake"
 """File with the name of the lake, in the folder of its events."""
 
@@ -75,24 +74,30 @@ def wait_for_events(home: Home, say: Callable[[str], None]) -> None:
 
     Args:
         home: the home.
-        say: called with the line, at once and then every 10 s.
+        say: called with the line, now and then.
 
     Raises:
         SettingsError: the settings are not valid.
+        EventsUnavailableError: no answer for an hour, or something else than an outage.
     """
     with opened_events(home) as shared:
-        began, said = time.monotonic(), float("-inf")
-        while shared is not None:
-            try:
-                shared.copy.catch_up()
-            except EventsUnavailableError as error:
-                now = time.monotonic()
-                if now - said >= _SAY_SECONDS:
-                    say(f"{error} (for {now - began:.0f} s); waiting")
-                    said = now
-                time.sleep(_TRY_SECONDS)
-            else:
-                return
+        if shared is not None:
+            patiently(shared, shared.copy.catch_up, say=say)
+
+
+def patiently(shared: SharedEvents, work: Callable[[], T], *, say: Callable[[str], None] = say_on_log) -> T:
+    """Return the result of `work`, which is done again while the server does not answer.
+
+    Args:
+        shared: the log.
+        work: may be done several times.
+        say: called with a line on the wait, now and then.
+
+    Raises:
+        EventsUnavailableError: no answer for an hour, or something else than an outage.
+    """
+    name = shared.copy.log.shown
+    return keep_trying(work, name=name, is_outage=is_outage, seconds=_PATIENCE_SECONDS, say=say)
 
 
 def prune_landed(
@@ -127,8 +132,9 @@ def prune_landed(
                 received_before=prune_of.received_before,
                 stamped_before=stamped_before,
             )
-        say_landed(shared, Landing(_lake_name(home), table, landed_through))
-        return prune_shared(shared, prune_of)
+        landing = Landing(_lake_name(home), table, landed_through)
+        patiently(shared, lambda: say_landed(shared, landing))
+        return patiently(shared, lambda: prune_shared(shared, prune_of))
 
 
 def _lake_name(home: Home) -> str:

@@ -5,6 +5,7 @@ import urllib.request
 from typing import Any, Final
 
 from recsys_assets.errors import EventsUnavailableError
+from recsys_assets.intake.server_log import no_answer
 
 ID_KEY: Final = "recsys-log"
 """Key of the log's id in the stream's metadata."""
@@ -66,9 +67,11 @@ def require_sync(monitor: str) -> None:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310  a setting
             found = json.loads(answer.read(_MOST_VARZ))
         is_synced = found["jetstream"]["config"].get("sync_always", False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise no_answer(url, f"{error}; see [events] monitor")  # noqa: B904  it has a cause
+    except (ValueError, KeyError, TypeError) as error:
         raise EventsUnavailableError(
-            f"{url}: no answer whether the server syncs ({type(error).__name__}: {error}); see [events] monitor"
+            f"{url}: does not say whether the server syncs ({type(error).__name__}: {error}); see [events] monitor"
         ) from error
     if not is_synced:
         raise EventsUnavailableError(

@@ -19,7 +19,7 @@ from recsys_assets.event_settings import EventsSettings
 from recsys_assets.intake.events_database import Clock, microseconds
 from recsys_assets.intake.log_entries import PLACES
 from recsys_assets.intake.nats_durability import ID_KEY, require_durable, require_sync
-from recsys_assets.intake.server_log import Pending
+from recsys_assets.intake.server_log import Pending, no_answer
 from recsys_assets.storage.database_urls import optional_module, parse_database_url
 
 T = TypeVar("T")
@@ -189,11 +189,11 @@ class NatsLog:
             raise
         except (self._client.errors.Error, OSError, TimeoutError, CancelledError) as error:
             self.close()
-            why = (
-                "the connection was lost" if isinstance(error, CancelledError) else self._url.one_line(error)
-            )
-            said = "" if isinstance(error, self._client.js.errors.APIError) else "no answer, "
-            raise EventsUnavailableError(f"{self.shown}: {said}{why}") from error
+            if isinstance(error, self._client.js.errors.APIError):
+                raise EventsUnavailableError(f"{self.shown}: {self._url.one_line(error)}") from error
+            lost = isinstance(error, CancelledError)
+            why = "the connection was lost" if lost else self._url.one_line(error)
+            raise no_answer(self.shown, why)  # noqa: B904  it has a cause
 
     async def _until_lost(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine until its connection is lost, which its client would notice by a timeout only."""

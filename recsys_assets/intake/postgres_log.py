@@ -14,7 +14,7 @@ from uuid import uuid4
 from recsys_assets.errors import EventsUnavailableError
 from recsys_assets.intake.events_database import Clock, microseconds
 from recsys_assets.intake.log_entries import PLACES
-from recsys_assets.intake.server_log import Pending
+from recsys_assets.intake.server_log import Pending, no_answer
 from recsys_assets.storage.database_urls import optional_module, parse_database_url
 
 _CONNECT_SECONDS: Final = 2
@@ -143,9 +143,10 @@ class PostgresLog:
             yield self._connection
         except self._client.Error as error:
             self.close()
-            gone = isinstance(error, self._client.OperationalError | self._client.InterfaceError)
-            said = "no answer, " if gone else ""
-            raise EventsUnavailableError(f"{self.shown}: {said}{self._url.one_line(error)}") from error
+            why = self._url.one_line(error)
+            if isinstance(error, self._client.OperationalError | self._client.InterfaceError):
+                raise no_answer(self.shown, why)  # noqa: B904  it has a cause
+            raise EventsUnavailableError(f"{self.shown}: {why}") from error
         except BaseException:
             self.close()
             raise

@@ -6,7 +6,7 @@ It knows bytes and numbers, no rows. Errors of its client become `EventsUnavaila
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from recsys_assets.errors import SettingsError
+from recsys_assets.errors import EventsUnavailableError, SettingsError
 from recsys_assets.event_settings import EventsSettings
 
 
@@ -72,6 +72,23 @@ class ServerLog(Protocol):
     def close(self) -> None:
         """Close the connection; a later call opens another one."""
         ...
+
+
+def no_answer(shown: str, why: str) -> EventsUnavailableError:
+    """Return the error of a server that does not answer, by which `is_outage` knows it.
+
+    Args:
+        shown: the server in words.
+        why: its client's reason, without a password.
+    """
+    error = EventsUnavailableError(f"{shown}: no answer ({why})")
+    error.__cause__ = ConnectionError(why)
+    return error
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return True for the error of a server that may answer at the next try."""
+    return isinstance(error, EventsUnavailableError) and isinstance(error.__cause__, ConnectionError)
 
 
 def open_server_log(settings: EventsSettings) -> ServerLog | None:

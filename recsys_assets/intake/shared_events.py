@@ -17,7 +17,7 @@ from recsys_assets.intake.group import IntakeRow, Receipt, Submission, conflict_
 from recsys_assets.intake.log_entries import Entry, encode_entry, entry_of
 from recsys_assets.intake.merged_users import check_merge
 from recsys_assets.intake.rows import EventRow, MergeRow
-from recsys_assets.intake.server_log import Pending
+from recsys_assets.intake.server_log import Pending, is_outage
 from recsys_assets.intake.shared_upkeep import take_off
 from recsys_assets.intake.stored_events import read_events
 
@@ -94,12 +94,14 @@ class SharedEvents:
     def _stored(self, entries: Sequence[Entry]) -> Sequence[int]:
         """Append entries, again for a moment where the server does not answer; their tokens keep each of them once."""
         pending = [Pending(uuid4().hex, encode_entry(entry)) for entry in entries]
-        began = time.monotonic()
+        began, before = time.monotonic(), self.copy.position()
         end = began if self._failed_at is not None else began + self._patience
         while True:
             try:
                 numbers = self.copy.on_server(lambda server: server.append(pending))
             except EventsUnavailableError as error:
+                if not is_outage(error):
+                    raise
                 if time.monotonic() < end:
                     time.sleep(_PAUSE_SECONDS)
                     continue
@@ -108,8 +110,13 @@ class SharedEvents:
                 raise EventsUnavailableError(
                     f"{error} (for {waited:.0f} s). The events may have been kept: send them again later, with"
                     " the same event_id they are stored once"
-                ) from error
+                ) from error.__cause__
             self._failed_at = None
+            if min(numbers) <= before:
+                raise EventsUnavailableError(
+                    f"{self.copy.log.shown}: was set back to an earlier state: it gave the number {min(numbers)}, and"
+                    f" {self.copy.path} has entries up to {before}; stop the servers and give another [events] log_name"
+                )
             return numbers
 
     def _found(self, entries: Mapping[int, Entry], numbers: Mapping[int, int]) -> dict[int, Found]:

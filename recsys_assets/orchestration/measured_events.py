@@ -1,6 +1,5 @@
 """Time of an event of Dagster's log on a Postgres server, stored in batches as a build does."""
 
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from recsys_assets.settings import DagsterSettings
 from recsys_assets.storage.home import Home
 
 EVENTS: Final = 4_000
-"""Days of two assets of a history of five and a half years."""
+"""Days of a history of eleven years."""
 _FIRST: Final = date(2017, 1, 1)
 _RUN: Final = "recsys-benchmark-of-events"
 
@@ -38,7 +37,7 @@ def postgres_ms_per_event(url: str, *, events: int = EVENTS) -> EventTime:
 
     Args:
         url: the server, `postgresql://user:password@host/database`; the events are removed at the end.
-        events: number of events; half a batch of days each for two assets.
+        events: number of events, a day each.
     """
     let_dagster_send_batches()
     days = [(_FIRST + timedelta(days=number)).isoformat() for number in range(events)]
@@ -67,11 +66,8 @@ def postgres_ms_per_event(url: str, *, events: int = EVENTS) -> EventTime:
 
 @contextmanager
 def _instance(url: str) -> Iterator[dg.DagsterInstance]:
-    folder = Path(tempfile.mkdtemp(prefix="recsys-bench-events-"))
-    try:
-        home = Home(folder)
+    with tempfile.TemporaryDirectory(prefix="recsys-bench-events-") as folder:
+        home = Home(Path(folder))
         configure_dagster(home, DagsterSettings(postgres=url))
         with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
             yield instance
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -61,14 +61,19 @@ class CurrentObject:
         Raises:
             BrokenReleaseError: the object cannot be read as one.
         """
-        return self.read_changed(None)
-
-    def read_changed(self, tag: str | None) -> TaggedRecord | None:
-        """Return the record unless it has this tag, or is not there; errors as in `read`."""
         try:
-            found = self._store.get_changed(CURRENT_KEY, tag=tag)
+            return self.read_changed(None)
         except ObjectMissingError:
             return None
+
+    def read_changed(self, tag: str | None) -> TaggedRecord | None:
+        """Return the record unless it has this tag, then None.
+
+        Raises:
+            ObjectMissingError: there is none.
+            BrokenReleaseError: as in `read`.
+        """
+        found = self._store.get_changed(CURRENT_KEY, tag=tag)
         if found is None:
             return None
         try:

@@ -65,11 +65,21 @@ class DayObjects:
         objects: ObjectStore,
         table: str,
         *,
+        quick: ObjectStore,
         require: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the table `lake/raw` or another; `require` raises where this process may not write."""
-        self.objects, self.table, self._require, self._clock = objects, table, require, clock
+        """Take a table.
+
+        Args:
+            objects: the store, whose outages are waited for: who holds it uses this one.
+            table: `lake/raw` or another.
+            quick: the same store, whose outages are errors: who only reads uses this one.
+            require: raises where this process may not write.
+            clock: seconds that never go back.
+        """
+        self._objects, self._quick, self.table = objects, quick, table
+        self._require, self._clock = require, clock
         self._days: dict[date, FarDay] = {}
         self._known: dict[str, FarDay] = {}
         self._table_tag: str | None = None
@@ -81,6 +91,11 @@ class DayObjects:
         """True where the provenance table is behind the days."""
         self.held = False
         """True while this process holds the lease: nobody else changes the days then."""
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The store."""
+        return self._objects if self.held else self._quick
 
     def key(self, day: date) -> str:
         """Return the key of a day's object."""

@@ -80,6 +80,17 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
         return f"{_PREFIX}/{Path(self.folder).name}/{name}"
 
     def _store(self) -> ObjectStore | None:
-        if self.place is None:
-            return None
-        return PatientObjects(opened(self.place), say=say_on_log, longest=WAIT_SECONDS)
+        return None if self.place is None else _patient(self.place)
+
+
+def remove_leftovers(place: StorePlace) -> None:
+    """Remove what killed work left in the store; the caller holds the store's lease, so that no work is running.
+
+    Among it may be copies of embeddings, which hold ids of users.
+    """
+    store = _patient(place)
+    store.delete([entry.key for entry in store.list(f"{_PREFIX}/")])
+
+
+def _patient(place: StorePlace) -> ObjectStore:
+    return PatientObjects(opened(place), say=say_on_log, longest=WAIT_SECONDS)

@@ -3,14 +3,13 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from recsys_assets.storage.local_objects import LocalObjects
 from recsys_assets.storage.object_store import ObjectStore
 from recsys_assets.storage.s3_credentials import s3_credentials
 from recsys_assets.storage.s3_objects import S3Objects, server_of
 
-_S3: Final = "s3://"
+_S3, _FILE = "s3://", "file://"
 
 
 def open_store(
@@ -24,7 +23,7 @@ def open_store(
     """Return the store at `root`; no request is sent yet.
 
     Args:
-        root: `s3://bucket/prefix`, or a folder, which may not exist.
+        root: `s3://bucket/prefix`, `file:///folder` or a folder, which may not exist.
         endpoint: URL of the S3 server where it is not AWS; left out, `AWS_ENDPOINT_URL` of the environment.
         region: the bucket's region.
         environ: variables that name the credentials; the process's own.
@@ -35,7 +34,7 @@ def open_store(
     """
     if isinstance(root, str) and root.startswith(_S3):
         return S3Objects(root, endpoint=endpoint, region=region, environ=environ, patience=patience)
-    return LocalObjects(Path(root))
+    return LocalObjects(Path(root.removeprefix(_FILE)) if isinstance(root, str) else root)
 
 
 def polars_options(

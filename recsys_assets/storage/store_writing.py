@@ -45,10 +45,10 @@ def held_store(root: Path, *, patience: float = 0.0) -> Iterator[None]:
         )
         held.callback(_let_go, copy)
         copy.require_lease = _waiting(lease.check, copy)
-        with _indexed(copy):
-            copy.pull()
         for table in copy.tables.values():
             table.held = True
+        with _indexed(copy):
+            copy.pull()
         if not copy.index.head:
             put_days(copy)
         yield
@@ -158,14 +158,29 @@ def push_now(root: Path) -> None:
 def moved_current(root: Path, release_id: str) -> None:
     """Swap the store's `current` once the home's was moved; in a home without a store nothing.
 
+    An outage is waited for by who holds the store alone: a request to the API is not kept waiting.
+
     Args:
         root: the home's folder.
         release_id: the release that it points at.
+
+    Raises:
+        StoreUnavailableError: the move is in this home alone; the next command puts it there.
+        ObjectChangedError: another machine moved `current` meanwhile.
     """
-    if place_of(root) is not None:
-        copy = working_copy(root)
+    if place_of(root) is None:
+        return
+    copy = working_copy(root)
+    patient, copy.objects = copy.objects, copy.objects if copy.require_lease is not None else copy.store
+    try:
         with _indexed(copy):
             push_current(copy, release_id)
+    except StoreUnavailableError as error:
+        raise StoreUnavailableError(
+            f"{error}; release {release_id} is current in this home alone: the next `recsys` command puts that there"
+        ) from error
+    finally:
+        copy.objects = patient
 
 
 def refresh(root: Path) -> None:

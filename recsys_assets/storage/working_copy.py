@@ -79,7 +79,7 @@ class WorkingCopy:
     def __post_init__(self) -> None:
         self.index = read_index(self.root)
         self.tables = {
-            f"lake/{name}": DayObjects(self.objects, f"lake/{name}", require=self.require)
+            f"lake/{name}": DayObjects(self.objects, f"lake/{name}", quick=self.store, require=self.require)
             for name in DAY_TABLES
         }
 

@@ -98,6 +98,7 @@ def test_a_replica_waits_for_a_first_release(server, url, store, releases, tmp_p
         assert a.end() == 0
 
 
+@pytest.mark.slow
 def test_a_killed_store_stops_no_answer_and_a_killed_replica_comes_back_from_its_cache(
     url, releases, tmp_path
 ):

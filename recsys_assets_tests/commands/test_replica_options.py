@@ -52,3 +52,20 @@ def test_endpoint_and_region_come_from_the_settings_variables(tmp_path):
         "endpoint": "http://127.0.0.1:8333",
         "region": "eu-1",
     }
+
+
+def test_a_replica_leaves_the_home_alone(tmp_path):
+    environ = {"RECSYS_STORAGE__ROOT": f"file://{tmp_path}/store", "RECSYS_HOME": str(tmp_path / "home")}
+    arguments = [
+        "serve",
+        "--cache",
+        str(tmp_path / "cache"),
+        "--port",
+        "1",
+        "--host",
+        "999.0.0.1",
+        "--from",
+        "s3://b/h",
+    ]
+    CliRunner().invoke(main, arguments, env=environ)
+    assert not (tmp_path / "home").exists()

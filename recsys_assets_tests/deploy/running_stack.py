@@ -106,6 +106,7 @@ class Stack:
         """Do what the image does at its first start: a user and a database, and the password."""
         user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         data, given = self.folder / "postgres", self.environment("postgres")
+        (data / "postmaster.pid").unlink(missing_ok=True)  # a container's processes have ids of their own
         server = [*user, str(POSTGRES_BIN[0] / "postgres"), "-D", str(data), "-k", "", "-h", "127.0.0.1"]
         if not data.exists():
             password = self.folder / "password"

@@ -14,7 +14,7 @@ from recsys_assets_tests.deploy.running_stack import Stack, running_stack
 
 pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
-DAYS = "12"
+DAYS = "8"
 QUICK = {"RECSYS_TRAINING__MODEL": "ials", "RECSYS_REPORT__DAYS": "0", "RECSYS_GATE__ENABLED": "false"}
 SERVERS, DAGSTER, REPLICAS = ("postgres", "nats", "objects"), ("code", "webserver", "daemon"), (8000, 8001)
 FOLLOW_SECONDS = 60.0
@@ -56,7 +56,7 @@ def eventually(holds: Callable[[], Any], *, seconds: float = FOLLOW_SECONDS) -> 
             if found := holds():
                 return found
         except (URLError, ConnectionError, TimeoutError) as error:
-            found = error.read() if isinstance(error, HTTPError) else error
+            found = (error.code, error.read()) if isinstance(error, HTTPError) else error
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
 
@@ -109,10 +109,14 @@ def test_a_new_release_and_a_rollback_reach_both_replicas(stack):
 
 
 def test_an_event_to_any_replica_lands_at_the_builder(stack):
-    key = stack.run("builder", "recsys", "keys", "add", "shop", "--scope", "write").stdout.strip()
+    added = stack.run("builder", "recsys", "keys", "add", "shop", "--scope", "write")
+    assert added.returncode == 0, added.stderr
+    key = added.stdout.strip()
     for number, port in enumerate(REPLICAS):
         event = {"event_id": f"e{number}", "user_id": "1", "item_id": "1082185", "kind": "purchase"}
-        assert eventually(lambda port=port, event=event: get(stack, port, "/v1/events", key=key, **event))
+        assert eventually(
+            lambda port=port, event=event: get(stack, port, "/v1/events", key=key, **event), seconds=20.0
+        )
     landed = stack.run("builder", "recsys", "land", "--events")
     assert landed.returncode == 0, landed.stdout + landed.stderr
     assert len(list((stack.folder / "home" / "lake" / "events").glob("date=*"))) == 1

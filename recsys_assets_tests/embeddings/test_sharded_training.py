@@ -17,8 +17,8 @@ from recsys_assets.launching.launcher import InProcess, Launcher
 from recsys_assets.launching.torchrun import Torchrun
 from recsys_assets.scale_settings import LauncherSettings
 from recsys_assets.settings import DEFAULT_SOURCE, Settings
+from recsys_assets.storage.open_copy import opened
 from recsys_assets.storage.store_place import StorePlace
-from recsys_assets.storage.working_copy import opened
 from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
 

@@ -11,8 +11,8 @@ from recsys_assets.index.list_shards import ListWorkers
 from recsys_assets.launching.launcher import InProcess
 from recsys_assets.settings import IndexSettings
 from recsys_assets.storage.handover import Handover
+from recsys_assets.storage.open_copy import opened
 from recsys_assets.storage.store_place import StorePlace
-from recsys_assets.storage.working_copy import opened
 from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world
 

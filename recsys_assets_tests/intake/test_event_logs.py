@@ -16,23 +16,10 @@ from recsys_assets.intake.rows import EventRow, ImpressionRow
 from recsys_assets.intake.server_log import open_server_log
 from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.intake.stored_events import read_impressions
-from recsys_assets_tests.event_servers import EventServer, event_server
 
 NOW = datetime(2024, 4, 2, tzinfo=UTC)
 AT = 1_712_016_000_000_000
 """`NOW`, us since 1970."""
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EventServer]:
-    with event_server("postgres") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def nats() -> Iterator[EventServer]:
-    with event_server("nats") as server:
-        yield server
 
 
 class Machines:
@@ -65,7 +52,7 @@ class Machines:
 def machines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machines]:
     settings = EventsSettings()
     if request.param != "sqlite":
-        settings = request.getfixturevalue(request.param).settings()
+        settings = request.getfixturevalue(f"{request.param}_events").settings()
     machines = Machines(tmp_path, settings)
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -75,7 +62,7 @@ def machines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine
 
 @pytest.fixture(params=["postgres", "nats"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machines]:
-    machines = Machines(tmp_path, request.getfixturevalue(request.param).settings())
+    machines = Machines(tmp_path, request.getfixturevalue(f"{request.param}_events").settings())
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     yield machines

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from recsys_assets.intake.server_log import open_server_log
 from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.lake.event_days import event_store, take_events
 from recsys_assets.storage.home import Home
-from recsys_assets_tests.event_servers import EventServer, event_server
+from recsys_assets_tests.event_servers import EventServer
 
 DAY = date(2024, 4, 2)
 AT = microseconds(datetime(2024, 4, 2, tzinfo=UTC))
@@ -28,9 +27,9 @@ SECONDS = 6.0
 
 
 @pytest.fixture(params=["postgres", "nats"])
-def server(request: pytest.FixtureRequest) -> Iterator[EventServer]:
-    with event_server(request.param) as found:
-        yield found
+def server(request: pytest.FixtureRequest) -> EventServer:
+    found: EventServer = request.getfixturevalue(f"{request.param}_events")
+    return found
 
 
 class Machine:

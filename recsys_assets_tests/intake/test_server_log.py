@@ -12,14 +12,14 @@ from recsys_assets.errors import EventsUnavailableError, SettingsError
 from recsys_assets.event_settings import EventsSettings
 from recsys_assets.intake.server_log import Pending, ServerLog, open_server_log
 from recsys_assets_tests.database_servers import PostgresServer, free_port, postgres_server
-from recsys_assets_tests.event_servers import EventServer, event_server
+from recsys_assets_tests.event_servers import EventServer
 from recsys_assets_tests.nats_servers import NatsServer, running_nats
 
 
-@pytest.fixture(scope="module", params=["postgres", "nats"])
-def server(request: pytest.FixtureRequest) -> Iterator[EventServer]:
-    with event_server(request.param) as found:
-        yield found
+@pytest.fixture(params=["postgres", "nats"])
+def server(request: pytest.FixtureRequest) -> EventServer:
+    found: EventServer = request.getfixturevalue(f"{request.param}_events")
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from recsys_assets.intake.rows import EventRow, ImpressionRow, MergeRow
 from recsys_assets.intake.server_log import open_server_log
 from recsys_assets.intake.shared_events import SharedEvents
 from recsys_assets.intake.shared_upkeep import forget_shared, prune_shared, say_landed
-from recsys_assets_tests.event_servers import EventServer, event_server
+from recsys_assets_tests.event_servers import EventServer
 from recsys_assets_tests.intake.stored_rows import store
 
 NOW = datetime(2024, 4, 2, tzinfo=UTC)
@@ -27,10 +27,10 @@ LATER = microseconds(NOW + timedelta(days=1))
 SECRET = "the-user-who-is-forgotten"
 
 
-@pytest.fixture(scope="module", params=["postgres", "nats"])
-def server(request: pytest.FixtureRequest) -> Iterator[EventServer]:
-    with event_server(request.param) as found:
-        yield found
+@pytest.fixture(params=["postgres", "nats"])
+def server(request: pytest.FixtureRequest) -> EventServer:
+    found: EventServer = request.getfixturevalue(f"{request.param}_events")
+    return found
 
 
 class Machines:
@@ -193,3 +193,24 @@ def test_a_server_that_lost_its_log_begins_another_one_after_the_rows_of_the_cop
     append(again, [row("e3"), row("e1")])
     assert ids(again) == ["e1", "e2", "e3"]
     assert numbers(again)["e3"] > max(before.values())
+
+
+def test_a_server_that_was_set_back_to_an_earlier_state_acknowledges_nothing(
+    postgres_events: EventServer, tmp_path: Path
+) -> None:
+    import psycopg2
+
+    machines = Machines(tmp_path, postgres_events.settings())
+    one, name = machines["one"], machines.settings.log_name
+    for number in range(3):
+        append(one, [row(f"e{number}")])
+    connection = psycopg2.connect(machines.settings.url)
+    with connection, connection.cursor() as cursor:  # as its backup of after the first one
+        cursor.execute(f"SELECT min(number) FROM {name}.entries")
+        (first,) = cursor.fetchone()
+        cursor.execute(f"DELETE FROM {name}.entries WHERE number > %s", (first,))
+        cursor.execute(f"ALTER SEQUENCE {name}.numbers RESTART WITH {first + 1}")
+    connection.close()
+    with pytest.raises(EventsUnavailableError, match="set back to an earlier state"):
+        append(one, [row("e4")])
+    one.close()

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from recsys_assets.errors import LauncherError, ObjectMissingError
-from recsys_assets.storage.handover import Handover
+from recsys_assets.storage.handover import Handover, remove_leftovers
+from recsys_assets.storage.open_copy import opened
 from recsys_assets.storage.store_place import StorePlace
-from recsys_assets.storage.working_copy import opened
 
 
 @pytest.fixture
@@ -52,6 +52,13 @@ def test_nothing_is_left_in_the_store(given, place):
     files.send(given, ["two.npy"])
     files.remove()
     assert list(opened(place).list()) == []
+
+
+def test_what_killed_work_left_in_the_store_is_removed_and_nothing_else(given, place):
+    Handover(folder=str(given), place=place).send(given, ["two.npy"])
+    opened(place).put("lake/day", b"rows")
+    remove_leftovers(place)
+    assert [entry.key for entry in opened(place).list()] == ["lake/day"]
 
 
 def test_a_file_that_nobody_sent_is_an_error(given, place):

@@ -9,12 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from recsys_assets.benchmarks.scale_servers import BUCKET, ObjectServer
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.s3_objects import S3Objects
 from recsys_assets_tests.conftest import environment
 from recsys_assets_tests.crashes.crash_scenarios import LAST, SETTINGS, add, days_until, lines, source_of
 from recsys_assets_tests.crashes.killed_runs import content, differences, faults
-from recsys_assets_tests.object_servers import BUCKET, ObjectServer, running_seaweed
+from recsys_assets_tests.object_servers import running_seaweed
 
 pytestmark = [pytest.mark.scale, pytest.mark.timeout(600)]
 

@@ -38,7 +38,7 @@ def store(request, tmp_path) -> ObjectStore:
     if request.param == "memory":
         return MemoryObjects()
     if request.param == "folder":
-        return open_store(tmp_path / "objects")
+        return open_store(f"file://{tmp_path}/objects")
     server = request.getfixturevalue("object_server")
     return open_store(f"s3://lake/{uuid.uuid4().hex}/deep", endpoint=server.endpoint, environ=server.environ)
 

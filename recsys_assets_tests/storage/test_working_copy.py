@@ -6,7 +6,12 @@ from shutil import rmtree
 
 import pytest
 
-from recsys_assets.errors import BuildRunningError, ObjectChangedError, ObjectStoreError
+from recsys_assets.errors import (
+    BuildRunningError,
+    ObjectChangedError,
+    ObjectStoreError,
+    StoreUnavailableError,
+)
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.open_copy import working_copy
@@ -255,3 +260,40 @@ def test_a_folder_that_a_command_removed_without_the_lock_is_removed_everywhere(
     push_changes(one.root)
     refresh(other.root)
     assert not other.artifact("features").exists()
+
+
+def test_a_move_that_the_store_does_not_answer_is_put_there_by_the_next_command(machines, one, other):
+    put(
+        one,
+        **{
+            "releases__a__manifest.json": "{}",
+            "releases__b__manifest.json": "{}",
+            "releases__current": "a\n",
+        },
+    )
+    machines.write(one)
+    copy = working_copy(one.root)
+    answering, copy.store = copy.store, _Silent()
+    put(one, releases__current="b\n")
+    with pytest.raises(StoreUnavailableError, match="b is current in this home alone"):
+        moved_current(one.root, "b")
+    copy.store = answering
+    push_changes(one.root)
+    refresh(other.root)
+    assert text(other, "releases/current") == "b\n"
+
+
+def test_who_only_reads_goes_on_with_the_files_that_are_here(machines, one, capfd):
+    machines.write(one, **FILES)
+    working_copy(one.root).store = _Silent()
+    refresh(one.root)
+    assert "going on with push 1" in capfd.readouterr().err
+    assert text(one, "rules.toml") == "# none\n"
+
+
+class _Silent:
+    def __getattr__(self, name):
+        def silent(*_arguments, **_options):
+            raise StoreUnavailableError("s3://lake/shop: no answer for 8 s")
+
+        return silent

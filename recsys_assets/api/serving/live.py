@@ -98,6 +98,9 @@ class Live:
         """
         self.serving = self.choose(verify=verify, fallback_previous=fallback_previous)
         self.serving.rules.start()
+        with contextlib.suppress(EventsUnavailableError):  # the follower says why
+            if self.shared is not None:
+                self.shared.copy.catch_up()
         with contextlib.suppress(EventsUnavailableError):
             self._refresh_events()
             self.merged.refresh()

@@ -9,6 +9,7 @@ from typing import Final
 
 from recsys_assets.errors import ObjectChangedError, ObjectMissingError, ObjectStoreError
 from recsys_assets.intake.newest_catalogue import damaged_in
+from recsys_assets.release.current_object import CURRENT_KEY
 from recsys_assets.rules.rules_stamp import lists_named
 from recsys_assets.storage.atomic import read_file, remove_file, remove_folder, replace_file, replaced_folder
 from recsys_assets.storage.home import Home
@@ -75,6 +76,10 @@ class ReplicaDocuments:
         try:
             found = self._store.get_changed(key, tag=self._tags.get(key))
         except ObjectMissingError:
+            if file.exists():
+                self._store.metadata(
+                    CURRENT_KEY
+                )  # raises where all is gone: that is no reason to serve without keys
             self.version += self._tags.pop(key, None) is not None or file.exists()
             remove_file(file)
             return

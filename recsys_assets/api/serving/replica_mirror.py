@@ -114,7 +114,12 @@ class ReplicaMirror:
         if self._clock() - self._documents_at >= _DOCUMENT_SECONDS:
             self._documents.look()
             self._documents_at = self._clock()
-        found = self._current.read_changed(self._tag)
+        try:
+            found = self._current.read_changed(self._tag)
+        except ObjectMissingError:
+            if self._record is not None:
+                raise
+            return  # before the first promotion
         if found is not None:
             self._record, self._tag = found
             self._retry_at, self._retry_after, self._rejection = -float("inf"), _FIRST_RETRY, None

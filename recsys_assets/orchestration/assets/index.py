@@ -15,6 +15,7 @@ from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Artifacts, Lake
+from recsys_assets.storage.handover import remove_leftovers
 from recsys_assets.storage.store_place import place_of
 
 
@@ -66,9 +67,12 @@ def _workers(context: dg.AssetExecutionContext, lake: Lake, *, scratch: Path) ->
     settings = lake.settings().launcher
     if settings.kind != "ray":
         return None
+    place = place_of(lake.home.root)
+    if place is not None:
+        remove_leftovers(place)
     return ListWorkers(
         launcher=launcher_of(settings, scratch=scratch, say=context.log.info),
-        place=place_of(lake.home.root),
+        place=place,
         shares=settings.shards,
     )
 

@@ -28,10 +28,14 @@ from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import remove_folder, replace_file
 from recsys_assets.storage.forgotten import StepResult
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.open_copy import working_copy
+from recsys_assets.storage.store_place import place_of
 from recsys_assets.storage.working_copy import ASIDE
 
 _BESIDE: Final = re.compile(r".*(-wal|-shm|-journal)|\..*\.lock")
 _GOLDEN: Final = "golden"
+_HANDOVER: Final = "handover/"
+"""Prefix of the objects that workers of a training hand over."""
 _NOTE: Final = "a golden user was forgotten here (forget #{})"
 
 
@@ -67,10 +71,13 @@ def forget_in_other_files(home: Home, ids: frozenset[str], *, number: int) -> St
 
     `recsys.toml` stays as it is, since another word in it may land every day again: a user in it is left to people,
     and the forget stays unfinished until they took the name out. Files that were replaced by an object store's are
-    removed.
+    removed, and what killed workers left in it.
     """
     wanted, changed, shown = WantedIds(ids), 0, []
     remove_folder(home.copy / ASIDE)
+    if place_of(home.root) is not None:
+        objects = working_copy(home.root).objects
+        objects.delete([one.key for one in objects.list(_HANDOVER)])
     for file in _other_files(home):
         if file == home.settings_file:
             continue

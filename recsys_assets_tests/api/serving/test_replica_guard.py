@@ -1,9 +1,13 @@
 """Requests that write into a home, sent to a replica."""
 
 import pytest
+from litestar.testing import TestClient
 
+from recsys_assets.api.app import create_app
 from recsys_assets.api.serving.replica_note import ReplicaNote, write_note
-from recsys_assets_tests.api.conftest import key_header
+from recsys_assets.intake.event_meaning import EventOptions
+from recsys_assets_tests.api.conftest import NOW, key_header
+from recsys_assets_tests.event_servers import event_server
 
 WRITES = [
     ("POST", "/v1/releases:promote", {"release": "20240101-0123456789"}, "admin"),
@@ -49,3 +53,13 @@ def test_health_says_what_keeps_a_replica_from_its_store(client):
     next(one for one in live.followers if one.name == "object store").look()
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()["problems"]) == (200, {"object store": problem})
+
+
+def test_a_replica_takes_events_for_a_server_that_machines_share(own):
+    with event_server("nats") as server:
+        app = create_app(own, events=EventOptions(events=server.settings()), clock=lambda: NOW)
+        with TestClient(app) as client:
+            writer = key_header(own, client, "write")
+            event = {"user_id": "u1", "item_id": "i1", "event_id": "e1"}
+            assert client.post("/v1/events", json=event, headers=writer).json()["accepted"] == 1
+            assert client.put("/v1/items/i1/state", json={"hidden": True}, headers=writer).status_code == 409

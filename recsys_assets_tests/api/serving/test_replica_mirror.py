@@ -185,6 +185,7 @@ def test_a_damaged_cache_is_mended_at_the_next_start(world):
 def test_documents_follow_and_go(world):
     world.store.put("rules.toml", b'[lists]\nhouse = "house.txt"\n')
     world.store.put("house.txt", b"i1\n")
+    world.promote(0)
     world.store.put("api_keys.json", b"[]")
     world.store.put("releases/recalled.json", b"[]")
     world.store.put("artifacts/large", b"")
@@ -199,6 +200,16 @@ def test_documents_follow_and_go(world):
     world.look()
     assert not (root / "rules.toml").exists()
     assert not (root / "api_keys.json").exists()
+
+
+def test_a_store_that_was_emptied_takes_nothing_away(world):
+    first = world.promote(0)
+    world.store.put("api_keys.json", b"[]")
+    world.look()
+    world.store.delete([one.key for one in world.store.list()])
+    assert "no such object" in world.look()
+    assert world.mirror.served() == first
+    assert (world.home.root / "api_keys.json").exists()
 
 
 def test_a_list_outside_of_the_cache_or_in_place_of_its_own_files_is_not_followed(world, tmp_path):

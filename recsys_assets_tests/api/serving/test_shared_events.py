@@ -13,15 +13,15 @@ from recsys_assets.api.app import create_app
 from recsys_assets.intake.event_meaning import EventOptions
 from recsys_assets.storage.home import Home
 from recsys_assets_tests.api.conftest import NOW, key_header
-from recsys_assets_tests.event_servers import EventServer, event_server
+from recsys_assets_tests.event_servers import EventServer
 
 Client = TestClient[Litestar]
 
 
-@pytest.fixture(scope="module", params=["postgres", "nats"])
-def server(request: pytest.FixtureRequest) -> Iterator[EventServer]:
-    with event_server(request.param) as found:
-        yield found
+@pytest.fixture(params=["postgres", "nats"])
+def server(request: pytest.FixtureRequest) -> EventServer:
+    found: EventServer = request.getfixturevalue(f"{request.param}_events")
+    return found
 
 
 @pytest.fixture
