@@ -79,7 +79,8 @@ def test_a_kill_loses_nothing_and_is_waited_for(stack, name):
         assert after != before
         stack.follow()
         back = stack.start("releases", "promote", before)
-        killed_during(victim, back, at=lambda: True)
+        missed = killed_during(victim, back, at=lambda: True)
+        assert missed or name == "postgres", back.log.read_text()  # a promotion needs no Postgres
         assert stack.current() == before
         stack.follow()
         acknowledged = len(load.acknowledged)
