@@ -17,9 +17,9 @@ import httpx
 from recsys_assets.benchmarks.scale_servers import ObjectServer
 from recsys_assets.release.current import RecordedMove
 from recsys_assets.release.current_object import CurrentObject
-from recsys_assets.release.release_objects import push_release
 from recsys_assets.storage.object_store import ObjectStore
 from recsys_assets_tests.api.servers import free_port
+from recsys_assets_tests.release.stored_releases import put_release
 
 
 class Replica:
@@ -84,7 +84,7 @@ def replica(
 
 def promote(store: ObjectStore, folder: Path) -> None:
     """Publish a release in a store, and make it current there."""
-    push_release(store, folder)
+    put_release(store, folder)
     current = CurrentObject(store)
     seen = current.read()
     before = None if seen is None else seen.record.release

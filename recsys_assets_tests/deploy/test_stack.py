@@ -39,11 +39,13 @@ def stack() -> Iterator[Stack]:
         yield found
 
 
-def get(stack: Stack, port: int, path: str, **body: Any) -> Any:
+def get(stack: Stack, port: int, path: str, *, key: str | None = None, **body: Any) -> Any:
     request = Request(
         f"http://127.0.0.1:{stack.ports[port]}{path}", json.dumps(body).encode() if body else None
     )
     request.add_header("Content-Type", "application/json")
+    if key is not None:
+        request.add_header("X-API-Key", key)
     with urlopen(request, timeout=30) as reply:
         return json.load(reply)
 
