@@ -146,6 +146,7 @@ class StateController(ServiceController):
             release=serving.release_id,
             version=serving.states.version,
             items=_listed(serving, list(states.items())),
+            waiting=self.service.live.states.waiting,
         )
         return Reply(encode(body), release=serving.release_header)
 
@@ -222,6 +223,7 @@ class StateController(ServiceController):
             item_id=item_id,
             known=item_id in serving.release.items,
             state=state,
+            waiting=self.service.live.states.waiting,
         )
         return Reply(encode(body), release=serving.release_header)
 

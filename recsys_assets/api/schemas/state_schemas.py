@@ -23,6 +23,14 @@ Known = Annotated[
 ]
 State = Annotated[ItemState | None, Meta(description="What holds of it now; null where nobody set anything.")]
 
+Waiting = Annotated[
+    str | None,
+    Meta(
+        description="Where several machines share the states by an object store that does not answer: what the "
+        "others do not know yet. It counts here already, and is sent once the store answers. Null else."
+    ),
+]
+
 
 class StateOfItem(Struct, frozen=True, kw_only=True):
     """The state of one item."""
@@ -37,6 +45,7 @@ class OneState(StateOfItem, frozen=True, kw_only=True):
 
     release: ReleaseId
     version: Version
+    waiting: Waiting
 
 
 class ItemStateChange(StateChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +67,7 @@ class StatesChanged(Struct, frozen=True, kw_only=True):
     release: ReleaseId
     version: Version
     items: list[StateOfItem]
+    waiting: Waiting
 
 
 class ItemStates(Struct, frozen=True, kw_only=True):

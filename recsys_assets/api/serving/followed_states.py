@@ -1,14 +1,15 @@
 """Item states and the newest catalogue in a serving process: followed, bound to the release, put in force as one."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from recsys_assets.api.http.bodies import ItemJson
 from recsys_assets.errors import ItemStatesUnavailableError
-from recsys_assets.intake.state_store import StatesSnapshot, StateStore
+from recsys_assets.intake.state_store import StatesSnapshot
+from recsys_assets.intake.states_of_home import states_of
 from recsys_assets.release.bound_states import CatalogueOver, bind_states
 from recsys_assets.rules.engine.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.live_items import LiveCategories
@@ -23,11 +24,30 @@ class FollowedStates:
 
     def __init__(self, home: Home, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Follow the states of `home`; `clock` decides when a state's time is up."""
-        self.store = StateStore(home.item_states_db)
+        self.store = states_of(home)
         self._clock = clock
         self._lock = threading.Lock()
         self._home = home
         self._bound: WeakKeyDictionary[Serving, _Bound] = WeakKeyDictionary()
+
+    def looks(self, opened: "Callable[[], Sequence[Serving]]") -> Mapping[str, Callable[[], object]]:
+        """Return what followers look at, by name; `opened` returns the open releases.
+
+        Changes of other machines come by a look of its own, since their store may be slow to answer.
+        """
+        looks: dict[str, Callable[[], object]] = {
+            "item states": lambda: self.refresh(opened()),
+            "catalogue": lambda: self.refresh_catalogue(opened()),
+        }
+        shared = self.store.shared
+        if shared is not None:
+            looks["shared item states"] = lambda: shared.exchange(self._clock())
+        return looks
+
+    @property
+    def waiting(self) -> str | None:
+        """What other machines do not know yet, in words; None where they know all, or there are none."""
+        return None if self.store.shared is None else self.store.shared.waiting
 
     def refresh(self, opened: "Sequence[Serving]") -> None:
         """Take up changes of states, and put them in force in every open release.

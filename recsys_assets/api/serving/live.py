@@ -138,8 +138,7 @@ class Live:
             "events": self._refresh_events,
             "merges": self.merged.refresh,
             "recalls": self._refresh_recalls,
-            "item states": lambda: self.states.refresh(self.opened()),
-            "catalogue": lambda: self.states.refresh_catalogue(self.opened()),
+            **self.states.looks(self.opened),
             "experiments": self.experiments.refresh,
             "forgets": self.hide_forgotten,
         }
