@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
+from uuid import uuid4
 
 import msgspec
 
@@ -26,6 +27,7 @@ from recsys_assets.intake.states_copy import (
     SHARED_SCHEMA,
     Followed,
     followed_in,
+    keep_unsent,
     last_version,
     states_in,
     take_record,
@@ -93,10 +95,12 @@ class SharedStates:
     def _exchange(self, store: ObjectStore, now: datetime) -> None:
         for _ in range(_TRIES):
             seen, groups = self._here(store.url)
+            if seen is None and not groups and not self._only_follows:
+                groups = self._joining(now)
             try:
                 found = store.get_changed(STATES_KEY, tag=None if groups or seen is None else seen.tag)
             except ObjectMissingError:
-                if self._only_follows or not (self._states()[0] or groups):
+                if self._only_follows or not (groups or seen):
                     return
                 found, record = None, None
             else:
@@ -132,14 +136,23 @@ class SharedStates:
         here, last = self._states() if groups or seen is None or old.number < seen.number else ({}, 0)
         base = old.states
         least = 1 if record is None else old.number
-        if seen is None:
+        if seen is None and not any(group.id in old.sent for group in groups):
             base = {**here, **old.states}
-        elif old.number < seen.number:
+        elif seen is not None and old.number < seen.number:
             base, least = here, seen.number + 1
         elif not groups:
             return old
         found = merged(old, base, groups, here=here, last=last, now=now)
         return found if found.number >= least else msgspec.structs.replace(found, number=max(least, last))
+
+    def _joining(self, now: datetime) -> list[ChangeGroup]:
+        """Return a group without changes where the home has states from before: it marks them as sent."""
+        if not self._states()[0]:
+            return []
+        group = ChangeGroup(id=uuid4().hex, at=now, by="", changes={})
+        with self._open() as connection:
+            keep_unsent(connection, group)
+        return [group]
 
     @staticmethod
     def _put(store: ObjectStore, wanted: StatesRecord, found: StoredObject | None) -> str:

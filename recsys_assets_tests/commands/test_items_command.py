@@ -11,7 +11,10 @@ from recsys_assets.commands.doctor import examine
 from recsys_assets.intake.item_states import StateChange
 from recsys_assets.intake.newest_catalogue import CatalogueRow, write_newest
 from recsys_assets.intake.state_store import StateStore
+from recsys_assets.intake.states_record import STATES_KEY
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.local_objects import LocalObjects
+from recsys_assets.storage.store_binding import bind
 
 
 @pytest.fixture
@@ -100,3 +103,19 @@ def test_a_state_that_has_ended_is_not_listed(home):
     change = StateChange(hidden=True, until=now + timedelta(days=1))
     StateStore(home.item_states_db).put({"milk": change}, by="shop", now=now)
     assert "No item has a state" in run(home, "states")
+
+
+def test_a_change_that_the_store_does_not_take_counts_here_and_ends_with_1(home, tmp_path):
+    store = LocalObjects(tmp_path / "store")
+    home = Home(tmp_path / "home")
+    bind(home, {"RECSYS_STORAGE__ROOT": f"file://{tmp_path}/store"})
+    store.put(STATES_KEY, b"{")
+    said = run(home, "state", "milk", "--hide", code=1)
+    assert "milk: hidden" in said
+    assert "recsys: it counts in this home; other machines do not know of a change of item states yet" in said
+    assert states(home)["milk"].hidden
+    assert "do not know" in str(examine(home).facts)
+    store.delete([STATES_KEY])
+    run(home, "states")  # the next command sends it
+    assert b'"milk"' in store.get(STATES_KEY).content
+    assert "do not know" not in str(examine(home).facts)
