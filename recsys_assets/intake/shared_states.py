@@ -62,7 +62,7 @@ class SharedStates:
         self._path, self._opened, self._only_follows = path, opened, only_follows
         self._store: tuple[int, ObjectStore] | None = None
         self.waiting: str | None = None
-        """What other machines do not know yet, in words, as of the last exchange; None where they know all."""
+        """The changes that other machines do not know yet, in words, as of the last exchange; None where they know all."""
 
     def exchange(self, now: datetime) -> None:
         """Send the changes that the store does not have, and take those of other machines.

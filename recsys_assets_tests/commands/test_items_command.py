@@ -28,6 +28,12 @@ def run(home, *arguments, code=0):
     return done.output
 
 
+def write_settings(home):
+    home.settings_file.write_text(
+        '[source]\nspec = "tabular:events.csv"\nfirst_day = 2024-01-01\nlast_day = 2024-01-31\n'
+    )
+
+
 def states(home):
     return StateStore(home.item_states_db).refresh(datetime.now(UTC)).states
 
@@ -88,9 +94,7 @@ def test_states_that_the_catalogue_contradicts_are_named(home):
 
 
 def test_the_doctor_counts_states_and_names_a_disagreement(home):
-    home.settings_file.write_text(
-        '[source]\nspec = "tabular:events.csv"\nfirst_day = 2024-01-01\nlast_day = 2024-01-31\n'
-    )
+    write_settings(home)
     write_newest(home.catalogue_now, [CatalogueRow("milk", "Dairy", 2.0)])
     run(home, "state", "milk", "--price", "2.5", "--hide")
     facts = examine(home).facts
@@ -114,6 +118,7 @@ def test_a_change_that_the_store_does_not_take_counts_here_and_ends_with_1(home,
     assert "milk: hidden" in said
     assert "recsys: it counts in this home; other machines do not know of a change of item states yet" in said
     assert states(home)["milk"].hidden
+    write_settings(home)
     assert "do not know" in str(examine(home).facts)
     store.delete([STATES_KEY])
     run(home, "states")  # the next command sends it

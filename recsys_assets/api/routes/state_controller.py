@@ -61,9 +61,10 @@ class StateController(ServiceController):
         summary="Change the state of an item",
         description=(
             "Merged into the state there is: an absent field stays, null takes it back. A hidden item is on no list of "
-            "any worker within a second, whatever the release, and so after a restart. An item that the release does "
-            "not hold is accepted with `known: false`: the state waits for a release that holds it. Needs scope "
-            "`write`."
+            "any worker within a second, whatever the release, and so after a restart; where machines share an object "
+            "store, of none of theirs within two, and `waiting` says so where that does not answer. An item that the "
+            "release does not hold is accepted with `known: false`: the state waits for a release that holds it. Needs "
+            "scope `write`."
         ),
         operation_id="putItemState",
         guards=[needs("write"), needs_home("states of items are kept where releases are built")],

@@ -1,12 +1,13 @@
 """Item states and the newest catalogue in a serving process: followed, bound to the release, put in force as one."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from recsys_assets.api.http.bodies import ItemJson
+from recsys_assets.api.serving.follower import Follower
 from recsys_assets.errors import ItemStatesUnavailableError
 from recsys_assets.intake.state_store import StatesSnapshot
 from recsys_assets.intake.states_of_home import states_of
@@ -17,6 +18,9 @@ from recsys_assets.storage.home import Home
 
 if TYPE_CHECKING:
     from recsys_assets.api.serving.serving_release import Serving
+
+_SHARED_SECONDS: Final = 0.5
+"""Time between two looks of a worker at the states that several machines share."""
 
 
 class FollowedStates:
@@ -30,23 +34,26 @@ class FollowedStates:
         self._home = home
         self._bound: WeakKeyDictionary[Serving, _Bound] = WeakKeyDictionary()
 
-    def looks(self, opened: "Callable[[], Sequence[Serving]]") -> Mapping[str, Callable[[], object]]:
-        """Return what followers look at, by name; `opened` returns the open releases.
+    def followers(self, opened: "Callable[[], Sequence[Serving]]") -> "list[Follower]":
+        """Return what follows states and catalogue; `opened` returns the open releases.
 
-        Changes of other machines come by a look of its own, since their store may be slow to answer.
+        Changes of other machines come by a follower of their own, since the store may be slow to answer.
         """
-        looks: dict[str, Callable[[], object]] = {
-            "item states": lambda: self.refresh(opened()),
-            "catalogue": lambda: self.refresh_catalogue(opened()),
-        }
+        found = [
+            Follower("item states", lambda: self.refresh(opened())),
+            Follower("catalogue", lambda: self.refresh_catalogue(opened())),
+        ]
         shared = self.store.shared
         if shared is not None:
-            looks["shared item states"] = lambda: shared.exchange(self._clock())
-        return looks
+            look = Follower(
+                "shared item states", lambda: shared.exchange(self._clock()), seconds=_SHARED_SECONDS
+            )
+            found.append(look)
+        return found
 
     @property
     def waiting(self) -> str | None:
-        """What other machines do not know yet, in words; None where they know all, or there are none."""
+        """The changes that other machines do not know yet, in words; None where they know all, or there are none."""
         return None if self.store.shared is None else self.store.shared.waiting
 
     def refresh(self, opened: "Sequence[Serving]") -> None:
