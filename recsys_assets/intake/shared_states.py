@@ -25,7 +25,7 @@ from recsys_assets.errors import (
 from recsys_assets.intake.item_states import ItemState
 from recsys_assets.intake.states_copy import (
     SHARED_SCHEMA,
-    Followed,
+    TakenRecord,
     followed_in,
     keep_unsent,
     last_version,
@@ -44,7 +44,7 @@ _TRIES: Final = 100
 class _Here(NamedTuple):
     """The copy of this machine, as it is read before an exchange."""
 
-    seen: Followed | None
+    seen: TakenRecord | None
     groups: list[ChangeGroup]
 
 
@@ -62,7 +62,7 @@ class SharedStates:
         self._path, self._opened, self._only_follows = path, opened, only_follows
         self._store: tuple[int, ObjectStore] | None = None
         self.waiting: str | None = None
-        """The changes that other machines do not know yet, in words, as of the last exchange; None where they know all."""
+        """The changes that other machines do not know yet, in words, as of the last exchange; else None."""
 
     def exchange(self, now: datetime) -> None:
         """Send the changes that the store does not have, and take those of other machines.
@@ -125,7 +125,7 @@ class SharedStates:
         )
 
     def _wanted(
-        self, record: StatesRecord | None, seen: Followed | None, groups: list[ChangeGroup], now: datetime
+        self, record: StatesRecord | None, seen: TakenRecord | None, groups: list[ChangeGroup], now: datetime
     ) -> StatesRecord:
         """Return the record with this machine's changes.
 

@@ -23,7 +23,7 @@ ELSEWHERE: Final = "(another machine)"
 """Who took back a state, where the store does not remember it any more."""
 
 
-class Followed(NamedTuple):
+class TakenRecord(NamedTuple):
     """The record that a copy has taken up."""
 
     tag: str
@@ -44,10 +44,10 @@ def unsent_groups(connection: sqlite3.Connection) -> list[ChangeGroup]:
     return [msgspec.json.decode(content, type=ChangeGroup) for (content,) in rows]
 
 
-def followed_in(connection: sqlite3.Connection, url: str) -> Followed | None:
+def followed_in(connection: sqlite3.Connection, url: str) -> TakenRecord | None:
     """Return the record of the store at `url` that the copy has taken up; None where it has none of that store."""
     row = connection.execute("SELECT tag, number FROM followed WHERE url = ?", (url,)).fetchone()
-    return None if row is None else Followed(*row)
+    return None if row is None else TakenRecord(*row)
 
 
 def states_in(connection: sqlite3.Connection) -> dict[str, ItemState]:

@@ -9,6 +9,7 @@ from litestar.exceptions import NotFoundException, ValidationException
 from litestar.openapi.spec import Example
 from litestar.params import JSONBody, Parameter, QueryParameter
 from litestar.types import ASGIApp, Scope
+from msgspec import UNSET
 
 from recsys_assets.api.http.auth import CALLER_KEY, needs
 from recsys_assets.api.http.bodies import Reply, encode
@@ -147,7 +148,7 @@ class StateController(ServiceController):
             release=serving.release_id,
             version=serving.states.version,
             items=_listed(serving, list(states.items())),
-            waiting=self.service.live.states.waiting,
+            waiting=self.service.live.states.waiting or UNSET,
         )
         return Reply(encode(body), release=serving.release_header)
 
@@ -224,7 +225,7 @@ class StateController(ServiceController):
             item_id=item_id,
             known=item_id in serving.release.items,
             state=state,
-            waiting=self.service.live.states.waiting,
+            waiting=self.service.live.states.waiting or UNSET,
         )
         return Reply(encode(body), release=serving.release_header)
 
