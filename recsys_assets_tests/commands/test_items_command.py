@@ -124,3 +124,14 @@ def test_a_change_that_the_store_does_not_take_counts_here_and_ends_with_1(home,
     run(home, "states")  # the next command sends it
     assert b'"milk"' in store.get(STATES_KEY).content
     assert "do not know" not in str(examine(home).facts)
+
+
+def test_a_command_on_another_machine_knows_the_states_of_the_store(tmp_path):
+    one, other = Home(tmp_path / "one"), Home(tmp_path / "other")
+    for home in (one, other):
+        bind(home, {"RECSYS_STORAGE__ROOT": f"file://{tmp_path}/store"})
+    run(one, "state", "milk", "--hide", "--why", "recalled")
+    assert run(other, "states") == "milk  hidden\n"
+    run(other, "state", "milk", "--show")
+    assert run(one, "states") == "No item has a state: the catalogue counts.\n"
+    assert run(one, "log").count("milk") == 2
