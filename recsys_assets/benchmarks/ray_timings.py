@@ -34,6 +34,7 @@ _NO_REPORTS: Final = {"RECSYS_REPORT__DAYS": "0"}
 _ON_RAY: Final = {**_NO_REPORTS, "RECSYS_LAUNCHER__KIND": "ray", "RECSYS_LAUNCHER__ADDRESS": ADDRESS}
 _WORKER: Final = "ray::land_stret"
 """Name of a process that lands a stretch of days, as far as the kernel keeps it."""
+_NODES: Final = 2
 _LONGEST: Final = 1_800.0
 _LOOK_SECONDS: Final = 0.02
 
@@ -61,28 +62,29 @@ def cluster_days(folder: Path, *, days: int = LANDED_DAYS) -> dict[str, Any]:
 
 
 def killed_worker(folder: Path, *, days: int = LANDED_DAYS) -> dict[str, Any]:
-    """Land days on two nodes, and kill the process of the first stretch that is seen.
+    """Land days on two nodes, and kill a process that lands a stretch when both nodes work.
 
     Args:
         folder: for the home.
         days: number of days.
 
     Returns:
-        `recovered_seconds`, from the kill until a new process lands a stretch; `lost_days`, those that are missing in
-        the raw table or in the clean one at the end; `seconds` of the whole landing.
+        `recovered_seconds`, from the kill until a new process lands a stretch in its place; `lost_days`, those that are
+        missing in the raw table or in the clean one at the end; `seconds` of the whole landing.
 
     Raises:
         RuntimeError: the landing failed; with the end of its log.
     """
     home = Home(folder / "home")
     _initialised(home.root, days)
-    with ray_cluster(2) as cluster:
+    with ray_cluster(_NODES) as cluster:
         started = time.monotonic()
         log = folder / "log"
         cluster.environment = {**cluster.environment, **_ON_RAY}
         landing = cluster.start("-m", "recsys_assets", *_land(days), "--home", str(home.root), log=log)
         seen: set[int] = set()
-        victim = _new_worker(cluster, seen, landing)
+        for _ in range(_NODES):
+            victim = _new_worker(cluster, seen, landing)
         victim.send_signal(signal.SIGKILL)
         killed = time.monotonic()
         _new_worker(cluster, seen, landing)
@@ -98,7 +100,7 @@ def killed_worker(folder: Path, *, days: int = LANDED_DAYS) -> dict[str, Any]:
 
 def cluster_training(_: Path) -> dict[str, Any]:
     """Train on two nodes and in one process; return the largest difference and the share of memory, with details."""
-    with ray_cluster(2) as cluster:
+    with ray_cluster(_NODES) as cluster:
         printed = _inside(cluster, "recsys_assets.benchmarks.ray_timings")
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
@@ -151,7 +153,7 @@ def _new_worker(cluster: Cluster, seen: set[int], landing: "subprocess.Popen[byt
     while landing.poll() is None and time.monotonic() < deadline:
         found = [one for one in cluster.workers() if _is_landing(one) and one.pid not in seen]
         if found:
-            seen.update(one.pid for one in found)
+            seen.add(found[0].pid)
             return found[0]
         time.sleep(_LOOK_SECONDS)
     raise RuntimeError("no process of the cluster landed a stretch; give more days")

@@ -1,11 +1,10 @@
-"""Releases in an object store: files first, the manifest last; fetched whole into a folder, or not at all.
+"""Releases in an object store: fetched whole into a folder, or not at all.
 
-A release is there once its manifest is, under the same names as in a home: `releases/<id>/manifest.json`. Deleting one
-removes the manifest first.
+A release is there once its manifest is, which is put last, under the same names as in a home:
+`releases/<id>/manifest.json`.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -14,22 +13,15 @@ import msgspec
 
 from recsys_assets.errors import (
     BrokenReleaseError,
-    ObjectChangedError,
-    ObjectExistsError,
     ObjectMissingError,
-    ReleaseError,
 )
 from recsys_assets.release.manifest import (
     MANIFEST_FILE,
     WAY_OUT,
-    FileEntry,
     Manifest,
     check_identity,
     check_sums_once,
     read_manifest,
-)
-from recsys_assets.release.manifest import (
-    release_id as id_of_content,
 )
 from recsys_assets.storage.atomic import put_folder_in_place, replace_file, staging_folder
 from recsys_assets.storage.object_store import ObjectStore
@@ -39,9 +31,7 @@ RELEASES: Final = "releases"
 _FETCHING: Final = ".fetching"
 """Folder beside the releases, of the one that is being fetched."""
 _THREADS: Final = 4
-"""Files that are sent or fetched at the same time."""
-_CHECKSUM: Final = "sha256"
-"""Metadata of a release's file."""
+"""Files that are fetched at the same time."""
 
 Check = Callable[[], object]
 
@@ -49,91 +39,6 @@ Check = Callable[[], object]
 def release_key(release_id: str, name: str = "") -> str:
     """Return the key of a release's file; of its folder, with a slash at its end, where no file is named."""
     return f"{RELEASES}/{release_id}/{name}"
-
-
-def push_release(store: ObjectStore, folder: Path, *, check: Check = lambda: None) -> Manifest:
-    """Put a release into a store, its manifest last; return the manifest that the store has.
-
-    One of the same id that is there already stays: the same days, settings and models, perhaps with an index that was
-    measured at another time. Fetch it then, so that all have the same files. Files of an interrupted push are not sent
-    again.
-
-    Args:
-        store: the object store.
-        folder: `<releases>/<id>`, whole.
-        check: called before the manifest is put; raises where this process may not write any more.
-
-    Raises:
-        BrokenReleaseError: a local file differs from the manifest.
-        ReleaseError: the store has another content under this id.
-        ObjectChangedError: another writer put files of this id meanwhile.
-    """
-    manifest = read_manifest(folder)
-    check_sums_once(folder, manifest)
-    there = _found(store, manifest.release_id)
-    if there is not None:
-        return _same(store, manifest, there)
-    have = {one.key: one.tag for one in store.list(release_key(manifest.release_id))}
-    with ThreadPoolExecutor(_THREADS) as pool:
-        entries = manifest.files.items()
-        tags = dict(pool.map(lambda item: _push_file(store, folder, item[0], item[1], have), entries))
-    now = {one.key: one.tag for one in store.list(release_key(manifest.release_id))}
-    changed = next((key for key, tag in tags.items() if now.get(key) != tag), None)
-    if changed is not None:
-        raise ObjectChangedError(f"{store.url}/{changed}: another writer put it meanwhile; run it again")
-    check()
-    content = (folder / MANIFEST_FILE).read_bytes()
-    try:
-        store.create(release_key(manifest.release_id, MANIFEST_FILE), content)
-    except ObjectExistsError:
-        return _same(store, manifest, read_release_manifest(store, manifest.release_id))
-    return manifest
-
-
-def _push_file(
-    store: ObjectStore, folder: Path, name: str, entry: FileEntry, have: Mapping[str, str]
-) -> tuple[str, str]:
-    """Put one file where the store has it not; return its key and tag."""
-    key = release_key(folder.name, name)
-    if key in have and store.metadata(key).get(_CHECKSUM) == entry.sha256:
-        return key, have[key]
-    return key, store.put_file(key, folder / name, metadata={_CHECKSUM: entry.sha256})
-
-
-def _found(store: ObjectStore, release_id: str) -> Manifest | None:
-    try:
-        return read_release_manifest(store, release_id)
-    except ObjectMissingError:
-        return None
-
-
-def _same(store: ObjectStore, ours: Manifest, theirs: Manifest) -> Manifest:
-    """Return the store's manifest where its id follows from the same content as ours."""
-    if _content(ours) != _content(theirs):
-        raise ReleaseError(
-            f"{store.url}/{release_key(ours.release_id)}: holds another content under this id: digest"
-            f" {_digest(theirs)} there, {_digest(ours)} here; remove the wrong one, then publish again"
-        )
-    return theirs
-
-
-def _content(manifest: Manifest) -> tuple[object, ...]:
-    """Return everything that the id follows from; files that hold timings are no part of it."""
-    return (
-        manifest.release_id,
-        manifest.settings,
-        manifest.lineage,
-        sorted(manifest.files),
-        _derived_id(manifest),
-    )
-
-
-def _derived_id(manifest: Manifest) -> str:
-    return id_of_content(manifest.through_day, manifest.files, manifest.settings, manifest.lineage)
-
-
-def _digest(manifest: Manifest) -> str:
-    return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()
 
 
 def read_release_manifest(store: ObjectStore, release_id: str) -> Manifest:
@@ -254,9 +159,3 @@ def verify_release(store: ObjectStore, release_id: str, scratch: Path) -> Manife
 def _faults(store: ObjectStore, manifest: Manifest, path: Path) -> Iterator[str | None]:
     for name in manifest.files:
         yield _fetch_file(store, manifest, name, path)
-
-
-def remove_release(store: ObjectStore, release_id: str) -> None:
-    """Remove a release from a store, its manifest first: what is left of an interrupted removal is no release."""
-    store.delete([release_key(release_id, MANIFEST_FILE)])
-    store.delete([one.key for one in store.list(release_key(release_id))])

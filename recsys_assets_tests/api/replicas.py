@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,26 +17,34 @@ import httpx
 from recsys_assets.benchmarks.scale_servers import ObjectServer
 from recsys_assets.release.current import RecordedMove
 from recsys_assets.release.current_object import CurrentObject
-from recsys_assets.release.release_objects import push_release
 from recsys_assets.storage.object_store import ObjectStore
 from recsys_assets_tests.api.servers import free_port
+from recsys_assets_tests.release.stored_releases import put_release
 
 
 class Replica:
     """One `recsys serve --from`."""
 
-    def __init__(self, server: ObjectServer, url: str, cache: Path, *options: str) -> None:
+    def __init__(
+        self,
+        server: ObjectServer,
+        url: str,
+        cache: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = cache.with_name(f"{cache.name}.log")
         command = [sys.executable, "-m", "recsys_assets", "serve", "--from", url, "--cache", str(cache)]
+        self._command = [*command, "--port", str(self.port), *options]
+        self._environment = {**os.environ, **server.environ, **(environment or {})}
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again after a kill: on the same port and cache."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--port", str(self.port), *options],
-                env={**os.environ, **server.environ},
-                stdout=log,
-                stderr=log,
-            )
+            self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
 
     def health(self) -> dict[str, Any]:
         return httpx.get(f"{self.url}/health/ready", timeout=10).json()
@@ -59,8 +67,14 @@ class Replica:
 
 
 @contextmanager
-def replica(server: ObjectServer, url: str, cache: Path, *options: str) -> Iterator[Replica]:
-    started = Replica(server, url, cache, *options)
+def replica(
+    server: ObjectServer,
+    url: str,
+    cache: Path,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Replica]:
+    started = Replica(server, url, cache, *options, environment=environment)
     try:
         yield started
     finally:
@@ -70,7 +84,7 @@ def replica(server: ObjectServer, url: str, cache: Path, *options: str) -> Itera
 
 def promote(store: ObjectStore, folder: Path) -> None:
     """Publish a release in a store, and make it current there."""
-    push_release(store, folder)
+    put_release(store, folder)
     current = CurrentObject(store)
     seen = current.read()
     before = None if seen is None else seen.record.release

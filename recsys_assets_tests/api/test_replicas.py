@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from recsys_assets.release.release_objects import push_release, release_key
+from recsys_assets.release.release_objects import release_key
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.object_store import ObjectStore
 from recsys_assets.storage.open_objects import open_store
 from recsys_assets_tests.api.replicas import Replica, promote, replica, until
 from recsys_assets_tests.api.world import publish_release
 from recsys_assets_tests.object_servers import running_seaweed
+from recsys_assets_tests.release.stored_releases import put_release
 
 pytestmark = [pytest.mark.scale, pytest.mark.timeout(300)]
 
@@ -136,7 +137,7 @@ def test_a_damaged_object_is_never_served(server, url, store, releases, tmp_path
     promote(store, releases[0])
     with replica(server, url, tmp_path / "a") as a:
         until(lambda: a.serves(first))
-        push_release(store, releases[1])
+        put_release(store, releases[1])
         key = release_key(second, "user_embeddings.npy")
         store.put(key, store.get(key).content[:-1] + b"?")
         with requests(a) as found:

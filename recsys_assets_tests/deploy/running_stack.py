@@ -32,7 +32,7 @@ FOLDERS = {
 }
 START_SECONDS = 120.0
 OTHER_PORTS = (
-    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port.grpc",
     "s3.port.grpc", "admin.port", "admin.port.grpc",
 )  # fmt: skip
 """Ports of the object store that its container has for itself."""
@@ -44,7 +44,7 @@ class Stack:
     def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
         """Write the files of the stack; `settings` are more variables, as a reader would add to settings.env."""
         self.folder = folder
-        self.ports = {port: free_port() for port in (8000, 8001, 3000, 4000, 4222, 5432, 8222, 8333)}
+        self.ports = {port: free_port() for port in (8000, 8001, 3000, 4000, 4222, 5432, 8222, 8333, 8888)}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         deployment, numbers = Deployment(kind="compose"), iter(range(99))
         texts = deployment_files(deployment)

@@ -39,11 +39,13 @@ def stack() -> Iterator[Stack]:
         yield found
 
 
-def get(stack: Stack, port: int, path: str, **body: Any) -> Any:
+def get(stack: Stack, port: int, path: str, *, key: str | None = None, **body: Any) -> Any:
     request = Request(
         f"http://127.0.0.1:{stack.ports[port]}{path}", json.dumps(body).encode() if body else None
     )
     request.add_header("Content-Type", "application/json")
+    if key is not None:
+        request.add_header("X-API-Key", key)
     with urlopen(request, timeout=30) as reply:
         return json.load(reply)
 
@@ -109,7 +111,9 @@ def test_a_new_release_and_a_rollback_reach_both_replicas(stack):
 
 
 def test_an_event_to_any_replica_lands_at_the_builder(stack):
-    key = stack.run("builder", "recsys", "keys", "add", "shop", "--scope", "write").stdout.strip()
+    added = stack.run("builder", "recsys", "keys", "add", "shop", "--scope", "write")
+    assert added.returncode == 0, added.stderr
+    key = added.stdout.strip()
     for number, port in enumerate(REPLICAS):
         event = {"event_id": f"e{number}", "user_id": "1", "item_id": "1082185", "kind": "purchase"}
         assert eventually(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from recsys_assets.benchmarks.scale_servers import PostgresServer
+from recsys_assets.errors import DatabaseUnavailableError
 from recsys_assets.lake.initialise import initialise
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.fingerprints import Inputs
@@ -75,9 +76,9 @@ def test_sixty_days_are_the_same_on_a_server_as_in_files(tmp_path, server):
 
 
 class Killing(SilentWatcher):
-    """Kills the server when a stage begins, and starts it again after some seconds."""
+    """Kills the server when a stage begins, and starts it again after some seconds; never for None."""
 
-    def __init__(self, server: PostgresServer, stages: set[str], *, seconds: float) -> None:
+    def __init__(self, server: PostgresServer, stages: set[str], *, seconds: float | None) -> None:
         self.server, self.stages, self.seconds = server, stages, seconds
         self.killed: list[str] = []
 
@@ -85,8 +86,8 @@ class Killing(SilentWatcher):
         if stage in self.stages and stage not in self.killed:
             self.killed.append(stage)
             self.server.kill()
-            starting = threading.Timer(self.seconds, self.server.start)
-            starting.start()
+            if self.seconds is not None:
+                threading.Timer(self.seconds, self.server.start).start()
 
 
 def test_a_build_goes_on_through_kills_of_the_server(tmp_path, server, caplog):
@@ -100,5 +101,16 @@ def test_a_build_goes_on_through_kills_of_the_server(tmp_path, server, caplog):
     with open_instance(home) as instance:
         assert len(recorded_days(instance)["days"]) == 20
     assert not build(home, load_settings(home), SilentWatcher()).built
+    assert not build(plain, load_settings(plain), SilentWatcher()).failed
+    assert content(home, tmp_path) == content(plain, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_build_whose_server_stays_away_ends_and_the_next_one_goes_on(tmp_path, server):
+    plain, home = homes_of_one_shop(tmp_path, server.url, days=20)
+    with pytest.raises(DatabaseUnavailableError, match=r"no answer for 60 s .*; start the server"):
+        build(home, load_settings(home), Killing(server, {"raw_interactions"}, seconds=None))
+    server.start()
+    assert not build(home, load_settings(home), SilentWatcher()).failed
     assert not build(plain, load_settings(plain), SilentWatcher()).failed
     assert content(home, tmp_path) == content(plain, tmp_path)

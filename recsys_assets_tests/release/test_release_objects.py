@@ -1,6 +1,5 @@
-"""Releases in an object store: pushed whole, fetched verified, and never replaced by another content."""
+"""Releases in an object store are fetched whole and verified, or not at all."""
 
-import json
 import shutil
 
 import msgspec
@@ -8,24 +7,19 @@ import pytest
 
 from recsys_assets.errors import (
     BrokenReleaseError,
-    ObjectChangedError,
     ObjectMissingError,
-    ReleaseError,
-    StoreUnavailableError,
 )
 from recsys_assets.release.load import load_release
 from recsys_assets.release.manifest import read_manifest
 from recsys_assets.release.release_objects import (
     fetch_release,
-    push_release,
-    read_release_manifest,
     release_key,
     releases_in,
-    remove_release,
     verify_release,
 )
 from recsys_assets.storage.memory_objects import MemoryObjects
 from recsys_assets.storage.open_objects import open_store
+from recsys_assets_tests.release.stored_releases import put_release
 
 
 @pytest.fixture
@@ -43,7 +37,7 @@ def other(tmp_path):
 
 
 def test_a_release_comes_back_byte_for_byte(store, folder, tmp_path):
-    push_release(store, folder)
+    put_release(store, folder)
     fetched = fetch_release(store, folder.name, other(tmp_path))
     assert {file.name: file.read_bytes() for file in fetched.iterdir()} == {
         file.name: file.read_bytes() for file in folder.iterdir()
@@ -57,85 +51,12 @@ def test_a_real_server_keeps_it_too(object_server, folder, tmp_path):
     s3 = open_store(
         f"s3://lake/{tmp_path.name}", endpoint=object_server.endpoint, environ=object_server.environ
     )
-    push_release(s3, folder)
+    put_release(s3, folder)
     assert load_release(fetch_release(s3, folder.name, other(tmp_path))).release_id == folder.name
-    remove_release(s3, folder.name)
-    assert releases_in(s3) == []
-
-
-def test_the_manifest_is_put_last_and_nothing_is_there_before(folder):
-    class Dying(MemoryObjects):
-        left = 5
-
-        def put_file(self, key, path, *, metadata=None):
-            self.left -= 1
-            if self.left == 0:
-                raise StoreUnavailableError("killed here")
-            return super().put_file(key, path, metadata=metadata)
-
-    store = Dying()
-    with pytest.raises(StoreUnavailableError):
-        push_release(store, folder)
-    assert releases_in(store) == []
-    before = {one.key for one in store.list()}
-    assert before
-    sent: list[str] = []
-    put = store.put_file
-    store.put_file = lambda key, path, *, metadata=None: sent.append(key) or put(key, path, metadata=metadata)
-    push_release(store, folder)
-    assert releases_in(store) == [folder.name]
-    assert not before & set(sent)
-
-
-def test_a_writer_that_lost_its_lease_publishes_nothing(store, folder):
-    def lost() -> None:
-        raise ObjectChangedError("the lease was taken over")
-
-    with pytest.raises(ObjectChangedError):
-        push_release(store, folder, check=lost)
-    assert releases_in(store) == []
-
-
-def test_pushing_again_sends_nothing(store, folder):
-    push_release(store, folder)
-    tags = [one.tag for one in store.list()]
-    store.put_file = None  # would be called
-    assert push_release(store, folder).release_id == folder.name
-    assert [one.tag for one in store.list()] == tags
-
-
-def test_the_same_id_with_another_content_is_rejected_with_both_digests(store, folder):
-    push_release(store, folder)
-    key = release_key(folder.name, "manifest.json")
-    forged = json.loads(store.get(key).content) | {"settings": {"training": {"epochs": 99}}}
-    store.put(key, json.dumps(forged).encode())
-    with pytest.raises(
-        ReleaseError, match=r"another content under this id: digest [0-9a-f]{64} there, [0-9a-f]{64} here"
-    ):
-        push_release(store, folder)
-
-
-def test_an_index_measured_at_another_time_is_no_other_content(store, folder):
-    push_release(store, folder)
-    key = release_key(folder.name, "manifest.json")
-    manifest = read_release_manifest(store, folder.name)
-    later = msgspec.structs.replace(manifest, metrics={"ms": 1.0}, sequence=9)
-    store.put(key, msgspec.json.encode(later))
-    assert push_release(store, folder).sequence == 9
-
-
-def test_a_damaged_local_release_is_not_pushed(store, folder):
-    file = folder / "item_embeddings.npy"
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(BrokenReleaseError, match=r"item_embeddings\.npy: sha256 is"):
-        push_release(store, folder)
-    assert not list(store.list())
 
 
 def test_a_damaged_object_is_rejected_with_its_name_and_checksums(store, folder, tmp_path):
-    push_release(store, folder)
+    put_release(store, folder)
     key = release_key(folder.name, "user_embeddings.npy")
     store.put(key, store.get(key).content[:-1] + b"?")
     wanted = read_manifest(folder).files["user_embeddings.npy"].sha256
@@ -147,14 +68,14 @@ def test_a_damaged_object_is_rejected_with_its_name_and_checksums(store, folder,
 
 
 def test_a_missing_object_is_rejected_with_its_name(store, folder, tmp_path):
-    push_release(store, folder)
+    put_release(store, folder)
     store.delete([release_key(folder.name, "user_embeddings.npy")])
     with pytest.raises(BrokenReleaseError, match=r"user_embeddings\.npy: missing, expected"):
         fetch_release(store, folder.name, other(tmp_path))
 
 
 def test_an_edited_manifest_is_rejected(store, folder, tmp_path):
-    push_release(store, folder)
+    put_release(store, folder)
     key = release_key(folder.name, "manifest.json")
     store.put(key, store.get(key).content.replace(b'"metrics"', b'"metrics" '))
     fetch_release(store, folder.name, other(tmp_path))  # only its layout differs
@@ -164,14 +85,14 @@ def test_an_edited_manifest_is_rejected(store, folder, tmp_path):
 
 
 def test_a_whole_local_copy_is_not_fetched_again(store, folder, tmp_path):
-    push_release(store, folder)
+    put_release(store, folder)
     fetch_release(store, folder.name, other(tmp_path))
     store.get_file = None
     assert fetch_release(store, folder.name, other(tmp_path)).is_dir()
 
 
 def test_a_damaged_local_copy_is_replaced(store, folder, tmp_path):
-    push_release(store, folder)
+    put_release(store, folder)
     fetched = fetch_release(store, folder.name, other(tmp_path))
     (fetched / "titles.bytes.npy").unlink(missing_ok=True)
     (fetched / "item_embeddings.npy").write_bytes(b"")
@@ -184,7 +105,7 @@ def test_a_release_that_is_not_there_is_missing(store, folder, tmp_path):
 
 
 def test_what_a_killed_fetch_left_is_no_release(store, folder, tmp_path):
-    push_release(store, folder)
+    put_release(store, folder)
     left = other(tmp_path) / ".fetching" / folder.name
     shutil.copytree(folder, left)
     (left / "item_embeddings.npy").write_bytes(b"half")

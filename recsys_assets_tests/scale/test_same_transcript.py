@@ -25,6 +25,13 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_
 LONGEST = 1_800
 
 
+@pytest.fixture(autouse=True)
+def _servers() -> None:
+    for missing in (missing_seaweed(), missing_postgres()):
+        if missing is not None:
+            pytest.skip(missing)
+
+
 def here(form: str, days: int, folder: Path, settings: dict[str, str]) -> dict[str, Any]:
     folder.mkdir()
     command = [sys.executable, "-m", MODULE, form, str(days), str(folder)]
@@ -35,10 +42,12 @@ def here(form: str, days: int, folder: Path, settings: dict[str, str]) -> dict[s
     return json.loads((folder / "transcript.json").read_text())
 
 
-def on_a_cluster(days: int, folder: Path, settings: dict[str, str]) -> dict[str, Any]:
+def on_a_cluster(
+    days: int, folder: Path, settings: dict[str, str], *, form: str = "cluster"
+) -> dict[str, Any]:
     folder.mkdir()
     with running_ray(environment={**CREDENTIALS, **settings}) as cluster:
-        done = cluster.run("-m", MODULE, "cluster", str(days), str(folder), timeout=LONGEST)
+        done = cluster.run("-m", MODULE, form, str(days), str(folder), timeout=LONGEST)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "transcript.json").read_text())
 
@@ -61,9 +70,6 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     ],
 )
 def test_every_form_gives_the_same_release_days_files_ledger_and_answers(tmp_path, days, settings):
-    for missing in (missing_seaweed(), missing_postgres()):
-        if missing is not None:
-            pytest.skip(missing)
     local = here("local", days, tmp_path / "local", settings)
     assert len(local["days"]) == 2 * days
     for other in (
@@ -72,3 +78,12 @@ def test_every_form_gives_the_same_release_days_files_ledger_and_answers(tmp_pat
     ):
         assert differences(local, other) == []
         assert other == local
+
+
+@pytest.mark.slow
+def test_a_build_one_of_whose_workers_was_killed_gives_the_same(tmp_path):
+    days = 4 * STRETCH_DAYS
+    local = here("local", days, tmp_path / "local", QUICK)
+    killed = on_a_cluster(days, tmp_path / "killed", QUICK, form="killed")
+    assert differences(local, killed) == []
+    assert killed == local

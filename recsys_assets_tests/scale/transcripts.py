@@ -10,10 +10,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from recsys_assets.benchmarks.ray_nodes import ADDRESS
 from recsys_assets.benchmarks.scale_servers import BUCKET, postgres, seaweed
@@ -31,11 +34,14 @@ from recsys_assets.storage.store_binding import bind
 from recsys_assets_tests.identity.contents import content
 from recsys_assets_tests.identity.normalise import json_value
 
-FORMS = ("local", "s3", "cluster")
+FORMS = ("local", "s3", "cluster", "killed")
+"""`killed` is `cluster`, one of whose workers is killed while it lands days."""
 QUICK = {"RECSYS_TRAINING__MODEL": "ials", "RECSYS_REPORT__DAYS": "0"}
 """For a few days."""
 USERS = 50
 STRETCH_DAYS = 5
+LANDING = "ray::land_stret"
+"""Name of a process that lands a stretch, as far as the kernel keeps it."""
 
 
 def transcript(home: Home, *, follows: bool) -> dict[str, Any]:
@@ -133,7 +139,7 @@ def variables(form: str, folder: Path, stack: ExitStack) -> dict[str, str]:
     if form != "local":
         found |= store_variables(stack.enter_context(seaweed(folder / "objects")), "home")
         assert BUCKET in found["RECSYS_STORAGE__ROOT"]
-    if form == "cluster":
+    if form in {"cluster", "killed"}:
         url = stack.enter_context(postgres()).url
         found |= {
             "RECSYS_DAGSTER__POSTGRES": url,
@@ -146,18 +152,33 @@ def variables(form: str, folder: Path, stack: ExitStack) -> dict[str, str]:
     return found
 
 
+def kill_a_worker(build: "subprocess.Popen[bytes]") -> None:
+    """Kill the first process of this network namespace that lands a stretch of days."""
+    ours = Path("/proc/self/ns/net").readlink()
+    while build.poll() is None:
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess, FileNotFoundError):
+                if (
+                    process.name().startswith(LANDING)
+                    and Path(f"/proc/{process.pid}/ns/net").readlink() == ours
+                ):
+                    process.kill()
+                    return
+        time.sleep(0.02)
+    raise SystemExit("no worker landed days")
+
+
 def main(form: str, days: int, folder: Path) -> dict[str, Any]:
     """Build the default's first days in one form, and return its transcript."""
-    home = Home(folder / "home")
+    home, log = Home(folder / "home"), folder / "build.log"
+    command = [sys.executable, "-m", "recsys_assets", "build", "--days", str(days), "--home", str(home.root)]
     with ExitStack() as stack:
         os.environ.update(variables(form, folder, stack))
-        command = [sys.executable, "-m", "recsys_assets", "build", "--days", str(days)]
-        done = subprocess.run(
-            [*command, "--home", str(home.root)], capture_output=True, text=True, check=False
-        )
-        (folder / "build.log").write_text(done.stdout + done.stderr)
-        if done.returncode:
-            raise SystemExit(f"{form}: {(done.stdout + done.stderr)[-3000:]}")
+        with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as build:
+            if form == "killed":
+                kill_a_worker(build)
+        if build.returncode:
+            raise SystemExit(f"{form}: {log.read_text()[-3000:]}")
         bind(home, os.environ)
         return transcript(home, follows=form != "local")
 

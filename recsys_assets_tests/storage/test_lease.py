@@ -21,7 +21,7 @@ from recsys_assets.storage.lease import LEASE_KEY, LeaseRecord, held_lease
 from recsys_assets.storage.memory_objects import MemoryObjects
 from recsys_assets.storage.open_objects import open_store
 
-SECONDS = 0.5
+SECONDS = 1.5
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_something_else_in_its_place_is_an_error(store):
 def _hold(
     endpoint: str, environ: dict[str, str], url: str, began: "multiprocessing.synchronize.Event"
 ) -> None:
-    with held_lease(open_store(url, endpoint=endpoint, environ=environ), holder="killed", seconds=1.0):
+    with held_lease(open_store(url, endpoint=endpoint, environ=environ), holder="killed", seconds=2.0):
         began.set()
         time.sleep(60)
 
@@ -138,11 +138,11 @@ def test_the_lease_of_a_killed_process_is_taken_over(object_server):
     url = f"s3://lake/{uuid.uuid4().hex}"
     process = _started(object_server, url)
     store = open_store(url, endpoint=object_server.endpoint, environ=object_server.environ)
-    with pytest.raises(BuildRunningError), held_lease(store, holder="b", seconds=1.0):
+    with pytest.raises(BuildRunningError), held_lease(store, holder="b", seconds=2.0):
         pass
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    with held_lease(store, holder="b", seconds=1.0) as lease:
+    with held_lease(store, holder="b", seconds=2.0) as lease:
         assert lease.number == 2
 
 

@@ -85,6 +85,10 @@ NONE = {
     "rules/testing/difference.py": "a temporary home",
     "release/without_users.py": "a staging folder of its callers",
     "release/release_objects.py": "a staging folder, put in place as one; its callers hold the home or the cache",
+    "embeddings/shard_files.py": "a folder of one training, each process writes its own files",
+    "embeddings/shard_worker.py": "a folder of one training, each process writes its own files",
+    "index/list_shards.py": "a folder of one step, each task writes its own files",
+    "storage/handover.py": "a folder of one piece of work",
     "storage/memory_objects.py": "a new file of its callers",
     "storage/s3_objects.py": "a new file of its callers",
     "storage/arrays.py": "does what its callers do",
@@ -104,13 +108,14 @@ NONE = {
 
 LOCK_OF = {
     BUILD: {
-        "commands/making.py", "drift/seen_snapshot.py", "embeddings/fold_in.py", "embeddings/ials.py",
+        "commands/making.py", "drift/seen_snapshot.py", "embeddings/fold_in.py",
         "experiments/results.py",
         "embeddings/model_files.py", "embeddings/score_recipe.py", "evaluation/comparison.py",
         "evaluation/evaluated_users.py", "evaluation/model_choice.py", "experiments/impression_days.py",
         "experiments/online_results.py", "features/feature_database.py",
         "index/build_index.py",
-        "index/candidate_rows.py", "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
+        "index/candidate_rows.py", "index/neighbour_rows.py",
+        "index/choose_index.py", "index/index_report.py", "interactions/returns.py",
         "intake/events_of_home.py", "intake/newest_catalogue.py",
         "lake/home_account.py", "lake/initialise.py", "lake/item_catalogue.py", "lake/landing.py", "lake/live_days.py",
         "lake/wish_defaults.py", "orchestration/assets/embeddings.py", "orchestration/assets/exports.py",

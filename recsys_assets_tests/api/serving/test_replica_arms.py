@@ -6,12 +6,12 @@ import pytest
 
 from recsys_assets.api.serving.replica_mirror import ReplicaMirror
 from recsys_assets.embeddings.score_recipe import ScoreRecipe
-from recsys_assets.release.release_objects import push_release
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.memory_objects import MemoryObjects
 from recsys_assets_tests.api.replicas import promote
 from recsys_assets_tests.api.world import publish_release
 from recsys_assets_tests.experiments.writing import TWO_ARMS
+from recsys_assets_tests.release.stored_releases import put_release
 
 RUNNING = datetime(2026, 11, 10, 12, tzinfo=UTC)
 OVER = datetime(2027, 11, 10, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def releases(tmp_path_factory) -> list:
 @pytest.fixture
 def store(releases) -> MemoryObjects:
     store = MemoryObjects()
-    push_release(store, releases[1])
+    put_release(store, releases[1])
     promote(store, releases[0])
     return store
 
