@@ -92,7 +92,10 @@ def _faults(store: "ReleaseStore", release_id: str) -> list[str]:
 @why_option
 def promote(home: Path | None, release_id: str, *, force: bool, why: str) -> None:
     """Serve RELEASE_ID from now on; who did it and why is kept on record."""
-    _store(home).promote(release_id, who=login(), why=why, force=force)
+    from recsys_assets.storage.store_writing import waiting_moves  # noqa: PLC0415  loads pyarrow
+
+    with waiting_moves(Home.locate(home).root):
+        _store(home).promote(release_id, who=login(), why=why, force=force)
     click.echo(f"Current: {release_id}")
 
 
@@ -101,7 +104,11 @@ def promote(home: Path | None, release_id: str, *, force: bool, why: str) -> Non
 @why_option
 def rollback(home: Path | None, why: str) -> None:
     """Serve the release that was current before."""
-    click.echo(f"Current: {_store(home).rollback(who=login(), why=why)}")
+    from recsys_assets.storage.store_writing import waiting_moves  # noqa: PLC0415  loads pyarrow
+
+    with waiting_moves(Home.locate(home).root):
+        moved = _store(home).rollback(who=login(), why=why)
+    click.echo(f"Current: {moved}")
 
 
 @releases.command(

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import torch
+
 from recsys_assets.embeddings.epoch_loop import OnEpoch
 from recsys_assets.embeddings.factorisation import Factorisation, Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
@@ -78,8 +80,18 @@ def workers_of(
         scratch=scratch,
         place=None if together else place,
         together=together,
-        threads=max(1, len(os.sched_getaffinity(0)) // shards) if together else None,
+        threads=_threads_of(shards, together=together),
     )
+
+
+def _threads_of(shards: int, *, together: bool) -> int | None:
+    """Return the threads of each process; None leaves torch's choice.
+
+    The bits of a single process depend on its threads: a cluster's has as many as this one, whatever Ray allows it.
+    """
+    if together:
+        return max(1, len(os.sched_getaffinity(0)) // shards)
+    return torch.get_num_threads() if shards == 1 else None
 
 
 def train_sharded(

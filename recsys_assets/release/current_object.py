@@ -5,11 +5,11 @@ The object is the truth. `current` and `promotions.jsonl` of a home are copies, 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from recsys_assets.errors import BrokenReleaseError, ObjectChangedError, ObjectExistsError, ObjectMissingError
+from recsys_assets.errors import BrokenReleaseError, ObjectMissingError
 from recsys_assets.release.current import (
     CURRENT_FILE,
     PROMOTIONS_FILE,
@@ -18,9 +18,8 @@ from recsys_assets.release.current import (
     read_promotions,
 )
 from recsys_assets.storage.atomic import replace_file
+from recsys_assets.storage.current_form import CURRENT_KEY, swap_current
 from recsys_assets.storage.object_store import ObjectStore
-
-CURRENT_KEY: Final = f"releases/{CURRENT_FILE}"
 
 
 class CurrentRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,15 +90,8 @@ class CurrentObject:
         """
         before = () if seen is None else seen.record.moves
         record = CurrentRecord(release=move.after, number=len(before) + 1, moves=(*before, move))
-        content = msgspec.json.encode(record)
-        if seen is not None:
-            return TaggedRecord(record, self._store.swap(CURRENT_KEY, content, tag=seen.tag))
-        try:
-            return TaggedRecord(record, self._store.create(CURRENT_KEY, content))
-        except ObjectExistsError as error:
-            raise ObjectChangedError(
-                f"{self.url}: another writer made a move meanwhile; run it again"
-            ) from error
+        tag = swap_current(self._store, msgspec.json.encode(record), seen=None if seen is None else seen.tag)
+        return TaggedRecord(record, tag)
 
 
 def take_moves(root: Path, record: CurrentRecord) -> bool:

@@ -23,7 +23,7 @@ from recsys_assets.storage.copied_files import (
     state_now,
 )
 from recsys_assets.storage.copy_index import CopiedFile, write_index
-from recsys_assets.storage.current_form import CURRENT_KEY, write_current
+from recsys_assets.storage.current_form import CURRENT_KEY, swap_current, write_current
 from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, days_under
 from recsys_assets.storage.day_journal import DayJournal
 from recsys_assets.storage.working_copy import HEAD, Head, WorkingCopy
@@ -172,10 +172,8 @@ def _swap_current(copy: WorkingCopy, content: bytes) -> str:
     """Swap `current` where it is as this home saw it; else take the store's, and say so."""
     known = copy.index.files.get(CURRENT_KEY)
     try:
-        if known is None:
-            return copy.objects.create(CURRENT_KEY, content)
-        return copy.objects.swap(CURRENT_KEY, content, tag=known.tag)
-    except (ObjectChangedError, ObjectExistsError):
+        return swap_current(copy.objects, content, seen=None if known is None else known.tag)
+    except ObjectChangedError:
         there = copy.objects.get(CURRENT_KEY)
         if there.content == content:
             return there.tag

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from recsys_assets.errors import ObjectChangedError, ObjectExistsError
 from recsys_assets.storage.atomic import read_file, remove_file, replace_file
+from recsys_assets.storage.object_store import ObjectStore
 
 CURRENT_KEY: Final = "releases/current"
 LOCAL_FORMS: Final = (CURRENT_KEY, "releases/promotions.jsonl")
@@ -47,3 +49,21 @@ def write_current(root: Path, content: bytes) -> None:
     else:
         remove_file(promotions)
     replace_file(current, f"{found.release}\n".encode())
+
+
+def swap_current(objects: ObjectStore, content: bytes, *, seen: str | None) -> str:
+    """Replace the object that the caller saw, by its tag, or make the first one; return the new tag.
+
+    Of several writers exactly one does.
+
+    Raises:
+        ObjectChangedError: another move was made meanwhile.
+    """
+    if seen is not None:
+        return objects.swap(CURRENT_KEY, content, tag=seen)
+    try:
+        return objects.create(CURRENT_KEY, content)
+    except ObjectExistsError as error:
+        raise ObjectChangedError(
+            f"{objects.url}/{CURRENT_KEY}: another writer made a move meanwhile; run it again"
+        ) from error

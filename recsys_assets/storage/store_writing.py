@@ -158,7 +158,7 @@ def push_now(root: Path) -> None:
 def moved_current(root: Path, release_id: str) -> None:
     """Swap the store's `current` once the home's was moved; in a home without a store nothing.
 
-    An outage is waited for by who holds the store alone: a request to the API is not kept waiting.
+    An outage is waited for by who holds the store, and in `waiting_moves`; a request to the API is not kept waiting.
 
     Args:
         root: the home's folder.
@@ -171,7 +171,8 @@ def moved_current(root: Path, release_id: str) -> None:
     if place_of(root) is None:
         return
     copy = working_copy(root)
-    patient, copy.objects = copy.objects, copy.objects if copy.require_lease is not None else copy.store
+    waits = copy.moves_wait or copy.require_lease is not None
+    patient, copy.objects = copy.objects, copy.objects if waits else copy.store
     try:
         with _indexed(copy):
             push_current(copy, release_id)
@@ -181,6 +182,20 @@ def moved_current(root: Path, release_id: str) -> None:
         ) from error
     finally:
         copy.objects = patient
+
+
+@contextmanager
+def waiting_moves(root: Path) -> Iterator[None]:
+    """Let moves of `current` in the block wait for a store that does not answer, as those of a command do."""
+    if place_of(root) is None:
+        yield
+        return
+    copy = working_copy(root)
+    copy.moves_wait = True
+    try:
+        yield
+    finally:
+        copy.moves_wait = False
 
 
 def refresh(root: Path) -> None:

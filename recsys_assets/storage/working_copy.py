@@ -75,6 +75,8 @@ class WorkingCopy:
     """The files that were the same last."""
     require_lease: Callable[[], None] | None = None
     """Raises where the lease is lost; None while this process does not hold it."""
+    moves_wait: bool = False
+    """True while a move of `current` waits for a store that does not answer."""
 
     def __post_init__(self) -> None:
         self.index = read_index(self.root)

@@ -7,7 +7,8 @@ import pytest
 
 from recsys_assets.errors import BrokenReleaseError, ObjectChangedError
 from recsys_assets.release.current import RecordedMove, read_current, read_promotions
-from recsys_assets.release.current_object import CURRENT_KEY, CurrentObject, take_moves
+from recsys_assets.release.current_object import CurrentObject, take_moves
+from recsys_assets.storage.current_form import CURRENT_KEY
 from recsys_assets.storage.memory_objects import MemoryObjects
 from recsys_assets.storage.open_objects import open_store
 

@@ -84,11 +84,15 @@ class Stack:
         """Run a command of the builder to its end, and return what it printed."""
         return self.start(*arguments, **more).ended()
 
-    def build(self, **more: str) -> "Command":
+    def build(self) -> "Command":
         """Start a build with two more days, and another number of epochs, so that it ends in a new release."""
         self.days, self.epochs = self.days + 2, self.epochs + 1
-        day = {"RECSYS_SOURCE__LAST_DAY": f"2017-01-{self.days}"}
-        return self.start("build", **day, RECSYS_TRAINING__EPOCHS=str(self.epochs), **more)
+        return self.start(
+            "build",
+            RECSYS_SOURCE__LAST_DAY=f"2017-01-{self.days}",
+            RECSYS_TRAINING__EPOCHS=str(self.epochs),
+            RECSYS_EVENTS__LAND_MINUTES="0",  # an event of today would move the last day on
+        )
 
     def current(self) -> str:
         found = read_current(self.home.releases)

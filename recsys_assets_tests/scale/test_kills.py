@@ -10,7 +10,7 @@ import pytest
 from recsys_assets_tests.api.replicas import until
 from recsys_assets_tests.scale.killed_stack import Command, Stack, loaded, running_stack, wait_for
 
-pytestmark = [pytest.mark.scale, pytest.mark.timeout(3_000)]
+pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.timeout(3_000)]
 
 WAIT_SECONDS = 120.0
 """Longest wait for a moment at which something is killed, or for a sentence about it."""
@@ -64,10 +64,7 @@ def killed_during(victim: Victim, command: Command, *, at: Callable[[], object])
     return missed
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["objects", *(pytest.param(one, marks=pytest.mark.slow) for one in ("postgres", "nats", "replica"))],
-)
+@pytest.mark.parametrize("name", ["objects", "postgres", "nats", "replica"])
 def test_a_kill_loses_nothing_and_is_waited_for(stack, name):
     before = stack.current()
     with loaded(stack) as load:

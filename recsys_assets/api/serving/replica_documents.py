@@ -9,9 +9,9 @@ from typing import Final
 
 from recsys_assets.errors import ObjectChangedError, ObjectMissingError, ObjectStoreError
 from recsys_assets.intake.newest_catalogue import damaged_in
-from recsys_assets.release.current_object import CURRENT_KEY
 from recsys_assets.rules.rules_stamp import lists_named
 from recsys_assets.storage.atomic import read_file, remove_file, remove_folder, replace_file, replaced_folder
+from recsys_assets.storage.current_form import CURRENT_KEY
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.object_store import ObjectStore, checked_key
 
