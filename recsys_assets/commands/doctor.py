@@ -4,7 +4,7 @@ import platform
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,12 +17,13 @@ from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.commands.store_facts import facts_of_store
-from recsys_assets.errors import BrokenReleaseError, RecsysError, ReleaseError
+from recsys_assets.errors import BrokenReleaseError, ItemStatesUnavailableError, RecsysError, ReleaseError
 from recsys_assets.intake.copied_entries import landings
 from recsys_assets.intake.events_of_home import opened_events
 from recsys_assets.intake.newest_catalogue import read_newest
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.state_takeover import compared
+from recsys_assets.intake.states_of_home import shared_states_of
 from recsys_assets.intake.stored_events import read_events
 from recsys_assets.notices.outbox import Outbox
 from recsys_assets.orchestration.dagster_yaml import event_log_in_use
@@ -156,12 +157,20 @@ def _facts_of_event_server(home: Home, settings: Settings) -> list[tuple[str, st
 
 
 def _facts_of_states(home: Home) -> list[tuple[str, str]]:
-    """Return the number of items with a state, and the first of those that the catalogue contradicts."""
-    states = StateStore(home.item_states_db).refresh(datetime.now(UTC)).states
-    if not states:
+    """Return the number of items with a state, changes that wait, and the first that the catalogue contradicts."""
+    now = datetime.now(UTC)
+    waiting = None
+    if (shared := shared_states_of(home)) is not None:
+        with suppress(ItemStatesUnavailableError):  # an outage is a fact of the store
+            shared.exchange(now)
+        waiting = shared.waiting
+    states = StateStore(home.item_states_db).refresh(now).states
+    if not states and waiting is None:
         return []
     gone = sum(one.gone for one in states.values())
     facts = [("item states", f"{len(states)} items, {gone} of them off all lists")]
+    if waiting is not None:
+        facts.append(("", waiting))
     disagreements = compared(states, read_newest(home.catalogue_now)).disagreements
     if disagreements:
         more = f"; {len(disagreements)} in all: recsys items states{home.option}"

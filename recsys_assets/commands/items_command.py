@@ -9,10 +9,11 @@ import click
 import msgspec
 
 from recsys_assets.commands.shared import example, home_option, json_option, login
-from recsys_assets.errors import ItemStateError
+from recsys_assets.errors import ItemStateError, ItemStatesUnavailableError
 from recsys_assets.intake.item_states import ItemState, StateChange
 from recsys_assets.intake.state_rows import LoggedChange
 from recsys_assets.intake.state_store import StateStore
+from recsys_assets.intake.states_of_home import states_of
 from recsys_assets.release.current import read_current
 from recsys_assets.storage.home import Home
 
@@ -71,9 +72,13 @@ def state(
     why: str,
     as_json: bool,
 ) -> None:
-    """Change the state of ITEM, or print it where no option is given."""
+    """Change the state of ITEM, or print it where no option is given.
+
+    Machines that share an object store all have it once the command ends. Where the store does not answer, the change
+    counts in this home, the exit code is 1, and this home's server or next command sends it.
+    """
     place, now = Home.locate(home), datetime.now(UTC)
-    store = StateStore(place.item_states_db)
+    store = states_of(place)
     given: dict[str, Any] = {
         "hidden": hidden,
         "available": available,
@@ -94,16 +99,19 @@ def state(
         change = _change({**given, **dict.fromkeys(take_back), "why": why})
         store.put({item_id: change}, by=login() or _NO_NAME, now=now)
     found = store.refresh(now).states.get(item_id)
-    known = _known(place, item_id)
+    known, waiting = _known(place, item_id), None if store.shared is None else store.shared.waiting
     if as_json:
-        body = {"item_id": item_id, "known": known, "state": msgspec.to_builtins(found)}
+        state_now = msgspec.to_builtins(found)
+        body = {"item_id": item_id, "known": known, "state": state_now, "waiting": waiting}
         click.echo(msgspec.json.encode(body))
-        return
-    click.echo(f"{item_id}: {state_in_words(found)}")
-    if not known:
+    else:
+        click.echo(f"{item_id}: {state_in_words(found)}")
+    if not known and not as_json:
         click.echo(
             "The current release does not hold this item: its state waits for one that does.", err=True
         )
+    if waiting is not None:
+        raise ItemStatesUnavailableError(f"it counts in this home; {waiting}")
 
 
 @items.command(epilog=example("recsys items states", "recsys items states --json"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from recsys_assets.errors import ReleaseError, SettingsError
+from recsys_assets.intake.states_of_home import exchange_states
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
 from recsys_assets.storage.database_urls import is_database, without_password
@@ -52,6 +53,7 @@ def _closed_to_others(context: click.Context, _option: click.Parameter, given: P
     close_to_others(home)
     if bind(home) is not None:
         refresh(home.root)
+        exchange_states(home, now=datetime.now(UTC), say=partial(click.echo, err=True))
         context.call_on_close(partial(push_changes, home.root))
     return given
 

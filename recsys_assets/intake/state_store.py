@@ -7,16 +7,17 @@ the number of the last change and of the states that have ended since, so every 
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from uuid import uuid4
 
 import msgspec
 
 from recsys_assets.errors import ItemStatesUnavailableError
 from recsys_assets.intake.item_states import ItemState, Mark, StateChange, changed, same
+from recsys_assets.intake.shared_states import SharedStates
 from recsys_assets.intake.state_rows import (
     EXPIRED,
     SCHEMA,
@@ -27,10 +28,10 @@ from recsys_assets.intake.state_rows import (
     state_of,
     store_change,
 )
-from recsys_assets.storage.atomic import make_folder
+from recsys_assets.intake.states_copy import SHARED_SCHEMA, keep_unsent, last_version, states_in
+from recsys_assets.intake.states_database import BUSY_SECONDS, writing_states
+from recsys_assets.intake.states_record import ChangeGroup
 from recsys_assets.storage.database_urls import open_to_read
-
-_BUSY_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,15 @@ class StatesSnapshot:
 class StateStore:
     """One home's store; threads may share it. The first write creates the file, a read never does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shared: SharedStates | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            path: `item_states.sqlite` of the home.
+            shared: what shares them with other machines; None where the home is alone.
+        """
         self._path = path
+        self.shared = shared
         self._lock = threading.Lock()
         self._reader: sqlite3.Connection | None = None
         self._inode = 0
@@ -63,6 +71,8 @@ class StateStore:
         self, changes: Mapping[str, StateChange], *, by: str, now: datetime
     ) -> Mapping[str, ItemState | None]:
         """Merge changes into the states of items, all or none, and return the new states.
+
+        Where other machines share them, these have the change too once it returns; `shared.waiting` says so if not.
 
         Args:
             changes: the fields to change, by item id.
@@ -82,7 +92,8 @@ class StateStore:
                 if not same(before, after):
                     mark = Mark(at=now, by=by, why=change.why)
                     store_change(connection, item_id, before, after, mark)
-            return found
+            self._keep(connection, ChangeGroup(id=uuid4().hex, at=now, by=by, changes=dict(changes)))
+        return self._shared_now(found, now)
 
     def take_back(self, item_ids: Sequence[str], *, by: str, why: str, now: datetime) -> list[str]:
         """Take back the whole state of items, all or none, and return the ids that had one.
@@ -96,7 +107,28 @@ class StateStore:
             had = {item_id: before for item_id, before in befores.items() if before is not None}
             for item_id, before in had.items():
                 store_change(connection, item_id, before, None, Mark(at=now, by=by, why=why))
-            return list(had)
+            changes = dict.fromkeys(item_ids)
+            self._keep(connection, ChangeGroup(id=uuid4().hex, at=now, by=by, changes=changes, why=why))
+        self._shared_now({}, now)
+        return list(had)
+
+    def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        return writing_states(self._path, more="" if self.shared is None else SHARED_SCHEMA)
+
+    def _keep(self, connection: sqlite3.Connection, group: ChangeGroup) -> None:
+        if self.shared is not None:
+            keep_unsent(connection, group)
+
+    def _shared_now(
+        self, states: Mapping[str, ItemState | None], now: datetime
+    ) -> Mapping[str, ItemState | None]:
+        """Send what waits, and return these states as they are after it: others may have changed them before."""
+        if self.shared is None:
+            return states
+        with suppress(ItemStatesUnavailableError):  # kept, and `shared.waiting` says so
+            self.shared.exchange(now)
+        with self._writing() as connection:
+            return {item_id: state_of(connection, item_id) for item_id in states}
 
     def log(
         self, *, item_id: str | None = None, before: int | None = None, limit: int = 100
@@ -162,22 +194,19 @@ class StateStore:
 
     def _take_over(self, connection: sqlite3.Connection) -> None:
         """Read the changes since the last one that was read; at first all states."""
-        if not self._seq:
-            connection.execute("BEGIN")
-            try:
-                rows = connection.execute("SELECT item_id, state FROM states")
-                self._all = {item_id: decoded(state) for item_id, state in rows}
-                self._seq = connection.execute("SELECT coalesce(max(seq), 0) FROM changes").fetchone()[0]
-            finally:
-                connection.execute("COMMIT")
-            return
-        sql = "SELECT seq, item_id, after FROM changes WHERE seq > ? ORDER BY seq"
-        for seq, item_id, after in connection.execute(sql, (self._seq,)):
-            if after is None:
-                self._all.pop(item_id, None)
-            else:
-                self._all[item_id] = decoded(after)
-            self._seq = seq
+        connection.execute("BEGIN")
+        try:
+            if not self._seq:
+                self._all = states_in(connection)
+            sql = "SELECT item_id, after FROM changes WHERE seq > ? ORDER BY seq"
+            for item_id, after in connection.execute(sql, (self._seq,)) if self._seq else ():
+                if after is None:
+                    self._all.pop(item_id, None)
+                else:
+                    self._all[item_id] = decoded(after)
+            self._seq = last_version(connection)
+        finally:
+            connection.execute("COMMIT")
 
     def _open_reader(self) -> sqlite3.Connection | None:
         """Return the connection that reads; None where there is no file."""
@@ -198,7 +227,7 @@ class StateStore:
 
         None where it has no tables yet: its first change found no room.
         """
-        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=_BUSY_SECONDS)
+        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=BUSY_SECONDS)
         self._passing = False
         try:
             connection.executescript(SCHEMA)
@@ -221,29 +250,6 @@ class StateStore:
         except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
             raise ItemStatesUnavailableError(
                 f"{self._path}: item states cannot be read ({error}); see its permissions, or move the file away"
-            ) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Open a connection with the writers' lock, and commit at the end."""
-        try:
-            make_folder(self._path.parent)
-            with closing(
-                sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-            ) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(SCHEMA)
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
-                connection.execute("COMMIT")
-        except (sqlite3.Error, OSError, msgspec.DecodeError) as error:
-            raise ItemStatesUnavailableError(
-                f"{self._path}: item states cannot be stored ({error}); free disk space or mend its permissions"
             ) from error
 
     @staticmethod

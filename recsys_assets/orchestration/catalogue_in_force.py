@@ -7,8 +7,8 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.intake.newest_catalogue import CatalogueRow, read_newest, write_newest
-from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.state_takeover import Takeover, take_over
+from recsys_assets.intake.states_of_home import states_of
 from recsys_assets.lake.item_catalogue import read_catalogue
 from recsys_assets.orchestration.metadata import rows_table
 from recsys_assets.storage.home import Home
@@ -32,7 +32,7 @@ def put_catalogue_in_force(home: Home, frame: pl.DataFrame, *, now: datetime) ->
     catalogue = read_newest(home.catalogue_now)
     if catalogue is None:
         return Takeover([], [])
-    return take_over(StateStore(home.item_states_db), catalogue, now=now)
+    return take_over(states_of(home), catalogue, now=now)
 
 
 def write_again(home: Home) -> str:

@@ -11,7 +11,10 @@ from recsys_assets.commands.doctor import examine
 from recsys_assets.intake.item_states import StateChange
 from recsys_assets.intake.newest_catalogue import CatalogueRow, write_newest
 from recsys_assets.intake.state_store import StateStore
+from recsys_assets.intake.states_record import STATES_KEY
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.local_objects import LocalObjects
+from recsys_assets.storage.store_binding import bind
 
 
 @pytest.fixture
@@ -23,6 +26,12 @@ def run(home, *arguments, code=0):
     done = CliRunner().invoke(main, ["items", *arguments, "--home", str(home.root)])
     assert done.exit_code == code, done.output
     return done.output
+
+
+def write_settings(home):
+    home.settings_file.write_text(
+        '[source]\nspec = "tabular:events.csv"\nfirst_day = 2024-01-01\nlast_day = 2024-01-31\n'
+    )
 
 
 def states(home):
@@ -85,9 +94,7 @@ def test_states_that_the_catalogue_contradicts_are_named(home):
 
 
 def test_the_doctor_counts_states_and_names_a_disagreement(home):
-    home.settings_file.write_text(
-        '[source]\nspec = "tabular:events.csv"\nfirst_day = 2024-01-01\nlast_day = 2024-01-31\n'
-    )
+    write_settings(home)
     write_newest(home.catalogue_now, [CatalogueRow("milk", "Dairy", 2.0)])
     run(home, "state", "milk", "--price", "2.5", "--hide")
     facts = examine(home).facts
@@ -100,3 +107,31 @@ def test_a_state_that_has_ended_is_not_listed(home):
     change = StateChange(hidden=True, until=now + timedelta(days=1))
     StateStore(home.item_states_db).put({"milk": change}, by="shop", now=now)
     assert "No item has a state" in run(home, "states")
+
+
+def test_a_change_that_the_store_does_not_take_counts_here_and_ends_with_1(home, tmp_path):
+    store = LocalObjects(tmp_path / "store")
+    home = Home(tmp_path / "home")
+    bind(home, {"RECSYS_STORAGE__ROOT": f"file://{tmp_path}/store"})
+    store.put(STATES_KEY, b"{")
+    said = run(home, "state", "milk", "--hide", code=1)
+    assert "milk: hidden" in said
+    assert "recsys: it counts in this home; other machines do not know of a change of item states yet" in said
+    assert states(home)["milk"].hidden
+    write_settings(home)
+    assert "do not know" in str(examine(home).facts)
+    store.delete([STATES_KEY])
+    run(home, "states")  # the next command sends it
+    assert b'"milk"' in store.get(STATES_KEY).content
+    assert "do not know" not in str(examine(home).facts)
+
+
+def test_a_command_on_another_machine_knows_the_states_of_the_store(tmp_path):
+    one, other = Home(tmp_path / "one"), Home(tmp_path / "other")
+    for home in (one, other):
+        bind(home, {"RECSYS_STORAGE__ROOT": f"file://{tmp_path}/store"})
+    run(one, "state", "milk", "--hide", "--why", "recalled")
+    assert run(other, "states") == "milk  hidden\n"
+    run(other, "state", "milk", "--show")
+    assert run(one, "states") == "No item has a state: the catalogue counts.\n"
+    assert run(one, "log").count("milk") == 2

@@ -80,7 +80,7 @@ NONE = {
     "orchestration/dagster_yaml.py": "the same content by every process, replaced as one",
     "notices/outbox.py": "SQLite's own lock",
     "intake/events_database.py": "SQLite's own lock",
-    "intake/state_store.py": "SQLite's own lock",
+    "intake/states_database.py": "SQLite's own lock",
     "release/manifest.py": "stamps: the last one counts, half of one is read as none",
     "rules/testing/difference.py": "a temporary home",
     "release/without_users.py": "a staging folder of its callers",

@@ -9,6 +9,7 @@ from litestar.exceptions import NotFoundException, ValidationException
 from litestar.openapi.spec import Example
 from litestar.params import JSONBody, Parameter, QueryParameter
 from litestar.types import ASGIApp, Scope
+from msgspec import UNSET
 
 from recsys_assets.api.http.auth import CALLER_KEY, needs
 from recsys_assets.api.http.bodies import Reply, encode
@@ -61,9 +62,10 @@ class StateController(ServiceController):
         summary="Change the state of an item",
         description=(
             "Merged into the state there is: an absent field stays, null takes it back. A hidden item is on no list of "
-            "any worker within a second, whatever the release, and so after a restart. An item that the release does "
-            "not hold is accepted with `known: false`: the state waits for a release that holds it. Needs scope "
-            "`write`."
+            "any worker within a second, whatever the release, and so after a restart; where machines share an object "
+            "store, of none of theirs within two, and `waiting` says so where that does not answer. An item that the "
+            "release does not hold is accepted with `known: false`: the state waits for a release that holds it. Needs "
+            "scope `write`."
         ),
         operation_id="putItemState",
         guards=[needs("write"), needs_home("states of items are kept where releases are built")],
@@ -146,6 +148,7 @@ class StateController(ServiceController):
             release=serving.release_id,
             version=serving.states.version,
             items=_listed(serving, list(states.items())),
+            waiting=self.service.live.states.waiting or UNSET,
         )
         return Reply(encode(body), release=serving.release_header)
 
@@ -222,6 +225,7 @@ class StateController(ServiceController):
             item_id=item_id,
             known=item_id in serving.release.items,
             state=state,
+            waiting=self.service.live.states.waiting or UNSET,
         )
         return Reply(encode(body), release=serving.release_header)
 

@@ -6,7 +6,7 @@ The docstring and the descriptions of a struct are in the OpenAPI document.
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from recsys_assets.api.schemas.recommendation_schemas import ItemId, ReleaseId
 from recsys_assets.intake.item_states import MOST_CHANGES, ItemState, Reason, StateChange
@@ -23,6 +23,17 @@ Known = Annotated[
 ]
 State = Annotated[ItemState | None, Meta(description="What holds of it now; null where nobody set anything.")]
 
+Waiting = (
+    Annotated[
+        str,
+        Meta(
+            description="There only where machines share the states by an object store that does not answer: what the "
+            "others do not know yet. It counts here already, and is sent once the store answers."
+        ),
+    ]
+    | UnsetType
+)
+
 
 class StateOfItem(Struct, frozen=True, kw_only=True):
     """The state of one item."""
@@ -37,6 +48,7 @@ class OneState(StateOfItem, frozen=True, kw_only=True):
 
     release: ReleaseId
     version: Version
+    waiting: Waiting = UNSET
 
 
 class ItemStateChange(StateChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +70,7 @@ class StatesChanged(Struct, frozen=True, kw_only=True):
     release: ReleaseId
     version: Version
     items: list[StateOfItem]
+    waiting: Waiting = UNSET
 
 
 class ItemStates(Struct, frozen=True, kw_only=True):

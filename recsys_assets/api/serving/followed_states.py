@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from recsys_assets.api.http.bodies import ItemJson
+from recsys_assets.api.serving.follower import Follower
 from recsys_assets.errors import ItemStatesUnavailableError
-from recsys_assets.intake.state_store import StatesSnapshot, StateStore
+from recsys_assets.intake.state_store import StatesSnapshot
+from recsys_assets.intake.states_of_home import states_of
 from recsys_assets.release.bound_states import CatalogueOver, bind_states
 from recsys_assets.rules.engine.catalogue_over import FollowedCatalogue
 from recsys_assets.rules.engine.live_items import LiveCategories
@@ -17,17 +19,42 @@ from recsys_assets.storage.home import Home
 if TYPE_CHECKING:
     from recsys_assets.api.serving.serving_release import Serving
 
+_SHARED_SECONDS: Final = 0.5
+"""Time between two looks of a worker at the states that several machines share."""
+
 
 class FollowedStates:
     """The states of one home. Its methods take a moment where something changed: call them beside the event loop."""
 
     def __init__(self, home: Home, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Follow the states of `home`; `clock` decides when a state's time is up."""
-        self.store = StateStore(home.item_states_db)
+        self.store = states_of(home)
         self._clock = clock
         self._lock = threading.Lock()
         self._home = home
         self._bound: WeakKeyDictionary[Serving, _Bound] = WeakKeyDictionary()
+
+    def followers(self, opened: "Callable[[], Sequence[Serving]]") -> "list[Follower]":
+        """Return what follows states and catalogue; `opened` returns the open releases.
+
+        Changes of other machines come by a follower of their own, since the store may be slow to answer.
+        """
+        found = [
+            Follower("item states", lambda: self.refresh(opened())),
+            Follower("catalogue", lambda: self.refresh_catalogue(opened())),
+        ]
+        shared = self.store.shared
+        if shared is not None:
+            look = Follower(
+                "shared item states", lambda: shared.exchange(self._clock()), seconds=_SHARED_SECONDS
+            )
+            found.append(look)
+        return found
+
+    @property
+    def waiting(self) -> str | None:
+        """The changes that other machines do not know yet, in words; None where they know all, or there are none."""
+        return None if self.store.shared is None else self.store.shared.waiting
 
     def refresh(self, opened: "Sequence[Serving]") -> None:
         """Take up changes of states, and put them in force in every open release.

@@ -138,8 +138,6 @@ class Live:
             "events": self._refresh_events,
             "merges": self.merged.refresh,
             "recalls": self._refresh_recalls,
-            "item states": lambda: self.states.refresh(self.opened()),
-            "catalogue": lambda: self.states.refresh_catalogue(self.opened()),
             "experiments": self.experiments.refresh,
             "forgets": self.hide_forgotten,
         }
@@ -149,6 +147,7 @@ class Live:
             looks["event server"] = self.bring_series
         self.followers = [
             *(Follower(name, look) for name, look in looks.items()),
+            *self.states.followers(self.opened),
             Follower("answers", self.answers.flush, seconds=FLUSH_SECONDS, last_look=True),
             Follower("teams", self.teams.flush, seconds=FLUSH_SECONDS, last_look=True),
             Follower("notices", partial(deliver_waiting, self.home), seconds=LOOK_SECONDS),

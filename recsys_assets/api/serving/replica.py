@@ -12,16 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from recsys_assets.api.http.logs import configure_logs
+from recsys_assets.api.serving.follower import Follower
 from recsys_assets.api.serving.replica_mirror import ReplicaMirror
 from recsys_assets.api.serving.replica_note import replica_file
 from recsys_assets.api.serving.server import claimed_port, end_with, serve
 from recsys_assets.errors import RecsysError, SettingsError, StoreUnavailableError
+from recsys_assets.intake.states_of_home import followed_states_of
 from recsys_assets.storage.atomic import make_folder
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
@@ -30,7 +33,7 @@ from recsys_assets.storage.object_store import ObjectStore
 log = logging.getLogger("recsys.api")
 
 _LOOK_SECONDS: Final = 0.5
-"""Time between two looks at `current`."""
+"""Time between two looks at `current`, and at the states of items."""
 _POLL_SECONDS: Final = 0.2
 _GRACE_SECONDS: Final = 20.0
 """Time for the server to answer what is under way at the end."""
@@ -91,7 +94,9 @@ def serve_replica(
             if stopped.is_set():
                 raise StoreUnavailableError("this replica ends")
 
-        mirror = ReplicaMirror(store, home, most_bytes=most_bytes, check=check)
+        shared = followed_states_of(home, store)
+        states = Follower("item states", lambda: shared.exchange(datetime.now(UTC)), seconds=_LOOK_SECONDS)
+        mirror = ReplicaMirror(store, home, most_bytes=most_bytes, check=check, beside=lambda: states.problem)
         try:
             if not _has_release(mirror, store.url, say, stopped):
                 return 0
@@ -101,6 +106,8 @@ def serve_replica(
             options = ReplicaServer(
                 home=str(home.root), host=host, port=port, workers=workers, supervisor=os.getpid()
             )
+            states.look()  # what was hidden is so from the first answer on
+            states.follow(stopped)
             server = _started(options)
             follower.start()
             return _wait(server, stopped)

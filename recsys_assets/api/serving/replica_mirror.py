@@ -51,6 +51,7 @@ class ReplicaMirror:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
         check: Callable[[], object] = lambda: None,
+        beside: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Look at nothing yet.
 
@@ -61,8 +62,10 @@ class ReplicaMirror:
             now: the time, for messages.
             clock: seconds that never go back.
             check: called before each file that is fetched; raises where the fetch should end.
+            beside: returns why what others follow in the store cannot be followed; None where it can.
         """
         self._store, self._home, self._now, self._clock, self._check = store, home, now, clock, check
+        self._beside = beside
         self._current = CurrentObject(store)
         self._arms = ReplicaArms(store, home, lambda: self._now().date())
         self._documents = ReplicaDocuments(store, home, others=self._arms.rules_files)
@@ -73,11 +76,12 @@ class ReplicaMirror:
         self._record: CurrentRecord | None = None
         self._outage: str | None = None
         self._rejection: str | None = None
+        self._noted: str | None = ""  # an earlier process may have left a note
 
     @property
     def problem(self) -> str | None:
         """Why the store is not followed now, in words; None where it is."""
-        return self._outage or self._rejection
+        return self._outage or self._rejection or self._beside()
 
     def served(self) -> str | None:
         """Return the id of the release that the cache has as current and whole; None where there is none."""
@@ -93,7 +97,6 @@ class ReplicaMirror:
 
     def look(self) -> None:
         """Copy what changed in the store, and note what keeps the cache from it; raises nothing of the store's."""
-        before = self.problem
         try:
             self._read()
             if self._record is not None and self._clock() >= self._retry_at:
@@ -107,7 +110,7 @@ class ReplicaMirror:
             self._reject(error)
         else:
             self._outage = None
-        self._note(before)
+        self._note()
 
     def _read(self) -> None:
         """Read the documents and `current`, where they changed."""
@@ -173,14 +176,15 @@ class ReplicaMirror:
         since = f"since {self._now():%Y-%m-%d %H:%M:%S} UTC"
         return f"{self._store.url}: {what} {since}{meanwhile} ({str(error).splitlines()[0]})"
 
-    def _note(self, before: str | None) -> None:
+    def _note(self) -> None:
         """Write the note where it changes, and touch it else: its writer lives."""
-        problem, file = self.problem, replica_file(self._home)
+        before, problem, file = self._noted, self.problem, replica_file(self._home)
         if problem == before and file.exists():
             touch_note(self._home)
             return
         write_note(self._home, ReplicaNote(url=self._store.url, problem=problem))
+        self._noted = problem
         if problem is not None:
             log.warning("the object store is not followed", extra={"why": problem})
-        elif before is not None:
+        elif before:
             log.info("the object store is followed again", extra={"store": self._store.url})

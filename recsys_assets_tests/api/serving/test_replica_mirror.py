@@ -270,3 +270,21 @@ def test_the_note_names_the_store(world):
     replica_file(world.home).write_text("{")
     with pytest.raises(ObjectStoreError, match="start the replica again"):
         FollowedStore.of(world.home)
+
+
+def test_the_note_names_what_is_followed_beside_the_release_and_cannot_be(world):
+    problems = ["item states cannot be read"]
+    world.options["beside"] = lambda: problems[-1]
+    world.mirror_again()
+    assert world.look() == read_note(world.home).problem == "item states cannot be read"
+    problems.append(None)
+    assert world.look() is None
+    assert read_note(world.home).problem is None
+
+
+def test_the_note_of_an_earlier_process_is_replaced(world):
+    world.options["beside"] = lambda: "item states cannot be read"
+    world.mirror_again().look()
+    del world.options["beside"]
+    world.mirror_again().look()
+    assert read_note(world.home).problem is None
