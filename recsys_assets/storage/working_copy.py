@@ -57,6 +57,21 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Time, UTC."""
 
 
+def decoded_head(url: str, content: bytes) -> Head:
+    """Return what the object `.head` of the store at `url` holds.
+
+    Raises:
+        ObjectStoreError: it is damaged.
+    """
+    try:
+        return msgspec.json.decode(content, type=Head)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ObjectStoreError(
+            f"{url}/{HEAD}: cannot be read ({error}); put an earlier version of the object back, or remove it and the"
+            " folder .copy of one home: the next `recsys build` there puts what is in that home"
+        ) from error
+
+
 @dataclass(kw_only=True)
 class WorkingCopy:
     """One home as a copy of its store; one process pulls or pushes at a time."""
@@ -103,12 +118,16 @@ class WorkingCopy:
         self.require_lease()
 
     def head(self) -> tuple[Head | None, str]:
-        """Return the newest push and its tag; None and an empty one before the first."""
+        """Return the newest push and its tag; None and an empty one before the first.
+
+        Raises:
+            ObjectStoreError: the object is damaged.
+        """
         try:
             found = self.objects.get(HEAD)
         except ObjectMissingError:
             return None, ""
-        return msgspec.json.decode(found.content, type=Head), found.tag
+        return decoded_head(self.objects.url, found.content), found.tag
 
     def pull(self) -> None:
         """Bring every file but the days to the state of the store, by one listing; days are listed with them.
@@ -209,7 +228,7 @@ class WorkingCopy:
         if key == CURRENT_KEY:
             content = staged.read_bytes()
             staged.unlink()
-            write_current(self.root, content)
+            write_current(self.root, content, origin=self.objects.url)
         else:
             if "mtime-ns" in beside:
                 os.utime(staged, ns=(int(beside["mtime-ns"]), int(beside["mtime-ns"])))
