@@ -17,7 +17,13 @@ from rich.table import Table
 
 from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.commands.store_facts import facts_of_store
-from recsys_assets.errors import BrokenReleaseError, ItemStatesUnavailableError, RecsysError, ReleaseError
+from recsys_assets.errors import (
+    BrokenReleaseError,
+    ItemStatesUnavailableError,
+    ObjectStoreError,
+    RecsysError,
+    ReleaseError,
+)
 from recsys_assets.intake.copied_entries import landings
 from recsys_assets.intake.events_of_home import opened_events
 from recsys_assets.intake.newest_catalogue import read_newest
@@ -96,7 +102,10 @@ def examine(home: Home) -> Findings:
         found.facts += _facts_of_notices(home)
     with _named(found, "item states"):
         found.facts += _facts_of_states(home)
-    _examine_assets(home, settings, found)
+    try:
+        _examine_assets(home, settings, found)
+    except ObjectStoreError as error:
+        found.next_step = f"mend the object store, or the way to it: {error}"
     if not found.ledger_answers:
         found.next_step = "start the server of the ledger, or mend [ledger] postgres"
     return found

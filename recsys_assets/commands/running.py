@@ -18,6 +18,7 @@ from recsys_assets.api_settings import ApiSettings
 from recsys_assets.commands.replica_options import ReplicaOptions, replica_options
 from recsys_assets.commands.shared import (
     days_option,
+    examined_home_option,
     example,
     home_option,
     run_build,
@@ -145,7 +146,7 @@ def recommend(home: Path | None, user: str, k: int, scenario: str | None, explai
 
 
 @click.command(epilog=example("recsys doctor"))
-@home_option
+@examined_home_option
 def doctor(home: Path | None) -> None:
     """Show versions, places, the state of all, and the next step."""
     from recsys_assets.commands.console import open_console  # noqa: PLC0415

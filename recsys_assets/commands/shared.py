@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from recsys_assets.errors import ReleaseError, SettingsError
+from recsys_assets.errors import ObjectStoreError, ReleaseError, SettingsError
 from recsys_assets.intake.states_of_home import exchange_states
 from recsys_assets.settings import DEFAULT_SOURCE, Settings, load_settings
 from recsys_assets.source_settings import ReadingSettings, SourceSettings
+from recsys_assets.storage.copy_index import read_index
 from recsys_assets.storage.database_urls import is_database, without_password
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock
@@ -53,18 +54,38 @@ def _closed_to_others(context: click.Context, _option: click.Parameter, given: P
     close_to_others(home)
     if bind(home) is not None:
         refresh(home.root)
+        if not read_index(home.root).head:
+            push_changes(home.root)  # the store has nothing yet, and would count as a home that lost all
         exchange_states(home, now=datetime.now(UTC), say=partial(click.echo, err=True))
         context.call_on_close(partial(push_changes, home.root))
     return given
 
 
-home_option = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    callback=_closed_to_others,
-    help="The folder that everything is kept in; default $RECSYS_HOME, else .recsys/ in the working folder.",
-)
+def _looked_at(context: click.Context, option: click.Parameter, given: Path | None) -> Path | None:
+    """Do as every command, but go on with the home as it is where its object store cannot be used."""
+    try:
+        return _closed_to_others(context, option, given)
+    except ObjectStoreError as error:
+        click.echo(f"recsys: {error}", err=True)
+        return given
+
+
+def _home_option(
+    callback: "Callable[[click.Context, click.Parameter, Path | None], Path | None]",
+) -> "Callable[[Callable[..., None]], Callable[..., None]]":
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=None,
+        callback=callback,
+        help="The folder that everything is kept in; default $RECSYS_HOME, else .recsys/ in the working folder.",
+    )
+
+
+home_option = _home_option(_closed_to_others)
+
+examined_home_option = _home_option(_looked_at)
+"""`--home` of a command that says itself why the home's object store cannot be used."""
 
 source_option = click.option(
     "--source",

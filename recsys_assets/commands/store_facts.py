@@ -2,15 +2,13 @@
 
 from typing import Final
 
-import msgspec
-
 from recsys_assets.errors import ObjectMissingError, ObjectStoreError, SettingsError, StoreUnavailableError
 from recsys_assets.storage.copied_files import differs, files_of
 from recsys_assets.storage.copy_index import CopyIndex, read_index
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.open_copy import working_copy
 from recsys_assets.storage.store_place import place_of
-from recsys_assets.storage.working_copy import HEAD, Head
+from recsys_assets.storage.working_copy import HEAD, decoded_head
 
 _SHOWN: Final = 3
 """Most files that are named."""
@@ -24,7 +22,7 @@ def facts_of_store(home: Home) -> list[tuple[str, str]]:
     index = read_index(home.root)
     try:
         store = working_copy(home.root).store
-        head = msgspec.json.decode(store.get(HEAD).content, type=Head)
+        head = decoded_head(store.url, store.get(HEAD).content)
     except ObjectMissingError:
         state = "answers; nothing was pushed there yet"
     except (StoreUnavailableError, ObjectStoreError, SettingsError) as error:

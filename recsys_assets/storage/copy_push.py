@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from recsys_assets.errors import ObjectChangedError, ObjectExistsError, ObjectStoreError
+from recsys_assets.errors import ObjectChangedError, ObjectExistsError
 from recsys_assets.storage.copied_files import (
     content_now,
     differs,
@@ -26,6 +26,13 @@ from recsys_assets.storage.copy_index import CopiedFile, write_index
 from recsys_assets.storage.current_form import CURRENT_KEY, swap_current, write_current
 from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, days_under
 from recsys_assets.storage.day_journal import DayJournal
+from recsys_assets.storage.pushed_releases import (
+    broken_releases,
+    manifest_key,
+    require_same_manifest,
+    require_same_releases,
+    withdraw_manifests,
+)
 from recsys_assets.storage.working_copy import HEAD, Head, WorkingCopy
 
 _THREADS: Final = 16
@@ -47,6 +54,8 @@ def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
     changed = {key for key in here if differs(copy.index, copy.root, key)}
     gone = [key for key in copy.index.files if key not in here]
     kept = {key for key in (*changed, *gone) if _is_of_release(copy, key, here)}
+    broken = broken_releases(copy, {key.split("/")[1] for key in kept})
+    kept = {key for key in kept if key.split("/")[1] not in broken}
     if kept:
         copy.restore(kept)
         changed, gone = changed - kept, [key for key in gone if key not in kept]
@@ -56,22 +65,30 @@ def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
     if not changed and not gone and not days:
         return 0
     _require_head(copy)
+    changed |= withdraw_manifests(copy, broken)
+    require_same_releases(copy, changed)
     done = 0
     for rank in range(_RANKS):
         done += _put_all(copy, [key for key in sorted(changed) if last_in_order(key) == rank])
         if rank == 0:
             copy.require()
-    for rank in reversed(range(_RANKS)):
-        of_rank = [key for key in gone if last_in_order(key) == rank]
-        copy.objects.delete(of_rank)
-        for key in of_rank:
-            del copy.index.files[key]
+    _remove_gone(copy, gone)
     for table in copy.tables.values():
         table.push()
     if done or gone or days:
         _move_head(copy, now or datetime.now(UTC))
     write_index(copy.root, copy.index)
     return done + len(gone)
+
+
+def _remove_gone(copy: WorkingCopy, gone: Iterable[str]) -> None:
+    """Remove objects whose files are gone here, manifests and records first."""
+    keys = list(gone)
+    for rank in reversed(range(_RANKS)):
+        of_rank = [key for key in keys if last_in_order(key) == rank]
+        copy.objects.delete(of_rank)
+        for key in of_rank:
+            del copy.index.files[key]
 
 
 def push_current(copy: WorkingCopy, release_id: str) -> None:
@@ -81,8 +98,9 @@ def push_current(copy: WorkingCopy, release_id: str) -> None:
         ObjectStoreError: another machine moved `current` meanwhile, which the home has then.
     """
     folder = f"releases/{release_id}"
-    if f"{folder}/manifest.json" not in copy.index.files:
+    if manifest_key(release_id) not in copy.index.files:
         of_release = [key for key in files_of(copy.root) if key.startswith(f"{folder}/")]
+        require_same_releases(copy, of_release)
         for rank in range(_RANKS):
             _put_all(copy, [key for key in of_release if last_in_order(key) == rank])
     _put_all(copy, [CURRENT_KEY])
@@ -110,8 +128,9 @@ def _is_of_release(copy: WorkingCopy, key: str, here: set[str]) -> bool:
     parts = key.split("/")
     if parts[0] != "releases" or len(parts) < _IN_RELEASE or parts[1].startswith("."):
         return False
-    manifest = f"releases/{parts[1]}/manifest.json"
-    return manifest in copy.index.files and any(one.startswith(f"releases/{parts[1]}/") for one in here)
+    return manifest_key(parts[1]) in copy.index.files and any(
+        one.startswith(f"releases/{parts[1]}/") for one in here
+    )
 
 
 def _put_all(copy: WorkingCopy, keys: Iterable[str]) -> int:
@@ -155,17 +174,12 @@ def _put(copy: WorkingCopy, key: str) -> CopiedFile | None:
 
 def _create_manifest(copy: WorkingCopy, key: str, manifest: Path, beside: dict[str, str]) -> str:
     """Put the manifest of a release, which makes it whole; the same one again is no error."""
-    content = manifest.read_bytes()
     try:
-        return copy.objects.create(key, content, metadata=beside)
+        return copy.objects.create(key, manifest.read_bytes(), metadata=beside)
     except ObjectExistsError:
-        there = copy.objects.get(key)
-        if there.content == content:
-            return there.tag
-        raise ObjectStoreError(
-            f"{copy.objects.url}/{key}: a release of this id is there with another content (SHA-256"
-            f" {sha256_of(there.content)[:12]}…, here {beside['sha256'][:12]}…); remove the one that is wrong"
-        ) from None
+        return require_same_manifest(copy, key) or copy.objects.put(
+            key, manifest.read_bytes(), metadata=beside
+        )
 
 
 def _swap_current(copy: WorkingCopy, content: bytes) -> str:
@@ -177,7 +191,7 @@ def _swap_current(copy: WorkingCopy, content: bytes) -> str:
         there = copy.objects.get(CURRENT_KEY)
         if there.content == content:
             return there.tag
-        write_current(copy.root, there.content)
+        write_current(copy.root, there.content, origin=copy.objects.url)
         state = state_now(copy.root, CURRENT_KEY)
         copy.index.files[CURRENT_KEY] = CopiedFile(there.tag, sha256_of(there.content), state)
         write_index(copy.root, copy.index)

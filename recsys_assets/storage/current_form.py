@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from recsys_assets.errors import ObjectChangedError, ObjectExistsError
+from recsys_assets.errors import ObjectChangedError, ObjectExistsError, ObjectStoreError
 from recsys_assets.storage.atomic import read_file, remove_file, replace_file
 from recsys_assets.storage.object_store import ObjectStore
 
@@ -40,9 +40,19 @@ def current_content(root: Path) -> bytes:
     return msgspec.json.encode(_Current(release, len(moves), moves))
 
 
-def write_current(root: Path, content: bytes) -> None:
-    """Replace the two files of the home `root` by what the object holds; the moves first."""
-    found = msgspec.json.decode(content, type=_Current)
+def write_current(root: Path, content: bytes, *, origin: str) -> None:
+    """Replace the two files of the home `root` by what the object of the store `origin` holds; the moves first.
+
+    Raises:
+        ObjectStoreError: the object is damaged; the files stay as they are.
+    """
+    try:
+        found = msgspec.json.decode(content, type=_Current)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ObjectStoreError(
+            f"{origin}/{CURRENT_KEY}: cannot be read ({error}); put an earlier version of the object back, or remove"
+            " it: the next `recsys build` puts what a home has"
+        ) from error
     current, promotions = (root / form for form in LOCAL_FORMS)
     if found.moves:
         replace_file(promotions, b"".join(msgspec.json.encode(move) + b"\n" for move in found.moves))

@@ -30,12 +30,11 @@ from recsys_assets.storage.copied_files import (
 )
 from recsys_assets.storage.copy_index import CopiedFile, CopyIndex, read_index, write_index
 from recsys_assets.storage.current_form import CURRENT_KEY, write_current
-from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, day_name, days_under
-from recsys_assets.storage.day_journal import DayJournal
 from recsys_assets.storage.day_objects import DayObjects
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.object_store import ObjectEntry, ObjectStore
 from recsys_assets.storage.open_objects import polars_options
+from recsys_assets.storage.other_days import other_days, require_no_other_days
 from recsys_assets.storage.store_place import StorePlace
 
 HEAD: Final = ".head"
@@ -55,6 +54,21 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Host and process."""
     at: str
     """Time, UTC."""
+
+
+def decoded_head(url: str, content: bytes) -> Head:
+    """Return what the object `.head` of the store at `url` holds.
+
+    Raises:
+        ObjectStoreError: it is damaged.
+    """
+    try:
+        return msgspec.json.decode(content, type=Head)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ObjectStoreError(
+            f"{url}/{HEAD}: cannot be read ({error}); put an earlier version of the object back, or remove it and the"
+            " folder .copy of one home: the next `recsys build` there puts what is in that home"
+        ) from error
 
 
 @dataclass(kw_only=True)
@@ -105,18 +119,22 @@ class WorkingCopy:
         self.require_lease()
 
     def head(self) -> tuple[Head | None, str]:
-        """Return the newest push and its tag; None and an empty one before the first."""
+        """Return the newest push and its tag; None and an empty one before the first.
+
+        Raises:
+            ObjectStoreError: the object is damaged.
+        """
         try:
             found = self.objects.get(HEAD)
         except ObjectMissingError:
             return None, ""
-        return msgspec.json.decode(found.content, type=Head), found.tag
+        return decoded_head(self.objects.url, found.content), found.tag
 
     def pull(self) -> None:
         """Bring every file but the days to the state of the store, by one listing; days are listed with them.
 
         Raises:
-            ObjectStoreError: the store was emptied, or an object is damaged.
+            ObjectStoreError: the store was emptied, an object is damaged, or the store is another home's.
         """
         head, tag = self.head()
         if head is None and self.index.head:
@@ -135,6 +153,8 @@ class WorkingCopy:
             self.tables[name].take(entries)
             if entries:
                 make_folder(self.root / name)
+        if head is not None and not self.index.head:
+            require_no_other_days(self.root, self.tables, self.objects.url)
         changed = self.changed_here()
         wanted = [entry for entry in listing.values() if self._is_wanted(entry, changed, moved=moved)]
         self._fetch_all(wanted, changed if moved else set())
@@ -211,7 +231,7 @@ class WorkingCopy:
         if key == CURRENT_KEY:
             content = staged.read_bytes()
             staged.unlink()
-            write_current(self.root, content)
+            write_current(self.root, content, origin=self.objects.url)
         else:
             if "mtime-ns" in beside:
                 os.utime(staged, ns=(int(beside["mtime-ns"]), int(beside["mtime-ns"])))
@@ -253,13 +273,8 @@ class WorkingCopy:
 
     def _drop_other_days(self) -> None:
         """Remove local files of days that are not those of the store."""
-        for name, table in self.tables.items():
-            folder, far = self.root / name, table.known()
-            journal = DayJournal(folder / JOURNAL)
-            for day in days_under(folder):
-                there, here = far.get(day), journal.find(day, folder / day_name(day) / PART)
-                if there is None or (here is not None and here.checksum != there.checksum):
-                    remove_folder(day_folder(folder, day))
+        for _, _, folder in list(other_days(self.root, self.tables)):
+            remove_folder(folder)
 
     def _remove(self, key: str, *, keep: bool) -> None:
         """Remove a local file, and the folders in a folder of the home that are empty then."""

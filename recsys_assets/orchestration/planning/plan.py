@@ -130,8 +130,8 @@ class _Planner:
         if self.home.dagster_yaml.exists():
             with open_instance(self.home) as instance:
                 left_out = self._walk(history_of(Inputs(self.home, settings), instance))
-        else:  # nothing was ever built
-            left_out = self._walk(None)
+        else:  # nothing was ever built on this machine
+            left_out = self._walk(history_of(Inputs(self.home, settings), None))
         return self._with_costs(left_out)
 
     def _walk(self, before: History | None) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, overload
 
 import dagster as dg
 import msgspec
@@ -110,9 +110,22 @@ class FilesOfStore:
         return [day for day in self.inputs.raw_files if day_folder(self.inputs.home.reports, day).is_dir()]
 
 
-def history_of(inputs: Inputs, instance: dg.DagsterInstance) -> History:
-    """Return the record of what was made: Dagster's, or that of the files where several machines make them."""
-    return DagsterHistory(instance) if place_of(inputs.home.root) is None else FilesOfStore(inputs)
+@overload
+def history_of(inputs: Inputs, instance: dg.DagsterInstance) -> History: ...
+
+
+@overload
+def history_of(inputs: Inputs, instance: None) -> History | None: ...
+
+
+def history_of(inputs: Inputs, instance: dg.DagsterInstance | None) -> History | None:
+    """Return the record of what was made: Dagster's, or that of the files where several machines make them.
+
+    None where there is neither: nothing was ever made.
+    """
+    if place_of(inputs.home.root) is not None:
+        return FilesOfStore(inputs)
+    return None if instance is None else DagsterHistory(instance)
 
 
 def stage_names(settings: Settings, home: Home) -> list[str]:

@@ -1,0 +1,56 @@
+"""`recsys doctor` on a home with an object store: it says what is wrong with that, and ends by itself."""
+
+import pytest
+from click.testing import CliRunner
+
+from recsys_assets.cli import main
+from recsys_assets.lake.initialise import initialise
+from recsys_assets.storage.store_binding import bind
+from recsys_assets_tests.storage.machines import Machines, rows
+
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RECSYS_STORAGE__ROOT")
+
+
+@pytest.fixture
+def home(tmp_path):
+    machines = Machines(tmp_path)
+    source = tmp_path / "log.csv"
+    source.write_text("user_id,item_id,timestamp\nu1,i1,2024-05-01T10:00:00Z\n")
+    home = machines.home("one")
+    settings = home.settings_file.read_text()
+    home.settings_file.unlink()
+    initialise(home, f"tabular:{source}")
+    with home.settings_file.open("a") as file:
+        file.write(f"\n{settings}")
+    return home
+
+
+def examined(home):
+    return CliRunner().invoke(main, ["doctor", "--home", str(home.root)], env=dict.fromkeys(KEYS))
+
+
+@pytest.mark.parametrize("damaged", [".head", "releases/current"])
+def test_a_damaged_store_is_named_among_the_other_facts(home, tmp_path, damaged):
+    examined(home)  # puts what the home has
+    Machines(tmp_path).objects.put(damaged, b"garbage")
+    found = examined(home)
+    assert found.exit_code == 0
+    assert "python" in found.output
+    assert "cannot be read" in found.output.replace("\n", " ")
+
+
+def test_days_of_a_home_that_gets_a_store_are_put_there_before_they_are_looked_at(home, tmp_path):
+    machines = Machines(tmp_path)
+    note = home.copy
+    for file in note.iterdir():
+        file.unlink()
+    note.rmdir()
+    day = home.raw / "date=2024-05-01"
+    day.mkdir(parents=True)
+    rows(1).write_parquet(day / "part-0.parquet")
+    found = examined(home)
+    assert "part-0.parquet" not in found.output
+    assert [one.key for one in machines.objects.list("lake/raw/date=")] == [
+        "lake/raw/date=2024-05-01/part-0.parquet"
+    ]
+    assert bind(home, {}) is not None
