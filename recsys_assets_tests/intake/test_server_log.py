@@ -10,7 +10,7 @@ import pytest
 
 from recsys_assets.errors import EventsUnavailableError, SettingsError
 from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.server_log import Pending, ServerLog, open_server_log
+from recsys_assets.intake.server_log import Pending, ServerLog, is_outage, open_server_log
 from recsys_assets_tests.database_servers import PostgresServer, free_port, postgres_server
 from recsys_assets_tests.event_servers import EventServer
 from recsys_assets_tests.nats_servers import NatsServer, running_nats
@@ -102,6 +102,18 @@ def test_a_server_that_is_off_is_named_without_its_password(settings: EventsSett
     with pytest.raises(EventsUnavailableError, match=r"u@127\.0\.0\.1.*no answer") as caught:
         opened(settings).read(0, 1)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "other"), [("/postgres", "/missing"), ("recsys@", "nobody@")], ids=["database", "user"]
+)
+def test_a_server_that_rejects_the_address_is_no_outage(
+    postgres: PostgresServer, given: str, other: str
+) -> None:
+    settings = EventsSettings(backend="postgres", url=postgres.url.replace(given, other))
+    with pytest.raises(EventsUnavailableError, match=r"does not exist; see \[events\] url") as caught:
+        opened(settings).read(0, 1)
+    assert not is_outage(caught.value)
 
 
 def test_nats_that_does_not_sync_is_used_only_where_the_settings_accept_it(unsynced: NatsServer) -> None:
