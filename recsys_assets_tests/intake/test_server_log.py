@@ -125,6 +125,28 @@ def test_nats_that_does_not_sync_is_used_only_where_the_settings_accept_it(unsyn
     log.close()
 
 
+def test_nats_over_tls_is_not_used_in_plain_text(unsynced: NatsServer) -> None:
+    url = unsynced.url.replace("nats://", "tls://")
+    with pytest.raises(EventsUnavailableError, match="requires no TLS"):
+        opened(EventsSettings(backend="nats", url=url, acknowledge="written")).read(0, 1)
+
+
+def test_nats_that_rejects_the_client_or_keeps_nothing_is_no_outage(tmp_path: Path) -> None:
+    with running_nats(tmp_path, more="authorization {{ user: shop, password: secret }}") as nats:
+        url = nats.url.replace("nats://", "nats://shop:secret@")
+        synced = EventsSettings(backend="nats", url=url, monitor=nats.monitor)
+        written = msgspec.structs.replace(synced, acknowledge="written")
+        rejected = msgspec.structs.replace(written, url=nats.url)
+        for settings, said in (
+            (rejected, r"Authorization Violation'; see \[events\] url"),
+            (written, "has no JetStream"),
+            (synced, "has no JetStream"),
+        ):
+            with pytest.raises(EventsUnavailableError, match=said) as caught:
+                opened(settings).read(0, 1)
+            assert not is_outage(caught.value)
+
+
 def test_a_stream_that_lets_go_of_messages_is_not_used(unsynced: NatsServer) -> None:
     async def make() -> None:
         import nats
