@@ -160,9 +160,8 @@ class EventCopy:
         newest = max(_newest(connection, table) for table in NUMBERED)
         if newest >= first_row(before):
             raise EventsUnavailableError(
-                f"{self.path}: has rows of another log that are numbered among those of {self.log.shown}; land them"
-                " (`recsys land --events` with the settings of before) and move the file away, or give another [events]"
-                " log_name"
+                f"{self.path}: has rows of another log that are numbered among those of {self.log.shown}, which was"
+                " used before them; give a new [events] log_name, on all machines: the rows here land as before"
             )
         set_position(connection, log, before)
         return log, before
