@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from recsys_assets.scale_settings import Endpoint
 from recsys_assets.storage.bounds import CountOrZero, Line
 
 
@@ -22,7 +23,7 @@ class EventsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     acknowledge: Literal["synced", "written"] = "synced"
     """A NATS server acknowledges what is synced to its disk, as `monitor` must show; `written` survives the end of its
     process, and a power cut may lose the last 2 minutes."""
-    monitor: Line | None = None
+    monitor: Endpoint | None = None
     """The NATS server's own HTTP port, `http://host:8222`, which says whether it has `sync_interval: always`."""
     kinds: list[Line] = []
     """Kinds of events taken beside view, cart, purchase, rating, like, dislike and hide."""

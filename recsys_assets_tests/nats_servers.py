@@ -17,14 +17,15 @@ from recsys_assets_tests.database_servers import free_port
 CONFIG = """
 listen: "127.0.0.1:{port}"
 http: "127.0.0.1:{monitor_port}"
-jetstream {{ store_dir: "{folder}/store", sync_interval: {sync} }}
+{more}
 """
+JETSTREAM = 'jetstream {{ store_dir: "{folder}/store", sync_interval: {sync} }}'
 
 
 class NatsServer:
     """One server over a folder; it may be killed and started again on the same port."""
 
-    def __init__(self, folder: Path, *, sync: str = "always") -> None:
+    def __init__(self, folder: Path, *, sync: str = "always", more: str = JETSTREAM) -> None:
         binary = Path(sys.executable).parent / "nats-server"
         found = str(binary) if binary.exists() else shutil.which("nats-server")
         if found is None:
@@ -33,9 +34,8 @@ class NatsServer:
         self.url = f"nats://127.0.0.1:{self.port}"
         self.monitor = f"http://127.0.0.1:{self.monitor_port}"
         self._config = folder / "nats.conf"
-        self._config.write_text(
-            CONFIG.format(port=self.port, monitor_port=self.monitor_port, folder=folder, sync=sync)
-        )
+        block = more.format(folder=folder, sync=sync)
+        self._config.write_text(CONFIG.format(port=self.port, monitor_port=self.monitor_port, more=block))
         self._command = [found, "-c", str(self._config)]
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -63,9 +63,9 @@ class NatsServer:
 
 
 @contextmanager
-def running_nats(folder: Path, *, sync: str = "always") -> Iterator[NatsServer]:
+def running_nats(folder: Path, *, sync: str = "always", more: str = JETSTREAM) -> Iterator[NatsServer]:
     """A server over a folder. Skips where no NATS server is installed."""
-    server = NatsServer(folder, sync=sync)
+    server = NatsServer(folder, sync=sync, more=more)
     server.start()
     try:
         yield server

@@ -32,6 +32,8 @@ _ENTRIES_AT_ONCE: Final = 64
 _REPLICA_SECONDS: Final = 5.0
 """Longest wait for a replica of the server to have an entry that was acknowledged."""
 _PAUSE_SECONDS: Final = 0.01
+_READER_MS: Final = 500
+"""Longest wait for readers of the file before its journal is emptied."""
 
 
 class EventCopy:
@@ -146,6 +148,8 @@ class EventCopy:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+        if any(entry.removed for _, entry in entries):
+            _empty_journal(connection)
         return entries[-1][0]
 
     def _position(self, connection: sqlite3.Connection) -> tuple[str, int]:
@@ -160,9 +164,9 @@ class EventCopy:
         newest = max(_newest(connection, table) for table in NUMBERED)
         if newest >= first_row(before):
             raise EventsUnavailableError(
-                f"{self.path}: has rows of another log that are numbered among those of {self.log.shown}; land them"
-                " (`recsys land --events` with the settings of before) and move the file away, or give another [events]"
-                " log_name"
+                f"{self.path}: has rows of another log that are numbered among those of {self.log.shown}; give a new"
+                " [events] log_name on all machines, or, where no users were merged here, land the rows (`recsys land"
+                " --events` with the settings of before) and move the file away"
             )
         set_position(connection, log, before)
         return log, before
@@ -207,3 +211,13 @@ def _newest(connection: sqlite3.Connection, table: str) -> int:
     query = f"SELECT coalesce(max(seq), 0) FROM {table}"  # noqa: S608  constants
     found: int = connection.execute(query).fetchone()[0]
     return found
+
+
+def _empty_journal(connection: sqlite3.Connection) -> None:
+    """Move the journal's pages into the file, where removed rows are overwritten; long readers leave it as it is."""
+    ((before,),) = connection.execute("PRAGMA busy_timeout").fetchall()
+    connection.execute(f"PRAGMA busy_timeout = {_READER_MS}")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {before}")

@@ -97,7 +97,14 @@ def patiently(shared: SharedEvents, work: Callable[[], T], *, say: Callable[[str
         EventsUnavailableError: no answer for an hour, or something else than an outage.
     """
     name = shared.copy.log.shown
-    return keep_trying(work, name=name, is_outage=is_outage, seconds=_PATIENCE_SECONDS, say=say)
+    return keep_trying(
+        work,
+        name=name,
+        is_outage=is_outage,
+        seconds=_PATIENCE_SECONDS,
+        say=say,
+        why=lambda error: str(error.__cause__),
+    )
 
 
 def prune_landed(

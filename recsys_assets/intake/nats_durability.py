@@ -3,12 +3,17 @@
 import json
 import urllib.request
 from typing import Any, Final
+from urllib.error import HTTPError
 
 from recsys_assets.errors import EventsUnavailableError
 from recsys_assets.intake.server_log import no_answer
 
 ID_KEY: Final = "recsys-log"
 """Key of the log's id in the stream's metadata."""
+NO_JETSTREAM: Final = (
+    "the server has no JetStream; give it a jetstream block with a store_dir, or start it with -js"
+)
+"""Message on a server that would keep nothing."""
 _SECONDS: Final = 2.0
 _MOST_VARZ: Final = 1_000_000
 _DURABLE: Final = {
@@ -66,7 +71,13 @@ def require_sync(monitor: str) -> None:
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310  a setting
             found = json.loads(answer.read(_MOST_VARZ))
+        if not found["jetstream"]:
+            raise EventsUnavailableError(f"{url}: {NO_JETSTREAM}")
         is_synced = found["jetstream"]["config"].get("sync_always", False)
+    except HTTPError as error:
+        raise EventsUnavailableError(
+            f"{url}: {error}; is that the NATS server? See [events] monitor"
+        ) from error
     except OSError as error:
         raise no_answer(url, f"{error}; see [events] monitor")  # noqa: B904  it has a cause
     except (ValueError, KeyError, TypeError) as error:

@@ -18,7 +18,7 @@ from recsys_assets.errors import EventsUnavailableError, SettingsError
 from recsys_assets.event_settings import EventsSettings
 from recsys_assets.intake.events_database import Clock, microseconds
 from recsys_assets.intake.log_entries import PLACES
-from recsys_assets.intake.nats_durability import ID_KEY, require_durable, require_sync
+from recsys_assets.intake.nats_durability import ID_KEY, NO_JETSTREAM, require_durable, require_sync
 from recsys_assets.intake.server_log import Pending, no_answer
 from recsys_assets.storage.database_urls import optional_module, parse_database_url
 
@@ -33,6 +33,8 @@ _AT_ONCE: Final = 500
 """Requests that are under way together."""
 _EOB: Final = "204"
 _NOTHING: Final = "404"
+_REJECTED: Final = ("Authorization", "Authentication", "invalid connect url", "Secure", "TLS", "certificate")
+"""Parts of its client's messages on a connection that would fail again."""
 _GONE: Final = (10037, 10043, 10057)
 """Codes of NATS for a message that is not there: none found, and none deleted."""
 
@@ -189,11 +191,24 @@ class NatsLog:
             raise
         except (self._client.errors.Error, OSError, TimeoutError, CancelledError) as error:
             self.close()
-            if isinstance(error, self._client.js.errors.APIError):
-                raise EventsUnavailableError(f"{self.shown}: {self._url.one_line(error)}") from error
-            lost = isinstance(error, CancelledError)
-            why = "the connection was lost" if lost else self._url.one_line(error)
-            raise no_answer(self.shown, why)  # noqa: B904  it has a cause
+            raise self._named(error)  # noqa: B904  it has a cause
+
+    def _named(self, error: Any) -> EventsUnavailableError:
+        """Return our error of one of the client's; where the server may answer at the next try, one of no answer."""
+        errors = self._client.js.errors
+        lost = isinstance(error, CancelledError)
+        why = "the connection was lost" if lost else self._url.one_line(error)
+        is_busy = isinstance(error, errors.ServiceUnavailableError)
+        if is_busy and error.err_code is None:
+            found = EventsUnavailableError(f"{self.shown}: {NO_JETSTREAM}")
+        elif isinstance(error, errors.APIError) and not is_busy:
+            found = EventsUnavailableError(f"{self.shown}: {why}")
+        elif any(part in why for part in _REJECTED):
+            found = EventsUnavailableError(f"{self.shown}: {why}; see [events] url")
+        else:
+            return no_answer(self.shown, why)
+        found.__cause__ = error
+        return found
 
     async def _until_lost(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine until its connection is lost, which its client would notice by a timeout only."""
@@ -227,12 +242,21 @@ class NatsLog:
             name="recsys-intake",
         )
         try:
+            self._require_tls(connection)
             self._stream = await self._durable_stream(connection.jetstream(timeout=_ANSWER_SECONDS))
         except BaseException:
             await connection.close()
             raise
         self._connection = connection
         return connection
+
+    def _require_tls(self, connection: Any) -> None:
+        """Check that `tls://` is that: the client goes on in plain text where the server does not require TLS."""
+        required = connection._server_info.get("tls_required")  # noqa: SLF001  its client says it nowhere else
+        if self._url.connection.startswith("tls://") and not required:
+            raise EventsUnavailableError(
+                f"{self.shown}: the server requires no TLS; give it a tls block, or write nats:// in [events] url"
+            )
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -16,6 +16,7 @@ from recsys_assets.intake.events_database import Clock, microseconds
 from recsys_assets.intake.log_entries import PLACES
 from recsys_assets.intake.server_log import Pending, no_answer
 from recsys_assets.storage.database_urls import optional_module, parse_database_url
+from recsys_assets.storage.postgres_outage import is_outage
 
 _CONNECT_SECONDS: Final = 2
 _ANSWER_MS: Final = 10_000
@@ -144,9 +145,11 @@ class PostgresLog:
         except self._client.Error as error:
             self.close()
             why = self._url.one_line(error)
-            if isinstance(error, self._client.OperationalError | self._client.InterfaceError):
+            if is_outage(error):
                 raise no_answer(self.shown, why)  # noqa: B904  it has a cause
-            raise EventsUnavailableError(f"{self.shown}: {why}") from error
+            raise EventsUnavailableError(
+                f"{self.shown}: {why}; see [events] url, PGPASSWORD and that server"
+            ) from error
         except BaseException:
             self.close()
             raise

@@ -6,7 +6,7 @@ Nothing here imports Dagster, so that `recsys doctor` reads it at once.
 import json
 import re
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DagsterSettings
@@ -59,6 +59,12 @@ run_coordinator:
   class: HomeQueue
 """
 """Left out where the user's own lines have one."""
+_RIGHTS: Final = (
+    "SELECT current_user, CASE WHEN to_regclass('event_logs') IS NULL"
+    " THEN has_schema_privilege(current_schema(), 'CREATE') ELSE has_table_privilege('event_logs', 'INSERT') END,"
+    " current_setting('transaction_read_only')"
+)
+"""The user's name, whether it may make or fill the tables of Dagster, and `on` where nobody may write."""
 _OWN_QUEUE: Final = re.compile(r"^(run_coordinator|run_queue|concurrency):", re.MULTILINE)
 
 
@@ -94,14 +100,17 @@ def require_server(url: str, *, seconds: float) -> None:
         seconds: longest wait for one that does not answer.
 
     Raises:
-        SettingsError: it cannot be reached, or the URL is not one; without the password.
+        SettingsError: it cannot be reached, the URL is not one, or Dagster could not write; without the password.
     """
     import sqlalchemy as db  # noqa: PLC0415  only homes on a server need it
 
+    found: list[Any] = []
+
     def connect() -> None:
         engine = db.create_engine(_with_driver(url))
-        with engine.connect():
-            engine.dispose()
+        with engine.connect() as connection:
+            found.extend(connection.execute(db.text(_RIGHTS)).one())
+        engine.dispose()
 
     def is_gone(error: Exception) -> bool:
         return isinstance(error, db.exc.DBAPIError) and error.orig is not None and is_outage(error.orig)
@@ -113,6 +122,18 @@ def require_server(url: str, *, seconds: float) -> None:
         raise SettingsError(
             f"[dagster] postgres: the server cannot be used: {cause}; start it, mend the URL, or take the setting out"
         ) from error
+    _require_rights(url, *found)
+
+
+def _require_rights(url: str, user: str, may_write: bool | None, read_only: str) -> None:  # noqa: FBT001  a row
+    """Check what the server says of its user, by `_RIGHTS`."""
+    if read_only == "on":
+        fault = "is read-only; give a server that takes writes"
+    elif not may_write:
+        fault = f"gives {user} no right to make tables; run `ALTER DATABASE … OWNER TO {user}` there, in that database"
+    else:
+        return
+    raise SettingsError(f"[dagster] postgres: {shown_server(url)} {fault}, or take the setting out")
 
 
 def _with_driver(url: str) -> str:

@@ -96,7 +96,7 @@ class LedgerServer:
 
         Raises:
             DatabaseUnavailableError: no answer within the wait.
-            SettingsError: the server rejects the user or the database.
+            SettingsError: the server rejects the user or the database, or is read-only.
         """
         return self._tried(lambda: self._once(work, keep=keep))
 
@@ -110,7 +110,7 @@ class LedgerServer:
                 seconds=self._seconds,
                 say=self._say,
             )
-        except (self._driver.OperationalError, self._driver.InterfaceError) as error:
+        except self._driver.Error as error:
             cause = url.one_line(error)
             if is_outage(error):
                 raise DatabaseUnavailableError(
@@ -118,8 +118,6 @@ class LedgerServer:
                     "the same command again"
                 ) from error
             raise SettingsError(f"[ledger] postgres: {self.place.shown}: {cause}") from error
-        except self._driver.ProgrammingError as error:
-            raise SettingsError(f"[ledger] postgres: {self.place.shown}: {url.one_line(error)}") from error
 
     def _once(self, work: Callable[[Cursor], T], *, keep: bool) -> T:
         if self._connection is None:

@@ -12,6 +12,10 @@ _COMING_BACK: Final = (
     "the database system is",
 )  # fmt: skip
 """Parts of a server's messages before it can be used."""
+_REJECTED: Final = ("FATAL", "no password supplied", "SSL was required", "certificate")
+"""Parts of what the client says of a connection that would fail again."""
+_NO_ADDRESS: Final = ("invalid ", "missing ")
+"""Beginnings of what it says of a URL: `invalid integer value "x" for connection option "port"`."""
 _LOST: Final = ("57P", "08", "40", "53")
 """Beginnings of SQL states: shut down or crashed, connection lost, rolled back, short of resources."""
 _OPERATIONAL, _INTERFACE, _DATABASE = "OperationalError", "InterfaceError", "DatabaseError"
@@ -51,7 +55,8 @@ def is_outage(error: BaseException) -> bool:
     if state:
         return state.startswith(_LOST)
     if _OPERATIONAL in kinds:
-        return "FATAL" not in text or any(part in text for part in _COMING_BACK)
+        rejected = text.startswith(_NO_ADDRESS) or any(part in text for part in _REJECTED)
+        return not rejected or any(part in text for part in _COMING_BACK)
     return _INTERFACE in kinds or "server closed the connection" in text
 
 

@@ -34,6 +34,7 @@ def keep_trying(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     given_up: set[str] = _given_up,
+    why: Callable[[Exception], str] | None = None,
 ) -> T:
     """Return the result of `attempt`, which is called again while its server does not answer.
 
@@ -47,11 +48,12 @@ def keep_trying(
         sleep: waits.
         given_up: names of servers that were waited for in vain, which are not waited for again before they answer: a
             command that fails writes several records of that.
+        why: returns the reason in an error, without a password, for the line.
 
     Raises:
         Exception: the last error of `attempt`, once the time is over.
     """
-    first, said, tries = 0.0, 0.0, 0
+    first, said, tries, reason = 0.0, 0.0, 0, ""
     seconds = 0.0 if name in given_up else seconds
     while True:
         try:
@@ -61,6 +63,7 @@ def keep_trying(
             first = first if tries else now
             if not is_outage(error):
                 raise
+            reason = "" if why is None else f" ({why(error)})"
             if now - first >= seconds:
                 if seconds > 0:
                     given_up.add(name)
@@ -72,7 +75,7 @@ def keep_trying(
             return found
         waited = now - first
         if waited >= _FIRST_SECONDS and (not said or now - said >= _AGAIN_SECONDS):
-            say(f"{name}: no answer for {waited:.0f} s; waiting")
+            say(f"{name}: no answer for {waited:.0f} s{reason}; waiting")
             said = now
         sleep(min(_PAUSES[min(tries, len(_PAUSES) - 1)], max(seconds - waited, 0.01)))
         tries += 1

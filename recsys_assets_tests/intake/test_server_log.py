@@ -10,7 +10,7 @@ import pytest
 
 from recsys_assets.errors import EventsUnavailableError, SettingsError
 from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.server_log import Pending, ServerLog, open_server_log
+from recsys_assets.intake.server_log import Pending, ServerLog, is_outage, open_server_log
 from recsys_assets_tests.database_servers import PostgresServer, free_port, postgres_server
 from recsys_assets_tests.event_servers import EventServer
 from recsys_assets_tests.nats_servers import NatsServer, running_nats
@@ -104,6 +104,18 @@ def test_a_server_that_is_off_is_named_without_its_password(settings: EventsSett
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "other"), [("/postgres", "/missing"), ("recsys@", "nobody@")], ids=["database", "user"]
+)
+def test_a_server_that_rejects_the_address_is_no_outage(
+    postgres: PostgresServer, given: str, other: str
+) -> None:
+    settings = EventsSettings(backend="postgres", url=postgres.url.replace(given, other))
+    with pytest.raises(EventsUnavailableError, match=r"does not exist; see \[events\] url") as caught:
+        opened(settings).read(0, 1)
+    assert not is_outage(caught.value)
+
+
 def test_nats_that_does_not_sync_is_used_only_where_the_settings_accept_it(unsynced: NatsServer) -> None:
     strict = EventsSettings(backend="nats", url=unsynced.url, monitor=unsynced.monitor, log_name="strict")
     with pytest.raises(EventsUnavailableError, match="sync_interval: always"):
@@ -111,6 +123,28 @@ def test_nats_that_does_not_sync_is_used_only_where_the_settings_accept_it(unsyn
     log = opened(msgspec.structs.replace(strict, acknowledge="written"))
     assert log.append([Pending("a", b"one")])
     log.close()
+
+
+def test_nats_over_tls_is_not_used_in_plain_text(unsynced: NatsServer) -> None:
+    url = unsynced.url.replace("nats://", "tls://")
+    with pytest.raises(EventsUnavailableError, match="requires no TLS"):
+        opened(EventsSettings(backend="nats", url=url, acknowledge="written")).read(0, 1)
+
+
+def test_nats_that_rejects_the_client_or_keeps_nothing_is_no_outage(tmp_path: Path) -> None:
+    with running_nats(tmp_path, more="authorization {{ user: shop, password: secret }}") as nats:
+        url = nats.url.replace("nats://", "nats://shop:secret@")
+        synced = EventsSettings(backend="nats", url=url, monitor=nats.monitor)
+        written = msgspec.structs.replace(synced, acknowledge="written")
+        rejected = msgspec.structs.replace(written, url=nats.url)
+        for settings, said in (
+            (rejected, r"Authorization Violation'; see \[events\] url"),
+            (written, "has no JetStream"),
+            (synced, "has no JetStream"),
+        ):
+            with pytest.raises(EventsUnavailableError, match=said) as caught:
+                opened(settings).read(0, 1)
+            assert not is_outage(caught.value)
 
 
 def test_a_stream_that_lets_go_of_messages_is_not_used(unsynced: NatsServer) -> None:

@@ -128,6 +128,8 @@ def test_a_forgotten_user_leaves_the_server_and_every_copy(machines: Machines) -
     assert SECRET.encode() not in on_server(machines)
     assert ids(one) == ids(two) == ids(machines["new"]) == ["e2", "e4"]
     assert numbers(machines["new"]) == {name: found[name] for name in ("e2", "e4")}
+    for name in ("one", "two", "new"):
+        assert not [file for file in (machines.root / name).iterdir() if SECRET.encode() in file.read_bytes()]
     assert forget_shared(two, [SECRET]) == 0
     append(two, [row("e5")])
     assert ids(one) == ["e2", "e4", "e5"]

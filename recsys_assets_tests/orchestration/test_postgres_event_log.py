@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote, urlencode
 
 import dagster as dg
 import pytest
+import sqlalchemy as db
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.orchestration.build import build
-from recsys_assets.orchestration.dagster_yaml import event_log_in_use
+from recsys_assets.orchestration.dagster_yaml import event_log_in_use, require_server
 from recsys_assets.orchestration.instance import commit_without_waiting_for_the_disk, open_instance
 from recsys_assets.orchestration.retention import prune
 from recsys_assets.settings import load_settings
@@ -61,3 +63,17 @@ def test_a_server_that_cannot_be_used_is_one_line_without_the_password(tmp_path,
     assert "postgres: the server cannot be used" in str(raised.value)
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("-c role=reader", "gives reader no right"), ("-c default_transaction_read_only=on", "is read-only")],
+)
+def test_a_server_that_dagster_cannot_write_to_is_one_line(postgres, options, said):
+    engine = db.create_engine(postgres.replace("postgresql://", "postgresql+psycopg2://"))
+    with engine.begin() as connection:
+        connection.execute(db.text("DROP ROLE IF EXISTS reader"))
+        connection.execute(db.text("CREATE ROLE reader"))
+    engine.dispose()
+    with pytest.raises(SettingsError, match=f"postgres 127.0.0.1:.* {said}.*take the setting out$"):
+        require_server(f"{postgres}?{urlencode({'options': options}, quote_via=quote)}", seconds=5)

@@ -75,6 +75,12 @@ def test_a_server_that_rejects_is_not_waited_for(server, tmp_path, before, after
     assert not said
 
 
+def test_a_server_that_is_read_only_is_one_line(server, tmp_path):
+    url = f"{server.url}?options=-c%20default_transaction_read_only%3Don"
+    with pytest.raises(SettingsError, match=r"^\[ledger\] postgres: .*read-only transaction$"):
+        open_at(schema_of(url, tmp_path))
+
+
 def test_the_schema_of_another_home_is_not_used(server, tmp_path):
     homes = [home_with(tmp_path / name, server.url) for name in ("a-shop", "a_shop")]
     open_at(ledger_place(homes[0])).close()

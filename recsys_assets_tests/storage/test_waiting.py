@@ -1,5 +1,7 @@
 """Waiting for a server: tried again, said now and then, given up in the end; by a clock of the test's own."""
 
+from collections.abc import Callable
+
 import pytest
 
 from recsys_assets.storage.waiting import keep_trying
@@ -18,7 +20,7 @@ class World:
             raise ConnectionError(f"try {self.tries}")
         return "answer"
 
-    def wait(self, *, seconds: float) -> str:
+    def wait(self, *, seconds: float, why: Callable[[Exception], str] | None = None) -> str:
         return keep_trying(
             self.attempt,
             name="shop at 127.0.0.1",
@@ -28,6 +30,7 @@ class World:
             clock=lambda: self.now,
             sleep=self.sleep,
             given_up=self.given_up,
+            why=why,
         )
 
     def sleep(self, seconds: float) -> None:
@@ -50,6 +53,12 @@ def test_a_long_outage_is_said_every_ten_seconds_and_at_its_end():
     assert world.wait(seconds=60) == "answer"
     lines = [f"shop at 127.0.0.1: no answer for {second} s; waiting" for second in (2, 12, 22)]
     assert world.said == [*lines, "shop at 127.0.0.1: back after 25 s"]
+
+
+def test_the_line_says_why_where_the_reason_is_known():
+    world = World(away=3)
+    world.wait(seconds=60, why=lambda error: f"rejected at {error}")
+    assert world.said[0] == "shop at 127.0.0.1: no answer for 2 s (rejected at try 8); waiting"
 
 
 @pytest.mark.parametrize("seconds", [0, 0.3, 7])

@@ -85,6 +85,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[RecsysError], int], ...] = (
 )
 
 
+_SEND_AGAIN: Final = "; send it again later: with the same event_id what was kept already counts once"
 _MISSING: Final[Mapping[type[RecsysError], str]] = {
     DatabaseUnavailableError: "the record of check results",
     EventsUnavailableError: "the event store",
@@ -139,11 +140,10 @@ def from_recsys_error(request: Request[Any, Any, Any], error: RecsysError) -> Re
     if isinstance(error, ServerBusyError):
         return _response(request, status, str(error), headers={"retry-after": "1"})
     log.warning("not available", extra={"path": request.url.path, "why": str(error)})
-    missing = next(
-        (words for kind, words in _MISSING.items() if isinstance(error, kind)), "the release, or its rules,"
-    )
+    missing = _MISSING.get(type(error), "the release, or its rules,")
     detail = f"{missing} cannot be used now; the server's log has the reason under the id in `instance`"
     headers = {"retry-after": "1"} if isinstance(error, EventsUnavailableError) else None
+    detail += _SEND_AGAIN if headers and request.method != "GET" else ""
     return _response(request, status, detail, headers=headers)
 
 

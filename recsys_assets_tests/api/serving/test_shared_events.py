@@ -106,6 +106,7 @@ def test_without_the_server_events_get_503_and_lists_go_on_until_it_is_back(clie
         rejected = one.post("/v1/events", json={"user_id": "u5", "item_id": before[0], "event_id": "e"})
         assert rejected.status_code == 503
         assert rejected.headers["retry-after"] == "1"
+        assert "with the same event_id" in rejected.json()["detail"]
         assert listed(two, "u5") == before
         until(lambda: "no answer" in one.get("/health/ready").json()["problems"].get("event server", ""))
         assert one.get("/health/ready").status_code == 200
