@@ -11,6 +11,8 @@ import polars as pl
 
 _Z: Final = 1.959964
 """The 97.5 % quantile of the normal distribution."""
+_ALIKE: Final = 1e-12
+"""A variance that is zero but for rounding."""
 _RULE_OF_THREE: Final = 3.0
 """Where none of n was seen, the rate is below 3/n by 95 % (Hanley & Lippman-Hand 1983)."""
 
@@ -46,7 +48,12 @@ def ratio_intervals(rows: pl.DataFrame, *, by: Sequence[str], share: bool) -> pl
     )
     n, value = pl.col("users"), pl.col("value")
     spread = pl.col("var_y") - 2 * value * pl.col("cov") + value**2 * pl.col("var_x")
-    margin = _quantile(n - 1) * (spread.clip(0) / n).sqrt() / pl.col("mean_x")
+    variance = spread.clip(0) / (n * pl.col("mean_x") ** 2)
+    if (
+        share
+    ):  # users who are all alike say nothing about the spread between users: that of their answers is left
+        variance = pl.when(spread <= _ALIKE).then(value * (1 - value) / pl.col("shown")).otherwise(variance)
+    margin = _quantile(n - 1) * variance.sqrt()
     low, high = _share_bounds(margin) if share else _sum_bounds(margin)
     enough = n > 1
     return found.select(

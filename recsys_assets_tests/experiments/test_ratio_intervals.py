@@ -75,3 +75,10 @@ def test_of_a_rate_that_nobody_has_the_bound_is_three_divided_by_the_users():
     assert (row["low"], row["value"], row["high"]) == (0.0, 0.0, pytest.approx(0.05))
     (row,) = ratio_intervals(rows, by=["day"], share=False).to_dicts()
     assert row["low"] is row["high"] is None
+
+
+def test_two_users_who_are_alike_leave_the_spread_of_their_answers():
+    rows = pl.DataFrame({"day": 1, "unit": ["a", "b"], "x": [2.0, 2.0], "y": [1.0, 1.0]})
+    (row,) = ratio_intervals(rows, by=["day"], share=True).to_dicts()
+    assert 0 < row["low"] < 0.3
+    assert 0.7 < row["high"] < 1
