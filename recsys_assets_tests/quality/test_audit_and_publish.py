@@ -11,7 +11,7 @@ from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import content_fingerprint, rejected_days
 from recsys_assets.quality.run_expectations import evaluate
-from recsys_assets.storage import partition_store
+from recsys_assets.storage import day_frames
 from recsys_assets.storage.partition_store import PartitionStore
 
 FIRST, SECOND, THIRD = (date(2017, 3, day) for day in (1, 2, 3))
@@ -148,7 +148,7 @@ class PreparedAudit(LearningAudit):
 
 
 def test_an_audit_is_prepared_for_a_chunk_of_days_before_its_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(partition_store, "CHUNK_DAYS", 2)
+    monkeypatch.setattr(day_frames, "CHUNK_DAYS", 2)
     prepared = PreparedAudit()
     publish_days(
         iter([(FIRST, GOOD), (SECOND, BAD), (THIRD, GOOD)]),
