@@ -70,9 +70,7 @@ def _looked_at(context: click.Context, option: click.Parameter, given: Path | No
         return given
 
 
-def _home_option(
-    callback: "Callable[[click.Context, click.Parameter, Path | None], Path | None]",
-) -> "Callable[[Callable[..., None]], Callable[..., None]]":
+def _home_option(callback: "Callable[..., Path | None]") -> "Callable[..., Callable[..., None]]":
     return click.option(
         "--home",
         type=click.Path(path_type=Path, file_okay=False),

@@ -22,7 +22,7 @@ def facts_of_store(home: Home) -> list[tuple[str, str]]:
     index = read_index(home.root)
     try:
         store = working_copy(home.root).store
-        head = decoded_head(store.url, store.get(HEAD).content)
+        head = decoded_head(place.root, store.get(HEAD).content)
     except ObjectMissingError:
         state = "answers; nothing was pushed there yet"
     except (StoreUnavailableError, ObjectStoreError, SettingsError) as error:

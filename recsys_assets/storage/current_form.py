@@ -51,7 +51,7 @@ def write_current(root: Path, content: bytes, *, origin: str) -> None:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ObjectStoreError(
             f"{origin}/{CURRENT_KEY}: cannot be read ({error}); put an earlier version of the object back, or remove"
-            " it: the next `recsys build` puts what a home has"
+            " it and run `recsys build` in the home that moved it last"
         ) from error
     current, promotions = (root / form for form in LOCAL_FORMS)
     if found.moves:

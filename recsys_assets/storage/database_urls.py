@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
 from recsys_assets.errors import InputError
 
 _POSTGRES: Final = re.compile(r"postgres(?:ql)?://")
-_AUTHORITY: Final = re.compile(r"^(?P<user>[^:@/?]*)(?::(?P<password>[^@/?]*))?@")
+_AUTHORITY: Final = re.compile(r"^(?P<user>[^:@/?]*)(?::(?P<password>[^/?]*))?@")
 _READING: Final = ("rw", "ro", "ro&immutable=1")
 """The first removes the files that SQLite keeps beside a database; the last needs none of them."""
 OWN_OPTIONS: Final = ("query", "table", "prefix")

@@ -37,6 +37,7 @@ _PART_BYTES: Final = 8 << 20
 """One part of a large object."""
 _READ_SECONDS: Final = 12.0
 """Longest wait for a server that took a request and says nothing, and for one part to be sent."""
+_SERVER: Final = re.compile(r"https?://[^\s/]")
 _HEADER: Final = re.compile(r"[A-Z]")
 """Names of attributes that the server sets itself, `Content-Type`; ours are in lower case."""
 _STATUS: Final = re.compile(r"status code: (\d{3})")
@@ -261,8 +262,16 @@ class S3Objects:
 
 
 def server_of(endpoint: str | None, environ: Mapping[str, str]) -> str | None:
-    """Return the URL of the server that is given, else named by the environment; None for AWS itself."""
+    """Return the URL of the server that is given, else named by the environment; None for AWS itself.
+
+    Raises:
+        SettingsError: it is no URL.
+    """
     found = endpoint or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    if found and not _SERVER.match(found):
+        raise SettingsError(
+            f"{found!r} is no URL of an S3 server; set AWS_ENDPOINT_URL or [storage] endpoint to http://host:port"
+        )
     return found.rstrip("/") if found else None
 
 

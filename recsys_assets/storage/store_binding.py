@@ -10,6 +10,7 @@ from recsys_assets.errors import SettingsError
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import locked
+from recsys_assets.storage.s3_objects import server_of
 from recsys_assets.storage.settings_file import read_table
 from recsys_assets.storage.store_place import StorePlace, note_of, place_of
 
@@ -35,6 +36,7 @@ def wanted_place(home: Home, environ: Mapping[str, str] = os.environ) -> StorePl
         place = msgspec.convert(given, StorePlace, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{home.settings_file}: [storage]: {error}; correct it") from error
+    server_of(place.endpoint, {})  # raises where it is no URL
     if not place.root.startswith(_ROOTS):
         raise SettingsError(
             f"{home.settings_file}: [storage] root = {place.root!r} is no URL of a store; write s3://bucket/prefix"

@@ -5,6 +5,7 @@ import pytest
 from recsys_assets.errors import ObjectStoreError, SettingsError
 from recsys_assets.storage.open_objects import open_store, polars_options
 from recsys_assets.storage.s3_credentials import s3_credentials
+from recsys_assets.storage.s3_objects import server_of
 
 FILE = """[default]
 aws_access_key_id = key-1
@@ -85,3 +86,9 @@ def test_a_rejection_names_its_reason(object_server, url, changed, words):
     store = open_store(url, endpoint=object_server.endpoint, environ=object_server.environ | changed)
     with pytest.raises(ObjectStoreError, match=words):
         store.get("b")
+
+
+@pytest.mark.parametrize("wrong", ["foo", "127.0.0.1:9000", "https://"])
+def test_an_endpoint_of_the_environment_that_is_no_url_is_named(wrong):
+    with pytest.raises(SettingsError, match="is no URL of an S3 server"):
+        server_of(None, {"AWS_ENDPOINT_URL": wrong})

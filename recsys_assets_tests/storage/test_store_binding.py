@@ -45,6 +45,13 @@ def test_another_form_of_the_root_is_rejected(home, wrong):
         bind(home, {ROOT: wrong})
 
 
+@pytest.mark.parametrize("wrong", ["foo", "127.0.0.1:9000", "https://", "ftp://host"])
+def test_an_endpoint_that_is_no_url_is_rejected_and_not_noted(home, wrong):
+    with pytest.raises(SettingsError, match="no URL of an S3 server"):
+        bind(home, {ROOT: "s3://lake", "RECSYS_STORAGE__ENDPOINT": wrong})
+    assert place_of(home.root) is None
+
+
 def test_a_wrong_number_is_rejected(home):
     with pytest.raises(SettingsError, match="lease_seconds"):
         bind(home, {ROOT: "s3://lake", "RECSYS_STORAGE__LEASE_SECONDS": "soon"})

@@ -97,8 +97,10 @@ class ReplicaMirror:
 
     def look(self) -> None:
         """Copy what changed in the store, and note what keeps the cache from it; raises nothing of the store's."""
+        reading = True
         try:
             self._read()
+            reading = False
             if self._record is not None and self._clock() >= self._retry_at:
                 self._take(self._record)
                 self._rejection, self._retry_after = None, _FIRST_RETRY
@@ -107,7 +109,7 @@ class ReplicaMirror:
             self._outage = self._outage or self._words(what, error)
         except (ReleaseError, OSError) as error:
             self._outage = None
-            self._reject(error)
+            self._reject(error, reading=reading)
         else:
             self._outage = None
         self._note()
@@ -155,13 +157,13 @@ class ReplicaMirror:
         touch_note(self._home)
         self._check()
 
-    def _reject(self, error: Exception) -> None:
-        """Keep the release that is served, and try the other one again later."""
+    def _reject(self, error: Exception, *, reading: bool) -> None:
+        """Keep the release that is served, and try the other one again later; `reading` `current` failed itself."""
         served = read_current_or_none(self._home.releases)
         release = None if self._record is None else self._record.release
         wanted = (
             "current"
-            if release is None
+            if reading or release is None
             else "a release of an experiment"
             if release == served
             else f"release {release}"

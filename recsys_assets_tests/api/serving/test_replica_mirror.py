@@ -122,6 +122,14 @@ def test_a_damaged_object_leaves_the_release_that_is_served(world):
     assert world.current() == second
 
 
+def test_a_damaged_current_is_named_as_what_is_rejected(world):
+    world.promote(0)
+    world.look()
+    world.store.put("releases/current", b"garbage")
+    world.look()
+    assert "current is rejected" in (world.mirror.problem or "")
+
+
 def test_a_release_that_is_gone_leaves_the_one_that_is_served(world):
     first = world.promote(0)
     world.look()
