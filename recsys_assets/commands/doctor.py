@@ -76,8 +76,7 @@ class Findings:
 def examine(home: Home) -> Findings:
     """Examine the machine and the home; nothing is changed, and no broken file ends the examination."""
     found = Findings()
-    found.facts.append(("python", platform.python_version()))
-    found.facts += [(name, version(name)) for name in _PACKAGES]
+    found.facts += [("python", platform.python_version()), *((name, version(name)) for name in _PACKAGES)]
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(home.root))
     found.facts.append(
         ("memory", f"{memory.available / _GIB:.1f} of {memory.total / _GIB:.1f} GiB available")

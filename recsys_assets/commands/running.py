@@ -28,6 +28,7 @@ from recsys_assets.commands.shared import (
 from recsys_assets.errors import ServerStoppedError
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
+from recsys_assets.storage.store_place import place_of
 
 if TYPE_CHECKING:
     from recsys_assets.commands.progress import ConsoleWatcher
@@ -116,6 +117,12 @@ def serve(
     from recsys_assets.api.serving.server import serve as serve_api  # noqa: PLC0415
 
     place = Home.locate(home)
+    if (store := place_of(place.root)) is not None:
+        click.echo(
+            f"This home takes up what other machines put into {store.root} when a command runs on it; "
+            f"`recsys serve --from {store.root}` follows them by itself.",
+            err=True,
+        )
     serve_api(place, host=host, port=port, workers=workers, fallback_previous=fallback_previous)
 
 

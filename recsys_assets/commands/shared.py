@@ -137,10 +137,7 @@ def login() -> str:
 
 @contextmanager
 def progress_shown(title: str, *, stderr: bool = False) -> "Iterator[ConsoleWatcher]":
-    """Print `title` at once, before anything heavy is imported, and show the progress of the block.
-
-    On standard error where the output is JSON.
-    """
+    """Print `title` before anything heavy is imported, then the block's progress; on standard error for JSON."""
     click.echo(f"{title} …", err=stderr)
     from recsys_assets.commands.console import open_console  # noqa: PLC0415
     from recsys_assets.commands.progress import ConsoleWatcher  # noqa: PLC0415
