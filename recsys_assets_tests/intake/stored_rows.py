@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from recsys_assets.intake.events_database import open_events
+from recsys_assets.intake.events_database import Clock, open_events, utc_now
 from recsys_assets.intake.rows import EventRow, ImpressionRow
 
 
-def store(path: Path, rows: Iterable[EventRow | ImpressionRow]) -> None:
+def store(path: Path, rows: Iterable[EventRow | ImpressionRow], *, now: Clock = utc_now) -> None:
     """Write rows; the file and its tables are made where they are missing."""
-    with closing(open_events(path)) as connection, connection:
+    with closing(open_events(path, now=now)) as connection, connection:
         connection.execute("BEGIN IMMEDIATE")
         for row in rows:
             table = "events" if isinstance(row, EventRow) else "impressions"

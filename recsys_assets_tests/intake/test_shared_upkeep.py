@@ -175,7 +175,7 @@ def test_rows_from_before_the_server_stay_before_those_of_the_log(machines: Mach
 
 def test_rows_numbered_among_those_of_the_log_are_no_copy_of_it(machines: Machines) -> None:
     append(machines["one"], [row("e1")])
-    store(machines.path("late"), [row("mine")])
+    store(machines.path("late"), [row("mine")], now=lambda: datetime.now(UTC) + timedelta(minutes=1))
     with pytest.raises(EventsUnavailableError, match="recsys land --events"):
         machines["late"].copy.catch_up()
 

@@ -109,6 +109,7 @@ def test_a_writer_reads_verified_copies(machines, one, other):
 
 def test_a_copy_of_an_earlier_file_is_not_read_and_is_removed(machines, one, other):
     machines.land(one, 0)
+    refresh(other.root)
     raw(other).path(day(0))
     machines.land(one, 0, height=5)
     refresh(other.root)

@@ -39,7 +39,9 @@ class JsonFormatter(logging.Formatter):
         }
         if (current := request_id.get()) is not None:
             line["request_id"] = current
-        line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
+        line.update(
+            {key: value for key, value in vars(record).items() if key not in _STANDARD and key[0] != "_"}
+        )
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return printable(_encode(line).decode())

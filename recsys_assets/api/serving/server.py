@@ -146,16 +146,28 @@ def _run(target: str, host: str, port: int, *, workers: int, accepted: int, idle
         respawn_failed_workers=True,
         workers_kill_timeout=_KILL_AFTER_SECONDS,
     )
-    os.register_at_fork(after_in_child=_end_while_loading)
+    os.register_at_fork(
+        before=_hold_back_end, after_in_parent=_let_end_through, after_in_child=_end_while_loading
+    )
     server.serve()
 
 
 def _end_while_loading() -> None:
     """Have a worker that is stopped while it loads end at once, not after `_KILL_AFTER_SECONDS`.
 
-    It inherits the supervisor's handler, which does nothing here; the HTTP server sets its own once it has loaded.
+    It inherits the supervisor's handler, which does nothing here; the HTTP server sets its own once it has loaded. One
+    that is stopped before it comes here has the signal held back, and ends now.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _let_end_through()
+
+
+def _hold_back_end() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _let_end_through() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _within_descriptors(settings: ApiSettings) -> tuple[int, ApiSettings]:
