@@ -119,6 +119,9 @@ def embeddings(
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("embeddings")
     inputs = lake.inputs()
+    workers = workers_of(
+        settings, scratch=folder.parent, say=context.log.info, place=place_of(lake.home.root)
+    )
     with (
         making(folder, inputs=inputs.embeddings, parts=parts_of(inputs, "embeddings")),
         replaced_folder(folder) as staged,
@@ -131,11 +134,13 @@ def embeddings(
             hides=hides_item(settings.interactions),
             earlier=folder,
             on_epoch=lambda epoch, epochs: progress.report("embeddings", epoch, epochs),
-            workers=workers_of(
-                settings, scratch=staged.parent, say=context.log.info, place=place_of(lake.home.root)
-            ),
+            workers=workers,
         )
         found.save(staged)
+    losses = found.model.factorisation.losses
+    for epoch, loss in enumerate(losses if workers is not None else (), start=1):
+        line = f"epoch {epoch} of {len(losses)}: objective {loss:.6f} a pair"
+        context.log.info(line)
     shared = _training_metadata(found.model, folder) | {"warm_start": found.warm_start}
     users, items = found.model.matrix.shape
     return (
