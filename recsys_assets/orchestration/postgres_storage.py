@@ -93,39 +93,31 @@ def connect_patiently(engine: Engine) -> None:
     db.event.listen(engine, "do_connect", connect)
 
 
+class _Patient:
+    """Opens a storage of Dagster's whose server may be started again; mixed with the stock class."""
+
+    _engine: Any
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Any:
+        """Connect to the server that a `dagster.yaml` names, and make missing tables."""
+        storage: Any = cls(postgres_url=config_value["postgres_url"], inst_data=inst_data)  # type: ignore[call-arg]
+        connect_patiently(storage._engine)  # noqa: SLF001  one of this class
+        return storage
+
+    def optimize_for_webserver(self, *args: Any, **options: Any) -> None:
+        """Keep a connection open, with limits."""
+        super().optimize_for_webserver(*args, **options)  # type: ignore[misc]
+        connect_patiently(self._engine)
+
+
 @waits_for_server
-class PostgresRuns(PostgresRunStorage):
+class PostgresRuns(_Patient, PostgresRunStorage):
     """Dagster's runs, on a server that may be started again."""
 
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "PostgresRuns":
-        """Connect to the server that a `dagster.yaml` names, and make missing tables."""
-        storage = cls(postgres_url=config_value["postgres_url"], inst_data=inst_data)
-        connect_patiently(storage._engine)
-        return storage
-
-    def optimize_for_webserver(self, *args: Any, **options: Any) -> None:
-        """Keep a connection open, with limits."""
-        super().optimize_for_webserver(*args, **options)
-        connect_patiently(self._engine)
-
 
 @waits_for_server
-class PostgresSchedules(PostgresScheduleStorage):
+class PostgresSchedules(_Patient, PostgresScheduleStorage):
     """The state of Dagster's schedules and sensors, on a server that may be started again."""
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "PostgresSchedules":
-        """Connect to the server that a `dagster.yaml` names, and make missing tables."""
-        storage = cls(postgres_url=config_value["postgres_url"], inst_data=inst_data)
-        connect_patiently(storage._engine)
-        return storage
-
-    def optimize_for_webserver(self, *args: Any, **options: Any) -> None:
-        """Keep a connection open, with limits."""
-        super().optimize_for_webserver(*args, **options)
-        connect_patiently(self._engine)
