@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -17,6 +17,8 @@ SnapshotDay = Annotated[
 ]
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 """Bounds of the days: what counts back from the first, or on from the last, stays in the calendar."""
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""Events before are taken for a mistake: a clock that was never set, or times in another format."""
 BAD_ROWS: Final = 0.001
 """Share of rows that may be unreadable, by default."""
 

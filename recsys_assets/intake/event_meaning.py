@@ -6,13 +6,15 @@ The rule is that of `[interactions]` (`interactions/wish_rule.py` applies it to 
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
 from typing import Final, Literal, Self
 
 import msgspec
 
 from recsys_assets.event_settings import EventsSettings
-from recsys_assets.intake.events_database import HIDING_KINDS
+from recsys_assets.intake.events_database import HIDING_KINDS, microseconds
 from recsys_assets.settings import DEFAULT_KINDS, InteractionsSettings, load_or_default_settings
+from recsys_assets.source_settings import EARLIEST
 from recsys_assets.storage.home import Home
 
 WISH: Final = 1
@@ -46,6 +48,8 @@ class EventOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`[interactions]`."""
     source: str = ""
     """Spec of the source."""
+    first_day: date | None = None
+    """First daily partition; None where the home has no settings yet."""
 
     @classmethod
     def of(cls, home: Home) -> Self:
@@ -58,7 +62,19 @@ class EventOptions(msgspec.Struct, frozen=True, kw_only=True):
         if not home.settings_file.is_file() and not named:
             return cls()
         settings = load_or_default_settings(home)
-        return cls(events=settings.events, interactions=settings.interactions, source=settings.source.spec)
+        source = settings.source
+        return cls(
+            events=settings.events,
+            interactions=settings.interactions,
+            source=source.spec,
+            first_day=source.first_day,
+        )
+
+    @property
+    def earliest(self) -> int:
+        """Earliest time of an event, us since 1970: that of 1990, or the first partition's where that is earlier."""
+        first = EARLIEST if self.first_day is None else datetime.combine(self.first_day, time(), UTC)
+        return microseconds(min(EARLIEST, first))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Meaning of an event for the next list of its user."""
 
+from datetime import UTC, date, datetime
+
 import pytest
 
 from recsys_assets.event_settings import EventsSettings
@@ -65,3 +67,18 @@ def test_the_least_rating_of_a_wish_is_that_of_the_sources_format() -> None:
     assert {name: least for name, least in rated.items() if least is not None} == RATED_FROM
     assert meaning(source="amazon:Books").rating_positive == 4.0
     assert meaning(source="amazon:Books", rating_positive=2.0).rating_positive == 2.0
+
+
+@pytest.mark.parametrize(
+    ("first_day", "earliest"),
+    [
+        (None, datetime(1990, 1, 1, tzinfo=UTC)),
+        (date(2017, 1, 1), datetime(1990, 1, 1, tzinfo=UTC)),
+        (date(1975, 6, 1), datetime(1975, 6, 1, tzinfo=UTC)),
+    ],
+)
+def test_events_of_1990_and_of_the_home_s_own_days_are_never_too_early(
+    first_day: date | None, earliest: datetime
+) -> None:
+    found = EventOptions(first_day=first_day).earliest
+    assert found == int(earliest.timestamp()) * 1_000_000

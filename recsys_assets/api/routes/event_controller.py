@@ -86,7 +86,7 @@ class EventController(ServiceController):
     def _rows(self, events: Sequence[Event], now: datetime) -> list[EventRow | ImpressionRow]:
         live = self.service.live
         accepted, received_at = live.meaning.accepted, microseconds(now)
-        latest = received_at + live.options.events.future_seconds * _US
+        earliest, latest = live.options.earliest, received_at + live.options.events.future_seconds * _US
         users = self.service.serving().release.users
         return [
             _row(
@@ -95,6 +95,7 @@ class EventController(ServiceController):
                 user_of(users, event.user_id, key=f"events[{place}].user_id"),
                 received_at,
                 accepted=accepted,
+                earliest=earliest,
                 latest=latest,
             )
             for place, event in enumerate(events)
@@ -102,16 +103,24 @@ class EventController(ServiceController):
 
 
 def _row(
-    place: int, event: Event, user_id: str, received_at: int, *, accepted: Collection[str], latest: int
+    place: int,
+    event: Event,
+    user_id: str,
+    received_at: int,
+    *,
+    accepted: Collection[str],
+    earliest: int,
+    latest: int,
 ) -> EventRow | ImpressionRow:
     """Return the row of an event, or of an impression.
 
     Raises:
-        ValidationException: its kind is unknown, its time is in the future or none, or an impression names no answer
-            or no position; the message names the place.
+        ValidationException: its kind is unknown, its time is in the future, before all events or none, or an impression
+            names no answer or no position; the message names the place.
     """
     kind = KIND_OF_NONE if event.kind is None else event.kind.strip().lower()
-    when = stamp(event.timestamp, received_at, latest=latest, key=f"events[{place}].timestamp")
+    key = f"events[{place}].timestamp"
+    when = stamp(event.timestamp, received_at, earliest=earliest, latest=latest, key=key)
     if kind == IMPRESSION:
         if event.answer_id is None or event.position is None:
             missing = "answer_id" if event.answer_id is None else "position"

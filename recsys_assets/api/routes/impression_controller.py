@@ -79,13 +79,14 @@ class ImpressionController(ServiceController):
 
     def _rows(self, shown: Sequence[ShownAnswer], now: datetime) -> Iterator[ImpressionRow]:
         received_at = microseconds(now)
-        latest = received_at + self.service.live.options.events.future_seconds * _US
+        options = self.service.live.options
+        earliest, latest = options.earliest, received_at + options.events.future_seconds * _US
         users = self.service.serving().release.users
         for place, answer in enumerate(shown):
             user_key = f"impressions[{place}].user_id"
             user_id = None if answer.user_id is None else user_of(users, answer.user_id, key=user_key)
             key = f"impressions[{place}].timestamp"
-            when = stamp(answer.timestamp, received_at, latest=latest, key=key)
+            when = stamp(answer.timestamp, received_at, earliest=earliest, latest=latest, key=key)
             for position, item in enumerate(answer.items, start=1):
                 item_id, at = (item, position) if isinstance(item, str) else (item.item_id, item.position)
                 yield ImpressionRow(answer.answer_id, item_id, at, user_id, when, received_at)

@@ -52,7 +52,10 @@ class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[
             datetime,
             Meta(
-                description="Time of the event, RFC 3339, not in the future; the time of arrival where absent.",
+                description=(
+                    "Time of the event, RFC 3339, from 1990 on (or from the home's first day, where that is earlier) "
+                    "and not in the future; the time of arrival where absent."
+                ),
                 tz=True,
             ),
         ]

@@ -46,7 +46,8 @@ class ShownAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Annotated[
             datetime,
             Meta(
-                description="Time when it was shown, RFC 3339, not in the future; the time of arrival where absent.",
+                description="Time when it was shown, RFC 3339, within the bounds of an event's; the time of arrival "
+                "where absent.",
                 tz=True,
             ),
         ]

@@ -20,11 +20,10 @@ from recsys_assets.lake.values.time_formats import (
     TimeFormat,
     microseconds_per_unit,
 )
+from recsys_assets.source_settings import EARLIEST
 
 TOLERANCE: Final = timedelta(days=1)
 """An event may be this much later than the day on which its source is read: clocks and time zones differ."""
-EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
-"""Events before are taken for times in another format, unless a person names the format."""
 SAMPLE_ROWS: Final = 2_000
 _SHAPES: Final = 200
 """Values that are looked at one by one for the patterns that they could have."""

@@ -1,6 +1,7 @@
 """Events by HTTP: their forms, what is rejected with which place, and their effect on answers."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -106,6 +107,9 @@ def test_items_that_the_release_does_not_hold_are_stored_and_named(
         ({"kind": "impression"}, "events[1].answer_id"),
         ({"kind": "nonsense"}, "events[1].kind"),
         ({"timestamp": "2024-04-02T00:05:01Z"}, "events[1].timestamp"),
+        ({"timestamp": "2300-01-01T00:00:00Z"}, "events[1].timestamp"),
+        ({"timestamp": "1970-01-01T00:00:00Z"}, "events[1].timestamp"),
+        ({"timestamp": "1989-12-31T23:59:59Z"}, "events[1].timestamp"),
         ({"timestamp": "0001-01-01T00:00:00+10:00"}, "events[1].timestamp"),
         ({"rating": "five"}, "events[1].rating"),
         ({"event_id": ""}, "events[1].event_id"),
@@ -118,6 +122,25 @@ def test_a_wrong_event_is_named_by_its_place_and_none_of_the_batch_is_kept(
     answer = client.post("/v1/events", json={"events": [event(), event(**wrong)]}, headers=writer)
     assert (answer.status_code, answer.json()["errors"][0]["key"]) == (400, key)
     assert stored(own) == []
+
+
+def test_a_time_before_all_events_is_named_with_the_first_day_that_is_taken(
+    client: Client, writer: dict[str, str]
+) -> None:
+    answer = client.post("/v1/events", json=event(timestamp="1970-01-01T00:00:00Z"), headers=writer)
+    said = answer.json()["errors"][0]["message"]
+    assert said == (
+        "Expected a time from 1990-01-01 on, got `1970-01-01 00:00:00+00:00`; see the sender's clock"
+    )
+
+
+def test_the_days_of_a_source_that_is_older_are_taken(own: Home, writer: dict[str, str]) -> None:
+    options = EventOptions(first_day=date(1975, 6, 1))
+    with TestClient(create_app(own, events=options, clock=lambda: NOW)) as client:
+        for when, status in (("1975-05-31T23:59:59Z", 400), ("1975-06-01T00:00:00Z", 202)):
+            sent = client.post("/v1/events", json=event(timestamp=when), headers=writer)
+            assert sent.status_code == status
+    assert len(stored(own)) == 1
 
 
 def test_a_wrong_line_is_named_by_its_number(client: Client, writer: dict[str, str]) -> None:
