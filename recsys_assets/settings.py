@@ -168,7 +168,7 @@ class DagsterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     postgres: PostgresUrl | None = None
     """Server of Dagster's runs and events, `postgresql://user:password@host/database`; left out, SQLite files in the
-    home. Needs `pip install 'recsys-assets[postgres]'`."""
+    home. Needs `pip install 'recsys-assets[scale]'`."""
 
 
 class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

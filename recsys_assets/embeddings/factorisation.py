@@ -35,7 +35,8 @@ class Factorisation:
     seconds: float
     """Wall time of the training."""
     settings: TrainingSettings
-    """The settings of the run, with the strengths that were left open filled in."""
+    """The settings of the run, with the strengths that were left open filled in, and as `processes` the number of those
+    that trained, whichever launcher started them."""
     memory_mb: dict[str, float]
     """Resident memory: `predicted_peak_mb` and `memory_budget_mb`; `measured_peak_mb` where one process trains."""
 

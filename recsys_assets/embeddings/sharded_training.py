@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import torch
 
 from recsys_assets.embeddings.epoch_loop import OnEpoch
@@ -148,7 +149,7 @@ def train_sharded(
         confidences=confidences_n,
         losses=results[0].losses,
         seconds=time.perf_counter() - began,
-        settings=settings,
+        settings=msgspec.structs.replace(settings, processes=len(results)),
         memory_mb=max(
             (result.memory_mb for result in results), key=lambda memory: memory["measured_peak_mb"]
         ),

@@ -2,6 +2,8 @@
 
 import time
 
+import msgspec
+
 from recsys_assets.embeddings.epoch_loop import Objective, OnEpoch, StopAfter, run_epochs
 from recsys_assets.embeddings.factorisation import Factorisation, Start, epochs_of, with_strengths
 from recsys_assets.embeddings.ials import Ials
@@ -58,6 +60,6 @@ def train(
         confidences=confidences_n,
         losses=losses,
         seconds=time.perf_counter() - began,
-        settings=settings,
+        settings=msgspec.structs.replace(settings, processes=1),
         memory_mb={**plan.megabytes(), **watch.megabytes()},
     )

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -58,6 +59,11 @@ def test_two_processes_find_the_factors_of_one(world, of_two):
     assert_same(of_two, train(world, SMALL))
 
 
+def test_the_settings_of_a_training_say_how_many_processes_made_it(world, of_two):
+    three = msgspec.structs.replace(SMALL, processes=3)
+    assert (of_two.settings.processes, train(world, three).settings.processes) == (2, 1)
+
+
 def test_one_process_finds_the_bytes_of_a_training_without_workers(world, tmp_path):
     found = train(world, SMALL, workers=workers_in(tmp_path, shards=1, threads=None))
     assert_equal_bytes(found, train(world, SMALL))
@@ -71,7 +77,9 @@ def test_two_processes_find_the_same_bytes_with_more_threads(world, of_two, tmp_
 @pytest.mark.scale
 def test_two_processes_find_the_same_bytes_started_by_torchrun(world, of_two, tmp_path):
     workers = workers_in(tmp_path, shards=2, launcher=Torchrun(scratch=tmp_path))
-    assert_equal_bytes(train(world, SMALL, workers=workers), of_two)
+    found = train(world, SMALL, workers=workers)
+    assert_equal_bytes(found, of_two)
+    assert found.settings == of_two.settings
 
 
 @pytest.mark.scale
