@@ -28,18 +28,17 @@ from recsys_assets.storage.day_folders import JOURNAL, PART, day_folder, days_un
 from recsys_assets.storage.day_journal import DayJournal
 from recsys_assets.storage.pushed_releases import (
     broken_releases,
-    manifest_key,
     require_same_manifest,
     require_same_releases,
     withdraw_manifests,
 )
-from recsys_assets.storage.working_copy import HEAD, Head, WorkingCopy
+from recsys_assets.storage.store_head import HEAD, Head
+from recsys_assets.storage.whole_releases import manifest_key, release_of
+from recsys_assets.storage.working_copy import WorkingCopy
 
 _THREADS: Final = 16
 _MANIFEST_RANK: Final = 2
 _RANKS: Final = 4
-_IN_RELEASE: Final = 3
-"""Parts of the key of a release's file, at least."""
 
 
 def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
@@ -54,8 +53,8 @@ def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
     changed = {key for key in here if differs(copy.index, copy.root, key)}
     gone = [key for key in copy.index.files if key not in here]
     kept = {key for key in (*changed, *gone) if _is_of_release(copy, key, here)}
-    broken = broken_releases(copy, {key.split("/")[1] for key in kept})
-    kept = {key for key in kept if key.split("/")[1] not in broken}
+    broken = broken_releases(copy, {release_of(key) for key in kept})
+    kept = {key for key in kept if release_of(key) not in broken}
     if kept:
         copy.restore(kept)
         changed, gone = changed - kept, [key for key in gone if key not in kept]
@@ -73,6 +72,7 @@ def push(copy: WorkingCopy, *, now: datetime | None = None) -> int:
         if rank == 0:
             copy.require()
     _remove_gone(copy, gone)
+    copy.damaged = {key: fault for key, fault in copy.damaged.items() if release_of(key) not in broken}
     for table in copy.tables.values():
         table.push()
     if done or gone or days:
@@ -125,11 +125,9 @@ def put_days(copy: WorkingCopy) -> int:
 
 def _is_of_release(copy: WorkingCopy, key: str, here: set[str]) -> bool:
     """Return whether a file is of a release that the store has whole and this home too: it stays as it is."""
-    parts = key.split("/")
-    if parts[0] != "releases" or len(parts) < _IN_RELEASE or parts[1].startswith("."):
-        return False
-    return manifest_key(parts[1]) in copy.index.files and any(
-        one.startswith(f"releases/{parts[1]}/") for one in here
+    release = release_of(key)
+    return manifest_key(release) in copy.index.files and any(
+        one.startswith(f"releases/{release}/") for one in here
     )
 
 

@@ -16,8 +16,9 @@ from recsys_assets.storage.home import Home
 from recsys_assets.storage.lease import LEASE_KEY, held_lease
 from recsys_assets.storage.locks import build_lock, locked
 from recsys_assets.storage.open_copy import working_copy
+from recsys_assets.storage.store_head import HEAD
 from recsys_assets.storage.store_place import place_of
-from recsys_assets.storage.working_copy import HEAD, WorkingCopy
+from recsys_assets.storage.working_copy import WorkingCopy
 
 _INDEX_LOCK: Final = "index.lock"
 
@@ -47,12 +48,12 @@ def held_store(root: Path, *, patience: float = 0.0) -> Iterator[None]:
         copy.require_lease = _waiting(lease.check, copy)
         for table in copy.tables.values():
             table.held = True
-        with _indexed(copy):
+        with indexed(copy):
             copy.pull()
         if not copy.index.head:
             put_days(copy)
         yield
-        with _indexed(copy):
+        with indexed(copy):
             push(copy)
 
 
@@ -78,7 +79,7 @@ def _let_go(copy: WorkingCopy) -> None:
 
 
 @contextmanager
-def _indexed(copy: WorkingCopy) -> Iterator[None]:
+def indexed(copy: WorkingCopy) -> Iterator[None]:
     """Take the index as other processes of this machine left it, and let none change it meanwhile."""
     with locked(Home(copy.root).copy / _INDEX_LOCK):
         copy.index = read_index(copy.root)
@@ -129,7 +130,7 @@ def push_changes(root: Path) -> None:
     if place_of(root) is None:
         return
     copy = working_copy(root)
-    with _indexed(copy):
+    with indexed(copy):
         changed = sorted(copy.changed_here())
     if changed:
         try:
@@ -151,7 +152,7 @@ def push_now(root: Path) -> None:
     if place_of(root) is not None:
         copy = working_copy(root)
         if copy.require_lease is not None:
-            with _indexed(copy):
+            with indexed(copy):
                 push(copy)
 
 
@@ -174,7 +175,7 @@ def moved_current(root: Path, release_id: str) -> None:
     waits = copy.moves_wait or copy.require_lease is not None
     patient, copy.objects = copy.objects, copy.objects if waits else copy.store
     try:
-        with _indexed(copy):
+        with indexed(copy):
             push_current(copy, release_id)
     except StoreUnavailableError as error:
         raise StoreUnavailableError(
@@ -212,7 +213,7 @@ def refresh(root: Path) -> None:
     try:
         with locked(Home(root).lock("build"), wait=False):
             tuple(copy.store.list(HEAD))
-            with _indexed(copy):
+            with indexed(copy):
                 copy.pull()
     except BlockingIOError:
         return

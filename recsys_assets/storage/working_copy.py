@@ -28,47 +28,21 @@ from recsys_assets.storage.copied_files import (
     state_now,
     table_of,
 )
-from recsys_assets.storage.copy_index import CopiedFile, CopyIndex, read_index, write_index
+from recsys_assets.storage.copy_index import NO_FILE, CopiedFile, CopyIndex, read_index, write_index
 from recsys_assets.storage.current_form import CURRENT_KEY, write_current
 from recsys_assets.storage.day_objects import DayObjects
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.object_store import ObjectEntry, ObjectStore
 from recsys_assets.storage.open_objects import polars_options
 from recsys_assets.storage.other_days import other_days, require_no_other_days
+from recsys_assets.storage.store_head import HEAD, Head, decoded_head
 from recsys_assets.storage.store_place import StorePlace
+from recsys_assets.storage.whole_releases import is_kept_whole, is_wrong_here
 
-HEAD: Final = ".head"
-"""The object that each push replaces last."""
 ASIDE: Final = "aside"
 """Folder of local files in whose place the store's came."""
 _THREADS: Final = 16
 _SETTINGS: Final = "recsys.toml"
-
-
-class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest push."""
-
-    number: int
-    """Pushes until now."""
-    who: str
-    """Host and process."""
-    at: str
-    """Time, UTC."""
-
-
-def decoded_head(url: str, content: bytes) -> Head:
-    """Return what the object `.head` of the store at `url` holds.
-
-    Raises:
-        ObjectStoreError: it is damaged.
-    """
-    try:
-        return msgspec.json.decode(content, type=Head)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ObjectStoreError(
-            f"{url}/{HEAD}: cannot be read ({error}); put an earlier version of the object back, or remove it and the"
-            " folder .copy of one home: the next `recsys build` there puts what is in that home"
-        ) from error
 
 
 @dataclass(kw_only=True)
@@ -91,6 +65,8 @@ class WorkingCopy:
     """Raises where the lease is lost; None while this process does not hold it."""
     moves_wait: bool = False
     """True while a move of `current` waits for a store that does not answer."""
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Key of an object of a release that is whole here, and is not as published -> its fault; a push puts it again."""
 
     def __post_init__(self) -> None:
         self.index = read_index(self.root)
@@ -219,6 +195,10 @@ class WorkingCopy:
         except ObjectMissingError:  # removed since it was listed
             staged.unlink(missing_ok=True)
             return key, None
+        if is_wrong_here(self.root, key, checksum):
+            staged.unlink()
+            self._keep_own(key, entry.tag, f"SHA-256 is {checksum[:12]}…, which is not that of the release")
+            return key, None
         if beside.get("sha256", checksum) != checksum:
             staged.unlink()
             raise ObjectStoreError(
@@ -264,12 +244,23 @@ class WorkingCopy:
     def _drop_gone(self, listing: Mapping[str, ObjectEntry], changed: set[str], *, moved: bool) -> None:
         """Remove local files whose objects are gone; unknown files in folders too, where others pushed since."""
         for key in [key for key in self.index.files if key not in listing]:
-            if key not in changed or (moved and "/" in key):
+            if is_kept_whole(self.root, key, listing):
+                self._keep_own(key, "", "is gone, and its release is not")
+            elif key not in changed or (moved and "/" in key):
                 self._remove(key, keep=key in changed)
                 del self.index.files[key]
         for key in changed if moved else ():
-            if "/" in key and key not in listing and key not in self.index.files:
+            is_new = "/" in key and key not in listing and key not in self.index.files
+            if is_new and not is_kept_whole(self.root, key, listing):
                 self._remove(key, keep=True)
+
+    def _keep_own(self, key: str, tag: str, fault: str) -> None:
+        """Reject an object of a release that is whole here; the next push puts this home's in its place."""
+        self.damaged[key] = fault
+        self.index.files[key] = CopiedFile(tag, "", NO_FILE)
+        self.say(
+            f"{self.objects.url}/{key}: {fault}; rejected: this home keeps its own, and the next `recsys build` puts it"
+        )
 
     def _drop_other_days(self) -> None:
         """Remove local files of days that are not those of the store."""

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from recsys_assets.commands.store_facts import facts_of_store
 from recsys_assets.errors import ObjectStoreError
 from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.store_writing import moved_current, refresh
@@ -39,6 +40,48 @@ def test_a_release_that_a_store_damaged_is_put_again_by_the_home_that_publishes_
     for name, content in release("right").items():
         assert machines.objects.get(name).content == content.encode()
         assert (other.root / name).read_text() == content
+
+
+@pytest.mark.parametrize(("key", "damage"), [(ARRAY, "damaged"), (ARRAY, "gone"), (MANIFEST, "damaged")])
+def test_who_only_reads_keeps_a_whole_release_and_names_the_object_that_the_store_damaged(
+    machines, key, damage, capfd
+):
+    one, reader = machines.home("one"), machines.home("reader")
+    machines.write(one, **release("right"))
+    refresh(reader.root)
+    if damage == "gone":
+        machines.objects.delete([key])
+    else:
+        machines.objects.put(key, b"wrong")
+    refresh(reader.root)
+    assert (reader.root / ARRAY).read_text() == "right"
+    assert json.loads((reader.root / MANIFEST).read_text())["files"]
+    assert f"{key}: " in capfd.readouterr().err
+    assert [name for name, state in facts_of_store(reader) if f"damaged there: {key}" in state] == [""]
+
+
+@pytest.mark.parametrize("key", [ARRAY, MANIFEST])
+def test_the_next_build_of_a_home_that_has_it_whole_puts_a_damaged_release_again(machines, key):
+    one, other = machines.home("one"), machines.home("other")
+    machines.write(one, **release("right"))
+    machines.objects.put(key, b"wrong")
+    machines.write(one)
+    for name, content in release("right").items():
+        assert machines.objects.get(name).content == content.encode()
+    refresh(other.root)
+    assert (other.root / ARRAY).read_text() == "right"
+    assert not any("damaged" in state for _, state in facts_of_store(one))
+
+
+def test_a_damaged_release_is_not_set_aside_where_somebody_else_pushed(machines):
+    one, other = machines.home("one"), machines.home("other")
+    machines.write(one, **release("right"))
+    machines.write(other, **{"rules.toml": "# new\n"})
+    machines.objects.put(ARRAY, b"wrong")
+    for _ in range(2):
+        refresh(one.root)
+        assert (one.root / ARRAY).read_text() == "right"
+    assert not list(one.copy.glob("aside/**/z.npy"))
 
 
 def test_a_broken_release_is_not_replaced_by_one_that_is_broken_here_too(machines):
