@@ -15,6 +15,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from recsys_assets.commands.server_facts import facts_of_servers
 from recsys_assets.commands.shared import require_nothing_landed
 from recsys_assets.commands.store_facts import facts_of_store
 from recsys_assets.errors import (
@@ -24,17 +25,12 @@ from recsys_assets.errors import (
     RecsysError,
     ReleaseError,
 )
-from recsys_assets.intake.copied_entries import landings
-from recsys_assets.intake.events_of_home import opened_events
 from recsys_assets.intake.newest_catalogue import read_newest
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.intake.state_takeover import compared
 from recsys_assets.intake.states_of_home import shared_states_of
 from recsys_assets.intake.stored_events import read_events
 from recsys_assets.notices.outbox import Outbox
-from recsys_assets.orchestration.dagster_yaml import event_log_in_use
-from recsys_assets.quality.ledger_place import PostgresPlace, place_by_settings
-from recsys_assets.quality.read_results import server_in_words
 from recsys_assets.release.current import check_not_recalled, read_current
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.release.manifest import MANIFEST_FILE, read_manifest
@@ -93,10 +89,9 @@ def examine(home: Home) -> Findings:
         return found
     source = settings.source
     found.facts.append(("source", f"{source.spec}, {source.first_day} to {source.last_day}"))
-    found.facts.append(("event log", event_log_in_use(home)))
-    _examine_ledger(home, settings, found)
-    with _named(found, "event server"):
-        found.facts += _facts_of_event_server(home, settings)
+    servers = facts_of_servers(home, settings)
+    found.facts += servers.facts
+    found.ledger_answers = servers.ledger_answers
     with _named(found, "notices"):
         found.facts += _facts_of_notices(home)
     with _named(found, "item states"):
@@ -108,17 +103,6 @@ def examine(home: Home) -> Findings:
     if not found.ledger_answers:
         found.next_step = "start the server of the ledger, or mend [ledger] postgres"
     return found
-
-
-def _examine_ledger(home: Home, settings: Settings, found: Findings) -> None:
-    """Name the server of the ledger, where there is one, and say whether it answers."""
-    place = place_by_settings(home, settings)
-    if isinstance(place, PostgresPlace):
-        try:
-            found.facts.append(("ledger", server_in_words(place)))
-        except RecsysError as error:
-            found.facts.append(("ledger", str(error)))
-            found.ledger_answers = False
 
 
 def _facts_of_notices(home: Home) -> list[tuple[str, str]]:
@@ -146,22 +130,6 @@ def _facts_of_events(inputs: "Inputs") -> list[tuple[str, str]]:
     parts = [f"{waiting:,} new ones"] if waiting else []
     parts += [f"those of {days:,} days have not landed"] if days else []
     return [("events by HTTP", f"{', '.join(parts)}; recsys land --events{home.option}")] if parts else []
-
-
-def _facts_of_event_server(home: Home, settings: Settings) -> list[tuple[str, str]]:
-    """Return the server of events, whether it answers, and what is not copied from it yet; nothing without one."""
-    with opened_events(home) as shared:
-        if shared is None:
-            return []
-        waiting = shared.copy.waiting()
-        lakes = {one.lake for one in shared.copy.using(landings)}
-        facts = [
-            ("event server", f"{shared.copy.log.shown} answers; {waiting:,} entries are not copied yet"),
-            ("", f"{len(lakes)} lakes land from it; events stay there until each of them has them"),
-        ]
-    if settings.events.backend == "nats" and settings.events.acknowledge == "written":
-        facts.append(("", 'acknowledge = "written": a power cut of the server may lose the last 2 minutes'))
-    return facts
 
 
 def _facts_of_states(home: Home) -> list[tuple[str, str]]:

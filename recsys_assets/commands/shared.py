@@ -22,6 +22,7 @@ from recsys_assets.storage.copy_index import read_index
 from recsys_assets.storage.database_urls import is_database, without_password
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import SHORTLY, build_lock
+from recsys_assets.storage.open_copy import examined
 from recsys_assets.storage.private_files import close_to_others
 from recsys_assets.storage.rejected_init import initialising, require_no_rejected_init
 from recsys_assets.storage.store_binding import bind
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 """A day as an argument or an option."""
-
 
 REPLICA: Final = "replica_url"
 """Name of the option `--from` of `recsys serve`, which is read before the others."""
@@ -62,8 +62,10 @@ def _closed_to_others(context: click.Context, _option: click.Parameter, given: P
 
 
 def _looked_at(context: click.Context, option: click.Parameter, given: Path | None) -> Path | None:
-    """Do as every command, but go on with the home as it is where its object store cannot be used."""
+    """Do as every command, but go on at once with the home as it is where its object store cannot be used."""
     try:
+        bind(home := Home.locate(given))
+        context.with_resource(examined(home.root))
         return _closed_to_others(context, option, given)
     except ObjectStoreError as error:
         click.echo(f"recsys: {error}", err=True)

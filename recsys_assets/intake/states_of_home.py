@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from recsys_assets.errors import ItemStatesUnavailableError
@@ -12,7 +11,7 @@ from recsys_assets.intake.shared_states import SharedStates
 from recsys_assets.intake.state_store import StateStore
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.object_store import ObjectStore
-from recsys_assets.storage.open_objects import open_store
+from recsys_assets.storage.open_copy import examined_store, opened
 from recsys_assets.storage.store_place import StorePlace, place_of
 
 _PATIENCE: Final = 1.5
@@ -27,7 +26,7 @@ def states_of(home: Home) -> StateStore:
 def shared_states_of(home: Home) -> SharedStates | None:
     """Return what shares a home's item states with other machines; None where the home has no object store."""
     place = place_of(home.root)
-    return None if place is None else SharedStates(home.item_states_db, partial(_opened, place))
+    return None if place is None else SharedStates(home.item_states_db, partial(_opened, home, place))
 
 
 def exchange_states(home: Home, *, now: datetime, say: Callable[[str], object]) -> None:
@@ -52,6 +51,5 @@ def followed_states_of(home: Home, store: ObjectStore) -> SharedStates:
     return SharedStates(home.item_states_db, lambda: store, only_follows=True)
 
 
-def _opened(place: StorePlace) -> ObjectStore:
-    root = Path(place.root.removeprefix("file://")) if place.root.startswith("file://") else place.root
-    return open_store(root, endpoint=place.endpoint, region=place.region, patience=_PATIENCE)
+def _opened(home: Home, place: StorePlace) -> ObjectStore:
+    return examined_store(home.root) or opened(place, seconds=_PATIENCE)

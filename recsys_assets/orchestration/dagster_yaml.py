@@ -12,7 +12,7 @@ from recsys_assets.errors import SettingsError
 from recsys_assets.settings import DagsterSettings
 from recsys_assets.storage.atomic import make_folder, replace_file
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.postgres_outage import is_outage, shown_server
+from recsys_assets.storage.postgres_outage import NOTICE_LOSS, is_outage, shown_server
 from recsys_assets.storage.waiting import keep_trying
 
 _DAGSTER_YAML: Final = """\
@@ -76,8 +76,8 @@ def configure_dagster(home: Home, settings: DagsterSettings) -> None:
     Raises:
         SettingsError: `[dagster] postgres` is set, and the extra is not installed; or the file is damaged.
     """
-    if settings.postgres and find_spec("dagster_postgres") is None:
-        raise SettingsError("[dagster] postgres needs the extra: pip install 'recsys-assets[postgres]'")
+    if settings.postgres:
+        require_extra()
     make_folder(home.dagster)
     if home.dagster_yaml.exists() and (fault := fault_of_yaml(home)):
         raise SettingsError(f"{home.dagster_yaml}: {fault}; `recsys build` moves it away and writes another")
@@ -90,6 +90,16 @@ def configure_dagster(home: Home, settings: DagsterSettings) -> None:
     wanted = others + _storage_lines(home, settings, queue="" if _OWN_QUEUE.search(others) else _QUEUE)
     if wanted != before:  # it may hold the password of a database
         replace_file(home.dagster_yaml, wanted.encode(), mode=0o600)
+
+
+def require_extra() -> None:
+    """Check that Dagster can use a Postgres server.
+
+    Raises:
+        SettingsError: the extra is not installed.
+    """
+    if find_spec("dagster_postgres") is None:
+        raise SettingsError("[dagster] postgres needs the extra: pip install 'recsys-assets[scale]'")
 
 
 def require_server(url: str, *, seconds: float) -> None:
@@ -107,7 +117,8 @@ def require_server(url: str, *, seconds: float) -> None:
     found: list[Any] = []
 
     def connect() -> None:
-        engine = db.create_engine(_with_driver(url))
+        longest = {"connect_timeout": NOTICE_LOSS["connect_timeout"]}
+        engine = db.create_engine(_with_driver(url), connect_args=longest)
         with engine.connect() as connection:
             found.extend(connection.execute(db.text(_RIGHTS)).one())
         engine.dispose()

@@ -1,4 +1,7 @@
-"""A store that is waited for: while it does not answer, a sentence says so, and the same request is sent again."""
+"""A store that is waited for: while it does not answer, a sentence says so, and the same request is sent again.
+
+And the opposite, for who only looks: a store of which one outage is enough.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -114,3 +117,21 @@ class PatientObjects:
                 if waited:
                     self._say(f"{self.url}: answers again, after {self._clock() - begun:.0f} s")
                 return result
+
+
+class TriedOnce(PatientObjects):
+    """Another store, whose first outage holds for all later requests: each fails at once, with the same error."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        """Take a store whose errors come within seconds."""
+        super().__init__(store, say=lambda _: None)
+        self._outage: StoreUnavailableError | None = None
+
+    def _waited(self, request: Callable[[], Result]) -> Result:
+        if self._outage is not None:
+            raise self._outage
+        try:
+            return request()
+        except StoreUnavailableError as error:
+            self._outage = error
+            raise

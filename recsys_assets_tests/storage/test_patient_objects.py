@@ -4,7 +4,7 @@ import pytest
 
 from recsys_assets.errors import ObjectExistsError, StoreUnavailableError
 from recsys_assets.storage.memory_objects import MemoryObjects
-from recsys_assets.storage.patient_objects import PatientObjects
+from recsys_assets.storage.patient_objects import PatientObjects, TriedOnce
 from recsys_assets.storage.s3_objects import S3Objects
 from recsys_assets_tests.object_servers import running_seaweed
 
@@ -45,6 +45,25 @@ def test_an_outage_that_is_too_long_is_an_error():
     store = LosingAnswers(99)
     with pytest.raises(StoreUnavailableError):
         PatientObjects(store, say=print, longest=0, clock=lambda: float(next(times))).create("a", b"1")
+
+
+def test_who_tries_once_sends_no_second_request_to_a_store_that_is_away():
+    store = LosingAnswers(1)
+    tried = TriedOnce(store)
+    with pytest.raises(StoreUnavailableError) as first:
+        tried.create("a", b"1")
+    with pytest.raises(StoreUnavailableError) as second:
+        tried.get("a")
+    assert second.value is first.value
+    assert store.get("a").content == b"1"
+
+
+def test_who_tries_once_has_every_answer_of_a_store_that_is_there():
+    tried = TriedOnce(MemoryObjects())
+    tag = tried.create("a", b"1")
+    assert (tried.get("a").content, tried.get_changed("a", tag=tag)) == (b"1", None)
+    with pytest.raises(ObjectExistsError):
+        tried.create("a", b"2")
 
 
 @pytest.mark.scale
