@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, Final
 
 from recsys_assets.errors import SettingsError
@@ -29,6 +30,17 @@ def import_ray() -> Any:
         except ModuleNotFoundError as error:
             raise SettingsError(_NEEDS_RAY) from error
     return ray
+
+
+def require_ray() -> None:
+    """Check that the packages of a cluster are installed; nothing is imported.
+
+    Raises:
+        SettingsError: one is not.
+    """
+    for name in ("ray", "dagster_ray"):
+        if find_spec(name) is None:
+            raise SettingsError(f'[launcher] kind = "ray": {_NEEDS_RAY}')
 
 
 def import_pipes_client() -> Any:

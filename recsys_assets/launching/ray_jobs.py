@@ -135,11 +135,15 @@ def job_client(address: str) -> "JobSubmissionClient":
     try:
         client: JobSubmissionClient = jobs.JobSubmissionClient(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise LauncherError(
-            f"{address}: no Ray cluster answers; start one (`ray start --head`), or set [launcher] address to its "
-            "dashboard"
-        ) from error
+        raise no_cluster(address) from error
     return client
+
+
+def no_cluster(address: str) -> LauncherError:
+    """Return the error of an address at which no cluster's dashboard answers."""
+    return LauncherError(
+        f"{address}: no Ray cluster answers; start one (`ray start --head`), or set [launcher] address to its dashboard"
+    )
 
 
 def main(named: NamedWork, cluster: Launcher, *, tries: int) -> int:

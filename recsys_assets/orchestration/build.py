@@ -15,13 +15,11 @@ import dagster as dg
 
 from recsys_assets.errors import BuildInterruptedError
 from recsys_assets.evaluation.model_choice import ModelChoice
-from recsys_assets.intake.events_of_home import wait_for_events
 from recsys_assets.interactions.report_page import last_reported_days
 from recsys_assets.lake.follow import count_now
-from recsys_assets.orchestration.build_notices import Noted, noticed
+from recsys_assets.orchestration.begun_build import begun
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import Inputs
-from recsys_assets.orchestration.forgetting.forget_users import finish_forgets
 from recsys_assets.orchestration.instance import build_definitions, open_instance, settle_history
 from recsys_assets.orchestration.interrupts import (
     BUILD_TAG,
@@ -50,9 +48,8 @@ from recsys_assets.orchestration.planning.stages import (
     stage_names,
     walk,
 )
-from recsys_assets.orchestration.recall_home import finish_recalls
 from recsys_assets.orchestration.recalled_days import left_out, left_out_in_words
-from recsys_assets.orchestration.repair.damage import clear_places, mend
+from recsys_assets.orchestration.repair.damage import mend
 from recsys_assets.orchestration.replay_report import finish_replay
 from recsys_assets.orchestration.retention import in_words, prune_locked
 from recsys_assets.orchestration.run_results import answer_in_words, counted, reason_of, was_interrupted
@@ -60,7 +57,6 @@ from recsys_assets.quality.ledger_place import ledger_place
 from recsys_assets.release.gate_report import newest_candidate
 from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.store_writing import push_now
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -85,6 +81,7 @@ def build(
 
     Raises:
         BuildRunningError: another process builds this home.
+        LauncherError: no Ray cluster answers, where `[launcher]` names one.
         InputError: the source cannot be read.
         SourceChangedError: landed days changed in the source, and `changed_past` is `reject`.
         BuildInterruptedError: Ctrl-C or SIGTERM.
@@ -106,7 +103,11 @@ def land(home: Home, settings: Settings, watcher: Watcher, days: Sequence[date])
         BuildRunningError: another process builds this home.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
-    with begun(home, settings, watcher) as noted, builder_of(home, settings, watcher) as builder:
+    launches = len(days) > settings.launcher.stretch_days
+    with (
+        begun(home, settings, watcher, launches=launches) as noted,
+        builder_of(home, settings, watcher) as builder,
+    ):
         noted.outcome = builder.outcome
         if recalled := left_out(Inputs(home, settings)):
             count_now(home, settings)  # the source may have been corrected since
@@ -143,17 +144,6 @@ def rebuild(
     with begun(home, settings, watcher) as noted, builder_of(home, settings, watcher, warm=warm) as builder:
         noted.outcome = builder.run_again(days)
     return builder.outcome
-
-
-@contextmanager
-def begun(home: Home, settings: Settings, watcher: Watcher) -> Iterator[Noted]:
-    """Hold the lock, and end what earlier commands left unfinished; the outcome is noticed at the end."""
-    with noticed(home, settings, watcher.say) as noted, build_lock(home):
-        wait_for_events(home, watcher.say)
-        clear_places(home, watcher.say)
-        finish_recalls(home, settings, watcher.say)
-        finish_forgets(home, watcher.say)
-        yield noted
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from recsys_assets.errors import InputError
+from recsys_assets.launching.chosen import require_launcher
 from recsys_assets.orchestration.build import rebuild
 from recsys_assets.orchestration.build_notices import noticed
 from recsys_assets.orchestration.build_outcome import BuildOutcome, Watcher
@@ -41,9 +42,11 @@ def replay(
     Raises:
         InputError: none of the days is one of the source, or the source cannot be read.
         BuildRunningError: another process builds this home.
+        LauncherError: no Ray cluster answers, where `[launcher]` names one.
         BuildInterruptedError: Ctrl-C or SIGTERM.
     """
     at = datetime.now(UTC)
+    require_launcher(settings.launcher)  # before the replay is noted as begun
     with build_lock(home):
         settings = follow(home, settings, watcher, by_hand=True)
         wanted = sorted(set(days) & set(settings.source.days()))

@@ -20,7 +20,8 @@ from recsys_assets.lake.live_days import extend_days
 from recsys_assets.lake.played_days import events_of_rows
 from recsys_assets.lake.source_days import SourceDays
 from recsys_assets.lake.sources.source import Source
-from recsys_assets.orchestration.build import Builder, begun, builder_of
+from recsys_assets.orchestration.begun_build import begun
+from recsys_assets.orchestration.build import Builder, builder_of
 from recsys_assets.orchestration.build_outcome import BuildOutcome, StageRow, Watcher
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.jobs import DAILY_INCREMENT
@@ -62,7 +63,7 @@ def play_days(
         BuildInterruptedError: Ctrl-C or SIGTERM; the next call goes on.
         InputError: the source cannot be read.
     """
-    with begun(home, settings, watcher) as noted:
+    with begun(home, settings, watcher, launches=False) as noted:
         if SourceDays.load(home, settings.source) is None:  # no day is known to be new without
             settings = follow_source(home, settings).settings
         settings = extend_days(home, settings, state.last_day)

@@ -6,7 +6,10 @@ import pytest
 
 from recsys_assets.errors import BuildInterruptedError, LauncherError
 from recsys_assets.launching.ray_jobs import error_of
-from recsys_assets.orchestration.build import land
+from recsys_assets.orchestration.build import build, land
+from recsys_assets.orchestration.planning.applying import apply_plan, make_plan, read_plan
+from recsys_assets.orchestration.planning.build_plan import ProposedChange
+from recsys_assets.orchestration.replay import replay
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.locks import build_lock, require_build
 from recsys_assets_tests.orchestration.homes import SilentWatcher, small_home
@@ -25,12 +28,33 @@ def home(tmp_path):
     return found
 
 
-def test_a_cluster_that_does_not_answer_is_named_in_a_line_and_nothing_changes(home):
-    outcome = land(home, load_settings(home), SilentWatcher(), DAYS)
-    (row,) = [row for row in outcome.rows if row.status == "failed"]
-    assert row.detail.startswith(f"{NOBODY}: no Ray cluster answers")
-    assert "\n" not in row.detail
+def builds(home):
+    build(home, load_settings(home), SilentWatcher())
+
+
+def lands(home):
+    land(home, load_settings(home), SilentWatcher(), DAYS)
+
+
+def replays(home):
+    replay(home, load_settings(home), SilentWatcher(), DAYS)
+
+
+@pytest.mark.parametrize("work", [builds, lands, replays])
+def test_a_cluster_that_does_not_answer_is_named_in_a_line_before_anything_is_done(home, work):
+    with pytest.raises(LauncherError, match=f"^{NOBODY}: no Ray cluster answers; start one [^\n]*$"):
+        work(home)
     assert not list(home.raw.glob("*/*.parquet"))
+    assert not home.catalogue.exists()
+    assert not home.dagster.exists()
+    assert not list(home.root.glob("reports/replays/*"))
+
+
+def test_a_plan_is_not_begun_where_the_cluster_does_not_answer(home):
+    make_plan(home, ProposedChange(), seconds=0)
+    with pytest.raises(LauncherError, match="no Ray cluster answers"):
+        apply_plan(home, SilentWatcher())
+    assert read_plan(home).begun is None
 
 
 def test_a_run_of_one_stretch_stays_in_this_process(home):

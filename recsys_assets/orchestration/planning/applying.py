@@ -11,6 +11,7 @@ import msgspec
 from recsys_assets.errors import BuildInterruptedError, PlanError
 from recsys_assets.lake.follow import state_on_disk
 from recsys_assets.lake.sources.registry import source_of
+from recsys_assets.launching.chosen import require_launcher
 from recsys_assets.orchestration.build import build
 from recsys_assets.orchestration.build_outcome import BuildOutcome, Watcher
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, fingerprint
@@ -115,6 +116,7 @@ def apply_plan(home: Home, watcher: Watcher) -> BuildOutcome:
                 f"{home.plan}: since the plan was shown, {plan.at:%Y-%m-%d %H:%M:%S} UTC, something else changed: "
                 f"{', '.join(changed)}; look at another `recsys plan{home.option}`"
             )
+        require_launcher(_proposed_settings(home, plan.proposal).launcher)
         if plan.begun is not None:
             watcher.say(f"Going on with the plan that was begun {plan.begun:%Y-%m-%d %H:%M:%S} UTC.")
         _keep(home, msgspec.structs.replace(plan, begun=datetime.now(UTC)))
