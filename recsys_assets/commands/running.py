@@ -28,7 +28,6 @@ from recsys_assets.commands.shared import (
 from recsys_assets.errors import ServerStoppedError
 from recsys_assets.settings import load_settings
 from recsys_assets.storage.home import Home
-from recsys_assets.storage.store_place import place_of
 
 if TYPE_CHECKING:
     from recsys_assets.commands.progress import ConsoleWatcher
@@ -115,15 +114,11 @@ def serve(
     if replica.url is not None:
         sys.exit(replica.serve(host=host, port=port, workers=workers))
     from recsys_assets.api.serving.server import serve as serve_api  # noqa: PLC0415
+    from recsys_assets.api.serving.store_follower import following  # noqa: PLC0415
 
     place = Home.locate(home)
-    if (store := place_of(place.root)) is not None:
-        click.echo(
-            f"This home takes up what other machines put into {store.root} when a command runs on it; "
-            f"`recsys serve --from {store.root}` follows them by itself.",
-            err=True,
-        )
-    serve_api(place, host=host, port=port, workers=workers, fallback_previous=fallback_previous)
+    with following(place):
+        serve_api(place, host=host, port=port, workers=workers, fallback_previous=fallback_previous)
 
 
 @click.command(epilog=example("recsys recommend 1 -k 5", "recsys recommend 1 --scenario home --explain"))
