@@ -31,6 +31,7 @@ from recsys_assets.commands import (
     running,
     server_commands,
     sources_command,
+    store_command,
     stream_command,
 )
 from recsys_assets.errors import RecsysError, StorageError
@@ -129,6 +130,7 @@ for command in (
     prune_command.prune,
     forget_command.forget,
     server_commands.keys,
+    *store_command.COMMANDS,
     deploy_commands.deploy,
 ):
     main.add_command(command)

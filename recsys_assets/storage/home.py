@@ -82,6 +82,11 @@ class Home(LakePaths, frozen=True):
         return self.root / ".copy"
 
     @property
+    def aside(self) -> Path:
+        """Local files in whose place those of an object store came, after the home has left it."""
+        return self.root / "aside"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage (`DAGSTER_HOME`)."""
         return self.root / "dagster"

@@ -4,7 +4,8 @@ from typing import Final
 
 import msgspec
 
-from recsys_assets.errors import ObjectStoreError
+from recsys_assets.errors import ObjectMissingError, ObjectStoreError
+from recsys_assets.storage.object_store import ObjectStore
 
 HEAD: Final = ".head"
 """The object that each push replaces last."""
@@ -34,3 +35,16 @@ def decoded_head(url: str, content: bytes) -> Head:
             f"{url}/{HEAD}: cannot be read ({error}); put an earlier version of the object back, or remove it and the"
             " folder .copy of one home: the next `recsys build` there puts what is in that home"
         ) from error
+
+
+def read_head(objects: ObjectStore) -> tuple[Head | None, str]:
+    """Return the newest push of a store and its tag; None and an empty one before the first.
+
+    Raises:
+        ObjectStoreError: the object is damaged.
+    """
+    try:
+        found = objects.get(HEAD)
+    except ObjectMissingError:
+        return None, ""
+    return decoded_head(objects.url, found.content), found.tag

@@ -102,6 +102,21 @@ def days_of_table(root: Path) -> list[date]:
     return days_under(root) if copy is None else list(copy.objects.days())
 
 
+def fetch_days(root: Path, days: list[date]) -> None:
+    """Fetch days of a daily table whose home has a store, each compared with its checksum; nothing in another home.
+
+    Args:
+        root: as in `copy_of_table`.
+        days: days that the store has.
+
+    Raises:
+        ObjectStoreError: an object is damaged.
+    """
+    copy = copy_of_table(root)
+    if copy is not None:
+        copy.fetch(days)
+
+
 def bring_days(home: Path) -> None:
     """Fetch every day of a home's tables that is not here: the files are the whole tables then, as links need them.
 

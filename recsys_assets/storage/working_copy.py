@@ -35,7 +35,7 @@ from recsys_assets.storage.home import Home
 from recsys_assets.storage.object_store import ObjectEntry, ObjectStore
 from recsys_assets.storage.open_objects import polars_options
 from recsys_assets.storage.other_days import other_days, require_no_other_days
-from recsys_assets.storage.store_head import HEAD, Head, decoded_head
+from recsys_assets.storage.store_head import HEAD, Head, read_head
 from recsys_assets.storage.store_place import StorePlace
 from recsys_assets.storage.whole_releases import is_kept_whole, is_wrong_here
 
@@ -100,11 +100,7 @@ class WorkingCopy:
         Raises:
             ObjectStoreError: the object is damaged.
         """
-        try:
-            found = self.objects.get(HEAD)
-        except ObjectMissingError:
-            return None, ""
-        return decoded_head(self.objects.url, found.content), found.tag
+        return read_head(self.objects)
 
     def pull(self) -> None:
         """Bring every file but the days to the state of the store, by one listing; days are listed with them.

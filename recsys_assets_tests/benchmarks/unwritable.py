@@ -55,6 +55,8 @@ COMMANDS = {
     "keys add": ("shop",),
     "keys list": (),
     "keys revoke": ("0",),
+    "store show": (),
+    "store leave": (),
 }
 NOT_RUN = {"up", "serve", "sources", "bench", "deploy compose", "deploy k8s", "deploy systemd"}
 """Commands that serve until they are stopped, or that have no home."""
@@ -74,6 +76,8 @@ READS = {
     "online",
     "notices list",
     "keys list",
+    "store show",
+    "store leave",
 }
 """Commands that work all the same."""
 REASONS = ("Read-only file system", "No space left", "disk is full", "readonly database", "disk I/O error")

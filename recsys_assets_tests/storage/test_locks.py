@@ -31,7 +31,7 @@ WRITING = {
 BUILD, PUBLISH, MOVE = "build_lock(", "locked(home.releases / PUBLISHING)", "locked(self.root / MOVING)"
 TAKEN_IN = {
     BUILD: (
-        "orchestration/build.py",
+        "orchestration/begun_build.py",
         "orchestration/replay.py",
         "orchestration/planning/applying.py",
         "orchestration/planning/plan.py",
@@ -57,6 +57,7 @@ TAKEN_IN = {
     'locked(home.lock("forgets"))': ("orchestration/forgetting/forget_users.py",),
     "locked(file.with_name(_LOCK))": ("storage/settings_file.py",),
     "locked(home.copy / _LOCK)": ("storage/store_binding.py",),
+    'locked(home.lock("build"), wait=False)': ("storage/store_leaving.py",),
     "locked(Home(copy.root).copy / _INDEX_LOCK)": ("storage/store_writing.py",),
     "locked(self._lock, wait=False)": ("exports/export_state.py",),
     'locked(home.lock("replica"), wait=False)': ("api/serving/replica.py",),
@@ -124,6 +125,7 @@ LOCK_OF = {
         "orchestration/forgetting/forget_users.py", "orchestration/forgetting/kept_rows_steps.py",
         "orchestration/forgetting/lake_step.py", "orchestration/forgetting/other_steps.py",
         "orchestration/forgetting/releases_step.py", "orchestration/forgetting/taken_out_files.py",
+        "orchestration/own_records.py",
         "orchestration/planning/applying.py", "orchestration/planning/costs.py",
         "orchestration/repair/damaged_databases.py",
         "orchestration/repair/made_artifacts.py",
@@ -145,8 +147,9 @@ LOCK_OF = {
     'locked(home.lock("reports"))': {
         "interactions/report_page.py", "orchestration/forgetting/reports_step.py", "orchestration/replay_report.py",
     },
-    "locked(file.with_name(_LOCK))": {"storage/settings_file.py"},
+    "locked(file.with_name(_LOCK))": {"commands/store_command.py", "storage/settings_file.py"},
     "locked(home.copy / _LOCK)": {"storage/store_binding.py"},
+    'locked(home.lock("build"), wait=False)': {"storage/store_leaving.py"},
     "locked(Home(copy.root).copy / _INDEX_LOCK)": {
         "storage/copy_index.py", "storage/current_form.py", "storage/working_copy.py",
     },

@@ -22,9 +22,7 @@ from recsys_assets.intake.event_store import store_rows
 from recsys_assets.intake.events_database import stored_event
 from recsys_assets.intake.rows import ImpressionRow, MergeRow
 from recsys_assets.orchestration.dagster_yaml import fault_of_yaml, has_sqlite_log
-from recsys_assets.orchestration.fingerprints import INPUTS_KEY, Inputs
-from recsys_assets.orchestration.planning.artifact_parts import ASSETS
-from recsys_assets.orchestration.repair.made_artifacts import written_inputs
+from recsys_assets.orchestration.repair.recorded_again import record_made
 from recsys_assets.quality.check_ledger import Acceptance
 from recsys_assets.quality.ledger_place import place_by_settings
 from recsys_assets.quality.ledger_server import LedgerServer
@@ -32,7 +30,6 @@ from recsys_assets.quality.open_ledger import open_ledger
 from recsys_assets.release.answer_counts import HourlyAnswers, add_answers
 from recsys_assets.release.answer_series import AnswerSeries
 from recsys_assets.settings import Settings
-from recsys_assets.storage.day_folders import day_folder, days_under
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.store_place import place_of
 from recsys_assets.storage.table_copy import days_of_table
@@ -96,7 +93,7 @@ def mend_databases(home: Home, settings: Settings, say: Callable[[str], None]) -
         place = f"moved to {moved.name}; " if moved else ""
         say(f"Damaged: {file}: {fault}; {place}{loss}{kept}.")
     if any(file.name == _INDEX for file, _, _ in found):
-        _record_again(home, settings)
+        record_made(home, settings, why=_AGAIN)
 
 
 def mend_intake(home: Home, say: Callable[[str], None]) -> None:
@@ -247,47 +244,3 @@ def _forget_days(home: Home) -> None:
 
     with open_instance(home) as instance:
         instance.wipe_assets([dg.AssetKey(table) for table in ("raw_interactions", "interactions")])
-
-
-def _record_again(home: Home, settings: Settings) -> None:
-    """Have Dagster record every day and artifact that is whole and fresh, as if it were made now."""
-    import dagster as dg  # noqa: PLC0415  a second, which `recsys doctor` need not wait
-    from dagster._core.events import DagsterEventBatchMetadata, StepMaterializationData  # noqa: PLC0415
-    from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID  # noqa: PLC0415
-
-    from recsys_assets.orchestration.event_log import let_dagster_send_batches  # noqa: PLC0415
-    from recsys_assets.orchestration.instance import open_instance  # noqa: PLC0415
-
-    let_dagster_send_batches()
-    whole = list(_whole(Inputs(home, settings)))
-    with open_instance(home) as instance:
-        for number, (asset, day) in enumerate(whole, start=1):
-            made = dg.AssetMaterialization(asset, partition=day, metadata={"recorded": _AGAIN})
-            event = dg.DagsterEvent(
-                event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
-                event_specific_data=StepMaterializationData(made),
-                job_name=RUNLESS_JOB_NAME,
-            )
-            batch = DagsterEventBatchMetadata(id=_AGAIN, is_end=number == len(whole))
-            instance.report_dagster_event(event, run_id=RUNLESS_RUN_ID, batch_metadata=batch)
-
-
-def _whole(inputs: Inputs) -> Iterator[tuple[str, str | None]]:
-    """Yield each asset whose artifact is whole and fresh, and each asset and day."""
-    home = inputs.home
-    artifacts = {
-        name: (home.artifact(name), assets, inputs.of_artifact(name)) for name, assets in ASSETS.items()
-    }
-    artifacts["catalogue"] = (home.catalogue, ["item_catalogue"], inputs.item_catalogue)
-    for artifact, assets, wanted in artifacts.values():
-        if written_inputs(artifact) == wanted:
-            yield from ((asset, None) for asset in assets)
-    for day, file in inputs.raw_store.files().items():
-        if inputs.is_landed(file):
-            yield "raw_interactions", day.isoformat()
-    for day, file in inputs.interaction_store.files().items():
-        if file.provenance.get(INPUTS_KEY) == inputs.interactions(day):
-            yield "interactions", day.isoformat()
-    for day in days_under(home.reports):
-        if written_inputs(day_folder(home.reports, day)) == inputs.increment_report(day):
-            yield "increment_report", day.isoformat()
