@@ -78,6 +78,8 @@ def leave(home: Path | None) -> None:
         click.echo(f"{brought.mended:,} files here were damaged, and came from the store.")
     for line in taken_out:
         click.echo(line)
+    if place.aside.is_dir():
+        click.echo(f"{place.aside}: files of this home in whose place others' came while it had the store.")
     click.echo("A server of this home that runs goes on sending item states there: start it again.")
 
 

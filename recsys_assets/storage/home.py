@@ -84,7 +84,7 @@ class Home(LakePaths, frozen=True):
     @property
     def aside(self) -> Path:
         """Local files in whose place those of an object store came, after the home has left it."""
-        return self.root / "aside"
+        return self.root / "store_aside"
 
     @property
     def dagster(self) -> Path:

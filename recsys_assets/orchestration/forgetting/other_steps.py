@@ -74,7 +74,8 @@ def forget_in_other_files(home: Home, ids: frozenset[str], *, number: int) -> St
     removed, and what killed workers left in it.
     """
     wanted, changed, shown = WantedIds(ids), 0, []
-    remove_folder(home.copy / ASIDE)
+    for kept in (home.copy / ASIDE, home.aside):
+        remove_folder(kept)
     if place_of(home.root) is not None:
         objects = working_copy(home.root).objects
         objects.delete([one.key for one in objects.list(_HANDOVER)])

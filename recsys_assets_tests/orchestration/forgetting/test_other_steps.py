@@ -48,6 +48,14 @@ def forget(home: Home, *users: str) -> int:
     return sum(step(home, frozenset(users), number=1).changed for _, step in OTHER_STEPS)
 
 
+def test_files_that_a_store_s_replaced_before_the_home_left_it_are_removed(home):
+    kept = home.aside / "3" / "artifacts" / "features" / "features.sqlite"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"of user 2056")
+    forget(home, "2056")
+    assert not home.aside.exists()
+
+
 @pytest.mark.parametrize("user", ["2056", "12", "anna1@shop.org"])
 def test_the_scan_finds_a_user_in_every_kind_of_file(home, user):
     assert {one.file for one in scan_home(home, [user]).found} == PLANTED
