@@ -100,8 +100,8 @@ def examine(home: Home) -> Findings:
         _examine_assets(home, settings, found)
     except ObjectStoreError as error:
         found.next_step = f"mend the object store, or the way to it: {error}"
-    if not found.ledger_answers:
-        found.next_step = "start the server of the ledger, or mend [ledger] postgres"
+    if servers.next_step:
+        found.next_step = servers.next_step
     return found
 
 

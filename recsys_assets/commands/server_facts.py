@@ -6,7 +6,7 @@ The object store has its own facts (`store_facts.py`), since everything else is 
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from recsys_assets.errors import RecsysError
 from recsys_assets.intake.copied_entries import landings
@@ -18,6 +18,11 @@ from recsys_assets.settings import Settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.postgres_outage import shown_server
 
+_WAYS: Final = {
+    "ledger": "start the server of the ledger, or mend [ledger] postgres",
+    "dagster": "start the server of Dagster's storage, or mend [dagster] postgres",
+    "events": "start the server of events, or mend [events] url",
+}
 Facts = list[tuple[str, str]]
 """Name and state."""
 
@@ -29,6 +34,8 @@ class ServerFacts(NamedTuple):
     """In order."""
     ledger_answers: bool
     """False where the ledger is on a server that cannot be used."""
+    next_step: str
+    """The way to mend the first server that cannot be used; empty where all can."""
 
 
 class _Examined(NamedTuple):
@@ -42,8 +49,10 @@ def facts_of_servers(home: Home, settings: Settings) -> ServerFacts:
         dagster = pool.submit(_examined, "Dagster's storage", lambda: _of_dagster(home, settings))
         ledger = pool.submit(_examined, "ledger", lambda: _of_ledger(home, settings))
         events = pool.submit(_examined, "event server", lambda: _of_events(home, settings))
-    facts = [*dagster.result().facts, *ledger.result().facts, *events.result().facts]
-    return ServerFacts(facts, ledger.result().answers)
+    looked = {"ledger": ledger.result(), "dagster": dagster.result(), "events": events.result()}
+    away = [name for name, one in looked.items() if not one.answers]
+    facts = [*looked["dagster"].facts, *looked["ledger"].facts, *looked["events"].facts]
+    return ServerFacts(facts, looked["ledger"].answers, _WAYS[away[0]] if away else "")
 
 
 def _examined(name: str, look: Callable[[], Facts]) -> _Examined:

@@ -36,6 +36,7 @@ def test_each_server_that_does_not_answer_is_named(home):
     assert "no answer" in facts["ledger"]
     assert f"127.0.0.1:{port}" in facts["event server"]
     assert "secret" not in str(facts)
+    assert found.next_step == "start the server of the ledger, or mend [ledger] postgres"
     assert not found.ledger_answers
 
 
@@ -48,6 +49,7 @@ def test_servers_that_answer_are_named(home):
     assert facts["Dagster's storage"].endswith(" answers")
     assert "no tables yet" in facts["ledger"]
     assert " answers; " in facts["event server"]
+    assert not found.next_step
     assert found.ledger_answers
 
 
