@@ -63,11 +63,15 @@ def leave(home: Path | None) -> None:
     with progress_shown(f"Leaving {noted.root}") as watcher:
         from recsys_assets.orchestration.own_records import keep_own_records  # noqa: PLC0415  Dagster
 
-        watcher.begin("days", "of days")
+        def stand_alone() -> None:
+            watcher.begin("records", "")
+            keep_own_records(place, settings)
+
+        watcher.begin("fetching", "days")
         brought = leave_store(
             place,
-            report=lambda here, all_days: watcher.report("days", here, all_days),
-            alone=lambda: keep_own_records(place, settings),
+            report=lambda here, all_days: watcher.report("fetching", here, all_days),
+            alone=stand_alone,
         )
     taken_out = _take_out_setting(place, noted.root)
     click.echo(
