@@ -109,8 +109,7 @@ class StorageError(RecsysError):
     def found_in(cls, error: BaseException) -> Self | None:
         """Return the error of the disk or of a database that `error` is, or was caused by; None if there is none."""
         for cause in _causes(error):
-            place = getattr(cause, "filename", None)
-            named = f"{place}: " if place else ""
+            named = f"{place}: " if (place := getattr(cause, "filename", None)) else ""
             if isinstance(cause, OSError) and (place or cause.errno in _STEPS):
                 step = _STEPS.get(cause.errno or errno.ENOSPC, "see that path")  # numpy gives no number
                 why = os.strerror(cause.errno) if cause.errno in _STEPS else cause.strerror or cause
@@ -118,8 +117,8 @@ class StorageError(RecsysError):
             if isinstance(cause, sqlite3.Error):
                 code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
                 if code in _DATABASE_STEPS:
-                    shown = "" if place and str(place) in str(cause) else named
-                    return cls(f"{shown}{cause}; {_DATABASE_STEPS[code]}")
+                    named = "" if str(place) in str(cause) else named
+                    return cls(f"{named}{cause}; {_DATABASE_STEPS[code]}")
         return None
 
 
@@ -184,6 +183,10 @@ class DatabaseUnavailableError(RecsysError):
 
 class LauncherError(RecsysError):
     """A cluster cannot be reached, lacks a package, or a task of it failed for good."""
+
+
+class WorkerKilledError(LauncherError):
+    """A process of a task or gang was killed, not by an error of its work: started again, the work may end well."""
 
 
 class UnknownItemError(RecsysError):

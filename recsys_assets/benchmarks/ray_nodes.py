@@ -101,8 +101,13 @@ class Cluster:
 
     def kill_node(self, place: int) -> None:
         """Kill a node and all of its processes, as a power cut would."""
-        end_all(self.nodes[place].pid, signal.SIGKILL)
-        self.nodes[place].wait()
+        killed = self.nodes.pop(place)
+        end_all(killed.pid, signal.SIGKILL)
+        killed.wait()
+
+    def add_node(self, *, cpus: int) -> None:
+        """Start one more node, and wait until it is up."""
+        _add(self, f"--address=127.0.0.1:{_GCS_PORT}", f"--num-cpus={cpus}")
 
     def processes(self) -> list[psutil.Process]:
         """Return all processes of the nodes that are up."""
@@ -142,7 +147,7 @@ def ray_cluster(
         RecsysError: the cluster does not answer within 90 seconds.
     """
     with (
-        _namespace() as keeper,
+        loopback_namespace() as keeper,
         tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder,
     ):
         cluster = Cluster(keeper, {**_variables(), **(environment or {})})
@@ -150,7 +155,7 @@ def ray_cluster(
             head = ("--head", f"--port={_GCS_PORT}", f"--temp-dir={folder}", "--dashboard-port=8265")
             _add(cluster, *head, "--num-cpus=0")
             for _ in range(nodes):
-                _add(cluster, f"--address=127.0.0.1:{_GCS_PORT}", f"--num-cpus={cpus}")
+                cluster.add_node(cpus=cpus)
             yield cluster
         finally:
             for node in reversed(cluster.nodes):
@@ -159,8 +164,12 @@ def ray_cluster(
 
 
 @contextmanager
-def _namespace() -> Iterator[int]:
-    """Keep a network namespace open while the block runs; yield the process that does."""
+def loopback_namespace() -> Iterator[int]:
+    """Keep a network namespace open while the block runs; yield the process that does.
+
+    Raises:
+        RecsysError: none can be made here.
+    """
     keeper = subprocess.Popen(  # noqa: S603  a fixed command
         ["unshare", "--net", "sh", "-c", _NAMESPACE],  # noqa: S607  util-linux, wherever it is
         stdout=subprocess.PIPE,

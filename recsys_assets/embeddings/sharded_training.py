@@ -9,9 +9,9 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +23,12 @@ from recsys_assets.embeddings.factorisation import Factorisation, Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix, confidence
 from recsys_assets.embeddings.shard_files import items_of, joined_users, made_names, save_shards, sent_names
 from recsys_assets.embeddings.shard_memory import require_room_here
-from recsys_assets.embeddings.shard_worker import PROGRESS, ShardTask, train_shard
-from recsys_assets.errors import SettingsError
+from recsys_assets.embeddings.shard_worker import PROGRESS, ShardResult, ShardTask, train_shard
+from recsys_assets.errors import SettingsError, WorkerKilledError
 from recsys_assets.launching.chosen import launcher_of
 from recsys_assets.launching.launcher import Launcher
 from recsys_assets.settings import Settings
+from recsys_assets.storage.arrays import Float32
 from recsys_assets.storage.handover import Handover, remove_leftovers
 from recsys_assets.storage.store_place import StorePlace
 from recsys_assets.training_settings import TrainingSettings
@@ -52,17 +53,25 @@ class Workers:
     """True where all of them are on this machine and share its memory."""
     threads: int | None = None
     """Threads of each; None leaves torch's choice."""
+    say: Callable[[str], None] = field(default=lambda _: None)
+    """Takes a line where the training starts over."""
 
 
 def workers_of(
-    settings: Settings, *, scratch: Path, say: Callable[[str], None], place: StorePlace | None = None
+    settings: Settings,
+    *,
+    scratch: Path,
+    say: Callable[[str], None],
+    printed: Callable[[str], None] = lambda _: None,
+    place: StorePlace | None = None,
 ) -> Workers | None:
     """Return the processes that the settings name; None where training is in this one.
 
     Args:
         settings: `[launcher]`, and `[training] processes`.
         scratch: see `Workers`.
-        say: takes a line on what is waited for.
+        say: takes a line on what is waited for, or starts over.
+        printed: takes the other lines that a job of a cluster prints.
         place: the home's object store, whose lease the caller holds; with it the machines need not share a disk.
 
     Raises:
@@ -76,12 +85,13 @@ def workers_of(
     if place is not None:
         remove_leftovers(place)
     return Workers(
-        launcher=launcher_of(settings.launcher, scratch=scratch, say=say),
+        launcher=launcher_of(settings.launcher, scratch=scratch, say=say, printed=printed),
         shards=shards,
         scratch=scratch,
         place=None if together else place,
         together=together,
         threads=_threads_of(shards, together=together),
+        say=say,
     )
 
 
@@ -103,7 +113,9 @@ def train_sharded(
     start: Start | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Factorisation:
-    """Train iALS in `workers.shards` processes.
+    """Train iALS in `workers.shards` processes; where one of them is killed, all start over, once.
+
+    They start from the beginning: a part of an epoch is of no use to other processes, and the bytes stay the same.
 
     Args:
         matrix: the observed pairs.
@@ -115,6 +127,7 @@ def train_sharded(
     Raises:
         SettingsError: the device is a card; sums over processes need the CPU.
         MemoryBudgetError: the processes on this machine would need more memory than their budget.
+        WorkerKilledError: a process was killed at the second try too.
         LauncherError: a process failed; with its message.
     """
     began = time.perf_counter()
@@ -126,23 +139,12 @@ def train_sharded(
     if workers.together:
         require_room_here(matrix.shape, matrix.entries, settings, shards=workers.shards)
     confidences_n = confidence(matrix, settings)
-    with tempfile.TemporaryDirectory(prefix="training-", dir=workers.scratch) as scratch:
-        folder = Path(scratch)
-        plan = save_shards(folder, matrix, confidences_n, settings, shards=workers.shards, start=start)
-        files, ranks = Handover(folder=scratch, place=workers.place), range(workers.shards)
-        try:
-            files.send(folder, dict.fromkeys(name for rank in ranks for name in sent_names(plan, rank)))
-            task = ShardTask(files=files, plan=plan, settings=settings, threads=workers.threads)
-            with _followed(folder / PROGRESS, on_epoch) as reported:
-                results = workers.launcher.gang(train_shard, task, size=workers.shards)
-            for loss in results[0].losses[len(reported) :]:
-                reported.append(loss)
-                if on_epoch is not None:
-                    on_epoch(len(reported), loss)
-            files.collect(name for rank in ranks for name in made_names(rank))
-        finally:
-            files.remove()
-        users_UD, items_ID = joined_users(folder, plan), items_of(folder)
+    training = _Training(matrix, confidences_n, settings, workers, start, on_epoch)
+    try:
+        results, users_UD, items_ID = training.run()
+    except WorkerKilledError as error:
+        workers.say(f"the training starts over, once: {error}")
+        results, users_UD, items_ID = training.run()
     return Factorisation(
         user_embeddings=users_UD,
         item_embeddings=items_ID,
@@ -156,26 +158,64 @@ def train_sharded(
     )
 
 
+@dataclass(frozen=True)
+class _Training:
+    """One training, which may be run again."""
+
+    matrix: InteractionMatrix
+    confidences_n: Float32
+    settings: TrainingSettings
+    workers: Workers
+    start: Start | None
+    on_epoch: OnEpoch | None
+    reported: list[float] = field(default_factory=list)
+    """Losses that `on_epoch` has: a second run has the same ones."""
+
+    def run(self) -> tuple[list[ShardResult], Float32, Float32]:
+        """Train from the beginning, over new files; return the reports, and both sides' vectors, (U, D) and (I, D)."""
+        shards, place = self.workers.shards, self.workers.place
+        with tempfile.TemporaryDirectory(prefix="training-", dir=self.workers.scratch) as scratch:
+            folder = Path(scratch)
+            plan = save_shards(
+                folder, self.matrix, self.confidences_n, self.settings, shards=shards, start=self.start
+            )
+            files, ranks = Handover(folder=scratch, place=place), range(shards)
+            try:
+                files.send(folder, dict.fromkeys(name for rank in ranks for name in sent_names(plan, rank)))
+                task = ShardTask(files=files, plan=plan, settings=self.settings, threads=self.workers.threads)
+                with _followed(folder / PROGRESS, self.reported, self.on_epoch):
+                    results = self.workers.launcher.gang(train_shard, task, size=shards)
+                _report(results[0].losses, self.reported, self.on_epoch)
+                files.collect(name for rank in ranks for name in made_names(rank))
+            finally:
+                files.remove()
+            return results, joined_users(folder, plan), items_of(folder)
+
+
+def _report(losses: Sequence[float], reported: list[float], on_epoch: OnEpoch | None) -> None:
+    """Report the losses that follow those reported."""
+    for loss in losses[len(reported) :]:
+        reported.append(loss)
+        if on_epoch is not None:
+            on_epoch(len(reported), loss)
+
+
 @contextmanager
-def _followed(progress: Path, on_epoch: OnEpoch | None) -> Iterator[list[float]]:
-    """Report each line of the progress as an epoch while the block runs; yields the losses reported so far."""
+def _followed(progress: Path, reported: list[float], on_epoch: OnEpoch | None) -> Iterator[None]:
+    """Report each line of the progress as an epoch while the block runs."""
     ended = threading.Event()
-    reported: list[float] = []
 
     def follow() -> None:
         while on_epoch is not None and not ended.wait(_LOOK_SECONDS):
             if not progress.exists():
                 continue
             lines = progress.read_text(encoding="ascii").splitlines(keepends=True)
-            for line in lines[len(reported) :]:
-                if line.endswith("\n"):
-                    reported.append(float(line))
-                    on_epoch(len(reported), reported[-1])
+            _report([float(line) for line in lines if line.endswith("\n")], reported, on_epoch)
 
     follower = threading.Thread(target=follow, name="training-progress", daemon=True)
     follower.start()
     try:
-        yield reported
+        yield
     finally:
         ended.set()
         follower.join()

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from recsys_assets.errors import LauncherError
+from recsys_assets.errors import LauncherError, SourceNotFoundError
 from recsys_assets.lake.event_days import event_store
 from recsys_assets.lake.event_rows import EventRows
 from recsys_assets.lake.forgotten_rows import ForgottenRows
@@ -29,6 +29,7 @@ from recsys_assets.storage.forgotten import Forgotten
 from recsys_assets.storage.home import Home
 
 _SCRATCH: Final = f"recsys-landing-{os.getuid()}"
+_ON_EVERY_NODE: Final = "home and source have the same path on every node, on a shared disk"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def landed_by(launcher: Launcher, wanted: DaysToLand, *, stretch_days: int) -> I
 
     Raises:
         InputError: the source cannot be read.
-        LauncherError: a worker sees no such home, or workers were killed again and again.
+        LauncherError: a worker sees no such home or source, or workers were killed again and again.
     """
     for chunks in in_order(launcher.map(land_stretch, wanted.stretches(stretch_days))):
         yield from chunks
@@ -117,12 +118,32 @@ def land_stretch(wanted: DaysToLand) -> Sequence[list[LandedDay]]:
     """Read and measure a stretch of days in a worker.
 
     Raises:
-        LauncherError: this worker has no such home.
+        LauncherError: this worker has no such home or source.
         InputError: the source cannot be read.
     """
     require_home(wanted.home)
+    source = _source_on_this_node(wanted)
     scratch = Path(tempfile.gettempdir()) / _SCRATCH  # the home's is shared with other machines
-    return list(landed_here(wanted, source_of(wanted.source), scratch=scratch))
+    return list(landed_here(wanted, source, scratch=scratch))
+
+
+def _source_on_this_node(wanted: DaysToLand) -> Source:
+    """Open the source with all files that have rows of the days: without one, they would land with fewer rows.
+
+    Raises:
+        LauncherError: this node does not see them.
+    """
+    needed, node = wanted.counted.files_with(wanted.days), socket.gethostname()
+    try:
+        source = source_of(wanted.source)
+    except SourceNotFoundError as error:
+        raise LauncherError(f"{node}: {error}; {_ON_EVERY_NODE}") from error
+    here = source.only(needed).parts()
+    missing = [name for name in needed if name not in here]
+    if missing:
+        more = f", nor {len(missing) - 1} others" if len(missing) > 1 else ""
+        raise LauncherError(f"{node}: {missing[0]} is not here{more}: {_ON_EVERY_NODE}")
+    return source
 
 
 def require_home(home: Home) -> None:
@@ -132,7 +153,4 @@ def require_home(home: Home) -> None:
         LauncherError: it does not.
     """
     if not home.root.is_dir():
-        raise LauncherError(
-            f"{socket.gethostname()}: no home at {home.root}: home and source have the same path on every node, on a "
-            "shared disk"
-        )
+        raise LauncherError(f"{socket.gethostname()}: no home at {home.root}: {_ON_EVERY_NODE}")

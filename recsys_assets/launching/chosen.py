@@ -23,6 +23,7 @@ def launcher_of(
     *,
     scratch: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
+    printed: Callable[[str], None] = lambda _: None,
 ) -> Launcher:
     """Return the place where work runs.
 
@@ -31,7 +32,8 @@ def launcher_of(
     Args:
         settings: `[launcher]`.
         scratch: a folder for files between processes of this machine; None for the system's temporary one.
-        say: takes a line on what is waited for.
+        say: takes a line on what is waited for, or was done again.
+        printed: takes the other lines that a job of a cluster prints.
 
     Raises:
         SettingsError: a package is missing.
@@ -41,7 +43,7 @@ def launcher_of(
         return Torchrun(scratch=scratch)
     if settings.kind == "in_process":
         return InProcess()
-    return RayCluster(say=say) if in_ray_job() else RayJobs(settings.address, say=say)
+    return RayCluster(say=say) if in_ray_job() else RayJobs(settings.address, say=say, printed=printed)
 
 
 def require_launcher(settings: LauncherSettings) -> None:

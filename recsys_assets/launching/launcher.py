@@ -6,11 +6,12 @@ msgspec structs, arrays or frames.
 
 import multiprocessing
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
-from recsys_assets.errors import LauncherError
+from recsys_assets.errors import LauncherError, WorkerKilledError
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -20,6 +21,8 @@ R = TypeVar("R")
 
 LOOPBACK: Final = "127.0.0.1"
 _TRIES: Final = 3
+_OTHERS_SECONDS: Final = 2.0
+"""Time after a failure in which a killed process is looked for: the others fail because of it."""
 
 
 class Member(NamedTuple):
@@ -52,7 +55,8 @@ class Launcher(Protocol):
         """Run `work` in `size` processes at the same time, and return their results in the order of their ranks.
 
         Raises:
-            LauncherError: one failed or was killed; the others are ended.
+            WorkerKilledError: one was killed; the others are ended.
+            LauncherError: one failed; the others are ended.
         """
 
 
@@ -109,7 +113,11 @@ def _together(work: Callable[[Member, T], R], task: T, members: Sequence[Member]
         while waiting:
             for connection in wait(list(waiting)):
                 member = waiting.pop(connection)
-                results[member.rank] = _received(connection, member)
+                try:
+                    results[member.rank] = _received(connection, member)
+                except LauncherError:
+                    _require_none_killed(waiting)
+                    raise
     finally:
         for process in processes:
             if len(results) < len(members):
@@ -118,17 +126,37 @@ def _together(work: Callable[[Member, T], R], task: T, members: Sequence[Member]
     return [results[member.rank] for member in members]
 
 
+def _require_none_killed(waiting: Mapping[Any, Member]) -> None:
+    """Check that a failure is not the consequence of another member's end.
+
+    Raises:
+        WorkerKilledError: a member was killed.
+    """
+    left, end = dict(waiting), time.monotonic() + _OTHERS_SECONDS
+    while left and (ready := wait(list(left), timeout=max(0.0, end - time.monotonic()))):
+        for connection in ready:
+            try:
+                _received(connection, left.pop(connection))
+            except WorkerKilledError:
+                raise
+            except LauncherError:
+                continue
+
+
 def _received(connection: Any, member: Member) -> Any:
     """Return what a member sent.
 
     Raises:
-        LauncherError: it failed, or was killed before it sent anything.
+        WorkerKilledError: it was killed before it sent anything.
+        LauncherError: it failed.
     """
     who = f"process {member.rank} of {member.size} that work together"
     try:
         failure, result = connection.recv()
     except EOFError:
-        raise LauncherError(f"{who} was killed; the others were ended: run it again") from None
+        raise WorkerKilledError(
+            f"{who} was killed, and the others were ended; look at the machine's memory"
+        ) from None
     finally:
         connection.close()
     if failure:

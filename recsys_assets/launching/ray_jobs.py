@@ -43,19 +43,31 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     result: msgspec.Raw = msgspec.Raw(b"null")
     failed: str = ""
     message: str = ""
+    said: str = ""
 
 
 class RayJobs:
     """A cluster that takes jobs at its dashboard's address."""
 
-    def __init__(self, address: str, *, say: Callable[[str], None] = lambda _: None) -> None:
-        """Connect to `address`, `http://host:8265`; `say` takes the other lines that a job prints.
+    def __init__(
+        self,
+        address: str,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        printed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Connect to a cluster.
+
+        Args:
+            address: `http://host:8265`.
+            say: takes a line on what is waited for, or was done again.
+            printed: takes the other lines that a job prints.
 
         Raises:
             SettingsError: Ray is not installed.
             LauncherError: nothing answers there.
         """
-        self._address, self._say = address, say
+        self._address, self._say, self._printed = address, say, printed
         self._client = job_client(address)
 
     def map(self, work: Callable[[T], R], tasks: Sequence[T], *, tries: int = 3) -> Iterator[tuple[int, R]]:
@@ -116,12 +128,15 @@ class RayJobs:
     def _heard(self, text: str) -> Iterator[_Line]:
         """Yield a result; raise a failure; pass other lines on."""
         if not text.startswith(_LINE):
-            self._say(text)
+            self._printed(text)
             return
         line = msgspec.json.decode(text.removeprefix(_LINE), type=_Line)
         if line.failed:
             raise error_of(line.failed, line.message)
-        yield line
+        if line.said:
+            self._say(line.said)
+        else:
+            yield line
 
 
 def job_client(address: str) -> "JobSubmissionClient":
@@ -195,15 +210,11 @@ def _print(line: _Line) -> None:
     print(_LINE + msgspec.json.encode(line).decode(), flush=True)  # noqa: T201  the sender reads it
 
 
-def _said(text: str) -> None:
-    print(text, flush=True)  # noqa: T201  the sender passes it on
-
-
 if __name__ == "__main__":
     sys.exit(
         main(
             _unpacked(os.environ[_WORK]),
-            RayCluster(say=_said),
+            RayCluster(say=lambda text: _print(_Line(said=text))),
             tries=int(sys.argv[1]),
         )
     )

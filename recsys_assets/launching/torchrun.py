@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from recsys_assets.errors import LauncherError
+from recsys_assets.errors import LauncherError, WorkerKilledError
 from recsys_assets.launching.launcher import LOOPBACK, InProcess, Member, free_port
 from recsys_assets.launching.named_work import NamedWork, as_json, result_of
 from recsys_assets.storage.atomic import replace_file
@@ -25,6 +25,8 @@ R = TypeVar("R")
 
 _WORK: Final = "work.json"
 _ADDRESS: Final = "recsys.address"
+_KILLED: Final = "(SIGKILL)"
+"""In torchrun's own report of a process that was killed."""
 _AGENT_STORE: Final = "TORCHELASTIC_USE_AGENT_STORE"
 _FIRST_WAITS: Final = timedelta(seconds=60)
 """Time for rank 0 to name its port to the others."""
@@ -50,7 +52,10 @@ class Torchrun:
                 command(folder, size=size), capture_output=True, text=True, check=False
             )
             if ended.returncode:
-                raise LauncherError(_failure(folder, size) or _killed(ended.stderr, size))
+                failure = _failure(folder, size)
+                if not failure or _KILLED in ended.stderr:  # the others fail because of it
+                    raise WorkerKilledError(_killed(ended.stderr, size))
+                raise LauncherError(failure)
             return [result_of(work, _result(folder, rank).read_bytes()) for rank in range(size)]
 
 
@@ -103,7 +108,8 @@ def _failure(folder: Path, size: int) -> str:
 def _killed(log: str, size: int) -> str:
     last = log.strip().splitlines()[-1:] or ["no message"]
     return (
-        f"a process of {size} that work together was killed; the others were ended: run it again ({last[0]})"
+        f"a process of {size} that work together was killed, and the others were ended; look at the machine's memory"
+        f" ({last[0]})"
     )
 
 

@@ -16,7 +16,7 @@ from recsys_assets.errors import LauncherError
 from recsys_assets.launching.ray_import import import_pipes_client
 from recsys_assets.launching.ray_jobs import job_client
 from recsys_assets.orchestration.ray_messages import RayJobMessages
-from recsys_assets.orchestration.resources import Lake, StageProgress
+from recsys_assets.orchestration.resources import Lake, StageProgress, say_in
 from recsys_assets.storage.store_writing import take_helped_days
 
 Outcome = TypeVar("Outcome")
@@ -72,7 +72,11 @@ def run_on_ray(
     """
     address = lake.settings().launcher.address
     job_client(address)  # says in one line where none answers
-    heard = RayJobMessages(lambda done: progress.report(stage, done, len(days)), say=context.log.info)
+    heard = RayJobMessages(
+        lambda done: progress.report(stage, done, len(days)),
+        say=say_in(context.log),
+        printed=context.log.info,
+    )
     task = DriverTask(stage=stage, home=lake.home_path, days=list(days), warm=lake.warm)
     client = import_pipes_client()(address=address, message_reader=heard, poll_interval=_POLL_SECONDS)
     try:

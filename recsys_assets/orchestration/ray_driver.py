@@ -17,7 +17,7 @@ from recsys_assets.launching.ray_cluster import RayCluster
 from recsys_assets.orchestration.assets.interactions import clean_days
 from recsys_assets.orchestration.assets.lake import land_days
 from recsys_assets.orchestration.ray_days import DriverTask
-from recsys_assets.orchestration.ray_messages import DONE, FAILED, OUTCOME, packed
+from recsys_assets.orchestration.ray_messages import DONE, FAILED, OUTCOME, SAID, packed
 from recsys_assets.orchestration.resources import Lake
 from recsys_assets.storage.locks import require_build
 from recsys_assets.storage.private_files import keep_private
@@ -59,7 +59,8 @@ def main(task: DriverTask, pipes: PipesContext) -> int:
 def _outcome(task: DriverTask, pipes: PipesContext) -> "PublishOutcome | InteractionsOutcome":
     lake = Lake(home_path=task.home, warm=task.warm)
     require_home(lake.home)
-    cluster, still_built = RayCluster(say=pipes.log.info), partial(require_build, lake.home)
+    cluster = RayCluster(say=lambda line: pipes.report_custom_message({SAID: line}))
+    still_built = partial(require_build, lake.home)
     progress = _PipedProgress(pipes)
     with helping(lake.home.root):
         if task.stage == "raw_interactions":

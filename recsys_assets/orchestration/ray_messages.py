@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS: Final = 1.0
 _JOIN_SECONDS: Final = 60.0
-DONE, OUTCOME, FAILED = "recsys_done", "recsys_outcome", "recsys_failed"
-"""Keys of the driver's own messages: days done; the result; class and text of the error that it met."""
+DONE, OUTCOME, FAILED, SAID = "recsys_done", "recsys_outcome", "recsys_failed", "recsys_said"
+"""Keys of the driver's own messages: days done; the result; class and text of the error that it met; a line on what it
+waits for, or did again."""
 
 
 def packed(content: bytes) -> str:
@@ -35,14 +36,21 @@ class RayJobMessages(dg.PipesMessageReader):
     dagster-ray's own reader has no hook for progress, and prints all else on the caller's screen.
     """
 
-    def __init__(self, on_done: Callable[[int], None], *, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        on_done: Callable[[int], None],
+        *,
+        say: Callable[[str], None],
+        printed: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Begin.
 
         Args:
             on_done: called with the number of days done, at each look; where it raises, the job is stopped.
-            say: takes the lines that are no messages.
+            say: takes a line on what the driver waits for, or did again.
+            printed: takes the lines that are no messages.
         """
-        self._on_done, self._say = on_done, say
+        self._on_done, self._say, self._printed = on_done, say, printed
         self._closed = threading.Event()
         self._client: JobSubmissionClient | None = None
         self._job, self._read, self._done = "", 0, 0
@@ -105,13 +113,15 @@ class RayJobMessages(dg.PipesMessageReader):
     def _take(self, line: str, handler: dg.PipesMessageHandler) -> None:
         message = _message(line)
         if message is None:
-            self._say(line)
+            self._printed(line)
             return
         payload = (message.get("params") or {}).get("payload") or {}
         if message.get("method") != "report_custom_message" or not isinstance(payload, dict):
             handler.handle_message(message)
         elif DONE in payload:
             self._done = payload[DONE]
+        elif SAID in payload:
+            self._say(payload[SAID])
         elif OUTCOME in payload:
             self.outcome = zlib.decompress(base64.b85decode(payload[OUTCOME]))
         elif FAILED in payload:

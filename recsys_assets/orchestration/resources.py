@@ -30,6 +30,7 @@ from recsys_assets.settings import Settings, load_or_default_settings
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.partition_store import PartitionStore
+from recsys_assets.storage.waiting import say_on_log
 
 _PATIENCE: Final = 86_400.0
 """Seconds that a run of Dagster's waits for a build."""
@@ -53,6 +54,16 @@ def progress_of(stage: str, days: Sequence[date], progress: StageProgress) -> Ca
     """Return a function that reports a day of `days` as done."""
     place = {day: number for number, day in enumerate(days, start=1)}
     return lambda day: progress.report(stage, place[day], len(days))
+
+
+def say_in(log: dg.DagsterLogManager) -> Callable[[str], None]:
+    """Return a function that writes a line on a run's log, and on standard error: a build shows no run's log."""
+
+    def say(line: str) -> None:
+        log.warning(line)
+        say_on_log(line)
+
+    return say
 
 
 class Lake(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recsys_assets.benchmarks.ray_nodes import end_all
 from recsys_assets.benchmarks.scale_servers import POSTGRES_BIN
 from recsys_assets.deploy.deployment_files import Deployment, deployment_files, secrets_text
 from recsys_assets_tests.database_servers import free_port
 from recsys_assets_tests.deploy.written import variables, words
 
-OURS = ("api", "builder", "code", "webserver", "daemon")
-HOSTS = re.compile(r"(?<=[@/])(objects|postgres|nats|code)(?=:)")
+OURS = ("api", "builder", "code", "webserver", "daemon", "ray-head", "ray-worker")
+HOSTS = re.compile(r"(?<=[@/=])(objects|postgres|nats|code|ray-head)(?=:)")
 FOLDERS = {
     "/var/lib/recsys": "home",
     "/var/cache/recsys": "cache",
@@ -31,6 +32,9 @@ FOLDERS = {
     "/var/lib/postgresql/data": "postgres",
 }
 START_SECONDS = 120.0
+PORTS = (8000, 8001, 3000, 4000, 4222, 5432, 6379, 8222, 8265, 8333, 8888)
+OF_RAY = {"ray-head": 10_002, "ray-worker": 10_202}
+"""First port of each one's workers: a container has all of them for itself."""
 OTHER_PORTS = (
     "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port.grpc",
     "s3.port.grpc", "admin.port", "admin.port.grpc",
@@ -44,7 +48,7 @@ class Stack:
     def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
         """Write the files of the stack; `settings` are more variables, as a reader would add to settings.env."""
         self.folder = folder
-        self.ports = {port: free_port() for port in (8000, 8001, 3000, 4000, 4222, 5432, 8222, 8333, 8888)}
+        self.ports = {port: free_port() for port in PORTS}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         deployment, numbers = Deployment(kind="compose"), iter(range(99))
         texts = deployment_files(deployment)
@@ -98,6 +102,10 @@ class Stack:
             command += [f"-{port}={free_port()}" for port in OTHER_PORTS]
         if name == "nats":
             command += ["--addr", "127.0.0.1"]
+        if name in OF_RAY:
+            first = OF_RAY[name]
+            command += [f"--min-worker-port={first}", f"--max-worker-port={first + 199}"]
+            command += [f"--temp-dir={self.folder}/ray"] if name == "ray-head" else []
         if name == "postgres":
             command = self._database()
         return command
@@ -187,6 +195,8 @@ class Stack:
     def stop(self, name: str, *, port: int = 8000, number: int = signal.SIGTERM) -> None:
         """End a service's process group by its id."""
         process = self.processes.pop(f"{name}-{port}")
+        if name in OF_RAY:
+            end_all(process.pid, number)  # each of its servers is a group of its own
         for each in (number, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, each)
@@ -196,7 +206,7 @@ class Stack:
 
     def stop_all(self) -> None:
         for key in reversed(list(self.processes)):
-            name, _, port = key.partition("-")
+            name, _, port = key.rpartition("-")
             self.stop(name, port=int(port))
 
 

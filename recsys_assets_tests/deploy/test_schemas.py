@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from recsys_assets.deploy.deployment_files import Deployment, write_deployment
-from recsys_assets_tests.deploy.written import DEPLOYMENTS, ELSEWHERE, NAMES, compose, services
+from recsys_assets_tests.deploy.written import DEPLOYMENTS, ELSEWHERE, NAMES, compose, containers, services
 
 STORES = [{}, ELSEWHERE]
 KUBERNETES = "1.32"
@@ -63,6 +63,17 @@ def test_every_service_is_restarted_and_checked_and_waits_only_for_one_that_is(d
     }
     assert used == compose(deployment)["volumes"].keys()
     assert found["api"]["deploy"] == {"replicas": 2}
+
+
+def test_every_container_of_a_pod_is_checked_and_has_bounds():
+    for name, container in containers().items():
+        assert "livenessProbe" in container, name
+        assert {"startupProbe", "readinessProbe"} & container.keys() or name == "daemon", name
+        assert container["resources"]["limits"].keys() >= {"memory"}, name
+
+
+def test_no_service_fills_the_disk_by_its_log():
+    assert {service["logging"]["driver"] for service in services().values()} == {"local"}
 
 
 def test_every_published_port_is_of_this_host_only():

@@ -1,6 +1,7 @@
 """Several processes find what one finds; the same number of them finds the same bytes, wherever they run."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
 from recsys_assets.benchmarks.datasets import pairs_matrix
@@ -15,7 +17,7 @@ from recsys_assets.embeddings.factorisation import Start
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.sharded_training import Workers, workers_of
 from recsys_assets.embeddings.training import train
-from recsys_assets.errors import LauncherError, MemoryBudgetError, SettingsError
+from recsys_assets.errors import LauncherError, MemoryBudgetError, SettingsError, WorkerKilledError
 from recsys_assets.launching.launcher import InProcess, Launcher
 from recsys_assets.launching.torchrun import Torchrun
 from recsys_assets.scale_settings import LauncherSettings
@@ -24,8 +26,10 @@ from recsys_assets.storage.open_copy import opened
 from recsys_assets.storage.store_place import StorePlace
 from recsys_assets.training_settings import TrainingSettings
 from recsys_assets_tests.embeddings.worlds import block_world, events
+from recsys_assets_tests.launching.tried_work import last_is_killed
 
 SMALL = TrainingSettings(embedding_size=8, epochs=4)
+LONG = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,52 @@ def test_each_epoch_is_reported_once(world, tmp_path):
 def test_a_training_process_loads_no_polars():
     code = "import sys, recsys_assets.embeddings.shard_worker; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Killed(InProcess):
+    """Starts others than those that train: the last one is killed."""
+
+    def gang(self, work, task, *, size):
+        del work, task
+        return super().gang(last_is_killed, LONG, size=size)
+
+
+def kill_one() -> None:
+    """Kill a child process that trains."""
+    children = [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]
+    children[-1].kill()
+
+
+@pytest.mark.scale
+def test_a_training_one_of_whose_processes_was_killed_starts_over_and_finds_the_same_bytes(
+    world, of_two, tmp_path
+):
+    longer, seen, said = msgspec.structs.replace(SMALL, epochs=300), [], []
+    start = Start(user_embeddings=of_two.user_embeddings, item_embeddings=of_two.item_embeddings)
+    workers = workers_in(tmp_path, shards=2)
+
+    def on_epoch(epoch: int, loss: float) -> None:
+        if not seen:
+            kill_one()
+        seen.append((epoch, loss))
+
+    listening = replace(workers, say=said.append)
+    found = train(world, longer, start=start, workers=listening, on_epoch=on_epoch)
+    assert len(said) == 1
+    assert re.match(r"the training starts over, once: process \d of 2 that work together was killed", said[0])
+    assert seen == list(enumerate(found.losses, start=1))
+    assert_equal_bytes(found, train(world, longer, start=start, workers=workers))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.scale
+def test_a_training_whose_processes_are_killed_twice_ends(world, tmp_path):
+    said = []
+    workers = replace(workers_in(tmp_path, shards=2, launcher=Killed()), say=said.append)
+    with pytest.raises(WorkerKilledError, match="process 1 of 2 that work together was killed"):
+        train(world, SMALL, workers=workers)
+    assert len(said) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_left_in_the_scratch_folder(world, tmp_path):

@@ -1,6 +1,9 @@
 """Days read and measured in stretches are those read at once, whoever reads them."""
 
 import pickle
+import shutil
+import socket
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from recsys_assets.drift.monitor import Monitor
 from recsys_assets.errors import LauncherError
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.follow import count_now
+from recsys_assets.lake.initialise import initialise
 from recsys_assets.lake.landed_days import DaysToLand, LandedDay, land_stretch, landed_by, landed_here
 from recsys_assets.lake.raw_audit import RawAudit
 from recsys_assets.lake.sources.registry import source_of
@@ -108,3 +112,33 @@ def test_a_worker_that_does_not_see_the_home_says_where_it_should_be(wanted, tmp
     )  # fmt: skip
     with pytest.raises(LauncherError, match="missing: home and source have the same path on every node"):
         land_stretch(elsewhere)
+
+
+@pytest.fixture
+def in_two_files(tmp_path) -> DaysToLand:
+    """Six days of a source of two files, the second with the last three."""
+    small_home(tmp_path / "whole", first=FIRST)
+    rows = pl.read_csv(tmp_path / "whole" / "events.csv")
+    (tmp_path / "files").mkdir()
+    rows.head(270).write_csv(tmp_path / "files" / "a.csv")
+    rows.tail(270).write_csv(tmp_path / "files" / "b.csv")
+    home = Home(tmp_path / "home")
+    settings = initialise(home, f"tabular:{tmp_path / 'files'}/*.csv")
+    return DaysToLand(
+        home=home, source=settings.source, days=tuple(FIRST + timedelta(days=n) for n in range(6)),
+        counted=count_now(home, settings), users_now={}, forgotten=Forgotten.load(home),
+    )  # fmt: skip
+
+
+def test_a_worker_that_does_not_see_the_source_says_where_it_should_be(in_two_files, tmp_path):
+    shutil.rmtree(tmp_path / "files")
+    with pytest.raises(LauncherError, match="home and source have the same path on every node") as error:
+        land_stretch(in_two_files)
+    assert str(error.value).startswith(f"{socket.gethostname()}: {tmp_path}/files/*.csv: ")
+
+
+def test_a_worker_that_sees_only_some_files_of_the_days_lands_none_of_them(in_two_files, tmp_path):
+    (tmp_path / "files" / "b.csv").unlink()
+    assert land_stretch(replace(in_two_files, days=in_two_files.days[:3]))
+    with pytest.raises(LauncherError, match=r"b\.csv is not here: home and source have the same path"):
+        land_stretch(in_two_files)

@@ -1,6 +1,5 @@
 """One suite over all launchers. Those of a Ray cluster run inside its namespace, by the test that starts one."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +26,8 @@ from recsys_assets_tests.launching.tried_work import (
     squared,
     summed,
 )
-from recsys_assets_tests.ray_clusters import running_ray
+from recsys_assets_tests.ray_clusters import assert_tests_pass, require_inside, running_ray
 
-INSIDE = "RECSYS_TESTS_IN_RAY"
 LONG = 60.0
 
 FORMS: dict[str, Callable[[], Launcher]] = {
@@ -138,17 +136,11 @@ def test_the_suite_holds_for_jobs_sent_to_a_ray_cluster():
 
 
 def suite_holds(cluster: Cluster, selected: str) -> None:
-    options = ["-q", "-x", "-p", "no:cacheprovider", "--timeout=60", "-m", selected]
-    found = cluster.run(
-        *("-m", "pytest", __file__, *options, "-k", "ray and not suite"),
-        environment={INSIDE: "1"},
-        timeout=280,
-    )
-    assert found.returncode == 0, found.stdout[-3000:]
-    assert " skipped" not in found.stdout.splitlines()[-1]
+    options = ("-m", selected, "-k", "ray and not suite")
+    assert_tests_pass(cluster, __file__, *options, each=60, all_of_them=280)
 
 
 def opened(form: str) -> Launcher:
-    if form.startswith("ray") and INSIDE not in os.environ:
-        pytest.skip("runs inside a Ray cluster's namespace, by the test that starts one")
+    if form.startswith("ray"):
+        require_inside()
     return FORMS[form]()

@@ -140,8 +140,9 @@ def test_days_landed_by_a_cluster_are_those_of_one_process(landed_here, fresh, c
 def test_the_days_of_a_killed_worker_are_landed_once(landed_here, fresh, cluster, tmp_path):
     command = ("-m", "recsys_assets", *LAND, "--home", str(fresh.root))
     landing = cluster.start(*command, log=tmp_path / "log")
-    kill_worker(cluster, "ray::land_stret")
+    poll(lambda: landing_workers(cluster))[0].kill()
     assert landing.wait(timeout=300) == 1
+    assert "it is done again" in (tmp_path / "log").read_text()
     assert raw_files(fresh) == raw_files(landed_here)
     assert len(raw_files(fresh)) == DAYS - 1
     assert set(days_in_dagster(fresh).values()) == {1}
@@ -163,9 +164,24 @@ def test_a_job_ends_with_the_step_that_sent_it_and_the_next_one_goes_on(
     assert raw_files(fresh) == raw_files(landed_here)
 
 
-def kill_worker(cluster: Cluster, name: str) -> None:
-    (worker, *_) = poll(lambda: [one for one in cluster.workers() if one.name().startswith(name)])
-    worker.send_signal(signal.SIGKILL)
+@pytest.mark.scale
+@pytest.mark.slow
+def test_a_landing_whose_nodes_were_lost_says_it_and_goes_on_once_one_is_back(landed_here, fresh, tmp_path):
+    log = tmp_path / "log"
+    with running_ray() as cluster:
+        landing = cluster.start("-m", "recsys_assets", *LAND, "--home", str(fresh.root), log=log)
+        poll(lambda: landing_workers(cluster))
+        for _ in range(2):
+            cluster.kill_node(1)
+        poll(lambda: "Ray: every node with CPUs was lost" in log.read_text())
+        cluster.add_node(cpus=1)
+        assert landing.wait(timeout=300) == 1
+    assert raw_files(fresh) == raw_files(landed_here)
+    assert set(days_in_dagster(fresh).values()) == {1}
+
+
+def landing_workers(cluster: Cluster) -> list[psutil.Process]:
+    return [one for one in cluster.workers() if one.name().startswith("ray::land_stret")]
 
 
 def drivers(cluster: Cluster) -> list[psutil.Process]:

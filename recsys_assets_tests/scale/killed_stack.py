@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,8 +148,8 @@ class Command:
 
 
 @contextmanager
-def running_stack(folder: Path) -> Iterator[Stack]:
-    """Servers, a builder with two releases, and two replicas, without load."""
+def running_stack(folder: Path, *, more: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Servers, a builder with two releases, and two replicas, without load; `more` are settings of the builder."""
     with ExitStack() as stack:
         (folder / "nats").mkdir()
         objects = stack.enter_context(running_seaweed(folder / "objects"))
@@ -166,7 +166,7 @@ def running_stack(folder: Path) -> Iterator[Stack]:
             objects,
             database,
             nats,
-            {**store_variables(objects, "home"), **QUICK, **events, **servers},
+            {**store_variables(objects, "home"), **QUICK, **events, **servers, **(more or {})},
         )
         found.command("init", "--days", str(DAYS))
         found.key = found.command("keys", "add", "load", "--scope", "write").strip().splitlines()[-1]

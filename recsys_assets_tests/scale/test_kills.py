@@ -1,19 +1,17 @@
 """SIGKILL of each server and of a replica, in the middle of a build and of a promotion, under 200 requests a second."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import polars as pl
 import pytest
 
 from recsys_assets_tests.api.replicas import until
-from recsys_assets_tests.scale.killed_stack import Command, Stack, loaded, running_stack, wait_for
+from recsys_assets_tests.scale.killed_stack import Stack, loaded, running_stack
+from recsys_assets_tests.scale.kills import Victim, assert_whole, killed_during
 
 pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.timeout(3_000)]
 
-WAIT_SECONDS = 120.0
-"""Longest wait for a moment at which something is killed, or for a sentence about it."""
 STAGE = {
     "objects": "embeddings: ",
     "postgres": "interactions: ",
@@ -21,15 +19,6 @@ STAGE = {
     "replica": "release: ",
 }
 """The line of a build at which a server is killed."""
-
-
-class Victim(NamedTuple):
-    """One process that is killed."""
-
-    kill: Callable[[], None]
-    start: Callable[[], None]
-    is_missed: Callable[[Command], bool]
-    """Called with the command that runs: True when somebody noticed the kill."""
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +37,6 @@ def victim_of(stack: Stack, name: str) -> Victim:
         )
     server = stack.objects if name == "objects" else stack.postgres
     return Victim(server.kill, server.start, lambda command: command.says("; waiting"))
-
-
-def killed_during(victim: Victim, command: Command, *, at: Callable[[], object]) -> bool:
-    """Kill when `at` happens, start again when it was noticed, and wait for the end; True where it was noticed."""
-    assert wait_for(lambda: at() or command.has_ended(), seconds=WAIT_SECONDS)
-    victim.kill()
-    try:
-        missed = wait_for(
-            lambda: victim.is_missed(command) or command.has_ended(), seconds=WAIT_SECONDS
-        ) and victim.is_missed(command)
-    finally:
-        victim.start()
-    command.ended()
-    return missed
 
 
 @pytest.mark.parametrize("name", ["objects", "postgres", "nats", "replica"])
@@ -87,12 +62,6 @@ def test_a_kill_loses_nothing_and_is_waited_for(stack, name):
     ours = {stack.replicas[1].port} if name == "replica" else set()
     assert {port for port, _ in load.failed} <= ours
     assert_whole(stack)
-
-
-def assert_whole(stack: Stack) -> None:
-    assert "files are as they were published, here and in s3://" in stack.command("releases", "verify")
-    said = stack.command("doctor")
-    assert "damaged" not in said.lower(), said
 
 
 def test_every_acknowledged_event_is_landed_once_though_its_server_was_killed(stack):

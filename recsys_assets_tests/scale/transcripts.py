@@ -33,6 +33,7 @@ from recsys_assets.storage.home import Home
 from recsys_assets.storage.store_binding import bind
 from recsys_assets_tests.identity.contents import content
 from recsys_assets_tests.identity.normalise import json_value
+from recsys_assets_tests.ray_clusters import workers_beside
 
 FORMS = ("local", "s3", "cluster", "killed")
 """`killed` is `cluster`, one of whose workers is killed while it lands days."""
@@ -154,16 +155,11 @@ def variables(form: str, folder: Path, stack: ExitStack) -> dict[str, str]:
 
 def kill_a_worker(build: "subprocess.Popen[bytes]") -> None:
     """Kill the first process of this network namespace that lands a stretch of days."""
-    ours = Path("/proc/self/ns/net").readlink()
     while build.poll() is None:
-        for process in psutil.process_iter():
-            with suppress(psutil.NoSuchProcess, FileNotFoundError):
-                if (
-                    process.name().startswith(LANDING)
-                    and Path(f"/proc/{process.pid}/ns/net").readlink() == ours
-                ):
-                    process.kill()
-                    return
+        for process in workers_beside(LANDING):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                return
         time.sleep(0.02)
     raise SystemExit("no worker landed days")
 

@@ -26,7 +26,7 @@ from recsys_assets.orchestration.metadata import (
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
-from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress
+from recsys_assets.orchestration.resources import Artifacts, Lake, StageProgress, say_in
 from recsys_assets.settings import Settings
 from recsys_assets.storage.atomic import replaced_folder
 from recsys_assets.storage.store_place import place_of
@@ -120,7 +120,11 @@ def embeddings(
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("embeddings")
     inputs = lake.inputs()
     workers = workers_of(
-        settings, scratch=folder.parent, say=context.log.info, place=place_of(lake.home.root)
+        settings,
+        scratch=folder.parent,
+        say=say_in(context.log),
+        printed=context.log.info,
+        place=place_of(lake.home.root),
     )
     with (
         making(folder, inputs=inputs.embeddings, parts=parts_of(inputs, "embeddings")),

@@ -14,7 +14,7 @@ from recsys_assets.orchestration.metadata import OWNER, rows_table
 from recsys_assets.orchestration.planning.artifact_parts import parts_of
 from recsys_assets.orchestration.recalled_days import RECALLED_DAYS
 from recsys_assets.orchestration.repair.made_artifacts import making
-from recsys_assets.orchestration.resources import Artifacts, Lake
+from recsys_assets.orchestration.resources import Artifacts, Lake, say_in
 from recsys_assets.storage.handover import remove_leftovers
 from recsys_assets.storage.store_place import place_of
 
@@ -71,7 +71,7 @@ def _workers(context: dg.AssetExecutionContext, lake: Lake, *, scratch: Path) ->
     if place is not None:
         remove_leftovers(place)
     return ListWorkers(
-        launcher=launcher_of(settings, scratch=scratch, say=context.log.info),
+        launcher=launcher_of(settings, scratch=scratch, say=say_in(context.log), printed=context.log.info),
         place=place,
         shares=settings.shards,
     )
