@@ -28,7 +28,7 @@ Recsys = Callable[..., subprocess.CompletedProcess[str]]
 
 BUILT_DAYS = 10
 MEMORY = Path("/dev/shm")
-FOLDERS_GB, SPARE_GB = 6, 6
+FOLDERS_GB, SPARE_GB = 4, 4
 """Space that the tests' folders may take, and memory that must be left beside them."""
 
 

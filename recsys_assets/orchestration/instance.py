@@ -30,6 +30,7 @@ from recsys_assets.orchestration.resources import (
     SilentProgress,
     StageProgress,
 )
+from recsys_assets.orchestration.step_output import copy_output_in_a_thread
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import sync_all
 from recsys_assets.storage.home import HOME_VARIABLE, Home
@@ -99,6 +100,7 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     settings = load_or_default_settings(home).dagster
     configure_dagster(home, settings)
     read_migrations_once()
+    copy_output_in_a_thread()
     if settings.postgres is not None:
         require_server(settings.postgres, seconds=_BACK_SECONDS if settings.postgres in _reached else 0)
         _reached.add(settings.postgres)
