@@ -1,11 +1,13 @@
 """Fixtures of tests of the whole product: running `recsys` as a user does, and one small home built once."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -25,6 +27,17 @@ os.environ.pop(
 Recsys = Callable[..., subprocess.CompletedProcess[str]]
 
 BUILT_DAYS = 10
+MEMORY = Path("/dev/shm")
+FOLDERS_GB, SPARE_GB = 4, 4
+"""Space that the tests' folders may take, and memory that must be left beside them."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the tests' folders into memory, where that is large: then an fsync costs nothing, and they have thousands."""
+    if config.option.basetemp is None and MEMORY.is_dir():
+        space, memory = shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available
+        if min(space, memory - SPARE_GB * 2**30) > FOLDERS_GB * 2**30:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,8 @@ import warnings
 from typing import Any, Final
 
 import dagster as dg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from recsys_assets.errors import SettingsError
 from recsys_assets.orchestration.assets import (
@@ -28,6 +30,7 @@ from recsys_assets.orchestration.resources import (
     SilentProgress,
     StageProgress,
 )
+from recsys_assets.orchestration.step_output import copy_output_in_a_thread
 from recsys_assets.settings import load_or_default_settings
 from recsys_assets.storage.atomic import sync_all
 from recsys_assets.storage.home import HOME_VARIABLE, Home
@@ -36,6 +39,8 @@ from recsys_assets.training_settings import SPINS
 _BACK_SECONDS: Final = 60.0
 """Longest wait for a server that this process has reached before."""
 _reached: Final = set[str]()
+_migrations: Final = dict[str, ScriptDirectory]()
+_read_migrations: Final = ScriptDirectory.from_config
 
 
 def build_definitions(
@@ -94,6 +99,8 @@ def open_instance(home: Home) -> dg.DagsterInstance:
         event.listen(Engine, "handle_error", _name_database)
     settings = load_or_default_settings(home).dagster
     configure_dagster(home, settings)
+    read_migrations_once()
+    copy_output_in_a_thread()
     if settings.postgres is not None:
         require_server(settings.postgres, seconds=_BACK_SECONDS if settings.postgres in _reached else 0)
         _reached.add(settings.postgres)
@@ -113,6 +120,21 @@ def child_environment(home: Home) -> dict[str, str]:
         HOME_VARIABLE: str(home.root),
         "DAGSTER_HOME": str(home.dagster),
     }
+
+
+def read_migrations_once() -> None:
+    """In this process, keep the migrations of Dagster's databases, which Alembic reads again for each opened one.
+
+    There are 90 scripts, a tenth of a second a time.
+    """
+    ScriptDirectory.from_config = _kept_migrations  # type: ignore[method-assign]
+
+
+def _kept_migrations(config: Config) -> ScriptDirectory:
+    place = config.get_main_option("script_location") or ""
+    if place not in _migrations:
+        _migrations[place] = _read_migrations(config)
+    return _migrations[place]
 
 
 def settle_history(home: Home) -> None:
