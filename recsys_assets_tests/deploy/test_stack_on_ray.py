@@ -73,4 +73,4 @@ def test_the_workers_of_the_file_land_and_train_a_build(stack):
 
 def test_the_tests_pass_in_a_namespace():
     with bare_namespace() as namespace:
-        assert_tests_pass(namespace, __file__, "-k", "file", each=600, all_of_them=1_100)
+        assert_tests_pass(namespace, __file__, "-m", "scale", "-k", "file", each=600, all_of_them=1_100)

@@ -13,7 +13,7 @@ from recsys_assets_tests.embeddings.ray_training import LONGER, checksums, train
 from recsys_assets_tests.embeddings.worlds import block_world
 from recsys_assets_tests.ray_clusters import running_ray
 
-pytestmark = [pytest.mark.scale, pytest.mark.slow]
+pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def here(tmp_path) -> Workers:
 
 
 def ran(cluster: Cluster, *arguments: str) -> str:
-    done = cluster.run("-m", "recsys_assets_tests.embeddings.ray_training", *arguments, timeout=200)
+    done = cluster.run("-m", "recsys_assets_tests.embeddings.ray_training", *arguments, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.splitlines()[-1]
 

@@ -123,6 +123,7 @@ def test_only_a_function_of_a_module_goes_to_another_program():
 
 
 @pytest.mark.scale
+@pytest.mark.timeout(1_200)
 def test_the_suite_holds_on_a_ray_cluster():
     with running_ray() as cluster:
         suite_holds(cluster, "scale and not slow")
@@ -130,6 +131,7 @@ def test_the_suite_holds_on_a_ray_cluster():
 
 @pytest.mark.scale
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_the_suite_holds_for_jobs_sent_to_a_ray_cluster():
     with running_ray() as cluster:
         suite_holds(cluster, "scale and slow")
@@ -137,7 +139,7 @@ def test_the_suite_holds_for_jobs_sent_to_a_ray_cluster():
 
 def suite_holds(cluster: Cluster, selected: str) -> None:
     options = ("-m", selected, "-k", "ray and not suite")
-    assert_tests_pass(cluster, __file__, *options, each=60, all_of_them=280)
+    assert_tests_pass(cluster, __file__, *options, each=240, all_of_them=1_000)
 
 
 def opened(form: str) -> Launcher:

@@ -29,8 +29,8 @@ from recsys_assets_tests.object_servers import running_seaweed
 A_SECOND = 200
 POSTS = 50
 """One request of N sends events."""
-LONGEST_SECONDS, MOST_REQUESTS = 900.0, 150_000
-COMMAND_SECONDS = 600.0
+LONGEST_SECONDS, MOST_REQUESTS = 2_400.0, 480_000
+COMMAND_SECONDS = 1_800.0
 DAYS, FIRST_EPOCHS = 12, 4
 QUICK = {
     "RECSYS_TRAINING__MODEL": "ials",
@@ -102,7 +102,7 @@ class Stack:
     def follow(self) -> None:
         """Wait until both replicas serve the builder's release, and keep its lists."""
         release = self.current()
-        until(lambda: all(one.serves(release) for one in self.replicas), seconds=120)
+        until(lambda: all(one.serves(release) for one in self.replicas), seconds=600)
         if release not in self.lists:
             self.lists[release] = {user: self._items(user) for user in self.users}
 
@@ -179,7 +179,7 @@ def running_stack(folder: Path, *, more: Mapping[str, str] | None = None) -> Ite
                     )
                 )
             )
-        until(lambda: all(one.serves(found.current()) for one in found.replicas), seconds=120)
+        until(lambda: all(one.serves(found.current()) for one in found.replicas), seconds=600)
         found.users = [user for user in map(str, range(1, 120)) if is_known(found, user)][:40]
         found.follow()
         yield found

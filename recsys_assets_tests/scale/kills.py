@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from recsys_assets_tests.scale.killed_stack import Command, Stack, wait_for
 
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 600.0
 """Longest wait for a moment at which something is killed, or for a sentence about it."""
 
 

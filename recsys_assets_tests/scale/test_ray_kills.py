@@ -14,7 +14,7 @@ from recsys_assets_tests.ray_clusters import assert_tests_pass, require_inside, 
 from recsys_assets_tests.scale.killed_stack import Stack, loaded, running_stack
 from recsys_assets_tests.scale.kills import Victim, assert_whole, killed_during
 
-pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.timeout(3_000)]
+pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.timeout(7_200)]
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
 ON_RAY = {
@@ -85,4 +85,6 @@ def test_a_killed_worker_loses_nothing_and_its_work_is_done_again(stack, moment)
 
 def test_the_tests_pass_on_a_cluster():
     with running_ray(environment=CREDENTIALS) as cluster:
-        assert_tests_pass(cluster, __file__, "-k", "killed_worker", each=1_200, all_of_them=2_700)
+        assert_tests_pass(
+            cluster, __file__, "-m", "scale", "-k", "killed_worker", each=3_000, all_of_them=7_000
+        )
