@@ -46,6 +46,8 @@ def locked_descriptor(descriptor: int, *, wait: bool = True) -> Iterator[None]:
 
 SHORTLY: Final = 10.0
 """Seconds that a command of a moment waits for another one to end."""
+PULL_LOCK: Final = "pull.lock"
+"""Lock file in `Home.copy`, beside the build lock, of who brings a home to the state of its object store."""
 _POLL_SECONDS: Final = 0.05
 _holders = dict[Path, int]()
 _locks = dict[Path, ExitStack]()
@@ -90,7 +92,7 @@ def require_build(home: Home) -> None:
 
 def _hold(home: Home, held: ExitStack, *, end: float) -> None:
     """Take the lock for `held`, or count one more holder in this process."""
-    path = home.lock("build")
+    path, is_first = home.lock("build"), True
     while True:
         with _counting:
             try:
@@ -106,6 +108,10 @@ def _hold(home: Home, held: ExitStack, *, end: float) -> None:
             else:
                 held.callback(_let_go, path)
                 return
+        if is_first and note_of(home.root).exists():
+            is_first = False
+            with locked(home.copy / PULL_LOCK):  # who only takes up what others pushed ends soon
+                continue
         if time.monotonic() >= end:
             raise BuildRunningError(
                 f"{home.root}: another build of this home, or a command that changes it, is running; wait for it to"

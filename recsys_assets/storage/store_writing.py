@@ -14,7 +14,7 @@ from recsys_assets.storage.copy_index import read_index
 from recsys_assets.storage.copy_push import push, push_current, put_days, writer
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.lease import LEASE_KEY, held_lease
-from recsys_assets.storage.locks import build_lock, locked
+from recsys_assets.storage.locks import PULL_LOCK, build_lock, locked
 from recsys_assets.storage.open_copy import working_copy
 from recsys_assets.storage.store_head import HEAD
 from recsys_assets.storage.store_place import place_of
@@ -211,7 +211,7 @@ def refresh(root: Path) -> None:
     if copy.require_lease is not None:
         return
     try:
-        with locked(Home(root).lock("build"), wait=False):
+        with locked(Home(root).copy / PULL_LOCK), locked(Home(root).lock("build"), wait=False):
             tuple(copy.store.list(HEAD))
             with indexed(copy):
                 copy.pull()

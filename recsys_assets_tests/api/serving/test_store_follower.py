@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import httpx
 import pytest
@@ -70,6 +72,38 @@ def test_an_outage_is_an_error_and_the_home_stays(machines):
     with pytest.raises(ObjectStoreError, match="no answer"):
         take_up(served)
     assert served.rules_file.read_text() == "# new\n"
+
+
+def test_a_command_that_begins_while_something_is_taken_up_waits_for_its_end(machines):
+    one, served = machines.home("one"), machines.home("served")
+    machines.write(one, **{"rules.toml": "# new\n"})
+    copy = working_copy(served.root)
+    copy.store = slow = _Slow(copy.store)
+    with ThreadPoolExecutor(2) as pool:
+        taken = pool.submit(take_up, served)
+        assert slow.entered.wait(30)
+        writing = pool.submit(machines.write, served, **{"recalls.jsonl": "{}\n"})
+        until(lambda: served.lock("build").exists() and not writing.done())
+        slow.go.set()
+        assert taken.result(30)
+        writing.result(30)
+    assert machines.objects.get("recalls.jsonl").content == b"{}\n"
+
+
+class _Slow:
+    """A store whose first listing waits to be let go."""
+
+    def __init__(self, objects) -> None:
+        self._objects, self.entered, self.go = objects, Event(), Event()
+
+    def list(self, prefix=""):
+        if not self.entered.is_set():
+            self.entered.set()
+            assert self.go.wait(30)
+        return self._objects.list(prefix)
+
+    def __getattr__(self, name):
+        return getattr(self._objects, name)
 
 
 class _Silent:
