@@ -23,7 +23,6 @@ from urllib.parse import quote
 
 import numpy as np
 
-from recsys_assets.api.serving.server import end_with, serve
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import RecsysError, ReleaseError
 from recsys_assets.release.current import CURRENT_FILE
@@ -232,6 +231,8 @@ def _short(ids: list[str]) -> str:
 
 def _serve(home: str, port: str, parent: str) -> None:
     """Serve until the parent ends this process, or ends itself."""
+    from recsys_assets.api.serving.server import end_with, serve  # noqa: PLC0415  the tested side needs no web server
+
     end_with(int(parent), signal.SIGKILL)
     serve(Home(Path(home)), host=_HOST, port=int(port), settings=ApiSettings())
 
