@@ -31,7 +31,7 @@ from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.raw_audit import RawAudit
 from recsys_assets.lake.sources.registry import open_source
 from recsys_assets.orchestration.fingerprints import Inputs
-from recsys_assets.quality.audit_and_publish import publish_days
+from recsys_assets.quality.audit_and_publish import prepared, publish_days
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.release.publish import publish
 from recsys_assets.rules.rules_file import rules_part
@@ -88,10 +88,11 @@ def build_without_dagster(home: Home, *, days: int | None) -> None:
         monitor = Monitor(
             "raw_interactions", settings.quality, store=inputs.raw_store, ledger=ledger, catalogue=catalogue
         )
+        audit = RawAudit(source.contract, monitor=monitor)
         publish_days(
-            iter_days(source, settings.source.days(), scratch=home.scratch),
+            prepared(iter_days(source, settings.source.days(), scratch=home.scratch), audit),
             store=inputs.raw_store,
-            audit=RawAudit(source.contract, monitor=monitor),
+            audit=audit,
             quarantine=home.quarantine,
             ledger=ledger,
         )

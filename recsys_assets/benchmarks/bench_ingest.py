@@ -111,7 +111,7 @@ def land_audited(reviews: Path, output: Path) -> Callable[[], dict[str, float]]:
     from recsys_assets.lake.landing import iter_days  # noqa: PLC0415
     from recsys_assets.lake.raw_audit import RawAudit  # noqa: PLC0415
     from recsys_assets.lake.sources.amazon import Amazon  # noqa: PLC0415
-    from recsys_assets.quality.audit_and_publish import publish_days  # noqa: PLC0415
+    from recsys_assets.quality.audit_and_publish import prepared, publish_days  # noqa: PLC0415
     from recsys_assets.quality.ledger import Ledger  # noqa: PLC0415
     from recsys_assets.settings import QualitySettings  # noqa: PLC0415
     from recsys_assets.storage.home import Home  # noqa: PLC0415
@@ -122,10 +122,11 @@ def land_audited(reviews: Path, output: Path) -> Callable[[], dict[str, float]]:
         store = PartitionStore(root=home.raw, schema=RAW_INTERACTIONS.polars_schema())
         with Ledger(home.quality_db) as ledger:
             monitor = Monitor(RAW_INTERACTIONS.name, QualitySettings(), store=store, ledger=ledger)
+            audit = RawAudit(source.contract, monitor=monitor)
             outcome = publish_days(
-                iter_days(source, None, scratch=home.scratch),
+                prepared(iter_days(source, None, scratch=home.scratch), audit),
                 store=store,
-                audit=RawAudit(source.contract, monitor=monitor),
+                audit=audit,
                 quarantine=home.quarantine,
                 ledger=ledger,
             )

@@ -23,7 +23,7 @@ from recsys_assets.lake.landing import iter_days
 from recsys_assets.lake.raw_audit import RawAudit
 from recsys_assets.lake.sources.registry import source_of
 from recsys_assets.orchestration.fingerprints import Inputs
-from recsys_assets.quality.audit_and_publish import publish_days
+from recsys_assets.quality.audit_and_publish import prepared, publish_days
 from recsys_assets.quality.ledger import Ledger
 from recsys_assets.quality.quarantine import rejected_days
 from recsys_assets.settings import load_settings
@@ -158,11 +158,12 @@ def publish_source(place: Path) -> CommandEnd:
         home = home_of(place)
         settings = load_settings(home)
         inputs, source = Inputs(home, settings), source_of(settings.source)
+        audit = RawAudit(source.contract)
         with Ledger(home.quality_db) as ledger:
             publish_days(
-                iter_days(source, settings.source.days(), scratch=home.scratch),
+                prepared(iter_days(source, settings.source.days(), scratch=home.scratch), audit),
                 store=inputs.raw_store,
-                audit=RawAudit(source.contract),
+                audit=audit,
                 quarantine=home.quarantine,
                 ledger=ledger,
             )

@@ -61,7 +61,6 @@ class HistoryAudit(Protocol):
         """`day` went to quarantine; what was there before stays."""
 
 
-@runtime_checkable
 class PreparingAudit(Protocol):
     """An audit that measures many days by one pass, before it judges them one after the other."""
 
@@ -188,43 +187,6 @@ class DayPublisher:
 
 
 def publish_days(
-    frames: Iterable[tuple[date, pl.DataFrame]],
-    *,
-    store: DayStore,
-    audit: Callable[[date, pl.DataFrame], list[CheckResult]],
-    quarantine: Path,
-    ledger: CheckLedger | None = None,
-    recalled: Mapping[date, Sequence[RecalledRows]] | None = None,
-    progress: Callable[[date], None] | None = None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> PublishOutcome:
-    """Audit each day's frame, and publish it or put it in quarantine.
-
-    Args:
-        frames: days in ascending order, each with its collected frame (empty where nothing happened). They are
-            taken in chunks (`in_chunks`), so that memory does not grow with their number.
-        store: as in `DayPublisher`.
-        audit: audits one day; sees the days in the same order. A `PreparingAudit` sees each chunk before its days,
-            a `HistoryAudit` learns how each day ended before the next is audited.
-        quarantine: as in `DayPublisher`.
-        ledger: as in `DayPublisher`.
-        recalled: as in `DayPublisher`.
-        progress: called with each day when it is done.
-        now: as in `DayPublisher`.
-    """
-    return publish_chunks(
-        _prepared(frames, audit),
-        store=store,
-        audit=audit,
-        quarantine=quarantine,
-        ledger=ledger,
-        recalled=recalled,
-        progress=progress,
-        now=now,
-    )
-
-
-def publish_chunks(
     chunks: Iterable[Sequence[tuple[date, pl.DataFrame]]],
     *,
     store: DayStore,
@@ -235,10 +197,11 @@ def publish_chunks(
     progress: Callable[[date], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> PublishOutcome:
-    """Audit and publish days that come in chunks, which are ready for the audit; all else as `publish_days` does.
+    """Audit each day, and publish it or put it in quarantine.
 
     Args:
-        chunks: days in ascending order, each with its collected frame.
+        chunks: days in ascending order, each with its collected frame (empty where nothing happened), in chunks, so
+            that memory does not grow with their number; ready for the audit, see `prepared`.
         store: as in `DayPublisher`.
         audit: audits one day; a `HistoryAudit` learns how each day ended before the next is audited.
         quarantine: as in `DayPublisher`.
@@ -261,14 +224,12 @@ def publish_chunks(
     return publisher.finish()
 
 
-def _prepared(
-    frames: Iterable[tuple[date, pl.DataFrame]], audit: Callable[[date, pl.DataFrame], list[CheckResult]]
+def prepared(
+    frames: Iterable[tuple[date, pl.DataFrame]], audit: PreparingAudit
 ) -> Iterator[list[tuple[date, pl.DataFrame]]]:
-    """Yield the days in chunks, each after the audit prepared it."""
-    prepare = audit.prepare if isinstance(audit, PreparingAudit) else None
+    """Yield days in chunks (`in_chunks`), each after the audit prepared it."""
     for chunk in in_chunks(frames, rows=lambda of_day: of_day[1].height):
-        if prepare is not None:
-            prepare(chunk)
+        audit.prepare(chunk)
         yield chunk
 
 

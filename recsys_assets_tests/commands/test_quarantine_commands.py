@@ -16,7 +16,7 @@ from recsys_assets.interactions.row_rule import RowRule
 from recsys_assets.interactions.wish_rule import WishRule
 from recsys_assets.lake.contract import RAW_INTERACTIONS
 from recsys_assets.lake.raw_audit import RawAudit
-from recsys_assets.quality.audit_and_publish import publish_days
+from recsys_assets.quality.audit_and_publish import prepared, publish_days
 from recsys_assets.quality.quarantine import RejectedDay, rejected_days
 from recsys_assets.storage.partition_store import PartitionStore
 
@@ -104,10 +104,11 @@ def test_a_day_that_cleaning_emptied_shows_the_raw_rows_and_why(tmp_path):
 
 def test_a_raw_day_that_failed_its_checks_says_so_in_words(tmp_path):
     rows = [{"user_id": "u", "item_id": str(n), "timestamp": None} for n in range(60)]
+    audit, frame = RawAudit(RAW_INTERACTIONS), pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema())
     publish_days(
-        [(FIRST, pl.DataFrame(rows, schema=RAW_INTERACTIONS.polars_schema()))],
+        prepared([(FIRST, frame)], audit),
         store=PartitionStore(root=tmp_path / "raw", schema=RAW_INTERACTIONS.polars_schema()),
-        audit=RawAudit(RAW_INTERACTIONS),
+        audit=audit,
         quarantine=tmp_path / "quarantine",
     )
     lines = show(tmp_path).splitlines()

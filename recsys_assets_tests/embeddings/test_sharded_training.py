@@ -1,6 +1,8 @@
 """Several processes find what one finds; the same number of them finds the same bytes, wherever they run."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +115,11 @@ def test_each_epoch_is_reported_once(world, tmp_path):
         on_epoch=lambda epoch, loss: seen.append((epoch, loss)),
     )
     assert seen == list(enumerate(found.losses, start=1))
+
+
+def test_a_training_process_loads_no_polars():
+    code = "import sys, recsys_assets.embeddings.shard_worker; sys.exit('polars' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_nothing_is_left_in_the_scratch_folder(world, tmp_path):

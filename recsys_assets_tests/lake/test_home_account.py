@@ -72,7 +72,7 @@ class SmallHome:
         )
         with Ledger(self.home.quality_db) as ledger:
             publish_days(
-                iter_days(once, days, scratch=self.home.scratch),
+                [list(iter_days(once, days, scratch=self.home.scratch))],
                 store=self.raw, audit=audit, quarantine=self.home.quarantine, ledger=ledger,
             )  # fmt: skip
 

@@ -5,7 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from recsys_assets.quality.audit_and_publish import RECENT_DAYS, DayPublisher, RecalledRows, publish_days
+from recsys_assets.quality.audit_and_publish import (
+    RECENT_DAYS,
+    DayPublisher,
+    RecalledRows,
+    prepared,
+    publish_days,
+)
 from recsys_assets.quality.check_ledger import Acceptance
 from recsys_assets.quality.expectations import expect
 from recsys_assets.quality.ledger import Ledger
@@ -26,7 +32,7 @@ def audit(day, frame):
 
 def publish(tmp_path, *frames, ledger=None):
     return publish_days(
-        frames,
+        [frames],
         store=PartitionStore(root=tmp_path / "raw", schema=SCHEMA),
         audit=audit,
         quarantine=tmp_path / "quarantine",
@@ -132,7 +138,7 @@ class LearningAudit:
 def test_an_audit_of_history_learns_how_each_day_ended(tmp_path):
     learning = LearningAudit()
     publish_days(
-        [(FIRST, GOOD), (SECOND, BAD)],
+        [[(FIRST, GOOD), (SECOND, BAD)]],
         store=PartitionStore(root=tmp_path / "raw", schema=SCHEMA),
         audit=learning,
         quarantine=tmp_path / "quarantine",
@@ -149,14 +155,14 @@ class PreparedAudit(LearningAudit):
 
 def test_an_audit_is_prepared_for_a_chunk_of_days_before_its_first(tmp_path, monkeypatch):
     monkeypatch.setattr(day_frames, "CHUNK_DAYS", 2)
-    prepared = PreparedAudit()
+    audit = PreparedAudit()
     publish_days(
-        iter([(FIRST, GOOD), (SECOND, BAD), (THIRD, GOOD)]),
+        prepared(iter([(FIRST, GOOD), (SECOND, BAD), (THIRD, GOOD)]), audit),
         store=PartitionStore(root=tmp_path / "raw", schema=SCHEMA),
-        audit=prepared,
+        audit=audit,
         quarantine=tmp_path / "quarantine",
     )
-    assert prepared.ended == [
+    assert audit.ended == [
         [(FIRST, 2), (SECOND, 2)],
         (FIRST, "published", 2),
         (SECOND, "rejected"),

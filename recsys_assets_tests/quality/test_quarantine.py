@@ -48,7 +48,7 @@ def store(tmp_path):
 def deliver(tmp_path, store, ledger):
     def once(frame, day=DAY):
         return publish_days(
-            [(day, frame)],
+            [[(day, frame)]],
             store=store,
             audit=audit,
             quarantine=tmp_path / "quarantine",

@@ -31,7 +31,7 @@ from recsys_assets.orchestration.ray_days import is_for_ray, run_on_ray
 from recsys_assets.orchestration.recalled_days import note_rejected_again, recalled_days, recalled_rows
 from recsys_assets.orchestration.repair.made_artifacts import making
 from recsys_assets.orchestration.resources import Lake, StageProgress, progress_of
-from recsys_assets.quality.audit_and_publish import PublishOutcome, publish_chunks
+from recsys_assets.quality.audit_and_publish import PublishOutcome, publish_days
 from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.storage.forgotten import Forgotten
 
@@ -106,7 +106,7 @@ def land_days(
                 provenance.update({one.measured.day: _provenance(inputs, one) for one in chunk})
                 yield [(one.measured.day, one.measured.frame) for one in chunk]
 
-        outcome = publish_chunks(
+        outcome = publish_days(
             audited(),
             store=lake.raw(provenance.__getitem__),
             audit=audit,
