@@ -1,9 +1,7 @@
 """Rows of SQLite tables written and read in bulk."""
 
 import sqlite3
-import sys
 from contextlib import closing
-from subprocess import run
 
 import adbc_driver_manager
 import polars as pl
@@ -81,14 +79,3 @@ def test_raises_when_there_is_no_file_and_makes_none(tmp_path):
         read_rows(tmp_path / "a.sqlite", "things", SCHEMA)
 
     assert list(tmp_path.iterdir()) == []
-
-
-def test_pandas_is_not_imported(tmp_path):
-    code = (
-        "import sys, polars as pl; from pathlib import Path\n"
-        "from recsys_assets.features.table_rows import append_rows\n"
-        "append_rows(Path(sys.argv[1]), 'things', pl.DataFrame({'id': ['a'], 'count': [1]}))\n"
-        "sys.exit('pandas' in sys.modules)"
-    )
-    path = made(tmp_path / "a.sqlite")
-    assert run([sys.executable, "-W", "ignore", "-c", code, str(path)], check=False).returncode == 0
