@@ -6,11 +6,9 @@ so that every Dagster tool reads them.
 """
 
 import os
-import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Final, cast
 
 import sqlalchemy as db
@@ -124,7 +122,6 @@ class BatchedEventLog(BatchedEvents, SqliteEventLogStorage):
         """Open the databases in `base_dir`, made where missing."""
         self._open: OrderedDict[str, tuple[int, Engine, Connection]] = OrderedDict()
         self._tables: set[str] = set()
-        self._of_new_run: bytes | None = None
         super().__init__(base_dir, inst_data=inst_data)
 
     @classmethod
@@ -195,24 +192,10 @@ class BatchedEventLog(BatchedEvents, SqliteEventLogStorage):
             connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
         )
         if shard not in self._initialized_dbs:
-            self._make_tables(shard, engine)
+            self._initdb(engine)
             self._initialized_dbs.add(shard)
         self._open[shard] = (_inode(self.path_for_shard(shard)), engine, engine.connect())
         return self._open[shard]
-
-    def _make_tables(self, shard: str, engine: Engine) -> None:
-        """Make or check a shard's tables; those of a second new run are a copy of the first one's.
-
-        Making them loads all of Dagster's migrations, which takes as long as many a run's events.
-        """
-        path = Path(self.path_for_shard(shard))
-        is_new_run = shard != _INDEX_SHARD and not path.exists()
-        if is_new_run and self._of_new_run is not None and _written_as_new(path, self._of_new_run):
-            return
-        self._initdb(engine)
-        if is_new_run:
-            with closing(sqlite3.connect(path)) as connection:
-                self._of_new_run = connection.serialize()
 
     def _close(self, shard: str) -> None:
         _, engine, connection = self._open.pop(shard)
@@ -257,21 +240,6 @@ def _plan_of(materialised: Mapping[str, Any]) -> dict[str, Any]:
         "of_day": materialised["partition"],
         "of_run": materialised["run_id"],
     }
-
-
-def _written_as_new(path: Path, content: bytes) -> bool:
-    """Write a new file at once, whole for every process that looks; return False where it could not be written so."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}.staged")
-    try:
-        staged.write_bytes(content)
-        os.link(staged, path)
-    except (
-        OSError
-    ):  # another process was first, or the file system has no links: SQLite makes it, or says why not
-        return False
-    finally:
-        staged.unlink(missing_ok=True)
-    return True
 
 
 def _inode(path: str) -> int:
