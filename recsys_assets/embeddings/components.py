@@ -44,17 +44,21 @@ class FittedComponent:
     own_recency: bool = False
     """True where a user's recent wishes can count more than the older ones."""
 
-    def scores(self, matrix: InteractionMatrix, own_n: Float32 | None) -> ScoreUsers:
+    def scores(
+        self, matrix: InteractionMatrix, own_n: Float32 | None, *, users_UD: Float32 | None = None
+    ) -> ScoreUsers:
         """Return the scores of the matrix's users.
 
         Args:
             matrix: what was fitted to.
             own_n: weight of each entry in its user's score, (n,), 0-1; None: 1.
+            users_UD: the `user_vectors` of a factorisation, where they are known already.
         """
         if self.factors is not None:
-            users_UD = torch.from_numpy(user_vectors(self, matrix, own_n))
+            known = user_vectors(self, matrix, own_n) if users_UD is None else users_UD
+            vectors_UD = torch.from_numpy(known)
             items_DI = torch.from_numpy(item_vectors(self)).T
-            return lambda user_nums: users_UD[user_nums] @ items_DI
+            return lambda user_nums: vectors_UD[user_nums] @ items_DI
         if self.related is not None:
             return by_related_items(matrix, self.related, values_n=own_n)
         return lambda user_nums: torch.zeros(len(user_nums), len(matrix.items))

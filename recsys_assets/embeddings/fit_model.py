@@ -3,6 +3,7 @@
 Shapes: U users, I items, D dimensions served (the factors, then the prior), n entries; R users scored.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,10 +100,11 @@ def fit_model(
         if name not in parts:
             parts[name] = COMPONENTS[name].fit(matrix, settings, run)
     own_n = own_weights(matrix, spec.own_half_life_days)
-    weights = score_weights(matrix, spec, parts, own_n)
-    prior_I = log_popularity(matrix, half_life_days=spec.prior_half_life_days, categories_I=categories_I)
     factors = {name: parts[name] for name in vectors}
-    users_UD, items_ID, slices = _side_by_side(matrix, factors, weights, own_n)
+    users = {name: user_vectors(one, matrix, own_n) for name, one in factors.items()}
+    weights = score_weights(matrix, spec, parts, own_n, users=users)
+    prior_I = log_popularity(matrix, half_life_days=spec.prior_half_life_days, categories_I=categories_I)
+    users_UD, items_ID, slices = _side_by_side(factors, weights, users)
     users_UD, items_ID, coordinate = _with_prior(users_UD, items_ID, weights["prior"] * prior_I)
     related = next((parts[name].related for name in spec.components if parts[name].related is not None), None)
     recipe = ScoreRecipe(
@@ -133,13 +135,16 @@ def score_weights(
     spec: ModelSpec,
     fitted: dict[str, FittedComponent],
     own_n: Float32 | None,
+    *,
+    users: Mapping[str, Float32],
 ) -> dict[str, float]:
     """Return the weight that multiplies each component's scores, and `prior`, the weight of log popularity.
 
     All are divided by the weight of the first component with a score, so that its scores are served as they are.
+    `users` are the users' vectors of each factorisation, (U, D): solving them takes as long as an epoch.
     """
     spreads = {
-        name: spread(fitted[name].scores(matrix, own_n), matrix)
+        name: spread(fitted[name].scores(matrix, own_n, users_UD=users.get(name)), matrix)
         for name in spec.components
         if fitted[name].factors is not None or fitted[name].related is not None
     }
@@ -166,16 +171,13 @@ def spread(score: ScoreUsers, matrix: InteractionMatrix) -> float:
 
 
 def _side_by_side(
-    matrix: InteractionMatrix,
-    factors: dict[str, FittedComponent],
-    weights: dict[str, float],
-    own_n: Float32 | None,
+    factors: dict[str, FittedComponent], weights: dict[str, float], users: Mapping[str, Float32]
 ) -> tuple[Float32, Float32, dict[str, FactorSlice]]:
     """Return the users' and items' vectors of all factorisations, the users' multiplied by the weights."""
     sides_U, sides_I, slices, first = [], [], {}, 0
     for name, one in factors.items():
         weight = weights.get(name, 0.0)
-        sides_U.append(user_vectors(one, matrix, own_n) * np.float32(weight))
+        sides_U.append(users[name] * np.float32(weight))
         sides_I.append(item_vectors(one))
         end = first + sides_I[-1].shape[1]
         slices[name] = FactorSlice(first=first, end=end, weight=weight)

@@ -206,14 +206,15 @@ def start_from(
     if popularity_dimension != (component == "softmax"):
         return None
     sides = (
-        _carried(earlier.user_embeddings[:, part.first : part.end] / part.weight, earlier.users, users),
-        _carried(earlier.item_embeddings[:, part.first : part.end], earlier.items, items),
+        carried(earlier.user_embeddings[:, part.first : part.end] / part.weight, earlier.users, users),
+        carried(earlier.item_embeddings[:, part.first : part.end], earlier.items, items),
     )
     users_UD, items_ID = (np.pad(side, ((0, 0), (0, popularity_dimension))) for side in sides)
     return Start(user_embeddings=users_UD, item_embeddings=items_ID)
 
 
-def _carried(embeddings: Float32, earlier: Vocabulary, wanted: Vocabulary) -> Float32:
+def carried(embeddings: Float32, earlier: Vocabulary, wanted: Vocabulary) -> Float32:
+    """Return vectors in the numbering of `wanted`, float32; those of ids that `earlier` lacks are zero."""
     nums = earlier.nums(list(wanted))
     found = np.zeros((len(wanted), embeddings.shape[1]), dtype=np.float32)
     found[nums >= 0] = embeddings[nums[nums >= 0]]

@@ -5,6 +5,7 @@ split and ties as in `held_out`, metrics as in `metrics`. Models are trained on 
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.components import ScoreUsers
-from recsys_assets.embeddings.fit_model import fit_model
+from recsys_assets.embeddings.fit_model import FittedModel, fit_model
 from recsys_assets.embeddings.interaction_matrix import by_popularity, popularity
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.recency import Categories
@@ -50,7 +51,7 @@ SEGMENT_SCHEMA = pl.Schema([("segment", pl.String), *SCHEMA.items()])
 """The same for the users of a segment, or for held-out items of a segment."""
 
 DEPTHS = (10, 20)
-_USERS_DEPTH: Final = 10
+USERS_DEPTH: Final = 10
 """Length of the lists that single users' metrics are of."""
 MOST_USERS = 20_000
 """Users ranked; more with held-out items are sampled."""
@@ -60,6 +61,12 @@ HISTORY_EDGES = (5, 20, 100)
 Row = tuple[str, str, int, float, float | None, float | None, int]
 Rankings = dict[str, Ranking]
 """Model -> its ranking, all of the same users."""
+OnFit = Callable[[FittedModel], None]
+"""Takes the model once it is fitted to the training part."""
+
+
+def unused(_: FittedModel) -> None:
+    """Take a fitted model, and keep nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +100,14 @@ def evaluate_if_possible(
     *,
     categories: Categories = lambda _: None,
     hides: pl.Expr | None = None,
+    on_fit: OnFit = unused,
 ) -> tuple[Evaluation, str]:
     """Return `evaluate`'s result and "", or an empty result and the reason where nothing can be held out."""
     try:
-        return evaluate(interactions, spec, settings, categories=categories, hides=hides), ""
+        found = evaluate(interactions, spec, settings, categories=categories, hides=hides, on_fit=on_fit)
     except NothingHeldOutError as error:  # a short or sparse log: reported, and a check warns
         return Evaluation(table=SCHEMA.to_frame(), segments=SEGMENT_SCHEMA.to_frame()), str(error)
+    return found, ""
 
 
 def evaluate(
@@ -109,6 +118,7 @@ def evaluate(
     most_users: int = MOST_USERS,
     categories: Categories = lambda _: None,
     hides: pl.Expr | None = None,
+    on_fit: OnFit = unused,
 ) -> Evaluation:
     """Split by time as the settings say, fit on the earlier part and measure the model beside the baselines.
 
@@ -119,48 +129,20 @@ def evaluate(
         most_users: the most users that are ranked.
         categories: codes of the categories of items.
         hides: true for the events that hide an item, see `InteractionMatrix.from_interactions`.
+        on_fit: called with the fitted model.
 
     Raises:
         NothingHeldOutError: too few days, or nothing new is held out.
     """
     split = time_split(interactions, held_out_share=settings.held_out_share, hides=hides)
-    days = (split.first_held_out_day, _last_day(interactions))
-    return evaluate_split(split, spec, settings, most_users=most_users, categories=categories, days=days)
+    days = (split.first_held_out_day, last_day(interactions))
+    return evaluate_split(
+        split, spec, settings, most_users=most_users, categories=categories, days=days, on_fit=on_fit
+    )
 
 
-def evaluate_recipe(
-    interactions: pl.LazyFrame,
-    spec: ModelSpec,
-    settings: TrainingSettings,
-    *,
-    held_out_share: float,
-    seed: int,
-    categories: Categories = lambda _: None,
-    hides: pl.Expr | None = None,
-) -> EvaluatedUsers:
-    """Return the metrics of each user by one model, on the split and for the users of another recipe's evaluation.
-
-    Args:
-        interactions: the columns of the INTERACTIONS contract.
-        spec: the model.
-        settings: of its training.
-        held_out_share: sets the split, whatever `settings` say.
-        seed: draws the users, whatever `settings` say.
-        categories: codes of the categories of items.
-        hides: true for the events that hide an item.
-
-    Raises:
-        NothingHeldOutError: too few days, or nothing new is held out.
-        MemoryBudgetError: the fit would need more memory than its budget.
-    """
-    split = time_split(interactions, held_out_share=held_out_share, hides=hides)
-    users = split.sample_users(most_users=MOST_USERS, seed=seed)
-    score = fit_model(split.train, spec, settings, categories_I=categories(split.train.items)).score()
-    rankings = {spec.model: rank(split.train, users, score, k=_USERS_DEPTH)}
-    return _of_users(rankings, split, (split.first_held_out_day, _last_day(interactions)))
-
-
-def _last_day(interactions: pl.LazyFrame) -> date:
+def last_day(interactions: pl.LazyFrame) -> date:
+    """Return the UTC day of the last event."""
     found: date = interactions.select(pl.col(columns.TIMESTAMP).dt.date().max()).collect().item()
     return found
 
@@ -173,10 +155,11 @@ def evaluate_split(
     most_users: int = MOST_USERS,
     categories: Categories = lambda _: None,
     days: tuple[date, date] | None = None,
+    on_fit: OnFit = unused,
 ) -> Evaluation:
     """Fit on the training part and measure the model beside the baselines.
 
-    `days` are the first and the last held-out one, for the metrics of single users.
+    `days` are the first and the last held-out one, for the metrics of single users; `on_fit` takes the fitted model.
 
     Raises:
         TrainingDataError: nothing can be trained on.
@@ -184,7 +167,9 @@ def evaluate_split(
     users = split.sample_users(most_users=most_users, seed=settings.seed)
     rankings = {
         model: rank(split.train, users, score, k=max(DEPTHS))
-        for model, score in scorers(split, spec, settings, categories(split.train.items)).items()
+        for model, score in scorers(
+            split, spec, settings, categories(split.train.items), on_fit=on_fit
+        ).items()
     }
     segment_rows = by_history(rankings, split, seed=settings.seed)
     segment_rows += by_item_popularity(rankings, split, seed=settings.seed)
@@ -192,12 +177,13 @@ def evaluate_split(
     return Evaluation(
         table=pl.DataFrame(metric_rows(rankings, split, seed=settings.seed), schema=SCHEMA, orient="row"),
         segments=pl.DataFrame(by_model, schema=SEGMENT_SCHEMA, orient="row"),
-        users=None if days is None else _of_users(rankings, split, days),
+        users=None if days is None else users_of(rankings, split, days),
     )
 
 
-def _of_users(rankings: Rankings, split: Split, days: tuple[date, date]) -> EvaluatedUsers:
-    found = {model: user_metrics(ranking, split.truth, k=_USERS_DEPTH) for model, ranking in rankings.items()}
+def users_of(rankings: Rankings, split: Split, days: tuple[date, date]) -> EvaluatedUsers:
+    """Return the metrics at 10 of each ranked user; `days` are the first and the last held-out one."""
+    found = {model: user_metrics(ranking, split.truth, k=USERS_DEPTH) for model, ranking in rankings.items()}
     nums = next(iter(rankings.values())).user_nums
     return EvaluatedUsers(
         first_day=days[0],
@@ -209,11 +195,18 @@ def _of_users(rankings: Rankings, split: Split, days: tuple[date, date]) -> Eval
 
 
 def scorers(
-    split: Split, spec: ModelSpec, settings: TrainingSettings, categories_I: Int64 | None = None
+    split: Split,
+    spec: ModelSpec,
+    settings: TrainingSettings,
+    categories_I: Int64 | None = None,
+    *,
+    on_fit: OnFit = unused,
 ) -> dict[str, ScoreUsers]:
     """Fit the model and the baselines on the training part; EASE where the catalogue is small enough."""
+    model = fit_model(split.train, spec, settings, categories_I=categories_I)
+    on_fit(model)
     found = {
-        spec.model: fit_model(split.train, spec, settings, categories_I=categories_I).score(),
+        spec.model: model.score(),
         "popularity": baselines.popular(split.train),
         "recency_popularity": baselines.recently_popular(split.train),
         "last_month": baselines.last_month(split.train),

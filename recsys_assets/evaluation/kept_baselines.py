@@ -1,7 +1,7 @@
 """An evaluation after a small change of the data: the model is measured again, the baselines' metrics are kept.
 
-Fitting the baselines takes half of an evaluation's time, and one day of many does not move them. A warm replay takes
-this way; the next build measures all of them.
+Fitting the baselines takes half of an evaluation's time, and one day of many does not move them. The model is trained
+on from where the evaluation before ended. A warm replay takes this way; the next build measures all of them.
 """
 
 from datetime import date
@@ -12,7 +12,9 @@ import msgspec
 import polars as pl
 
 from recsys_assets import columns
-from recsys_assets.embeddings.fit_model import fit_model
+from recsys_assets.embeddings.components import Run
+from recsys_assets.embeddings.factorisation import with_epochs
+from recsys_assets.embeddings.fit_model import FittedModel, fit_model
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.recency import Categories
 from recsys_assets.errors import NothingHeldOutError
@@ -23,12 +25,15 @@ from recsys_assets.evaluation.comparison import (
     SCHEMA,
     SEGMENT_SCHEMA,
     Evaluation,
+    OnFit,
     by_history,
     by_item_popularity,
     metric_rows,
+    unused,
 )
 from recsys_assets.evaluation.evaluated_users import read_evaluated_users
 from recsys_assets.evaluation.held_out import TimeSplit, rank, time_split
+from recsys_assets.evaluation.kept_fit import fit_folder, kept_starts
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.training_settings import TrainingSettings
 
@@ -44,8 +49,11 @@ def evaluate_beside(
     *,
     categories: Categories = lambda _: None,
     hides: pl.Expr | None = None,
+    on_fit: OnFit = unused,
 ) -> Evaluation | None:
     """Measure the model alone, beside the baselines of an earlier evaluation.
+
+    Where `warm_start_epochs` is not 0, it is trained on from the vectors that the earlier evaluation kept (`kept_fit`).
 
     Args:
         interactions: the columns of the INTERACTIONS contract.
@@ -54,6 +62,7 @@ def evaluate_beside(
         earlier: the folder of the earlier evaluation.
         categories: codes of the categories of items.
         hides: true for the events that hide an item.
+        on_fit: called with the fitted model.
 
     Returns:
         The evaluation; None where the earlier one is missing, or of other days or users, so that all must be measured.
@@ -77,8 +86,9 @@ def evaluate_beside(
         or kept.is_empty()
     ):
         return None
-    score = fit_model(split.train, spec, settings, categories_I=categories(split.train.items)).score()
-    rankings = {spec.model: rank(split.train, users, score, k=max(DEPTHS))}
+    model = _trained_on(split, spec, settings, fit_folder(earlier), categories)
+    on_fit(model)
+    rankings = {spec.model: rank(split.train, users, model.score(), k=max(DEPTHS))}
     segments = by_history(rankings, split, seed=settings.seed)
     segments += by_item_popularity(rankings, split, seed=settings.seed)
     own = pl.DataFrame(metric_rows(rankings, split, seed=settings.seed), schema=SCHEMA, orient="row")
@@ -92,6 +102,17 @@ def evaluate_beside(
             recall={spec.model: metrics["recall"].tolist(), **_of_baselines(before.recall)},
         ),
     )
+
+
+def _trained_on(
+    split: TimeSplit, spec: ModelSpec, settings: TrainingSettings, kept: Path, categories: Categories
+) -> FittedModel:
+    """Fit the model to the training part, from the kept vectors where there are any."""
+    starts = kept_starts(kept, split.train, spec, settings) if settings.warm_start_epochs else {}
+    for name in starts:
+        settings = with_epochs(settings, settings.warm_start_epochs, component=name)
+    codes_I = categories(split.train.items)
+    return fit_model(split.train, spec, settings, categories_I=codes_I, run=Run(starts=starts))
 
 
 def _days(split: TimeSplit, interactions: pl.LazyFrame) -> tuple[date, date]:

@@ -5,10 +5,13 @@ The finished file is only read (`feature_store.py`), so it may be opened as immu
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import polars as pl
@@ -17,6 +20,7 @@ from recsys_assets import columns
 from recsys_assets.features.compute import feature_tables
 from recsys_assets.features.contract import ITEM_FEATURES, REGISTRY_FILE, USER_FEATURES, registry_rows
 from recsys_assets.features.kind_columns import kinds_of, with_kinds
+from recsys_assets.features.table_rows import append_rows, read_rows
 from recsys_assets.quality.contract import Column, Contract
 from recsys_assets.quality.expectations import CheckResult, expect
 from recsys_assets.quality.run_expectations import evaluate
@@ -83,12 +87,10 @@ def _write_items(path: Path, frame: pl.DataFrame) -> None:
 
     A search that matches very many reads the first of them only.
     """
-    import sqlite_utils  # noqa: PLC0415  as adbc below
-
     popular_first = frame.sort("popularity_rank", *ITEM_FEATURES.key, nulls_last=True)
     _write_table(path, with_kinds(ITEM_FEATURES, kinds_of(frame.columns)), popular_first)
     with closing(sqlite3.connect(path)) as connection:
-        table = sqlite_utils.Database(connection).table(ITEM_FEATURES.name)
+        table = _sqlite_utils().Database(connection).table(ITEM_FEATURES.name)
         table.create_index([columns.CATEGORY])
         table.create_index(["popularity_rank"])
         table.enable_fts(_SEARCHED, fts_version="FTS5", tokenize="unicode61 remove_diacritics 2")
@@ -96,15 +98,26 @@ def _write_items(path: Path, frame: pl.DataFrame) -> None:
 
 def _write_registry(folder: Path, kinds: tuple[str, ...]) -> None:
     """Write the registry as a table of the database, and as `features.json` beside it."""
-    import sqlite_utils  # noqa: PLC0415  as adbc below
-
     rows = registry_rows(kinds)
     with closing(sqlite3.connect(folder / FEATURE_DATABASE)) as connection:
-        database = sqlite_utils.Database(connection)
+        database = _sqlite_utils().Database(connection)
         database.table(_REGISTRY_TABLE).insert_all(rows, pk=("entity", "name"), replace=True)
     (folder / REGISTRY_FILE).write_text(
         json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
+
+
+def _sqlite_utils() -> ModuleType:
+    """Import sqlite-utils, without the pandas that it imports where there is one: 0.7 s for types that no row has."""
+    without = "pandas" not in sys.modules
+    if without:
+        # Python's mark of a module that is not there
+        sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        return import_module("sqlite_utils")
+    finally:
+        if without:
+            del sys.modules["pandas"]
 
 
 def _finish(path: Path) -> None:
@@ -149,22 +162,21 @@ def _quoted(name: str) -> str:
 def _write_table(path: Path, contract: Contract, frame: pl.DataFrame, *, suffix: str = "") -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(table_ddl(contract, suffix=suffix))
-    rows = frame.select(*contract.columns).to_arrow(compat_level=pl.CompatLevel.oldest())
-    import adbc_driver_sqlite.dbapi as adbc  # noqa: PLC0415  it imports pandas where that is installed: 0.7 s
-
-    with closing(adbc.connect(str(path))) as connection, connection.cursor() as cursor:
-        cursor.adbc_ingest(contract.name, rows, mode="append")
-        connection.commit()
+    append_rows(path, contract.name, frame.select(*contract.columns))
 
 
 def read_features(path: Path, contract: Contract) -> pl.DataFrame:
     """Read a feature table back from the database at `path`, with the types of its contract and the kinds' columns."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         written = [row[1] for row in connection.execute(f"PRAGMA table_info({contract.name})")]
-        schema = with_kinds(contract, kinds_of(written)).polars_schema()
-        wanted = ", ".join(map(_quoted, schema))
-        rows = connection.execute(f"SELECT {wanted} FROM {contract.name}").fetchall()  # noqa: S608
-    return pl.DataFrame(rows, schema=schema, orient="row", strict=False)
+    return read_rows(path, contract.name, with_kinds(contract, kinds_of(written)).polars_schema())
+
+
+def read_ids(path: Path, contract: Contract) -> pl.DataFrame:
+    """Read the keys of a feature table's rows from the database at `path`."""
+    return read_rows(
+        path, contract.name, pl.Schema({name: contract.columns[name].dtype for name in contract.key})
+    )
 
 
 def freshness_result(table: str, *, as_of: date, through_day: date) -> CheckResult:

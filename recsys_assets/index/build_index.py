@@ -11,6 +11,7 @@ from recsys_assets.embeddings.model_files import load_embeddings
 from recsys_assets.index.candidate_rows import CandidateInputs, Method, write_candidates
 from recsys_assets.index.choose_index import choose_index
 from recsys_assets.index.index_report import IndexReport
+from recsys_assets.index.kept_choice import keep_exact
 from recsys_assets.index.list_shards import ListsApart, ListWorkers
 from recsys_assets.index.neighbour_rows import item_factors, write_neighbours
 from recsys_assets.settings import IndexSettings
@@ -48,6 +49,7 @@ def build_item_index(
     *,
     seed: int = 0,
     workers: ListWorkers | None = None,
+    keep_choice: bool = False,
 ) -> IndexOutcome:
     """Build the search and the precomputed lists, and replace the artifact in `folder` by them.
 
@@ -57,6 +59,7 @@ def build_item_index(
         settings: recall target, threads, and sizes of the precomputed lists.
         seed: seed of the samples that the search is measured on.
         workers: compute the lists; None: this process. The bytes are the same.
+        keep_choice: search exactly without measuring graphs where the index in `folder` does, see `keep_exact`.
 
     Raises:
         TrainingDataError: an embedding is not finite.
@@ -64,7 +67,8 @@ def build_item_index(
     """
     found = load_embeddings(embeddings)
     with replaced_folder(folder) as staged:
-        report = choose_index(
+        kept = keep_exact(found.item_embeddings, staged, settings, earlier=folder) if keep_choice else None
+        report = kept or choose_index(
             found.item_embeddings, staged, settings, seed=seed, queries=found.user_embeddings
         )
         with nullcontext() if workers is None else ListsApart(workers, embeddings, staged, settings) as apart:

@@ -128,11 +128,12 @@ def choose_index(
         usearch_version=usearch.__version__,
         seconds=time.perf_counter() - started,
     )
-    _write(folder, None if chosen is exact else graph, ordered, report)
+    write_search(folder, None if chosen is exact else graph, ordered, report)
     return report
 
 
-def _write(folder: Path, graph: HnswGraph | None, ordered: NormOrdered, report: IndexReport) -> None:
+def write_search(folder: Path, graph: HnswGraph | None, ordered: NormOrdered, report: IndexReport) -> None:
+    """Write the report and the files of a search, the graph or, where that is None, the exact one."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {
         VECTORS_FILE: ordered.vectors_ID,

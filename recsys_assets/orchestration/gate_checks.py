@@ -112,7 +112,7 @@ class Candidate:
 
     def _refitted(self, spec: ModelSpec, training: TrainingSettings) -> ModelOnUsers | str:
         """Measure another recipe on the candidate's split; else the reason why it cannot be."""
-        from recsys_assets.evaluation.comparison import evaluate_recipe  # noqa: PLC0415  imports torch
+        from recsys_assets.evaluation.refitted_recipe import evaluate_recipe  # noqa: PLC0415  imports torch
 
         own = self.settings.training
         try:

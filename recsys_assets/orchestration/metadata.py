@@ -63,7 +63,12 @@ def rows_table(rows: Sequence[dict[str, Any]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(row) for row in plain], schema=schema)
 
 
-def rows_by_day_figure(rows: Mapping[date, int]) -> "Figure":
+def rows_by_day(rows: Mapping[date, int]) -> dict[str, dg.MarkdownMetadataValue]:
+    """Return the metadata `rows_by_day`, a plot of the rows of each day; none of a single day, whose plot is a dot."""
+    return {"rows_by_day": figure_markdown(_rows_by_day_figure(rows))} if len(rows) > 1 else {}
+
+
+def _rows_by_day_figure(rows: Mapping[date, int]) -> "Figure":
     """Plot the rows of each day, in the order of time."""
     days = sorted(rows)
     figure = _figure((8, 2.4))

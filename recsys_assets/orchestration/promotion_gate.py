@@ -4,6 +4,7 @@ The checks are in `gate_checks`, the rules of the judgement in `release.gate`.
 """
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, get_args
@@ -18,7 +19,7 @@ from recsys_assets.quality.expectations import CheckResult
 from recsys_assets.release.gate import (
     nothing_to_compare,
 )
-from recsys_assets.release.gate_report import NOT_JUDGED, GateName, GateReport, write_gate
+from recsys_assets.release.gate_report import NOT_JUDGED, GateName, GateReport, GateResult, write_gate
 from recsys_assets.release.list_audit import audit_lists
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.release.release_store import ReleaseStore
@@ -91,14 +92,13 @@ def judge(
         interactions=interactions,
         catalogue=catalogue,
     )
-    lists = audit_lists(candidate.release, candidate.current)
-    results = []
-    for done, name in enumerate(NAMES, start=1):
-        if settings.gate.enabled:
-            results.append(candidate.lists(lists) if name == "lists" else getattr(candidate, name)())
-        else:
-            results.append(nothing_to_compare(name, NOT_JUDGED))
-        on_step(done, len(NAMES))
+    with ThreadPoolExecutor(1) as beside:
+        served = beside.submit(candidate.smoke_test) if settings.gate.enabled else None
+        lists = audit_lists(candidate.release, candidate.current)
+        results = []
+        for done, name in enumerate(NAMES, start=1):
+            results.append(_result_of(candidate, name, lists=lists, served=served))
+            on_step(done, len(NAMES))
     report = GateReport(
         release=release_id,
         against=against,
@@ -109,6 +109,18 @@ def judge(
     )
     write_gate(home.releases, report)
     return Judgement(report=report, lists=lists if settings.gate.enabled else _only_warnings(lists))
+
+
+def _result_of(
+    candidate: Candidate, name: GateName, *, lists: list[CheckResult], served: "Future[GateResult] | None"
+) -> GateResult:
+    """Return the result of a check; that of the smoke test, which waits for a server to start, comes from `served`."""
+    if served is None:
+        return nothing_to_compare(name, NOT_JUDGED)
+    if name == "smoke_test":
+        return served.result()
+    found: GateResult = candidate.lists(lists) if name == "lists" else getattr(candidate, name)()
+    return found
 
 
 def served_already(store: ReleaseStore, release_id: str) -> Judgement:

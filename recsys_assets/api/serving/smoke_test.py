@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -23,15 +24,16 @@ from urllib.parse import quote
 
 import numpy as np
 
-from recsys_assets.api.serving.server import end_with, serve
 from recsys_assets.api_settings import ApiSettings
 from recsys_assets.errors import RecsysError, ReleaseError
 from recsys_assets.release.current import CURRENT_FILE
 from recsys_assets.release.load import Release, load_release
 from recsys_assets.rules.engine.plain import PlainScenario
 from recsys_assets.rules.engine.requests import Answer, Request
-from recsys_assets.rules.rules_file import load_engine
-from recsys_assets.storage.home import Home
+from recsys_assets.rules.language.expression_tree import columns_of
+from recsys_assets.rules.language.reading import read_rules
+from recsys_assets.rules.rules_file import load_engine, released_rules
+from recsys_assets.storage.home import FEATURE_DATABASE, Home
 
 _HOST: Final = "127.0.0.1"
 _STRANGER: Final = "a stranger to the smoke test"
@@ -83,13 +85,15 @@ def smoke_test(folder: Path, *, lists_folder: Path, users: int, seconds: float) 
     try:
         with TemporaryDirectory(prefix="recsys-smoke-") as scratch:
             home, release = _home_of(Path(scratch), folder), load_release(folder, verify=False)
-            expected = _expected(release, home, lists_folder, users=users)
-            with _server(home, deadline) as port:
-                for path, ids in expected.items():
-                    answers += 1
-                    found = _ids_at(port, path, deadline)
-                    if found != ids:
-                        wrong.append(f"GET {path} answered {_short(found)}, expected {_short(ids)}")
+            _link_lists(release, home, lists_folder)
+            with ThreadPoolExecutor(1) as beside:  # the server starts meanwhile
+                expected = beside.submit(_expected, release, home, lists_folder, users=users)
+                with _server(home, deadline) as port:
+                    for path, ids in expected.result().items():
+                        answers += 1
+                        found = _ids_at(port, path, deadline)
+                        if found != ids:
+                            wrong.append(f"GET {path} answered {_short(found)}, expected {_short(ids)}")
     except (RecsysError, OSError, http.client.HTTPException) as error:
         wrong.append(str(error) or type(error).__name__)
     return SmokeOutcome(answers=answers, wrong=wrong, seconds=time.monotonic() - started)
@@ -104,13 +108,24 @@ def _home_of(root: Path, folder: Path) -> Home:
     return home
 
 
+def _link_lists(release: Release, home: Home, lists_folder: Path) -> None:
+    """Link the files of `[lists]` into the home; one outside of its folder is left out, and rejected with the rules.
+
+    Raises:
+        RulesError: the release's rules cannot be read.
+    """
+    columns = columns_of(release.folder / FEATURE_DATABASE)
+    for file in read_rules(released_rules(release.folder), columns=columns).lists.values():
+        place = (lists_folder / file).resolve()
+        if place.is_relative_to(lists_folder.resolve()):
+            (home.root / file).parent.mkdir(parents=True, exist_ok=True)
+            (home.root / file).symlink_to(place)
+
+
 def _expected(release: Release, home: Home, lists_folder: Path, *, users: int) -> dict[str, list[str]]:
     """Return path -> ids of the items that the answer has to list, in order."""
     plain = PlainScenario(release)
     engine = load_engine(release, home=home, plain=plain, lists_folder=lists_folder)
-    for file in engine.rules.lists.values():
-        (home.root / file).parent.mkdir(parents=True, exist_ok=True)
-        (home.root / file).symlink_to((lists_folder / file).resolve())
     rng = np.random.default_rng(0)
     nums = np.sort(rng.choice(len(release.users), min(users, len(release.users)), replace=False)).tolist()
     known = [(num, id_) for num in nums if len(id_ := release.users[num]) <= _LONGEST_ID]
@@ -232,6 +247,8 @@ def _short(ids: list[str]) -> str:
 
 def _serve(home: str, port: str, parent: str) -> None:
     """Serve until the parent ends this process, or ends itself."""
+    from recsys_assets.api.serving.server import end_with, serve  # noqa: PLC0415  the tested side needs no web server
+
     end_with(int(parent), signal.SIGKILL)
     serve(Home(Path(home)), host=_HOST, port=int(port), settings=ApiSettings())
 

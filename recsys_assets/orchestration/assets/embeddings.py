@@ -1,5 +1,6 @@
 """Assets of the model: its choice, both tables of embeddings from one fit, and its evaluation on earlier days only."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,7 @@ def _training_metadata(found: "FittedModel", folder: Path) -> dict[str, Any]:
     return {
         "model": found.parts.recipe.model,
         "score": msgspec.to_builtins(found.parts.recipe),
-        "loss": figure_markdown(loss_figure(run.losses)),
+        **({"loss": figure_markdown(loss_figure(run.losses))} if len(run.losses) > 1 else {}),
         "final_loss": run.losses[-1],
         "seconds": run.seconds,
         "settings": msgspec.to_builtins(run.settings),
@@ -189,6 +190,7 @@ def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
     """Fit the model on the earlier days, rank for the later ones, compare with the baselines."""
     from recsys_assets.evaluation.comparison import evaluate_if_possible  # noqa: PLC0415  imports torch
     from recsys_assets.evaluation.kept_baselines import evaluate_beside  # noqa: PLC0415
+    from recsys_assets.evaluation.kept_fit import fit_folder, keep_fit  # noqa: PLC0415
 
     settings, store, folder = lake.settings(), lake.interactions(), artifacts.folder("evaluation")
     inputs = lake.inputs()
@@ -196,18 +198,27 @@ def evaluation(lake: Lake, artifacts: Artifacts) -> dg.MaterializeResult[Any]:
         making(folder, inputs=inputs.evaluation, parts=parts_of(inputs, "evaluation")),
         replaced_folder(folder) as staged,
     ):
-        given = (store.scan(store.days()), _chosen(artifacts), settings.training)
+        log, spec = store.scan(store.days()), _chosen(artifacts)
         items, hides = categories_in(lake.catalogue()), hides_item(settings.interactions)
-        beside = evaluate_beside(*given, folder, categories=items, hides=hides) if lake.warm else None
-        found, problem = (
-            (beside, "") if beside else evaluate_if_possible(*given, categories=items, hides=hides)
-        )
+        keep = partial(keep_fit, folder=fit_folder(folder))
+        beside, problem = None, ""
+        if lake.warm:
+            replayed = _as_replayed(settings)
+            beside = evaluate_beside(log, spec, replayed, folder, categories=items, hides=hides, on_fit=keep)
+        if beside is None:
+            found, problem = evaluate_if_possible(
+                log, spec, settings.training, categories=items, hides=hides, on_fit=keep
+            )
+        else:
+            found = beside
         found.save(staged)
+    # of a replay the table is enough: drawing takes as long as a tenth of its training
+    figures = {} if beside else {"ndcg": figure_markdown(metric_figure(found.table, metric="ndcg", k=10))}
     return dg.MaterializeResult(
         metadata={
             "metrics": rows_table(found.table.to_dicts()),
             "segments": rows_table(found.segments.to_dicts()),
-            "ndcg": figure_markdown(metric_figure(found.table, metric="ndcg", k=10)),
+            **figures,
             "not_evaluated": problem,
             "dagster/row_count": found.table.height,
         }

@@ -41,6 +41,7 @@ def item_index(
             settings.index,
             seed=settings.training.seed,
             workers=_workers(context, lake, scratch=folder.parent),
+            keep_choice=lake.warm,
         )
     report, precomputed = outcome.report, outcome.precomputed
     return dg.MaterializeResult(

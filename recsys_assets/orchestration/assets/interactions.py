@@ -21,8 +21,7 @@ from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
-    figure_markdown,
-    rows_by_day_figure,
+    rows_by_day,
     rows_table,
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
@@ -59,7 +58,6 @@ def interactions(
         if rows[day]
     }
     wishes = _share(sum(outcome.wishes[day] for day in rows), sum(rows.values()))
-    figure = figure_markdown(rows_by_day_figure(rows))
     yield from record_days(
         context,
         outcome.published,
@@ -68,7 +66,7 @@ def interactions(
         of_day=of_day,
         of_run={
             "was_most_of_it_kept": {
-                "rows_by_day": figure,
+                **rows_by_day(rows),
                 "left_out": rows_table(outcome.account.rows_by_reason()),
             },
             "is_every_kind_known": {"wishes": wishes},

@@ -21,8 +21,7 @@ from recsys_assets.orchestration.landing_plan import days_in_part
 from recsys_assets.orchestration.metadata import (
     OWNER,
     column_schema,
-    figure_markdown,
-    rows_by_day_figure,
+    rows_by_day,
     rows_table,
 )
 from recsys_assets.orchestration.partitions import RANGE_IN_ONE_RUN, days_of
@@ -50,7 +49,7 @@ def raw_interactions(
     note_rejected_again(lake.inputs(), outcome)
     source = lake.settings().source
     of_run = {
-        "rows_by_day": figure_markdown(rows_by_day_figure(outcome.rows)),
+        **rows_by_day(outcome.rows),
         "rows": sum(outcome.rows.values()),
         "outside_range": counted.rows.outside(source.first_day, source.last_day).total,
     }

@@ -7,7 +7,7 @@ import dagster as dg
 import msgspec
 
 from recsys_assets.features.contract import ITEM_FEATURES, USER_FEATURES
-from recsys_assets.features.feature_database import freshness_result, read_features
+from recsys_assets.features.feature_database import freshness_result, read_features, read_ids
 from recsys_assets.features.kind_columns import MOST_KINDS, kind_name, kinds_of, with_kinds
 from recsys_assets.lake.wish_defaults import unknown_kinds_in_words
 from recsys_assets.orchestration.resources import Artifacts, Lake
@@ -55,7 +55,7 @@ def every_user_has_features(lake: Lake, artifacts: Artifacts) -> dg.AssetCheckRe
     """Compare the ids with those of the landed days."""
     store = lake.interactions()
     known = store.scan(store.days()).select("user_id").unique().collect()
-    rows = read_features(artifacts.folder("features") / FEATURE_DATABASE, USER_FEATURES)
+    rows = read_ids(artifacts.folder("features") / FEATURE_DATABASE, USER_FEATURES)
     missing = known.join(rows, on="user_id", how="anti")["user_id"]
     return dg.AssetCheckResult(
         passed=missing.is_empty(), metadata={"users": known.height, "missing": missing.head(20).to_list()}
