@@ -1,8 +1,8 @@
 """`.item_states` of an object store: the states of items that all machines have, with changes merged into it.
 
-The object is the truth; `item_states.sqlite` of a machine is a copy of it, with the changes that were not sent yet. It is
-written whole, with about 195 bytes a state. Of 10,000 states (1.9 MB) a change takes 0.15 s of CPU time on the machine
-that makes it and 0.09 s on each other; of 100,000 (20 MB) 2.2 s and 1.3 s, so that far more need another form.
+The object is the truth; `item_states.sqlite` of a machine is a copy of it, with the changes that were not sent yet.
+It is written whole, with about 195 bytes a state. Of 10,000 states (1.9 MB) a change takes 0.15 s of CPU time on the
+machine that makes it and 0.09 s on each other one; of 100,000 (20 MB) it takes 2.2 s and 1.3 s.
 """
 
 from collections.abc import Iterable, Mapping
