@@ -69,7 +69,7 @@ NONE = {
     "commands/running.py": "the log of a server, appended to by its process alone",
     "api/serving/smoke_test.py": "a temporary home",
     "api/http/limits.py": "a temporary file of one server's workers, with a lock of its own",
-    "embeddings/interaction_matrix.py": "a frame's columns",
+    "embeddings/event_pairs.py": "a frame's columns",
     "lake/download.py": "one download a file: a part is appended to and compared with its version",
     "lake/merged_rows.py": "the same content by every process, replaced as one",
     "intake/merged_users.py": "SQLite's own lock",
