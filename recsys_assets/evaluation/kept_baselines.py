@@ -4,14 +4,12 @@ Fitting the baselines takes half of an evaluation's time, and one day of many do
 on from where the evaluation before ended. A warm replay takes this way; the next build measures all of them.
 """
 
-from datetime import date
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import polars as pl
 
-from recsys_assets import columns
 from recsys_assets.embeddings.components import Run
 from recsys_assets.embeddings.factorisation import with_epochs
 from recsys_assets.embeddings.fit_model import FittedModel, fit_model
@@ -24,10 +22,12 @@ from recsys_assets.evaluation.comparison import (
     MOST_USERS,
     SCHEMA,
     SEGMENT_SCHEMA,
+    USERS_DEPTH,
     Evaluation,
     OnFit,
     by_history,
     by_item_popularity,
+    last_day,
     metric_rows,
     unused,
 )
@@ -37,8 +37,7 @@ from recsys_assets.evaluation.kept_fit import fit_folder, kept_starts
 from recsys_assets.evaluation.metrics import user_metrics
 from recsys_assets.training_settings import TrainingSettings
 
-_OF_USERS: Final = 10
-"""Depth of the metrics of single users."""
+_OF_BASELINES: Final = pl.col("model").is_in(BASELINES)
 
 
 def evaluate_beside(
@@ -73,18 +72,15 @@ def evaluate_beside(
     before, file = read_evaluated_users(earlier), earlier / "evaluation.parquet"
     if before is None or not file.is_file():
         return None
-    kept = pl.read_parquet(file).filter(pl.col("model").is_in(BASELINES))
+    kept = pl.read_parquet(file).filter(_OF_BASELINES)
     try:
         split = time_split(interactions, held_out_share=settings.held_out_share, hides=hides)
     except NothingHeldOutError:
         return None
     users = split.sample_users(most_users=MOST_USERS, seed=settings.seed)
     ids = [split.train.users.id(int(num)) for num in users]
-    if (
-        (before.first_day, before.last_day) != _days(split, interactions)
-        or before.user_ids != ids
-        or kept.is_empty()
-    ):
+    days = (split.first_held_out_day, last_day(interactions))
+    if (before.first_day, before.last_day) != days or before.user_ids != ids or kept.is_empty():
         return None
     model = _trained_on(split, spec, settings, fit_folder(earlier), categories)
     on_fit(model)
@@ -92,7 +88,7 @@ def evaluate_beside(
     segments = by_history(rankings, split, seed=settings.seed)
     segments += by_item_popularity(rankings, split, seed=settings.seed)
     own = pl.DataFrame(metric_rows(rankings, split, seed=settings.seed), schema=SCHEMA, orient="row")
-    metrics = user_metrics(rankings[spec.model], split.truth, k=_OF_USERS)
+    metrics = user_metrics(rankings[spec.model], split.truth, k=USERS_DEPTH)
     return Evaluation(
         table=pl.concat([own, kept]),
         segments=pl.DataFrame(segments, schema=SEGMENT_SCHEMA, orient="row"),
@@ -113,11 +109,6 @@ def _trained_on(
         settings = with_epochs(settings, settings.warm_start_epochs, component=name)
     codes_I = categories(split.train.items)
     return fit_model(split.train, spec, settings, categories_I=codes_I, run=Run(starts=starts))
-
-
-def _days(split: TimeSplit, interactions: pl.LazyFrame) -> tuple[date, date]:
-    last = interactions.select(pl.col(columns.TIMESTAMP).dt.date().max()).collect().item()
-    return split.first_held_out_day, last
 
 
 def _of_baselines(values: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -112,7 +112,7 @@ LOCK_OF = {
         "commands/making.py", "drift/seen_snapshot.py", "embeddings/fold_in.py",
         "experiments/results.py",
         "embeddings/model_files.py", "embeddings/score_recipe.py", "evaluation/comparison.py",
-        "evaluation/evaluated_users.py", "evaluation/model_choice.py", "experiments/impression_days.py",
+        "evaluation/evaluated_users.py", "evaluation/kept_fit.py", "evaluation/model_choice.py", "experiments/impression_days.py",
         "experiments/online_results.py", "features/feature_database.py",
         "index/build_index.py",
         "index/candidate_rows.py", "index/neighbour_rows.py",
