@@ -22,7 +22,8 @@ from recsys_assets.benchmarks.harness import machine
 from recsys_assets.benchmarks.synthetic import taste_centres, vectors_around
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
 from recsys_assets.embeddings.training import train
-from recsys_assets.index.choose_index import best_graph, choose_index
+from recsys_assets.index.choose_index import choose_index
+from recsys_assets.index.graph_trials import best_graph
 from recsys_assets.index.item_index import GraphSearch, ItemIndex
 from recsys_assets.index.measurement import ExactAnswers, Search, measure
 from recsys_assets.lake.sources.registry import open_source

@@ -69,7 +69,7 @@ class _PlanCommand(click.Command):
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option(
     "--seconds",
-    default=60.0,
+    default=40.0,
     show_default=True,
     type=click.FloatRange(min=1),
     help="Time that both recipes may take on a sample of users, as foreseen from its size.",

@@ -3,15 +3,11 @@
 The quality is measured on held-out days, the lists after all days. The share of the users is what the sizes of the
 data allow in the seconds given, never what a clock says, so that the same input gives the same result.
 A sample cannot see everything: with fewer users an item has fewer entries, so that both recipes rank worse than on
-all users, most of all rare items, and a difference comes out smaller: of 14 changes of the default a half of the users
-showed 0.9 of the difference on all, a quarter 0.6. The bootstrap over users does not know of it, so that an interval
-gets an allowance for training on fewer users. A recipe that ruins the model may come out worse still.
+all users, most of all rare items. Both are fitted to each half of the sample too, which shows how a difference grows
+with the users; see `sample_interval`. A recipe that ruins the model may come out worse still.
 """
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -23,10 +19,19 @@ from recsys_assets.errors import MemoryBudgetError, TrainingDataError
 from recsys_assets.evaluation import metrics
 from recsys_assets.evaluation.changed_lists import ListChanges, changes_of
 from recsys_assets.evaluation.comparison import MOST_USERS
-from recsys_assets.evaluation.evaluated_users import paired_difference
 from recsys_assets.evaluation.held_out import Split, rank
 from recsys_assets.evaluation.model_search import LEAST_USERS
-from recsys_assets.evaluation.recipe_result import MetricChange, RecipeComparison
+from recsys_assets.evaluation.recipe_quality import (
+    DEPTHS,
+    Models,
+    NdcgOfBoth,
+    RankedByBoth,
+    diversities,
+    ndcg_change,
+    ndcg_of_both,
+    rank_by_both,
+)
+from recsys_assets.evaluation.recipe_result import RecipeComparison
 from recsys_assets.evaluation.recipe_sample import (
     MOST_LISTS,
     Recipe,
@@ -35,17 +40,9 @@ from recsys_assets.evaluation.recipe_sample import (
     choose_open,
     gather,
     is_same,
-    on_sample,
-    user_places,
 )
-from recsys_assets.storage.arrays import NO_ITEM, Int64
-
-_DEPTHS: Final = (10, 20)
-_ERROR_A_HALVING: Final = 0.026
-"""Standard error of a difference, as a share of the NDCG, that each halving of the users adds by training on fewer.
-`recsys bench plan` measures it: by the bootstrap alone 6 of 10 differences on all users were in the interval of a
-quarter of them."""
-_TWO_SIDED: Final = 1.96
+from recsys_assets.evaluation.user_sample import on_sample, user_places
+from recsys_assets.storage.arrays import NO_ITEM
 
 
 def compare_recipes(
@@ -95,7 +92,7 @@ def compare_recipes(
         )
         return msgspec.structs.replace(found, problem=too_long)
     try:
-        steps = _Steps(on_step, count=2 + 2 * with_lists + 2 * choosing)
+        steps = _Steps(on_step, count=2 + 2 * with_lists + 2 * choosing + 4 * (share < 1))
         if choosing:
             before, after = choose_open(
                 before, after, sample, share=share, seconds=seconds / 4, on_choice=steps.one
@@ -130,8 +127,8 @@ def _with_quality(
     steps: _Steps,
 ) -> RecipeComparison:
     """Fill in the models and, where enough is held out, the quality."""
-    models = [recipe.spec.model for recipe in recipes if recipe.spec is not None]
-    found = msgspec.structs.replace(found, models=(models[0], models[1]))
+    names = [recipe.spec.model for recipe in recipes if recipe.spec is not None]
+    found = msgspec.structs.replace(found, models=(names[0], names[1]))
     if sample.trains is None or data.trains is None or sample.truth is None:
         return found
     split = Split(train=sample.trains[1], truth=sample.truth)
@@ -141,8 +138,16 @@ def _with_quality(
             f"{len(users)} users touch something new from {data.cut} on, and at least {LEAST_USERS} must"
         )
         return msgspec.structs.replace(found, problem=problem)
-    fitted = _fitted(recipes, sample.trains, data.trains, steps)
-    return _measured(found, fitted, sample.truth, users, seed=seed)
+    models = _fitted(recipes, sample.trains, data.trains, steps)
+    ranked = rank_by_both(models, users)
+    whole = ndcg_of_both(models, ranked, sample.truth)
+    halves = list[NdcgOfBoth]()
+    if found.share < 1 and models[0] is not models[1]:
+        halves = list(_on_halves(recipes, data, share=found.share, seed=seed, steps=steps))
+    changes = [
+        ndcg_change(whole, halves, place, share=found.share, seed=seed) for place in range(len(DEPTHS))
+    ]
+    return _with_catalogue(msgspec.structs.replace(found, metrics=changes), models, ranked)
 
 
 def _with_lists(
@@ -156,10 +161,6 @@ def _with_lists(
 ) -> RecipeComparison:
     fitted = _fitted(recipes, sample.whole, data.whole, steps)
     return msgspec.structs.replace(found, lists=_lists(recipes, fitted, seed=seed))
-
-
-Models = tuple[FittedModel, FittedModel]
-"""Those of the present and of the proposed recipe."""
 
 
 def _fitted(
@@ -181,37 +182,21 @@ def _fitted(
     return found[0], found[1]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Ranked:
-    """The lists of both recipes for the same users with held-out items. Shapes: R users, k places."""
-
-    users: Int64
-    """Their numbers in the truth, R."""
-    own: tuple[Int64, Int64]
-    """Item numbers of each in its own model's numbering, (R, k) each."""
-    here: tuple[Int64, Int64]
-    """The same in the truth's numbering; `NO_ITEM` in the place of an item that it does not know."""
-
-
-def _ranked(models: Models, users: Int64) -> _Ranked:
-    before, after = models
-    k = max(_DEPTHS)
-    ids = [after.matrix.users[num] for num in users.tolist()]
-    nums = before.matrix.users.nums(ids).astype(np.int64)
-    known = nums >= 0  # a user whom only the corrected days know has no list before
-    was_Rk = rank(before.matrix, nums[known], before.score(), k=k).items_Rk
-    is_Rk = rank(after.matrix, users[known], after.score(), k=k).items_Rk
-    in_after_I = after.matrix.items.nums(list(before.matrix.items)).astype(np.int64)
-    here_Rk = np.where(was_Rk == NO_ITEM, NO_ITEM, in_after_I[was_Rk])
-    return _Ranked(users=users[known], own=(was_Rk, is_Rk), here=(here_Rk, is_Rk))
+def _on_halves(
+    recipes: tuple[Recipe, Recipe], data: RecipeData, *, share: float, seed: int, steps: _Steps
+) -> Iterator[NdcgOfBoth]:
+    """Yield what both recipes are for the users of either half of the sample, fitted to that half."""
+    for half in data.halves(share, seed=seed):
+        if half.trains is None or data.trains is None or half.truth is None:
+            continue
+        users = Split(train=half.trains[1], truth=half.truth).sample_users(most_users=MOST_USERS, seed=seed)
+        models = _fitted(recipes, half.trains, data.trains, steps)
+        yield ndcg_of_both(models, rank_by_both(models, users), half.truth)
 
 
-def _measured(
-    found: RecipeComparison, models: Models, truth: InteractionMatrix, users: Int64, *, seed: int
-) -> RecipeComparison:
-    """Fill in the quality on held-out days."""
-    ranked = _ranked(models, users)
-    tops = [lists_Rk[:, : _DEPTHS[0]] for lists_Rk in ranked.own]
+def _with_catalogue(found: RecipeComparison, models: Models, ranked: RankedByBoth) -> RecipeComparison:
+    """Fill in the coverage and the diversity of the ranked lists."""
+    tops = [lists_Rk[:, : DEPTHS[0]] for lists_Rk in ranked.own]
     coverage = [
         metrics.coverage(lists_Rk, len(model.matrix.items))
         for lists_Rk, model in zip(tops, models, strict=True)
@@ -219,50 +204,9 @@ def _measured(
     return msgspec.structs.replace(
         found,
         ranked_users=len(ranked.users),
-        metrics=[_ndcg_change(ranked, truth, k=k, share=found.share, seed=seed) for k in _DEPTHS],
         coverage=(coverage[0], coverage[1]),
-        diversity=_diversities(models, tops),
+        diversity=diversities(models, tops),
     )
-
-
-def _diversities(models: Models, tops: list[Int64]) -> tuple[float, float] | None:
-    """Return the intra-list diversity of both lists by the present item vectors; None where they have none."""
-    before, after = models
-    items_IF = before.factorisation.item_embeddings[:, : before.parts.recipe.factor_size]
-    norms_I = np.linalg.norm(items_IF, axis=1)
-    inverse_I = np.divide(1, norms_I, out=np.zeros_like(norms_I), where=norms_I > 0)
-    in_before_I = before.matrix.items.nums(list(after.matrix.items)).astype(np.int64)
-    in_its_space = np.where(tops[1] == NO_ITEM, NO_ITEM, in_before_I[tops[1]])
-    was, now = (
-        metrics.mean_known(metrics.intra_list_diversity(lists_Rk, items_IF, inverse_I))
-        for lists_Rk in (tops[0], in_its_space)
-    )
-    return (was, now) if np.isfinite(was) and np.isfinite(now) else None
-
-
-def _ndcg_change(
-    ranked: _Ranked, truth: InteractionMatrix, *, k: int, share: float, seed: int
-) -> MetricChange:
-    was_R, is_R = (metrics.ndcg(lists_Rk[:, :k], ranked.users, truth) for lists_Rk in ranked.here)
-    before, after = float(was_R.mean()), float(is_R.mean())
-    difference, low, high = paired_difference(was_R, is_R, seed=seed)
-    allowance = (
-        _allowance(max(before, after), share) if low < high else 0.0
-    )  # alike on a sample: alike on all
-    return MetricChange(
-        metric="ndcg",
-        k=k,
-        before=before,
-        after=after,
-        difference=difference,
-        low=difference - math.hypot(difference - low, allowance),
-        high=difference + math.hypot(high - difference, allowance),
-        allowance=allowance,
-    )
-
-
-def _allowance(ndcg: float, share: float) -> float:
-    return _TWO_SIDED * _ERROR_A_HALVING * ndcg * math.log2(1 / share)
 
 
 def _lists(recipes: tuple[Recipe, Recipe], models: Models, *, seed: int) -> ListChanges:
@@ -271,7 +215,7 @@ def _lists(recipes: tuple[Recipe, Recipe], models: Models, *, seed: int) -> List
     common = [user for user in of_users[0] if user in of_users[1]]
     drawn = np.sort(np.argsort(user_places(common, seed=seed), kind="stable")[:MOST_LISTS])
     users = [common[num] for num in drawn.tolist()]
-    k = _DEPTHS[0]
+    k = DEPTHS[0]
     before, after = (_ids(model, users, k=k) for model in models)
     return changes_of(
         users,

@@ -25,7 +25,7 @@ class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
     high: float
     """Upper bound."""
     allowance: float = 0.0
-    """Half-width that training on fewer users than all adds to the interval of the paired bootstrap; 0 for all."""
+    """Width that training on fewer users than all adds to the interval of the paired bootstrap; 0 for all."""
 
 
 class RecipeComparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,14 +2,13 @@
 
 Users are sampled by the hash of their ids: the same users in any data, and in every larger sample too. Items are not
 sampled, so that a fit ranks the whole catalogue. What a recipe leaves open adapts to the sample's density; what it
-fixes is translated by `on_sample`.
-Shapes: U users, n entries.
+fixes is translated by `user_sample.on_sample`.
+Shapes: n entries.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -19,19 +18,16 @@ import polars as pl
 
 from recsys_assets import columns
 from recsys_assets.embeddings.components import COMPONENTS
-from recsys_assets.embeddings.factorisation import with_strengths
 from recsys_assets.embeddings.fit_model import components_of
 from recsys_assets.embeddings.interaction_matrix import InteractionMatrix
-from recsys_assets.embeddings.item_item import default_strength
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.embeddings.recency import categories_in
 from recsys_assets.errors import TrainingDataError
 from recsys_assets.evaluation.changed_lists import Titles
 from recsys_assets.evaluation.choice import choose_model
-from recsys_assets.evaluation.held_out import rows_of, time_split
+from recsys_assets.evaluation.held_out import time_split
 from recsys_assets.evaluation.model_search import search_space
-from recsys_assets.storage.arrays import Float64
-from recsys_assets.storage.string_table import Vocabulary
+from recsys_assets.evaluation.user_sample import sample_rows, user_places
 from recsys_assets.training_settings import TrainingSettings
 
 MOST_LISTS: Final = 2_000
@@ -40,7 +36,6 @@ _RANKED_A_SECOND: Final = 3e7
 """Users times items that two busy cores rank in a second."""
 _LEAST_SAMPLE: Final = 200
 """Users of the smallest sample that is tried."""
-_HASHES: Final = 2.0**64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +108,18 @@ class RecipeData:
 
     def sample(self, share: float, *, seed: int) -> "RecipeData":
         """Return the same of a share of the users."""
-        if share >= 1:
-            return self
+        return self if share >= 1 else self.between(0.0, share, seed=seed)
+
+    def halves(self, share: float, *, seed: int) -> Iterator["RecipeData"]:
+        """Yield the same of either half of the users that `sample` takes."""
+        yield self.between(0.0, share / 2, seed=seed)
+        yield self.between(share / 2, share, seed=seed)
+
+    def between(self, low: float, high: float, *, seed: int) -> "RecipeData":
+        """Return the same of the users whose place is in a range."""
 
         def of(matrix: InteractionMatrix) -> InteractionMatrix:
-            return sample_rows(matrix, user_places(matrix.users, seed=seed), share)
+            return sample_rows(matrix, user_places(matrix.users, seed=seed), high, low=low)
 
         if self.trains is None or self.truth is None:
             return replace(self, whole=both(of, self.whole))
@@ -152,7 +154,7 @@ def affordable_share(
     share = most
     while True:
         sample = data.sample(share, seed=seed)
-        foreseen = _foreseen(sample, before, after)
+        foreseen = _foreseen(sample, before, after, with_halves=share < 1)
         if foreseen <= seconds or len(sample.whole[1].users) < _LEAST_SAMPLE:
             return share, foreseen
         share = _rounded_down(share * min(0.95, seconds / foreseen))
@@ -164,14 +166,15 @@ def _rounded_down(share: float) -> float:
     return float(np.round(np.floor(share / unit) * unit, 12))
 
 
-def _foreseen(data: RecipeData, before: Recipe, after: Recipe) -> float:
-    """Return the seconds of fitting and ranking all, on two busy cores."""
+def _foreseen(data: RecipeData, before: Recipe, after: Recipe, *, with_halves: bool) -> float:
+    """Return the seconds of fitting and ranking all, on two busy cores; both halves take as long as their whole."""
     recipes = (before, after)
     fits = list(zip(data.whole, recipes, strict=True))
     ranked = sum(min(len(one.users), MOST_LISTS) * len(one.items) for one in data.whole)
     if data.trains is not None and data.truth is not None:
-        fits += zip(data.trains, recipes, strict=True)
-        ranked += 2 * int(np.count_nonzero(np.diff(data.truth.indptr))) * len(data.truth.items)
+        times = 1 + with_halves
+        fits += times * list(zip(data.trains, recipes, strict=True))
+        ranked += times * 2 * int(np.count_nonzero(np.diff(data.truth.indptr))) * len(data.truth.items)
     fitting = sum(
         COMPONENTS[name].seconds(matrix, recipe.training)
         for matrix, recipe in fits
@@ -252,47 +255,3 @@ def both(
     before, after = pair
     changed = change(before)
     return changed, changed if after is before else change(after)
-
-
-def user_places(users: Iterable[str], *, seed: int) -> Float64:
-    """Return a number in 0-1 for each user id, (U,), from the seed and the id alone.
-
-    A sample of a share s are the users below s.
-    """
-    key = seed.to_bytes(8, "little")
-    hashes = (blake2b(user.encode(), digest_size=8, key=key).digest() for user in users)
-    return np.frombuffer(b"".join(hashes), dtype="<u8").astype(np.float64) / _HASHES
-
-
-def sample_rows(matrix: InteractionMatrix, places_U: Float64, share: float) -> InteractionMatrix:
-    """Return the matrix of the users whose place is below `share`, over all its items."""
-    if share >= 1:
-        return matrix
-    chosen = np.flatnonzero(places_U < share)
-    return rows_of(matrix, chosen, Vocabulary.from_strings(matrix.users[num] for num in chosen.tolist()))
-
-
-def on_sample(
-    settings: TrainingSettings, sample: InteractionMatrix, whole: InteractionMatrix
-) -> TrainingSettings:
-    """Return the settings that mean on the sample of users what these mean on the whole.
-
-    With fewer users an item has fewer entries, and the best strengths change. One that the settings fix stays the
-    same multiple of the one chosen by density.
-    """
-    if sample.entries in {0, whole.entries}:
-        return settings
-    open_ = msgspec.structs.replace(settings, unobserved_weight=0.0, regularization=0.0)
-    here, there = with_strengths(open_, sample), with_strengths(open_, whole)
-    alpha = settings.unobserved_weight * here.unobserved_weight / there.unobserved_weight
-    given = msgspec.structs.replace(open_, unobserved_weight=alpha)
-    by_density = with_strengths(given, sample).regularization
-    of_whole = with_strengths(
-        msgspec.structs.replace(open_, unobserved_weight=settings.unobserved_weight), whole
-    ).regularization
-    strength = settings.item_item.regularization * default_strength(sample) / default_strength(whole)
-    return msgspec.structs.replace(
-        given,
-        regularization=settings.regularization * by_density / of_whole,
-        item_item=msgspec.structs.replace(settings.item_item, regularization=strength),
-    )

@@ -24,6 +24,11 @@ _CLEAR_RECALL: Final = 0.005
 """A graph misses the recall clearly if its best on the larger sample is less than the target by this much."""
 
 
+_SEARCHES: Final = 1_000_000
+"""Searches that a release is expected to answer before the next one: a graph whose building takes longer than it saves
+by these is not worth it."""
+
+
 def foresee(smaller: Trial, larger: Trial, *, items: int) -> Forecast:
     """Extrapolate from graphs of two samples to all `items`.
 
@@ -43,7 +48,22 @@ def foresee(smaller: Trial, larger: Trial, *, items: int) -> Forecast:
         query_us=max(larger.query_us + steps * growth_us, larger.query_us * wider),
         expansion_search=larger.expansion_search * wider,
         recall=larger.recall,
+        build_seconds=larger.build_seconds * items / larger.items * _log(items) / _log(larger.items),
     )
+
+
+def _log(items: int) -> float:
+    return math.log(max(items, 2))
+
+
+def worthwhile_seconds(query_us: float, *, exact_us: float) -> float:
+    """Return the seconds that building a graph may take: those that its searches save.
+
+    Args:
+        query_us: time of a search by the graph, microseconds.
+        exact_us: time of an exact search of the same items.
+    """
+    return max(0.0, exact_us - query_us) * _SEARCHES / 1e6
 
 
 def exact_wins(forecast: Forecast, *, exact_us: float, recall_target: float) -> bool:
@@ -56,4 +76,5 @@ def exact_wins(forecast: Forecast, *, exact_us: float, recall_target: float) -> 
     """
     too_slow = forecast.query_us >= _CLEAR_TIME * exact_us
     too_wide = forecast.expansion_search >= _CLEAR_EXPANSION * MOST_EXPANSION
-    return too_slow or too_wide or forecast.recall < recall_target - _CLEAR_RECALL
+    too_dear = forecast.build_seconds > worthwhile_seconds(forecast.query_us, exact_us=exact_us)
+    return too_slow or too_wide or too_dear or forecast.recall < recall_target - _CLEAR_RECALL

@@ -47,13 +47,15 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """The search by a graph of all items, foreseen from graphs of two samples."""
 
     samples: list[Trial]
-    """The best graph of the smaller sample, and of the larger one."""
+    """The best graph of the smaller sample, and of the larger one; both the same where the smaller one decided."""
     query_us: float
     """Least time of a search, microseconds."""
     expansion_search: float
     """Nodes that a search visits for the recall target."""
     recall: float
     """Recall on the larger sample, 0-1; on all items it is hardly higher."""
+    build_seconds: float = 0.0
+    """Time to build it; 0 in reports of earlier versions."""
 
 
 class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +113,7 @@ class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
         by_sample = "; ".join(
             f"{trial.query_us:,.0f} µs at recall {trial.recall:.4f} on {trial.items:,} items, visiting"
             f" {trial.expansion_search} nodes"
-            for trial in seen.samples
+            for trial in dict.fromkeys(seen.samples)
         )
         return (
             f"foreseen: {said}; a graph would take {seen.query_us:,.0f} µs or more and visit about"

@@ -74,6 +74,20 @@ def test_the_graph_is_built_measured_and_the_only_file_where_it_wins(tmp_path, m
     assert ItemIndex.load(tmp_path, items_ID).search(items_ID[7], 1)[0].tolist() == [7]
 
 
+def test_the_smallest_sample_is_the_only_one_where_graphs_lose_on_it_already(tmp_path, monkeypatch):
+    measured = chooser._exact_trial
+    monkeypatch.setattr(  # a clear loss, whatever else the machine does
+        chooser, "_exact_trial", lambda found, *, items: measured(slower(found, times=0.01), items=items)
+    )
+    report = choose_index(skewed(12_000), tmp_path, ONE_THREAD)
+
+    graphs = [trial for trial in report.grid if trial.kind == "usearch"]
+    assert (report.kind, report.graph) == ("exact", None)
+    assert {trial.items for trial in graphs} == {1_500}
+    assert report.forecast.samples[0] == report.forecast.samples[1]
+    assert report.why.count("visiting") == 1
+
+
 @pytest.mark.parametrize("count", [1, 2, 99])
 def test_a_tiny_catalogue_has_an_index(tmp_path, count):
     items_ID = even(count)

@@ -1,8 +1,9 @@
-"""A graph's time and depth on all items follow from two samples, and a clear loss is told from an open race."""
+"""A graph's time and depth on all items follow from two samples, and a clear loss differs from an open race."""
 
+import msgspec
 import pytest
 
-from recsys_assets.index.forecast import MOST_EXPANSION, exact_wins, foresee
+from recsys_assets.index.forecast import MOST_EXPANSION, exact_wins, foresee, worthwhile_seconds
 from recsys_assets.index.index_report import Trial
 
 TARGET = 0.99
@@ -66,3 +67,23 @@ def test_a_sample_that_is_the_whole_catalogue_is_its_own_forecast(items):
 )
 def test_exact_search_is_foreseen_to_win_only_where_that_is_clear(smaller, larger, items, exact_us, expected):
     assert wins(smaller, larger, items=items, exact_us=exact_us) is expected
+
+
+def test_the_build_is_foreseen_from_the_larger_sample():
+    found = foresee(trial(1_500, 40.0), trial(6_000, 50.0), items=96_000)
+
+    assert 16 < found.build_seconds < 24
+
+
+def test_a_graph_whose_building_takes_longer_than_it_can_save_is_lost():
+    slow = msgspec.structs.replace(trial(6_000, 50), build_seconds=30)
+    assert worthwhile_seconds(70, exact_us=400) == pytest.approx(330)
+    assert worthwhile_seconds(400, exact_us=70) == 0
+    assert not wins(trial(1_500, 40), trial(6_000, 50), items=96_000, exact_us=400)
+    assert wins(trial(1_500, 40), slow, items=96_000, exact_us=400)
+
+
+def test_the_smallest_sample_decides_where_a_search_takes_as_long_there_already():
+    alone = trial(1_500, 40)
+    assert wins(alone, alone, items=90_000, exact_us=50)
+    assert not wins(alone, alone, items=90_000, exact_us=500)

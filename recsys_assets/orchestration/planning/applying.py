@@ -17,6 +17,7 @@ from recsys_assets.orchestration.build_outcome import BuildOutcome, Watcher
 from recsys_assets.orchestration.fingerprints import CODE_VERSIONS, Inputs, fingerprint
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.build_plan import BuildPlan, ProposedChange
+from recsys_assets.orchestration.planning.expected_model import by_model, expected_model
 from recsys_assets.orchestration.planning.plan import Staged, planned
 from recsys_assets.orchestration.planning.preview import Preview, preview
 from recsys_assets.orchestration.planning.stages import CATALOGUE, CLEANED, RAW
@@ -81,7 +82,7 @@ def make_plan(home: Home, proposal: ProposedChange, *, seconds: float) -> Stored
         plan = StoredPlan(
             at=datetime.now(UTC),
             proposal=proposal,
-            build=staged.plan,
+            build=_foreseen_again(home, staged, found),
             preview=found,
             state=state,
             results=_results(staged, proposal),
@@ -89,6 +90,21 @@ def make_plan(home: Home, proposal: ProposedChange, *, seconds: float) -> Stored
     with build_lock(home, patience=SHORTLY):
         _keep(home, plan)
     return plan
+
+
+def _foreseen_again(home: Home, staged: Staged, found: Preview) -> BuildPlan:
+    """Return the plan with the costs of the model that the build will choose by what the preview shows."""
+    training = staged.settings.training
+    if not any(step.stage == "choice" for step in staged.plan.steps):
+        return staged.plan
+    before, after = (expected_model(home, training, recipe) for recipe in (None, found.recipe))
+    plan = by_model(staged.plan, training=training, before=before, after=after)
+    if before == after:
+        return plan
+    note = (
+        f"time is foreseen for {after}: by the sample and the last choice, {before} will not be chosen again"
+    )
+    return msgspec.structs.replace(plan, notes=[*plan.notes, note])
 
 
 def _keep(home: Home, plan: StoredPlan) -> None:

@@ -1,6 +1,6 @@
 """Time, memory and bytes that the stages of a build took, recorded at each build, and foreseen from that for a plan.
 
-A stage's figures are scaled by rows and, of training, by epochs and width. A build of a home without a record is
+A stage's figures are scaled by rows and by its work beside them (`stage_work`). A build of a home without a record is
 foreseen by figures measured on the embedded default.
 """
 
@@ -14,12 +14,12 @@ from typing import Final
 
 import msgspec
 
-from recsys_assets.errors import ReleaseError
 from recsys_assets.orchestration.fingerprints import Inputs
 from recsys_assets.orchestration.online_inputs import ONLINE
+from recsys_assets.orchestration.planning.expected_model import present_model
+from recsys_assets.orchestration.planning.stage_work import Work
 from recsys_assets.orchestration.planning.stages import CATALOGUE, CLEANED, RAW, REPORT, BuildStep
 from recsys_assets.orchestration.repair.made_artifacts import written_parts
-from recsys_assets.release.release_store import ReleaseStore
 from recsys_assets.storage.atomic import replace_file
 from recsys_assets.storage.day_folders import day_folder
 from recsys_assets.storage.home import Home
@@ -30,11 +30,6 @@ _KEPT: Final = 8
 """Newest records that are kept of each stage."""
 _USED: Final = 3
 """Newest records that a stage is foreseen from."""
-BY_TRAINING: Final = ("choice", "embeddings", "evaluation")
-"""Stages that train."""
-_DEFAULT_WORK: Final = 15 * 64
-_FIXED_SHARE: Final = 0.3
-"""Share of a training's time that neither epochs nor width change."""
 _RUN_SECONDS: Final = 0.5
 """Seconds of a stage that do not grow with its rows: a Dagster run's own."""
 _MOST_TIMES: Final = 4
@@ -61,6 +56,16 @@ _GUESSES: Final = {
 """Stage -> seconds, seconds a million rows, and MB of memory a million rows, on the embedded default and two cores."""
 
 
+_TRAINED_FILE: Final = "training.json"
+"""The record of a training in the embeddings."""
+
+
+class _Trained(msgspec.Struct, frozen=True, kw_only=True):
+    users: int
+    items: int
+    entries: int
+
+
 class StageCost(msgspec.Struct, frozen=True, kw_only=True):
     """Cost of one stage of one build."""
 
@@ -77,7 +82,7 @@ class StageCost(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     """Rows that its time grows with, see `rows_of`."""
     work: float = 1.0
-    """Amount of training beside the rows, 1 by default settings."""
+    """Its work beside the rows, 1 by default settings and the default's model; see `Work`."""
 
 
 @dataclass(kw_only=True)
@@ -125,7 +130,7 @@ def measured(inputs: Callable[[], Inputs], step: BuildStep) -> Iterator[CostMete
             peak_mb=round(memory.peak / MEGABYTE, 1),
             written=_written(now, step),
             rows=rows_of(now, step),
-            work=work_of(step.stage, now.settings.training),
+            work=Work(training=now.settings.training, model=present_model(now.home)).of(step.stage),
         )
         others = read_costs(now.home)
         same = [one for one in others if one.stage == step.stage][-_KEPT + 1 :]
@@ -141,23 +146,21 @@ def read_costs(home: Home) -> list[StageCost]:
         return []
 
 
-def foresee(
-    step: BuildStep, *, rows: int, training: TrainingSettings, costs: Sequence[StageCost]
-) -> Foreseen:
+def foresee(step: BuildStep, *, rows: int, work: Work, costs: Sequence[StageCost]) -> Foreseen:
     """Foresee a step from the newest records of its stage.
 
     Args:
         step: the step.
         rows: as `rows_of` will count them after it.
-        training: the settings that it will use.
+        work: what decides its work beside the rows.
         costs: the records of the home.
     """
     known = [one for one in costs if one.stage == step.stage][-_USED:]
     seconds, a_million, megabytes = _GUESSES.get(step.stage, (1.0, 1.0, 100.0))
-    work = work_of(step.stage, training)
+    amount = work.of(step.stage)
     if not known:
         return Foreseen(
-            seconds=seconds + a_million * work * rows / 1e6,
+            seconds=seconds + a_million * amount * rows / 1e6,
             peak_mb=_BASE_MB + megabytes * rows / 1e6,
             written=0,
             measured=False,
@@ -166,8 +169,8 @@ def foresee(
     def scaled(one: StageCost) -> float:
         fixed = min(_RUN_SECONDS, one.seconds)
         if rows > _MOST_TIMES * one.rows:
-            return one.seconds + a_million * work * rows / 1e6
-        return fixed + (one.seconds - fixed) * rows / one.rows * work / one.work
+            return one.seconds + a_million * amount * rows / 1e6
+        return fixed + (one.seconds - fixed) * rows / one.rows * amount / one.work
 
     def held(one: StageCost) -> float:
         if rows > _MOST_TIMES * one.rows:
@@ -185,17 +188,17 @@ def foresee(
 def memory_change(home: Home, training: TrainingSettings) -> float:
     """Return the MB that training by other settings holds more than by those of the last choice (the memory plan).
 
-    0 where these, or the sizes of the current release, are not known.
+    0 where these, or the sizes of the last training, are not known.
     """
-    store = ReleaseStore(home.releases)
-    given = written_parts(home.artifact("choice")).get("[training]")
+    before = training_before(home)
     try:
-        before = msgspec.convert(given, TrainingSettings, strict=False)
-        counts = store.manifest(store.served_id() or "").counts
-        shape, entries = (counts["users"], counts["items"]), counts["events"]
-    except (msgspec.ValidationError, ReleaseError, KeyError):
+        trained = msgspec.json.decode(
+            (home.artifact("embeddings") / _TRAINED_FILE).read_bytes(), type=_Trained
+        )
+    except (OSError, msgspec.MsgspecError):
         return 0.0
-    if before == training:
+    shape, entries = (trained.users, trained.items), trained.entries
+    if before is None or before == training:
         return 0.0
     from recsys_assets.embeddings.memory_plan import needed_bytes  # noqa: PLC0415  torch
 
@@ -203,11 +206,30 @@ def memory_change(home: Home, training: TrainingSettings) -> float:
     return more / MEGABYTE
 
 
-def work_of(stage: str, training: TrainingSettings) -> float:
-    """Return the amount of a stage's training beside its rows, 1 by the default settings."""
-    if stage not in BY_TRAINING:
-        return 1.0
-    return _FIXED_SHARE + (1 - _FIXED_SHARE) * training.epochs * training.embedding_size / _DEFAULT_WORK
+def training_before(home: Home) -> TrainingSettings | None:
+    """Return the settings of the last choice; None where they are not known."""
+    given = written_parts(home.artifact("choice")).get("[training]")
+    try:
+        return msgspec.convert(given, TrainingSettings, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def gate_seconds(
+    home: Home, training: TrainingSettings, steps: Sequence[BuildStep], costs: Sequence[StageCost]
+) -> float:
+    """Return the seconds that the gate takes to fit the recipe of the current release for the new held-out days.
+
+    0 where it compares what both releases stored: the days are the same, or the recipe is.
+    """
+    before, stages = training_before(home), {step.stage for step in steps}
+    if before is None or before == training or "release" not in stages:
+        return 0.0
+    if not stages & {RAW, CLEANED} and before.held_out_share == training.held_out_share:
+        return 0.0
+    fits = [one for one in costs if one.stage == "embeddings"][-_USED:]
+    work = Work(training=before, model=present_model(home)).of("embeddings")
+    return median(one.seconds * work / one.work for one in fits) if fits else 0.0
 
 
 def rows_of(inputs: Inputs, step: BuildStep) -> int:

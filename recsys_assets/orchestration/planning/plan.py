@@ -7,8 +7,9 @@ them are those of the build. Nothing is published, and no record of the home cha
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 from recsys_assets.orchestration.assets.interactions import clean_days
@@ -20,15 +21,17 @@ from recsys_assets.orchestration.online_inputs import ONLINE, ONLINE_ASSETS
 from recsys_assets.orchestration.planning.artifact_parts import ASSETS
 from recsys_assets.orchestration.planning.build_plan import BuildPlan, DayVerdict, PlannedStep, ProposedChange
 from recsys_assets.orchestration.planning.costs import (
-    BY_TRAINING,
     START_SECONDS,
     Foreseen,
     foresee,
+    gate_seconds,
     memory_change,
     read_costs,
     rows_of,
 )
+from recsys_assets.orchestration.planning.expected_model import expected_model
 from recsys_assets.orchestration.planning.reasons import days_in_words
+from recsys_assets.orchestration.planning.stage_work import BY_TRAINING, Work
 from recsys_assets.orchestration.planning.staged_home import bytes_staged, drop_raw, open_days, staged_home
 from recsys_assets.orchestration.planning.stages import (
     CATALOGUE,
@@ -138,8 +141,9 @@ class _Planner:
         self.history = _Simulated(before=before)
         return walk(stage_names(self.settings, self.home), self._ask, self._perform)
 
-    @property
+    @cached_property
     def _inputs(self) -> Inputs:
+        """The inputs of the staged home, looked at again after something was staged."""
         return Inputs(self.staged, self.settings)
 
     def _ask(self, name: str) -> BuildStep | None:
@@ -168,6 +172,7 @@ class _Planner:
         lake = Lake(home_path=str(self.staged.root))
         if name == CATALOGUE:
             _, results = make_catalogue(lake)
+            self._look_again()
             return not self._rejected(name, results)
         if name == RAW and self._is_too_much(step):
             self.not_staged = len(step.days)
@@ -192,7 +197,11 @@ class _Planner:
             self.history.more[step.stage] |= set(outcome.rows)
             self.verdicts += _verdicts(step.stage, outcome, rows, wanted=set(step.days))
             passed &= not outcome.rejected
+        self._look_again()
         return passed
+
+    def _look_again(self) -> None:
+        vars(self).pop("_inputs", None)
 
     def _rejected(self, name: str, results: list[CheckResult]) -> bool:
         blocking = [result.detail for result in results if result.verdict == "block"]
@@ -210,6 +219,7 @@ class _Planner:
     def _with_costs(self, left_out: list[str]) -> BuildPlan:
         inputs, costs, planned_steps = self._inputs, read_costs(self.home), list[PlannedStep]()
         training, stages = self.settings.training, [step.stage for step in self.steps]
+        work = Work(training=training, model=expected_model(self.home, training, None))
         more_mb = memory_change(self.home, training) if "embeddings" in stages else 0.0
         kept_back = newest_candidate(self.home)
         if kept_back is not None and RELEASE not in stages:
@@ -217,7 +227,10 @@ class _Planner:
         for step in self.steps:
             landed_first = self.not_staged and step.stage != CATALOGUE
             rows = self._rows_to_land(step) if landed_first else rows_of(inputs, step)
-            found = foresee(step, rows=rows, training=training, costs=costs)
+            found = foresee(step, rows=rows, work=work, costs=costs)
+            if step.stage == RELEASE:
+                more_seconds = gate_seconds(self.home, training, self.steps, costs)
+                found = replace(found, seconds=found.seconds + more_seconds)
             planned_steps.append(_planned(step, found, more_mb=more_mb))
         written = sum(step.written for step in planned_steps if step.stage not in (RAW, CLEANED))
         return BuildPlan(

@@ -106,14 +106,16 @@ def limits_of_sample(training: TrainingSettings, plan: BuildPlan) -> list[str]:
 def _of_rules(home: Home, release: Release, proposal: ProposedChange) -> Preview:
     proposed = proposal.rules_file or rules_source(home)
     released = release.folder / RULES_FILE
-    before = load_engine(release, home=home, path=released if released.is_file() else None)
-    after = load_engine(release, home=home, path=proposed)
+    same = released.is_file() and proposed.is_file() and _checksum(released) == _checksum(proposed)
     cases_file = proposed.with_name(CASES_FILE)
     if not cases_file.is_file():
         cases_file = home.rules_file.with_name(CASES_FILE)
+    if same and not cases_file.is_file() and not home.golden_file.is_file():
+        return Preview()  # nothing to compare: opening rules reads the facts of all items
+    before = load_engine(release, home=home, path=released if released.is_file() else None)
+    after = before if same else load_engine(release, home=home, path=proposed)
     results = [run_case(case, after) for case in read_cases(cases_file)] if cases_file.is_file() else []
     failed = [CaseFailure(name=one.name, failures=one.failures) for one in results if one.failures]
-    same = released.is_file() and _checksum(released) == _checksum(proposed)
     return Preview(
         lists=None if same else _lists(release, before, after),
         golden=run_golden(home, after, before),
