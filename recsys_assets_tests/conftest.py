@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ Recsys = Callable[..., subprocess.CompletedProcess[str]]
 
 BUILT_DAYS = 10
 MEMORY = Path("/dev/shm")
+LONG = {"benchmarks", "crashes", "orchestration", "scale"}
+"""Folders whose tests build homes: a file of theirs takes up to a minute, others a few seconds."""
 FOLDERS_GB, SPARE_GB = 4, 4
 """Space that the tests' folders may take, and memory that must be left beside them."""
 
@@ -38,13 +41,23 @@ def pytest_configure(config: pytest.Config) -> None:
         space, memory = shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available
         if min(space, memory - SPARE_GB * 2**30) > FOLDERS_GB * 2**30:
             os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = (
+            False  # xdist would begin with the files of most tests, which take least
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that waits for the built home may be the one that builds it, on a busy machine."""
+    """A test that waits for the built home may be the one that builds it, on a busy machine.
+
+    Of several processes none waits at the end for one that has just begun a long file: those come first.
+    """
     for item in items:
         if "built_home" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(1200))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (LONG.isdisjoint(item.path.parts), -tests[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
