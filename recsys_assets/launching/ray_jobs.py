@@ -175,12 +175,12 @@ def main(named: NamedWork, cluster: Launcher, *, tries: int) -> int:
 
 
 def _packed(named: NamedWork) -> str:
-    """Return work as the text of a variable.
+    """Return work as the text of a variable, without `$`: Ray expands `$NAME` in variables.
 
     Raises:
         LauncherError: it is longer than Linux allows.
     """
-    text = base64.b85encode(zlib.compress(msgspec.json.encode(named))).decode()
+    text = base64.b64encode(zlib.compress(msgspec.json.encode(named))).decode()
     if len(text) > _MOST_TEXT:
         raise LauncherError(
             f"{named.function}: its {len(named.tasks)} tasks are {len(text):,} bytes, at most {_MOST_TEXT:,} go with a "
@@ -190,7 +190,7 @@ def _packed(named: NamedWork) -> str:
 
 
 def _unpacked(text: str) -> NamedWork:
-    return msgspec.json.decode(zlib.decompress(base64.b85decode(text)), type=NamedWork)
+    return msgspec.json.decode(zlib.decompress(base64.b64decode(text)), type=NamedWork)
 
 
 def error_of(name: str, message: str) -> RecsysError:

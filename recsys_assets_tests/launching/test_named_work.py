@@ -1,6 +1,8 @@
 """Work as JSON, for another program."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_assets.errors import LauncherError, TrainingDataError
 from recsys_assets.launching.named_work import NamedWork, as_json, result_of
@@ -25,6 +27,11 @@ def test_a_function_and_its_tasks_survive_the_way():
     assert back.found() is marked
     assert back.decoded() == tasks
     assert result_of(marked, as_json(7)) == 7
+
+
+@given(st.lists(st.text()))
+def test_ray_finds_nothing_to_expand_in_work(tasks):
+    assert "$" not in _packed(NamedWork.of(squared, tasks))
 
 
 def test_work_that_is_too_long_for_a_variable_is_rejected():
