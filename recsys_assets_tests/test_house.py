@@ -57,7 +57,7 @@ SHORT = {
 }
 """Modules that may have less than 40 lines, beside those in folders of assets and checks."""
 SAME_NAME = {"__init__", "contract"}
-MODULES, LONGEST_MODULE, SHORTEST_MODULE, LONGEST_FUNCTION = 591, 300, 40, 60
+MODULES, LONGEST_MODULE, SHORTEST_MODULE, LONGEST_FUNCTION = 611, 300, 40, 60
 
 
 def python_files(folder: Path) -> list[Path]:
