@@ -29,7 +29,8 @@ _MEMORY: Final = 2_000_000_000
 _OBJECTS: Final = 300_000_000
 _GCS_PORT: Final = 6379
 _WORKER_PORTS: Final = 200
-_STARTED: Final = 300.0
+_STARTED: Final = 120.0
+_TRIES: Final = 3
 _ENDED: Final = 10.0
 _LOOK_SECONDS: Final = 0.5
 _NAMESPACE: Final = "ip link set lo up && echo ready && exec sleep 100000"
@@ -145,7 +146,7 @@ def ray_cluster(
         environment: variables of the nodes and of what runs inside, beside this process's own.
 
     Raises:
-        RecsysError: the cluster does not answer within 5 minutes.
+        RecsysError: the cluster does not answer.
     """
     with (
         loopback_namespace() as keeper,
@@ -205,23 +206,28 @@ def _add(cluster: Cluster, *options: str) -> None:
         *(f"--memory={_MEMORY}", f"--object-store-memory={_OBJECTS}"),
         *(f"--min-worker-port={first}", f"--max-worker-port={first + _WORKER_PORTS - 1}", *options),
     ]
-    cluster.nodes.append(_started(cluster, command))
+    for _ in range(_TRIES):
+        cluster.nodes.append(
+            subprocess.Popen(  # noqa: S603  our own command
+                cluster.inside(command),
+                env=cluster.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        )
+        if _is_up(cluster):
+            return
+        cluster.kill_node(-1)
+    raise RecsysError(f"Ray has not {len(cluster.nodes) + 1} nodes after {_TRIES} × {_STARTED:.0f} s")
+
+
+def _is_up(cluster: Cluster) -> bool:
+    """Wait for the last node; False where it has ended, or its dashboard was too slow: Ray gives it 30 s."""
     end = time.monotonic() + _STARTED
-    while time.monotonic() < end:
+    while time.monotonic() < end and cluster.nodes[-1].poll() is None:
         found = cluster.run("-S", "-c", _ALIVE)
         if found.returncode == 0 and int(found.stdout) >= len(cluster.nodes):
-            return
-        if cluster.nodes[-1].poll() is not None:  # it gives itself 30 s, too few on a busy machine
-            cluster.nodes[-1] = _started(cluster, command)
+            return True
         time.sleep(_LOOK_SECONDS)
-    raise RecsysError(f"Ray has not {len(cluster.nodes)} nodes after {_STARTED:.0f} s: {found.stderr[-500:]}")
-
-
-def _started(cluster: Cluster, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(  # noqa: S603  our own command
-        cluster.inside(command),
-        env=cluster.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    return False
