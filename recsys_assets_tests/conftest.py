@@ -42,9 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if min(space, memory - SPARE_GB * 2**30) > FOLDERS_GB * 2**30:
             os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if hasattr(config.option, "loadscopereorder"):
-        config.option.loadscopereorder = (
-            False  # xdist would begin with the files of most tests, which take least
-        )
+        # xdist would begin with the files of most tests, which take least
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

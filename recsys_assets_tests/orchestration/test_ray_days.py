@@ -26,17 +26,17 @@ from recsys_assets_tests.ray_clusters import running_ray
 
 pytestmark = pytest.mark.timeout(600)
 
-FIRST, DAYS, REJECTED = date(2017, 1, 1), 30, date(2017, 1, 20)
-LAND = ("land", "--from", "2017-01-01", "--to", "2017-01-30")
+FIRST, DAYS, REJECTED = date(2017, 1, 1), 60, date(2017, 2, 9)
+LAND = ("land", "--from", "2017-01-01", "--to", "2017-03-01")
 """It ends before cleaning, since a day is rejected."""
-LAND_AND_CLEAN = ("land", "--from", "2017-01-21", "--to", "2017-01-30")
+LAND_AND_CLEAN = ("land", "--from", "2017-02-10", "--to", "2017-03-01")
 TABLES = ("raw_interactions", "interactions")
-RAY = f'\n[launcher]\nkind = "ray"\naddress = "{ADDRESS}"\nstretch_days = 6\n'
+RAY = f'\n[launcher]\nkind = "ray"\naddress = "{ADDRESS}"\nstretch_days = 12\n'
 
 
 @pytest.fixture(scope="module")
 def landed_here(recsys, tmp_path_factory) -> Home:
-    """The default's first 30 days, in two files, one day with hardly a user, landed in one process."""
+    """The default's first 60 days, in two files, one day with hardly a user, landed in one process."""
     folder = tmp_path_factory.mktemp("shop")
     until = pl.lit(FIRST + timedelta(days=DAYS))
     rows = pl.concat(open_source("completejourney").batches())
@@ -44,9 +44,9 @@ def landed_here(recsys, tmp_path_factory) -> Home:
     is_lost = (day == REJECTED) & (pl.int_range(pl.len()) % 50 > 0)
     lost = pl.when(is_lost).then(None).otherwise(columns.USER_ID).alias(columns.USER_ID)
     rows = rows.filter(day < until).with_columns(lost)
-    first = day < pl.lit(FIRST + timedelta(days=15))
-    rows.filter(first).write_parquet(folder / "first.parquet")
-    rows.filter(~first).write_parquet(folder / "second.parquet")
+    first = day < pl.lit(FIRST + timedelta(days=31))
+    rows.filter(first).write_parquet(folder / "january.parquet")
+    rows.filter(~first).write_parquet(folder / "february.parquet")
     home = Home(folder / "here")
     done = recsys("init", "--source", f"tabular:{folder}/*.parquet", home=home.root)
     assert done.returncode == 0, done.stderr
@@ -127,7 +127,7 @@ def test_days_landed_by_a_cluster_are_those_of_one_process(landed_here, fresh, c
     assert done.returncode == 1, done.stderr
     done = cluster.run("-m", "recsys_assets", *LAND_AND_CLEAN, "--home", str(fresh.root), timeout=300)
     assert done.returncode == 0, done.stderr
-    assert len(list(fresh.interactions.glob("*/*.parquet"))) == 10
+    assert len(list(fresh.interactions.glob("*/*.parquet"))) == 20
     one, other = record(landed_here), record(fresh)
     assert other["files"] == one["files"]
     assert other == one
