@@ -22,7 +22,7 @@ from recsys_assets_tests.database_servers import free_port
 from recsys_assets_tests.deploy.written import variables, words
 
 OURS = ("api", "builder", "code", "webserver", "daemon", "ray-head", "ray-worker")
-HOSTS = re.compile(r"(?<=[@/=])(objects|postgres|nats|code|ray-head)(?=:)")
+HOSTS = re.compile(r"(?<=[@/=])(objects|postgres|nats|code|ray-head)(?=:\d)")
 FOLDERS = {
     "/var/lib/recsys": "home",
     "/var/cache/recsys": "cache",
