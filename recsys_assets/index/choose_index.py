@@ -13,6 +13,7 @@ from recsys_assets.errors import TrainingDataError
 from recsys_assets.index.exact_search import NormOrdered
 from recsys_assets.index.forecast import exact_wins
 from recsys_assets.index.graph_trials import (
+    FEW_ITEMS,
     LIST_LENGTH,
     SAMPLE,
     best_graph,
@@ -52,9 +53,10 @@ def choose_index(
 ) -> IndexReport:
     """Write the fastest search that reaches the recall target into `folder`, and report how it was chosen.
 
-    Exact search is measured on all items, and graphs on samples. Where these foresee that no graph wins, none is
-    built. Otherwise the best of a grid is built on all items and measured beside the exact search. Only the
-    chosen search's files are written: the arrays of the exact search, or the usearch file.
+    Exact search is measured on all items, and graphs on samples of them, where they are more than `FEW_ITEMS`. Where
+    these foresee that no graph wins, none is built. Otherwise the best of a grid is built on all items and measured
+    beside the exact search. Only the chosen search's files are written: the arrays of the exact search, or the usearch
+    file.
 
     Args:
         item_embeddings: (I, D) float32.
@@ -78,14 +80,15 @@ def choose_index(
         truth = ExactAnswers.of(items_ID, queries_QD, k=LIST_LENGTH)
         ordered = NormOrdered.of(items_ID)
         exact = _exact_trial(measure(ordered.search, truth), items=len(items_ID))
-        sample = fewer(truth, SAMPLE, rng)
-        forecast, trials = foresee_graph(truth, sample, settings, exact_us=exact.query_us, rng=rng)
-        graph, built, chosen = None, None, exact
-        if not exact_wins(forecast, exact_us=exact.query_us, recall_target=settings.recall_target):
-            graph, tried = best_graph(truth, sample, settings, exact_us=exact.query_us, known=trials)
-            trials, built = [*trials, *tried], tried[-1]
-            if built.recall >= settings.recall_target and built.query_us < _MARGIN * exact.query_us:
-                chosen = built
+        forecast, trials, graph, built, chosen = None, list[Trial](), None, None, exact
+        if len(items_ID) > FEW_ITEMS:
+            sample = fewer(truth, SAMPLE, rng)
+            forecast, trials = foresee_graph(truth, sample, settings, exact_us=exact.query_us, rng=rng)
+            if not exact_wins(forecast, exact_us=exact.query_us, recall_target=settings.recall_target):
+                graph, tried = best_graph(truth, sample, settings, exact_us=exact.query_us, known=trials)
+                trials, built = [*trials, *tried], tried[-1]
+                if built.recall >= settings.recall_target and built.query_us < _MARGIN * exact.query_us:
+                    chosen = built
     report = IndexReport(
         chosen=chosen,
         graph=built,

@@ -19,7 +19,9 @@ Setting = tuple[Metric, str, int]
 """Metric, storage type and connectivity of a graph."""
 LIST_LENGTH: Final = 100
 """Length of the lists that recall is measured on."""
-_SMALLER_SAMPLE: Final = 1_500
+FEW_ITEMS: Final = 1_500
+"""Items of the smallest sample, and up to as many no graph is tried at all: an exact search takes some 20 µs there, a
+graph hardly less, and noise would decide between two searches that no user can tell apart."""
 SAMPLE: Final = 6_000
 """Items that graphs are foreseen from, and that the grid is measured on before its best setting is built on all."""
 _FURTHER_SAMPLES: Final = (24_000, 96_000)
@@ -80,7 +82,7 @@ def foresee_graph(
     def is_lost(forecast: Forecast) -> bool:
         return exact_wins(forecast, exact_us=exact_us, recall_target=target)
 
-    smallest = fewer(truth, min(_SMALLER_SAMPLE, max(1, items // 4)), rng)
+    smallest = fewer(truth, min(FEW_ITEMS, max(1, items // 4)), rng)
     trials = [trial(smallest, setting) for setting in _FORESEEN]
     few = _best_of(trials, settings)
     forecast = foresee(few, few, items=items)

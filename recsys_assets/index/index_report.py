@@ -68,7 +68,7 @@ class IndexReport(msgspec.Struct, frozen=True, kw_only=True):
     grid: list[Trial]
     """All measurements, in order."""
     forecast: Forecast | None = None
-    """The graph foreseen; None in reports of earlier versions."""
+    """The graph foreseen; None of so few items that none is tried, and in reports of earlier versions."""
     k: int
     """Length of the lists compared."""
     queries: int

@@ -37,7 +37,7 @@ def test_the_index_reaches_the_recall_target(tmp_path, make):
 
 
 def test_the_report_holds_every_trial_and_is_read_back_from_its_file(tmp_path):
-    report = choose_index(skewed(500), tmp_path, ONE_THREAD)
+    report = choose_index(skewed(2_000), tmp_path, ONE_THREAD)
 
     assert read_report(tmp_path) == report
     assert {trial.kind for trial in report.grid} == {"exact", "usearch"}
@@ -86,6 +86,14 @@ def test_the_smallest_sample_is_the_only_one_where_graphs_lose_on_it_already(tmp
     assert {trial.items for trial in graphs} == {1_500}
     assert report.forecast.samples[0] == report.forecast.samples[1]
     assert report.why.count("visiting") == 1
+
+
+def test_of_few_items_no_graph_is_tried(tmp_path):
+    report = choose_index(even(1_500), tmp_path, ONE_THREAD)
+
+    assert [trial.kind for trial in report.grid] == ["exact"]
+    assert (report.kind, report.forecast) == ("exact", None)
+    assert report.why.startswith("exact search takes")
 
 
 @pytest.mark.parametrize("count", [1, 2, 99])

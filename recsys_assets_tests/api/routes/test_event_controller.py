@@ -189,7 +189,9 @@ def test_a_full_queue_is_429_with_the_time_to_wait(own: Home) -> None:
     options = EventOptions(events=EventsSettings(queue_rows=1, group_ms=1_000))
     with TestClient(create_app(own, clock=lambda: NOW, events=options)) as client:
         writer = key_header(own, client, "write")
-        waits = client.app.state.service.live.intake.submit([MergeRow("a", "b", 0)])
+        intake = client.app.state.service.live.intake
+        intake.submit([MergeRow("c", "d", 0)]).result(10)  # the next group waits since this one was synced
+        waits = intake.submit([MergeRow("a", "b", 0)])
         answer = client.post("/v1/events", json=event(), headers=writer)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
         assert 'recsys_events_total{outcome="full"} 1.0' in client.get("/metrics").text
