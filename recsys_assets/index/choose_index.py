@@ -1,8 +1,9 @@
 """Choice of the search method, exact or by a graph: foreseen from samples where that is clear, else measured."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,7 @@ from recsys_assets.index.index_report import (
     NORMS_FILE,
     ORDER_FILE,
     VECTORS_FILE,
+    Forecast,
     IndexReport,
     Trial,
     write_report,
@@ -80,20 +82,15 @@ def choose_index(
         truth = ExactAnswers.of(items_ID, queries_QD, k=LIST_LENGTH)
         ordered = NormOrdered.of(items_ID)
         exact = _exact_trial(measure(ordered.search, truth), items=len(items_ID))
-        forecast, trials, graph, built, chosen = None, list[Trial](), None, None, exact
-        if len(items_ID) > FEW_ITEMS:
-            sample = fewer(truth, SAMPLE, rng)
-            forecast, trials = foresee_graph(truth, sample, settings, exact_us=exact.query_us, rng=rng)
-            if not exact_wins(forecast, exact_us=exact.query_us, recall_target=settings.recall_target):
-                graph, tried = best_graph(truth, sample, settings, exact_us=exact.query_us, known=trials)
-                trials, built = [*trials, *tried], tried[-1]
-                if built.recall >= settings.recall_target and built.query_us < _MARGIN * exact.query_us:
-                    chosen = built
+        tried = _Tried() if len(items_ID) <= FEW_ITEMS else _try_graphs(truth, settings, exact, rng)
+        chosen, built = exact, tried.built
+        if built is not None and built.recall >= settings.recall_target:
+            chosen = built if built.query_us < _MARGIN * exact.query_us else exact
     report = IndexReport(
         chosen=chosen,
         graph=built,
-        grid=[*trials, exact],
-        forecast=forecast,
+        grid=[*tried.trials, exact],
+        forecast=tried.forecast,
         k=truth.k,
         queries=len(queries_QD),
         recall_target=settings.recall_target,
@@ -103,8 +100,30 @@ def choose_index(
         usearch_version=usearch.__version__,
         seconds=time.perf_counter() - started,
     )
-    write_search(folder, None if chosen is exact else graph, ordered, report)
+    write_search(folder, None if chosen is exact else tried.graph, ordered, report)
     return report
+
+
+class _Tried(NamedTuple):
+    """Graphs that were tried beside an exact search."""
+
+    trials: Sequence[Trial] = ()
+    forecast: Forecast | None = None
+    graph: HnswGraph | None = None
+    """The graph of all items, where it was not foreseen to lose."""
+    built: Trial | None = None
+    """Its measurement."""
+
+
+def _try_graphs(
+    truth: ExactAnswers, settings: IndexSettings, exact: Trial, rng: np.random.Generator
+) -> _Tried:
+    sample = fewer(truth, SAMPLE, rng)
+    forecast, trials = foresee_graph(truth, sample, settings, exact_us=exact.query_us, rng=rng)
+    if exact_wins(forecast, exact_us=exact.query_us, recall_target=settings.recall_target):
+        return _Tried(trials, forecast)
+    graph, tried = best_graph(truth, sample, settings, exact_us=exact.query_us, known=trials)
+    return _Tried([*trials, *tried], forecast, graph, tried[-1])
 
 
 def write_search(folder: Path, graph: HnswGraph | None, ordered: NormOrdered, report: IndexReport) -> None:
