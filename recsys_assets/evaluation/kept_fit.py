@@ -1,12 +1,13 @@
 """The item vectors of an evaluation's model, kept for the next warm replay to train on from.
 
 They are those of the training part, so that nothing of the held-out days is in them, and no user is either: users are
-solved from the items. A folder that is missing or does not fit costs a whole training, and nothing else.
+solved from the items. A folder that is missing, damaged or does not fit costs a whole training, and nothing else.
 """
 
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from recsys_assets.embeddings.factorisation import Start
@@ -16,10 +17,13 @@ from recsys_assets.embeddings.model_files import carried
 from recsys_assets.embeddings.model_spec import ModelSpec
 from recsys_assets.storage.arrays import map_array
 from recsys_assets.storage.atomic import replaced_folder
+from recsys_assets.storage.copied_files import sha256_of
 from recsys_assets.storage.string_table import Vocabulary
 from recsys_assets.training_settings import TrainingSettings
 
 _ITEMS: Final = "items"
+_SUMS: Final = "sums.json"
+"""Name of each file -> its checksum."""
 
 
 def fit_folder(evaluation: Path) -> Path:
@@ -36,6 +40,7 @@ def keep_fit(model: FittedModel, folder: Path) -> None:
             if part.weight:
                 kept_ID = items_ID[:, part.first : part.end].astype(np.float16)
                 np.save(staged / f"{name}.npy", kept_ID, allow_pickle=False)
+        (staged / _SUMS).write_bytes(msgspec.json.encode(_sums(staged)))
 
 
 def kept_starts(
@@ -45,15 +50,14 @@ def kept_starts(
 
     Those of another embedding size, and components that were not kept, are left out.
     """
-    starts = {}
+    starts: dict[str, Start] = {}
+    if not _is_whole(folder):
+        return starts
     for name in spec.components:
         file = folder / f"{name}.npy"
         if not file.is_file():
             continue
-        try:
-            kept_ID, items = map_array(file), Vocabulary.load(folder, _ITEMS)
-        except (OSError, ValueError, EOFError):
-            continue
+        kept_ID, items = map_array(file), Vocabulary.load(folder, _ITEMS)
         popularity_dimension = settings.embedding_size - kept_ID.shape[1]
         if len(items) != len(kept_ID) or popularity_dimension != (name == "softmax"):
             continue
@@ -63,3 +67,14 @@ def kept_starts(
             item_embeddings=np.pad(items_ID, ((0, 0), (0, popularity_dimension))),
         )
     return starts
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    return {file.name: sha256_of(file) for file in sorted(folder.iterdir()) if file.name != _SUMS}
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return msgspec.json.decode((folder / _SUMS).read_bytes(), type=dict[str, str]) == _sums(folder)
+    except (OSError, msgspec.MsgspecError):
+        return False

@@ -25,6 +25,7 @@ EVENT = EventRow("e", "1", "2", "view", 1_483_228_800_000_000, 1_483_228_801_000
 NOTHING_LOST = (
     "*.lock", ".days.jsonl", "*.complete", "*.err", "*.out", "artifacts/rules/*", ".verified/*",
     "dagster/history/runs/*-*.db", "*-wal", "*-shm", "landings.jsonl", "build_costs.json", ".gate/*",
+    "artifacts/.evaluation_fit/*",
 )  # fmt: skip
 """Files that are made again whenever they are needed, logs of text, and the log of one run, which pruning removes."""
 COMMANDS = (
