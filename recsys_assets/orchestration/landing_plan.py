@@ -155,10 +155,15 @@ def days_to_request(inputs: Inputs) -> list[date]:
 def days_with_new_events(inputs: Inputs) -> list[date]:
     """Return the days whose events by HTTP are not those that landed, oldest first; rejected days are among them.
 
-    A day that landed before it was over is one of them once it is over, to be judged in full.
+    A day that landed before it was over is one of them once it is over, to be judged in full. So is one whose landing
+    was killed before the day was cleaned.
     """
-    kept = kept_days(inputs)
-    return [day for day in _days_with_events(inputs) if day not in kept and not _events_landed(inputs, day)]
+    kept, done = kept_days(inputs), {*inputs.interaction_files, *days_under(inputs.home.quarantine)}
+    return [
+        day
+        for day in _days_with_events(inputs)
+        if day not in kept and not (day in done and _events_landed(inputs, day))
+    ]
 
 
 def days_in_part(inputs: Inputs) -> set[date]:

@@ -114,8 +114,8 @@ class _Player:
         builder.watcher.begin(_STAGE, counted(len(days), "day"))
         self.keep()
         for number, (day, frame) in enumerate(iter_days(source, days, scratch=builder.home.scratch)):
-            if state.days_per_second:
-                self._wait_until(self._began + number / state.days_per_second)
+            rate = state.days_per_second
+            self._wait_until(self._began + number / rate if rate else self._began)
             new = self._send(events_of_rows(frame, received_at=datetime.now(UTC)))
             self._land(day)
             self.state = msgspec.structs.replace(
@@ -137,10 +137,17 @@ class _Player:
             builder.watcher.say("\n".join(problems))
 
     def _wait_until(self, moment: float) -> None:
-        while (left := moment - time.monotonic()) > 0:
-            if self._builder.interrupts.received():
-                raise BuildInterruptedError
+        """Wait, and look for an interrupt at least once: one that came while a day landed may have been lost there.
+
+        Raises:
+            BuildInterruptedError: the process was interrupted.
+        """
+        while not self._builder.interrupts.received():
+            left = moment - time.monotonic()
+            if left <= 0:
+                return
             time.sleep(min(left, _LOOKS_EVERY))
+        raise BuildInterruptedError
 
     def _end(self, days: int) -> None:
         row = StageRow(

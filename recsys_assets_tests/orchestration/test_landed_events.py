@@ -88,6 +88,14 @@ def test_new_events_make_exactly_their_days_stale(home):
     assert land_stale(home) == ([], [])
 
 
+def test_a_day_that_landed_and_was_not_cleaned_is_still_new(home):
+    store(home, [event(1, on(2, 12))])
+    land_stale(home)
+    assert days_with_new_events(Inputs(home, load_settings(home))) == []
+    Inputs(home, load_settings(home)).interaction_store.remove(DAY)
+    assert days_with_new_events(Inputs(home, load_settings(home))) == [DAY]
+
+
 def test_it_is_said_in_words(home):
     store(home, [event(n, on(2, 12, n)) for n in range(12)])
     _, said = land_stale(home)
