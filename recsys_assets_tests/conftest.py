@@ -17,6 +17,7 @@ from recsys_assets.storage.locks import locked
 from recsys_assets.training_settings import limit_spinning
 from recsys_assets_tests.event_servers import EventServer, event_server
 from recsys_assets_tests.object_servers import running_seaweed
+from recsys_assets_tests.storage.machines import Machines
 
 settings.register_profile("busy", deadline=None)  # a machine that does other things too is no fault
 settings.load_profile("busy")
@@ -98,6 +99,12 @@ def built_home(recsys, tmp_path_factory) -> Path:
             assert build.returncode == 0, build.stdout + build.stderr
             (folder / "built" / "complete").touch()
     return home
+
+
+@pytest.fixture
+def machines(tmp_path) -> Machines:
+    """Machines that share an object store of their own."""
+    return Machines(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,10 @@ The finished file is only read (`feature_store.py`), so it may be opened as immu
 
 import json
 import sqlite3
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 import polars as pl
@@ -87,10 +84,12 @@ def _write_items(path: Path, frame: pl.DataFrame) -> None:
 
     A search that matches very many reads the first of them only.
     """
+    import sqlite_utils  # noqa: PLC0415  it imports pandas where that is installed: 0.7 s
+
     popular_first = frame.sort("popularity_rank", *ITEM_FEATURES.key, nulls_last=True)
     _write_table(path, with_kinds(ITEM_FEATURES, kinds_of(frame.columns)), popular_first)
     with closing(sqlite3.connect(path)) as connection:
-        table = _sqlite_utils().Database(connection).table(ITEM_FEATURES.name)
+        table = sqlite_utils.Database(connection).table(ITEM_FEATURES.name)
         table.create_index([columns.CATEGORY])
         table.create_index(["popularity_rank"])
         table.enable_fts(_SEARCHED, fts_version="FTS5", tokenize="unicode61 remove_diacritics 2")
@@ -98,26 +97,15 @@ def _write_items(path: Path, frame: pl.DataFrame) -> None:
 
 def _write_registry(folder: Path, kinds: tuple[str, ...]) -> None:
     """Write the registry as a table of the database, and as `features.json` beside it."""
+    import sqlite_utils  # noqa: PLC0415  as above
+
     rows = registry_rows(kinds)
     with closing(sqlite3.connect(folder / FEATURE_DATABASE)) as connection:
-        database = _sqlite_utils().Database(connection)
+        database = sqlite_utils.Database(connection)
         database.table(_REGISTRY_TABLE).insert_all(rows, pk=("entity", "name"), replace=True)
     (folder / REGISTRY_FILE).write_text(
         json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-
-
-def _sqlite_utils() -> ModuleType:
-    """Import sqlite-utils, without the pandas that it imports where there is one: 0.7 s for types that no row has."""
-    without = "pandas" not in sys.modules
-    if without:
-        # Python's mark of a module that is not there
-        sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        return import_module("sqlite_utils")
-    finally:
-        if without:
-            del sys.modules["pandas"]
 
 
 def _finish(path: Path) -> None:

@@ -1,7 +1,6 @@
 """Rows of SQLite tables moved in bulk as Arrow.
 
-The ADBC driver's own calls do it. Its DB-API module would import `pyarrow.dataset` and, where that is installed,
-pandas: 0.7 s of a build.
+The ADBC driver's own calls do it: its DB-API module would import `pyarrow.dataset`, too.
 """
 
 import sqlite3

@@ -11,15 +11,9 @@ from recsys_assets.cli import main
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.store_place import place_of
 from recsys_assets_tests.crashes.killed_runs import content, differences, faults
-from recsys_assets_tests.storage.machines import Machines
 
 ROOT = "RECSYS_STORAGE__ROOT"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", ROOT)
-
-
-@pytest.fixture
-def machines(tmp_path) -> Machines:
-    return Machines(tmp_path)
 
 
 @pytest.fixture

@@ -1,17 +1,10 @@
 """The facts about the object store that `recsys doctor` shows."""
 
-import pytest
-
 from recsys_assets.commands.store_facts import facts_of_store
 from recsys_assets.errors import StoreUnavailableError
 from recsys_assets.storage.home import Home
 from recsys_assets.storage.open_copy import working_copy
-from recsys_assets_tests.storage.machines import Machines, put
-
-
-@pytest.fixture
-def machines(tmp_path) -> Machines:
-    return Machines(tmp_path)
+from recsys_assets_tests.storage.machines import put
 
 
 def test_a_home_without_a_store_has_no_such_fact(tmp_path):

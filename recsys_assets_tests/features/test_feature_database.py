@@ -1,9 +1,7 @@
 """The database follows the contracts, and the same rows give the same file."""
 
 import sqlite3
-import sys
 from contextlib import closing
-from subprocess import run
 
 import pytest
 
@@ -38,14 +36,3 @@ def test_a_folder_is_replaced_whole(tmp_path):
 
     assert sorted(path.name for path in folder.iterdir()) == ["features.json", "features.sqlite"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["features"]
-
-
-def test_building_imports_no_pandas(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from recsys_assets.features.feature_database import build_features\n"
-        "from recsys_assets_tests.features.rows import CATALOGUE, DAY, ROWS\n"
-        "build_features(ROWS, CATALOGUE, Path(sys.argv[1]), as_of=DAY)\n"
-        "assert 'pandas' not in sys.modules\n"
-        "import pandas"
-    )
-    run([sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "features")], check=True)

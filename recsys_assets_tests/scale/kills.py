@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from recsys_assets_tests.scale.killed_stack import Command, Stack, wait_for
+from recsys_assets_tests.api.replicas import until
+from recsys_assets_tests.scale.killed_stack import Command, Load, Stack, wait_for
 
 WAIT_SECONDS = 600.0
 """Longest wait for a moment at which something is killed, or for a sentence about it."""
@@ -30,6 +31,18 @@ def killed_during(victim: Victim, command: Command, *, at: Callable[[], object])
         victim.start()
     command.ended()
     return missed
+
+
+def until_events_go_on(load: Load) -> None:
+    """Wait for an event that is acknowledged from now on."""
+    acknowledged = len(load.acknowledged)
+    until(lambda: len(load.acknowledged) > acknowledged)
+
+
+def assert_right(stack: Stack, load: Load, *releases: str) -> None:
+    """Once the load has ended: every answer was right, and of one of these releases, each of which answered."""
+    assert stack.wrong() == []
+    assert {header for header, *_ in load.answers} == {*releases}
 
 
 def assert_whole(stack: Stack) -> None:

@@ -8,7 +8,13 @@ import pytest
 
 from recsys_assets_tests.api.replicas import until
 from recsys_assets_tests.scale.killed_stack import Stack, loaded, running_stack
-from recsys_assets_tests.scale.kills import Victim, assert_whole, killed_during
+from recsys_assets_tests.scale.kills import (
+    Victim,
+    assert_right,
+    assert_whole,
+    killed_during,
+    until_events_go_on,
+)
 
 pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.timeout(3_000)]
 
@@ -55,10 +61,8 @@ def test_a_kill_loses_nothing_and_is_waited_for(stack, name):
         assert missed or name == "postgres", back.log.read_text()  # a promotion needs no Postgres
         assert stack.current() == before
         stack.follow()
-        acknowledged = len(load.acknowledged)
-        until(lambda: len(load.acknowledged) > acknowledged)
-    assert stack.wrong() == []
-    assert {header for header, *_ in load.answers} == {before, after}
+        until_events_go_on(load)
+    assert_right(stack, load, before, after)
     ours = {stack.replicas[1].port} if name == "replica" else set()
     assert {port for port, _ in load.failed} <= ours
     assert_whole(stack)

@@ -12,7 +12,13 @@ from recsys_assets.benchmarks.scale_servers import ACCESS_KEY, SECRET_KEY
 from recsys_assets_tests.api.replicas import until
 from recsys_assets_tests.ray_clusters import assert_tests_pass, require_inside, running_ray, workers_beside
 from recsys_assets_tests.scale.killed_stack import Stack, loaded, running_stack
-from recsys_assets_tests.scale.kills import Victim, assert_whole, killed_during
+from recsys_assets_tests.scale.kills import (
+    Victim,
+    assert_right,
+    assert_whole,
+    killed_during,
+    until_events_go_on,
+)
 
 pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.timeout(7_200)]
 
@@ -75,10 +81,8 @@ def test_a_killed_worker_loses_nothing_and_its_work_is_done_again(stack, moment)
         back.ended()
         assert stack.current() == before
         stack.follow()
-        acknowledged = len(load.acknowledged)
-        until(lambda: len(load.acknowledged) > acknowledged)
-    assert stack.wrong() == []
-    assert {header for header, *_ in load.answers} == {before, after}
+        until_events_go_on(load)
+    assert_right(stack, load, before, after)
     assert load.failed == {}
     assert_whole(stack)
 

@@ -12,14 +12,9 @@ from recsys_assets.storage.open_copy import working_copy
 from recsys_assets.storage.partition_store import PartitionStore
 from recsys_assets.storage.store_writing import helping, refresh, take_helped_days
 from recsys_assets.storage.table_copy import bring_days, days_of_table
-from recsys_assets_tests.storage.machines import SCHEMA, Machines, day, raw, rows
+from recsys_assets_tests.storage.machines import SCHEMA, day, raw, rows
 
 TABLE = "lake/raw/.days.jsonl"
-
-
-@pytest.fixture
-def machines(tmp_path) -> Machines:
-    return Machines(tmp_path)
 
 
 @pytest.fixture

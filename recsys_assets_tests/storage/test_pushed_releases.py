@@ -9,7 +9,7 @@ from recsys_assets.commands.store_facts import facts_of_store
 from recsys_assets.errors import ObjectStoreError
 from recsys_assets.storage.locks import build_lock
 from recsys_assets.storage.store_writing import moved_current, refresh
-from recsys_assets_tests.storage.machines import Machines, put
+from recsys_assets_tests.storage.machines import put
 
 FOLDER = "releases/20240501-0123456789"
 ARRAY, MANIFEST = f"{FOLDER}/z.npy", f"{FOLDER}/manifest.json"
@@ -18,11 +18,6 @@ ARRAY, MANIFEST = f"{FOLDER}/z.npy", f"{FOLDER}/manifest.json"
 def release(content: str) -> dict[str, str]:
     files = {"z.npy": {"bytes": len(content), "sha256": hashlib.sha256(content.encode()).hexdigest()}}
     return {ARRAY: content, MANIFEST: json.dumps({"files": files})}
-
-
-@pytest.fixture
-def machines(tmp_path) -> Machines:
-    return Machines(tmp_path)
 
 
 @pytest.mark.parametrize("key", [ARRAY, MANIFEST])

@@ -36,11 +36,6 @@ leave_store(Home(Path(sys.argv[1])), report=report, patience=10)
 
 
 @pytest.fixture
-def machines(tmp_path) -> Machines:
-    return Machines(tmp_path)
-
-
-@pytest.fixture
 def one(machines) -> Home:
     """The home that made everything."""
     home = machines.home("one")

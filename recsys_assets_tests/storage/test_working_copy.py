@@ -18,7 +18,7 @@ from recsys_assets.storage.open_copy import working_copy
 from recsys_assets.storage.store_binding import bind
 from recsys_assets.storage.store_place import place_of
 from recsys_assets.storage.store_writing import moved_current, push_changes, push_now, refresh
-from recsys_assets_tests.storage.machines import Machines, put
+from recsys_assets_tests.storage.machines import put
 
 MOVE = '{"at":"2024-05-01T12:00:00Z","move":"promote","before":null,"after":"20240501-0123456789"}\n'
 FILES = {
@@ -35,11 +35,6 @@ OWN = {
     ".source.lock": "",
     "a.bin": "…",
 }
-
-
-@pytest.fixture
-def machines(tmp_path) -> Machines:
-    return Machines(tmp_path)
 
 
 @pytest.fixture

@@ -19,14 +19,9 @@ from recsys_assets.storage.store_binding import bind
 from recsys_assets_tests.api.replicas import until
 from recsys_assets_tests.api.servers import free_port, wait_until_ready
 from recsys_assets_tests.api.world import publish_release
-from recsys_assets_tests.storage.machines import Machines, put
+from recsys_assets_tests.storage.machines import put
 
 MOVED = {"releases__b__manifest.json": "{}", "releases__current": "b\n"}
-
-
-@pytest.fixture
-def machines(tmp_path) -> Machines:
-    return Machines(tmp_path)
 
 
 def test_a_home_without_a_store_follows_nothing(tmp_path):
