@@ -100,6 +100,15 @@ def test_the_rows_are_those_of_the_source(home):
     )
 
 
+class InterruptedAfterADay(SilentWatcher):
+    """Sends an interrupt once a day of the stream has ended."""
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        super().report(stage, done, total)
+        if stage == "stream":
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_a_day_lands_though_the_source_was_not_counted_before(home):
     home.source_days.unlink()
     day = FIRST + timedelta(days=2)
@@ -134,6 +143,24 @@ def test_an_interrupted_stream_goes_on_after_its_last_day(home):
     assert (read_state(home).done, read_state(home).of) == (4, 4)
     with pytest.raises(InputError, match="no day from 2024-01-07 to 2024-01-06 to play"):
         play(home)
+
+
+def test_an_interrupt_that_was_lost_ends_a_late_stream_before_its_next_day(home):
+    settings, sent = load_settings(home), list[int]()
+    state = days_to_play(home, settings, settings.source.spec, first=None, last=None, newest=LAST)
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # as where a finaliser swallows the exception
+    try:
+        with (
+            closing(Intake(home.events_db, settings.events, now=lambda: datetime.now(UTC))) as intake,
+            pytest.raises(BuildInterruptedError),
+        ):
+            play_days(
+                home, settings, InterruptedAfterADay(), open_source(settings.source.spec), state,
+                send=lambda rows: sent.append(len(rows)) or into_intake(intake)(rows),
+            )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(sent) == read_state(home).done == 1
 
 
 @pytest.mark.slow

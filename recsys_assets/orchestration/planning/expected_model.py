@@ -4,6 +4,8 @@ A build compares all models again where `[training] model` is `auto`, and that t
 last choice says how good each of them was, and the sample of the plan how much better or worse the present one gets.
 """
 
+from typing import Final
+
 import msgspec
 
 from recsys_assets.evaluation.model_choice import ComparedModel, ModelChoice
@@ -13,7 +15,7 @@ from recsys_assets.orchestration.planning.stage_work import BY_MODEL, DEFAULT_MO
 from recsys_assets.storage.home import Home
 from recsys_assets.training_settings import TrainingSettings
 
-_WORTH: float = 0.015
+_WORTH: Final = 0.015
 """Share of NDCG by which a blend has to be better than the best single component; the choice takes its own error."""
 
 
